@@ -122,7 +122,7 @@ def documents_of(folder: Path, stories: int) -> Iterator[Any]:
 def _facts(seq: int, document: Any) -> FactRow:
     facts = {"type": "text", "firstcreated": seq, "urgency": None, "products": ["wire"]}
     named = {field: _named(document, field) for field in CONCEPTS}
-    return FactRow(seq, str(seq), "en", seq, {**facts, **named})
+    return FactRow(seq, str(seq), "en", seq, {**facts, **named}, str(seq))
 
 
 def _named(document: Any, field: str) -> list[list[str]]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.query_fields import FACT, ID
+
 TEXT_FIELDS = ("headline", "description", "body", "names", "machine")
 MACHINE = "machine"  # machine descriptions of pictures and shots: no part of an item's text
 KEYWORD_FIELDS = (
@@ -27,6 +29,8 @@ KEYWORD_FIELDS = (
     "product",
     "rights",
     "urgency",
+    FACT,
+    ID,
 )
 DATE_FIELDS = ("versioncreated", "firstcreated")
 

@@ -78,8 +78,8 @@ def envelope_json(
 ) -> bytes:
     """Return the API's envelope for a search from the command line."""
     # These load the web framework, which no other command needs.
-    from api.content.item_json import ItemView
     from api.envelope import API_VERSION
+    from api.formats.items import ItemView
     from api.search.search_json import hits_json, search_data
 
     items = hits_json(response.hits, ItemView(caller), library)

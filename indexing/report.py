@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import DatelineError, DocumentError
 from core.writes import REFUSED, Outcome, PutItem, Written
+from indexing.formats.advice import advice_for
 from indexing.sources import Accepted, Reading, Rejected
 
 MAX_REJECTED = 1_000
@@ -84,6 +85,7 @@ class IngestReport:
             "truncated": self.truncated,
             "ignored_files": sum(self.ignored.values()),
             "ignored_by_kind": dict(self.ignored),
+            "ignored_advice": advice_for(self.ignored),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
             "embedding_seconds": round(self.embedding_seconds, 3),

@@ -1,8 +1,9 @@
 """Which documents are in these paths? Files, gzipped files and folders, one document at a time.
 
-`.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line, each also as
-`.gz`. A folder is read recursively in the order of names. Hidden files and files that aren't JSON
-are skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
+`.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line; `.xml`,
+`.nitf`, `.rss` and `.atom` are NewsML-G2, NITF, RSS or Atom by their root. Each also as `.gz`.
+A folder is read recursively in the order of names. Hidden files and files of other kinds are
+skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
 `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
 """
 
@@ -21,22 +22,30 @@ from core.errors import DocumentError, InputError
 from core.items import Item
 from core.ports import Clock
 from indexing import beir, ninjs, records
+from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
+from indexing.formats.entries import Entry
 from indexing.inside import LEADS_OUT, is_inside
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
-Kind = Literal["json", "lines", "beir"]
-_KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
+Kind = Literal["json", "lines", "beir", "xml"]
+_KINDS: dict[str, Kind] = {
+    ".json": "json",
+    ".jsonl": "lines",
+    ".ndjson": "lines",
+    **dict.fromkeys((".xml", ".nitf", ".rss", ".atom"), "xml"),
+}
 _LONGEST_ENDING = 12  # characters of it that are shown
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read, its kind, and its size on disk in bytes."""
+    """A file to read, its kind, its size on disk in bytes, and whether a person named it itself."""
 
     path: Path
     kind: Kind
     size: int
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,9 @@ class Sources:
             raise InputError("no such file or folder", where=str(path))
         elif (kind := _kind(path)) is None:
             raise InputError(
-                "not a JSON file", where=str(path), mend="use .json, .jsonl, .ndjson or .gz of them"
+                f"{ending_of(path) or 'a file without an ending'} is not read as documents",
+                where=str(path),
+                mend=how_to_convert(ending_of(path)) or OTHERWISE,
             )
         else:
             yield SourceFile(path, kind, path.stat().st_size)
@@ -145,21 +156,66 @@ class Sources:
                 elif not is_inside(path, top):
                     self._outside.append(path)
                 else:
-                    yield SourceFile(path, kind, path.stat().st_size)
+                    yield SourceFile(path, kind, path.stat().st_size, named=False)
 
     def _read_file(self, file: SourceFile, before: int) -> Iterator[Reading]:
         """Yield the file's documents; if reading fails, a rejection at that place."""
         name, line = str(file.path), 0
         try:
             with file.path.open("rb") as raw, _decompressed(raw, file.path) as stream:
-                cut = records.documents if file.kind == "json" else records.lines
-                for record in cut(stream, self._limit):
-                    line = record.line
+                for reading in self._readings(file, stream):
+                    line = reading.line
                     self.done_bytes = before + min(raw.tell(), file.size)
-                    yield self._read(file, record)
+                    yield reading
         except (OSError, EOFError, zlib.error) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             yield Rejected(name, line, "", f"file not readable: {what}")
+
+    def _readings(self, file: SourceFile, stream: BinaryIO) -> Iterator[Reading]:
+        """Yield the documents of an open file."""
+        if file.kind == "xml":
+            for entry in self._entries(file, stream):
+                yield self._take(file, entry)
+            return
+        cut = records.documents if file.kind == "json" else records.lines
+        for record in cut(stream, self._limit):
+            yield self._read(file, record)
+
+    def _entries(self, file: SourceFile, stream: BinaryIO) -> Iterator[Entry]:
+        """Yield the documents of an XML file. One of another root is counted like a file of another
+        kind, or is an error if a person named the file.
+        """
+        from indexing.formats import xml_documents, xml_tree
+
+        try:
+            tree = xml_tree.parse(stream.read(xml_tree.MAX_XML_BYTES + 1))
+        except DocumentError as error:
+            yield Entry(0, error=error)
+            return
+        found = xml_documents.documents(tree)
+        if found is not None:
+            yield from found
+            return
+        kind = f"{ending_of(file.path)} of root {xml_tree.name_of(tree.root)[:_LONGEST_ENDING]}"
+        if file.named:
+            mend = how_to_convert(kind)
+            yield Entry(0, error=DocumentError(f"not understood: {kind}", mend=mend))
+        else:
+            self.ignored[kind] += 1
+
+    def _take(self, file: SourceFile, entry: Entry) -> Reading:
+        """Return what the checks of ninjs say about a document that was made from another."""
+        name = str(file.path)
+        try:
+            if entry.tree is None:
+                raise entry.error or DocumentError("empty")
+            checked = ninjs.read_tree(entry.tree, self._clock, self._products)
+        except DocumentError as error:
+            return rejected(name, entry.line, error)
+        item = checked.item
+        size = entry.size or len(item.body) + len(item.description)
+        warnings = (*checked.warnings, *entry.notes)
+        return Accepted(item, name, entry.line, size, warnings, checked.unknown)
 
     def _read(self, file: SourceFile, record: records.Record) -> Reading:
         name = str(file.path)

@@ -23,13 +23,18 @@ from api.access.callers import (
 from api.access.checks import no_parameters, validation_problem
 from api.access.lanes import covered, write_documents
 from api.access.services import ApiSettings
-from api.content.item_json import ItemView, items_json
 from api.content.status_change import StatusChange, status_write
 from api.content.writes import refusal, result_json, single_status, uri_of
 from api.envelope import Json, base, problem_response, rfc3339
+from api.formats.items import ItemView, items_json
 from api.problems import BodyTooLargeError, TooManyError
 from api.search.elsewhere import ReadRoute
-from api.search.parameters import Values
+from api.search.parameters import (
+    WHAT_TO_EXCLUDE,
+    WHAT_TO_INCLUDE,
+    MemberNames,
+    Values,
+)
 from api.search.search_json import cut_json, products_json
 from core.callers import Caller, covers
 from core.errors import NotFoundError
@@ -49,8 +54,8 @@ class ItemParameters(BaseModel):
     versions: Literal["", "all"] = Field(
         default="", description="all: also the story's versions and write-throughs, newest first."
     )
-    include: Values = Field(default_factory=list, description="Only these members of the item.")
-    exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
+    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
+    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
 
 
 class WriteParameters(BaseModel):

@@ -22,6 +22,7 @@ from pydantic import (
     create_model,
 )
 
+from api.formats.members import known_members
 from api.problems import ParameterError
 from core.errors import QueryError
 from core.query_tree import Node
@@ -103,6 +104,11 @@ def _checked(text: str, check: Callable[[str], object]) -> str:
 
 
 Values = Annotated[list[str], BeforeValidator(split_list)]
+MemberNames = Annotated[Values, AfterValidator(known_members)]
+WHAT_TO_INCLUDE = (
+    "Only these members of the item: names, or paths such as subject.name. *: every member."
+)
+WHAT_TO_EXCLUDE = "Members of the item to leave out: names, or paths such as renditions.nitf."
 
 
 def _parameter(one: Declared) -> tuple[Any, Any]:
@@ -161,8 +167,8 @@ _Asked: Any = create_model(
 class SearchParameters(_Asked):  # type: ignore[misc]  # the declarations make its fields
     """Everything that `GET /content/search` takes; any other name is refused."""
 
-    include: Values = Field(default_factory=list, description="Only these members of the item.")
-    exclude: Values = Field(default_factory=list, description="Members of the item to leave out.")
+    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
+    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
     session_label: str = Field(
         default="",
         pattern=r"^[a-zA-Z0-9_. -]{0,48}$",

@@ -11,8 +11,8 @@ from api import contract
 from api.access.callers import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
 from api.access.checks import check_query_string, read_parameters
 from api.access.keys import HEADER
-from api.content.item_json import ItemView
 from api.envelope import Json, base
+from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
 from api.search.parameters import SearchParameters, search_request
 from api.search.search_json import hits_json, page_links, search_data

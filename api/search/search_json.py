@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.content.answer_size import Cut
-from api.content.item_json import ItemView, items_json, text_names
 from api.content.media_json import film_strip, shot_json
 from api.content.media_links import MediaLinks
 from api.envelope import rfc3339
+from api.formats.items import ItemView, items_json, text_names
 from core.callers import Caller
 from core.entities import NameMatch
 from core.items import Item

@@ -51,8 +51,9 @@ def ingest(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="ninjs files, JSONL of them (.gz too), BEIR folders, photos, videos, folders of "
-            "all that, and stores' URLs such as s3://bucket/folder.",
+            help="ninjs, NewsML-G2, NITF, RSS and Atom files, JSONL of ninjs (.gz too), BEIR "
+            "folders, photos, videos, folders of all that, and stores' URLs such as "
+            "s3://bucket/folder.",
             show_default=False,
         ),
     ] = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dateline.commands.options import console, errors, escape, show_error
+from indexing.formats.advice import advice_for
 from indexing.report import WITHOUT_PRODUCT, IngestReport
 
 _SHOWN = 20
@@ -22,7 +23,7 @@ def show_report(report: IngestReport) -> None:
     rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
     console.print(f"{counts(figures)} in {rate}")
     if not report.read and not report.interrupted and report.stopped_by is None:
-        what = "no document (.json, .jsonl, .ndjson, .gz), photo or video is there"
+        what = "no document, photo or video is there"
         _note(f"{what}, or none of this shard's")
     show_passed_over(report.ignored)
     for what, count in figures["warnings"].items():
@@ -38,9 +39,15 @@ def show_report(report: IngestReport) -> None:
 
 
 def show_passed_over(ignored: Mapping[str, int]) -> None:
-    """Print how many files of folders were passed over, if any, by kind."""
-    if ignored:
-        _note(_passed_over(ignored))
+    """Print how many files were passed over, if any, by kind, and how to convert them."""
+    if not ignored:
+        return
+    _note(_passed_over(ignored))
+    kinds_of: dict[str, list[str]] = {}
+    for kind, how in advice_for(ignored).items():
+        kinds_of.setdefault(how, []).append(kind)
+    for how, kinds in kinds_of.items():
+        console.print(f"    {escape(', '.join(kinds[:_KINDS_SHOWN]))}: {escape(how)}")
 
 
 def counts(figures: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from search.understanding.query_fields import FIELD_NAMES
 _SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
 # A dash between words is no NOT, and a mark at a sentence's end is no wildcard.
 _PUNCTUATION = re.compile(r"(?<!\S)[-–—+]+(?!\S)|(?<=[)\]])-(?=\w)|(?<=\w)[?!]+(?!\S)")
-_NAMES = "|".join(FIELD_NAMES)
+_NAMES = "|".join(map(re.escape, FIELD_NAMES))
 _FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)
 # "Date: to be announced" is a heading: a field's value stands right after its colon.
 _HEADING = re.compile(rf"(?<!\S)({_NAMES}):(?=\s+\S)", re.IGNORECASE)
@@ -43,6 +43,11 @@ def without_headings(query: str) -> str:
 def has_operators(text: str) -> bool:
     """Whether `text` has any sign or word of the query language."""
     return bool(_SIGNS.search(text) or _OPERATORS.search(text))
+
+
+def has_named_operators(text: str) -> bool:
+    """Whether `text` has AND, OR or NOT."""
+    return any(found[1] != "TO" for found in _OPERATORS.finditer(text))
 
 
 def why_plain(text: str) -> str:

@@ -44,10 +44,10 @@ def parse_dated(
     dates = tuple(date for date in found if as_ignored(date.text) not in ignore)
     told = tuple(_told(date, ignored=date not in dates) for date in found)
     if not dates:
-        parsed = language.parse(query, calendar.zone)
+        parsed = language.parse(query, calendar.zone, calendar.now)
         return Dated(replace(parsed, notes=(*notes, *parsed.notes)), told)
     rest, origins = _without(query, dates)
-    parsed = language.parse(rest, calendar.zone)
+    parsed = language.parse(rest, calendar.zone, calendar.now)
     span, said = _filter(dates)
     return Dated(
         replace(

@@ -13,15 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from luqum.exceptions import ParseError
 from luqum.tree import Plus
 
 from core.query_tree import EVERYTHING, Bool, Node, Word, all_of, is_fact
 from search.understanding import accidental_operators
+from search.understanding.field_values import Times
 from search.understanding.lucene_parser import parse_lucene
 from search.understanding.lucene_tree import MAX_CLAUSES, TreeReader, check_cost, too_long, words_in
+from search.understanding.query_fields import check_names, with_stand_ins
 
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 
@@ -40,32 +42,35 @@ class Parsed:
     places: Sequence[int] = ()
 
 
-def parse(query: str, zone: tzinfo = UTC) -> Parsed:
-    """Reads a query whose dates are in `zone`. Raises QueryError for an impossible date and for
-    more than 256 clauses.
+def parse(query: str, zone: tzinfo = UTC, now: datetime | None = None) -> Parsed:
+    """Reads a query whose dates are in `zone`; `now` is the time of "now-2d", the clock's without
+    it. Raises QueryError for an impossible date, for a `name:value` of no field, and for more than
+    256 clauses.
     """
     if not query.strip():
         return Parsed(EVERYTHING, EVERYTHING, "")
     blanked = accidental_operators.without_punctuation(query)
     headings = accidental_operators.headings(blanked)
-    parsed = _parse(accidental_operators.without_headings(blanked), zone)
+    times = Times(now or datetime.now(UTC), zone)
+    parsed = _parse(accidental_operators.without_headings(blanked), times)
     if not headings:
         return parsed
     said = f"{', '.join(headings)} taken as words: a field's value stands right after the colon"
     return replace(parsed, notes=(said, *parsed.notes))
 
 
-def _parse(blanked: str, zone: tzinfo) -> Parsed:
+def _parse(blanked: str, times: Times) -> Parsed:
     start, text = len(blanked) - len(blanked.lstrip()), blanked.strip()
     if not accidental_operators.has_operators(text):
         return _plain(text, start, ())
     if why := accidental_operators.why_plain(text):
         return _plain(text, start, (why,))
     try:
-        root = parse_lucene(text)
+        root = parse_lucene(with_stand_ins(text))
     except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
         return _plain(text, start, (f"read as plain words: {_reason(error)}",))
-    reader = TreeReader(start, zone)
+    check_names(text, has_operators=accidental_operators.has_named_operators(text))
+    reader = TreeReader(start, times)
     node = reader.node(root, "")
     if isinstance(root, Plus) and not is_fact(node):
         node = Bool(must=(node,))

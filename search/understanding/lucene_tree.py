@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import tzinfo
 
 from luqum.tree import (
     AndOperation,
@@ -32,14 +31,11 @@ from luqum.tree import Phrase as LucenePhrase
 from luqum.tree import Word as LuceneWord
 
 from core.errors import QueryError
+from core.query_fields import NAMED, FieldKind, QueryField, field_called
 from core.query_tree import (
-    DATE_FIELDS,
     EVERYTHING,
-    KEYWORD_FIELDS,
     Bool,
-    DateRange,
     Everything,
-    Keyword,
     Node,
     Nothing,
     Phrase,
@@ -48,8 +44,8 @@ from core.query_tree import (
     is_fact,
 )
 from search.understanding.accidental_operators import plain_words
-from search.understanding.dates import parse_span
-from search.understanding.query_fields import field_called
+from search.understanding.field_values import Bound, Times, range_node, value_node
+from search.understanding.query_fields import without_stand_ins
 
 MAX_CLAUSES = 256
 # The limit of a query's cost, in bare words: about half a second over 100,000 stories. A prefix
@@ -65,17 +61,19 @@ _SHORT = 4  # letters
 _NEAR_COSTS = 10  # times the square of the number of words
 _NEGATED = 2  # factor
 MAX_NEAR_WORDS = 5
+_DATED = (FieldKind.DATE, FieldKind.SINCE, FieldKind.UNTIL)
 _WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
 class TreeReader:
     """Turns luqum's tree into ours, and collects the words to embed, the places of their
-    characters, and the notes. The text begins at `start` of the query, and dates are in `zone`.
+    characters, and the notes. The text begins at `start` of the query, and dates are read by
+    `times`.
     """
 
     start: int
-    zone: tzinfo
+    times: Times
     words: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -128,7 +126,7 @@ class TreeReader:
     def fielded(self, item: Item, name: str) -> Node:
         """field:value; an unknown field is a word with a colon."""
         if known := field_called(item.name):
-            return self.node(item.expr, known)
+            return self.node(item.expr, known.name)
         self.notes.append(f"there is no field {item.name!r}: its name is taken as a word")
         word = self._word(item.name, "", item.pos)
         return Bool(should=(word, self.node(item.expr, name)))
@@ -174,10 +172,8 @@ class TreeReader:
     def phrase(self, item: Item, name: str) -> Node:
         """Words in quotes."""
         text = item.value[1:-1].replace('\\"', '"')
-        if name in DATE_FIELDS:
-            return self._dates(name, text)
-        if name in KEYWORD_FIELDS:
-            return Keyword(name, (text,))
+        if known := _of_facts(name):
+            return value_node(known, without_stand_ins(text), self.times)
         if not _has_word(text):
             return self._nothing(item.value)
         self._embed(text, item.value[1:-1], item.pos + 1)
@@ -187,44 +183,40 @@ class TreeReader:
         return Phrase(text, name)
 
     def range(self, item: Item, name: str) -> Node:
-        """[a TO b], for dates only."""
-        if name not in DATE_FIELDS:
-            return self._not_a_date(item, name)
-        low, high = str(item.low), str(item.high)
-        since = None if low == "*" else parse_span(low, self.zone)[0 if item.include_low else 1]
-        until = None if high == "*" else parse_span(high, self.zone)[1 if item.include_high else 0]
-        return DateRange(name, since, until)
+        """[a TO b] and {a TO b}."""
+        known = NAMED.get(name)
+        if known is None:
+            return self._signs_as_words(item)
+        ends = ((item.low, item.include_low), (item.high, item.include_high))
+        low, high = (
+            None if (said := without_stand_ins(str(end)).strip()) == "*" else Bound(said, included)
+            for end, included in ends
+        )
+        return range_node(known, low, high, self.times)
 
     def open_range(self, item: Item, name: str) -> Node:
         """date:>a and date:<=a."""
-        if name not in DATE_FIELDS:
-            return self._not_a_date(item, name)
-        start, end = parse_span(str(item.a), self.zone)
+        known = NAMED.get(name)
+        if known is None:
+            return self._signs_as_words(item)
+        bound = Bound(without_stand_ins(str(item.a)).strip(), item.include)
         if isinstance(item, From):
-            return DateRange(name, start if item.include else end, None)
-        return DateRange(name, None, end if item.include else start)
+            return range_node(known, bound, None, self.times)
+        return range_node(known, None, bound, self.times)
 
-    def _not_a_date(self, item: Item, name: str) -> Node:
-        """A range of another field is an error; signs without a field ("<IBM>") are plain words."""
-        if name:
-            raise QueryError(f"{name}:{item!s} is a range", mend="ranges are for dates only")
+    def _signs_as_words(self, item: Item) -> Node:
+        """Signs of a range without a field ("<IBM>") are plain words."""
         words = " ".join(plain_words(str(item)))
         self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
         return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))
 
-    def _dates(self, name: str, text: str) -> Node:
-        since, until = parse_span(text, self.zone)
-        return DateRange(name, since, until)
-
     def _word(self, value: str, name: str, place: int) -> Node:
         """A word of field `name` at `place` of the text."""
-        text = re.sub(r"\\(.)", r"\1", value)
-        if name in DATE_FIELDS:
-            return self._dates(name, text)
-        if name in KEYWORD_FIELDS:
-            if "*" in text:
+        text = re.sub(r"\\(.)", r"\1", without_stand_ins(value))
+        if known := _of_facts(name):
+            if "*" in text and known.kind not in _DATED:
                 self.notes.append(f"{text}: facts are compared whole, * is no wildcard there")
-            return Keyword(name, (text,))
+            return value_node(known, text, self.times)
         if text == "*":
             return EVERYTHING
         if len(text) > 2 and text.endswith("*") and text[:-1].isalnum():
@@ -263,6 +255,12 @@ class TreeReader:
             found = written.find(character, at)
             at = found + 1 if found >= 0 else at
             self.places.append(self.start + place + max(0, at - 1))
+
+
+def _of_facts(name: str) -> QueryField | None:
+    """Return the field if its values are facts; None for text, and outside any field."""
+    known = NAMED.get(name)
+    return None if known is None or known.kind is FieldKind.TEXT else known
 
 
 def _narrows(node: Node) -> bool:

@@ -14,6 +14,7 @@ from core.errors import QueryError
 from core.exemplars import Exemplar
 from core.model_ports import Tagger, TextAnalysis
 from core.ports import Clock, Names
+from core.query_fields import FACT, ID
 from core.query_tree import (
     EVERYTHING,
     Bool,
@@ -198,6 +199,9 @@ def describe(node: Node) -> str:
         case Phrase(text, field, slop):
             near = f"~{slop}" if slop else ""
             return f'{field}:"{text}"{near}' if field else f'"{text}"{near}'
+        case Keyword(field, values) if field in (FACT, ID):
+            names, _, told = values[0].partition(":")
+            return f"{names} is {told}"
         case Keyword(field, values):
             return f"{field} is {' or '.join(values)}"
         case DateRange(field, since, until):

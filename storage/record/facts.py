@@ -11,6 +11,7 @@ import orjson
 
 from core.callers import folded
 from core.errors import QueryError
+from core.query_fields import FACT, ID
 
 VALUE_FIELDS = (
     "type",
@@ -23,7 +24,7 @@ VALUE_FIELDS = (
     "rights",
 )
 CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
-FACT_COLUMNS = "seq, chain, language, versioncreated, facts"  # of the table of items
+FACT_COLUMNS = "seq, chain, language, versioncreated, facts, uri"  # of the table of items
 _CODED = ("subject", "person", "organisation", "place")
 # Fields that say which code goes with which name, as a code may have several names.
 LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
@@ -39,6 +40,7 @@ class FactRow:
     language: str
     versioncreated: int
     facts: Mapping[str, object]
+    uri: str
 
     @property
     def products(self) -> frozenset[str]:
@@ -50,8 +52,8 @@ class FactRow:
 
 def read_facts(row: Any) -> FactRow:
     """Return the facts in a row of `FACT_COLUMNS`."""
-    seq, chain, language, created, facts = row
-    return FactRow(seq, chain, language, created, orjson.loads(facts))
+    seq, chain, language, created, facts, uri = row
+    return FactRow(seq, chain, language, created, orjson.loads(facts), uri)
 
 
 def chain_number(chain: str) -> int:
@@ -76,6 +78,8 @@ def values_of(row: FactRow) -> dict[str, list[str]]:
         "product": [str(code) for code in _listed(facts["products"])],
         "rights": [str(word) for word in _listed(facts.get("rights"))],
         "urgency": [] if urgency is None else [str(urgency)],
+        FACT: [str(fact) for fact in _listed(facts.get("source"))],
+        ID: [f"uri:{row.uri}", *(str(one) for one in _listed(facts.get("ids")))],
     }
     for name in _CODED:
         pairs = _listed(facts[name])

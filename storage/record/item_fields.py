@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from core.items import Item
+from core.query_fields import FACT, ID
 from core.query_tree import MACHINE
+from storage.record.source_facts import source_facts, source_ids
 
 
 def keyword_field(name: str) -> str:
@@ -49,4 +51,6 @@ def keywords_of(item: Item) -> dict[str, list[str]]:
         "product": list(item.products),
         "rights": list(item.rights),
         "urgency": [] if item.urgency is None else [str(item.urgency)],
+        FACT: source_facts(item),
+        ID: [f"uri:{item.uri}", *source_ids(item)],
     }

@@ -14,6 +14,7 @@ import orjson
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.made_up_names import without_made_up_names
+from storage.record.source_facts import facts_of_source
 
 FORMAT = 1
 ITEM_COLUMNS = (
@@ -58,7 +59,15 @@ def encode_facts(item: Item) -> bytes:
         facts[name] = [[concept.name, concept.code] for concept in getattr(item, name)]
     if item.rights:
         facts["rights"] = item.rights
-    return orjson.dumps(facts)
+    return orjson.dumps(facts | facts_of_source(item))
+
+
+def completed_facts(row: Sequence[Any]) -> bytes:
+    """Return the facts of a row with the ITEM_COLUMNS with those that older versions of this
+    program did not record.
+    """
+    known: dict[str, Any] = orjson.loads(row[9])
+    return orjson.dumps(known | facts_of_source(decode(row)))
 
 
 def encode_document(item: Item) -> bytes:
@@ -86,12 +95,12 @@ def content_digest(item: Item) -> bytes:
     and times.
 
     Products are left out, because they are entitlements, which may change without a new version.
-    Rights are left out, because they are read from the document, and older versions were recorded
-    without them. Times of creation count only as the source gives them, because an undated document
-    gets the time of its ingest.
+    Rights and facts of the source are left out, because they are read from the document, and older
+    versions were recorded without them. Times of creation count only as the source gives them,
+    because an undated document gets the time of its ingest.
     """
     facts = orjson.loads(encode_facts(item))
-    del facts["products"], facts["firstcreated"]
+    del facts["products"], facts["firstcreated"], facts["source"], facts["ids"]
     facts.pop("rights", None)
     document = orjson.loads(encode_document(item))
     if "media" in document:

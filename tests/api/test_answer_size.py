@@ -74,7 +74,7 @@ def test_only_what_is_asked_for_is_made(client: TestClient, monkeypatch: Any) ->
     def refuse(*_: object) -> None:
         raise AssertionError("nobody asked for it")
 
-    monkeypatch.setattr("api.content.item_json._concepts", refuse)
+    monkeypatch.setattr("api.formats.items.concepts_json", refuse)
     assert hits(client, include="uri,headline")[HOSTILE.uri]["item"] == {
         "uri": HOSTILE.uri,
         "headline": HOSTILE.headline,
@@ -105,7 +105,7 @@ def test_of_a_very_long_text_the_marked_stretch_is_told(client: TestClient) -> N
 def test_what_does_not_fit_is_left_out_and_named(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.content.item_json.MAX_ANSWER_BYTES", 60_000)
+    monkeypatch.setattr("api.formats.items.MAX_ANSWER_BYTES", 60_000)
     hit = hits(client)[HOSTILE.uri]
     assert "description_summary" not in hit["item"]
     assert hit["item"]["headline"] == HOSTILE.headline

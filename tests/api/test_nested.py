@@ -298,7 +298,7 @@ trees = st.recursive(
 )
 @given(inside=st.dictionaries(st.sampled_from(["associations", "links", "x"]), trees, max_size=3))
 def test_no_shape_of_a_document_tells_of_a_hidden_item(desk: Desk, inside: dict[str, Any]) -> None:
-    from api.content.item_json import ItemView, items_json
+    from api.formats.items import ItemView, items_json
     from tests.search.room import story
 
     if desk.room.engine.item("urn:news:shown", READER) is None:

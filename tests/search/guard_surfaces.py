@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from api.content.item_json import ItemView, items_json
+from api.formats.items import ItemView, items_json
 from core.callers import Caller
 from core.errors import NotFoundError
 from core.items import Item

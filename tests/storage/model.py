@@ -34,6 +34,10 @@ def values_of(item: Item, field: str) -> list[str]:
             return list(item.rights)
         case "urgency":
             return [] if item.urgency is None else [str(item.urgency)]
+        case "fact":
+            return [f"version:{item.version}", *item.source.get("facts", ())]
+        case "id":
+            return [f"uri:{item.uri}", *(f"itemid:{one}" for one in item.source.get("ids", ()))]
     concepts: tuple[Concept, ...] = getattr(item, field)
     return [concept.name for concept in concepts]
 
@@ -87,6 +91,23 @@ def concepts(draw: st.DrawFn) -> tuple[Concept, ...]:
 
 
 @st.composite
+def documents(draw: st.DrawFn) -> dict[str, object]:
+    """A document with facts of its own, in one of their shapes; `facts` and `ids` say which."""
+    source = draw(st.sampled_from(("AP", "Büro", "a/b:c")))
+    signals = draw(st.lists(st.sampled_from(("Breaking", "x y")), max_size=2, unique=True))
+    number = draw(st.sampled_from(("A1", "ä:2")))
+    sources = (source, [source], [{"name": source}])
+    altids = ({"itemid": number}, [{"role": "itemid", "value": number}])
+    return {
+        "source": draw(st.sampled_from(sources)),
+        "Signals": signals,
+        "altids": draw(st.sampled_from(altids)),
+        "facts": [f"source:{source}", *(f"signals:{one}" for one in signals)],
+        "ids": [number],
+    }
+
+
+@st.composite
 def items_with_facts(draw: st.DrawFn) -> list[Item]:
     """Items that differ in every fact that a filter can ask for."""
     return [
@@ -104,6 +125,7 @@ def items_with_facts(draw: st.DrawFn) -> list[Item]:
             products=draw(st.lists(st.sampled_from(PRODUCTS), max_size=2, unique=True).map(tuple)),
             rights=draw(st.lists(st.sampled_from(RIGHTS), max_size=2, unique=True).map(tuple)),
             headline="zebra",
+            source=draw(st.just({}) | documents()),
         )
         for number in range(draw(st.integers(1, 12)))
     ]

@@ -16,6 +16,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from core.query_fields import FACT, ID
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, Ids
 from storage.embedded.vectors.growing import GrowingArray
@@ -134,6 +135,33 @@ class ValueColumn:
         return tuple(FacetCount(self.labels[code], int(counts[code])) for code in ranked[:limit])
 
 
+class IdColumn:
+    """Identifiers, which are too many to keep as texts: a digest of each value, with its row."""
+
+    def __init__(self) -> None:
+        self._digests: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._rows: GrowingArray[np.int64] = GrowingArray(np.int64)
+
+    def extend(self, rows: Sequence[int], values: Sequence[Sequence[str]]) -> None:
+        """Add the values of `rows`, which ascend and are above all earlier rows."""
+        pairs = [
+            (row, chain_number(value.casefold()))
+            for row, named in zip(rows, values, strict=True)
+            for value in named
+        ]
+        self._digests.append([digest for _, digest in pairs])
+        self._rows.append([row for row, _ in pairs])
+
+    def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
+        """Return which rows have one of the casefolded `keys`: bool [stop - start]."""
+        every = self._rows.view()  # rows are written after their digests
+        low, high = np.searchsorted(every, (start, stop))
+        hits = np.isin(self._digests.view()[low:high], [chain_number(key) for key in keys])
+        found = np.zeros(stop - start, np.bool_)
+        found[every[low:high][hits] - start] = True
+        return found
+
+
 class Columns:
     """All columns and the visibility bitmap. One thread at a time writes (under the engine's
     refresh lock); any thread reads through `view()`.
@@ -141,8 +169,9 @@ class Columns:
 
     def __init__(self) -> None:
         # Links come after names, so that a reader of a link finds its name.
-        fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", *LINK_FIELDS.values())
+        fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", FACT, *LINK_FIELDS.values())
         self.values = {name: ValueColumn() for name in fields}
+        self.ids = IdColumn()
         self.dates = {
             "versioncreated": GrowingArray[np.int64](np.int64),
             "firstcreated": GrowingArray[np.int64](np.int64),
@@ -167,6 +196,7 @@ class Columns:
         values = [values_of(row) for row in fresh]
         for name, column in self.values.items():
             column.extend(seqs, [of_row[name] for of_row in values])
+        self.ids.extend(seqs, [of_row[ID] for of_row in values])
         first, count = self.size, seqs[-1] + 1 - self.size
         for name, times in (
             ("versioncreated", [row.versioncreated for row in fresh]),
@@ -222,7 +252,8 @@ class Columns:
                 return np.ones(stop - start, np.bool_)
             case Keyword(field, values):
                 keys = [value.casefold() for value in values]
-                mask = self.values[field].mask(keys, start, stop)
+                column = self.ids if field == ID else self.values[field]
+                mask = column.mask(keys, start, stop)
                 if field in CODE_FIELDS:
                     mask |= self.values[CODE_FIELDS[field]].mask(keys, start, stop)
                 return mask

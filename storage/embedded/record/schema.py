@@ -8,6 +8,7 @@ from pathlib import Path
 from core.errors import CorruptError, StorageError
 from storage.embedded.integrity import sync_path
 from storage.record.holds import first_holds
+from storage.record.item_rows import ITEM_COLUMNS, completed_facts
 
 SCHEMA_VERSION = 1
 
@@ -73,11 +74,18 @@ CREATE TABLE holds (
     PRIMARY KEY (uri, writes)
 ) STRICT, WITHOUT ROWID
 """
+# Added likewise, when the facts of all recorded versions have the facts of their documents.
+_SOURCE_FACTS = "CREATE TABLE source_facts (recorded INTEGER NOT NULL) STRICT"
+_FACTS_PAGE = 500
 _HIDDEN = """
 SELECT uri, pubstatus, embargoed, document FROM items AS newest
 WHERE (pubstatus <> 'usable' OR embargoed IS NOT NULL)
 AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)
 """
+
+
+_HAS_SOURCE_FACTS = "SELECT 1 FROM sqlite_master WHERE name = 'source_facts'"
+_ITEMS_AFTER = f"SELECT {ITEM_COLUMNS} FROM items WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 
 
 def connect(path: Path, *, readonly: bool = False, wait_s: float = 30) -> sqlite3.Connection:
@@ -125,7 +133,7 @@ def _is_current(connection: sqlite3.Connection, beside: bool) -> bool:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     return (
         found == SCHEMA_VERSION
-        and {"signatures", "holds"} <= tables
+        and {"signatures", "holds", "source_facts"} <= tables
         and (not beside or _is_wide(connection))
     )
 
@@ -151,10 +159,22 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
         connection.execute(_HOLDS)
         rows = first_holds(connection.execute(_HIDDEN))
         connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?)", rows)
+    if not connection.execute(_HAS_SOURCE_FACTS).fetchone():
+        connection.execute(_SOURCE_FACTS)
+        _add_source_facts(connection)
     if beside and not _is_wide(connection):
         for statement in _WIDER:
             connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _add_source_facts(connection: sqlite3.Connection) -> None:
+    """Add the facts of their documents to versions that an older program recorded."""
+    after = -1
+    while page := connection.execute(_ITEMS_AFTER, (after, _FACTS_PAGE)).fetchall():
+        changed = [(completed_facts(row), row[0]) for row in page]
+        connection.executemany("UPDATE items SET facts = ? WHERE seq = ?", changed)
+        after = page[-1][0]
 
 
 def _is_wide(connection: sqlite3.Connection) -> bool:

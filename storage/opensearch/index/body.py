@@ -18,7 +18,7 @@ from storage.opensearch.query.name_fields import NAME_PROPERTIES
 from storage.record.item_fields import unstemmed_field
 from storage.words.query_words import K1
 
-FORMAT = 2  # of the documents; another one needs another index
+FORMAT = 3  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer
 GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on it
 GAP = "_"  # replaces a word that the analysis dropped; no term has this sign

@@ -1,11 +1,15 @@
 """An item as AP Media API's `contentitem`: with their names and types, and the document's other
 members.
+
+It has two forms. Our own routes use our words: every type of ninjs, whole language tags, uris as
+they were recorded. AP's contract (`ItemView.base`) has the words, absolute addresses and required
+members that AP's clients read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +25,11 @@ from api.content.media_json import media_members, shots_json
 from api.content.media_links import MediaLinks
 from api.content.nested import MADE_HERE, Inside, look_inside, plain_name
 from api.envelope import rfc3339
+from api.formats.ap_item import BY_NAME, as_contract, our_members, usage_terms
+from api.formats.concepts import MEMBERS, concepts_json, passed, said_of, shortly_said_of
+from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
-from core.items import Concept, Item, ItemType
+from core.items import Item, ItemType
 from core.ports import Library
 
 # Entitlements: only writers of the item may know which products may see it.
@@ -38,24 +45,14 @@ _SAID = frozenset(
         "description_text",
         "byline",
         "by",
-        "subjects",
-        "people",
-        "organisations",
-        "places",
+        "usageterms",
     }
 )
 _LONG = frozenset({"body_text"})  # left out of search answers unless `include` names it
 _NOT_CARRIED = frozenset({"body_text", "chain"})  # left out of an item inside another one
-# ninjs 1.x and the contract say `subject`, ninjs 2 and later `subjects`.
-_CONCEPTS = {
-    "subject": "subjects",
-    "person": "people",
-    "organisation": "organisations",
-    "place": "places",
-}
 # Other members of the document that a list of hits needs too.
-_IN_LISTS = ("renditions", "associations", "keywords", "provider")
-_BY_NAME = ("renditions", "associations")  # the contract and ninjs 1.x have objects by name here
+_IN_LISTS = ("renditions", "associations", "keywords", "provider", "bylines")
+_ALWAYS = ("uri", "altids")  # what AP's clients identify an item by
 
 
 def text_names(item: Item) -> dict[str, str]:
@@ -74,6 +71,9 @@ class ItemView:
     """How an answer shows items: to which caller, which members, and with addresses of media for
     which key (None for none). Without `include` it shows the members of a list of hits, or all
     members if it is `whole`.
+
+    With a `base`, the absolute address below which AP's contract is served, items are AP's to the
+    letter; `links` must be absolute then.
     """
 
     caller: Caller
@@ -81,20 +81,35 @@ class ItemView:
     exclude: Collection[str] = ()
     links: MediaLinks | None = None
     whole: bool = False
+    base: str = ""
 
     @property
     def shows_shots(self) -> bool:
         """Whether every shot is shown; there may be thousands."""
-        return self.shows("shots") and (self.whole or "shots" in self.include)
+        return self.shows("shots") and (self._is_whole or "shots" in heads_of(self.include))
+
+    @property
+    def shows_document(self) -> bool:
+        """Whether the agency's own members are shown, and not those of a list only."""
+        return bool(self._is_whole or self.include or self.base)
 
     def cuts(self, name: str) -> bool:
         """Whether only the first entries of a list are shown: unless the request names the list."""
-        return not self.whole and name not in self.include
+        return not (self._is_whole or self.base) and name not in heads_of(self.include)
 
     def shows(self, name: str) -> bool:
-        """Whether the view shows a member; it always shows `uri`, which identifies the item."""
-        listed = name in self.include if self.include else self.whole or name not in _LONG
-        return name == "uri" or (listed and name not in self.exclude)
+        """Whether the view shows a member; it always shows what identifies the item."""
+        if name == "uri" or (self.base and name in _ALWAYS):
+            return True
+        if self.include and EVERYTHING not in self.include:
+            listed = name in heads_of(self.include)
+        else:
+            listed = self._is_whole or name not in _LONG
+        return listed and name not in self.exclude
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.whole or EVERYTHING in self.include
 
 
 _CARRIED = ItemView(NOBODY, exclude=_NOT_CARRIED)
@@ -107,24 +122,40 @@ def items_json(
     are cut or left out. Items inside an item are as the guard lets the caller see them at this
     moment.
     """
-    documents = [_document(item, view) for item in items]
-    cuts = [_cut(item, document, view) for item, document in zip(items, documents, strict=True)]
-    made: dict[str, dict[str, Any]] = {}  # items that stand in several places of the answer
-
-    def carried(item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
-        if item.uri not in made:
-            made[item.uri] = _carried(item, renditions, view.links)
-        return made[item.uri]
-
-    pairs = zip(items, documents, strict=True)
-    inside = look_inside(library, view.caller, pairs, carried)
+    # AP's `etag` is the digest of all members, so all of them are made, and chosen from at the end.
+    made = replace(view, include=(EVERYTHING,), exclude=()) if view.base else view
+    documents = [_document(item, made) for item in items]
+    cuts = [_cut(item, document, made) for item, document in zip(items, documents, strict=True)]
+    inside = look_inside(
+        library, view.caller, zip(items, documents, strict=True), _Carrying(view).members
+    )
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     for item, document, cut in zip(items, documents, cuts, strict=True):
         shown = inside.members(document, _private(item, view.caller))
-        members, left_out = within(_members(item, shown, view, inside), share)
-        told.append((members, cut | dict.fromkeys(left_out)))
+        members = _members(item, shown, made, inside)
+        if view.base:
+            members = as_contract(item, members, view.base)
+            members = {name: value for name, value in members.items() if view.shows(name)}
+        if view.shows_shots and item.shots:
+            members["shots"] = shots_json(item, view.links)
+        kept, left_out = within(picked(members, view.include, view.exclude), share)
+        told.append((kept, cut | dict.fromkeys(left_out)))
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrying:
+    """The members of items inside others; each is made once for an answer."""
+
+    view: ItemView
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
+        if item.uri not in self.made:
+            told, base = _carried(item, renditions, self.view.links), self.view.base
+            self.made[item.uri] = as_contract(item, told, base) if base else told
+        return self.made[item.uri]
 
 
 def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
@@ -133,11 +164,11 @@ def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
     """
     found: Cut = {
         name: len(getattr(item, name))
-        for name in _CONCEPTS
+        for name in MEMBERS
         if len(getattr(item, name)) > LISTED_ENTRIES and view.shows(name) and view.cuts(name)
     }
     for name, member in document.items():
-        short = first_entries(member) if view.cuts(name) else member
+        short = first_entries(member) if view.cuts(_singular(name)) else member
         if short != member:
             document[name], found[name] = short, None
     return found
@@ -148,35 +179,43 @@ def _private(item: Item, caller: Caller) -> frozenset[str]:
 
 
 def _document(item: Item, view: ItemView) -> dict[str, Any]:
-    """The members of the item's document that `view` shows and the contract does not have."""
-    if view.whole or view.include:
+    """The members of the item's document that `view` shows beside the item's own texts."""
+    if not view.shows_document:
+        names = {name: name for name in _IN_LISTS if name in item.source}
+    else:
         hidden = _SAID | _private(item, view.caller) | MADE_HERE
         names = {name: _written(name) for name in item.source if plain_name(name) not in hidden}
-    else:
-        names = {name: name for name in _IN_LISTS if name in item.source}
-    return {name: item.source[own] for own, name in names.items() if view.shows(name)}
+    return {name: item.source[own] for own, name in names.items() if view.shows(_singular(name))}
 
 
 def _written(name: str) -> str:
     """A member's name in the contract, which has one name for both spellings of ninjs."""
     plain = plain_name(name)
-    return plain if plain in _BY_NAME else name
+    return plain if plain in (*BY_NAME, *MEMBERS, *MEMBERS.values()) else name
+
+
+def _singular(name: str) -> str:
+    return next((single for single, plural in MEMBERS.items() if name == plural), name)
 
 
 def _members(
     item: Item, document: dict[str, Any], view: ItemView, inside: Inside
 ) -> dict[str, Any]:
-    """All members of an item that `view` shows. `document` has those from its document."""
-    members = _contract_members(item, view)
+    """All members of an item that `view` shows, but its shots. `document` has those from its
+    document.
+    """
+    members = _contract_members(item, view) | _concepts(item, document, view)
     if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):
         members["chain"] = item.uri
+    if isinstance(document.get("bylines"), list):
+        members.pop("bylines", None)
     # ninjs has `versioncreated` and `versionCreated`; each member is given once.
-    extra = {name: value for name, value in document.items() if plain_name(name) not in members}
-    for name in _BY_NAME:
-        _as_objects(extra, name)
-    if view.shows_shots and item.shots:
-        members["shots"] = shots_json(item, view.links)
-    shown = _with_media({**extra, **members}, item, view.links)
+    extra = {
+        name: value
+        for name, value in document.items()
+        if plain_name(name) not in members and _singular(name) not in MEMBERS
+    }
+    shown = _with_media({**our_members(item, extra), **members}, item, view.links)
     return {name: value for name, value in shown.items() if view.shows(name)}
 
 
@@ -186,10 +225,9 @@ def _carried(
     """The members of an item inside another one: what is said of it, and its media. `renditions`
     are those of its document. Its own answer has the rest.
     """
-    renditions = first_entries(renditions)
-    _as_objects(renditions, "renditions")
-    contract = _contract_members(item, _CARRIED)
-    return within(_with_media({**renditions, **contract}, item, links), CARRIED_BYTES)[0]
+    said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED)
+    members = {**our_members(item, first_entries(renditions)), **said}
+    return within(_with_media(members, item, links), CARRIED_BYTES)[0]
 
 
 def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
@@ -226,46 +264,30 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
         "ednote": item.ednote,
         "copyrightnotice": item.copyrightnotice,
         "bylines": item.byline and [{"by": item.byline}],
-        "usageterms": item.usageterms and [item.usageterms],
+        "usageterms": usage_terms(item),
         "rights": list(item.rights),
     }
-    members = {
+    return {
         name: rfc3339(value) if isinstance(value, datetime) else value
         for name, value in plain.items()
         if view.shows(name) and value not in (None, "", [])
     }
-    for name, plural in _CONCEPTS.items():
+
+
+def _concepts(item: Item, document: dict[str, Any], view: ItemView) -> dict[str, Any]:
+    """The item's subjects, people, organisations and places that `view` shows."""
+    members: dict[str, Any] = {}
+    for name in MEMBERS:
         concepts = getattr(item, name) if view.shows(name) else ()
-        if concepts:
-            shown = concepts[:LISTED_ENTRIES] if view.cuts(name) else concepts
-            members[name] = _concepts(shown, item.source.get(name) or item.source.get(plural))
+        if not concepts:
+            continue
+        if view.shows_document:
+            said = said_of(document, name)
+            concepts = passed(item, name, said)
+        else:
+            said = shortly_said_of(item, name)
+        if view.cuts(name):
+            concepts = concepts[:LISTED_ENTRIES]
+        if told := concepts_json(concepts, said):
+            members[name] = told
     return members
-
-
-def _concepts(concepts: Iterable[Concept], source: Any) -> list[dict[str, Any]]:
-    """Concepts with the members that the contract requires; the scheme comes from the document."""
-    known = [entry for entry in source or () if isinstance(entry, Mapping)]
-    schemes = {str(entry.get("name", "")): str(entry.get("scheme", "")) for entry in known}
-    return [
-        {
-            "name": concept.name,
-            "code": concept.code,
-            "scheme": schemes.get(concept.name, ""),
-            "creator": "Editorial",
-            "rels": ["direct"],
-        }
-        for concept in concepts
-    ]
-
-
-def _as_objects(members: dict[str, Any], name: str) -> None:
-    """Turns a list of renditions or associations (ninjs 2 and 3) into the contract's object by
-    name.
-    """
-    value = members.get(name)
-    if isinstance(value, list):
-        entries = [entry for entry in value if isinstance(entry, Mapping)]
-        key: Callable[[int, Mapping[str, Any]], str] = lambda n, entry: str(  # noqa: E731
-            entry.get("name") or n
-        )
-        members[name] = {key(n, entry): dict(entry) for n, entry in enumerate(entries, start=1)}

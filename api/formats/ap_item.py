@@ -1,0 +1,165 @@
+"""AP Media API's `contentitem` to the letter: its types, languages, times, absolute addresses and
+required members. `ap_contract` says what its members are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from api.content.media_links import PATH
+from api.formats.ap_contract import CONTENT_ITEM, OUR_ITEM, TYPES
+from api.formats.fitting import GONE, fit
+from core.items import Item, ItemType
+
+BY_NAME = ("renditions", "associations")  # the contract and ninjs 1.x have objects by name here
+TEXT_FORMS = {
+    "nitf": {"format": "NITF", "fileextension": "xml", "mimetype": "application/nitf+xml"},
+    "plain": {"format": "Plain", "fileextension": "txt", "mimetype": "text/plain"},
+}
+"""The renditions that we make of a text, and what they are."""
+
+_SEPARATORS = re.compile(r"[,;]")
+_SIGNATURE = re.compile(rb'"[^"\s]*' + PATH.encode() + rb'/([^"?\s]*)\?expires=[^"\s]*"')
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
+_OF_AP = frozenset({"rel", "contentid", "fileextension", "mediafilterid"})
+
+
+def our_members(item: Item, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of an item's document in the contract's shapes: objects by name, lists of words,
+    whole numbers. What can't be told in them is left out; the agency's own members stay as they
+    are.
+    """
+    shaped = {name: _shaped(name, value) for name, value in members.items()}
+    if item.type is ItemType.VIDEO and isinstance(named := shaped.get("renditions"), Mapping):
+        shaped["renditions"] = {name: _in_milliseconds(one) for name, one in named.items()}
+    rules = OUR_ITEM["properties"]
+    fitted = {
+        name: fit(value, rules[name], OUR_ITEM) if name in rules else value
+        for name, value in shaped.items()
+    }
+    return {name: value for name, value in fitted.items() if value is not GONE}
+
+
+def _shaped(name: str, value: Any) -> Any:
+    if name in BY_NAME and isinstance(value, list):
+        return _by_name(value)
+    if name == "altids" and isinstance(value, list):
+        return _by_role(value)
+    if name == "keywords" and isinstance(value, str):
+        return [word.strip() for word in _SEPARATORS.split(value) if word.strip()]
+    return value
+
+
+def _by_name(entries: list[Any]) -> dict[str, Any]:
+    """A list of renditions or associations (ninjs 2 and 3) as the contract's object by name."""
+    known = [entry for entry in entries if isinstance(entry, Mapping)]
+    return {str(entry.get("name") or n): dict(entry) for n, entry in enumerate(known, start=1)}
+
+
+def _by_role(entries: list[Any]) -> dict[str, Any]:
+    """The alternative ids of ninjs 2 and 3 as the contract's object; the first of a role counts."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        if isinstance(entry, Mapping) and isinstance(role := entry.get("role"), str):
+            found.setdefault(role, entry.get("value"))
+    return found
+
+
+def usage_terms(item: Item) -> list[str]:
+    """The usage terms as a list, as AP's documents have them."""
+    listed = any(
+        name.lower().removeprefix("$") == "usageterms" and isinstance(value, list)
+        for name, value in item.source.items()
+    )
+    terms = item.usageterms.split("\n") if listed else [item.usageterms]
+    return [term.strip() for term in terms if term.strip()]
+
+
+def as_contract(item: Item, members: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """The members of an item as AP's contract has them, with addresses below `base`."""
+    kind = item.type.value if item.type.value in TYPES else "text"
+    own: dict[str, Any] = {
+        "uri": item_address(base, item.uri),
+        "type": kind,
+        "language": item.language.partition("-")[0],
+        "versioncreated": ap_time(item.versioncreated),
+        "firstcreated": ap_time(item.firstcreated),
+        "altids": _altids(item, members.get("altids")),
+    }
+    for name in ("embargoed", "expires"):
+        if moment := getattr(item, name):
+            own[name] = ap_time(moment)
+    if kind == "text":
+        own["slugline"] = item.slugline or item.headline
+    renditions = _renditions(item, members.get("renditions"), base if kind == "text" else "")
+    if renditions:
+        own["renditions"] = renditions
+    fitted: dict[str, Any] = fit({**members, **own}, CONTENT_ITEM, CONTENT_ITEM)
+    fitted["altids"] = {**fitted["altids"], "etag": etag(item, fitted)}
+    return fitted
+
+
+def ap_time(moment: datetime) -> str:
+    """A time as `2024-03-05T07:30:00Z`, the only form that all of AP's clients read."""
+    text = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+    return f"{text}Z"
+
+
+def item_address(base: str, uri: str) -> str:
+    """The address of an item."""
+    return f"{base}/content/{quote(uri, safe='')}"
+
+
+def etag(item: Item, members: Mapping[str, Any]) -> str:
+    """A digest of an item as a caller sees it: its members, its file, what it carries. Signatures
+    of addresses, which end, are no part of it.
+    """
+    told = orjson.dumps([members, item.uri, item.version, item.media and item.media.digest])
+    return hashlib.sha256(_SIGNATURE.sub(rb'"\1"', told)).hexdigest()[:32]
+
+
+def _altids(item: Item, said: Any) -> dict[str, Any]:
+    """The alternative ids. The item's id is AP's where the document has one, else the uri."""
+    ids = {k: v for k, v in said.items() if v} if isinstance(said, Mapping) else {}
+    ids.pop("etag", None)
+    return {"itemid": item.uri, **ids}
+
+
+def _renditions(item: Item, said: Any, base: str) -> dict[str, Any]:
+    """The renditions, with what AP's clients read of a file; with a `base` also those of a text."""
+    found = {
+        name: dict(rendition)
+        for name, rendition in (said.items() if isinstance(said, Mapping) else ())
+        if isinstance(rendition, Mapping)
+    }
+    if item.media is not None and "main" in found:
+        found["main"] = {"originalfilename": _file_name(item), **found["main"]}
+    for form, more in TEXT_FORMS.items() if base else ():
+        address = f"{item_address(base, item.uri)}/renditions/{form}?version={item.version}"
+        found[form] = {"rel": "Main", "type": "text", "href": address, **more}
+    return found
+
+
+def _in_milliseconds(rendition: Any) -> Any:
+    """A video's rendition: ninjs has its duration in seconds where AP has milliseconds."""
+    if not isinstance(rendition, Mapping) or _OF_AP & rendition.keys():
+        return rendition
+    seconds = rendition.get("duration")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return rendition
+    return {**rendition, "duration": seconds * 1000}
+
+
+def _file_name(item: Item) -> str:
+    """A name for the file, from the item's uri; where the original lies is nobody's business."""
+    last = _NO_FILE_NAME.sub("-", item.uri.rpartition("/")[2].rpartition(":")[2]).strip("-.")
+    kind = mimetypes.guess_extension(item.media.mimetype) if item.media else None
+    return f"{last[-80:] or 'original'}{kind or ''}"

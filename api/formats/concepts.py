@@ -1,0 +1,111 @@
+"""Subjects, people, organisations and places with their provenance, as their document gives it:
+who set a tag and how, its scheme and broader terms, a person's types, a place's geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from core.items import Concept, Item
+from indexing.texts import clean
+
+# ninjs 1.x and the contract say `subject`, ninjs 2 and later `subjects`.
+MEMBERS = {
+    "subject": "subjects",
+    "person": "people",
+    "organisation": "organisations",
+    "place": "places",
+}
+_SHORT = frozenset({"creator", "rels", "rel", "types", "topparent"})  # said in a list of hits too
+_CODES = ("code", "literal", "uri")
+
+
+class Said(NamedTuple):
+    """What a document says of a concept, by the name and code that ingest reads."""
+
+    name: str
+    code: str
+    entry: Mapping[str, Any]
+
+
+def concepts_json(concepts: Iterable[Concept], said: Sequence[Said]) -> list[dict[str, Any]]:
+    """Concepts with all that is `said` of them, and the members that the contract requires. What
+    the document does not say was set by its editors.
+    """
+    by_name: dict[str, list[Said]] = {}
+    for one in said:
+        by_name.setdefault(one.name, []).append(one)
+    return [_concept(concept, by_name.get(concept.name, ())) for concept in concepts]
+
+
+def said_of(tree: Mapping[str, Any], member: str) -> list[Said]:
+    """What a document says of a member's concepts, in both spellings of ninjs."""
+    return [Said(*_names(entry), entry) for entry in _entries(tree, member)]
+
+
+def shortly_said_of(item: Item, member: str) -> list[Said]:
+    """What a list of hits says of an item's concepts without asking the guard: words that can't be
+    the uri of an item.
+    """
+    return [Said(*_names(entry), _short(entry)) for entry in _entries(item.source, member)]
+
+
+def passed(item: Item, member: str, said: Sequence[Said]) -> tuple[Concept, ...]:
+    """The item's concepts, without those whose entry the guard took out of the document."""
+    concepts: tuple[Concept, ...] = getattr(item, member)
+    gone = {one.name for one in said_of(item.source, member)} - {one.name for one in said}
+    return tuple(concept for concept in concepts if concept.name not in gone)
+
+
+def _entries(tree: Mapping[str, Any], member: str) -> Iterator[Mapping[str, Any]]:
+    for name in (member, MEMBERS[member]):
+        value = tree.get(name)
+        for entry in value if isinstance(value, list) else ():
+            if isinstance(entry, Mapping):
+                yield entry
+
+
+def _names(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and the code of an entry, as ingest reads them."""
+    code = ""
+    for key in _CODES:
+        if code := _line(entry.get(key)):
+            break
+    return _line(entry.get("name")) or code, code
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str):
+        return ""
+    plain = value.isascii() and value.isprintable()
+    return value.strip() if plain else clean(value)[0].strip()
+
+
+def _short(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = {name: entry[name] for name in _SHORT & entry.keys() if _is_plain(entry[name])}
+    if isinstance(scheme := entry.get("scheme"), str):
+        kept["scheme"] = scheme
+    return kept
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(entry, str) and ":" not in entry for entry in value)
+    return isinstance(value, bool) or (isinstance(value, str) and ":" not in value)
+
+
+def _concept(concept: Concept, said: Sequence[Said]) -> dict[str, Any]:
+    """A concept with what is said of its name and code, else of its name."""
+    code, entry = concept.code, {}
+    if said:
+        first = next((one for one in said if one.code == concept.code), said[0])
+        code, entry = first.code, dict(first.entry)
+    told = {**entry, "name": concept.name, "code": code}
+    if not isinstance(told.get("creator"), str):
+        told["creator"] = "Editorial"
+    if not isinstance(told.get("scheme"), str):
+        told["scheme"] = ""
+    if not told.get("rels"):
+        told["rels"] = ["direct"]
+    return told

@@ -1,0 +1,170 @@
+"""Fits a value to a JSON schema: it is changed as little as the schema needs, or left out.
+
+A number becomes text where text is asked for, `"640"` and `640.4` become 640, one value becomes a
+list of one, a word gets the case of the list that it is in. What can't be told in the schema's
+terms is left out, and so is an object that lacks a required member without a default.
+
+It knows the keywords that the ninjs schemas and `ap_contract` use: `$ref` within the document,
+`type`, `enum`, `pattern`, `minimum`, `maximum`, `maxLength`, `format: date-time`, `items`,
+`properties`, `patternProperties`, `additionalProperties`, `unevaluatedProperties: false`,
+`required`, `default`, `anyOf`, and `oneOf` over required members.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.errors import DocumentError
+from indexing.fields import moment
+
+Schema = Mapping[str, Any]
+GONE: Any = object()
+"""What `fit` returns for a value that can't be told in the schema's terms."""
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.IGNORECASE | re.ASCII
+)
+_WHOLE = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
+_REFERENCE = re.compile(r"#/(?:\$defs|definitions)/([^/]+)")
+
+
+def fit(value: Any, schema: Schema, root: Schema) -> Any:
+    """`value` as `schema` allows it, or GONE. `root` is the document that references point into."""
+    if (reference := schema.get("$ref")) is not None:
+        value = _referenced(value, reference, root)
+        if value is GONE:
+            return GONE
+    value = _typed(value, schema, root)
+    if value is not GONE and "anyOf" in schema:
+        fitted = [
+            one for option in schema["anyOf"] if (one := fit(value, option, root)) is not GONE
+        ]
+        value = fitted[0] if fitted else GONE
+    return value
+
+
+def _referenced(value: Any, reference: str, root: Schema) -> Any:
+    """`value` fitted to what a reference names; unchanged for a schema of another document."""
+    if reference == "#":
+        return fit(value, root, root)
+    if found := _REFERENCE.fullmatch(reference):
+        definitions = root.get("$defs") or root.get("definitions") or {}
+        return fit(value, definitions[found[1]], root)
+    return value
+
+
+def _typed(value: Any, schema: Schema, root: Schema) -> Any:
+    match schema.get("type"):
+        case "string":
+            return _text(value, schema)
+        case "integer" | "number":
+            return _number(value, schema)
+        case "boolean":
+            return value if isinstance(value, bool) else GONE
+        case "array":
+            return _array(value, schema, root)
+        case "object":
+            return _object(value, schema, root)
+    return _chosen(value, schema) if isinstance(value, Mapping) else value
+
+
+def _text(value: Any, schema: Schema) -> Any:
+    if isinstance(value, Mapping):
+        value = value.get("name")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return GONE
+    if (words := schema.get("enum")) is not None:
+        value = _word(value, words)
+    elif schema.get("format") == "date-time":
+        value = _moment(value)
+    if value is GONE or len(value) > schema.get("maxLength", len(value)):
+        return GONE
+    pattern = schema.get("pattern")
+    return value if pattern is None or re.search(pattern, value) else GONE
+
+
+def _word(value: str, words: Sequence[str]) -> Any:
+    folded = {word.casefold(): word for word in words}
+    return value if value in words else folded.get(value.strip().casefold(), GONE)
+
+
+def _moment(value: str) -> Any:
+    """A time as RFC 3339; one that ingest reads in another shape is written as that."""
+    if _RFC3339.fullmatch(value):
+        return value
+    try:
+        return moment(value, "", []).isoformat().replace("+00:00", "Z")
+    except DocumentError:
+        return GONE
+
+
+def _number(value: Any, schema: Schema) -> Any:
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return GONE
+    if schema["type"] == "integer":
+        value = round(value)
+    inside = schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    return value if inside else GONE
+
+
+def _array(value: Any, schema: Schema, root: Schema) -> Any:
+    entries = value if isinstance(value, list) else [value]
+    fitted = [fit(entry, schema.get("items", {}), root) for entry in entries]
+    kept = [entry for entry in fitted if entry is not GONE]
+    return kept if kept or value == [] else GONE
+
+
+def _object(value: Any, schema: Schema, root: Schema) -> Any:
+    known: Mapping[str, Schema] = schema.get("properties", {})
+    if isinstance(value, str) and "name" in known:
+        value = {"name": value}
+    if not isinstance(value, Mapping):
+        return GONE
+    kept = dict(_members(value, schema, root))
+    for name in schema.get("required", ()):
+        if name not in kept and "default" in known.get(name, {}):
+            kept[name] = known[name]["default"]
+    if not kept and value:
+        return GONE
+    return _chosen(kept, schema)
+
+
+def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator[tuple[str, Any]]:
+    for name, member in value.items():
+        rules = list(_rules_of(name, schema, root))
+        for rule in rules:
+            member = GONE if rule is False else fit(member, rule, root)
+            if member is GONE:
+                break
+        else:
+            yield name, member
+
+
+def _rules_of(name: str, schema: Schema, root: Schema) -> Iterator[Any]:
+    """The schemas for a member; False for a member that the schema does not allow."""
+    found = [schema["properties"][name]] if name in schema.get("properties", {}) else []
+    patterns = schema.get("patternProperties", {})
+    found += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
+    if not found:
+        others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
+        found = [others] if others is False or isinstance(others, Mapping) else []
+    yield from found
+
+
+def _chosen(value: Mapping[str, Any], schema: Schema) -> Any:
+    """An object with its required members, and with exactly one alternative of `oneOf`."""
+    if any(name not in value for name in schema.get("required", ())):
+        return GONE
+    alternatives = [option.get("required", ()) for option in schema.get("oneOf", ())]
+    met = [names for names in alternatives if all(name in value for name in names)]
+    if alternatives and not met:
+        return GONE
+    beside = {name for names in met[1:] for name in names} - set(met[0] if met else ())
+    return {name: member for name, member in value.items() if name not in beside} if met else value

@@ -1,0 +1,47 @@
+"""One document of a file in another format: the ninjs that it becomes, or why it becomes none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import DocumentError
+from indexing import json_tree
+
+Tree = dict[str, Any]
+STANDARD = {  # of the documents that are made here
+    "name": "ninjs",
+    "version": "3.1",
+    "schema": "http://www.iptc.org/std/ninjs/ninjs-schema_3.1.json#",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ninjs document or an error, the line or row where it begins (from 1; 0 for the file as a
+    whole), its size in bytes, and notes about what it leaves out.
+    """
+
+    line: int
+    tree: Tree | None = None
+    size: int = 0
+    error: DocumentError | None = None
+    notes: tuple[str, ...] = ()
+
+
+def entry(line: int, read: Callable[[list[str]], Tree], size: int = 0) -> Entry:
+    """Return the entry that `read` makes; it appends its notes to the list that it gets."""
+    notes: list[str] = []
+    try:
+        tree = json_tree.check(told(read(notes)))
+    except DocumentError as error:
+        return Entry(line, size=size, error=error)
+    return Entry(line, tree, size, notes=tuple(dict.fromkeys(notes)))
+
+
+def told(tree: Tree) -> Tree:
+    """Return the members that say something: without null, and without empty lists and objects."""
+    return {
+        name: value for name, value in tree.items() if value is not None and value not in ([], {})
+    }

@@ -1,0 +1,122 @@
+"""Facts that only an item's document has, such as its source and its signals, for filters.
+
+Each is written as "name:value", casefolded, so that one column and one field of an index hold all
+of them. `core/query_fields.py` has the names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from core.items import Item
+
+# The members of a document, in any case, by the name of the field that finds them.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "slugline": (),
+    "byline": ("bylines",),
+    "photographer": ("photographer",),
+    "located": ("datelinelocation",),
+    "event": ("event", "events"),
+    "fixture": ("fixture",),
+    "keywords": ("keywords", "keyword"),
+    "audiences": ("audiences", "audience"),
+}
+_WHOLE: Mapping[str, tuple[str, ...]] = {
+    "source": ("source", "sources", "infosource", "infosources"),
+    "provider": ("provider", "providers"),
+    "category": ("category", "categories"),
+    "signals": ("signals", "signal"),
+    "editorialpriority": ("editorialpriority",),
+    "editorialrole": ("editorialrole",),
+    "editorialtypes": ("editorialtypes", "editorialtype"),
+    "profile": ("profile",),
+    "genre": ("genre", "genres"),
+}
+_LINES = ("slugline", "byline", "located")  # of these the item has its own line
+_IDS = ("itemid", "recordid", "friendlykey", "transref")
+_TOLD = ("name", "code", "literal", "by", "value", "city")  # members of an object that name it
+_MOST = 64  # values of one field
+_LONGEST = 256  # characters of a value
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a value, casefolded, as the kind WORDS compares them."""
+    return _WORD.findall(text.casefold())
+
+
+def source_facts(item: Item) -> list[str]:
+    """Return the item's facts of the kinds WORDS and WHOLE, each once, as "name:value"."""
+    document = _lowered(item.source)
+    found: dict[str, None] = {}
+    for name, members in _WORDS.items():
+        texts = [text for member in members for text in _texts(document.get(member))]
+        texts += [getattr(item, name)] if name in _LINES else []
+        words = (word[:_LONGEST] for text in texts for word in words_of(text))
+        found.update((f"{name}:{word}", None) for word in islice(words, _MOST))
+    for name, members in _WHOLE.items():
+        texts = [text for member in members for text in _texts(document.get(member))]
+        found.update((f"{name}:{text.casefold()}", None) for text in texts[:_MOST])
+    found.update((f"category:{text.casefold()}", None) for text in _categories(document))
+    found[f"version:{item.version}"] = None
+    for name, concepts in (("person", item.person), ("organisation", item.organisation)):
+        found.update(
+            (f"{name}.code:{each.code.casefold()}", None) for each in concepts if each.code
+        )
+    return list(found)
+
+
+def source_ids(item: Item) -> list[str]:
+    """Return the item's identifiers beside its uri, as "name:value"."""
+    named = _lowered(item.source).get("altids")
+    pairs: list[tuple[object, object]] = []
+    if isinstance(named, Mapping):
+        pairs = [(str(role).lower(), value) for role, value in named.items()]
+    elif isinstance(named, list):
+        entries = (_lowered(entry) for entry in named if isinstance(entry, Mapping))
+        pairs = [(entry.get("role") or entry.get("key"), entry.get("value")) for entry in entries]
+    found = {
+        f"{role}:{text.casefold()}": None
+        for role, value in pairs
+        if role in _IDS
+        for text in _texts(value)
+    }
+    return list(found)
+
+
+def facts_of_source(item: Item) -> dict[str, list[str]]:
+    """Return the members of an item's recorded facts that this module makes."""
+    return {"source": source_facts(item), "ids": source_ids(item)}
+
+
+def _categories(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield names and codes of the subjects that AP files as categories."""
+    subjects = document.get("subject")
+    for subject in subjects if isinstance(subjects, list) else ():
+        if isinstance(subject, Mapping) and "category" in list(_texts(subject.get("rels"))):
+            yield from _texts(subject)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts and numbers in a value, and those that name the objects in it."""
+    match value:
+        case str() if value.strip():
+            yield value.strip()[:_LONGEST]
+        case bool():
+            return
+        case int():
+            yield str(value)
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case Mapping():
+            for name in _TOLD:
+                if isinstance(value.get(name), str | int):
+                    yield from _texts(value[name])
+
+
+def _lowered(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in document.items()}

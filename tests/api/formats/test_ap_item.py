@@ -1,0 +1,273 @@
+"""AP's content item: with the document's provenance, and valid for whatever ingest takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import DocumentError
+from core.items import MediaFile, PubStatus
+from tests.api.formats.answers import BASE, READER, ap, item_of
+from tests.api.formats.schemas import AP, content_item, faults, skip_without
+
+skip_without(AP)
+
+SUBJECT = {
+    "name": "Ferries",
+    "code": "ap:ferries",
+    "creator": "Machine",
+    "rels": ["inferred", "ancestor"],
+    "parentids": ["ap:ships"],
+    "scheme": "http://cv.ap.org/id/",
+}
+PERSON = {"name": "Ana Reyes", "creator": "Editorial", "rels": ["direct"], "types": ["POLITICIAN"]}
+PLACE = {
+    "name": "Oslo",
+    "code": "ap:oslo",
+    "creator": "Machine",
+    "rels": ["direct"],
+    "scheme": "http://cv.ap.org/id/",
+    "locationtype": {"code": "c", "name": "City"},
+    "geometry_geojson": {"type": "Point", "coordinates": [10.75, 59.91]},
+}
+COMPANY = {
+    "name": "Island Lines",
+    "code": "ap:il",
+    "creator": "Machine",
+    "rels": ["direct"],
+    "scheme": "http://cv.ap.org/id/",
+    "symbols": [{"instrument": "ISL:OSE", "ticker": "ISL", "exchange": "OSE"}],
+}
+STORY: dict[str, Any] = {
+    "uri": "urn:news:ferry",
+    "version": 3,
+    "type": "text",
+    "language": "en",
+    "headline": "Ferry freed",
+    "versioncreated": "2026-02-01T10:00:00.250Z",
+    "firstcreated": "2026-02-01T09:00:00+01:00",
+    "urgency": 4,
+    "bylines": [{"by": "Ana Reyes", "title": "Reporter", "code": "ar"}],
+    "usageterms": ["No archives.", "No sales."],
+    "altids": {"itemid": "f00d", "etag": "f00d_0a", "friendlykey": "42"},
+    "subject": [SUBJECT],
+    "person": [PERSON],
+    "place": [PLACE],
+    "organisation": [COMPANY],
+    "body_text": "It moved.",
+}
+
+
+def test_provenance_is_as_it_came_in() -> None:
+    item = ap(STORY)
+    assert item["subject"] == [SUBJECT]
+    assert item["person"] == [{"code": "", "scheme": "", **PERSON}]
+    assert item["place"] == [PLACE]
+    assert item["organisation"] == [COMPANY]
+    assert item["bylines"] == STORY["bylines"]
+    assert item["usageterms"] == STORY["usageterms"]
+    assert (item["altids"]["itemid"], item["altids"]["friendlykey"]) == ("f00d", "42")
+
+
+def test_in_a_list_of_hits_too() -> None:
+    item = ap(STORY, whole=False, base="")
+    assert item["subject"][0]["creator"] == "Machine"
+    assert item["subject"][0]["rels"] == ["inferred", "ancestor"]
+    assert item["person"][0]["types"] == ["POLITICIAN"]
+    assert item["bylines"] == STORY["bylines"]
+    assert item["usageterms"] == STORY["usageterms"]
+
+
+def test_what_clients_read_of_a_text() -> None:
+    item = ap(STORY)
+    assert item["uri"] == f"{BASE}/content/urn%3Anews%3Aferry"
+    assert (item["versioncreated"], item["firstcreated"]) == (
+        "2026-02-01T10:00:00Z",
+        "2026-02-01T08:00:00Z",
+    )
+    assert (item["slugline"], item["urgency"]) == ("Ferry freed", 4)
+    assert item["renditions"]["nitf"]["href"].startswith(f"{item['uri']}/renditions/nitf?")
+    assert item["renditions"]["nitf"]["rel"] == "Main"
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"type": "composite"}, {"type": "text"}),
+        ({"type": "event"}, {"type": "text"}),
+        ({"type": "planning"}, {"type": "text"}),
+        ({"type": "component"}, {"type": "text"}),
+        ({"language": "nb-NO"}, {"language": "nb"}),
+        ({"language": "zh-Hant"}, {"language": "zh"}),
+        ({"language": "gsw"}, {"language": None}),
+        ({"altids": [{"role": "itemid", "value": "f00d"}]}, {"itemid": "f00d"}),
+        ({"altids": [{"role": "transref", "value": "T1"}]}, {"itemid": "urn:news:ferry"}),
+        ({"usageterms": ""}, {"usageterms": None}),
+        ({"usageterms": "No sales."}, {"usageterms": ["No sales."]}),
+        ({"keywords": "fire, harbour; quay"}, {"keywords": ["fire", "harbour", "quay"]}),
+    ],
+)
+def test_valid_input_gets_an_answer_inside_the_schema(
+    members: dict[str, Any], told: dict[str, Any]
+) -> None:
+    item = ap({**STORY, **members})
+    assert faults(content_item(), item) == []
+    item = {**item, **item["altids"]}
+    assert {name: item.get(name) for name in told} == told
+
+
+def test_sizes_are_whole_and_durations_in_milliseconds() -> None:
+    sizes = {"href": "https://m.example/1.mp4", "height": 719.6, "width": "1280"}
+    film = {**STORY, "type": "video", "renditions": {"main": {**sizes, "duration": 12.5}}}
+    told = ap(film)["renditions"]["main"]
+    assert (told["height"], told["width"], told["duration"]) == (720, 1280, 12500)
+    of_ap = {**film, "renditions": {"main": {**sizes, "rel": "Main", "duration": 12500}}}
+    assert ap(of_ap)["renditions"]["main"]["duration"] == 12500
+
+
+def test_associations_have_addresses_and_those_without_uri_are_left_out() -> None:
+    picture = item_of({"uri": "urn:news:photo", "type": "picture", "headline": "A ferry"})
+    hidden = replace(item_of({"uri": "urn:news:killed"}), pubstatus=PubStatus.CANCELED)
+    inside = {
+        "1": {"uri": "urn:news:photo"},
+        "2": {"headline": "Nowhere"},
+        "3": {"uri": "urn:news:killed", "headline": "Killed"},
+        "4": {"uri": "urn:else:1", "type": "picture"},
+    }
+    item = ap({**STORY, "associations": inside}, picture, hidden)
+    assert faults(content_item(), item) == []
+    told = item["associations"]
+    assert set(told) == {"1", "4"}
+    assert told["1"]["uri"] == f"{BASE}/content/urn%3Anews%3Aphoto"
+    assert told["1"]["altids"]["itemid"] == "urn:news:photo"
+    assert told["4"]["uri"] == "urn:else:1"
+
+
+def etag_of(item: dict[str, Any]) -> str:
+    etag: str = item["altids"]["etag"]
+    return etag
+
+
+def test_the_etag_is_of_what_the_caller_sees() -> None:
+    picture = item_of({"uri": "urn:news:photo", "type": "picture", "headline": "A ferry"})
+    carrying = {**STORY, "associations": {"1": {"uri": "urn:news:photo"}}}
+    first = etag_of(ap(carrying, picture))
+    assert first == etag_of(ap(carrying, picture, include=("headline",), whole=False))
+    assert first != etag_of(ap({**carrying, "version": 4}, picture))
+    assert first != etag_of(ap({**carrying, "body_text": "It moved again."}, picture))
+    assert first != etag_of(ap(carrying, replace(picture, headline="A ship")))
+    assert first != etag_of(ap(carrying, replace(picture, products=("photos",))))
+    photo = MediaFile("s3://b/1.jpg", "d1", "image/jpeg", 10)
+    assert etag_of(ap(replace(picture, media=photo))) != etag_of(
+        ap(replace(picture, media=replace(photo, digest="d2")))
+    )
+
+
+def test_members_are_chosen_by_paths() -> None:
+    item = ap(STORY, include=("subject.name", "renditions.nitf.href"))
+    assert set(item) == {"uri", "altids", "subject", "renditions"}
+    assert item["subject"] == [{"name": "Ferries"}]
+    assert set(item["renditions"]) == {"nitf"}
+    assert set(item["renditions"]["nitf"]) == {"href"}
+    item = ap(STORY, exclude=("subject.creator", "renditions.plain", "place"))
+    assert "creator" not in item["subject"][0]
+    assert "nitf" in item["renditions"]
+    assert "plain" not in item["renditions"]
+    assert "place" not in item
+    assert set(ap(STORY, include=("*",), whole=False)) == set(ap(STORY))
+
+
+# --- properties
+
+_TEXTS = st.sampled_from(["", "Ferry", "fire, quay", "12", "urn:x:1", "https://m.example/1"])
+_SCALARS = st.one_of(
+    _TEXTS, st.none(), st.booleans(), st.integers(-3, 9999), st.floats(-10, 10_000)
+)
+_INNER = st.sampled_from(
+    [
+        "name",
+        "code",
+        "creator",
+        "rels",
+        "scheme",
+        "parentids",
+        "types",
+        "symbols",
+        "locationtype",
+        "geometry_geojson",
+        "uri",
+        "href",
+        "rel",
+        "type",
+        "altids",
+        "itemid",
+        "etag",
+        "height",
+        "width",
+        "duration",
+        "coordinates",
+        "by",
+        "headline",
+    ]
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(_INNER, inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+_MEMBERS = st.sampled_from(
+    [
+        "altids",
+        "foreignkeys",
+        "profile",
+        "editorialpriority",
+        "fixture",
+        "ednote",
+        "editorialtypes",
+        "signals",
+        "title",
+        "headline_seo",
+        "slugline",
+        "bylines",
+        "producer",
+        "photographer",
+        "located",
+        "datelinelocation",
+        "usageterms",
+        "keywords",
+        "outcue",
+        "provider",
+        "infosource",
+        "links",
+        "person",
+        "subject",
+        "organisation",
+        "place",
+        "event",
+        "audiences",
+        "associations",
+        "renditions",
+        "subjects",
+        "people",
+        "urgency",
+        "type",
+        "language",
+    ]
+)
+
+
+@given(members=st.dictionaries(_MEMBERS, _VALUES, max_size=6))
+def test_whatever_ingest_takes_is_answered_inside_the_schema(members: dict[str, Any]) -> None:
+    try:
+        item = item_of({"uri": "urn:news:any", "headline": "Any", **members})
+    except DocumentError:
+        return
+    told = orjson.loads(orjson.dumps(ap(item, caller=READER)))
+    assert faults(content_item(), told) == []
