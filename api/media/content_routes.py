@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from api.access.callers import CallerDep, LinksDep, SurfaceDep
 from api.access.services import Services
-from api.content.item_json import ItemView
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
+from api.formats.items import ItemView
 from api.media.answers import answer, now
 from api.media.contract import served
 from api.media.items import asked_view, contents_of, products_of

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
-from api.content.item_json import ItemView, items_json
 from api.content.media_links import PATH as MEDIA_PATH
+from api.formats.items import ItemView, items_json
 from api.media.answers import tag_of
 from api.media.links import Addresses
 from core.callers import Caller
