@@ -16,6 +16,7 @@ from core.accounts import AccountBook
 from core.audit import AuditEntry, AuditHead
 from core.items import Item
 from core.query_tree import Node
+from core.topics import FollowedTopic, TopicMatch
 from core.transitions import FeedSession, Position, Told, Transition
 
 BoolMatrix = npt.NDArray[np.bool_]
@@ -214,10 +215,62 @@ class TopicMatcher(Protocol):
 class TopicIndex(Protocol):
     """Many stored queries, each compiled once. The same items match as by `TopicMatcher`."""
 
-    def change(self, changed: Mapping[int, Node | None]) -> None:
+    def change(self, changed: Mapping[int, Node] | Mapping[int, Node | None]) -> None:
         """Replaces the queries with these numbers; None takes one out."""
         ...
 
     def matching(self, items: Sequence[Item]) -> Sequence[frozenset[int]]:
         """The numbers of the queries that each item matches."""
+        ...
+
+
+class TopicStore(Protocol):
+    """The followed topics and what matched them."""
+
+    def add(
+        self, account: str, name: str, query: str, at: datetime, most: int
+    ) -> FollowedTopic | None:
+        """Records a topic. Returns None if the account has `most` topics already."""
+        ...
+
+    def change(self, account: str, id_: int, name: str, query: str) -> FollowedTopic | None:
+        """Gives a topic of the account another name and query; None without such a topic."""
+        ...
+
+    def remove(self, account: str, id_: int) -> bool:
+        """Deletes a topic of the account; says whether there was one."""
+        ...
+
+    def of(self, account: str) -> Sequence[FollowedTopic]:
+        """The topics of an account, the oldest first."""
+        ...
+
+    def changes(self) -> int:
+        """The number of changes of topics so far; cheap."""
+        ...
+
+    def since(self, changes: int, limit: int) -> Sequence[FollowedTopic]:
+        """At most `limit` topics that were changed after so many changes, in the order of their
+        last change; deleted ones too.
+        """
+        ...
+
+    def position(self) -> int:
+        """The place in the transitions up to which matches were looked for."""
+        ...
+
+    def note(self, before: int, matches: Sequence[TopicMatch], position: int) -> bool:
+        """Records matches and the new position in one transaction. Returns False, and records
+        nothing, if another process has moved the position from `before`.
+        """
+        ...
+
+    def matches(self, n: int, limit: int, account: str = "") -> Sequence[TopicMatch]:
+        """At most `limit` matches after place `n`, of one account or of all, in order. They are
+        kept for seven days.
+        """
+        ...
+
+    def last(self) -> int:
+        """The place of the newest match, 0 without any."""
         ...

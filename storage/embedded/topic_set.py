@@ -14,11 +14,11 @@ from threading import Lock
 import tantivy
 
 from core.items import Item
-from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Word
+from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Prefix, Word
 from storage.embedded.percolation import Percolator, Reading, broader_keys, subject_keys
 from storage.record.item_fields import indexed_texts, keywords_of
 from storage.words.analysis import analyzer
-from storage.words.query_words import text_readings
+from storage.words.query_words import terms_of, text_readings
 from storage.words.stop_words import is_stop_word
 
 Share = Callable[[str], float]
@@ -26,10 +26,14 @@ _OF_FIELD = "\x1e"  # between a keyword field and its value; no word has this si
 _SHARES = {"person": 1e-4, "organisation": 1e-4, "subject": 0.01, "place": 0.02, "urgency": 0.2}
 _COMMON = 0.5  # the share of items with one language, type, product or word for rights
 _COMMON_WORD, _EACH_LETTER = 0.3, 0.6
+_BEGINS = "\x1d"  # before the first letters of a word
+_LETTERS = (2, 3, 4)  # of a beginning, by which it is filed
 
 
 def guessed_share(key: str) -> float:
     """Return a guess at the share of items that have a term: long words are rarer."""
+    if key.startswith(_BEGINS):
+        return 3 * guessed_share(key[1:])
     field, of_field, _ = key.partition(_OF_FIELD)
     if of_field:
         return _SHARES.get(field, _COMMON)
@@ -59,7 +63,7 @@ class TopicSet:
         self._always: set[int] = set()
         self._lock = Lock()
 
-    def change(self, changed: Mapping[int, Node | None]) -> None:
+    def change(self, changed: Mapping[int, Node] | Mapping[int, Node | None]) -> None:
         """Replace the queries with these numbers; None takes one out."""
         with self._lock:
             for number, tree in changed.items():
@@ -89,9 +93,8 @@ class TopicSet:
         batch = reading.batch(items)
         for number in candidates:
             filed = self._filed[number]
-            if filed.query is None:
-                filed.query = reading.compiled(filed.tree)
-            for place in batch.matching(filed.query):
+            query = filed.query = filed.query or reading.compiled(filed.tree)
+            for place in batch.matching(query or reading.compiled_for(batch, filed.tree)):
                 found[place].add(number)
 
     def _read_for(self, items: Sequence[Item]) -> Reading:
@@ -114,8 +117,10 @@ class TopicSet:
 
     def _keys_of(self, item: Item) -> set[str]:
         """Return every term that an item has, in any field."""
-        analyze = analyzer(item.language).analyze
-        keys = {term for text in indexed_texts(item).values() if text for term in analyze(text)}
+        texts = "\n".join(filter(None, indexed_texts(item).values()))
+        keys = set(analyzer(item.language).analyze(texts))
+        words = set(analyzer("und").analyze(texts))
+        keys |= {_BEGINS + word[:count] for word in words for count in _LETTERS}
         keys |= {_key(n, v.casefold()) for n, values in keywords_of(item).items() for v in values}
         return keys | {_key("subject", key) for key in broader_keys(item, self._reading.topics)}
 
@@ -148,6 +153,10 @@ class TopicSet:
                 if field == "subject":
                     keys.update(subject_keys(values, self._reading.topics))
                 return frozenset(_key(field, key) for key in keys)
+            case Prefix(text):
+                *_, last = terms_of(text, "und") or ("",)
+                least, *_, most = _LETTERS
+                return frozenset({_BEGINS + last[:most]}) if len(last) >= least else None
             case Nothing():
                 return frozenset()
             case Bool(must, should, _) if must:

@@ -5,7 +5,7 @@ both engines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import tantivy
@@ -37,11 +37,14 @@ _MOST_KNOWN = 4096  # words whose query is kept
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only signs that may be escaped
 
 Clause: TypeAlias = tuple[tantivy.Occur, Query]
+Beginnings: TypeAlias = Callable[[str, str], Sequence[str]]
 
 
 class Compiler:
     """Compiles trees for one schema; `storage.words.query_readings.QueryReadings` reads their
-    words. The scores of machines' words do not change, so each word is compiled once.
+    words. The scores of machines' words do not change, so each word is compiled once. `beginnings`,
+    if given, returns the words of an unstemmed field with a beginning, for an index so small that
+    they are found faster than an automaton is made.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class Compiler:
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
         machine: MachineWords = SILENT,
+        beginnings: Beginnings | None = None,
     ) -> None:
         self._schema = schema
         self._readings = QueryReadings(languages or ("en",), main, weights, machine)
+        self._beginnings = beginnings
         self._known: dict[tuple[str, str, int], Query] = {}
         self._known_parts: dict[str, list[Clause]] = {}
 
@@ -235,8 +240,12 @@ class Compiler:
     def _beginning(self, words: Sequence[str], field: str) -> Query:
         """Return the query for whole words, and a last one that is the beginning of a word."""
         name = unstemmed_field(field)
-        pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
-        clauses = [Query.regex_query(self._schema, name, pattern)]
+        if self._beginnings is not None:
+            found = [*self._beginnings(name, words[-1])]
+            clauses = [Query.term_set_query(self._schema, name, found)]
+        else:
+            pattern = _PATTERN_SIGN.sub(r"\\\1", words[-1]) + ".*"
+            clauses = [Query.regex_query(self._schema, name, pattern)]
         clauses += [Query.term_query(self._schema, name, word) for word in words[:-1]]
         return Query.boolean_query([(Occur.Must, clause) for clause in clauses])
 

@@ -1,0 +1,98 @@
+"""Finds the followed topics that match what was shown or updated, and records the matches.
+
+It follows the transitions with a position of its own, so a story whose embargo lifts matches, too.
+Matches and the position are recorded in one transaction: nothing is lost when a process ends, and
+any number of processes may run this at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.callers import Caller, folded
+from core.customer_ports import TopicIndex, TopicStore, TransitionLog
+from core.items import Item
+from core.ports import Catalogue
+from core.topics import FollowedTopic, TopicMatch
+from core.transitions import ENDS, Transition
+from customers.topics import topic_trees
+
+BATCH = 50  # transitions in one step
+_CHANGES = 1000  # topics in one look
+Products = Callable[[str], frozenset[str]]
+
+
+@dataclass(slots=True)
+class TopicAlerts:
+    """One follower. `index` is an empty index of queries, `products` tells what an account reads.
+    Only what the account may see at this moment is a match; who sends it asks again.
+    """
+
+    log: TransitionLog
+    store: TopicStore
+    index: TopicIndex
+    catalogue: Catalogue
+    products: Products
+    _topics: dict[int, FollowedTopic] = field(default_factory=dict)
+    _changes: int = 0
+
+    def step(self) -> bool:
+        """Looks at the next transitions; returns whether there were some."""
+        before = self.store.position()
+        transitions = self.log.after(before, BATCH, "")
+        if not transitions:
+            return False
+        self._follow()
+        matches = self._matches([one for one in transitions if one.kind not in ENDS])
+        self.store.note(before, matches, transitions[-1].n)
+        return True
+
+    def _follow(self) -> None:
+        """Takes in the topics that were changed since the last look."""
+        while changed := self.store.since(self._changes, _CHANGES):
+            kept = [topic for topic in changed if not topic.gone]
+            self.index.change(dict.fromkeys((topic.id for topic in changed), None))
+            self.index.change(topic_trees(kept))
+            for topic in changed:
+                self._topics.pop(topic.id, None)
+            self._topics |= {topic.id: topic for topic in kept}
+            self._changes = changed[-1].changed
+
+    def _matches(self, transitions: Sequence[Transition]) -> list[TopicMatch]:
+        if not self._topics or not transitions:
+            return []
+        held = {account: folded(self.products(account)) for account in self._accounts()}
+        everyone = Caller("topics", frozenset().union(*held.values()))
+        found = self.catalogue.items(np.array([one.seq for one in transitions]), everyone)
+        shown = [(one, item) for one, item in zip(transitions, found, strict=True) if item]
+        numbers = self.index.matching([item for _, item in shown])
+        return [
+            _match(topic, transition)
+            for (transition, item), matched in zip(shown, numbers, strict=True)
+            for topic in map(self._topics.__getitem__, sorted(matched))
+            if topic.created <= transition.at and _reads(held[topic.account], item)
+        ]
+
+    def _accounts(self) -> set[str]:
+        return {topic.account for topic in self._topics.values()}
+
+
+def _reads(products: frozenset[str], item: Item) -> bool:
+    return not products.isdisjoint(folded(item.products))
+
+
+def _match(topic: FollowedTopic, transition: Transition) -> TopicMatch:
+    return TopicMatch(
+        f"{topic.id}.{transition.id}",
+        topic.id,
+        topic.account,
+        transition.at,
+        transition.kind,
+        transition.story,
+        transition.uri,
+        transition.version,
+        transition.seq,
+    )

@@ -1,0 +1,194 @@
+"""Followed topics: an account's stored queries, their limits, and their use in a search."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+
+from core.callers import Caller
+from core.customer_ports import TopicIndex, TopicStore
+from core.errors import ConflictError, InputError, NotFoundError, QueryError
+from core.items import Item
+from core.ports import Clock
+from core.query_tree import Bool, Node
+from core.topics import FollowedTopic
+from search.understanding.strict_query import strict_query, strict_tree
+
+log = logging.getLogger(__name__)
+MOST_TOPICS = 500  # an account
+MOST_CLAUSES = 64
+MOST_CHARACTERS = 2000  # of the strict form of a query
+LONGEST_NAME = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NAMED = re.compile(
+    r"(?P<sign>(?<!\S)[-+]|(?<=\()[-+])?\bfollowedtopics:(?:(?P<id>\d{1,18})\b|\((?P<ids>[^()]*)\))",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d{1,18}")
+_CACHED = 256  # accounts
+
+
+def topic_tree(query: str, now: datetime) -> Node:
+    """The tree of a topic's query. Raises QueryError for a query that can't be a topic."""
+    tree = strict_tree(query, now)
+    if len(strict_query(query)) > MOST_CHARACTERS:
+        raise QueryError(
+            f"the query is longer than {MOST_CHARACTERS:,} characters",
+            mend="leave words out, or make two topics of it",
+        )
+    if (count := _clauses(tree)) > MOST_CLAUSES:
+        raise QueryError(
+            f"the query has {count} clauses",
+            mend=f"a topic has at most {MOST_CLAUSES}: leave words out, or make two topics of it",
+        )
+    return tree
+
+
+def _clauses(node: Node) -> int:
+    if isinstance(node, Bool):
+        return sum(map(_clauses, (*node.must, *node.should, *node.must_not)))
+    return 1
+
+
+def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
+    """The trees of stored topics by id. One that an older version took, and that is no topic any
+    more, is reported and matches nothing.
+    """
+    trees: dict[int, Node] = {}
+    for topic in topics:
+        try:
+            trees[topic.id] = topic_tree(topic.query, topic.created)
+        except QueryError as error:
+            log.warning("followed topic %d matches nothing: %s", topic.id, error.what)
+    return trees
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The queries of an account's topics by id, and how they are matched."""
+
+    queries: Mapping[int, str]
+    index: TopicIndex
+
+
+@dataclass(slots=True)
+class FollowedTopics:
+    """The followed topics of every account. `new_index` makes an empty index of queries.
+    Thread-safe.
+    """
+
+    store: TopicStore
+    clock: Clock
+    new_index: Callable[[], TopicIndex]
+    _known: dict[str, _Known] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def create(self, caller: Caller, name: str, query: str) -> FollowedTopic:
+        """A new topic of the caller's account. Raises InputError, QueryError, ConflictError."""
+        title = _title(name)
+        now = self.clock()
+        topic_tree(query, now)
+        made = self.store.add(caller.account, title, query, now, MOST_TOPICS)
+        if made is None:
+            raise ConflictError(
+                f"this account has {MOST_TOPICS} followed topics already",
+                mend="delete one first",
+            )
+        return made
+
+    def change(
+        self, caller: Caller, id_: int, name: str | None = None, query: str | None = None
+    ) -> FollowedTopic:
+        """A topic of the caller's account with another name or query, or both."""
+        topic = self.one(caller, id_)
+        title = topic.name if name is None else _title(name)
+        if query is not None:
+            topic_tree(query, self.clock())
+        changed = self.store.change(
+            caller.account, id_, title, topic.query if query is None else query
+        )
+        if changed is None:
+            raise _unknown(id_)
+        return changed
+
+    def remove(self, caller: Caller, id_: int) -> None:
+        """Deletes a topic of the caller's account; raises NotFoundError."""
+        if not self.store.remove(caller.account, id_):
+            raise _unknown(id_)
+
+    def all(self, caller: Caller) -> tuple[FollowedTopic, ...]:
+        """The topics of the caller's account, the oldest first."""
+        return tuple(self.store.of(caller.account))
+
+    def one(self, caller: Caller, id_: int) -> FollowedTopic:
+        """A topic of the caller's account; raises NotFoundError."""
+        for topic in self.all(caller):
+            if topic.id == id_:
+                return topic
+        raise _unknown(id_)
+
+    def matched(self, items: Sequence[Item], caller: Caller) -> list[tuple[FollowedTopic, ...]]:
+        """For each item, the topics of the caller's account that it matches."""
+        topics = self.all(caller)
+        if not topics:
+            return [() for _ in items]
+        found = self._index(caller.account, topics).matching(items)
+        return [tuple(topic for topic in topics if topic.id in numbers) for numbers in found]
+
+    def written_out(self, query: str, caller: Caller) -> str:
+        """The query with the query of each `followedtopics:ID` in its place, so that it narrows.
+        Raises QueryError for a topic that the caller's account does not have.
+        """
+
+        def clause(found: re.Match[str]) -> str:
+            numbers = _NUMBER.findall(found["id"] or found["ids"])
+            if not numbers:
+                raise QueryError(
+                    f"{found[0][:60]!r} names no topic", mend="write followedtopics:123"
+                )
+            each = [f"({strict_query(self._asked(int(n), caller).query)})" for n in numbers]
+            whole = each[0] if len(each) == 1 else f"({' OR '.join(each)})"
+            return f"{found['sign'] or '+'}{whole}"
+
+        parts = re.split(r'("(?:\\.|[^"\\])*")', query)  # what stands in quotes is text
+        return "".join(
+            part if number % 2 else _NAMED.sub(clause, part) for number, part in enumerate(parts)
+        )
+
+    def _asked(self, id_: int, caller: Caller) -> FollowedTopic:
+        try:
+            return self.one(caller, id_)
+        except NotFoundError as error:
+            raise QueryError(error.what, mend=error.mend) from None
+
+    def _index(self, account: str, topics: Sequence[FollowedTopic]) -> TopicIndex:
+        queries = {topic.id: topic.query for topic in topics}
+        known = self._known.get(account)
+        if known is None or known.queries != queries:
+            known = _Known(queries, self.new_index())
+            known.index.change(topic_trees(topics))
+            with self._lock:
+                if len(self._known) >= _CACHED:
+                    self._known.clear()
+                self._known[account] = known
+        return known.index
+
+
+def _title(name: str) -> str:
+    title = name.strip()
+    if not title or len(title) > LONGEST_NAME or _CONTROL.search(title):
+        raise InputError(
+            "the name of a topic is empty, too long, or has control characters",
+            mend=f"use 1 to {LONGEST_NAME} characters of one line",
+        )
+    return title
+
+
+def _unknown(id_: int) -> NotFoundError:
+    return NotFoundError(
+        f"this account has no followed topic {id_}", mend="the list of topics has their ids"
+    )
