@@ -17,6 +17,7 @@ from dateline.build.stills import remember_roots
 from dateline.commands.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors
 from dateline.settings import Settings
 from dateline.shown.ingest_output import show_report
+from indexing.formats.mapping import RowMapping
 from indexing.ingest import IngestOptions
 from indexing.sources import is_document
 from indexing.work.request import Request, Shard
@@ -139,6 +140,7 @@ def watch(
     folder: Path,
     products: tuple[str, ...],
     priority: Priority,
+    mapping: RowMapping | None = None,
 ) -> None:
     """Ingest what is put into a folder, until a signal comes. Documents are ingested at once;
     photos and videos are ordered and worked on here. Unreadable files are reported.
@@ -148,7 +150,7 @@ def watch(
     from dateline.shown.work_progress import stopping_on_signals
 
     watched = WatchedFolder(Path(absolute(str(folder))))
-    options = IngestOptions(products=products, passed_over=left_to_media(Shard()))
+    options = IngestOptions(products=products, passed_over=left_to_media(Shard()), mapping=mapping)
     worker = build_worker(settings, service)
     try:
         request = Request((absolute(str(folder)),), (), products)
@@ -169,7 +171,9 @@ def _take(
     media = dict.fromkeys(meant for path in paths for meant in media_meant(path))
     found = [seen_at(path, options.products) for path in media if path.is_file()]
     worker.reading.feed(job, found, worker.queues.stopped.is_set)
-    documents = [path for path in paths if is_document(path) and not speaks_of_media(path)]
+    documents = [
+        path for path in paths if is_document(path, options.mapping) and not speaks_of_media(path)
+    ]
     if documents:
         show_report(service.ingest.run(documents, options))
 

@@ -26,6 +26,7 @@ from core.model_ports import Embedder
 from core.ports import Clock, Writer
 from core.writes import Part, PutItem, Written
 from indexing import json_tree, ninjs
+from indexing.formats.mapping import RowMapping
 from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 from indexing.report import IngestReport, Tally
@@ -43,7 +44,8 @@ _LOOK_S = 0.05
 class IngestOptions:
     """How to ingest: `products` for every item besides its own, whether the first rejected document
     ends it, how many documents a batch has at most (a batch also ends at 2 MB), and the largest
-    document in bytes. Files in folders that are `passed_over` are ignored.
+    document in bytes. Files in folders that are `passed_over` are ignored. With a `mapping`, tables
+    are read, too.
     """
 
     products: tuple[str, ...] = ()
@@ -51,6 +53,18 @@ class IngestOptions:
     batch_size: int = 64
     max_document_bytes: int = MAX_DOCUMENT_BYTES
     passed_over: Callable[[Path], bool] = nothing
+    mapping: RowMapping | None = None
+
+    def sources(self, paths: Sequence[Path], clock: Clock) -> Sources:
+        """Return the documents under paths, as these options read them."""
+        return Sources(
+            paths,
+            clock,
+            self.products,
+            self.max_document_bytes,
+            self.passed_over,
+            self.mapping,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +146,7 @@ class Ingest:
         document (`stopped_by`). Raises InputError if a path does not exist.
         """
         options = options or IngestOptions()
-        sources = Sources(
-            paths,
-            self._clock,
-            options.products,
-            options.max_document_bytes,
-            options.passed_over,
-        )
+        sources = options.sources(paths, self._clock)
         return _Run(self, sources, options, observer or Silent()).run()
 
     def put_documents(

@@ -107,7 +107,7 @@ def read_tree(tree: Mapping[str, Any], clock: Clock, products: Sequence[str] = (
     if "uri" not in source and isinstance(source.get("item"), dict):
         source = {**source["item"], "meta": source.get("meta")}
     members, written, unknown = boundary.read(source)
-    _refuse_unread_embargo(name for name in unknown if source[name] is not None)
+    refuse_unread_embargo(name for name in unknown if source[name] is not None)
     reading = _Reading(members, written, [])
     item = _item(reading, clock, products, source)
     return Checked(item, tuple(reading.warnings), unknown)
@@ -165,7 +165,7 @@ def _embargo(reading: _Reading) -> datetime | None:
     return max(moments, default=None)
 
 
-def _refuse_unread_embargo(unknown: Iterable[str]) -> None:
+def refuse_unread_embargo(unknown: Iterable[str]) -> None:
     """Raises DocumentError for a member that would hide the item if it were spelled right."""
     for spelling in unknown:
         letters = _NO_LETTERS.sub("", spelling.lower())

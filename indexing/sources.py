@@ -1,7 +1,9 @@
 """Which documents are in these paths? Files, gzipped files and folders, one document at a time.
 
 `.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line; `.xml`,
-`.nitf`, `.rss` and `.atom` are NewsML-G2, NITF, RSS or Atom by their root. Each also as `.gz`.
+`.nitf`, `.rss` and `.atom` are NewsML-G2, NITF, RSS or Atom by their root. With a mapping, `.csv`,
+`.tsv` and `.parquet` are read, too, and the mapping says what JSON means. Each also as `.gz`, but
+for Parquet.
 A folder is read recursively in the order of names. Hidden files and files of other kinds are
 skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
 `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
@@ -22,18 +24,23 @@ from core.errors import DocumentError, InputError
 from core.items import Item
 from core.ports import Clock
 from indexing import beir, ninjs, records
+from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
 from indexing.formats.entries import Entry
+from indexing.formats.mapping import RowMapping, document
+from indexing.formats.rows import Row
+from indexing.formats.tables import csv_rows, need_parquet, parquet_rows
 from indexing.inside import LEADS_OUT, is_inside
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
-Kind = Literal["json", "lines", "beir", "xml"]
+Kind = Literal["json", "lines", "beir", "xml", "csv", "parquet"]
 _KINDS: dict[str, Kind] = {
     ".json": "json",
     ".jsonl": "lines",
     ".ndjson": "lines",
     **dict.fromkeys((".xml", ".nitf", ".rss", ".atom"), "xml"),
 }
+_TABLES: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 _LONGEST_ENDING = 12  # characters of it that are shown
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
@@ -87,9 +94,9 @@ def nothing(_: Path) -> bool:
     return False
 
 
-def is_document(path: Path) -> bool:
+def is_document(path: Path, mapping: RowMapping | None = None) -> bool:
     """Return whether a file of this name is read as documents."""
-    return _kind(path) is not None
+    return _kind(path, mapping) is not None
 
 
 class Sources:
@@ -97,7 +104,8 @@ class Sources:
 
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
     how many files of folders are no documents, by kind. Files in folders that are `passed_over`
-    belong to others and are not counted. Raises InputError at once if a path is missing or no JSON.
+    belong to others and are not counted. Raises InputError at once if a path is missing or is of a
+    kind that is not read.
     """
 
     def __init__(
@@ -107,8 +115,10 @@ class Sources:
         products: Sequence[str] = (),
         max_document_bytes: int = MAX_DOCUMENT_BYTES,
         passed_over: Callable[[Path], bool] = nothing,
+        mapping: RowMapping | None = None,
     ) -> None:
         self._clock = clock
+        self._mapping = mapping
         self._passed_over = passed_over
         self._products = tuple(products)
         self._limit = max_document_bytes
@@ -131,7 +141,7 @@ class Sources:
             yield from self._find_in_folder(path)
         elif not path.exists():
             raise InputError("no such file or folder", where=str(path))
-        elif (kind := _kind(path)) is None:
+        elif (kind := self._kind(path)) is None:
             raise InputError(
                 f"{ending_of(path) or 'a file without an ending'} is not read as documents",
                 where=str(path),
@@ -139,6 +149,12 @@ class Sources:
             )
         else:
             yield SourceFile(path, kind, path.stat().st_size)
+
+    def _kind(self, path: Path) -> Kind | None:
+        kind = _kind(path, self._mapping)
+        if kind == "parquet":
+            need_parquet(path)
+        return kind
 
     def _find_in_folder(self, top: Path) -> Iterator[SourceFile]:
         for name, folders, files in os.walk(top):
@@ -150,7 +166,7 @@ class Sources:
                 path = Path(name, file)
                 if self._passed_over(path):
                     continue
-                kind = None if file.startswith(".") or not path.is_file() else _kind(path)
+                kind = None if file.startswith(".") or not path.is_file() else self._kind(path)
                 if kind is None:
                     self.ignored[_kind_of_ignored(path)] += 1
                 elif not is_inside(path, top):
@@ -167,7 +183,7 @@ class Sources:
                     line = reading.line
                     self.done_bytes = before + min(raw.tell(), file.size)
                     yield reading
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, UnicodeError, zlib.error) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             yield Rejected(name, line, "", f"file not readable: {what}")
 
@@ -176,10 +192,29 @@ class Sources:
         if file.kind == "xml":
             for entry in self._entries(file, stream):
                 yield self._take(file, entry)
-            return
-        cut = records.documents if file.kind == "json" else records.lines
-        for record in cut(stream, self._limit):
-            yield self._read(file, record)
+        elif file.kind == "beir":
+            for record in records.lines(stream, self._limit):
+                yield self._read(file, record)
+        else:
+            for row in self._rows(file, stream):
+                if isinstance(row, Row):
+                    yield self._take(file, document(row, self._mapping))
+                else:
+                    yield self._read(file, row)
+
+    def _rows(self, file: SourceFile, stream: BinaryIO) -> Iterator[Row | records.Record]:
+        """Yield rows that a mapping turns into ninjs, and records that are ninjs already."""
+        if self._mapping is not None and file.kind == "csv":
+            yield from csv_rows(stream, file.path, self._mapping, self._limit)
+        elif self._mapping is not None and file.kind == "parquet":
+            yield from parquet_rows(stream, self._mapping)
+        else:
+            cut = records.documents if file.kind == "json" else records.lines
+            for row in bulk.rows(cut(stream, self._limit)):
+                if self._mapping is None or isinstance(row, Row):
+                    yield row
+                else:
+                    yield bulk.row_of(row)
 
     def _entries(self, file: SourceFile, stream: BinaryIO) -> Iterator[Entry]:
         """Yield the documents of an XML file. One of another root is counted like a file of another
@@ -236,10 +271,13 @@ class Sources:
         return ninjs.read_bytes(data, self._clock, self._products, self._limit)
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: Path, mapping: RowMapping | None) -> Kind | None:
     if path.name in _CORPUS:
         return "beir"
-    return _KINDS.get(Path(path.name.removesuffix(".gz")).suffix)
+    ending = Path(path.name.removesuffix(".gz")).suffix
+    if mapping is not None and (kind := _TABLES.get(ending)):
+        return None if kind == "parquet" and path.suffix == ".gz" else kind
+    return _KINDS.get(ending)
 
 
 def _kind_of_ignored(path: Path) -> str:

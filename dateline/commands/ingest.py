@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,12 +29,15 @@ from dateline.commands.options import (
 )
 from dateline.settings import Settings
 from dateline.shown.ingest_output import (
+    show_first,
     show_media_without_product,
     show_passed_over,
     show_report,
 )
 from dateline.shown.progress import Bar, progress_bar
 from indexing import ingest as ingesting
+from indexing.formats.mapping import RowMapping
+from indexing.formats.mapping import read as read_mapping
 from indexing.report import IngestReport
 from indexing.work.request import shard_of
 
@@ -86,13 +90,25 @@ def ingest(
             help="Ingest what is put into this folder, and nothing else, until interrupted."
         ),
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file that says which column or path is which member: takes CSV, TSV, "
+            "Parquet and JSON of other schemas."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what the first documents become; record nothing."),
+    ] = False,
     as_json: AsJson = False,
     data: Data = None,
     models: Models = None,
 ) -> None:
     """Take documents, photos and videos into the archive; what it knows already is skipped.
 
-    For example: `dateline ingest wire.jsonl photos/ --products news`.
+    For example: `dateline ingest wire.jsonl photos/ --products news`. Other formats, and a mapping
+    for tables: docs/formats.md; try it with --dry-run.
 
     Nobody finds an item that belongs to no product: name some with --products, or set
     default_products. Exit code 1: something was rejected, refused or failed; it is listed, and the
@@ -102,6 +118,7 @@ def ingest(
     codes = tuple(code.strip() for code in products.split(",") if code.strip())
     with reported(), interrupted_by_sigterm():
         settings = settings_for(data=data, models=models)
+        rows = None if mapping is None else read_mapping(mapping)
         if watch is not None:
             _check_alone(
                 {
@@ -110,10 +127,11 @@ def ingest(
                     "--shard": shard != _WHOLE,
                     "--detach": detach,
                     "--strict": strict,
+                    "--dry-run": dry_run,
                     "--json": as_json,
                 }
             )
-            raise typer.Exit(_watch(settings, watch, codes, priority))
+            raise typer.Exit(_watch(settings, watch, codes, priority, rows))
         parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
         if parts.request is not None and not (codes or settings.default_products):
             show_media_without_product()
@@ -121,7 +139,11 @@ def ingest(
             products=codes,
             strict=strict,
             passed_over=media_ingest.left_to_media(shard_of(shard)),
+            mapping=rows,
         )
+        if dry_run:
+            sources = options.sources(parts.documents, lambda: datetime.now(UTC))
+            raise typer.Exit(show_first(sources, as_json=as_json))
         run = _Run(settings, parts, options, Priority[priority.name], as_json=as_json)
         raise typer.Exit(run.detached() if detach else run.attached())
 
@@ -221,11 +243,15 @@ def _check_alone(named: Mapping[str, object]) -> None:
 
 
 def _watch(
-    settings: Settings, folder: Path, products: tuple[str, ...], priority: PriorityName
+    settings: Settings,
+    folder: Path,
+    products: tuple[str, ...],
+    priority: PriorityName,
+    mapping: RowMapping | None,
 ) -> int:
     service = build_service(settings)
     try:
-        media_ingest.watch(settings, service, folder, products, Priority[priority.name])
+        media_ingest.watch(settings, service, folder, products, Priority[priority.name], mapping)
     finally:
         service.close()
     return EXIT_INTERRUPTED

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from dateline.commands.options import console, errors, escape, show_error
+import orjson
+
+from dateline.commands.options import EXIT_REFUSED, console, errors, escape, show_error
 from indexing.formats.advice import advice_for
 from indexing.report import WITHOUT_PRODUCT, IngestReport
+from indexing.sources import Reading, Rejected, Sources
 
 _SHOWN = 20
+_TRIED = 5  # documents of a dry run
 _KINDS_SHOWN = 8
 _COUNTED = (
     *("read", "created", "superseded", "updated", "unchanged", "stale", "conflict", "rejected"),
@@ -36,6 +41,42 @@ def show_report(report: IngestReport) -> None:
         errors.print("interrupted; everything counted as written is kept")
     if report.stopped_by is not None:
         show_error(report.stopped_by)
+
+
+def show_first(sources: Sources, *, as_json: bool) -> int:
+    """Print what the first documents become; return the exit code: 1 if one of them is rejected."""
+    first = [_tried(reading) for reading in islice(sources, _TRIED)]
+    if as_json:
+        tree = {"documents": first, "ignored_by_kind": dict(sources.ignored)}
+        console.print_json(orjson.dumps(tree).decode())
+    else:
+        for told in first:
+            _show_tried(told)
+        console.print(f"{len(first)} documents tried; nothing is recorded")
+        show_passed_over(sources.ignored)
+    return EXIT_REFUSED if any("reason" in told for told in first) else 0
+
+
+def _tried(reading: Reading) -> dict[str, Any]:
+    place = {"file": reading.file, "line": reading.line}
+    if isinstance(reading, Rejected):
+        return {**place, "field": reading.field, "reason": reading.reason}
+    notes = {"warnings": list(reading.warnings)} if reading.warnings else {}
+    unknown = {"unknown": list(reading.unknown)} if reading.unknown else {}
+    return {**place, **notes, **unknown, "ninjs": reading.item.source}
+
+
+def _show_tried(told: Mapping[str, Any]) -> None:
+    place = f"{told['file']}:{told['line']}"
+    if "reason" in told:
+        _show_refused([dict(told)])
+        return
+    console.print(escape(place))
+    console.print_json(orjson.dumps(told["ninjs"]).decode())
+    for what in told.get("warnings", ()):
+        _note(what)
+    for name in told.get("unknown", ()):
+        _note(f"kept, not part of ninjs: {name}")
 
 
 def show_passed_over(ignored: Mapping[str, int]) -> None:

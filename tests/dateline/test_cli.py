@@ -147,6 +147,26 @@ def test_files_of_a_folder_that_are_passed_over_are_counted_by_kind(
     assert "2 .pdf, 1 hidden" in cli("ingest", wire, "--products", "demo").stdout
 
 
+def test_a_dry_run_shows_what_a_mapping_makes_and_records_nothing(cli: Cli, tmp_path: Path) -> None:
+    mapping = tmp_path / "m.toml"
+    mapping.write_text('[columns]\nid = "uri"\ntitle = "headline"\n')
+    table = tmp_path / "t.csv"
+    table.write_text("id,title,more\na,A ferry,x\n,no uri,\n")
+    told = cli.json("ingest", table, "--mapping", mapping, "--dry-run", code=1)
+    first, second = told["documents"]
+    assert first["ninjs"] == {"uri": "a", "headline": "A ferry"}
+    assert [warning.partition(": ")[2] for warning in first["warnings"]] == ["more"]
+    assert (second["line"], second["field"]) == (3, "uri")
+    assert not cli.data.exists()
+    assert "A ferry" in cli("ingest", table, "--mapping", mapping, "--dry-run", code=1).stdout
+    report = cli.json("ingest", table, "--mapping", mapping, "--products", "demo", code=1)
+    assert (report["created"], report["rejected"]) == (1, 1)
+    assert cli.json("ingest", tmp_path, "--products", "demo")["ignored_advice"].keys() == {
+        ".csv",
+        ".toml",
+    }
+
+
 @pytest.mark.service
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_ingest_tells_its_counts(

@@ -23,7 +23,7 @@ from indexing.media.metadata.sidecars import MAX_SIDECAR_BYTES, sidecar_names, s
 from indexing.sources import Rejected
 from indexing.work.sources.media_names import is_media
 
-_DOCUMENT = ".json"
+_DOCUMENTS = (".json", ".csv", ".txt")
 _SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")
 
 Found = FoundAsset | Rejected
@@ -93,7 +93,7 @@ def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
 
 def speaks_of_media(path: Path) -> bool:
     """Return whether a document is a sidecar of a media file beside it."""
-    if path.suffix != _DOCUMENT:
+    if path.suffix not in _DOCUMENTS:
         return False
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 - names only, of one folder
