@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
 
 from api import contract
 from api.access.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
@@ -27,6 +28,7 @@ from api.content.status_change import StatusChange, status_write
 from api.content.writes import refusal, result_json, single_status, uri_of
 from api.envelope import Json, base, problem_response, rfc3339
 from api.formats.items import ItemView, items_json
+from api.formats.texts import MEDIA_TYPES, text_rendition
 from api.problems import BodyTooLargeError, TooManyError
 from api.search.elsewhere import ReadRoute
 from api.search.parameters import (
@@ -43,6 +45,7 @@ from core.ports import Library
 
 router = APIRouter(tags=["content"])
 reads = APIRouter(tags=["content"], route_class=ReadRoute)
+_TEXT_CONTENT = ("application/nitf+xml", "text/plain")
 _MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body, which is enough for kills
 
 
@@ -68,6 +71,31 @@ class WriteParameters(BaseModel):
         description="Product codes that may see these items; the key must be allowed to write them."
         " Without any, the service's default.",
     )
+
+
+@reads.get(
+    "/content/{item_id:path}/renditions/{form}",
+    summary="A story as NITF or plain text",
+    response_model=None,
+    responses=contract.answers(None, 400, 401, 404, 503)
+    | {200: {"description": "The story", "content": {kind: {} for kind in _TEXT_CONTENT}}},
+    dependencies=[Depends(no_parameters)],
+)
+async def read_text(
+    surface: SurfaceDep, caller: CallerDep, item_id: str, form: Literal["nitf", "plain"]
+) -> Response:
+    """`nitf` is NITF 3.6, `plain` plain text in UTF-8. Both are made from the body with its markup:
+    paragraphs, lists, tables and links stay.
+    """
+    library = surface.services.library
+
+    def read() -> bytes:
+        item = library.item(item_id, caller)
+        if item is None:
+            raise _missing(item_id)
+        return text_rendition(form, item, caller, library)
+
+    return Response(await surface.reads.run(read, caller), media_type=MEDIA_TYPES[form])
 
 
 @reads.get(

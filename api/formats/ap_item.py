@@ -7,10 +7,9 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Protocol
 
 import orjson
 
@@ -27,9 +26,20 @@ TEXT_FORMS = {
 """The renditions that we make of a text, and what they are."""
 
 _SEPARATORS = re.compile(r"[,;]")
-_SIGNATURE = re.compile(rb'"[^"\s]*' + PATH.encode() + rb'/([^"?\s]*)\?expires=[^"\s]*"')
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 _OF_AP = frozenset({"rel", "contentid", "fileextension", "mediafilterid"})
+
+
+class ItemAddresses(Protocol):
+    """Absolute addresses below which AP's contract is served."""
+
+    def item(self, itemid: str) -> str:
+        """The address of an item."""
+        ...
+
+    def download(self, itemid: str, version: int, rendition: str) -> str:
+        """The address of an item's rendition, with a `?`: clients append parameters to it."""
+        ...
 
 
 def our_members(item: Item, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,27 +93,37 @@ def usage_terms(item: Item) -> list[str]:
     return [term.strip() for term in terms if term.strip()]
 
 
-def as_contract(item: Item, members: Mapping[str, Any], base: str) -> dict[str, Any]:
-    """The members of an item as AP's contract has them, with addresses below `base`."""
+def as_contract(item: Item, members: Mapping[str, Any], addresses: ItemAddresses) -> dict[str, Any]:
+    """The members of an item as AP's contract has them."""
     kind = item.type.value if item.type.value in TYPES else "text"
+    altids = _altids(item, members.get("altids"))
     own: dict[str, Any] = {
-        "uri": item_address(base, item.uri),
+        "uri": addresses.item(altids["itemid"]),
         "type": kind,
         "language": item.language.partition("-")[0],
         "versioncreated": ap_time(item.versioncreated),
         "firstcreated": ap_time(item.firstcreated),
-        "altids": _altids(item, members.get("altids")),
+        "altids": altids,
     }
     for name in ("embargoed", "expires"):
         if moment := getattr(item, name):
             own[name] = ap_time(moment)
     if kind == "text":
         own["slugline"] = item.slugline or item.headline
-    renditions = _renditions(item, members.get("renditions"), base if kind == "text" else "")
+
+    def download(rendition: str) -> str:
+        return addresses.download(altids["itemid"], item.version, rendition)
+
+    renditions = _of_files(item, members.get("renditions"), download)
+    if kind == "text":
+        renditions |= {
+            form: {"rel": "Main", "type": "text", "href": download(form), **more}
+            for form, more in TEXT_FORMS.items()
+        }
     if renditions:
         own["renditions"] = renditions
     fitted: dict[str, Any] = fit({**members, **own}, CONTENT_ITEM, CONTENT_ITEM)
-    fitted["altids"] = {**fitted["altids"], "etag": etag(item, fitted)}
+    fitted["altids"] = {**fitted["altids"], "etag": _etag(item, fitted)}
     return fitted
 
 
@@ -113,17 +133,19 @@ def ap_time(moment: datetime) -> str:
     return f"{text}Z"
 
 
-def item_address(base: str, uri: str) -> str:
-    """The address of an item."""
-    return f"{base}/content/{quote(uri, safe='')}"
+def itemid_in(source: Mapping[str, Any]) -> str:
+    """AP's id of an item in its document, "" without one."""
+    named = (value for name, value in source.items() if name.lower().removeprefix("$") == "altids")
+    altids = next(named, None)
+    ids = _by_role(altids) if isinstance(altids, list) else altids
+    found = ids.get("itemid") if isinstance(ids, Mapping) else None
+    return found.strip() if isinstance(found, str) else ""
 
 
-def etag(item: Item, members: Mapping[str, Any]) -> str:
-    """A digest of an item as a caller sees it: its members, its file, what it carries. Signatures
-    of addresses, which end, are no part of it.
-    """
+def _etag(item: Item, members: Mapping[str, Any]) -> str:
+    """A digest of an item as a caller sees it: its members, its file, what it carries."""
     told = orjson.dumps([members, item.uri, item.version, item.media and item.media.digest])
-    return hashlib.sha256(_SIGNATURE.sub(rb'"\1"', told)).hexdigest()[:32]
+    return hashlib.sha256(told).hexdigest()[:32]
 
 
 def _altids(item: Item, said: Any) -> dict[str, Any]:
@@ -133,18 +155,15 @@ def _altids(item: Item, said: Any) -> dict[str, Any]:
     return {"itemid": item.uri, **ids}
 
 
-def _renditions(item: Item, said: Any, base: str) -> dict[str, Any]:
-    """The renditions, with what AP's clients read of a file; with a `base` also those of a text."""
-    found = {
-        name: dict(rendition)
-        for name, rendition in (said.items() if isinstance(said, Mapping) else ())
-        if isinstance(rendition, Mapping)
-    }
-    if item.media is not None and "main" in found:
-        found["main"] = {"originalfilename": _file_name(item), **found["main"]}
-    for form, more in TEXT_FORMS.items() if base else ():
-        address = f"{item_address(base, item.uri)}/renditions/{form}?version={item.version}"
-        found[form] = {"rel": "Main", "type": "text", "href": address, **more}
+def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str, Any]:
+    """The renditions of files. Those of our own media have an address that does not end."""
+    found: dict[str, Any] = {}
+    for name, rendition in said.items() if isinstance(said, Mapping) else ():
+        if isinstance(rendition, Mapping):
+            ours = f"{PATH}/" in str(rendition.get("href", "")).partition("?")[0]
+            found[name] = {**rendition, **({"href": download(name)} if ours else {})}
+            if ours and name == "main":
+                found[name] = {"originalfilename": _file_name(item), **found[name]}
     return found
 
 

@@ -2,8 +2,8 @@
 members.
 
 It has two forms. Our own routes use our words: every type of ninjs, whole language tags, uris as
-they were recorded. AP's contract (`ItemView.base`) has the words, absolute addresses and required
-members that AP's clients read.
+they were recorded. AP's contract (`ItemView.addresses`) has the words, absolute addresses and
+required members that AP's clients read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from api.content.media_json import media_members, shots_json
 from api.content.media_links import MediaLinks
 from api.content.nested import MADE_HERE, Inside, look_inside, plain_name
 from api.envelope import rfc3339
-from api.formats.ap_item import BY_NAME, as_contract, our_members, usage_terms
+from api.formats.ap_item import (
+    BY_NAME,
+    ItemAddresses,
+    as_contract,
+    itemid_in,
+    our_members,
+    usage_terms,
+)
 from api.formats.concepts import MEMBERS, concepts_json, passed, said_of, shortly_said_of
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
@@ -72,8 +79,7 @@ class ItemView:
     which key (None for none). Without `include` it shows the members of a list of hits, or all
     members if it is `whole`.
 
-    With a `base`, the absolute address below which AP's contract is served, items are AP's to the
-    letter; `links` must be absolute then.
+    With `addresses`, below which AP's contract is served, items are AP's to the letter.
     """
 
     caller: Caller
@@ -81,7 +87,7 @@ class ItemView:
     exclude: Collection[str] = ()
     links: MediaLinks | None = None
     whole: bool = False
-    base: str = ""
+    addresses: ItemAddresses | None = None
 
     @property
     def shows_shots(self) -> bool:
@@ -91,15 +97,15 @@ class ItemView:
     @property
     def shows_document(self) -> bool:
         """Whether the agency's own members are shown, and not those of a list only."""
-        return bool(self._is_whole or self.include or self.base)
+        return bool(self._is_whole or self.include or self.addresses)
 
     def cuts(self, name: str) -> bool:
         """Whether only the first entries of a list are shown: unless the request names the list."""
-        return not (self._is_whole or self.base) and name not in heads_of(self.include)
+        return not (self._is_whole or self.addresses) and name not in heads_of(self.include)
 
     def shows(self, name: str) -> bool:
         """Whether the view shows a member; it always shows what identifies the item."""
-        if name == "uri" or (self.base and name in _ALWAYS):
+        if name == "uri" or (self.addresses and name in _ALWAYS):
             return True
         if self.include and EVERYTHING not in self.include:
             listed = name in heads_of(self.include)
@@ -123,19 +129,21 @@ def items_json(
     moment.
     """
     # AP's `etag` is the digest of all members, so all of them are made, and chosen from at the end.
-    made = replace(view, include=(EVERYTHING,), exclude=()) if view.base else view
+    made = replace(view, include=(EVERYTHING,), exclude=()) if view.addresses else view
     documents = [_document(item, made) for item in items]
     cuts = [_cut(item, document, made) for item, document in zip(items, documents, strict=True)]
-    inside = look_inside(
-        library, view.caller, zip(items, documents, strict=True), _Carrying(view).members
-    )
+    carrying = _Carrying(view)
+    pairs = zip(items, documents, strict=True)
+    inside = look_inside(library, view.caller, pairs, carrying.members)
+    if view.addresses:
+        carrying.itemids.update(_itemids(inside, library, view.caller))
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     for item, document, cut in zip(items, documents, cuts, strict=True):
         shown = inside.members(document, _private(item, view.caller))
         members = _members(item, shown, made, inside)
-        if view.base:
-            members = as_contract(item, members, view.base)
+        if view.addresses:
+            members = as_contract(item, members, view.addresses)
             members = {name: value for name, value in members.items() if view.shows(name)}
         if view.shows_shots and item.shots:
             members["shots"] = shots_json(item, view.links)
@@ -149,13 +157,27 @@ class _Carrying:
     """The members of items inside others; each is made once for an answer."""
 
     view: ItemView
+    itemids: dict[str, str] = field(default_factory=dict)  # AP's ids, by uri
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in self.made:
-            told, base = _carried(item, renditions, self.view.links), self.view.base
-            self.made[item.uri] = as_contract(item, told, base) if base else told
+            told, addresses = _carried(item, renditions, self.view.links), self.view.addresses
+            if addresses:
+                altids = {"altids": {"itemid": self.itemids.get(item.uri, item.uri)}}
+                told = as_contract(item, told | altids, addresses)
+            self.made[item.uri] = told
         return self.made[item.uri]
+
+
+def _itemids(inside: Inside, library: Library, caller: Caller) -> dict[str, str]:
+    """AP's ids of the items inside others, by uri, if the caller may know them."""
+    items = [sight.item for sight in inside.sights.values() if sight.item]
+    ids = {item.uri: itemid for item in items if (itemid := itemid_in(item.source))}
+    named = {ids[item.uri]: item.products for item in items if item.uri in ids}
+    sights = library.sights(named, caller) if named else {}
+    hidden = {itemid for itemid, sight in sights.items() if not sight.in_chain}
+    return {uri: itemid for uri, itemid in ids.items() if itemid not in hidden}
 
 
 def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:

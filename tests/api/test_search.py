@@ -206,3 +206,30 @@ def test_versions_give_the_chain(fresh: Served) -> None:
 
 def test_search_wins_over_an_item_of_that_name(served: Served) -> None:
     assert "items" in served.get("/content/search", key=READ).json()["data"]
+
+
+def test_a_story_is_read_as_nitf_and_as_plain_text(served: Served) -> None:
+    nitf = served.get("/content/urn:news:ferry/renditions/nitf")
+    assert nitf.headers["content-type"] == "application/nitf+xml"
+    assert "<byline>Ana Reyes</byline>" in nitf.text
+    plain = served.get("/content/urn:news:ferry/renditions/plain")
+    assert plain.headers["content-type"] == "text/plain; charset=utf-8"
+    assert plain.text.startswith("Ferry service resumes after storm\n\nAna Reyes\n\n")
+    assert served.get("/content/urn:news:photo/renditions/plain").status_code == 404
+    assert served.get("/content/urn:news:ferry/renditions/pdf").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [("headlin", "headline"), ("subject.nmae", "name"), ("headline.x", "headline.x")],
+)
+def test_an_unknown_member_is_refused_with_the_nearest(
+    served: Served, asked: str, nearest: str
+) -> None:
+    for name in ("include", "exclude"):
+        for path in ("/content/search", "/content/urn:news:ferry"):
+            answer = served.get(path, **{name: asked})
+            assert answer.status_code == 400
+            error = answer.json()["error"]
+            assert error["field"] == name
+            assert f"'{nearest}'" in error["message"]

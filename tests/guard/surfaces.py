@@ -91,6 +91,7 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/content/search"): Shows.HEADS,
     ("GET", "/v1/suggest"): Shows.HEADS,
     ("GET", "/content/{item_id}"): Shows.STORY,
+    ("GET", "/content/{item_id}/renditions/{form}"): Shows.HEADS,
     ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
     ("GET", "/media/v/content/search"): Shows.HEADS,
     ("GET", "/media/v/content/{item_id}"): Shows.STORY,
@@ -172,6 +173,7 @@ APART: tuple[str, ...] = ("eval", "tune", "models", "index", "migration")
 
 _FIELDS = ("subject", "place", "person", "organisation", "rights")
 _MEMBERS = ("headline", "body_text", "associations", "renditions", "shots", "machine_caption")
+_PATHS = ("*", "subject.name", "renditions.main", "associations.inside0.headline")
 _RENDITIONS = ("thumbnail", "preview", "original", "shot-1", "shot-2", "shot-9")
 
 
@@ -228,11 +230,12 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "profile": _one("", "lexical", "vector", "hybrid-rrf"),
     "ignore": lambda scene: [scene.word()],
     "locale": _one("", "en-US"),
-    "include": _some(_MEMBERS),
-    "exclude": _some(_MEMBERS),
+    "include": _some((*_MEMBERS, *_PATHS)),
+    "exclude": _some((*_MEMBERS, *_PATHS[1:])),
     "session_label": _one("guard"),
     "item_id": lambda scene: scene.uri(),
     "rendition": _one(*_RENDITIONS),
+    "form": _one("nitf", "plain"),
     "products": _one(["wire"]),
     "sort": _one(*SortOrder),
     "qt": lambda scene: scene.cursor(),
@@ -249,7 +252,7 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
     ("GET", "/media/v/content/search"): {"if-none-match": _one('"other"')},
     ("GET", "/media/v/content/{item_id}"): {"if-none-match": _one('"other"')},
 }
-ALWAYS = frozenset({"q", "item_id", "rendition"})
+ALWAYS = frozenset({"q", "item_id", "rendition", "form"})
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},

@@ -75,7 +75,7 @@ def test_provenance_is_as_it_came_in() -> None:
 
 
 def test_in_a_list_of_hits_too() -> None:
-    item = ap(STORY, whole=False, base="")
+    item = ap(STORY, whole=False, addresses=None)
     assert item["subject"][0]["creator"] == "Machine"
     assert item["subject"][0]["rels"] == ["inferred", "ancestor"]
     assert item["person"][0]["types"] == ["POLITICIAN"]
@@ -85,13 +85,13 @@ def test_in_a_list_of_hits_too() -> None:
 
 def test_what_clients_read_of_a_text() -> None:
     item = ap(STORY)
-    assert item["uri"] == f"{BASE}/content/urn%3Anews%3Aferry"
+    assert item["uri"] == f"{BASE}/content/f00d"
     assert (item["versioncreated"], item["firstcreated"]) == (
         "2026-02-01T10:00:00Z",
         "2026-02-01T08:00:00Z",
     )
     assert (item["slugline"], item["urgency"]) == ("Ferry freed", 4)
-    assert item["renditions"]["nitf"]["href"].startswith(f"{item['uri']}/renditions/nitf?")
+    assert item["renditions"]["nitf"]["href"] == f"{BASE}/content/f00d.3/download?rid=nitf"
     assert item["renditions"]["nitf"]["rel"] == "Main"
 
 
@@ -143,9 +143,20 @@ def test_associations_have_addresses_and_those_without_uri_are_left_out() -> Non
     assert faults(content_item(), item) == []
     told = item["associations"]
     assert set(told) == {"1", "4"}
-    assert told["1"]["uri"] == f"{BASE}/content/urn%3Anews%3Aphoto"
+    assert told["1"]["uri"] == f"{BASE}/content/urn:news:photo"
     assert told["1"]["altids"]["itemid"] == "urn:news:photo"
     assert told["4"]["uri"] == "urn:else:1"
+
+
+def test_an_item_is_not_named_by_a_hidden_one() -> None:
+    hidden = replace(item_of({"uri": "first"}), pubstatus=PubStatus.CANCELED)
+    later = item_of({"uri": "urn:news:photo", "type": "picture", "altids": {"itemid": "first"}})
+    for others in ((later,), (later, hidden)):
+        story = ap({**STORY, "associations": {"1": {"uri": "urn:news:photo"}}}, *others)
+        for item in (ap(later, *others), story["associations"]["1"]):
+            itemid = "urn:news:photo" if hidden in others else "first"
+            assert item["altids"]["itemid"] == itemid
+            assert item["uri"] == f"{BASE}/content/{itemid}"
 
 
 def etag_of(item: dict[str, Any]) -> str:

@@ -1,0 +1,190 @@
+"""NITF and plain text of a story: its paragraphs, lists, links and tables, and nothing hidden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from defusedxml.ElementTree import fromstring
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.formats.markup import clean_text, safe_markup
+from api.formats.texts import text_rendition
+from core.errors import DocumentError
+from core.items import Item, PubStatus
+from tests.api.formats.answers import READER, item_of, newsroom
+
+STORY: dict[str, Any] = {
+    "uri": "urn:news:ferry",
+    "version": 3,
+    "headline": "Ferry <freed> & afloat",
+    "slugline": "ferry-freed",
+    "byline": "Ana Reyes",
+    "located": "OSLO",
+    "urgency": 3,
+    "versioncreated": "2026-02-01T10:00:00Z",
+    "person": [{"name": "Ana Reyes"}],
+    "place": [{"name": "Oslo"}],
+    "body_xhtml": (
+        "<p>It <b>moved</b> at <a href='https://port.example/?a=1&amp;b=2'>noon</a>.</p>"
+        "<h2>Numbers</h2><ul><li>12 men</li><li>3 <i>tugs</i></li></ul>"
+        "<table><tr><th>Tug</th><td>Odin</td></tr></table>"
+        "<div><script>alert(1)</script>Loose <em>words</em></div>"
+        "<blockquote><p>Free.</p></blockquote>"
+    ),
+}
+BLOCK = (
+    '<block id="Main"><p>It <em class="bold">moved</em> at '
+    '<a href="https://port.example/?a=1&amp;b=2">noon</a>.</p>'
+    '<hl2>Numbers</hl2><ul><li>12 men</li><li>3 <em class="italic">tugs</em></li></ul>'
+    "<table><tr><th>Tug</th><td>Odin</td></tr></table>"
+    "<p>Loose <em>words</em></p>"
+    "<bq><block><p>Free.</p></block></bq></block>"
+)
+PLAIN = """\
+Ferry <freed> & afloat
+
+Ana Reyes
+
+OSLO
+
+It moved at noon.
+
+Numbers
+
+- 12 men
+- 3 tugs
+
+Tug\tOdin
+
+Loose words
+
+Free.
+"""
+
+
+def told(form: str, document: dict[str, Any] | Item, *others: Item) -> str:
+    item = document if isinstance(document, Item) else item_of(document)
+    return text_rendition(form, item, READER, newsroom(item, *others)).decode()
+
+
+def test_a_story_as_nitf() -> None:
+    text = told("nitf", STORY)
+    assert BLOCK in text
+    root = fromstring(text)
+    assert root.get("version") == "-//IPTC//DTD NITF 3.6//EN"
+    assert root.findtext("body/body.head/hedline/hl1[@id='headline']") == "Ferry <freed> & afloat"
+    assert root.findtext("body/body.head/byline") == "Ana Reyes"
+    assert root.findtext("body/body.head/dateline/location") == "OSLO"
+    data = root.find("head/docdata")
+    assert data is not None
+    assert data.find("date.issue").get("norm") == "20260201T100000Z"
+    assert data.find("urgency").get("ed-urg") == "3"
+    assert [key.get("key") for key in data.iter("keyword")] == ["ferry-freed"]
+    assert [name.text for name in data.find("identified-content")] == ["Ana Reyes", "Oslo"]
+
+
+def test_a_story_as_plain_text() -> None:
+    assert told("plain", STORY) == PLAIN
+
+
+def paragraphs(document: dict[str, Any]) -> list[str]:
+    root = fromstring(told("nitf", document))
+    return ["".join(p.itertext()) for p in root.findall("body/body.content/block/p")]
+
+
+def test_a_plain_body_gets_paragraphs() -> None:
+    plain = {"uri": "urn:n", "headline": "F", "body_text": "One <b>.\nStill one.\n\nTwo & three."}
+    assert paragraphs(plain) == ["One <b>.Still one.", "Two & three."]
+
+
+def test_markup_with_less_text_than_the_body_is_not_taken() -> None:
+    both = {"uri": "urn:n", "body_text": "All of the story, to its end.", "body_html": "<p>All</p>"}
+    assert paragraphs(both) == ["All of the story, to its end."]
+
+
+def test_markup_that_is_nested_too_deeply_loses_no_words() -> None:
+    deep = {"uri": "urn:n", "body_html": "<div>" * 5000 + "Deep words" + "</div>" * 5000}
+    assert paragraphs(deep) == ["Deep words"]
+
+
+def test_nitf_in_gives_nitf_out() -> None:
+    body = (
+        "<nitf><body><body.head><hedline><hl1>Head</hl1></hedline></body.head>"
+        "<body.content><p>One.</p><block><p>Two.</p></block></body.content></body></nitf>"
+    )
+    document = {"uri": "urn:n", "bodies": [{"contenttype": "application/nitf+xml", "value": body}]}
+    assert paragraphs(document) == ["One.", "Two."]
+
+
+@pytest.mark.parametrize(
+    "href", ["javascript:alert(1)", "file:///etc/passwd", "/local", "https://me:pw@x.example/", ""]
+)
+def test_only_safe_addresses_are_links(href: str) -> None:
+    document = {"uri": "urn:n", "body_html": f"<p>See <a href='{href}'>this</a> now</p>"}
+    text = told("nitf", document)
+    assert "<p>See this now</p>" in text
+    assert "<a" not in text
+
+
+def test_a_link_to_a_hidden_item_is_words_only() -> None:
+    uri = "https://news.example/killed"
+    document = {"uri": "urn:n", "body_html": f"<p>See <a href='{uri}'>this</a></p>"}
+    other = item_of({"uri": uri, "headline": "Killed"})
+    assert uri in told("nitf", document, other)
+    assert uri not in told("nitf", document, replace(other, pubstatus=PubStatus.CANCELED))
+    assert uri not in told("nitf", document, replace(other, products=("premium",)))
+
+
+PIECES = st.sampled_from([
+    "<p>", "</p>", "<b>", "</i>", "<a href='https://x.example/'>", "</a>", "<ul><li>", "</ul>",
+    "<table><tr><td>", "</table>", "<br>", "<pre>", "<blockquote>", "text", " & ", "<", "]]>",
+    "\x00", "\x0b", "\ufffe", "😀", "<!--", "-->", "<script>", "</script>", "<h2>", "<hr/>",
+    "<?pi", "<![CDATA[", "<dl><dt>", "<svg/onload=alert(1)>",
+    "&#0;", "&lt;", "<img src=x onerror=alert(1)>",
+])  # fmt: skip
+_ELEMENTS = frozenset({
+    "nitf", "head", "title", "docdata", "doc-id", "date.issue", "body", "body.head", "body.content",
+    "body.end", "hedline", "hl1", "hl2", "block", "p", "em", "a", "br", "q", "ul", "ol", "li", "dl",
+    "dt", "dd", "table", "caption", "tr", "th", "td", "pre", "bq", "hr",
+})  # fmt: skip
+
+
+@given(
+    markup=st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=25).map("".join),
+    headline=st.text(max_size=20),
+)
+def test_any_body_is_well_formed_and_has_its_words(markup: str, headline: str) -> None:
+    document = {"uri": "urn:n", "headline": headline, "body_html": markup}
+    try:
+        item = item_of(document)
+    except DocumentError:
+        return
+    root = fromstring(told("nitf", item))
+    assert {element.tag for element in root.iter()} <= _ELEMENTS
+    assert all(set(a.keys()) == {"href"} for a in root.iter("a"))
+    block = root.find("body/body.content/block")
+    letters = len("".join("".join(block.itertext()).split()))
+    assert letters >= 0.8 * len("".join(clean_text(item.body).split()))
+    told("plain", item)
+
+
+@pytest.mark.parametrize(
+    ("markup", "is_kept"),
+    [
+        ("<p>One <a href='https://x.example/'>two</a></p>", True),
+        ("No markup: 3 < 4", True),
+        ("<p onclick='x()'>One</p>", False),
+        ("<p>One<script>x()</script></p>", False),
+        ("<a href='javascript:x()'>One</a>", False),
+        ("<img src='file:///etc/passwd'>One", False),
+    ],
+)
+def test_markup_is_passed_on_without_scripts_and_unsafe_addresses(
+    markup: str, is_kept: bool
+) -> None:
+    said = safe_markup(markup, lambda address: address.startswith("https://"))
+    assert (said == markup) is is_kept
+    assert "One" in said or is_kept
