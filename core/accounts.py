@@ -152,3 +152,19 @@ class AccountBook:
             for entitlement in plan.entitlements
             for code in self.entitlements[entitlement].products
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How much was used: requests that were let in, items in their answers, requests refused."""
+
+    requests: int = 0
+    items: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Uses) -> Uses:
+        return Uses(
+            self.requests + other.requests,
+            self.items + other.items,
+            self.refused + other.refused,
+        )

@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.accounts import AccountBook
+from core.accounts import AccountBook, Uses
 from core.audit import AuditEntry, AuditHead
+from core.downloads import Charge, Download, Order
 from core.items import Item
 from core.query_tree import Node
 from core.topics import FollowedTopic, TopicMatch
@@ -39,6 +40,50 @@ class AccountStore(Protocol):
         """Runs a rule on the accounts and keeps its result, with entries of the audit log, durable
         when it returns. Returns the accounts before and after. An error of the rule changes
         nothing.
+        """
+        ...
+
+
+class UsageStore(Protocol):
+    """How much accounts use."""
+
+    def add(self, counts: Mapping[tuple[str, str, str], Uses]) -> None:
+        """Adds to what was counted before, by account, day and method."""
+        ...
+
+
+class OrderLedger(Protocol):
+    """The ledger of downloads."""
+
+    def order(
+        self,
+        wanted: Order,
+        since: Mapping[int, datetime],
+        charge: Callable[[Mapping[int, int]], Charge],
+    ) -> Download:
+        """Keeps a download, durable when it returns. `charge` gets the ticks that were taken of
+        each plan `since` a moment, and says what the download costs, or refuses it by an error. It
+        is asked for the first of an order only, while nobody else orders for the account.
+        """
+        ...
+
+    def void(self, download: Download, at: datetime) -> Download:
+        """Takes back a download that was not sent: it costs nothing."""
+        ...
+
+    def is_ordered(self, wanted: Order) -> bool:
+        """Whether the order was made before in its period."""
+        ...
+
+    def used(self, since: Mapping[int, datetime]) -> Mapping[int, int]:
+        """The ticks that were taken of each plan since a moment of its own."""
+        ...
+
+    def history(
+        self, account: str, first: datetime, last: datetime, number: int = 0
+    ) -> Sequence[Download]:
+        """The downloads of an account from `first` to before `last`, the newest first; only the
+        one with this number if it is not 0.
         """
         ...
 

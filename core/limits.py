@@ -110,6 +110,12 @@ def leased(
     return moment, granted, max(0, moment + interval - whole - now) / _SECOND
 
 
+def room(paid_back: int, now: int, limit: Limit) -> int:
+    """How many may be taken at once if all is paid back at that moment."""
+    owed = max(paid_back - now, 0)
+    return max(0, limit.burst - -(-owed // limit.interval))
+
+
 class MemoryLimiter:
     """A limiter of this process alone."""
 

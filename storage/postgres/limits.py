@@ -22,7 +22,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.limits import Allowed, Limit, Limiter, Refused, leased
+from core.limits import Allowed, Limit, Limiter, Refused, leased, room
 from storage.postgres.connections import place_of, pool_of, url_of
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,10 @@ _WRITE = sa.text("UPDATE limits SET paid_back = :moment WHERE name = :name")
 class _Purse:
     """A part of a key's limit that a process has: leased and not spent (`left`), spent and not
     charged (`owed`), since when it awaits an answer (`asked`, `inf` if it does not), and until when
-    the server has no more.
+    the server has no more. Beside what is leased, the server had `beyond` when it was asked last.
     """
 
+    beyond: int
     left: int = 0
     owed: int = 0
     asked: float = inf
@@ -58,10 +59,10 @@ class _Purse:
         """Take `cost` from what is left, or on account if at most `most` are then owed."""
         if self.left >= cost:
             self.left -= cost
-            return Allowed(self.left)
+            return Allowed(self.left + self.beyond)
         if now >= self.dry_until and (not self.owed or self.owed + cost <= most):
             self.owed += cost
-            return Allowed(0)
+            return Allowed(max(0, self.beyond - self.owed))
         return Refused(max(self.dry_until - now, _SOON_S))
 
     def is_low(self, lease: int, now: float) -> bool:
@@ -86,7 +87,7 @@ class PostgresLimits:
         """Take `cost` of a key's limit, or refuse."""
         now, lease = monotonic(), limit.burst // LEASES
         with self._lock:
-            purse = self._purses.setdefault((limit.name, key), _Purse())
+            purse = self._purses.setdefault((limit.name, key), _Purse(limit.burst))
             if now >= self._alone_until and now - purse.asked < _LATE_S:
                 answer = purse.spend(cost, min(limit.burst, max(lease, ON_ACCOUNT)), now)
                 if purse.is_low(lease, now):
@@ -110,7 +111,7 @@ class PostgresLimits:
         """Charge what is owed, and lease more."""
         owed = purse.owed
         try:
-            granted, wait_s = self._lease(limit, key, owed)
+            granted, wait_s, beyond = self._lease(limit, key, owed)
         except (SQLAlchemyError, psycopg.Error) as error:
             with self._lock:
                 purse.asked = inf
@@ -121,10 +122,13 @@ class PostgresLimits:
             purse.asked = inf
             purse.owed -= owed
             purse.left += granted
+            purse.beyond = beyond
             purse.dry_until = now + wait_s if wait_s > 0 else 0.0
 
-    def _lease(self, limit: Limit, key: str, owed: int) -> tuple[int, float]:
-        """Lease from the server; return how many, and in how many seconds there are more."""
+    def _lease(self, limit: Limit, key: str, owed: int) -> tuple[int, float, int]:
+        """Lease from the server; return how many, in how many seconds there are more, and how many
+        it has left.
+        """
         name = {"name": f"{limit.name}\n{key}"}
         with self._pool.connect() as plain:
             connection = plain.execution_options(isolation_level="READ COMMITTED")
@@ -133,7 +137,7 @@ class PostgresLimits:
                 paid_back, now = connection.execute(_READ, name).one()
                 moment, granted, wait_s = leased(paid_back, now, limit, owed, limit.burst // LEASES)
                 connection.execute(_WRITE, {**name, "moment": moment})
-        return granted, wait_s
+        return granted, wait_s, room(moment, now, limit)
 
     def _rest(self, error: Exception) -> None:
         if self._alone_until <= monotonic():
