@@ -217,12 +217,6 @@ def key_of(book: AccountBook, name: str) -> AccountKey:
     return found
 
 
-def losers(before: AccountBook, after: AccountBook) -> frozenset[str]:
-    """The accounts that read fewer products after a change."""
-    accounts = {plan.account for plan in before.plans.values()}
-    return frozenset(a for a in accounts if before.products_of(a) - after.products_of(a))
-
-
 def _with_key(book: AccountBook, key: AccountKey) -> AccountBook:
     return replace(book, keys={**book.keys, key.id: key})
 

@@ -1,5 +1,5 @@
-"""What administrators do with accounts, by the command line or over HTTP: a rule, an entry in the
-audit log, and, where an account reads less than before, the word to whoever tells its receivers.
+"""What administrators do with accounts, by the command line or over HTTP: a rule, and an entry in
+the audit log in the same transaction.
 """
 
 from __future__ import annotations
@@ -35,15 +35,9 @@ class Changes(Protocol):
         ...
 
 
-def nobody_hears(account: str, lost: frozenset[str]) -> None:
-    """Does nothing: no account has received an item of a product that it lost."""
-
-
 class AccountDesk:
-    """Changes accounts for `by`. Each method raises InputError for what a rule refuses.
-
-    `lost` is called with an account and the product codes that it reads no more, after the change
-    is in force. `taken` are names that accounts can't have.
+    """Changes accounts for `by`. Each method raises InputError for what a rule refuses. `taken` are
+    names that accounts can't have.
     """
 
     def __init__(
@@ -51,13 +45,11 @@ class AccountDesk:
         accounts: Changes,
         by: Caller,
         clock: Callable[[], datetime],
-        lost: Callable[[str, frozenset[str]], None] = nobody_hears,
         taken: Collection[str] = (),
     ) -> None:
         self._accounts = accounts
         self._by = by
         self._clock = clock
-        self._lost = lost
         self._taken = taken
 
     def create_account(self, name: str, title: str = "") -> Account:
@@ -193,7 +185,4 @@ class AccountDesk:
     ) -> AccountBook:
         text = " ".join(f"{name}={value}" for name, value in detail.items())
         entry = AuditEntry(self._clock(), self._by.account, self._by.name, action, detail=text)
-        before, after = self._accounts.change(rule, [entry])
-        for account in sorted(rules.losers(before, after)):
-            self._lost(account, before.products_of(account) - after.products_of(account))
-        return after
+        return self._accounts.change(rule, [entry])[1]

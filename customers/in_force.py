@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -58,6 +58,12 @@ class AccountsInForce:
     def book(self) -> AccountBook:
         """All accounts."""
         return self._book
+
+    def entitled(self) -> Mapping[str, frozenset[str]]:
+        """The product codes that each account reads. What it read before and reads no more is told
+        to its receivers as hidden (`customers/maker.py`).
+        """
+        return {account: self._products(account) for account in self._book.accounts}
 
     def caller(self, key: str) -> Caller | None:
         """The caller of a valid key, None for any other text. Digests are compared in constant
