@@ -141,6 +141,8 @@ def watch(
     products: tuple[str, ...],
     priority: Priority,
     mapping: RowMapping | None = None,
+    *,
+    texts: bool = False,
 ) -> None:
     """Ingest what is put into a folder, until a signal comes. Documents are ingested at once;
     photos and videos are ordered and worked on here. Unreadable files are reported.

@@ -45,7 +45,7 @@ class IngestOptions:
     """How to ingest: `products` for every item besides its own, whether the first rejected document
     ends it, how many documents a batch has at most (a batch also ends at 2 MB), and the largest
     document in bytes. Files in folders that are `passed_over` are ignored. With a `mapping`, tables
-    are read, too.
+    are read, too; with `texts`, texts and PDFs of folders.
     """
 
     products: tuple[str, ...] = ()
@@ -54,6 +54,7 @@ class IngestOptions:
     max_document_bytes: int = MAX_DOCUMENT_BYTES
     passed_over: Callable[[Path], bool] = nothing
     mapping: RowMapping | None = None
+    texts: bool = False
 
     def sources(self, paths: Sequence[Path], clock: Clock) -> Sources:
         """Return the documents under paths, as these options read them."""
@@ -64,6 +65,7 @@ class IngestOptions:
             self.max_document_bytes,
             self.passed_over,
             self.mapping,
+            texts=self.texts,
         )
 
 

@@ -3,7 +3,8 @@
 `.json` is one document or an array of them, `.jsonl` and `.ndjson` hold one per line; `.xml`,
 `.nitf`, `.rss` and `.atom` are NewsML-G2, NITF, RSS or Atom by their root. With a mapping, `.csv`,
 `.tsv` and `.parquet` are read, too, and the mapping says what JSON means. Each also as `.gz`, but
-for Parquet.
+for Parquet. `.txt` and `.pdf` are an item's body each; in a folder they are read only if a person
+asks for `texts`, because many a folder has notes beside its documents.
 A folder is read recursively in the order of names. Hidden files and files of other kinds are
 skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
 `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
@@ -28,12 +29,13 @@ from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
 from indexing.formats.entries import Entry
 from indexing.formats.mapping import RowMapping, document
+from indexing.formats.plain import pdf_entry, text_entry
 from indexing.formats.rows import Row
 from indexing.formats.tables import csv_rows, need_parquet, parquet_rows
 from indexing.inside import LEADS_OUT, is_inside
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
-Kind = Literal["json", "lines", "beir", "xml", "csv", "parquet"]
+Kind = Literal["json", "lines", "beir", "xml", "csv", "parquet", "text", "pdf"]
 _KINDS: dict[str, Kind] = {
     ".json": "json",
     ".jsonl": "lines",
@@ -41,6 +43,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys((".xml", ".nitf", ".rss", ".atom"), "xml"),
 }
 _TABLES: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+_PLAIN: dict[str, Kind] = {".txt": "text", ".pdf": "pdf"}
 _LONGEST_ENDING = 12  # characters of it that are shown
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
@@ -94,9 +97,9 @@ def nothing(_: Path) -> bool:
     return False
 
 
-def is_document(path: Path, mapping: RowMapping | None = None) -> bool:
-    """Return whether a file of this name is read as documents."""
-    return _kind(path, mapping) is not None
+def is_document(path: Path, mapping: RowMapping | None = None, *, texts: bool = False) -> bool:
+    """Return whether a file of this name is read as documents; `.txt` and `.pdf` if `texts`."""
+    return _kind(path, mapping, texts=texts) is not None
 
 
 class Sources:
@@ -116,8 +119,11 @@ class Sources:
         max_document_bytes: int = MAX_DOCUMENT_BYTES,
         passed_over: Callable[[Path], bool] = nothing,
         mapping: RowMapping | None = None,
+        *,
+        texts: bool = False,
     ) -> None:
         self._clock = clock
+        self._texts = texts
         self._mapping = mapping
         self._passed_over = passed_over
         self._products = tuple(products)
@@ -141,7 +147,7 @@ class Sources:
             yield from self._find_in_folder(path)
         elif not path.exists():
             raise InputError("no such file or folder", where=str(path))
-        elif (kind := self._kind(path)) is None:
+        elif (kind := self._kind(path, texts=True)) is None:
             raise InputError(
                 f"{ending_of(path) or 'a file without an ending'} is not read as documents",
                 where=str(path),
@@ -150,8 +156,8 @@ class Sources:
         else:
             yield SourceFile(path, kind, path.stat().st_size)
 
-    def _kind(self, path: Path) -> Kind | None:
-        kind = _kind(path, self._mapping)
+    def _kind(self, path: Path, *, texts: bool) -> Kind | None:
+        kind = _kind(path, self._mapping, texts=texts)
         if kind == "parquet":
             need_parquet(path)
         return kind
@@ -166,7 +172,11 @@ class Sources:
                 path = Path(name, file)
                 if self._passed_over(path):
                     continue
-                kind = None if file.startswith(".") or not path.is_file() else self._kind(path)
+                kind = (
+                    None
+                    if file.startswith(".") or not path.is_file()
+                    else self._kind(path, texts=self._texts)
+                )
                 if kind is None:
                     self.ignored[_kind_of_ignored(path)] += 1
                 elif not is_inside(path, top):
@@ -192,6 +202,8 @@ class Sources:
         if file.kind == "xml":
             for entry in self._entries(file, stream):
                 yield self._take(file, entry)
+        elif file.kind in ("text", "pdf"):
+            yield self._take(file, text_entry(stream) if file.kind == "text" else pdf_entry(stream))
         elif file.kind == "beir":
             for record in records.lines(stream, self._limit):
                 yield self._read(file, record)
@@ -271,13 +283,13 @@ class Sources:
         return ninjs.read_bytes(data, self._clock, self._products, self._limit)
 
 
-def _kind(path: Path, mapping: RowMapping | None) -> Kind | None:
+def _kind(path: Path, mapping: RowMapping | None, *, texts: bool) -> Kind | None:
     if path.name in _CORPUS:
         return "beir"
     ending = Path(path.name.removesuffix(".gz")).suffix
     if mapping is not None and (kind := _TABLES.get(ending)):
         return None if kind == "parquet" and path.suffix == ".gz" else kind
-    return _KINDS.get(ending)
+    return _KINDS.get(ending) or (_PLAIN.get(path.suffix.lower()) if texts else None)
 
 
 def _kind_of_ignored(path: Path) -> str:

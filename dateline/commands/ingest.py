@@ -56,7 +56,7 @@ def ingest(
         list[str] | None,
         typer.Argument(
             help="ninjs, NewsML-G2, NITF, RSS and Atom files, JSONL of ninjs (.gz too), BEIR "
-            "folders, photos, videos, folders of all that, and stores' URLs such as "
+            "folders, texts, PDFs, photos, videos, folders of all that, and stores' URLs such as "
             "s3://bucket/folder.",
             show_default=False,
         ),
@@ -97,6 +97,10 @@ def ingest(
             "Parquet and JSON of other schemas."
         ),
     ] = None,
+    texts: Annotated[
+        bool,
+        typer.Option("--texts", help="Take .txt and .pdf of folders, too, each as an item."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what the first documents become; record nothing."),
@@ -131,7 +135,7 @@ def ingest(
                     "--json": as_json,
                 }
             )
-            raise typer.Exit(_watch(settings, watch, codes, priority, rows))
+            raise typer.Exit(_watch(settings, watch, codes, priority, rows, texts=texts))
         parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
         if parts.request is not None and not (codes or settings.default_products):
             show_media_without_product()
@@ -140,6 +144,7 @@ def ingest(
             strict=strict,
             passed_over=media_ingest.left_to_media(shard_of(shard)),
             mapping=rows,
+            texts=texts,
         )
         if dry_run:
             sources = options.sources(parts.documents, lambda: datetime.now(UTC))
@@ -248,6 +253,8 @@ def _watch(
     products: tuple[str, ...],
     priority: PriorityName,
     mapping: RowMapping | None,
+    *,
+    texts: bool,
 ) -> int:
     service = build_service(settings)
     try:
