@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,8 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from api.access.callers import CallerDep, LinksDep, SurfaceDep
 from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
+from api.formats.ap_item import TEXT_FORMS, itemid_in
 from api.formats.items import ItemView
-from api.media.answers import answer, now
+from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
+from api.media.answers import answer, delivered, now, tag_of
 from api.media.contract import served
 from api.media.items import asked_view, contents_of, products_of
 from api.media.links import PREFIX, Addresses, addresses_of
@@ -22,10 +24,10 @@ from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
 from api.problems import ParameterError
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
-from core.errors import NotFoundError
+from core.errors import NotFoundError, QueryError
 from core.items import Item
 from core.retrieval import SortOrder
-from search.answers import SearchRequest, SearchResponse
+from search.answers import DateUse, EntityUse, SearchRequest, SearchResponse
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"], route_class=ReadRoute)
 _ITEM = "/content/{item_id:path}"
@@ -37,7 +39,8 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 }
 _INCLUDED = 801  # AP's use code for what is in the plan
 _OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
-_MAIN, _JSON = "main", "json"
+_MAIN = "main"
+_FORMS = {"json": "", "nitf": "nitf", "text": "plain", "plain": "plain"}  # -> a rendition
 
 
 @served(router, "/content/search", "AP: search")
@@ -50,7 +53,7 @@ async def search(
 ) -> Response:
     """One page of what a query finds. `next_page` goes on with the same list, for ten minutes."""
     addresses = addresses_of(request)
-    view = asked_view(caller, asked.include, asked.exclude, links=links)
+    view = asked_view(caller, asked.include, asked.exclude, links, addresses)
     wanted = SearchRequest(
         q=asked.q,
         order=SortOrder(asked.sort),
@@ -64,7 +67,7 @@ async def search(
         response = surface.services.search.search(wanted, caller)
         items = [hit.item for hit in response.hits]
         scores = [{"score": round(float(hit.score), 3)} for hit in response.hits]
-        return response, results(items, scores, view, asked, surface.services, addresses)
+        return response, results(items, scores, view, asked, surface.services)
 
     response, told = await surface.reads.run(found, caller)
     surface.metrics.searched(response.milliseconds, degraded=bool(response.degraded))
@@ -107,10 +110,9 @@ def results(
     view: ItemView,
     asked: Priced,
     services: Services,
-    addresses: Addresses,
 ) -> list[dict[str, Any]]:
     """The `contentresult` of each item."""
-    contents = contents_of(items, view, services.library, addresses)
+    contents = contents_of(items, view, services.library)
     return [
         {
             "meta": {**meta, "products": products_of(item, view.caller), **_price(asked)},
@@ -153,20 +155,40 @@ async def download(
     asked: Annotated[DownloadAsked, Query()],
 ) -> Response:
     """Leads to a rendition of an item: `rid` is its name among the item's `renditions`."""
-    named = await surface.reads.run(lambda: found_item(surface.services, item_id, caller), caller)
-    rendition = asked.rid or _MAIN
-    own = _OWN.get(rendition, "")
-    if not own or links is None:
+    services = surface.services
+
+    def read() -> tuple[Named, str, bytes]:
+        named = found_item(services, item_id, caller)
+        rendition = _rendition(named.item, asked)
+        if rendition not in TEXT_FORMS:
+            return named, rendition, b""
+        return named, rendition, text_rendition(rendition, named.item, caller, services.library)
+
+    named, rendition, body = await surface.reads.run(read, caller)
+    if body:
+        return delivered(request, body, MEDIA_TYPES[rendition], tag_of(body.decode()))
+    if rendition not in _OWN or links is None or named.item.media is None:
         raise NotFoundError(
             f"The item has no rendition '{rendition[:80]}' for this key.",
             mend="The item's member renditions lists those that there are.",
         )
-    return _redirect(named.item, own, links, addresses_of(request))
+    return _redirect(named.item, _OWN[rendition], links, addresses_of(request))
+
+
+def _rendition(item: Item, asked: DownloadAsked) -> str:
+    """The name of the rendition that is asked for: as it is, by AP's format, or the item's main
+    one.
+    """
+    named = asked.rid.lower() or asked.format.lower()
+    if named and named != _MAIN:
+        return named
+    return _MAIN if item.media is not None else NITF
 
 
 def _redirect(item: Item, rendition: str, links: MediaLinks, addresses: Addresses) -> Response:
     """302 to the file itself, at an address signed for this key, which asks the guard again."""
-    return RedirectResponse(addresses.outside(links.of(item.uri, rendition)), 302)
+    whole = replace(links, root_path=addresses.origin)
+    return RedirectResponse(whole.of(item.uri, rendition), 302)
 
 
 @served(router, _ITEM, "AP: one item")
@@ -179,19 +201,24 @@ async def content(
     asked: Annotated[ItemAsked, Query()],
 ) -> Response:
     """One item by AP's itemid or by its uri, the newest version; `{itemid}.{version}` names one."""
-    if asked.format.lower() != _JSON:
+    form = _FORMS.get(asked.format.lower())
+    if form is None:
         raise ParameterError(
-            f"There is no format '{asked.format}'.", field="format", mend="Use json."
+            f"There is no format '{asked.format}'.",
+            field="format",
+            mend=f"Use one of {', '.join(_FORMS)}.",
         )
+    if form:
+        return await download(request, surface, caller, links, item_id, DownloadAsked(rid=form))
     addresses, services = addresses_of(request), surface.services
-    view = asked_view(caller, asked.include, asked.exclude, links=links, whole=True)
+    view = asked_view(caller, asked.include, asked.exclude, links, addresses, whole=True)
 
     def read() -> dict[str, Any]:
         named = found_item(services, item_id, caller)
         items = [named.item]
         if asked.versions == "all":
             items += services.library.chain(named.item.uri, caller)
-        data, *before = results(items, [{}] * len(items), view, asked, services, addresses)
+        data, *before = results(items, [{}] * len(items), view, asked, services)
         return {**data, "versions": before} if asked.versions == "all" else data
 
     return answer(request, caller.name, await surface.reads.run(read, caller))
@@ -219,5 +246,20 @@ def found_item(services: Services, item_id: str, caller: Caller) -> Named:
 
 
 def _by_id(services: Services, item_id: str, caller: Caller) -> Item | None:
-    """The item with this uri, else the one with this itemid."""
-    return services.library.item(item_id, caller)
+    """The item with this uri, else the one that has it as AP's itemid."""
+    if (item := services.library.item(item_id, caller)) is not None or not item_id:
+        return item
+    quoted = item_id.replace("\\", "\\\\").replace('"', '\\"')
+    asked = SearchRequest(
+        q=f'itemid:"{quoted}"',
+        profile="lexical",
+        page_size=1,
+        entities=EntityUse.OFF,
+        dates=DateUse.OFF,
+        highlight=False,
+    )
+    try:
+        hits = services.search.search(asked, caller).hits
+    except QueryError:  # too long for a query, so it is nobody's id
+        return None
+    return next((hit.item for hit in hits if itemid_in(hit.item.source) == item_id), None)

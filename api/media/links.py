@@ -27,25 +27,24 @@ class Addresses:
 
     origin: str
 
+    @property
+    def base(self) -> str:
+        """The address of AP's API."""
+        return self.origin + PREFIX
+
     def of(self, path: str, params: Iterable[tuple[str, str]] = ()) -> str:
         """The address of `path` below the prefix. It has a `?`, because clients append `&name=` to
         what they are given.
         """
-        return f"{self.origin}{PREFIX}{path}?{urlencode(list(params), safe='{}*')}"
+        return f"{self.base}{path}?{urlencode(list(params), safe='{}*')}"
 
     def item(self, itemid: str) -> str:
         """The address of an item."""
-        return f"{self.origin}{PREFIX}/content/{quote(itemid, safe=':')}"
+        return f"{self.base}/content/{quote(itemid, safe='')}"
 
     def download(self, itemid: str, version: int, rendition: str) -> str:
         """The address of an item's rendition."""
-        path = f"/content/{quote(itemid, safe=':')}.{version}/download"
-        return self.of(path, [("rid", rendition)])
-
-    def outside(self, path: str) -> str:
-        """The absolute form of an address on this host that already has the proxy's prefix."""
-        scheme, _, rest = self.origin.partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}{path}"
+        return f"{self.item(itemid)}.{version}/download?{urlencode({'rid': rendition})}"
 
 
 def addresses_of(connection: HTTPConnection) -> Addresses:

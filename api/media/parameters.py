@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.search.parameters import Values
+from api.search.parameters import WHAT_TO_EXCLUDE, WHAT_TO_INCLUDE, MemberNames, Values
 from core.retrieval import SortOrder
 from search.answers import MAX_PAGE, MAX_QUERY_CHARACTERS
 
@@ -47,13 +47,8 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    include: Values = Field(
-        default_factory=list,
-        description="Members of the item, by commas; a dotted name for a part of one; * for all.",
-    )
-    exclude: Values = Field(
-        default_factory=list, description="Members of the item to leave out, by commas."
-    )
+    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
+    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
     view: Values = Field(
         default_factory=list, description="Names of views; there are none here, so any is ignored."
     )

@@ -83,6 +83,7 @@ class Ask:
         return replace(self, path=self.path.replace(uri, other), params=params)
 
 
+AP = "/media/v/"  # the paths of AP Media API
 JSON, JSON_LINES = "application/json", "application/x-ndjson"
 _NAMING = ("similar_to", "why_missing")  # parameters that name an item
 Operation = tuple[str, str]  # method and path
@@ -95,7 +96,7 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
     ("GET", "/media/v/content/search"): Shows.HEADS,
     ("GET", "/media/v/content/{item_id}"): Shows.STORY,
-    ("GET", "/media/v/content/{item_id}/download"): Shows.NOTHING,
+    ("GET", "/media/v/content/{item_id}/download"): Shows.HEADS,
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -241,7 +242,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "qt": lambda scene: scene.cursor(),
     "view": _one("", "wire"),
     "rid": _one("main", "preview", "thumbnail", "nitf"),
-    "format": _one("json"),
+    "format": _one("json", "nitf", "text"),
 }
 # Headers that a route reads beside the key, which no document lists, and how each is filled in.
 HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {

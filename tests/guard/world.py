@@ -26,7 +26,7 @@ from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of
 from tests.guard.model import RESERVES, Model, Reader, Version, View, Words, marks_in, view_of
 from tests.guard.process import SharedClock, Starter
-from tests.guard.surfaces import COMMANDS, JSON, Ask, Contract, Shows
+from tests.guard.surfaces import AP, COMMANDS, JSON, Ask, Contract, Shows
 from tests.search.room import START
 
 PRODUCTS = ("wire", "photos", "premium")
@@ -280,6 +280,9 @@ class World:
         versions = list(view.heads.values()) if ask.shows.any else []
         if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
             versions += view.chain(ask.item)
+            if ask.path.startswith(AP):  # which takes an item's itemid, too
+                named = [v.uri for v in versions if (v.named_by, v.chain) == ("itemid", ask.item)]
+                versions += [one for uri in named for one in view.chain(uri)]
         told = marks_in(shown) - self._typed(ask, reader, shown)
         assert reader.inspects or not _RAW.search(shown), (reader.name, ask)
         self.visits.update(ask.surfaces)
