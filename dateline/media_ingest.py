@@ -68,7 +68,7 @@ def split(
     for url in filter(is_url, (*paths, *manifests)):
         if not url.partition("://")[2].strip("/"):
             raise InputError("no bucket is named", where=url, mend="write s3://bucket/folder")
-    documents = tuple(path for path in local if path.is_dir() or not is_media(path.name))
+    documents = tuple(path for path in local if path.is_dir() or not _goes_with_media(path))
     media = tuple(absolute(path) for path in paths if is_url(path) or _has_media(Path(path)))
     request = Request(media, tuple(absolute(path) for path in manifests), products, shard)
     return Split(documents, request if media or manifests else None)
@@ -185,6 +185,13 @@ def _code(at: JobProgress) -> int:
         return EXIT_INTERRUPTED
     is_whole = at.job.state is JobState.FINISHED and not at.job.trouble
     return 0 if is_whole and not at.counts.dead() else EXIT_REFUSED
+
+
+def _goes_with_media(path: Path) -> bool:
+    """Return whether a named file is media, or a shot list beside media. A document beside media
+    is a document, too, if a person names it.
+    """
+    return is_media(path.name) or (path.suffix != ".json" and speaks_of_media(path))
 
 
 def _has_media(path: Path) -> bool:

@@ -128,9 +128,9 @@ def test_done_bytes_reach_the_total(tmp_path: Path) -> None:
     assert found.done_bytes == found.total_bytes > 0
 
 
-@pytest.mark.parametrize("name", ["nowhere.json", "notes.txt"])
+@pytest.mark.parametrize("name", ["nowhere.json", "notes.doc"])
 def test_a_path_that_can_t_be_meant_is_an_error_at_once(tmp_path: Path, name: str) -> None:
-    put(tmp_path / "notes.txt", "x")
+    put(tmp_path / "notes.doc", "x")
     with pytest.raises(InputError) as caught:
         sources(tmp_path / name)
     assert caught.value.where.endswith(name)
