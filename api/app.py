@@ -24,6 +24,7 @@ from api.content import media_routes
 from api.content import routes as content_routes
 from api.content.media_links import MediaSigner
 from api.content.routes import ItemParameters, WriteParameters
+from api.customers import webhook_routes
 from api.envelope import API_VERSION, problem_response
 from api.media import content_routes as ap_content_routes
 from api.media.content_routes import PARAMETERS as AP_PARAMETERS
@@ -51,6 +52,7 @@ _EVERYTHING = (
     search_routes.router,
     suggest_routes.router,
     media_routes.router,
+    webhook_routes.router,
     model_routes.router,
     operations_routes.router,
     page_routes.router,
@@ -123,6 +125,8 @@ def _surface(services: Services) -> Surface:
         operations=WorkPool("status requests", 1, 8),
         # Media have their own threads: a slow disk behind a film must not delay searches.
         media=WorkPool("media requests", settings.max_concurrent_media, 8 * settings.max_waiting),
+        # What accounts set has its own threads: the name of a webhook's host may resolve slowly.
+        accounts=WorkPool("account requests", 4, 64),
         signer=_signer(services),
     )
 
@@ -139,7 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         pools = (surface.bulks, surface.writes, surface.statuses, surface.reads, surface.models)
-        for pool in (*pools, surface.operations, surface.media):
+        for pool in (*pools, surface.operations, surface.media, surface.accounts):
             pool.close()
         surface.services.close()
 
@@ -165,6 +169,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         suggest_routes.PATH: suggest_routes.SuggestParameters,
         "/content": WriteParameters,
         "/content/{item_id:path}": ItemParameters,
+        webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
         **AP_PARAMETERS,
     }
     problem = validation_problem(error.errors(), models.get(path, SearchParameters))

@@ -162,13 +162,18 @@ def open_database(
             f"{url.drivername} is no database that work can be kept in", mend="use postgresql://…"
         )
     url = url.set(drivername=_DRIVERS["postgresql"])
-    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+    engine = sa.create_engine(
+        url, pool_pre_ping=True, pool_size=8, max_overflow=8, hide_parameters=True
+    )
     return Database(engine, patience_s=patience_s)
 
 
 def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
     engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)), pool_size=8, max_overflow=8
+        sa.URL.create("sqlite", database=str(path)),
+        pool_size=8,
+        max_overflow=8,
+        hide_parameters=True,  # of statements in errors: they may be secrets
     )
 
     @event.listens_for(engine, "connect")

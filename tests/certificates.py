@@ -25,8 +25,10 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 )
 
 
-def own_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """The authority's certificate, in a file, and what a server on 127.0.0.1 needs."""
+def own_authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """The authority's certificate, in a file, and what a server on 127.0.0.1 needs that is also
+    known by `names`.
+    """
     key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
@@ -41,7 +43,8 @@ def own_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
         .add_extension(_SIGNS_CERTIFICATES, critical=True)
         .add_extension(named, critical=False)
     )
-    place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    place = x509.SubjectAlternativeName([here, *(x509.DNSName(name) for name in names)])
     signer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
     leaf = (
         _begun(server, server_key)

@@ -42,6 +42,7 @@ class Surface:
     models: WorkPool
     operations: WorkPool
     media: WorkPool
+    accounts: WorkPool
     signer: MediaSigner
 
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from api.access.forwarding import Proxies
 from api.access.keys import KeyRing
+from api.customers.webhook_ports import WebhookPorts
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
@@ -213,4 +214,5 @@ class Services:
     suggest: SuggestPort | None = None
     media: MediaPort | None = None
     elsewhere: Elsewhere | None = None
+    webhooks: WebhookPorts | None = None
     close: Callable[[], None] = nothing_to_close

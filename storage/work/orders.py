@@ -1,9 +1,4 @@
-"""Orders in a database, and their leases: `core.work_ports.Orders`.
-
-The end of a lease does not depend on a host's clock, so a jump of that neither ends nor prolongs a
-lease. In SQLite, a file of one machine, it is in the time since the machine started, and a lease
-from an earlier start has ended. In Postgres it is in the database's time.
-"""
+"""Orders in a database, and their leases: `core.work_ports.Orders`."""
 
 from __future__ import annotations
 
@@ -16,12 +11,12 @@ import sqlalchemy as sa
 from core.errors import NotFoundError
 from core.work import Job, JobState, Order, Tracked
 from storage.databases import Database
+from storage.lease_clock import LeaseClock
 from storage.record.steady_clock import TimeSources
 from storage.work.changes import finish, give, read_job, waiting_of, write_assets
 from storage.work.job_tables import ASSETS, JOBS, MAX_CAUSE, ORDERS, order_of
 
 LEASE_S = 30.0
-_DATABASE_TIME = sa.literal_column("extract(epoch from clock_timestamp())", sa.Float)
 
 
 class StoredOrders:
@@ -38,7 +33,7 @@ class StoredOrders:
     ) -> None:
         self._database = database
         self._lease_s = lease_s
-        self._clock = clock or TimeSources()
+        self._clock = LeaseClock(database, clock)
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
         """Lease free orders to a worker; return them. Most calls find none, and see that without a
@@ -67,19 +62,19 @@ class StoredOrders:
             ORDERS.c.id.in_([order.id for order in orders]),
             ORDERS.c.holder.in_({order.holder for order in orders}),
         )
-        statement = sa.update(ORDERS).where(*held).values(self._until(self._lease_s))
+        statement = sa.update(ORDERS).where(*held).values(self._clock.until(self._lease_s))
         self._database.run(lambda connection: connection.execute(statement))
 
     def release(self, order: Order, delay_s: float = 0.0) -> None:
         """Give an order back unchanged; it is free after `delay_s`."""
-        values = {"holder": "", **self._until(delay_s)}
+        values = {"holder": "", **self._clock.until(delay_s)}
         statement = sa.update(ORDERS).where(*_held(order)).values(values)
         self._database.run(lambda connection: connection.execute(statement))
 
     def release_all(self, worker: str) -> None:
         """Give back what is leased to a worker of this name."""
         theirs = ORDERS.c.holder.startswith(f"{worker}/", autoescape=True)
-        statement = sa.update(ORDERS).where(theirs).values(holder="", **self._until(0.0))
+        statement = sa.update(ORDERS).where(theirs).values(holder="", **self._clock.until(0.0))
         self._database.run(lambda connection: connection.execute(statement))
 
     def mark(self, order: Order, number: int) -> None:
@@ -108,7 +103,7 @@ class StoredOrders:
             if job is None:
                 return False
             if self._follow(connection, job, order, assets):
-                again = {"holder": "", "taken": 0, **self._until(delay_s)}
+                again = {"holder": "", "taken": 0, **self._clock.until(delay_s)}
                 connection.execute(sa.update(ORDERS).where(*_held(order)).values(again))
             else:
                 connection.execute(sa.delete(ORDERS).where(*_held(order)))
@@ -156,7 +151,7 @@ class StoredOrders:
         query = self._free(ORDERS).where(ORDERS.c.queue == queue)
         first = query.order_by(ORDERS.c.priority, ORDERS.c.id).limit(most)
         rows = connection.execute(first.with_for_update(of=ORDERS, skip_locked=True)).all()
-        leased = {"holder": holder, "taken": ORDERS.c.taken + 1, **self._until(self._lease_s)}
+        leased = {"holder": holder, "taken": ORDERS.c.taken + 1, **self._clock.until(self._lease_s)}
         taken = sa.update(ORDERS).where(ORDERS.c.id.in_([row.id for row in rows])).values(leased)
         if rows:
             connection.execute(taken)
@@ -164,24 +159,12 @@ class StoredOrders:
 
     def _free(self, *columns: Any) -> sa.Select[Any]:
         """Return the query for orders of running jobs without a lease, or with an ended lease."""
-        now, boot = self._now()
         return (
             sa.select(*columns)
             .join(JOBS, JOBS.c.id == ORDERS.c.job)
             .where(JOBS.c.state == str(JobState.RUNNING))
-            .where((ORDERS.c.free_at <= now) | (ORDERS.c.boot != boot))
+            .where(self._clock.is_free(ORDERS))
         )
-
-    def _until(self, seconds: float) -> dict[str, Any]:
-        """Return the values of an order that nobody may take for so many seconds."""
-        now, boot = self._now()
-        return {"free_at": now + seconds, "boot": boot}
-
-    def _now(self) -> tuple[Any, str]:
-        """Return the seconds of the clock, as a value or an expression, and which clock it is."""
-        if self._database.is_sqlite:
-            return self._clock.since_start() / 1e9, self._clock.boot()
-        return _DATABASE_TIME, ""
 
 
 def _locked_job(connection: sa.Connection, order: Order) -> Job | None:

@@ -101,6 +101,20 @@ ROUTES: dict[Operation, Shows] = {
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
     ("POST", "/v1/tag"): Shows.NOTHING,
+    **dict.fromkeys(
+        (
+            ("GET", "/v1/webhooks"),
+            ("POST", "/v1/webhooks"),
+            ("GET", "/v1/webhooks/{webhook_id}"),
+            ("PATCH", "/v1/webhooks/{webhook_id}"),
+            ("DELETE", "/v1/webhooks/{webhook_id}"),
+            ("POST", "/v1/webhooks/{webhook_id}/secret"),
+            ("POST", "/v1/webhooks/{webhook_id}/test"),
+            ("GET", "/v1/webhooks/{webhook_id}/dead"),
+            ("POST", "/v1/webhooks/{webhook_id}/replay"),
+        ),
+        Shows.NOTHING,
+    ),
     ("GET", "/healthz"): Shows.NOTHING,
     ("GET", "/readyz"): Shows.NOTHING,
     ("GET", "/metrics"): Shows.NOTHING,
@@ -253,12 +267,16 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
     ("GET", "/media/v/content/search"): {"if-none-match": _one('"other"')},
     ("GET", "/media/v/content/{item_id}"): {"if-none-match": _one('"other"')},
 }
-ALWAYS = frozenset({"q", "item_id", "rendition", "form"})
+ALWAYS = frozenset({"q", "item_id", "rendition", "form", "webhook_id"})
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
     ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
+    ("POST", "/v1/webhooks"): lambda scene: {"url": "https://127.0.0.1/", "q": scene.word()},
+    ("PATCH", "/v1/webhooks/{webhook_id}"): lambda scene: {"q": scene.word()},
+    ("POST", "/v1/webhooks/{webhook_id}/secret"): lambda scene: {},
+    ("POST", "/v1/webhooks/{webhook_id}/replay"): lambda scene: {},
 }
 
 

@@ -1,0 +1,142 @@
+"""Queues what transitions give the endpoints: a follower of the transitions with a position of its
+own, which moves in the transaction that queues.
+
+What an account is told is the feed's rule (`customers.feed.Feed.entries`). An item that went is
+also told where a message about it waits or is being sent. These are read before the receipts, and a
+message leaves the outbox after its receipt is written: so no receiver is missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from core.callers import Caller
+from core.query_tree import Node
+from core.transitions import ENDS, Transition, TransitionKind
+from core.webhooks import RESTARTED, Endpoint, Message
+from customers.webhooks.ports import Accounts, EveryTransition, Filters, Queue, Telling
+
+BATCH = 500
+KEPT_DEAD_S = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMaker:
+    """Makes messages from transitions. Any number of processes may do so."""
+
+    transitions: EveryTransition
+    queue: Queue
+    telling: Telling
+    accounts: Accounts
+    filters: Filters
+
+    def step(self) -> bool:
+        """Queue what the next transitions give; return whether there may be more."""
+        before = self.queue.position()
+        epoch, last = self.transitions.epoch, self.transitions.last().n
+        if before == (epoch, last):
+            return False
+        endpoints = self.queue.receiving()
+        if before[0] != epoch:
+            at = min(before[1], last) if before[0] else last
+            self.queue.queue(before, (epoch, at), _restarts(before[0], endpoints, at))
+            return True
+        if not endpoints:
+            self.queue.queue(before, (epoch, last), ())
+            return False
+        found = self.transitions.since(before[1], BATCH)
+        if not found:
+            return False
+        self.queue.queue(before, (epoch, found[-1].n), tuple(self._messages(found, endpoints)))
+        return True
+
+    def prune(self) -> None:
+        """Delete old dead letters."""
+        self.queue.prune(time.time() - KEPT_DEAD_S)
+
+    def _messages(
+        self, found: Sequence[Transition], endpoints: Sequence[Endpoint]
+    ) -> Iterator[Message]:
+        waiting = self.queue.queued({one.uri for one in found if one.kind in ENDS})
+        looks = _Looks(self.telling)
+        for endpoint in endpoints:
+            theirs = [
+                one
+                for one in found
+                if one.account in ("", endpoint.account) and one.n > endpoint.begins
+            ]
+            here = {uri for name, uri in waiting if name == endpoint.id}
+            told = self._told(theirs, endpoint, looks)
+            for one in theirs:
+                kind = told.get(one.n, one.kind if one.kind in ENDS and one.uri in here else None)
+                if kind is not None and endpoint.wants(kind):
+                    here.add(one.uri)
+                    yield message_of(one, kind, endpoint)
+
+    def _told(
+        self, transitions: Sequence[Transition], endpoint: Endpoint, looks: _Looks
+    ) -> dict[int, TransitionKind]:
+        """Return what the endpoint's account is told of the transitions, by their places."""
+        caller = self.accounts.caller(endpoint.account) or Caller(endpoint.account, frozenset())
+        tree = self.filters.tree(endpoint)
+        return looks.told(transitions, caller, tree)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What was told in this step, so that endpoints with one account and one query look once."""
+
+    telling: Telling
+    made: dict[tuple[str, Node, int], dict[int, TransitionKind]] = field(default_factory=dict)
+
+    def told(
+        self, transitions: Sequence[Transition], caller: Caller, tree: Node
+    ) -> dict[int, TransitionKind]:
+        """Return the kinds that the caller is told, by place."""
+        key = caller.account, tree, len(transitions)
+        if key not in self.made:
+            entries = self.telling.entries(transitions, caller, tree) if transitions else ()
+            self.made[key] = {entry.transition.n: entry.kind for entry in entries}
+        return self.made[key]
+
+
+def message_of(transition: Transition, kind: TransitionKind, endpoint: Endpoint) -> Message:
+    """Return the message that tells an endpoint of a transition."""
+    return Message(
+        endpoint=endpoint.id,
+        event=kind,
+        name=transition.id,
+        n=transition.n,
+        at=transition.at,
+        uri=transition.uri,
+        version=transition.version,
+        seq=transition.seq,
+    )
+
+
+def transition_of(message: Message, account: str) -> Transition:
+    """Return the transition that a message tells."""
+    return Transition(
+        n=message.n,
+        id=message.name,
+        at=message.at,
+        kind=TransitionKind(message.event),
+        story="",
+        uri=message.uri,
+        version=message.version,
+        seq=message.seq,
+        account=account,
+    )
+
+
+def _restarts(before: str, endpoints: Sequence[Endpoint], n: int) -> tuple[Message, ...]:
+    """Return the messages that say that another history of transitions begins; none at the first
+    look at any history.
+    """
+    now = datetime.now(UTC)
+    name = f"{RESTARTED}-{int(now.timestamp() * 1e6)}"
+    told = endpoints if before else ()
+    return tuple(Message(endpoint.id, RESTARTED, name, n, now) for endpoint in told)

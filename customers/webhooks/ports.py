@@ -1,0 +1,148 @@
+"""What webhooks ask of the other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from core.callers import Caller
+from core.query_tree import EVERYTHING, Node
+from core.transitions import Position, Transition
+from core.webhooks import Endpoint, Lease, Message
+from customers.feed import Entry
+from customers.webhooks.retries import Answer
+
+
+class Endpoints(Protocol):
+    """The endpoints of accounts. Methods that name one raise NotFoundError."""
+
+    def create(self, endpoint: Endpoint) -> None: ...
+
+    def of_account(self, account: str) -> tuple[Endpoint, ...]: ...
+
+    def endpoint(self, account: str, name: str) -> Endpoint: ...
+
+    def change(self, endpoint: Endpoint) -> None: ...
+
+    def delete(self, account: str, name: str) -> None: ...
+
+
+class Letters(Protocol):
+    """Messages that were given up, and messages that no transition gives."""
+
+    def add(self, message: Message) -> None: ...
+
+    def dead(self, name: str, after: int, limit: int) -> tuple[Message, ...]:
+        """At most `limit` dead letters of an endpoint, with rows above `after`, in order."""
+        ...
+
+    def replay(self, name: str, rows: Collection[int] | None = None) -> int:
+        """Queues dead letters again, all or these; returns how many."""
+        ...
+
+
+class Queue(Protocol):
+    """The outbox, for who queues messages."""
+
+    def receiving(self) -> tuple[Endpoint, ...]:
+        """The endpoints of all accounts that are not disabled."""
+        ...
+
+    def position(self) -> tuple[str, int]:
+        """The history of transitions and the place up to which they are queued."""
+        ...
+
+    def queued(self, uris: Collection[str]) -> frozenset[tuple[str, str]]:
+        """The (endpoint, uri) of messages about these items that are not sent yet."""
+        ...
+
+    def queue(
+        self, before: tuple[str, int], after: tuple[str, int], messages: Sequence[Message]
+    ) -> bool:
+        """Queues messages and moves the position in one transaction; False, and neither, if
+        another process moved it.
+        """
+        ...
+
+    def prune(self, dead_before: float) -> int: ...
+
+
+class Outbox(Protocol):
+    """The outbox, for who sends. What returns a bool returns False if the lease was lost."""
+
+    def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Lease, ...]:
+        """Leases lanes with messages: at most so many of the classes kills, prompt and slow."""
+        ...
+
+    def sent(self, lease: Lease, message: Message) -> bool: ...
+
+    def drop(self, lease: Lease, message: Message) -> bool: ...
+
+    def fail(
+        self, lease: Lease, message: Message, why: str, *, dead: bool, too_old_s: float
+    ) -> None: ...
+
+    def disable(self, lease: Lease, why: str) -> None: ...
+
+    def release(self, lease: Lease, delay_s: float, *, slow: bool) -> None: ...
+
+    def release_all(self, worker: str) -> None: ...
+
+    def figures(self) -> Mapping[str, Any]: ...
+
+
+class EveryTransition(Protocol):
+    """The transitions of all accounts, in their order."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    def last(self) -> Position: ...
+
+    def since(self, n: int, limit: int) -> Sequence[Transition]:
+        """At most `limit` transitions after place `n`, in order, whomever they concern."""
+        ...
+
+
+class Telling(Protocol):
+    """What an account is told of transitions at this moment (`customers.feed.Feed`)."""
+
+    def entries(
+        self, transitions: Sequence[Transition], caller: Caller, tree: Node = EVERYTHING
+    ) -> Sequence[Entry]:
+        """Their entries, with contents or tombstones; those that it is not told are left out."""
+        ...
+
+
+class Accounts(Protocol):
+    """The accounts in force."""
+
+    def caller(self, account: str) -> Caller | None:
+        """The account's caller with its present products; None for an account that is no more."""
+        ...
+
+
+class Filters(Protocol):
+    """The queries of endpoints."""
+
+    def tree(self, endpoint: Endpoint) -> Node:
+        """What an item must match to be sent there."""
+        ...
+
+
+class Post(Protocol):
+    """Sends a message over the network."""
+
+    def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Posts the body; returns what was answered within the limits. Never raises."""
+        ...
+
+
+class Bodies(Protocol):
+    """Writes messages."""
+
+    def __call__(self, message: Message, entry: Entry | None, caller: Caller | None) -> bytes:
+        """The body of a message with what is told now; without an entry, of a message that is
+        about no item.
+        """
+        ...
