@@ -127,6 +127,17 @@ class ContentAnswer(BaseAnswer):
     data: ContentWithVersions
 
 
+class NinjsAnswer(BaseModel):
+    """An item alone, as ninjs; the header x-ninjs-version names its version."""
+
+    model_config = ConfigDict(extra="allow")
+
+    uri: str
+
+
+ItemAnswer = ContentAnswer | NinjsAnswer
+
+
 class FacetValue(BaseModel):
     """A facet's value, and how many of the stories have it."""
 
@@ -247,7 +258,7 @@ _MEANINGS = {
 }
 
 
-def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
+def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
     """FastAPI's `responses`: the model for 200, and the error shape for `statuses` and 500. Routes
     that need a key (401) also get 429, for a used-up share.
     """

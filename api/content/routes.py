@@ -28,8 +28,9 @@ from api.content.status_change import StatusChange, status_write
 from api.content.writes import refusal, result_json, single_status, uri_of
 from api.envelope import Json, base, problem_response, rfc3339
 from api.formats.items import ItemView, items_json
+from api.formats.ninjs import Ninjs, ninjs
 from api.formats.texts import MEDIA_TYPES, text_rendition
-from api.problems import BodyTooLargeError, TooManyError
+from api.problems import BodyTooLargeError, ParameterError, TooManyError
 from api.search.elsewhere import ReadRoute
 from api.search.parameters import (
     WHAT_TO_EXCLUDE,
@@ -45,8 +46,14 @@ from core.ports import Library
 
 router = APIRouter(tags=["content"])
 reads = APIRouter(tags=["content"], route_class=ReadRoute)
+NINJS_VERSION = "x-ninjs-version"  # the header of an answer in ninjs
 _TEXT_CONTENT = ("application/nitf+xml", "text/plain")
 _MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body, which is enough for kills
+
+
+Format = Literal[
+    "json", "ninjs", "ninjs-1.4", "ninjs-1.6", "ninjs-2.1", "ninjs-2.2", "ninjs-3.0", "ninjs-3.1"
+]
 
 
 class ItemParameters(BaseModel):
@@ -59,6 +66,11 @@ class ItemParameters(BaseModel):
     )
     include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
     exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
+    format: Format = Field(
+        default="json",
+        description="json: AP's content item in our envelope. ninjs: the item alone, as ninjs of "
+        "the version that it arrived in; ninjs-2.1 and so on: of this version.",
+    )
 
 
 class WriteParameters(BaseModel):
@@ -102,7 +114,7 @@ async def read_text(
     "/content/{item_id:path}",
     summary="One item by its uri",
     response_model=None,
-    responses=contract.answers(contract.ContentAnswer, 400, 401, 404, 503),
+    responses=contract.answers(contract.ItemAnswer, 400, 401, 404, 503),
 )
 async def read_content(
     request: Request,
@@ -118,6 +130,12 @@ async def read_content(
     the item's uri, percent-encoded.
     """
     library = surface.services.library
+    if parameters.format != "json":
+        _refuse_choices(parameters)
+        made = await surface.reads.run(
+            partial(_ninjs, item_id, parameters.format, caller, library), caller
+        )
+        return Json(made.document, headers={NINJS_VERSION: made.version})
     view = ItemView(caller, parameters.include, parameters.exclude, links, whole=True)
 
     def read() -> dict[str, Any]:
@@ -132,6 +150,24 @@ async def read_content(
 
     data = await surface.reads.run(read, caller)  # one call, so that no half of the work is wasted
     return Json(base(request, org_name=caller.name, data=data))
+
+
+def _refuse_choices(parameters: ItemParameters) -> None:
+    """Raises ParameterError for what can't be chosen of ninjs."""
+    for name in ("include", "exclude", "versions"):
+        if getattr(parameters, name):
+            raise ParameterError(
+                f"{name} does not apply to format={parameters.format}.",
+                field=name,
+                mend="Leave it out, or ask for format=json.",
+            )
+
+
+def _ninjs(uri: str, form: str, caller: Caller, library: Library) -> Ninjs:
+    item = library.item(uri, caller)
+    if item is None:
+        raise _missing(uri)
+    return ninjs(item, caller, library, form.removeprefix("ninjs").removeprefix("-"))
 
 
 def _missing(uri: str) -> NotFoundError:

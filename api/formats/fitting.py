@@ -28,32 +28,42 @@ _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.IGNORECASE | re.ASCII
 )
 _WHOLE = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
-_REFERENCE = re.compile(r"#/(?:\$defs|definitions)/([^/]+)")
+_REFERENCE = re.compile(r"#(?:/(?:\$defs|definitions)/([^/]+))?")
+_NO_TYPE = "none"  # of a schema that no value fits
 
 
 def fit(value: Any, schema: Schema, root: Schema) -> Any:
     """`value` as `schema` allows it, or GONE. `root` is the document that references point into."""
-    if (reference := schema.get("$ref")) is not None:
-        value = _referenced(value, reference, root)
-        if value is GONE:
-            return GONE
+    if "$ref" in schema:
+        schema = resolved(schema, root)
     value = _typed(value, schema, root)
     if value is not GONE and "anyOf" in schema:
-        fitted = [
-            one for option in schema["anyOf"] if (one := fit(value, option, root)) is not GONE
-        ]
-        value = fitted[0] if fitted else GONE
+        fitted = (fit(value, option, root) for option in schema["anyOf"])
+        value = next((one for one in fitted if one is not GONE), GONE)
     return value
 
 
-def _referenced(value: Any, reference: str, root: Schema) -> Any:
-    """`value` fitted to what a reference names; unchanged for a schema of another document."""
-    if reference == "#":
-        return fit(value, root, root)
-    if found := _REFERENCE.fullmatch(reference):
-        definitions = root.get("$defs") or root.get("definitions") or {}
-        return fit(value, definitions[found[1]], root)
-    return value
+def resolved(schema: Schema, root: Schema) -> Schema:
+    """A schema with what its reference names in it; a schema of another document allows all."""
+    found = _REFERENCE.fullmatch(schema["$ref"])
+    if found is None:
+        return {name: rule for name, rule in schema.items() if name != "$ref"}
+    definitions = root.get("$defs") or root.get("definitions") or {}
+    named: Schema = definitions[found[1]] if found[1] else root
+    if named is root:
+        named = {name: rule for name, rule in root.items() if name != "$ref"}
+        named = resolved({**named, "$ref": root["$ref"]}, root) if "$ref" in root else named
+    merged = {**named, **{name: rule for name, rule in schema.items() if name != "$ref"}}
+    merged["type"] = _both(named.get("type"), schema.get("type"))
+    for name in ("properties", "required"):
+        both = [part[name] for part in (named, schema) if name in part]
+        if len(both) == 2:
+            merged[name] = {**both[0], **both[1]} if name == "properties" else both[0] + both[1]
+    return merged
+
+
+def _both(one: Any, other: Any) -> Any:
+    return one if other in (None, one) else other if one is None else _NO_TYPE
 
 
 def _typed(value: Any, schema: Schema, root: Schema) -> Any:
@@ -68,6 +78,8 @@ def _typed(value: Any, schema: Schema, root: Schema) -> Any:
             return _array(value, schema, root)
         case "object":
             return _object(value, schema, root)
+        case "none":
+            return GONE
     return _chosen(value, schema) if isinstance(value, Mapping) else value
 
 

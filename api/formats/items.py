@@ -140,7 +140,7 @@ def items_json(
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     for item, document, cut in zip(items, documents, cuts, strict=True):
-        shown = inside.members(document, _private(item, view.caller))
+        shown = inside.members(document, private_members(item, view.caller))
         members = _members(item, shown, made, inside)
         if view.addresses:
             members = as_contract(item, members, view.addresses)
@@ -162,7 +162,10 @@ class _Carrying:
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in self.made:
-            told, addresses = _carried(item, renditions, self.view.links), self.view.addresses
+            told, addresses = (
+                carried_members(item, renditions, self.view.links),
+                self.view.addresses,
+            )
             if addresses:
                 altids = {"altids": {"itemid": self.itemids.get(item.uri, item.uri)}}
                 told = as_contract(item, told | altids, addresses)
@@ -196,7 +199,8 @@ def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
     return found
 
 
-def _private(item: Item, caller: Caller) -> frozenset[str]:
+def private_members(item: Item, caller: Caller) -> frozenset[str]:
+    """The members of an item's document that only its writers may know."""
     return frozenset() if reaches(caller.writes, item.products) else _PRIVATE
 
 
@@ -205,7 +209,7 @@ def _document(item: Item, view: ItemView) -> dict[str, Any]:
     if not view.shows_document:
         names = {name: name for name in _IN_LISTS if name in item.source}
     else:
-        hidden = _SAID | _private(item, view.caller) | MADE_HERE
+        hidden = _SAID | private_members(item, view.caller) | MADE_HERE
         names = {name: _written(name) for name in item.source if plain_name(name) not in hidden}
     return {name: item.source[own] for own, name in names.items() if view.shows(_singular(name))}
 
@@ -241,7 +245,7 @@ def _members(
     return {name: value for name, value in shown.items() if view.shows(name)}
 
 
-def _carried(
+def carried_members(
     item: Item, renditions: dict[str, Any], links: MediaLinks | None = None
 ) -> dict[str, Any]:
     """The members of an item inside another one: what is said of it, and its media. `renditions`

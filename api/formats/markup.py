@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from html import escape as html_escape
 from typing import Any
 
 from lxml import etree, html
@@ -82,13 +83,19 @@ def _letters(text: str) -> int:
 
 def _parsed(markup: str) -> Element | None:
     """The element with the content; None for markup that the parser can't read."""
-    parser = html.HTMLParser(recover=True, remove_comments=True, remove_pis=True)
+    root = _tree(markup)
+    return root if root is None else next(root.iter(_CONTENT), root)
+
+
+def _tree(markup: str) -> Element | None:
+    """Markup as a tree; None if the parser can't read it. What it declares as its encoding does not
+    count: it is text already.
+    """
+    parser = html.HTMLParser(recover=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
-        root = html.document_fromstring(clean_text(markup) or "<p/>", parser=parser)
+        return html.document_fromstring(clean_text(markup).encode() or b"<p/>", parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         return None
-    content = next(root.iter(_CONTENT), None)
-    return root if content is None else content
 
 
 def _paragraphs(text: str) -> list[Element]:
@@ -291,29 +298,57 @@ def _spelled(node: Element) -> str:
     return words
 
 
-def safe_markup(markup: str, passes: Passes) -> str:
-    """`markup` itself if it has no script and links only to what `passes`; else its text."""
-    return markup if _is_safe(markup, passes) else strip_markup(markup)
-
+# --- markup that stays markup
 
 _ADDRESSES = frozenset({
     "href", "src", "srcset", "action", "formaction", "data", "poster", "background", "cite",
     "longdesc", "usemap", "xlink:href", "ping", "manifest", "codebase", "archive", "classid",
 })  # fmt: skip
+_PROGRAMS = frozenset({"script", "iframe", "frame", "object", "embed", "applet", "base", "meta"})
+_XML = ("<?xml", "<nitf", "<!DOCTYPE nitf")
+_TAG = re.compile(r"<[a-zA-Z!?/]")
 
 
-def _is_safe(markup: str, passes: Passes) -> bool:
-    if "<" not in markup:
-        return True
-    root = _parsed(markup)
-    return root is not None and all(map(lambda node: _harmless(node, passes), root.iter()))  # noqa: C417
+def addresses_in(markup: str) -> list[str]:
+    """All addresses in a text that may be markup."""
+    root = _tree(markup) if _TAG.search(markup) else None
+    nodes = [] if root is None else [node for node in root.iter() if isinstance(node.tag, str)]
+    return [v.strip() for node in nodes for n, v in node.attrib.items() if n.lower() in _ADDRESSES]
 
 
-def _harmless(node: Element, passes: Passes) -> bool:
-    if not isinstance(node.tag, str) or node.tag.lower() in ("script", "iframe", "object", "embed"):
-        return not isinstance(node.tag, str)
-    for name, value in node.attrib.items():
-        plain = name.lower()
-        if plain.startswith("on") or (plain in _ADDRESSES and not passes(value.strip())):
-            return False
-    return True
+def safe_markup(markup: str, passes: Passes) -> str:
+    """A text itself, unless it is markup with a program or an address that does not pass: then
+    without these. Markup that can't be read becomes its text.
+    """
+    if not _TAG.search(markup):
+        return markup
+    root = _tree(markup)
+    text = strip_markup(markup)
+    if root is None or _letters("".join(root.itertext())) < _OF_NITF * _letters(clean_text(text)):
+        return text
+    if not _made_harmless(root, passes):
+        return markup
+    if markup.lstrip().startswith(_XML):
+        return text
+    content = next(root.iter("body"), root)
+    method = "xml" if "/>" in markup else "html"
+    inner = [etree.tostring(child, encoding="unicode", method=method) for child in content]
+    return html_escape(content.text or "", quote=False) + "".join(inner)
+
+
+def _made_harmless(root: Element, passes: Passes) -> bool:
+    """Takes programs and addresses that do not pass out of a tree; whether there were any."""
+    found = False
+    for node in list(root.iter()):
+        if not isinstance(node.tag, str):
+            continue
+        if node.tag.lower() in _PROGRAMS:
+            node.drop_tree()
+            found = True
+            continue
+        for name, value in list(node.attrib.items()):
+            plain = name.lower()
+            if plain.startswith("on") or (plain in _ADDRESSES and not passes(value.strip())):
+                del node.attrib[name]
+                found = True
+    return found

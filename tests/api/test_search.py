@@ -233,3 +233,16 @@ def test_an_unknown_member_is_refused_with_the_nearest(
             error = answer.json()["error"]
             assert error["field"] == name
             assert f"'{nearest}'" in error["message"]
+
+
+def test_an_item_is_read_as_ninjs(served: Served) -> None:
+    answer = served.get("/content/urn:news:ferry", format="ninjs")
+    assert answer.headers["x-ninjs-version"] == "1.6"
+    document = answer.json()
+    assert (document["uri"], document["urgency"]) == ("urn:news:ferry", 3)
+    assert "agency_mood" not in document
+    later = served.get("/content/urn:news:ferry", format="ninjs-3.1").json()
+    assert later["headlines"][0]["value"] == document["headline"]
+    for refused in ({"format": "ninjs-9"}, {"format": "ninjs", "include": "headline"}):
+        assert served.get("/content/urn:news:ferry", **refused).status_code == 400
+    assert served.get("/content/urn:news:photo", format="ninjs").status_code == 404
