@@ -24,7 +24,9 @@ from api.content import media_routes
 from api.content import routes as content_routes
 from api.content.media_links import MediaSigner
 from api.content.routes import ItemParameters, WriteParameters
-from api.customers import webhook_routes
+from api.customers import rss_routes, topic_routes, webhook_routes
+from api.customers.rss_routes import RssParameters
+from api.customers.topic_routes import MatchParameters
 from api.envelope import API_VERSION, problem_response
 from api.media import content_routes as ap_content_routes
 from api.media.content_routes import PARAMETERS as AP_PARAMETERS
@@ -57,6 +59,8 @@ _EVERYTHING = (
     operations_routes.router,
     page_routes.router,
     page_routes.docs_router,
+    topic_routes.router,
+    rss_routes.router,
     content_routes.reads,
     content_routes.router,
 )
@@ -170,6 +174,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         "/content": WriteParameters,
         "/content/{item_id:path}": ItemParameters,
         webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
+        topic_routes.MATCHES: MatchParameters,
+        f"{rss_routes.PATH}/{{rss_id}}": RssParameters,
         **AP_PARAMETERS,
     }
     problem = validation_problem(error.errors(), models.get(path, SearchParameters))

@@ -48,6 +48,15 @@ class Product(BaseModel):
     name: str
 
 
+class FollowedName(BaseModel):
+    """A followed topic that an item matches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: int
+    name: str
+
+
 class ShotTold(BaseModel):
     """A shot of a video. `made_by` names model and prompt if a machine describes the shot."""
 
@@ -77,6 +86,9 @@ class ResultMeta(BaseModel):
     )
     passage: str = Field(default="", description="The best passage, marked the same way.")
     explanation: dict[str, Any] | None = None
+    followed_topics: list[FollowedName] = Field(
+        default=[], description="Topics of your account that the item matches."
+    )
     pinned: bool = Field(default=False, description="Editors put it there for this query.")
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."

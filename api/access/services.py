@@ -22,6 +22,7 @@ from core.limits import Limiter, MemoryLimiter
 from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import Part, SetStatus, Written
+from customers.topics import FollowedTopics
 from search.answers import SearchRequest, SearchResponse
 
 
@@ -215,4 +216,5 @@ class Services:
     media: MediaPort | None = None
     elsewhere: Elsewhere | None = None
     webhooks: WebhookPorts | None = None
+    topics: FollowedTopics | None = None
     close: Callable[[], None] = nothing_to_close

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from api.access.callers import CallerDep, LinksDep, SurfaceDep
 from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
+from api.customers.followed import named_topics
 from api.formats.ap_item import TEXT_FORMS, itemid_in
 from api.formats.items import ItemView
 from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
@@ -113,12 +114,18 @@ def results(
 ) -> list[dict[str, Any]]:
     """The `contentresult` of each item."""
     contents = contents_of(items, view, services.library)
+    topics = named_topics(services, items, view.caller)
     return [
         {
-            "meta": {**meta, "products": products_of(item, view.caller), **_price(asked)},
+            "meta": {
+                **meta,
+                "products": products_of(item, view.caller),
+                **followed,
+                **_price(asked),
+            },
             "item": told,
         }
-        for item, meta, told in zip(items, metas, contents, strict=True)
+        for item, meta, followed, told in zip(items, metas, topics, contents, strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ from api import contract
 from api.access.callers import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
 from api.access.checks import check_query_string, read_parameters
 from api.access.keys import HEADER
+from api.customers.followed import named_topics
 from api.envelope import Json, base
 from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
@@ -67,7 +68,11 @@ async def search_content(
     def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
         found = surface.services.search.search(asked, caller)
         # Not in the event loop: a video has thousands of shots, each with signed links.
-        return found, hits_json(found.hits, view, surface.services.library)
+        items = hits_json(found.hits, view, surface.services.library)
+        topics = named_topics(surface.services, [hit.item for hit in found.hits], caller)
+        for item, named in zip(items, topics, strict=True):
+            item["meta"] |= named
+        return found, items
 
     found, items = await surface.reads.run(searched, caller)
     surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))

@@ -11,10 +11,11 @@ from typing import Any
 from api.access.forwarding import Proxies
 from api.access.services import ApiSettings, Elsewhere, Example, Services
 from api.app import create_app, create_inner_app
+from api.customers.followed import TopicSearch
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
 from dateline.archive_folder import archive_folder
-from dateline.build.customers import accounts_in_force, open_customers
+from dateline.build.customers import accounts_in_force, followed_topics, open_customers
 from dateline.build.models import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
@@ -49,6 +50,7 @@ def _services(service: Service, limiter: Limiter) -> Services:
     roots = open_roots(settings)
     customers = open_customers(settings)
     accounts = accounts_in_force(settings, customers, archive_clock(settings))
+    topics = followed_topics(settings, customers, service.engine, archive_clock(settings))
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
@@ -62,7 +64,9 @@ def _services(service: Service, limiter: Limiter) -> Services:
         service.close()
 
     return Services(
-        search=SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline,
+        search=TopicSearch(
+            SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline, topics
+        ),
         library=service.engine,
         writer=service.engine,
         ingest=service.ingest,
@@ -76,6 +80,7 @@ def _services(service: Service, limiter: Limiter) -> Services:
         limiter=limiter,
         suggest=Suggester(service.engine),
         media=served_media(settings, roots),
+        topics=topics,
         close=close,
     )
 

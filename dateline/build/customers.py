@@ -9,11 +9,16 @@ from core.limits import Share
 from core.ports import Clock
 from customers.desk import AccountDesk, Changes
 from customers.in_force import INTERVAL_S, AccountsInForce
+from customers.topics import FollowedTopics
 from dateline.archive_folder import archive_folder
+from dateline.build.engine import ServedEngine, topic_tree
 from dateline.build.record import need_postgres
 from dateline.settings import Settings
 from storage.customers.accounts import StoredAccounts
+from storage.customers.topics import StoredTopics
 from storage.databases import Database, open_database
+from storage.embedded.percolation import Percolator
+from storage.embedded.topic_set import TopicSet
 
 CUSTOMERS_FILE = "customers.sqlite"
 
@@ -50,6 +55,14 @@ def has_account_keys(settings: Settings) -> bool:
         return bool(StoredAccounts(database).book().keys)
     finally:
         database.close()
+
+
+def followed_topics(
+    settings: Settings, database: Database, engine: ServedEngine, clock: Clock
+) -> FollowedTopics:
+    """Return the followed topics of a database, matched as searches by `engine` match."""
+    percolator = Percolator(topic_tree(settings), engine.languages)
+    return FollowedTopics(StoredTopics(database), clock, lambda: TopicSet(percolator))
 
 
 def account_desk(settings: Settings, accounts: Changes, by: Caller, clock: Clock) -> AccountDesk:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from core.retrieval import SortOrder
+from customers.rss import TOPICS_FROM
 from search.answers import FACET_FIELDS
 from tests.guard.model import marks_in
 
@@ -97,6 +98,14 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/media/v/content/search"): Shows.HEADS,
     ("GET", "/media/v/content/{item_id}"): Shows.STORY,
     ("GET", "/media/v/content/{item_id}/download"): Shows.HEADS,
+    ("GET", "/content/rss"): Shows.NOTHING,
+    ("GET", "/content/rss/{rss_id}"): Shows.HEADS,
+    ("GET", "/v1/topics"): Shows.NOTHING,
+    ("POST", "/v1/topics"): Shows.NOTHING,
+    ("GET", "/v1/topics/matches"): Shows.NOTHING,
+    ("GET", "/v1/topics/{topic_id}"): Shows.NOTHING,
+    ("PATCH", "/v1/topics/{topic_id}"): Shows.NOTHING,
+    ("DELETE", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -249,6 +258,9 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "exclude": _some((*_MEMBERS, *_PATHS[1:])),
     "session_label": _one("guard"),
     "item_id": lambda scene: scene.uri(),
+    "topic_id": _one("1", "2", "3", "4"),
+    "rss_id": _one(*(str(TOPICS_FROM + number) for number in (1, 2, 3, 4))),
+    "after": _one(0),
     "rendition": _one(*_RENDITIONS),
     "form": _one("nitf", "plain"),
     "products": _one(["wire"]),
@@ -267,10 +279,13 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
     ("GET", "/media/v/content/search"): {"if-none-match": _one('"other"')},
     ("GET", "/media/v/content/{item_id}"): {"if-none-match": _one('"other"')},
 }
-ALWAYS = frozenset({"q", "item_id", "rendition", "form", "webhook_id"})
+ALWAYS = frozenset({"q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"})
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
+    # A topic's query is told to its account later, so it has no word of an item.
+    ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},
+    ("PATCH", "/v1/topics/{topic_id}"): lambda scene: {"query": "common NOT rare"},
     ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
     ("POST", "/v1/webhooks"): lambda scene: {"url": "https://127.0.0.1/", "q": scene.word()},
