@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
-from api.access.callers import CallerDep, LinksDep, SurfaceDep
+from api.access.callers import CallerDep, LinksDep, Surface, SurfaceDep
 from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.customers.followed import named_topics
 from api.formats.ap_item import TEXT_FORMS, itemid_in
 from api.formats.items import ItemView
+from api.formats.ninjs import VERSIONS, ninjs
 from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
 from api.media.answers import answer, delivered, now, tag_of
 from api.media.contract import served
@@ -41,6 +43,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 _INCLUDED = 801  # AP's use code for what is in the plan
 _OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
 _MAIN = "main"
+_NINJS = {"ninjs": "", **{f"ninjs-{version}": version for version in VERSIONS}}
 _FORMS = {"json": "", "nitf": "nitf", "text": "plain", "plain": "plain"}  # -> a rendition
 
 
@@ -208,12 +211,14 @@ async def content(
     asked: Annotated[ItemAsked, Query()],
 ) -> Response:
     """One item by AP's itemid or by its uri, the newest version; `{itemid}.{version}` names one."""
+    if asked.format.lower() in _NINJS:
+        return await _ninjs(request, surface, caller, links, item_id, asked)
     form = _FORMS.get(asked.format.lower())
     if form is None:
         raise ParameterError(
             f"There is no format '{asked.format}'.",
             field="format",
-            mend=f"Use one of {', '.join(_FORMS)}.",
+            mend=f"Use one of {', '.join((*_FORMS, *_NINJS))}.",
         )
     if form:
         return await download(request, surface, caller, links, item_id, DownloadAsked(rid=form))
@@ -229,6 +234,26 @@ async def content(
         return {**data, "versions": before} if asked.versions == "all" else data
 
     return answer(request, caller.name, await surface.reads.run(read, caller))
+
+
+async def _ninjs(
+    request: Request,
+    surface: Surface,
+    caller: Caller,
+    links: MediaLinks | None,
+    item_id: str,
+    asked: ItemAsked,
+) -> Response:
+    """The item alone, as ninjs of its own version or of the one that `format` names."""
+    version, services = _NINJS[asked.format.lower()], surface.services
+    whole = links and replace(links, root_path=addresses_of(request).origin)
+
+    def read() -> dict[str, Any]:
+        item = found_item(services, item_id, caller).item
+        return ninjs(item, caller, services.library, version, whole).document
+
+    body = orjson.dumps(await surface.reads.run(read, caller))
+    return delivered(request, body, "application/json", tag_of(body.decode()))
 
 
 def found_item(services: Services, item_id: str, caller: Caller) -> Named:

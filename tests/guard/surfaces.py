@@ -268,7 +268,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "qt": lambda scene: scene.cursor(),
     "view": _one("", "wire"),
     "rid": _one("main", "preview", "thumbnail", "nitf"),
-    "format": _one("json", "nitf", "text"),
+    "format": _one("json", "nitf", "text", "ninjs", "ninjs-1.4", "ninjs-3.1"),
 }
 # Headers that a route reads beside the key, which no document lists, and how each is filled in.
 HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
