@@ -14,13 +14,14 @@ from starlette.responses import RedirectResponse, Response
 from api.access.callers import CallerDep, LinksDep, Surface, SurfaceDep
 from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
+from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
 from api.formats.ap_item import TEXT_FORMS, itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
 from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
 from api.media.answers import answer, delivered, now, tag_of
-from api.media.contract import served
+from api.media.contract import TEXTS, MediaAnswer, served
 from api.media.items import asked_view, contents_of, products_of
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
@@ -155,7 +156,7 @@ class Named:
     version: int = 0
 
 
-@served(router, _DOWNLOAD, "AP: a rendition of an item")
+@served(router, _DOWNLOAD, "AP: a rendition of an item", {"content": TEXTS})
 async def download(
     request: Request,
     surface: SurfaceDep,
@@ -201,7 +202,7 @@ def _redirect(item: Item, rendition: str, links: MediaLinks, addresses: Addresse
     return RedirectResponse(whole.of(item.uri, rendition), 302)
 
 
-@served(router, _ITEM, "AP: one item")
+@served(router, _ITEM, "AP: one item", {"model": MediaAnswer | NinjsAnswer, "content": TEXTS})
 async def content(
     request: Request,
     surface: SurfaceDep,

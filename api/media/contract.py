@@ -60,13 +60,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         for status in _STATUSES
     },
 }
+TEXTS: dict[str, Any] = {"application/nitf+xml": {}, "text/plain": {}}
 
 
-def served(router: APIRouter, path: str, summary: str, **more: Any) -> Callable[[Handler], Handler]:
-    """Declares a route for GET and for HEAD."""
+def served(
+    router: APIRouter, path: str, summary: str, found: Any = None, **more: Any
+) -> Callable[[Handler], Handler]:
+    """Declares a route for GET and for HEAD; `found` is the 200 of a route that has more forms."""
 
     def declared(handler: Handler) -> Handler:
-        told = {"response_model": None, "responses": RESPONSES, **more}
+        responses = RESPONSES | ({200: {"description": "The answer", **found}} if found else {})
+        told = {"response_model": None, "responses": responses, **more}
         router.get(path, summary=summary, **told)(handler)
         router.head(path, include_in_schema=False, response_model=None)(handler)
         return handler
