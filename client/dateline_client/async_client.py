@@ -1,0 +1,299 @@
+"""The client for asyncio: the methods of `Client`, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import BinaryIO, TypeVar
+
+import httpx
+
+from dateline_client import calls
+from dateline_client.calls import Call, Value
+from dateline_client.client import HEADER, TIMEOUT_S, WAIT_S
+from dateline_client.errors import UnreachableError
+from dateline_client.events import EventLines
+from dateline_client.places import MemoryPlace, Place, Progress
+from dateline_client.retries import Retries, refusal
+from dateline_client.values import Entry, FeedPage, Hit, Match, SearchPage, Topic, Webhook
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A client of one service with one key; close it, or use it in an `async with`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        retries: Retries | None = None,
+        timeout_s: float = TIMEOUT_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._retries = retries or Retries()
+        self._key = key
+        self._http = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            timeout=timeout_s,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # --- search
+
+    async def search(self, q: str = "", **filters: Value) -> SearchPage:
+        """The first page of an answer. `filters` are the parameters of GET /content/search."""
+        return await self._ask(calls.search(q, filters))
+
+    async def next_page(self, page: SearchPage) -> SearchPage | None:
+        """The page after this one; None after the last."""
+        if not page.next_page:
+            return None
+        return await self._ask(calls.page(page.next_page))
+
+    async def search_all(self, q: str = "", **filters: Value) -> AsyncIterator[Hit]:
+        """Every hit of an answer, page by page."""
+        page: SearchPage | None = await self.search(q, **filters)
+        while page is not None:
+            for hit in page:
+                yield hit
+            page = await self.next_page(page)
+
+    async def item(self, uri: str) -> Hit:
+        """One item, whole. Raises AnswerError (404) for one that there is not for this key."""
+        return await self._ask(calls.item(uri))
+
+    async def download(self, address: str, to: BinaryIO) -> int:
+        """Write the file behind a rendition's address; return its size in bytes."""
+        attempt = 1
+        while True:
+            start = to.tell()
+            answer = None
+            try:
+                async with self._http.stream(
+                    "GET", self._path(address), headers=self._headers(address)
+                ) as answer:
+                    if answer.status_code == 200:
+                        async for part in answer.aiter_bytes():
+                            to.write(part)
+                        return to.tell() - start
+                    await answer.aread()
+            except httpx.TransportError as error:
+                await self._pause(attempt, answer, error, safe=True)
+            else:
+                await self._pause(attempt, answer, None, safe=True)
+            to.seek(start)
+            to.truncate()
+            attempt += 1
+
+    # --- feeds
+
+    async def feed(
+        self, q: str = "", *, begin: str = "start", page_size: int = 100, label: str = ""
+    ) -> FeedPage:
+        """The first page of a new session. `begin` is start, now, or a time."""
+        return await self._ask(calls.feed(q, begin, page_size, label))
+
+    async def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
+        """The page behind the `next_page` of another one."""
+        return await self._ask(calls.feed_page(link, wait))
+
+    async def follow(
+        self,
+        q: str = "",
+        *,
+        place: Place | None = None,
+        begin: str = "start",
+        page_size: int = 100,
+        label: str = "",
+        wait: int = WAIT_S,
+        once: bool = False,
+    ) -> AsyncIterator[Entry]:
+        """What becomes of stories, each once, in order, without end. With `once` it ends where
+        nothing is new.
+
+        The place is kept when the next page is asked for, so when everything before it was dealt
+        with. After a crash, the entries of the last page come again. Raises SessionEndedError.
+        """
+        progress = Progress(place or MemoryPlace(), "feed")
+        while True:
+            if progress.link:
+                page = await self.feed_page(progress.link, wait=0 if once else wait)
+            else:
+                page = await self.feed(q, begin=begin, page_size=page_size, label=label)
+            for entry in page:
+                if progress.is_new(entry.id):
+                    yield entry
+            if page.next_page != progress.link:
+                progress.keep(page.next_page)
+            if once and not page.more:
+                return
+
+    async def stream(
+        self,
+        q: str = "",
+        *,
+        place: Place | None = None,
+        begin: str = "start",
+        label: str = "",
+    ) -> AsyncIterator[Entry]:
+        """The same as `follow`, by server-sent events: kills come ahead of what waits. A lost
+        connection is made again. Raises SessionEndedError.
+        """
+        progress = Progress(place or MemoryPlace(), "stream")
+        params = calls.given(q=q, begin=begin, session_label=label)
+        attempt = 1
+        while True:
+            answer, cause = None, None
+            resumed = {"last-event-id": progress.link} if progress.link else {}
+            try:
+                async with self._http.stream(
+                    "GET",
+                    "/content/stream",
+                    params={} if resumed else params,
+                    headers={**self._headers("/"), **resumed},
+                ) as answer:
+                    if answer.status_code == 200:
+                        async for entry in self._events(answer, progress):
+                            attempt = 1
+                            yield entry
+                    else:
+                        await answer.aread()
+            except httpx.TransportError as error:
+                cause = error
+            if answer is None or cause is not None or answer.status_code != 200:
+                await self._pause(attempt, answer, cause, safe=True)
+            else:
+                await asyncio.sleep(self._retries.first_s)  # the service ended the stream
+            attempt += 1
+
+    async def _events(self, answer: httpx.Response, progress: Progress) -> AsyncIterator[Entry]:
+        lines = EventLines()
+        async for line in answer.aiter_lines():
+            event = lines.take(line)
+            if event is None:
+                continue
+            entry = Entry.of(json.loads(event.data))
+            if progress.is_new(entry.id):
+                yield entry
+            if event.id:
+                progress.keep(event.id)
+
+    # --- topics and webhooks
+
+    async def topics(self) -> tuple[Topic, ...]:
+        """The account's followed topics."""
+        return await self._ask(calls.topics())
+
+    async def create_topic(self, name: str, query: str) -> Topic:
+        """Follow a topic."""
+        return await self._ask(calls.create_topic(name, query))
+
+    async def delete_topic(self, topic: int) -> None:
+        """Follow a topic no more."""
+        await self._ask(calls.delete_topic(topic))
+
+    async def matches(self, after: int = 0, *, limit: int = 100) -> tuple[tuple[Match, ...], int]:
+        """What matched the topics after a place, and the place to go on from."""
+        return await self._ask(calls.matches(after, limit))
+
+    async def webhooks(self) -> tuple[Webhook, ...]:
+        """The account's webhooks."""
+        return await self._ask(calls.webhooks())
+
+    async def create_webhook(
+        self, url: str, *, q: str = "", topics: Sequence[int] = (), kinds: Sequence[str] = ()
+    ) -> Webhook:
+        """Create a webhook; its secret is in the answer and never told again."""
+        settings = {"q": q, "topics": list(topics), "kinds": list(kinds)}
+        return await self._ask(calls.create_webhook(url, settings))
+
+    async def change_webhook(self, webhook: str, **settings: Value) -> Webhook:
+        """Change url, q, topics, kinds or state (active, paused)."""
+        return await self._ask(calls.change_webhook(webhook, settings))
+
+    async def delete_webhook(self, webhook: str) -> None:
+        """Delete a webhook."""
+        await self._ask(calls.delete_webhook(webhook))
+
+    async def rotate_secret(self, webhook: str, *, overlap_hours: float = 24.0) -> Webhook:
+        """Replace a secret; both sign until the overlap ends."""
+        return await self._ask(calls.rotate_secret(webhook, overlap_hours))
+
+    async def test_webhook(self, webhook: str) -> None:
+        """Have a test message sent."""
+        await self._ask(calls.test_webhook(webhook))
+
+    async def replay_webhook(self, webhook: str) -> int:
+        """Have all dead letters sent again; return how many."""
+        return await self._ask(calls.replay_webhook(webhook))
+
+    # --- requests
+
+    def _headers(self, address: str) -> dict[str, str]:
+        """The key, for addresses of the service only."""
+        url, base = httpx.URL(address), self._http.base_url
+        ours = not url.host or (url.scheme, url.host, url.port) == (
+            base.scheme,
+            base.host,
+            base.port,
+        )
+        return {HEADER: self._key} if ours else {}
+
+    def _path(self, address: str) -> str:
+        """An address below the client's base, which has the path prefix of a proxy already."""
+        prefix = self._http.base_url.path.rstrip("/")
+        return address.removeprefix(prefix) if address.startswith(f"{prefix}/") else address
+
+    async def _ask(self, call: Call[T]) -> T:
+        attempt = 1
+        while True:
+            answer, cause = None, None
+            try:
+                answer = await self._http.request(
+                    call.method,
+                    self._path(call.path),
+                    params=call.params,
+                    json=call.json,
+                    headers=self._headers(call.path),
+                )
+            except httpx.TransportError as error:
+                cause = error
+            if answer is not None and answer.is_success:
+                return call.read(answer.json()["data"])
+            await self._pause(attempt, answer, cause, safe=call.safe)
+            attempt += 1
+
+    async def _pause(
+        self,
+        attempt: int,
+        answer: httpx.Response | None,
+        cause: Exception | None,
+        *,
+        safe: bool,
+    ) -> None:
+        """Wait before the next attempt. Raises the error where there is none."""
+        wait = self._retries.wait_s(attempt, None if cause else answer, safe=safe)
+        if wait is None:
+            if answer is not None and cause is None:
+                raise refusal(answer)
+            raise UnreachableError(f"no answer: {type(cause).__name__}") from cause
+        await asyncio.sleep(wait)

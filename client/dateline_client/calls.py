@@ -1,0 +1,140 @@
+"""The requests of the API, and how their answers become values: shared by both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from dateline_client.values import (
+    FeedPage,
+    Hit,
+    Json,
+    Match,
+    SearchPage,
+    Topic,
+    Webhook,
+    items_of,
+)
+
+T = TypeVar("T")
+Value = str | int | bool | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request. `read` makes a value of the answer's `data`."""
+
+    method: str
+    path: str
+    read: Callable[[Json], T]
+    params: Mapping[str, Any] | None = None
+    json: Any = None
+
+    @property
+    def safe(self) -> bool:
+        """Whether the request may be carried out twice."""
+        return self.method != "POST"
+
+
+def given(**params: Value | None) -> dict[str, Any]:
+    """The parameters that are set. Truth values are written as the service reads them."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in params.items()
+        if value not in (None, "", (), [])
+    }
+
+
+def search(q: str, filters: Mapping[str, Value]) -> Call[SearchPage]:
+    """A search."""
+    return Call("GET", "/content/search", SearchPage.of, given(q=q, **filters))
+
+
+def page(link: str) -> Call[SearchPage]:
+    """The page behind a link."""
+    return Call("GET", link, SearchPage.of)
+
+
+def item(uri: str) -> Call[Hit]:
+    """One item."""
+    return Call("GET", f"/content/{quote(uri, safe='')}", Hit.of)
+
+
+def feed(q: str, begin: str, page_size: int, label: str) -> Call[FeedPage]:
+    """The first page of a new session of the feed."""
+    params = given(q=q, begin=begin, page_size=page_size, session_label=label)
+    return Call("GET", "/content/feed", FeedPage.of, params)
+
+
+def feed_page(link: str, wait: int) -> Call[FeedPage]:
+    """The page of a feed behind a link, held for some seconds while it is empty."""
+    path = link.partition("&wait=")[0]
+    return Call("GET", f"{path}&wait={wait}" if wait else path, FeedPage.of)
+
+
+def topics() -> Call[tuple[Topic, ...]]:
+    """The followed topics."""
+    return Call("GET", "/v1/topics", lambda data: tuple(map(Topic.of, items_of(data))))
+
+
+def create_topic(name: str, query: str) -> Call[Topic]:
+    """A new topic."""
+    return Call("POST", "/v1/topics", Topic.of, json={"name": name, "query": query})
+
+
+def delete_topic(id_: int) -> Call[None]:
+    """The end of a topic."""
+    return Call("DELETE", f"/v1/topics/{id_}", _nothing)
+
+
+def matches(after: int, limit: int) -> Call[tuple[tuple[Match, ...], int]]:
+    """What matched the topics after a place, and the place to go on from."""
+
+    def read(data: Json) -> tuple[tuple[Match, ...], int]:
+        return tuple(map(Match.of, items_of(data))), int(data["position"])
+
+    return Call("GET", "/v1/topics/matches", read, {"after": after, "limit": limit})
+
+
+def webhooks() -> Call[tuple[Webhook, ...]]:
+    """The webhooks."""
+    return Call("GET", "/v1/webhooks", lambda data: tuple(map(Webhook.of, items_of(data))))
+
+
+def create_webhook(url: str, settings: Mapping[str, Any]) -> Call[Webhook]:
+    """A new webhook."""
+    return Call("POST", "/v1/webhooks", Webhook.of, json={"url": url, **settings})
+
+
+def change_webhook(id_: str, settings: Mapping[str, Any]) -> Call[Webhook]:
+    """Other settings of a webhook."""
+    return Call("PATCH", f"/v1/webhooks/{quote(id_)}", Webhook.of, json=dict(settings))
+
+
+def delete_webhook(id_: str) -> Call[None]:
+    """The end of a webhook."""
+    return Call("DELETE", f"/v1/webhooks/{quote(id_)}", _nothing)
+
+
+def rotate_secret(id_: str, overlap_hours: float) -> Call[Webhook]:
+    """Another secret of a webhook."""
+    body = {"overlap_hours": overlap_hours}
+    return Call("POST", f"/v1/webhooks/{quote(id_)}/secret", Webhook.of, json=body)
+
+
+def test_webhook(id_: str) -> Call[None]:
+    """A test message."""
+    return Call("POST", f"/v1/webhooks/{quote(id_)}/test", _nothing)
+
+
+def replay_webhook(id_: str) -> Call[int]:
+    """All dead letters of a webhook, once more."""
+    return Call(
+        "POST", f"/v1/webhooks/{quote(id_)}/replay", lambda data: int(data["queued"]), json={}
+    )
+
+
+def _nothing(data: Json) -> None:
+    return None

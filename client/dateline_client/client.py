@@ -1,0 +1,297 @@
+"""The client that waits for answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import BinaryIO, TypeVar
+
+import httpx
+
+from dateline_client import calls
+from dateline_client.calls import Call, Value
+from dateline_client.errors import UnreachableError
+from dateline_client.events import EventLines
+from dateline_client.places import MemoryPlace, Place, Progress
+from dateline_client.retries import Retries, refusal
+from dateline_client.values import Entry, FeedPage, Hit, Match, SearchPage, Topic, Webhook
+
+T = TypeVar("T")
+HEADER = "x-api-key"
+TIMEOUT_S = 30.0
+WAIT_S = 15  # how long the service holds an empty page of a feed
+
+
+class Client:
+    """A client of one service with one key. Thread-safe; close it, or use it in a `with`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        retries: Retries | None = None,
+        timeout_s: float = TIMEOUT_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._retries = retries or Retries()
+        self._key = key
+        self._http = httpx.Client(
+            base_url=base_url.rstrip("/"),
+            timeout=timeout_s,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # --- search
+
+    def search(self, q: str = "", **filters: Value) -> SearchPage:
+        """The first page of an answer. `filters` are the parameters of GET /content/search."""
+        return self._ask(calls.search(q, filters))
+
+    def next_page(self, page: SearchPage) -> SearchPage | None:
+        """The page after this one; None after the last."""
+        if not page.next_page:
+            return None
+        return self._ask(calls.page(page.next_page))
+
+    def search_all(self, q: str = "", **filters: Value) -> Iterator[Hit]:
+        """Every hit of an answer, page by page."""
+        page: SearchPage | None = self.search(q, **filters)
+        while page is not None:
+            yield from page
+            page = self.next_page(page)
+
+    def item(self, uri: str) -> Hit:
+        """One item, whole. Raises AnswerError (404) for one that there is not for this key."""
+        return self._ask(calls.item(uri))
+
+    def download(self, address: str, to: BinaryIO) -> int:
+        """Write the file behind a rendition's address; return its size in bytes."""
+        attempt = 1
+        while True:
+            start = to.tell()
+            answer = None
+            try:
+                with self._http.stream(
+                    "GET", self._path(address), headers=self._headers(address)
+                ) as answer:
+                    if answer.status_code == 200:
+                        to.writelines(answer.iter_bytes())
+                        return to.tell() - start
+                    answer.read()
+            except httpx.TransportError as error:
+                self._pause(attempt, answer, error, safe=True)
+            else:
+                self._pause(attempt, answer, None, safe=True)
+            to.seek(start)
+            to.truncate()
+            attempt += 1
+
+    # --- feeds
+
+    def feed(
+        self, q: str = "", *, begin: str = "start", page_size: int = 100, label: str = ""
+    ) -> FeedPage:
+        """The first page of a new session. `begin` is start, now, or a time."""
+        return self._ask(calls.feed(q, begin, page_size, label))
+
+    def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
+        """The page behind the `next_page` of another one."""
+        return self._ask(calls.feed_page(link, wait))
+
+    def follow(
+        self,
+        q: str = "",
+        *,
+        place: Place | None = None,
+        begin: str = "start",
+        page_size: int = 100,
+        label: str = "",
+        wait: int = WAIT_S,
+        once: bool = False,
+    ) -> Iterator[Entry]:
+        """What becomes of stories, each once, in order, without end. With `once` it ends where
+        nothing is new.
+
+        The place is kept when the next page is asked for, so when everything before it was dealt
+        with. After a crash, the entries of the last page come again. Raises SessionEndedError.
+        """
+        progress = Progress(place or MemoryPlace(), "feed")
+        while True:
+            if progress.link:
+                page = self.feed_page(progress.link, wait=0 if once else wait)
+            else:
+                page = self.feed(q, begin=begin, page_size=page_size, label=label)
+            yield from (entry for entry in page if progress.is_new(entry.id))
+            if page.next_page != progress.link:
+                progress.keep(page.next_page)
+            if once and not page.more:
+                return
+
+    def stream(
+        self,
+        q: str = "",
+        *,
+        place: Place | None = None,
+        begin: str = "start",
+        label: str = "",
+    ) -> Iterator[Entry]:
+        """The same as `follow`, by server-sent events: kills come ahead of what waits. A lost
+        connection is made again. Raises SessionEndedError.
+        """
+        progress = Progress(place or MemoryPlace(), "stream")
+        params = calls.given(q=q, begin=begin, session_label=label)
+        attempt = 1
+        while True:
+            answer, cause = None, None
+            resumed = {"last-event-id": progress.link} if progress.link else {}
+            try:
+                with self._http.stream(
+                    "GET",
+                    "/content/stream",
+                    params={} if resumed else params,
+                    headers={**self._headers("/"), **resumed},
+                ) as answer:
+                    if answer.status_code == 200:
+                        for entry in self._events(answer, progress):
+                            attempt = 1
+                            yield entry
+                    else:
+                        answer.read()
+            except httpx.TransportError as error:
+                cause = error
+            if answer is None or cause is not None or answer.status_code != 200:
+                self._pause(attempt, answer, cause, safe=True)
+            else:
+                time.sleep(self._retries.first_s)  # the service ended the stream
+            attempt += 1
+
+    def _events(self, answer: httpx.Response, progress: Progress) -> Iterator[Entry]:
+        lines = EventLines()
+        for line in answer.iter_lines():
+            event = lines.take(line)
+            if event is None:
+                continue
+            entry = Entry.of(json.loads(event.data))
+            if progress.is_new(entry.id):
+                yield entry
+            if event.id:
+                progress.keep(event.id)
+
+    # --- topics and webhooks
+
+    def topics(self) -> tuple[Topic, ...]:
+        """The account's followed topics."""
+        return self._ask(calls.topics())
+
+    def create_topic(self, name: str, query: str) -> Topic:
+        """Follow a topic."""
+        return self._ask(calls.create_topic(name, query))
+
+    def delete_topic(self, topic: int) -> None:
+        """Follow a topic no more."""
+        self._ask(calls.delete_topic(topic))
+
+    def matches(self, after: int = 0, *, limit: int = 100) -> tuple[tuple[Match, ...], int]:
+        """What matched the topics after a place, and the place to go on from."""
+        return self._ask(calls.matches(after, limit))
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """The account's webhooks."""
+        return self._ask(calls.webhooks())
+
+    def create_webhook(
+        self, url: str, *, q: str = "", topics: Sequence[int] = (), kinds: Sequence[str] = ()
+    ) -> Webhook:
+        """Create a webhook; its secret is in the answer and never told again."""
+        settings = {"q": q, "topics": list(topics), "kinds": list(kinds)}
+        return self._ask(calls.create_webhook(url, settings))
+
+    def change_webhook(self, webhook: str, **settings: Value) -> Webhook:
+        """Change url, q, topics, kinds or state (active, paused)."""
+        return self._ask(calls.change_webhook(webhook, settings))
+
+    def delete_webhook(self, webhook: str) -> None:
+        """Delete a webhook."""
+        self._ask(calls.delete_webhook(webhook))
+
+    def rotate_secret(self, webhook: str, *, overlap_hours: float = 24.0) -> Webhook:
+        """Replace a secret; both sign until the overlap ends."""
+        return self._ask(calls.rotate_secret(webhook, overlap_hours))
+
+    def test_webhook(self, webhook: str) -> None:
+        """Have a test message sent."""
+        self._ask(calls.test_webhook(webhook))
+
+    def replay_webhook(self, webhook: str) -> int:
+        """Have all dead letters sent again; return how many."""
+        return self._ask(calls.replay_webhook(webhook))
+
+    # --- requests
+
+    def _headers(self, address: str) -> dict[str, str]:
+        """The key, for addresses of the service only."""
+        url, base = httpx.URL(address), self._http.base_url
+        ours = not url.host or (url.scheme, url.host, url.port) == (
+            base.scheme,
+            base.host,
+            base.port,
+        )
+        return {HEADER: self._key} if ours else {}
+
+    def _path(self, address: str) -> str:
+        """An address below the client's base, which has the path prefix of a proxy already."""
+        prefix = self._http.base_url.path.rstrip("/")
+        return address.removeprefix(prefix) if address.startswith(f"{prefix}/") else address
+
+    def _ask(self, call: Call[T]) -> T:
+        attempt = 1
+        while True:
+            answer, cause = None, None
+            try:
+                answer = self._http.request(
+                    call.method,
+                    self._path(call.path),
+                    params=call.params,
+                    json=call.json,
+                    headers=self._headers(call.path),
+                )
+            except httpx.TransportError as error:
+                cause = error
+            if answer is not None and answer.is_success:
+                return call.read(answer.json()["data"])
+            self._pause(attempt, answer, cause, safe=call.safe)
+            attempt += 1
+
+    def _pause(
+        self,
+        attempt: int,
+        answer: httpx.Response | None,
+        cause: Exception | None,
+        *,
+        safe: bool,
+    ) -> None:
+        """Wait before the next attempt. Raises the error where there is none."""
+        wait = self._retries.wait_s(attempt, None if cause else answer, safe=safe)
+        if wait is None:
+            if answer is not None and cause is None:
+                raise refusal(answer)
+            raise UnreachableError(f"no answer: {type(cause).__name__}") from cause
+        time.sleep(wait)

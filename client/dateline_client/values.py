@@ -1,0 +1,215 @@
+"""What the service answers, as frozen values. `raw` has everything as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One version of a story, photo or video."""
+
+    uri: str
+    version: int
+    pubstatus: str
+    type: str = ""
+    headline: str = ""
+    body: str = ""
+    raw: Json = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Item:
+        """The item of its JSON."""
+        return cls(
+            uri=str(raw["uri"]),
+            version=int(raw.get("version") or 0),
+            pubstatus=str(raw.get("pubstatus", "")),
+            type=str(raw.get("type", "")),
+            headline=str(raw.get("headline", "")),
+            body=str(raw.get("body_text", "")),
+            raw=raw,
+        )
+
+    def rendition(self, name: str) -> str:
+        """The address of a rendition, such as `preview`; "" without it."""
+        found = (self.raw.get("renditions") or {}).get(name) or {}
+        return str(found.get("href", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item that a search found, or that was asked for."""
+
+    item: Item
+    meta: Json = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Hit:
+        """The hit of its JSON."""
+        return cls(Item.of(raw["item"]), raw.get("meta") or {})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """A page of an answer. `total_relation` says what `total` is: exact, lower_bound or window."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    total_relation: str
+    next_page: str
+    raw: Json = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> SearchPage:
+        """The page of an answer's `data`."""
+        return cls(
+            hits=tuple(Hit.of(hit) for hit in raw["items"]),
+            total=int(raw["total_items"]),
+            total_relation=str(raw.get("total_relation", "")),
+            next_page=str(raw.get("next_page", "")),
+            raw=raw,
+        )
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of an item. `id` is the same in the feed, the stream and webhooks: drop what you
+    have by it. `kind` is shown, updated, hidden, killed or expired.
+    """
+
+    id: str
+    position: int
+    kind: str
+    at: str
+    item: Item
+    meta: Json = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Entry:
+        """The entry of its JSON."""
+        told = raw["meta"]["transition"]
+        return cls(
+            str(told["id"]),
+            int(told["position"]),
+            str(told["kind"]),
+            str(told["at"]),
+            Item.of(raw["item"]),
+            raw["meta"],
+        )
+
+    @property
+    def gone(self) -> bool:
+        """Whether the item was taken away. Then `item` has its uri, version and pubstatus only."""
+        return self.kind in ("hidden", "killed", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """A page of a feed. `next_page` is always given; `more` is whether there is more behind it."""
+
+    entries: tuple[Entry, ...]
+    next_page: str
+    more: bool
+
+    @classmethod
+    def of(cls, raw: Json) -> FeedPage:
+        """The page of an answer's `data`."""
+        entries = tuple(Entry.of(entry) for entry in raw["items"])
+        return cls(entries, str(raw["next_page"]), bool(raw.get("more")))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A followed topic. `reads` is its query as the service reads it."""
+
+    id: int
+    name: str
+    query: str
+    reads: str = ""
+
+    @classmethod
+    def of(cls, raw: Json) -> Topic:
+        """The topic of its JSON."""
+        return cls(int(raw["id"]), str(raw["name"]), str(raw["query"]), str(raw.get("reads", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An item that matched a followed topic. `position` is where to go on after it."""
+
+    id: str
+    topic: int
+    kind: str
+    uri: str
+    version: int
+
+    @classmethod
+    def of(cls, raw: Json) -> Match:
+        """The match of its JSON."""
+        return cls(
+            str(raw["id"]),
+            int(raw["topic"]),
+            str(raw["kind"]),
+            str(raw["uri"]),
+            int(raw["version"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook. `secret` is told when it is made or replaced, and never again."""
+
+    id: str
+    url: str
+    state: str
+    q: str
+    topics: tuple[int, ...]
+    kinds: tuple[str, ...]
+    sent: int
+    why: str
+    secret: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Webhook:
+        """The webhook of its JSON."""
+        return cls(
+            id=str(raw["id"]),
+            url=str(raw["url"]),
+            state=str(raw["state"]),
+            q=str(raw.get("q", "")),
+            topics=tuple(raw.get("topics", ())),
+            kinds=tuple(raw.get("kinds", ())),
+            sent=int(raw.get("sent", 0)),
+            why=str(raw.get("why", "")),
+            secret=str(raw.get("secret", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """A verified webhook. `entry` is set where it is about an item: type `item.…`."""
+
+    id: str
+    type: str
+    timestamp: str
+    entry: Entry | None
+    raw: Json = field(default_factory=dict, repr=False)
+
+
+def items_of(raw: Json) -> Sequence[Json]:
+    """The entries of a list's `data`."""
+    found: Sequence[Json] = raw["items"]
+    return found
