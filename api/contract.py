@@ -165,6 +165,7 @@ class SearchData(BaseModel):
     page_size: int
     total_items: int
     total_relation: str = Field(description="exact, lower_bound or window.")
+    depth: int = Field(0, description="How many hits the pages of this answer reach.")
     counted: str = Field(
         "stories",
         description="What total_items and the facets count: stories, or groups of stories with "

@@ -14,7 +14,16 @@ from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.query_tree import Node
-from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import (
+    Browse,
+    Browsed,
+    DateBuckets,
+    FacetCount,
+    Ids,
+    Marks,
+    Retrieval,
+    Retrieved,
+)
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
@@ -93,6 +102,16 @@ class Retriever(Protocol):
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the record of truth lets `caller` see at this moment, in the given
         order.
+        """
+        ...
+
+
+class Browser(Protocol):
+    """Lists everything that matches, by date."""
+
+    def browse(self, request: Browse) -> Browsed:
+        """Returns a stretch of the list, in the same order in every process. Raises QueryError
+        where `skip` is larger than an engine allows.
         """
         ...
 
@@ -289,6 +308,7 @@ class Engine(
     Writer,
     Coverer,
     Retriever,
+    Browser,
     Catalogue,
     NearDuplicates,
     Names,

@@ -164,8 +164,9 @@ class SearchRequest:
     )
     cursor: str = option(
         "",
-        "Continues where an earlier answer ended (its data.cursor), with the same candidates. It "
-        "lives for ten minutes; then the answer is 410.",
+        "Continues where an earlier answer ended (its data.cursor); the other parameters stay as "
+        "they were. A ranked list is kept for ten minutes, then the answer is 410; a list by date "
+        "goes on at any time.",
         in_shell=False,
     )
     facets: tuple[str, ...] = option(
@@ -459,7 +460,7 @@ class SearchResponse:
     `cursor` leads to the next page ("" at the end). `degraded` names each stage that was skipped or
     cut short, and why. `milliseconds` has the time of each stage and "total". `suggestion` is the
     query in another spelling, which was not searched for ("" without one). `fold` says what a hit
-    is, and so what the total and the facets count.
+    is, and so what the total and the facets count. `depth` is how many hits the pages reach.
     """
 
     hits: tuple[Hit, ...]
@@ -476,3 +477,4 @@ class SearchResponse:
     suggestion: str = ""
     missing: Missing | None = None
     fold: Fold = Fold.NONE
+    depth: int = 0

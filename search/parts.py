@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.model_ports import TextAnalysis, TextEncoder
 from core.ports import (
+    Browser,
     Catalogue,
     Clock,
     Exemplars,
@@ -27,7 +28,7 @@ from search.understanding.understand import Understanding
 
 
 class Engine(
-    Retriever, Catalogue, NearDuplicates, Names, Exemplars, Standings, Vocabulary, Protocol
+    Retriever, Browser, Catalogue, NearDuplicates, Names, Exemplars, Standings, Vocabulary, Protocol
 ):
     """What the query path needs of a storage engine."""
 

@@ -14,7 +14,15 @@ import numpy as np
 from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import is_fact
-from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder
+from core.retrieval import (
+    Floats,
+    Ids,
+    Marks,
+    Retrieval,
+    Retrieved,
+    SortOrder,
+    TotalRelation,
+)
 from rerank.deadline import Reranked
 from search.answers import (
     FACET_FIELDS,
@@ -23,7 +31,17 @@ from search.answers import (
     Missing,
     SearchRequest,
     SearchResponse,
+    Total,
     Understood,
+)
+from search.browsing import (
+    Start,
+    as_retrieved,
+    browse_of,
+    is_browsing,
+    open_counts,
+    read_start,
+    write_start,
 )
 from search.candidates import (
     CandidateSet,
@@ -117,10 +135,13 @@ class SearchPipeline:
         """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
         _check(request)
         watch, engine, token = Stopwatch(), self._engine, ""
-        if request.cursor:
+        start = read_start(request, caller)
+        if request.cursor and start is None:
             candidates, page, token = self._continued(request, caller)
         else:
-            question = self._understand(request, caller, watch)
+            question = self._understand(request, caller, watch, start)
+            if is_browsing(request, question.meaning.tree):
+                return self._browse(question, request, caller, start, watch)
             evidence = self._retrieve(question, request, caller, watch)
             fused = self._fuse(evidence, request, watch)
             ranking, reranked = self._rerank(evidence, fused, request, caller, watch)
@@ -139,6 +160,7 @@ class SearchPipeline:
         watch.lap("spelling")
         response = SearchResponse(
             hits=hits,
+            depth=len(stories),
             total=total_of(candidates, len(stories), self._matches(request, candidates, shown)),
             page=page.number,
             page_size=request.page_size,
@@ -156,13 +178,91 @@ class SearchPipeline:
         self._time_afterwards(candidates, watch)
         return response
 
-    def _understand(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> Question:
+    def _browse(
+        self,
+        question: Question,
+        request: SearchRequest,
+        caller: Caller,
+        start: Start | None,
+        watch: Stopwatch,
+    ) -> SearchResponse:
+        """One page of a list by date, which pages through everything that matches."""
+        profile, engine = question.profile, self._engine
+        asked, _ = retrieval_of(question.meaning, request, caller, profile, self._encoders)
+        meaning = question.meaning.with_names(request.entities, self._parts.analysis, boosts=False)
+        asked = replace(asked, query=meaning.tree, vectors=())
+        wanted = browse_of(
+            asked, request, start, counted=bool(request.facets or request.open_facets)
+        )
+        found = engine.browse(wanted)
+        watch.lap("retrieve")
+        opened, flags = open_counts(engine, request, wanted.asked, meaning.filters)
+        degraded = (*meaning.degraded, *found.degraded, *flags)
+        listed = as_retrieved(found)
+        order = np.arange(len(found.ids), dtype=np.int64)
+        ages = self._ages(listed, profile)
+        ranking = ranked(listed, profile, None, ages, order)
+        first = start.rank if start else wanted.skip
+        candidates = CandidateSet(
+            caller=caller,
+            profile=request.profile or self._parts.default_profile,
+            query=meaning.tree,
+            understood=meaning.said,
+            ids=found.ids,
+            scores=ranking.scores,
+            places=order,
+            found=listed,
+            fused=ranking.fused,
+            fused_ranks=order + 1,
+            rerank_scores=np.full(len(order), np.nan, np.float32),
+            relation=TotalRelation.EXACT,
+            degraded=degraded,
+            retrieval=wanted.asked,
+            open_facets=opened,
+        )
+        shown = guard(engine, candidates)
+        watch.lap("guard")
+        page = Page(0, start.page if start else request.page, request.page_size)
+        faces = faces_of(shown, None)
+        hits, _ = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
+        watch.lap("page")
+        facets = count_facets(engine, request, candidates, found.every)
+        watch.lap("facets")
+        total = found.matches - int(np.count_nonzero(~shown))
+        cursor = ""
+        if found.more:
+            now = start.now if start else self._parts.understanding.calendar().now
+            following = Start(found.places[-1], now, first + len(found.ids), page.number + 1)
+            cursor = write_start(following, request, caller)
+        return SearchResponse(
+            hits=tuple(replace(hit, rank=hit.rank + first) for hit in hits),
+            depth=total,
+            total=Total(total, TotalRelation.EXACT),
+            page=page.number,
+            page_size=request.page_size,
+            profile=candidates.profile,
+            understood=self._parts.understanding.recheck(candidates.understood, caller),
+            facets=facets,
+            cursor=cursor,
+            degraded=degraded,
+            milliseconds=watch.report(found.milliseconds),
+            lexical_matches=found.matches,
+            suggestion=self._suggestion(request, candidates),
+        )
+
+    def _understand(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        watch: Stopwatch,
+        start: Start | None = None,
+    ) -> Question:
         """What is asked for: by words, with the editors' synonyms, or by an item to find the like
         of.
         """
         wanted = request.profile or self._parts.default_profile
         profile = profile_named(self._parts.profiles, wanted)
-        question = Question(profile, self._meaning(request, caller, profile))
+        question = Question(profile, self._meaning(request, caller, profile, start))
         watch.lap("understand")
         return question
 
@@ -263,16 +363,19 @@ class SearchPipeline:
             open_facets=facets,
         )
 
-    def _meaning(self, request: SearchRequest, caller: Caller, profile: Profile) -> Meaning:
+    def _meaning(
+        self, request: SearchRequest, caller: Caller, profile: Profile, start: Start | None
+    ) -> Meaning:
         if request.similar_to:
             analysis = self._parts.analysis
             return likeness(self._engine, analysis, request.similar_to, caller, profile)
         understanding = self._parts.understanding
+        calendar = understanding.calendar(request.tz, request.locale)
         meaning = understanding.understand(
             request.q,
             caller,
             request.entities,
-            calendar=understanding.calendar(request.tz, request.locale),
+            calendar=replace(calendar, now=start.now) if start else calendar,
             filters=request.filters,
             dates=request.dates,
             ignore=request.ignore,

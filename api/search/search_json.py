@@ -59,6 +59,7 @@ def search_data(
         "page_size": response.page_size,
         "total_items": response.total.value,
         "total_relation": response.total.relation.value,
+        "depth": response.depth,
         "counted": "stories" if response.fold is Fold.NONE else "groups",
         "fold": response.fold.value,
         "current_page": response.page,

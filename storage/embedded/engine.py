@@ -17,13 +17,23 @@ from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import Node, is_fact
-from core.retrieval import DateBuckets, FacetCount, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import (
+    Browse,
+    Browsed,
+    DateBuckets,
+    FacetCount,
+    Ids,
+    Marks,
+    Retrieval,
+    Retrieved,
+)
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
+from storage.embedded.browsing import browse
 from storage.embedded.columns.facets import count_facets
 from storage.embedded.columns.facts import Columns
 from storage.embedded.columns.media_items import undescribed_items
@@ -169,6 +179,17 @@ class EmbeddedEngine:
         partly.append(self.moments.unworded(moment, request))
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found
+
+    def browse(self, request: Browse) -> Browsed:
+        """Return a stretch of everything that matches, by date."""
+        self.projections.refresh()
+        request = replace(request, asked=self._topics.retrieval(request.asked))
+        moment = self.moments.of(request.asked)
+        if moment.unindexed and self.projections.look_for_words():
+            moment = self.moments.of(request.asked)
+        found = browse(moment, request)
+        flag = self.moments.unworded(moment, request.asked)
+        return replace(found, degraded=(flag,)) if flag else found
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see now, after following the record of truth."""

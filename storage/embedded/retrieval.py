@@ -275,10 +275,9 @@ def _browse(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) 
     columns = moment.view.columns
     mask = moment.allowed & columns.facts_mask(request.query, len(moment.allowed))
     ids = np.flatnonzero(mask)
-    times = columns.dates["versioncreated"].view()[ids]
-    oldest_first = np.lexsort((ids, times))
-    order = oldest_first if request.order is SortOrder.OLDEST else oldest_first[::-1]
-    ids = ids[order][: max(1, request.lexical_depth)]
+    oldest_first = columns.by_date.sorted(ids)
+    ids = oldest_first if request.order is SortOrder.OLDEST else oldest_first[::-1]
+    ids = ids[: max(1, request.lexical_depth)]
     milliseconds["lexical"] = (perf_counter() - started) * 1000
     return Retrieved(
         ids,

@@ -17,7 +17,17 @@ from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.ports import Clock
 from core.query_tree import Node
-from core.retrieval import DateBuckets, FacetCount, Floats, Ids, Marks, Retrieval, Retrieved
+from core.retrieval import (
+    Browse,
+    Browsed,
+    DateBuckets,
+    FacetCount,
+    Floats,
+    Ids,
+    Marks,
+    Retrieval,
+    Retrieved,
+)
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
@@ -234,6 +244,10 @@ class OpenSearchEngine:
     def retrieve(self, request: Retrieval) -> Retrieved:
         """Return the candidates for a request."""
         return self._retrieval.retrieve(request)
+
+    def browse(self, request: Browse) -> Browsed:
+        """Return a stretch of everything that matches, by date."""
+        return self._retrieval.browse(request, self._settings.index.window)
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see now, by the record of truth."""

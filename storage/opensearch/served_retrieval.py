@@ -13,10 +13,10 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import DatelineError
-from core.retrieval import Retrieval, Retrieved
+from core.retrieval import Browse, Browsed, Retrieval, Retrieved
 from storage.opensearch.nodes.connection import Cluster
 from storage.opensearch.nodes.nodes import NodeSettings
-from storage.opensearch.query.retrieval import SearchSettings, Sources, retrieve
+from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
 from storage.record.guard import Guard
@@ -63,6 +63,15 @@ class ServedRetrieval:
                 raise
             log.warning("index %s, the one before, does not answer", view.family.concrete)
         return self._retrieved(self._views.current, request)
+
+    def browse(self, request: Browse, window: int) -> Browsed:
+        """Return a stretch of everything that matches, by date."""
+        self._views.look()
+        view = self._views.current
+        behind = view.projector.make_searchable(self._patience_s)
+        request = replace(request, asked=self._topics.retrieval(request.asked))
+        found = browse(self._sources(view), request, window)
+        return replace(found, degraded=(*found.degraded, behind)) if behind else found
 
     def close(self) -> None:
         """Wait for the searches that run."""

@@ -11,11 +11,12 @@ import pytest
 from core.callers import Caller
 from core.errors import ExpiredError, NotFoundError
 from core.items import Item
-from core.query_tree import Keyword
+from core.query_tree import EVERYTHING, Keyword
 from search.answers import Fold, SearchResponse
 from tests.search.guard_model import MARKS, SHARED, URIS
 from tests.search.guard_surfaces import assert_facets, check
 from tests.search.guard_world import World
+from tests.storage.model import matches, place_of
 
 Asked = Mapping[str, Any]
 QUERIES: tuple[Asked, ...] = (
@@ -31,9 +32,9 @@ QUERIES: tuple[Asked, ...] = (
 
 @dataclass(frozen=True)
 class Walk:
-    """Whose list it is, what was asked, and where it goes on. `frozen` is what was on it, each hit
-    with what was folded under it; `others` is what else the caller saw. An item is told by the
-    order of its writing.
+    """Whose list it is, what was asked, and where it goes on: a list by date after its `last` hit,
+    another list in `frozen`, which is what was on it, each hit with what was folded under it.
+    `others` is what else the caller saw. An item is told by the order of its writing.
     """
 
     caller: Caller
@@ -41,6 +42,11 @@ class Walk:
     frozen: tuple[tuple[int, ...], ...]
     others: frozenset[int]
     cursor: str
+    last: Item
+
+    @property
+    def is_by_date(self) -> bool:
+        return self.cursor.startswith("b.")
 
     def next_page(self, world: World, caller: Caller) -> SearchResponse:
         return world.ask(caller=caller, cursor=self.cursor, page_size=1, **self.asked)
@@ -68,7 +74,16 @@ class Walks:
             tuple(orders[uri] for uri in (hit.item.uri, *hit.near_duplicates)) for hit in whole.hits
         )
         if first.cursor:
-            self.open.append(Walk(caller, asked, frozen, frozenset(orders.values()), first.cursor))
+            self.open.append(
+                Walk(
+                    caller,
+                    asked,
+                    frozen,
+                    frozenset(orders.values()),
+                    first.cursor,
+                    first.hits[0].item,
+                )
+            )
 
     def look(self, *, move: bool) -> None:
         """Reads every next page, and with `move` goes on from it."""
@@ -78,11 +93,13 @@ class Walks:
             if caller != walk.caller:  # granted or revoked since
                 with pytest.raises(ExpiredError):
                     walk.next_page(self.world, caller)
-                cursor = walk.cursor
+                cursor, last = walk.cursor, walk.last
+            elif walk.is_by_date:
+                cursor, last = self._next_by_date(walk)
             else:
-                cursor = self._next(walk)
+                cursor, last = self._next(walk), walk.last
             if cursor:
-                self.open.append(replace(walk, cursor=cursor) if move else walk)
+                self.open.append(replace(walk, cursor=cursor, last=last) if move else walk)
 
     def try_with(self, name: str) -> None:
         """Nobody else can read on."""
@@ -92,14 +109,16 @@ class Walks:
                     walk.next_page(self.world, self.now(name))
 
     def after_a_restart(self) -> None:
-        """Shared lists go on; those in memory are gone with the process, and cursors say so."""
-        if self.world.shared:
-            self.look(move=False)
-            return
-        for walk in self.open:
-            with pytest.raises(ExpiredError):
-                walk.next_page(self.world, walk.caller)
-        self.open = []
+        """Lists by date and shared lists go on; those in memory are gone with the process, and
+        cursors say so.
+        """
+        if not self.world.shared:
+            for walk in self.open:
+                if not walk.is_by_date:
+                    with pytest.raises(ExpiredError):
+                        walk.next_page(self.world, walk.caller)
+            self.open = [walk for walk in self.open if walk.is_by_date]
+        self.look(move=False)
 
     def _next(self, walk: Walk) -> str:
         """The rest of the frozen list without what is hidden by now; the cursor after its page."""
@@ -120,6 +139,20 @@ class Walks:
         others = [item for order, item in heads.items() if order in walk.others]
         assert_facets(answer, hits, dict.fromkeys(walk.asked.get("open_facets", ()), others))
         return answer.cursor
+
+    def _next_by_date(self, walk: Walk) -> tuple[str, Item]:
+        """What matches by now after the last hit that was seen; the cursor after it and the hit."""
+        answer = walk.next_page(self.world, walk.caller)
+        check(self.world, answer, walk.caller)
+        heads = [*self._heads(walk.caller).values()]
+        matching = [item for item in heads if matches(walk.asked.get("filters", EVERYTHING), item)]
+        rest = [item for item in matching if place_of(item) < place_of(walk.last)]
+        rest.sort(key=place_of, reverse=True)
+        assert [hit.item.uri for hit in answer.hits] == [item.uri for item in rest[:1]]
+        assert bool(answer.cursor) == (len(rest) > 1)
+        assert answer.total.value == answer.depth == len(matching)
+        assert_facets(answer, matching, dict.fromkeys(walk.asked.get("open_facets", ()), heads))
+        return answer.cursor, answer.hits[0].item if answer.hits else walk.last
 
     def _heads(self, caller: Caller) -> dict[int, Item]:
         """What the caller may find, by the order of writing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -67,6 +68,12 @@ def matches(node: Node, item: Item) -> bool:
                 and (bool(must) or not should or any(matches(child, item) for child in should))
             )
     raise AssertionError(f"not a fact: {node}")
+
+
+def place_of(item: Item) -> tuple[datetime, int]:
+    """Where an item stands in a list by date, oldest first."""
+    digest = hashlib.blake2b(item.uri.encode(), digest_size=8).digest()
+    return item.versioncreated, int.from_bytes(digest, "little", signed=True)
 
 
 def facet(items: Iterable[Item], field: str) -> dict[str, int]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from core.query_fields import FACT, ID
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node
 from core.retrieval import FacetCount, Ids
+from storage.embedded.columns.date_order import DateOrder
 from storage.embedded.vectors.growing import GrowingArray
 from storage.record.facts import (
     CODE_FIELDS,
@@ -172,11 +173,13 @@ class Columns:
         fields = (*VALUE_FIELDS, *CODE_FIELDS.values(), "urgency", FACT, *LINK_FIELDS.values())
         self.values = {name: ValueColumn() for name in fields}
         self.ids = IdColumn()
+        self.ties: GrowingArray[np.int64] = GrowingArray(np.int64)  # a number for each uri
         self.dates = {
             "versioncreated": GrowingArray[np.int64](np.int64),
             "firstcreated": GrowingArray[np.int64](np.int64),
         }
         self.chains: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self.by_date = DateOrder(self.dates["versioncreated"], self.ties)
         self._moved: dict[int, int] = {}  # heads whose story is not the chain of their version
         # The bitmap and its number change together, so that readers get both at once.
         self._shown: tuple[Mask, int] = (np.zeros(0, np.bool_), 0)
@@ -203,6 +206,7 @@ class Columns:
             ("firstcreated", [row.facts["firstcreated"] for row in fresh]),
         ):
             self.dates[name].append(_block(seqs, times, first, count))
+        self.ties.append(_block(seqs, [chain_number(row.uri) for row in fresh], first, count))
         numbers = [chain_number(row.chain) for row in fresh]
         self.chains.append(_block(seqs, numbers, first, count))
 

@@ -210,7 +210,13 @@ class LexicalReader:
         """Return the ids of all matching items, in no order, for constraints on vectors. It takes a
         third of a microsecond per match.
         """
-        compiled = self._compiler.throughout(node)
+        return self._ids(self._compiler.throughout(node))
+
+    def every(self, query: Node, weights: LexicalWeights) -> Ids:
+        """Return the ids of all items that a search for `query` finds, in no order."""
+        return self._ids(self._weighing(weights).scored(query))
+
+    def _ids(self, compiled: tantivy.Query) -> Ids:
         limit = max(1, self._documents)
         found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
         return np.array([seq for seq, _ in found.hits], np.int64)

@@ -22,6 +22,7 @@ FORMAT = 3  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer
 GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on it
 GAP = "_"  # replaces a word that the analysis dropped; no term has this sign
+TIE = "uri_number"  # decides the order of items of the same time
 LASTING, SHOWN = "lasting", "shown"
 DIGEST = "digest"  # of the whole document as it was sent
 EMBEDDED = "embedded"  # the vector fields that an item was embedded for
@@ -111,6 +112,7 @@ def _settings(settings: IndexSettings) -> dict[str, Any]:
 def _mappings(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "seq": {"type": "long"},
+        TIE: {"type": "long"},
         "uri": {"type": "keyword", "index": False, "doc_values": False},
         "chain": _KEYWORD,
         LASTING: {"type": "boolean"},

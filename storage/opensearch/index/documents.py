@@ -13,8 +13,17 @@ import orjson
 from core.items import FloatMatrix, Item
 from core.query_tree import MACHINE
 from storage.opensearch.following.shown import Stretch
-from storage.opensearch.index.body import DIGEST, EMBEDDED, GAP, LASTING, SHOWN, vector_path
+from storage.opensearch.index.body import (
+    DIGEST,
+    EMBEDDED,
+    GAP,
+    LASTING,
+    SHOWN,
+    TIE,
+    vector_path,
+)
 from storage.opensearch.query.name_fields import name_members
+from storage.record.facts import chain_number
 from storage.record.item_fields import indexed_texts, keywords_of, unstemmed_field
 from storage.record.item_rows import to_micros
 from storage.words.analysis import analyzer
@@ -41,6 +50,7 @@ def document_of(version: Version) -> bytes:
     document: dict[str, Any] = {
         "seq": version.seq,
         "uri": item.uri,
+        TIE: chain_number(item.uri),
         "chain": version.chain,
         "versioncreated": to_micros(item.versioncreated),
         "firstcreated": to_micros(item.firstcreated),

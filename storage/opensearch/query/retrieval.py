@@ -14,9 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from core.errors import QueryError
 from core.items import FloatMatrix
 from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
-from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
+from core.retrieval import (
+    Browse,
+    Browsed,
+    Place,
+    Retrieval,
+    Retrieved,
+    SortOrder,
+    VectorQuery,
+)
 from storage.opensearch.index.vector_sums import Sum
 from storage.opensearch.nodes.connection import Reply
 from storage.opensearch.nodes.nodes import within
@@ -25,8 +34,15 @@ from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_
 from storage.opensearch.query.exact import ExactCosines
 from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
 from storage.opensearch.query.query_dsl import EVERY_WORD, Clause, Compiler
-from storage.opensearch.query.search_bodies import MOST_NEAREST, counting, listed, nearest
-from storage.opensearch.query.statistics import Basics, Statistics
+from storage.opensearch.query.search_bodies import (
+    MOST_COUNTED,
+    MOST_NEAREST,
+    by_date,
+    counting,
+    listed,
+    nearest,
+)
+from storage.opensearch.query.statistics import Basics, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.seen import seen_by
 from storage.words.lexical_bound import Supremum
@@ -262,6 +278,45 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
         search.milliseconds,
         tuple(search.degraded),
         bound,
+    )
+
+
+def browse(sources: Sources, request: Browse, window: int) -> Browsed:
+    """Return a stretch of everything that matches, by date. Raises QueryError if `skip` reaches
+    beyond `window`, BusyError if the cluster does not answer.
+    """
+    if request.skip + request.size > window:
+        raise QueryError(
+            f"the page ends beyond item {window:,}",
+            where="page",
+            mend="go on by next_page, which reaches everything",
+        )
+    with within(sources.longest_s):
+        search = _begun(sources, request.asked)
+        _compile(search)
+        matching = {"bool": {"must": [search.scored], "filter": search.allowed}}
+        timeout_s = sources.settings.timeout_s
+        bodies = [by_date(matching, request, timeout_s)]
+        if request.counted:
+            bodies.append(listed(matching, MOST_COUNTED, SortOrder.NEWEST, timeout_s))
+        started = perf_counter()
+        replies = sources.replies(bodies)
+        search.milliseconds["lexical"] = (perf_counter() - started) * 1000
+        _check(search, replies)
+    hits = [] if "error" in replies[0] else replies[0]["hits"]["hits"]
+    every = hits_of(replies[1], SortOrder.NEWEST) if request.counted else no_hits()
+    if every.matches > len(every.ids):
+        what = f"counted over the newest {len(every.ids):,} of {every.matches:,} items"
+        search.degraded.append(f"facets: {what}")
+    stretch = hits[: request.size]
+    return Browsed(
+        ids=np.array([hit["fields"]["seq"][0] for hit in stretch], np.int64),
+        places=tuple(Place(*hit["sort"]) for hit in stretch),
+        matches=total(replies[0]) if "hits" in replies[0] else 0,
+        more=len(hits) > request.size,
+        every=every.ids,
+        milliseconds=search.milliseconds,
+        degraded=tuple(search.degraded),
     )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.items import FloatMatrix
-from core.retrieval import SortOrder
-from storage.opensearch.index.body import EMBEDDED, vector_path
+from core.retrieval import Browse, SortOrder
+from storage.opensearch.index.body import EMBEDDED, TIE, vector_path
 from storage.opensearch.query.candidates import DATES
 from storage.opensearch.query.query_dsl import Clause
 
+MOST_COUNTED = 20_000  # items whose facts a browse counts for its facets
 MOST_NEAREST = 10_000  # the k-NN plugin's limit
 
 
@@ -50,6 +51,24 @@ def counting(within: Sequence[Clause], lacking: str = "") -> Clause:
     if lacking:
         clause["must_not"] = [{"term": {EMBEDDED: lacking}}]
     return {"size": 0, "track_total_hits": True, "query": {"bool": clause}}
+
+
+def by_date(query: Clause, request: Browse, timeout_s: float) -> Clause:
+    """Return the search for a stretch of a list by date, and one item more."""
+    direction = "asc" if request.asked.order is SortOrder.OLDEST else "desc"
+    body: Clause = {
+        "size": request.size + 1,
+        "track_total_hits": True,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["seq"],
+        "timeout": f"{round(timeout_s * 1000)}ms",
+        "query": query,
+        "sort": [{"versioncreated": direction}, {TIE: direction}],
+    }
+    if request.after is not None:
+        return {**body, "search_after": [request.after.time, request.after.tie]}
+    return {**body, "from": request.skip}
 
 
 def _sort(order: SortOrder) -> list[Clause]:
