@@ -24,7 +24,13 @@ from api.content import media_routes
 from api.content import routes as content_routes
 from api.content.media_links import MediaSigner
 from api.content.routes import ItemParameters, WriteParameters
-from api.customers import rss_routes, topic_routes, webhook_routes
+from api.customers import (
+    account_routes,
+    admin_routes,
+    rss_routes,
+    topic_routes,
+    webhook_routes,
+)
 from api.customers.rss_routes import RssParameters
 from api.customers.topic_routes import MatchParameters
 from api.envelope import API_VERSION, problem_response
@@ -61,6 +67,8 @@ _EVERYTHING = (
     page_routes.docs_router,
     topic_routes.router,
     rss_routes.router,
+    account_routes.router,
+    admin_routes.router,
     content_routes.reads,
     content_routes.router,
 )
@@ -172,6 +180,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     models: dict[str, type[BaseModel]] = {
         suggest_routes.PATH: suggest_routes.SuggestParameters,
         "/content": WriteParameters,
+        "/v1/account/downloads": account_routes.DownloadParameters,
+        "/v1/admin/usage": admin_routes.UsageParameters,
+        "/v1/admin/audit": admin_routes.AuditParameters,
         "/content/{item_id:path}": ItemParameters,
         webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
         topic_routes.MATCHES: MatchParameters,

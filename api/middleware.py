@@ -83,10 +83,14 @@ class Observed:
 
 
 def leave(scope: Scope) -> None:
-    """Ends the request's place in its caller's share, if the caller was let in."""
-    leaves = scope["state"].get("leave")
-    if leaves is not None:
+    """Ends the request's place in its caller's share, if the caller was let in, and counts it with
+    the items in its answer.
+    """
+    state = scope["state"]
+    if (leaves := state.get("leave")) is not None:
         leaves()
+    if (counts := state.get("counted")) is not None:
+        counts(items=state.get("items", 0))
 
 
 def begin(scope: Scope) -> None:
@@ -101,6 +105,11 @@ def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[t
     own = [pair for pair in headers if pair[0] != b"x-request-id"]
     there = {name for name, _ in own}
     own += (pair for pair in _RAW_HEADERS if pair[0] not in there)
+    if (quota := scope["state"].get("quota")) is not None:
+        told = (
+            (name.lower().encode(), str(text).encode()) for name, text in quota.headers().items()
+        )
+        own += (pair for pair in told if pair[0] not in there)
     return [*own, (b"x-request-id", scope["state"]["request_id"].encode())]
 
 

@@ -72,6 +72,16 @@ class Chained:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are shown; "" and None for all."""
+
+    who: str = ""
+    action: str = ""
+    item: str = ""
+    since: datetime | None = None
+
+
 class Fault(StrEnum):
     """What is wrong with a log."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.accounts import AccountBook, Uses
-from core.audit import AuditEntry, AuditHead
+from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
 from core.downloads import Charge, Download, Order
 from core.items import Item
 from core.query_tree import Node
@@ -89,10 +89,18 @@ class OrderLedger(Protocol):
 
 
 class AuditLog(Protocol):
-    """The audit log, as those who add to it see it."""
+    """The audit log."""
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
         """Adds entries, durable when it returns."""
+        ...
+
+    def head(self) -> AuditHead:
+        """The newest entry's number and digest."""
+        ...
+
+    def newest(self, chosen: AuditFilter, limit: int) -> Sequence[Chained]:
+        """At most `limit` entries, the newest first."""
         ...
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from core.accounts import Method, Quota
 from core.errors import SettingsError
 from core.limits import Share
 from dateline.cluster_settings import ClusterSettings
@@ -56,6 +57,15 @@ class KeySetting(BaseModel):
     administer: bool = False
     rate: float | None = Field(default=None, gt=0, le=1e6)
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
+
+
+class QuotaSetting(BaseModel):
+    """The most requests of a method: at once and in a minute, and in a day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minute: int = Field(default=Quota().minute, ge=1, le=10**9)
+    day: int = Field(default=Quota().day, ge=1, le=10**9)
 
 
 def _by_commas(value: object) -> object:
@@ -182,6 +192,11 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         ge=1,
         le=100_000,
         description="requests at the same time, in one process, of a key without `concurrency`",
+    )
+    account_quotas: Mapping[Method, QuotaSetting] = Field(
+        default={},
+        description="most requests of an account, by method of AP Media API (JSON in a variable): "
+        '{"search": {"minute": 600, "day": 200000}}, which is also the default of each',
     )
     demo: bool = Field(default=False, description="have the demo's keys, on loopback")
 

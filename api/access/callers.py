@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from api.access.counted import counted
 from api.access.keys import HEADER, KeyRing
 from api.access.locality import is_local
 from api.access.pool import WorkPool
@@ -95,10 +96,11 @@ async def caller_of(
 
 
 def admitted(request: Request, surface: Surface, caller: Caller) -> Caller:
-    """The caller. This request counts in its share until it is answered (`middleware.Observed`).
-    Raises TooManyError.
+    """The caller. This request counts in its share until it is answered (`middleware.Observed`),
+    and in the quota of its account. Raises TooManyError.
     """
     request.state.leave = surface.shares.enter(caller)
+    counted(request, surface.services, caller)
     return caller
 
 

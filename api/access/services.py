@@ -22,6 +22,7 @@ from core.limits import Limiter, MemoryLimiter
 from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import Part, SetStatus, Written
+from customers.parts import AccountParts
 from customers.topics import FollowedTopics
 from search.answers import SearchRequest, SearchResponse
 
@@ -212,6 +213,7 @@ class Services:
     models: ServedModels = field(default_factory=ServedModels)
     metrics: Metrics = field(default_factory=Metrics)
     limiter: Limiter = field(default_factory=MemoryLimiter)
+    accounts: AccountParts | None = None
     suggest: SuggestPort | None = None
     media: MediaPort | None = None
     elsewhere: Elsewhere | None = None

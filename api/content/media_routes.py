@@ -21,6 +21,7 @@ from api import contract
 from api.access.callers import KEY_HEADER, Surface, SurfaceDep, admitted, caller_of, keys_for
 from api.content.byte_ranges import ByteRange, asked_range, same_version, unchanged
 from api.content.media_links import ORIGINAL, PATH, PREVIEW, THUMBNAIL
+from api.customers.ordering import order_rendition
 from api.envelope import problem_response
 from api.problems import RangeError, UnknownKeyError, problem_of
 from core.callers import Caller
@@ -114,9 +115,31 @@ async def read_media(
     if request.method == "HEAD":
         file.stream.close()
         return Response(status_code=status, headers=headers)
+    try:
+        await surface.media.run(
+            partial(_ordered, surface, caller, request, item_id, rendition), caller
+        )
+    except BaseException:
+        file.stream.close()
+        raise
     shown = partial(_still_shown, surface, caller, item_id, file)
     body = _sent(surface, caller, file, part, shown)
     return StreamingResponse(body, status_code=status, headers=headers)
+
+
+def _ordered(surface: Surface, caller: Caller, request: Request, uri: str, rendition: str) -> None:
+    """Keeps the order of an account's original, once a period. Raises NotFoundError, and PriceError
+    if it costs something that neither an earlier order nor the parameters `price` and `currency`
+    acknowledge.
+    """
+    if rendition != ORIGINAL or not caller.customer:
+        return
+    item = surface.services.library.item(uri, caller)
+    if item is None:
+        raise _missing(uri)
+    asked = request.query_params
+    price, currency = asked.get("price", ""), asked.get("currency", "")
+    order_rendition(surface.services, caller, item, rendition, price, currency, once=True)
 
 
 def _headers(file: _File) -> dict[str, str]:

@@ -148,6 +148,7 @@ async def read_content(
             data["versions"] = _results(library.chain(item_id, caller), before, library)
         return data
 
+    request.state.items = 1
     data = await surface.reads.run(read, caller)  # one call, so that no half of the work is wasted
     return Json(base(request, org_name=caller.name, data=data))
 

@@ -1,1 +1,1 @@
-"""Routes of our own for customers, beside the contract of AP Media API."""
+"""Routes of our own for customers and their administrators, beside the contract of AP Media API."""

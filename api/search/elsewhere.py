@@ -62,7 +62,7 @@ async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsew
     version = surface.services.keys.version()
     ask = partial(elsewhere.ask, request_bytes(request.scope, version))
     head, _, body = (await surface.reads.run(ask, caller)).partition(b"\n")
-    status, headers = orjson.loads(head)
+    status, headers, request.state.items = orjson.loads(head)
     response = Response(body, status)
     response.raw_headers = _encoded(headers)
     return response
@@ -97,7 +97,8 @@ async def answered(app: ASGIApp, request: bytes) -> bytes:
     finally:
         leave(scope)
     start, *parts = messages
-    head = orjson.dumps([start["status"], _decoded(start["headers"])])
+    items = scope["state"].get("items", 0)
+    head = orjson.dumps([start["status"], _decoded(start["headers"]), items])
     return head + b"\n" + b"".join(part.get("body", b"") for part in parts)
 
 

@@ -75,6 +75,7 @@ async def search_content(
         return found, items
 
     found, items = await surface.reads.run(searched, caller)
+    request.state.items = len(items)
     surface.metrics.searched(found.milliseconds, degraded=bool(found.degraded))
     pages = page_links(request.url.path, request.query_params.multi_items(), found)
     envelope = base(request, org_name=caller.name)

@@ -14,8 +14,14 @@ from api.app import create_app, create_inner_app
 from api.customers.followed import TopicSearch
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
+from customers.audited import AuditedIntake, AuditedWriter, AuditTrail
 from dateline.archive_folder import archive_folder
-from dateline.build.customers import accounts_in_force, followed_topics, open_customers
+from dateline.build.customers import (
+    account_parts,
+    accounts_in_force,
+    followed_topics,
+    open_customers,
+)
 from dateline.build.models import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
@@ -26,6 +32,7 @@ from dateline.settings import Settings
 from inference.runtimes.loading import cores
 from search.sampled import SampledSearch
 from search.suggest import Suggester
+from storage.customers.audit import StoredAudit
 from storage.words.sampled_queries import SampledQueries
 
 
@@ -40,17 +47,22 @@ def build_app(
 
 def build_inner_app(service: Service) -> Any:
     """Return the ASGI application for requests that another process has admitted."""
-    return create_inner_app(_services(service, NoLimiter()))
+    return create_inner_app(_services(service, NoLimiter(), inner=True))
 
 
-def _services(service: Service, limiter: Limiter) -> Services:
-    """Return the parts behind an application; closing it closes them."""
+def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Services:
+    """Return the parts behind an application; closing it closes them. An `inner` one counts nothing
+    and changes no account.
+    """
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # reads the headlines before the first key stroke
     roots = open_roots(settings)
     customers = open_customers(settings)
-    accounts = accounts_in_force(settings, customers, archive_clock(settings))
-    topics = followed_topics(settings, customers, service.engine, archive_clock(settings))
+    clock = archive_clock(settings)
+    accounts = accounts_in_force(settings, customers, clock)
+    parts = None if inner else account_parts(settings, customers, accounts, limiter, clock)
+    trail = AuditTrail(StoredAudit(customers), clock)
+    topics = followed_topics(settings, customers, service.engine, clock)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
@@ -58,6 +70,9 @@ def _services(service: Service, limiter: Limiter) -> Services:
         if samples is not None:
             samples.close()
         accounts.close()
+        trail.close()
+        if parts is not None:
+            parts.usage.close()
         customers.close()
         roots.close()
         limiter.close()
@@ -68,8 +83,8 @@ def _services(service: Service, limiter: Limiter) -> Services:
             SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline, topics
         ),
         library=service.engine,
-        writer=service.engine,
-        ingest=service.ingest,
+        writer=AuditedWriter(service.engine, trail),
+        ingest=AuditedIntake(service.ingest, trail),
         status=service,
         keys=key_ring(settings, accounts, has_more=bool(accounts.book.keys)),
         settings=_api_settings(settings),
@@ -78,6 +93,7 @@ def _services(service: Service, limiter: Limiter) -> Services:
         ),
         metrics=models.metrics,
         limiter=limiter,
+        accounts=parts,
         suggest=Suggester(service.engine),
         media=served_media(settings, roots),
         topics=topics,

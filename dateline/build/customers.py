@@ -4,18 +4,33 @@ that they share.
 
 from __future__ import annotations
 
-from core.callers import Caller
-from core.limits import Share
+from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Any
+
+from core.accounts import Quota
+from core.callers import OPERATOR, Caller
+from core.limits import Limiter, Share
 from core.ports import Clock
+from core.writes import SetStatus, Written
+from customers.audited import AuditTrail, changed
 from customers.desk import AccountDesk, Changes
+from customers.downloads import Downloads
 from customers.in_force import INTERVAL_S, AccountsInForce
+from customers.parts import AccountParts
+from customers.quotas import Quotas
 from customers.topics import FollowedTopics
+from customers.usage import UsageCounts, usage_rows
 from dateline.archive_folder import archive_folder
 from dateline.build.engine import ServedEngine, topic_tree
 from dateline.build.record import need_postgres
+from dateline.build.service import archive_clock
 from dateline.settings import Settings
 from storage.customers.accounts import StoredAccounts
+from storage.customers.audit import StoredAudit
+from storage.customers.downloads import StoredDownloads
 from storage.customers.topics import StoredTopics
+from storage.customers.usage import StoredUsage
 from storage.databases import Database, open_database
 from storage.embedded.percolation import Percolator
 from storage.embedded.topic_set import TopicSet
@@ -46,6 +61,41 @@ def accounts_in_force(
     return AccountsInForce(StoredAccounts(database), clock, share, reserved, interval_s)
 
 
+def account_parts(
+    settings: Settings,
+    database: Database,
+    accounts: AccountsInForce,
+    limiter: Limiter,
+    clock: Clock,
+) -> AccountParts:
+    """Return what a service knows of accounts. Close its `usage` before the database."""
+    ledger, usage = StoredDownloads(database), StoredUsage(database)
+    standard = {
+        method: Quota(quota.minute, quota.day) for method, quota in settings.account_quotas.items()
+    }
+    return AccountParts(
+        accounts,
+        Quotas(limiter, lambda: accounts.book, standard),
+        Downloads(ledger, lambda: accounts.book, clock),
+        UsageCounts(usage, clock),
+        StoredAudit(database),
+        lambda by: account_desk(settings, accounts, by, clock),
+        partial(used_by_day, usage, ledger),
+    )
+
+
+def used_by_day(
+    usage: StoredUsage, ledger: StoredDownloads, first: date, last: date, account: str = ""
+) -> list[dict[str, Any]]:
+    """Return rows of uses and downloads from the first day to the last one, of one account or of
+    all.
+    """
+    begin = datetime.combine(first, time(), UTC)
+    end = datetime.combine(last, time.max, UTC)
+    downloads = ledger.by_day(begin, end, account)
+    return usage_rows(usage.read(f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", account), downloads)
+
+
 def has_account_keys(settings: Settings) -> bool:
     """Return whether accounts have keys. No file is made to find that out."""
     if not (settings.record.get_secret_value() or (settings.data / CUSTOMERS_FILE).exists()):
@@ -69,3 +119,14 @@ def account_desk(settings: Settings, accounts: Changes, by: Caller, clock: Clock
     """Return the desk at which `by` changes accounts."""
     taken = {key.name for key in settings.keys}
     return AccountDesk(accounts, by, clock, taken=taken)
+
+
+def audit_change(settings: Settings, change: SetStatus, written: Written) -> None:
+    """Add a change of state by the machine's operator to the audit log. Raises StorageError."""
+    database = open_customers(settings)
+    try:
+        trail = AuditTrail(StoredAudit(database), archive_clock(settings))
+        trail.add(OPERATOR, changed([change], [written]))
+        trail.close()
+    finally:
+        database.close()

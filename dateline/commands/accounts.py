@@ -18,6 +18,7 @@ from core.callers import OPERATOR
 from core.errors import InputError
 from customers import accounts as rules
 from customers.desk import AccountDesk
+from customers.trees import account_tree, entitlement_tree, key_tree, plan_tree
 from dateline.build.customers import account_desk, open_customers
 from dateline.build.service import archive_clock
 from dateline.commands.options import (
@@ -30,13 +31,7 @@ from dateline.commands.options import (
     reported,
     settings_for,
 )
-from dateline.shown.account_tables import (
-    account_tree,
-    entitlement_tree,
-    key_tree,
-    plan_tree,
-    table_of,
-)
+from dateline.shown.account_tables import table_of
 from search.understanding.dates import parse_span
 from storage.customers.accounts import StoredAccounts
 

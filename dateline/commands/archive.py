@@ -12,6 +12,7 @@ from core.errors import NotFoundError, QueryError
 from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
+from dateline.build.customers import audit_change
 from dateline.build.record import backup_archive, restore_archive
 from dateline.build.service import archive_clock, build_service
 from dateline.commands.options import (
@@ -48,7 +49,9 @@ def set_status(
         until: datetime | None = parse_span(embargo)[0] if embargo else None
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
-            written = service.engine.set_status([SetStatus(uri, pubstatus, until, lift)])[0]
+            change = SetStatus(uri, pubstatus, until, lift)
+            written = service.engine.set_status([change])[0]
+            audit_change(service.settings, change, written)
         finally:
             service.close()
         if written.outcome is Outcome.MISSING:

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from core.audit import AuditHead, verified
+from core.audit import AuditFilter, AuditHead, verified
 from core.errors import InputError
+from customers.trees import audit_tree
 from dateline.build.customers import open_customers
 from dateline.commands.options import (
     EXIT_STORAGE,
@@ -23,9 +24,9 @@ from dateline.commands.options import (
     reported,
     settings_for,
 )
-from dateline.shown.account_tables import audit_tree, table_of
+from dateline.shown.account_tables import table_of
 from search.understanding.dates import parse_span
-from storage.customers.audit import AuditFilter, StoredAudit
+from storage.customers.audit import StoredAudit
 
 app = typer.Typer(no_args_is_help=True, help="The audit log: show it, and check its chain.")
 _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from core.audit import START, AuditEntry, AuditHead, Chained, chained, moment
+from core.audit import START, AuditEntry, AuditFilter, AuditHead, Chained, chained, moment
 from storage.databases import Database
 
 _AT_ONCE = 1000  # rows
@@ -33,16 +32,6 @@ _HEAD = sa.Table(
     sa.Column("n", sa.BigInteger, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which entries are shown; "" and None for all."""
-
-    who: str = ""
-    action: str = ""
-    item: str = ""
-    since: datetime | None = None
 
 
 class StoredAudit:

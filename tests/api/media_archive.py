@@ -47,19 +47,25 @@ class MediaArchive:
     film: bytes
     originals: Path
 
-    def app(self, media: MediaPort | None = None, secret: str = "s", root: str = "") -> FastAPI:
+    def app(
+        self, media: MediaPort | None = None, secret: str = "s", root: str = "", **more: Any
+    ) -> FastAPI:
+        """The surface; `more` are other parts of its services."""
         absent = Newsroom()
         return create_app(
-            Services(
-                search=self.room.pipeline,
-                library=self.room.engine,
-                writer=self.room.engine,
-                ingest=absent,
-                status=absent,
-                keys=KeyRing.of(CALLERS),
-                settings=ApiSettings(media_secret=secret, root_path=root),
-                suggest=Suggester(self.room.engine),
-                media=media or self.files,
+            replace(
+                Services(
+                    search=self.room.pipeline,
+                    library=self.room.engine,
+                    writer=self.room.engine,
+                    ingest=absent,
+                    status=absent,
+                    keys=KeyRing.of(CALLERS),
+                    settings=ApiSettings(media_secret=secret, root_path=root),
+                    suggest=Suggester(self.room.engine),
+                    media=media or self.files,
+                ),
+                **more,
             )
         )
 

@@ -110,6 +110,25 @@ ROUTES: dict[Operation, Shows] = {
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
     ("POST", "/v1/tag"): Shows.NOTHING,
+    ("GET", "/v1/account"): Shows.NOTHING,
+    ("GET", "/v1/account/downloads"): Shows.NOTHING,
+    **dict.fromkeys(
+        (
+            *(("GET", f"/v1/admin/{name}") for name in ("accounts", "entitlements")),
+            *(("GET", f"/v1/admin/{name}") for name in ("usage", "audit")),
+            *((method, "/v1/admin/entitlements/{number}") for method in ("PUT", "DELETE")),
+            *((method, "/v1/admin/keys/{key}") for method in ("PATCH", "DELETE")),
+            ("POST", "/v1/admin/keys/{key}/rotate"),
+            ("POST", "/v1/admin/accounts"),
+            ("GET", "/v1/admin/accounts/{account}"),
+            ("POST", "/v1/admin/accounts/{account}/plans"),
+            ("DELETE", "/v1/admin/accounts/{account}/plans/{plan}"),
+            ("POST", "/v1/admin/accounts/{account}/keys"),
+            ("PUT", "/v1/admin/accounts/{account}/quotas/{method}"),
+            ("DELETE", "/v1/admin/accounts/{account}/quotas/{method}"),
+        ),
+        Shows.NOTHING,
+    ),
     **dict.fromkeys(
         (
             ("GET", "/v1/webhooks"),
@@ -266,6 +285,10 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "products": _one(["wire"]),
     "sort": _one(*SortOrder),
     "qt": lambda scene: scene.cursor(),
+    **dict.fromkeys(("account", "key", "action"), _one("gazette", "kill")),
+    **dict.fromkeys(("plan", "number", "order"), _one(1, 31991)),
+    **dict.fromkeys(("first", "last", "min_date", "max_date"), _one("2024-03-01")),
+    "item": lambda scene: scene.uri(),
     "view": _one("", "wire"),
     "rid": _one("main", "preview", "thumbnail", "nitf"),
     "format": _one("json", "nitf", "text", "ninjs", "ninjs-1.4", "ninjs-3.1"),
@@ -279,7 +302,12 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
     ("GET", "/media/v/content/search"): {"if-none-match": _one('"other"')},
     ("GET", "/media/v/content/{item_id}"): {"if-none-match": _one('"other"')},
 }
-ALWAYS = frozenset({"q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"})
+ALWAYS = frozenset(
+    {
+        *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
+        *("account", "plan", "key", "number", "method"),
+    }
+)
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.audit import AuditEntry, AuditHead, Fault, Verdict, chained, verified
-from storage.customers.audit import AuditFilter, StoredAudit
+from core.audit import AuditEntry, AuditFilter, AuditHead, Fault, Verdict, chained, verified
+from storage.customers.audit import StoredAudit
 from storage.databases import open_database
 from tests.storage.postgres_world import address_of
 

@@ -1,0 +1,36 @@
+"""What a service knows of accounts, as its routes get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from core.callers import Caller
+from core.customer_ports import AuditLog
+from customers.desk import AccountDesk
+from customers.downloads import Downloads
+from customers.in_force import AccountsInForce
+from customers.quotas import Quotas
+from customers.usage import UsageCounts
+
+
+@dataclass(frozen=True, slots=True)
+class AccountParts:
+    """The accounts of a service. `desk` is where a caller changes them, `used` the rows of
+    `customers.usage.usage_rows` from the first day to the last one, of one account or of all.
+    """
+
+    in_force: AccountsInForce
+    quotas: Quotas
+    downloads: Downloads
+    usage: UsageCounts
+    audit: AuditLog
+    desk: Callable[[Caller], AccountDesk]
+    used: Callable[[date, date, str], list[dict[str, Any]]]
+
+    def title(self, caller: Caller) -> str:
+        """The name of a caller's organisation as customers read it."""
+        account = self.in_force.book.accounts.get(caller.account)
+        return account.title if account else caller.name

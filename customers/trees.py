@@ -1,0 +1,93 @@
+"""Accounts and the audit log as JSON, as the command line and the administrator's routes tell
+them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from core.accounts import AccountBook, AccountKey, Entitlement, Plan
+from core.audit import Chained, moment
+
+
+def account_tree(book: AccountBook, name: str) -> dict[str, Any]:
+    """An account with its plans and keys."""
+    account = book.accounts[name]
+    return {
+        "id": account.id,
+        "title": account.title,
+        "created": time_text(account.created),
+        "products": sorted(book.products_of(name)),
+        "quotas": {
+            str(method): {"minute": quota.minute, "day": quota.day}
+            for method, quota in sorted(account.quotas.items())
+        },
+        "plans": [plan_tree(plan) for plan in book.plans_of(name)],
+        "keys": [key_tree(key) for key in book.keys_of(name)],
+    }
+
+
+def plan_tree(plan: Plan) -> dict[str, Any]:
+    """A plan."""
+    return {
+        "id": plan.id,
+        "account": plan.account,
+        "name": plan.name,
+        "entitlements": list(plan.entitlements),
+        "added": time_text(plan.added),
+        "style": str(plan.style),
+        "limit": plan.limit,
+        "interval": str(plan.interval),
+    }
+
+
+def entitlement_tree(entitlement: Entitlement) -> dict[str, Any]:
+    """An entitlement."""
+    overage = entitlement.overage
+    return {
+        "id": entitlement.id,
+        "name": entitlement.name,
+        "products": list(entitlement.products),
+        "tier": entitlement.tier,
+        "ticks": entitlement.ticks,
+        "cost": float(entitlement.cost),
+        "overage": None if overage is None else float(overage),
+        "currency": entitlement.currency,
+        "day_part": entitlement.day_part,
+    }
+
+
+def key_tree(key: AccountKey) -> dict[str, Any]:
+    """What is kept of a key."""
+    return {
+        "id": key.id,
+        "account": key.account,
+        "name": key.name,
+        "created": time_text(key.created),
+        "writes": sorted(key.writes),
+        "inspect": key.may_inspect,
+        "models": key.may_use_models,
+        "expires": time_text(key.expires) if key.expires else None,
+        "revoked": time_text(key.revoked) if key.revoked else None,
+    }
+
+
+def audit_tree(one: Chained) -> dict[str, Any]:
+    """An entry of the audit log."""
+    entry = one.entry
+    return {
+        "n": one.n,
+        "at": moment(entry.at),
+        "who": entry.who,
+        "key": entry.key,
+        "action": entry.action,
+        "item": entry.item,
+        "detail": entry.detail,
+        "digest": one.digest,
+    }
+
+
+def time_text(at: datetime) -> str:
+    """A moment to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
