@@ -318,6 +318,7 @@ DOCUMENT_BODY: dict[str, Any] = {
         "content": {
             "application/json": {"schema": {"anyOf": [_NINJS, {"type": "array", "items": _NINJS}]}},
             "application/x-ndjson": {"schema": {"type": "string"}},
+            "application/xml": {"schema": {"type": "string"}},
         },
     }
 }

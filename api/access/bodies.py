@@ -16,9 +16,12 @@ from starlette.requests import Request
 
 from api.problems import BodyTimeoutError, BodyTooLargeError, MediaTypeError, ParameterError
 from core.errors import DocumentError
+from indexing.formats import xml_documents, xml_tree
+from indexing.formats.entries import Entry
 
 MAX_DEPTH = 64
 JSON = "application/json"
+XML = xml_documents.CONTENT_TYPES
 JSON_LINES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
 
 
@@ -32,7 +35,8 @@ class Unreadable:
 
 def media_type(request: Request, *, lines: bool) -> str:
     """The body's content type; raises MediaTypeError for one that is not read here."""
-    wanted = f"Send {JSON} in UTF-8" + (", or application/x-ndjson." if lines else ".")
+    also = ", application/x-ndjson, or NewsML-G2, NITF, RSS or Atom as application/xml."
+    wanted = f"Send {JSON} in UTF-8" + (also if lines else ".")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaTypeError("Compressed bodies are not read.", mend="Send it uncompressed.")
     kind, _, options = request.headers.get("content-type", "").partition(";")
@@ -40,7 +44,7 @@ def media_type(request: Request, *, lines: bool) -> str:
     charset = options.lower().partition("charset=")[2].strip().strip('"')
     if charset not in ("", "utf-8", "utf8"):
         raise MediaTypeError(f"The charset '{charset[:40]}' is not read.", mend=wanted)
-    if kind == JSON or kind.endswith("+json") or (lines and kind in JSON_LINES):
+    if kind == JSON or kind.endswith("+json") or (lines and kind in JSON_LINES | XML):
         return kind
     said = f"The content type '{kind[:80]}' is not read." if kind else "There is no content type."
     raise MediaTypeError(said, mend=wanted)
@@ -123,9 +127,11 @@ def parse_object(data: bytes) -> dict[str, Any]:
 def parse_documents(data: bytes, kind: str) -> tuple[bool, list[Any]]:
     """Whether the body is a single document, and the documents: objects, or `Unreadable` lines.
 
-    JSON that is neither an object nor an array raises DocumentError. In JSON lines, a bad line does
-    not stop the others.
+    JSON that is neither an object nor an array raises DocumentError, as does XML that is malformed
+    or of no known format. In JSON lines and in XML, a bad document does not stop the others.
     """
+    if kind in XML:
+        return False, [_entry(entry) for entry in _xml_documents(data)]
     if kind in JSON_LINES:
         lines = enumerate(data.split(b"\n"), start=1)
         return False, [_line(number, line) for number, line in lines if line.strip()]
@@ -135,6 +141,26 @@ def parse_documents(data: bytes, kind: str) -> tuple[bool, list[Any]]:
     if isinstance(value, list):
         return False, value
     raise DocumentError("A document is a JSON object, or an array of them.")
+
+
+def _xml_documents(data: bytes) -> Iterable[Entry]:
+    tree = xml_tree.parse(data)
+    found = xml_documents.documents(tree)
+    if found is None:
+        raise DocumentError(
+            f"XML of root {xml_tree.name_of(tree.root)[:40]} is not understood.",
+            mend="Send NewsML-G2, NITF, RSS 2.0 or Atom.",
+        )
+    return found
+
+
+def _entry(entry: Entry) -> Any:
+    """The ninjs that the document becomes, or why it becomes none."""
+    if entry.error is None:
+        return entry.tree
+    error = entry.error
+    place = f"{error.field}: " if error.field else ""
+    return Unreadable(entry.line, f"{place}{error.what} {error.mend}".strip())
 
 
 def _line(number: int, line: bytes) -> Any:

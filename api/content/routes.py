@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from api import contract
-from api.access.bodies import Unreadable, media_type, parse_documents, parse_object, read_body
+from api.access.bodies import XML, Unreadable, media_type, parse_documents, parse_object, read_body
 from api.access.callers import (
     CallerDep,
     LinksDep,
@@ -202,7 +203,8 @@ async def write_content(
     caller: UncountedWriterDep,
     parameters: Annotated[WriteParameters, Query()],
 ) -> Json:
-    """A ninjs document, an array of them, or JSON lines; each gets an answer, in order.
+    """A ninjs document, an array of them, JSON lines, or NewsML-G2, NITF, RSS or Atom as XML; each
+    document gets an answer, in order.
 
     What is answered as written survives a crash. A bad document does not stop the others. Documents
     that hide their item go first, even if the key's share is used up. For a single document: 201
@@ -213,7 +215,9 @@ async def write_content(
     settings = surface.services.settings
     kind = media_type(request, lines=True)
     body, refused = await _read(request, surface, caller)
-    alone, documents = parse_documents(body, kind)
+    # XML takes longer to parse than JSON: other requests go on meanwhile.
+    parse = partial(parse_documents, body, kind)
+    alone, documents = await asyncio.to_thread(parse) if kind in XML else parse()
     if len(documents) > settings.max_documents:
         raise BodyTooLargeError(
             f"There are {len(documents)} documents; {settings.max_documents} are taken at once.",

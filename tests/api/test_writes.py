@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from api.access import lanes
+from api.access.bodies import parse_documents
 from tests.api.conftest import INGEST, OTHER, Served
 
 KEY = {"x-api-key": INGEST}
@@ -82,6 +84,43 @@ def test_json_lines_go_on_after_a_bad_line(fresh: Served) -> None:
     assert [item.get("uri") for item in items] == ["urn:a", None, "urn:b"]
     assert items[1]["line"] == 3
     assert "JSON" in items[1]["error"]["message"]
+
+
+def post_xml(served: Served, body: str, kind: str = "application/xml") -> Any:
+    headers = KEY | {"content-type": kind}
+    return served.http.post("/content", content=body.encode(), headers=headers)
+
+
+def test_xml_goes_on_after_a_bad_document(fresh: Served) -> None:
+    meta = "<contentMeta><headline>Whale</headline></contentMeta>"
+    item = f'<newsItem guid="{{}}" version="3">{meta}</newsItem>'
+    first, second = item.format("urn:a"), item.format("")
+    body = f"<newsMessage><itemSet>\n{first}\n{second}</itemSet></newsMessage>"
+    answer = post_xml(fresh, body, "application/vnd.iptc.g2.newsmessage+xml")
+    assert answer.status_code == 207
+    good, bad = answer.json()["data"]["items"]
+    assert (good["uri"], good["version"], good["outcome"]) == ("urn:a", 3, "created")
+    assert (bad["line"], bad["error"]["code"]) == (3, "bad_document")
+    source = fresh.room.items["urn:a"][-1].source
+    assert source["headlines"] == [{"role": "main", "value": "Whale"}]
+
+
+def test_xml_that_kills_is_taken_as_a_kill(fresh: Served) -> None:
+    """Documents that hide their item are written even if the key's share is used up."""
+    meta = '<itemMeta><pubStatus qcode="stat:canceled"/></itemMeta>'
+    body = f'<newsItem guid="urn:news:ferry" version="9">{meta}</newsItem>'
+    alone, documents = parse_documents(body.encode(), "application/xml")
+    assert not alone
+    assert [*lanes._hiding(documents)] == [0]
+    assert post_xml(fresh, body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", ["<svg/>", "<nitf>", '<!DOCTYPE a [<!ENTITY b "c">]><nitf>&b;</nitf>', ""]
+)
+def test_xml_that_is_not_understood_is_refused(fresh: Served, body: str) -> None:
+    answer = post_xml(fresh, body, "text/xml")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_document")
 
 
 def test_products_of_the_request_decide_who_sees_it(fresh: Served) -> None:
