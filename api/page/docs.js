@@ -1,6 +1,7 @@
 // Draws /openapi.json: one section per operation, nothing fetched from elsewhere.
 
 import { byId, el } from "./dom.js";
+import { keyField, tryForm } from "./try.js";
 
 const SERVICE = location.href.replace(/\/docs([?#].*)?$/, ""); // with the path prefix of a proxy
 const METHODS = ["get", "post", "patch", "put", "delete"];
@@ -61,7 +62,7 @@ function section(document_, path, method, operation) {
     el("h2", {}, operation.summary || operation.operationId),
     el("p", { class: "address" }, el("span", { class: "method" }, method.toUpperCase()), path),
     (operation.description || "").split("\n\n").map((part) => el("p", {}, part.replaceAll("`", ""))),
-    example(method, path), parameters(operation), body(operation), answers(operation, document_));
+    example(method, path), tryForm(SERVICE, path, method, operation), parameters(operation), body(operation), answers(operation, document_));
 }
 
 async function draw() {
@@ -72,6 +73,7 @@ async function draw() {
     METHODS.filter((method) => methods[method]).map((method) => [path, method, methods[method]]));
   byId("docs").append(
     ...document_.info.description.split("\n\n").map((part) => el("p", { class: "lead" }, part.replaceAll("`", ""))),
+    keyField(),
     el("ul", { class: "toc" }, operations.map(([path, method, one]) =>
       el("li", {}, el("a", { href: `#${one.operationId}` }, el("span", { class: "method" }, method.toUpperCase()), path)))),
     ...operations.map(([path, method, one]) => section(document_, path, method, one)));
