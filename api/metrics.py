@@ -78,6 +78,23 @@ class Metrics:
             "How far the system's clock is ahead of the archive's, where a step is held.",
             registry=self._registry,
         )
+        self._webhooks = Gauge(
+            "dateline_webhooks",
+            "Messages of webhooks that wait to be sent, or were given up.",
+            ("state",),
+            registry=self._registry,
+        )
+        self._webhook_age = Gauge(
+            "dateline_webhook_oldest_seconds",
+            "How long the oldest message that waits has waited.",
+            registry=self._registry,
+        )
+        self._webhook_attempts = Gauge(
+            "dateline_webhook_attempts",
+            "Messages that this process tried to send since its start, by what came of it.",
+            ("outcome",),
+            registry=self._registry,
+        )
         self._lag = Gauge(
             "dateline_projection_lag",
             "Changes that a projection has not applied yet.",
@@ -133,8 +150,16 @@ class Metrics:
         for name, projection in dict(status.get("projections") or {}).items():
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)
+        self._set_webhooks(dict(status.get("webhooks") or {}))
         added = [figure for figures in others for figure in figures]
         return generate_latest(_Summed(self._registry.collect(), added))
+
+    def _set_webhooks(self, webhooks: Mapping[str, Any]) -> None:
+        for state in ("waiting", "dead"):
+            self._webhooks.labels(state).set(webhooks.get(state, 0))
+        self._webhook_age.set(webhooks.get("oldest_seconds", 0.0))
+        for outcome, count in dict(webhooks.get("attempts") or {}).items():
+            self._webhook_attempts.labels(outcome).set(count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import BaseModel, Field, field_validator
@@ -54,12 +55,28 @@ class ServerSettings(BaseModel):
         "https://desk.example; * for all (JSON in a variable)",
     )
 
+    webhook_networks: tuple[str, ...] = Field(
+        default=(),
+        description="networks that webhooks may be sent to although they are private, such as "
+        "10.1.0.0/16 (JSON in a variable)",
+    )
+    webhook_http: bool = Field(
+        default=False, description="send webhooks to http addresses too, which anybody can read"
+    )
+
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             if one != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", one):
                 raise ValueError(f"'{one[:80]}' is no origin: write https://host, or *")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _allowed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each)
         return value
 
     @field_validator("trusted_proxies")

@@ -1,0 +1,110 @@
+"""Composition of webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.access.keys import KeyRing
+from api.access.services import StatusPort
+from api.customers.webhook_bodies import WebhookBodies
+from api.customers.webhook_ports import WebhookPorts
+from core.callers import Caller
+from core.customer_ports import Receipts
+from core.ports import Library
+from customers.feed import Feed
+from customers.in_force import AccountsInForce
+from customers.topics import FollowedTopics
+from customers.webhooks.addresses import AddressRules
+from customers.webhooks.filters import EndpointFilters
+from customers.webhooks.making import MessageMaker
+from customers.webhooks.sending import Sender
+from dateline.serving.webhook_posts import WebhookPosts
+from dateline.serving.webhook_threads import AttemptCounts, WebhookThreads
+from dateline.settings import Settings
+from storage.customers.transitions import StoredTransitions
+from storage.customers.webhooks import StoredWebhooks
+from storage.databases import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The webhooks of this process, which sends from now on; `close` ends that."""
+
+    ports: WebhookPorts
+    threads: WebhookThreads
+    posts: WebhookPosts
+
+    def close(self) -> None:
+        """Wait for what is being sent, and close the connections."""
+        self.threads.stop()
+        self.posts.close()
+
+
+def open_webhooks(
+    settings: Settings,
+    database: Database,
+    feed: Feed,
+    receipts: Receipts,
+    accounts: Callable[[str], Caller | None],
+    topics: FollowedTopics,
+    library: Library,
+) -> Webhooks:
+    """Return the webhooks of all accounts, sent by threads of this process too."""
+    store, book = StoredWebhooks(database), StoredTransitions(database)
+    rules = AddressRules.of(settings.webhook_networks, http=settings.webhook_http)
+    posts, counts = WebhookPosts(rules), AttemptCounts()
+    callers, filters = _Callers(accounts), EndpointFilters(topics)
+    sender = Sender(store, receipts, feed, callers, WebhookBodies(library), posts, counts)
+    maker = MessageMaker(book, store, feed, callers, filters)
+    threads = WebhookThreads(maker, sender, store, counts)
+    ports = WebhookPorts(
+        store, store, posts.check, filters.check, lambda: book.last().n, threads.wake
+    )
+    threads.start()
+    return Webhooks(ports, threads, posts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """`customers.webhooks.ports.Accounts`."""
+
+    of: Callable[[str], Caller | None]
+
+    def caller(self, account: str) -> Caller | None:
+        """Return the account's caller with its present products."""
+        return self.of(account)
+
+
+def callers_of(ring: KeyRing, accounts: AccountsInForce) -> Callable[[str], Caller | None]:
+    """Return what tells the caller of an account, with all of its products. Keys of the settings
+    with one name are one account.
+    """
+    fixed: dict[str, frozenset[str]] = {}
+    for _, caller in ring.entries:
+        fixed[caller.account] = fixed.get(caller.account, frozenset()) | caller.products
+
+    def caller_of(account: str) -> Caller | None:
+        book = accounts.book
+        if account in book.accounts:
+            return Caller(account, book.products_of(account), customer=account)
+        return Caller(account, fixed[account]) if account in fixed else None
+
+    return caller_of
+
+
+@dataclass(frozen=True, slots=True)
+class WithWebhooks:
+    """The status of a service, with its webhooks."""
+
+    service: StatusPort
+    webhooks: Webhooks
+
+    def status(self) -> Mapping[str, Any]:
+        """Return the service's figures and those of its webhooks."""
+        return {**self.service.status(), "webhooks": self.webhooks.threads.status()}
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether searches can be answered."""
+        return self.service.ready()
