@@ -132,14 +132,32 @@ def _of_caller(caller: Caller) -> Sequence[object]:
     return caller.name, sorted(caller.products)
 
 
-def browse_of(
-    asked: Retrieval, request: SearchRequest, start: Start | None, *, counted: bool
-) -> Browse:
+def browse_of(asked: Retrieval, request: SearchRequest, start: Start | None) -> Browse:
     """The request to the engine for one page."""
     order = asked.order if asked.order is not SortOrder.SCORE else SortOrder.NEWEST
     skip = 0 if start else (request.page - 1) * request.page_size
-    place = start.place if start else None
-    return Browse(replace(asked, order=order), request.page_size, place, skip, counted)
+    return Browse(
+        replace(asked, order=order, vectors=()),
+        request.page_size,
+        start.place if start else None,
+        skip,
+        counted=bool(request.facets or request.open_facets),
+    )
+
+
+def following(
+    found: Browsed,
+    request: SearchRequest,
+    caller: Caller,
+    now: datetime,
+    first: int,
+    page: int,
+) -> str:
+    """The cursor after page number `page`, before which `first` hits stand; "" at the end."""
+    if not found.more:
+        return ""
+    start = Start(found.places[-1], now, first + len(found.ids), page + 1)
+    return write_start(start, request, caller)
 
 
 def as_retrieved(found: Browsed) -> Retrieved:

@@ -15,6 +15,8 @@ from core.callers import Caller
 from core.errors import QueryError
 from core.query_tree import is_fact
 from core.retrieval import (
+    Browse,
+    Browsed,
     Floats,
     Ids,
     Marks,
@@ -38,10 +40,10 @@ from search.browsing import (
     Start,
     as_retrieved,
     browse_of,
+    following,
     is_browsing,
     open_counts,
     read_start,
-    write_start,
 )
 from search.candidates import (
     CandidateSet,
@@ -187,24 +189,55 @@ class SearchPipeline:
         watch: Stopwatch,
     ) -> SearchResponse:
         """One page of a list by date, which pages through everything that matches."""
-        profile, engine = question.profile, self._engine
-        asked, _ = retrieval_of(question.meaning, request, caller, profile, self._encoders)
+        engine = self._engine
         meaning = question.meaning.with_names(request.entities, self._parts.analysis, boosts=False)
-        asked = replace(asked, query=meaning.tree, vectors=())
-        wanted = browse_of(
-            asked, request, start, counted=bool(request.facets or request.open_facets)
-        )
+        asked, _ = retrieval_of(meaning, request, caller, question.profile, self._encoders)
+        wanted = browse_of(asked, request, start)
         found = engine.browse(wanted)
         watch.lap("retrieve")
-        opened, flags = open_counts(engine, request, wanted.asked, meaning.filters)
-        degraded = (*meaning.degraded, *found.degraded, *flags)
+        candidates = self._listed(question.profile, meaning, wanted, found, request)
+        shown = guard(engine, candidates)
+        watch.lap("guard")
+        page = Page(0, start.page if start else request.page, request.page_size)
+        faces = faces_of(shown, None)
+        hits, _ = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
+        watch.lap("page")
+        facets = count_facets(engine, request, candidates, found.every)
+        watch.lap("facets")
+        total = found.matches - int(np.count_nonzero(~shown))
+        first = start.rank if start else wanted.skip
+        now = start.now if start else self._parts.understanding.calendar().now
+        return SearchResponse(
+            hits=tuple(replace(hit, rank=hit.rank + first) for hit in hits),
+            depth=total,
+            total=Total(total, TotalRelation.EXACT),
+            page=page.number,
+            page_size=request.page_size,
+            profile=candidates.profile,
+            understood=self._parts.understanding.recheck(candidates.understood, caller),
+            facets=facets,
+            cursor=following(found, request, caller, now, first, page.number),
+            degraded=candidates.degraded,
+            milliseconds=watch.report(found.milliseconds),
+            lexical_matches=found.matches,
+            suggestion=self._suggestion(request, candidates),
+        )
+
+    def _listed(
+        self,
+        profile: Profile,
+        meaning: Meaning,
+        wanted: Browse,
+        found: Browsed,
+        request: SearchRequest,
+    ) -> CandidateSet:
+        """The stories of one page of a list by date, as candidates in that order."""
+        counts, flags = open_counts(self._engine, request, wanted.asked, meaning.filters)
         listed = as_retrieved(found)
         order = np.arange(len(found.ids), dtype=np.int64)
-        ages = self._ages(listed, profile)
-        ranking = ranked(listed, profile, None, ages, order)
-        first = start.rank if start else wanted.skip
-        candidates = CandidateSet(
-            caller=caller,
+        ranking = ranked(listed, profile, None, self._ages(listed, profile), order)
+        return CandidateSet(
+            caller=wanted.asked.caller,
             profile=request.profile or self._parts.default_profile,
             query=meaning.tree,
             understood=meaning.said,
@@ -216,38 +249,9 @@ class SearchPipeline:
             fused_ranks=order + 1,
             rerank_scores=np.full(len(order), np.nan, np.float32),
             relation=TotalRelation.EXACT,
-            degraded=degraded,
+            degraded=(*meaning.degraded, *found.degraded, *flags),
             retrieval=wanted.asked,
-            open_facets=opened,
-        )
-        shown = guard(engine, candidates)
-        watch.lap("guard")
-        page = Page(0, start.page if start else request.page, request.page_size)
-        faces = faces_of(shown, None)
-        hits, _ = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
-        watch.lap("page")
-        facets = count_facets(engine, request, candidates, found.every)
-        watch.lap("facets")
-        total = found.matches - int(np.count_nonzero(~shown))
-        cursor = ""
-        if found.more:
-            now = start.now if start else self._parts.understanding.calendar().now
-            following = Start(found.places[-1], now, first + len(found.ids), page.number + 1)
-            cursor = write_start(following, request, caller)
-        return SearchResponse(
-            hits=tuple(replace(hit, rank=hit.rank + first) for hit in hits),
-            depth=total,
-            total=Total(total, TotalRelation.EXACT),
-            page=page.number,
-            page_size=request.page_size,
-            profile=candidates.profile,
-            understood=self._parts.understanding.recheck(candidates.understood, caller),
-            facets=facets,
-            cursor=cursor,
-            degraded=degraded,
-            milliseconds=watch.report(found.milliseconds),
-            lexical_matches=found.matches,
-            suggestion=self._suggestion(request, candidates),
+            open_facets=counts,
         )
 
     def _understand(

@@ -58,7 +58,7 @@ async def search_content(
     """One page of hits, one hit per story: its newest usable version that this key may see.
 
     `data.total_relation` says what `data.total_items` is: `exact`, `lower_bound` (at least so many)
-    or `window` (the number of candidates). `data.cursor` continues the frozen list. With
+    or `window` (the number of candidates). `data.cursor` goes on after this page. With
     `similar_to`, an item that does not exist and one that this key may not see give the same 404.
     """
     asked = search_request(parameters, surface.services.settings.profiles)
