@@ -19,7 +19,8 @@ from core.errors import InputError
 from customers import accounts as rules
 from customers.desk import AccountDesk
 from customers.trees import account_tree, entitlement_tree, key_tree, plan_tree
-from dateline.build.customers import account_desk, open_customers
+from customers.usage import USAGE_COLUMNS, csv_text
+from dateline.build.customers import account_desk, open_customers, used_by_day
 from dateline.build.service import archive_clock
 from dateline.commands.options import (
     AsJson,
@@ -34,6 +35,8 @@ from dateline.commands.options import (
 from dateline.shown.account_tables import table_of
 from search.understanding.dates import parse_span
 from storage.customers.accounts import StoredAccounts
+from storage.customers.downloads import StoredDownloads
+from storage.customers.usage import StoredUsage
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: who is served, what they may read, keys.")
 plans = typer.Typer(no_args_is_help=True, help="What an account has bought.")
@@ -54,10 +57,12 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 @dataclass(frozen=True, slots=True)
 class _Office:
-    """The accounts of an archive, and the desk of the machine's operator."""
+    """The accounts of an archive, what they used, and the desk of the machine's operator."""
 
     store: StoredAccounts
     desk: AccountDesk
+    usage: StoredUsage
+    ledger: StoredDownloads
     now: datetime
 
     @property
@@ -315,6 +320,28 @@ def clear_quota(
         _say(account_tree(office.book, account), said, as_json)
 
 
+@app.command("usage")
+def usage(
+    account: Annotated[str, typer.Option(help="Only this account.")] = "",
+    first: Annotated[str, typer.Option(help="The first day; 30 days before the last one.")] = "",
+    last: Annotated[str, typer.Option(help="The last day; today if not given.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show what accounts used, by day and method: requests, items, refusals, downloads, charges."""
+    with _office(data) as office:
+        until = parse_span(last)[0].date() if last else office.now.date()
+        since = parse_span(first)[0].date() if first else until - timedelta(days=30)
+        rows = used_by_day(office.usage, office.ledger, since, until, account)
+        if as_csv:
+            typer.echo(csv_text(USAGE_COLUMNS, rows), nl=False)
+        elif as_json:
+            _print(rows)
+        else:
+            console.print(table_of(rows, *USAGE_COLUMNS))
+
+
 @contextmanager
 def _office(data: Any) -> Iterator[_Office]:
     with reported():
@@ -324,7 +351,13 @@ def _office(data: Any) -> Iterator[_Office]:
         try:
             clock = archive_clock(settings)
             store = StoredAccounts(database)
-            yield _Office(store, account_desk(settings, store, OPERATOR, clock), clock())
+            yield _Office(
+                store,
+                account_desk(settings, store, OPERATOR, clock),
+                StoredUsage(database),
+                StoredDownloads(database),
+                clock(),
+            )
         finally:
             database.close()
 

@@ -194,7 +194,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            *("accounts create", "accounts list", "accounts show"),
+            *("accounts create", "accounts list", "accounts show", "accounts usage"),
             *(f"accounts plan {what}" for what in ("add", "remove")),
             *(f"accounts entitlement {what}" for what in ("put", "list", "remove")),
             *(f"accounts key {what}" for what in ("create", "rotate", "expire", "revoke", "list")),
