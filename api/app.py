@@ -34,10 +34,9 @@ from api.customers import (
 from api.customers.rss_routes import RssParameters
 from api.customers.topic_routes import MatchParameters
 from api.envelope import API_VERSION, problem_response
-from api.media import content_routes as ap_content_routes
-from api.media.content_routes import PARAMETERS as AP_PARAMETERS
+from api.media import routes as ap_routes
 from api.media.front import MediaFront
-from api.media.links import below_prefix
+from api.media.links import addresses_of, below_prefix
 from api.middleware import Observed
 from api.models import routes as model_routes
 from api.problems import Problem, problem_of
@@ -45,6 +44,7 @@ from api.search import routes as search_routes
 from api.search import suggest_routes
 from api.search.parameters import SearchParameters
 from core.errors import BusyError, DatelineError
+from customers.pricing import PriceError
 
 _DESCRIPTION = """Hybrid search over a news agency's archive and wire.
 
@@ -56,7 +56,7 @@ _WRONG_PATH = Problem(
 
 _MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
 _EVERYTHING = (
-    ap_content_routes.router,
+    *ap_routes.ROUTERS,
     search_routes.router,
     suggest_routes.router,
     media_routes.router,
@@ -163,6 +163,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatelineError)
     problem = problem_of(error)
+    if isinstance(error, PriceError) and below_prefix(request):
+        problem = replace(problem, item=addresses_of(request).item(error.uri))
     if problem.status == 500:
         raise error  # the middleware logs it and tells the client nothing of it
     surface: Surface = request.app.state.surface
@@ -187,7 +189,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
         topic_routes.MATCHES: MatchParameters,
         f"{rss_routes.PATH}/{{rss_id}}": RssParameters,
-        **AP_PARAMETERS,
+        **ap_routes.PARAMETERS,
     }
     problem = validation_problem(error.errors(), models.get(path, SearchParameters))
     if below_prefix(request) and error.errors()[0].get("type") == "extra_forbidden":

@@ -19,7 +19,8 @@ from customers.usage import UsageCounts
 @dataclass(frozen=True, slots=True)
 class AccountParts:
     """The accounts of a service. `desk` is where a caller changes them, `used` the rows of
-    `customers.usage.usage_rows` from the first day to the last one, of one account or of all.
+    `customers.usage.usage_rows` from the first day to the last one, of one account or of all. A
+    process that answers what another one let in `counts` no requests.
     """
 
     in_force: AccountsInForce
@@ -29,6 +30,7 @@ class AccountParts:
     audit: AuditLog
     desk: Callable[[Caller], AccountDesk]
     used: Callable[[date, date, str], list[dict[str, Any]]]
+    counts: bool = True
 
     def title(self, caller: Caller) -> str:
         """The name of a caller's organisation as customers read it."""

@@ -12,9 +12,10 @@ from core.accounts import FREE, AccountBook, Entitlement, Interval, Plan, PlanSt
 from core.callers import folded
 from core.errors import AccessError, InputError
 
-INCLUDED = 1
+INCLUDED = 801
 """AP's use code of what is included in a plan."""
-CHARGED = 2
+CHARGED = 851
+"""AP's use code of what is available for an extra charge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def counted(request: Request, services: Services, caller: Caller) -> None:
     (`customers.quotas`).
     """
     accounts = services.accounts
-    method = method_of(request.scope) if accounts else None
+    method = method_of(request.scope) if accounts and accounts.counts else None
     if accounts is None or method is None:
         return
     account = caller.account

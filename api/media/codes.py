@@ -38,6 +38,7 @@ NO_KEY = Code(401, 401, "no key, or an unknown one")
 FORBIDDEN = Code(403, 403, "the key may not do this")
 ABSENT = Code(404, 404, "nothing there, or nothing there for this key")
 METHOD = Code(405, 405, "the address has other methods")
+PRICE = Code(402, 400, "a price is not acknowledged; `item` has the present one")
 CONFLICT = Code(409, 400, "it contradicts what is kept")
 QUOTA = Code(429, 429, "a quota is used up; Retry-After says when to come back")
 INTERNAL = Code(500, 500, "an error of the service")
@@ -45,7 +46,7 @@ BUSY = Code(503, 503, "too much work at once; Retry-After says when to come back
 
 CODES = (
     *(SYNTAX, UNKNOWN, INVALID, RANGE, FUTURE, ORDER, AGE, EXPIRED),
-    *(NO_KEY, FORBIDDEN, ABSENT, METHOD, CONFLICT, QUOTA, INTERNAL, BUSY),
+    *(NO_KEY, FORBIDDEN, ABSENT, METHOD, PRICE, CONFLICT, QUOTA, INTERNAL, BUSY),
 )
 
 # By the word that our own routes answer with, where the status alone does not say it.
@@ -56,6 +57,7 @@ _WORDS = {
     "unknown_parameter": UNKNOWN,
     "cursor_expired": EXPIRED,
     "session_ended": EXPIRED,
+    "price_not_acknowledged": PRICE,
     "range_too_long": RANGE,
     "min_date_in_future": FUTURE,
     "min_date_after_max_date": ORDER,

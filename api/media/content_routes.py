@@ -16,20 +16,24 @@ from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
+from api.customers.ordering import order_rendition
 from api.formats.ap_item import TEXT_FORMS, itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
 from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
+from api.media.account_routes import title_of
 from api.media.answers import answer, delivered, now, tag_of
 from api.media.contract import TEXTS, MediaAnswer, served
-from api.media.items import asked_view, contents_of, products_of
+from api.media.items import asked_view, contents_of
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
+from api.media.sold import in_our_words, included_only, prices_of, products_json, sold_to
 from api.problems import ParameterError
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
 from core.items import Item
+from core.query_tree import EVERYTHING
 from core.retrieval import SortOrder
 from search.answers import DateUse, EntityUse, SearchRequest, SearchResponse
 
@@ -41,7 +45,6 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     f"{PREFIX}{_ITEM}": ItemAsked,
     f"{PREFIX}{_DOWNLOAD}": DownloadAsked,
 }
-_INCLUDED = 801  # AP's use code for what is in the plan
 _OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
 _MAIN = "main"
 _NINJS = {"ninjs": "", **{f"ninjs-{version}": version for version in VERSIONS}}
@@ -59,22 +62,16 @@ async def search(
     """One page of what a query finds. `next_page` goes on with the same list, for ten minutes."""
     addresses = addresses_of(request)
     view = asked_view(caller, asked.include, asked.exclude, links, addresses)
-    wanted = SearchRequest(
-        q=asked.q,
-        order=SortOrder(asked.sort),
-        page=asked.page,
-        page_size=asked.page_size,
-        cursor=asked.qt,
-        highlight=False,
-    )
+    services = surface.services
 
     def found() -> tuple[SearchResponse, list[dict[str, Any]]]:
-        response = surface.services.search.search(wanted, caller)
+        response = services.search.search(_wanted(asked, services, caller), caller)
         items = [hit.item for hit in response.hits]
         scores = [{"score": round(float(hit.score), 3)} for hit in response.hits]
-        return response, results(items, scores, view, asked, surface.services)
+        return response, results(items, scores, view, asked, services)
 
     response, told = await surface.reads.run(found, caller)
+    request.state.items = len(told)
     surface.metrics.searched(response.milliseconds, degraded=bool(response.degraded))
     data = {
         "query": asked.q,
@@ -86,7 +83,21 @@ async def search(
         **_pages(request, response, addresses),
         "items": told,
     }
-    return answer(request, caller.name, data, session_label=asked.session_label or "")
+    title = title_of(services, caller)
+    return answer(request, title, data, session_label=asked.session_label or "")
+
+
+def _wanted(asked: SearchAsked, services: Services, caller: Caller) -> SearchRequest:
+    """The search that AP's parameters ask for."""
+    return SearchRequest(
+        q=in_our_words(asked.q, sold_to(services, caller)),
+        filters=included_only(services, caller) if asked.in_my_plan else EVERYTHING,
+        order=SortOrder(asked.sort),
+        page=asked.page,
+        page_size=asked.page_size,
+        cursor=asked.qt,
+        highlight=False,
+    )
 
 
 def _pages(request: Request, response: SearchResponse, addresses: Addresses) -> dict[str, str]:
@@ -118,34 +129,22 @@ def results(
 ) -> list[dict[str, Any]]:
     """The `contentresult` of each item."""
     contents = contents_of(items, view, services.library)
-    topics = named_topics(services, items, view.caller)
+    sold, topics = sold_to(services, view.caller), named_topics(services, items, view.caller)
+    prices = prices_of(services, view.caller, items) if asked.pricing else [None] * len(items)
     return [
         {
             "meta": {
                 **meta,
-                "products": products_of(item, view.caller),
+                "products": products_json(item, sold),
                 **followed,
-                **_price(asked),
+                **({"pricing": price.as_ap()} if price else {}),
             },
             "item": told,
         }
-        for item, meta, followed, told in zip(items, metas, topics, contents, strict=True)
+        for item, meta, followed, price, told in zip(
+            items, metas, topics, prices, contents, strict=True
+        )
     ]
-
-
-def _price(asked: Priced) -> dict[str, Any]:
-    """`pricing` for a request that asks for it: what a caller may see is in its plan."""
-    if not asked.pricing:
-        return {}
-    price = {
-        "amount": None,
-        "currency": None,
-        "formatted": None,
-        "apusecode": _INCLUDED,
-        "message": "Included in your plan",
-        "policy": {"policyid": "plan", "policytype": "plan"},
-    }
-    return {"pricing": price}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,22 +167,26 @@ async def download(
     """Leads to a rendition of an item: `rid` is its name among the item's `renditions`."""
     services = surface.services
 
-    def read() -> tuple[Named, str, bytes]:
-        named = found_item(services, item_id, caller)
-        rendition = _rendition(named.item, asked)
-        if rendition not in TEXT_FORMS:
-            return named, rendition, b""
-        return named, rendition, text_rendition(rendition, named.item, caller, services.library)
+    def read() -> tuple[Item, str, bytes]:
+        item = found_item(services, item_id, caller).item
+        rendition = _rendition(item, asked)
+        ours = rendition in _OWN and links is not None and item.media is not None
+        if rendition not in TEXT_FORMS and not ours:
+            raise NotFoundError(
+                f"The item has no rendition '{rendition[:80]}' for this key.",
+                mend="The item's member renditions lists those that there are.",
+            )
+        name = _OWN.get(rendition, rendition)
+        if request.method == "GET" and name not in (PREVIEW, THUMBNAIL):
+            order_rendition(services, caller, item, name, asked.price, asked.currency, once=True)
+        if ours:
+            return item, rendition, b""
+        return item, rendition, text_rendition(rendition, item, caller, services.library)
 
-    named, rendition, body = await surface.reads.run(read, caller)
-    if body:
+    item, rendition, body = await surface.reads.run(read, caller)
+    if links is None or rendition in TEXT_FORMS:
         return delivered(request, body, MEDIA_TYPES[rendition], tag_of(body.decode()))
-    if rendition not in _OWN or links is None or named.item.media is None:
-        raise NotFoundError(
-            f"The item has no rendition '{rendition[:80]}' for this key.",
-            mend="The item's member renditions lists those that there are.",
-        )
-    return _redirect(named.item, _OWN[rendition], links, addresses_of(request))
+    return _redirect(item, _OWN[rendition], links, addresses_of(request))
 
 
 def _rendition(item: Item, asked: DownloadAsked) -> str:
@@ -234,7 +237,8 @@ async def content(
         data, *before = results(items, [{}] * len(items), view, asked, services)
         return {**data, "versions": before} if asked.versions == "all" else data
 
-    return answer(request, caller.name, await surface.reads.run(read, caller))
+    request.state.items = 1
+    return answer(request, title_of(services, caller), await surface.reads.run(read, caller))
 
 
 async def _ninjs(

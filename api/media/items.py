@@ -1,12 +1,9 @@
-"""Items in AP's answers: as AP's contract has them, without associations that lead nowhere, and
-with integers for products.
-"""
+"""Items in AP's answers: as AP's contract has them, without associations that lead nowhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from zlib import crc32
 
 from api.content.media_links import MediaLinks
 from api.formats.items import ItemView, items_json
@@ -17,20 +14,6 @@ from core.ports import Library
 
 _ALWAYS = ("uri", "altids", "version", "type")  # whatever `include` says
 _EVERY = "*"
-
-
-def product_id(code: str) -> int:
-    """The integer that stands for a product's code: the code itself if it is a number."""
-    if code.isascii() and code.isdigit() and len(code) <= 9:
-        return int(code)
-    return 1_000_000_000 + crc32(code.encode()) % 1_000_000_000
-
-
-def products_of(item: Item, caller: Caller) -> list[dict[str, Any]]:
-    """The item's products that the caller holds."""
-    return [
-        {"id": product_id(code), "name": code} for code in item.products if code in caller.products
-    ]
 
 
 def asked_view(

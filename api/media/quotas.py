@@ -1,7 +1,8 @@
 """The headers that say how much of a quota is used.
 
-`accounts` count exactly; where a caller has no account, its requests of the present minute are
-counted here, in this process, against the rate that its key may ask at.
+Accounts have quotas of their own (`customers/quotas.py`). Where a caller has no account, its
+requests of the present minute are counted here, in this process, against the rate that its key may
+ask at.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any, Protocol
 
 from starlette.types import Scope
 
@@ -20,6 +22,14 @@ from core.callers import Caller
 _MINUTE = 60
 NAMES = ("content", "search", "feed", "account", "plans", "downloads", "quotas", "other")
 """The methods that the contract has quotas for."""
+
+
+class Told(Protocol):
+    """How much of a quota is used, as headers."""
+
+    def headers(self) -> dict[str, str]:
+        """AP's headers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +72,16 @@ class MinuteCounts:
         return Used(name, used, limit, _MINUTE - int(now % _MINUTE))
 
 
+def rates_of(caller: Caller) -> list[dict[str, Any]]:
+    """The quotas of a caller without an account: what its key may ask in a minute, by method."""
+    limit = math.ceil(caller.share.rate * _MINUTE)
+    return [{"method": name, "limit": limit, "period": "minute"} for name in NAMES]
+
+
 def quota_headers(scope: Scope, counts: MinuteCounts) -> dict[str, str]:
     """The headers for a request that was let in; empty if nobody was."""
     state = scope.get("state", {})
-    used: Used | None = state.get("quota")
+    used: Told | None = state.get("quota")
     if used is None and (caller := state.get("known")) is not None:
         used = counts.add(caller, method_of_quota(scope))
     return used.headers() if used else {}

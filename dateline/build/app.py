@@ -60,7 +60,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     customers = open_customers(settings)
     clock = archive_clock(settings)
     accounts = accounts_in_force(settings, customers, clock)
-    parts = None if inner else account_parts(settings, customers, accounts, limiter, clock)
+    parts = account_parts(settings, customers, accounts, limiter, clock)
     trail = AuditTrail(StoredAudit(customers), clock)
     topics = followed_topics(settings, customers, service.engine, clock)
     most = settings.sampled_queries
@@ -71,8 +71,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             samples.close()
         accounts.close()
         trail.close()
-        if parts is not None:
-            parts.usage.close()
+        parts.usage.close()
         customers.close()
         roots.close()
         limiter.close()
@@ -93,7 +92,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         ),
         metrics=models.metrics,
         limiter=limiter,
-        accounts=parts,
+        accounts=replace(parts, counts=not inner),
         suggest=Suggester(service.engine),
         media=served_media(settings, roots),
         topics=topics,

@@ -106,6 +106,13 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("PATCH", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("DELETE", "/v1/topics/{topic_id}"): Shows.NOTHING,
+    ("GET", "/media/v/content/rss"): Shows.NOTHING,
+    ("GET", "/media/v/content/rss/{rss_id}"): Shows.HEADS,
+    ("GET", "/media/v/account"): Shows.NOTHING,
+    ("GET", "/media/v/account/followedtopics"): Shows.NOTHING,
+    ("GET", "/media/v/account/plans"): Shows.NOTHING,
+    ("GET", "/media/v/account/quotas"): Shows.NOTHING,
+    ("GET", "/media/v/account/downloads"): Shows.NOTHING,
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -291,7 +298,10 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "item": lambda scene: scene.uri(),
     "view": _one("", "wire"),
     "rid": _one("main", "preview", "thumbnail", "nitf"),
-    "format": _one("json", "nitf", "text", "ninjs", "ninjs-1.4", "ninjs-3.1"),
+    "format": _one("json", "nitf", "text", "csv", "ninjs", "ninjs-1.4", "ninjs-3.1"),
+    "min_date": _one("", "2024-02", "P20D"),
+    "max_date": _one("", "2024-03-01"),
+    "order": _one(0, 1),
 }
 # Headers that a route reads beside the key, which no document lists, and how each is filled in.
 HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {

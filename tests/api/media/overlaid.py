@@ -18,6 +18,7 @@ CONTRACT = Path(__file__).parents[4] / "shared/contract/ap-media-api/openapi-2.2
 BROKEN = "#/definitions/monitorsResponse"
 # Statuses that no operation of the contract declares. 404 and 429 are in AP's guide.
 MORE_STATUSES = {"404": "Not found", "405": "Method not allowed", "429": "Quota exceeded"}
+_TABLES = ("/account/followedtopics", "/account/plans", "/account/downloads")
 _VERSIONED = ("/content/{item_id}", "/content/search", "/content/feed", "/content/ondemand")
 
 
@@ -43,6 +44,9 @@ def contract() -> dict[str, Any]:
         operation["responses"].setdefault("304", {"description": "Not modified", "content": {}})
         if operation["responses"]["200"] == {"$ref": BROKEN}:
             operation["responses"]["200"] = _answer("The answer", "monitorsResponse")
+        if path in _TABLES:
+            table = {"text/csv": {"schema": {"type": "string"}}}
+            operation["responses"]["200"]["content"] |= table
         if path in _VERSIONED:
             names = ("Versions", "View", "Text-Links")
             more = [deepcopy(components["parameters"][name]) for name in names]

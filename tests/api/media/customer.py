@@ -1,0 +1,83 @@
+"""A service with an account that has bought something, over the newsroom of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from api.access.keys import KeyRing
+from api.app import create_app
+from core.accounts import Entitlement, PlanStyle
+from core.callers import OPERATOR
+from core.limits import MemoryLimiter, Share
+from customers.desk import AccountDesk
+from customers.downloads import Downloads
+from customers.in_force import AccountsInForce
+from customers.parts import AccountParts
+from customers.quotas import Quotas
+from customers.usage import UsageCounts
+from storage.customers.accounts import StoredAccounts
+from storage.customers.audit import StoredAudit
+from storage.customers.downloads import StoredDownloads
+from storage.customers.usage import StoredUsage
+from storage.databases import open_database
+from tests.api.conftest import CALLERS, Served, filled, services_over, serving_app
+
+WIRE, PHOTOS = 31991, 42428  # entitlements
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A running service, an account's key, and the parts behind."""
+
+    served: Served
+    key: str
+    parts: AccountParts
+    desk: AccountDesk
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.served.get(path, key=self.key, **params)
+
+
+@contextmanager
+def customer(folder: Path, **settings: Any) -> Iterator[Customer]:
+    """An account with the wire by time, and photos that cost something."""
+    database = open_database(folder / "customers.sqlite")
+    in_force = AccountsInForce(StoredAccounts(database), now, Share(1e6, 100))
+    usage = UsageCounts(StoredUsage(database), now)
+    parts = AccountParts(
+        in_force,
+        Quotas(MemoryLimiter(), lambda: in_force.book, {}),
+        Downloads(StoredDownloads(database), lambda: in_force.book, now),
+        usage,
+        StoredAudit(database),
+        lambda by: AccountDesk(in_force, by, now),
+        lambda first, last, account: [],
+    )
+    desk = parts.desk(OPERATOR)
+    desk.create_account("gazette", "The Gazette")
+    desk.put_entitlement(Entitlement(WIRE, "The wire", ("wire",)))
+    photos = Entitlement(PHOTOS, "Photos", ("photos", "900"), "Premium", cost=Decimal("12.50"))
+    desk.put_entitlement(photos)
+    desk.add_plan("gazette", "News", [WIRE])
+    desk.add_plan("gazette", "Pictures", [PHOTOS], PlanStyle.DOWNLOADS, 10)
+    _, key = desk.create_key("gazette", "desk")
+    services = replace(
+        services_over(filled(), **settings),
+        keys=KeyRing.of(CALLERS, accounts=in_force),
+        accounts=parts,
+    )
+    with serving_app(filled(), create_app(services)) as served:
+        yield Customer(served, key, parts, desk)
+    in_force.close()
+    usage.close()
+    database.close()
