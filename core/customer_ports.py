@@ -16,6 +16,7 @@ from core.accounts import AccountBook, Uses
 from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
 from core.downloads import Charge, Download, Order
 from core.items import Item
+from core.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.query_tree import Node
 from core.topics import FollowedTopic, TopicMatch
 from core.transitions import FeedSession, Position, Told, Transition
@@ -252,6 +253,90 @@ class FeedSessions(Protocol):
 
     def drop(self, unused_since: datetime) -> int:
         """Deletes the sessions that were not used since; returns how many."""
+        ...
+
+
+class MonitorStore(Protocol):
+    """Monitors, the sessions that they watch, and notices."""
+
+    def put(self, monitor: Monitor, id_: int, most: int) -> Monitor | None:
+        """Records a monitor, a new one if `id_` is 0, else in place of the account's monitor of
+        this id. None if its name is taken, the account has `most` monitors, or has none of this id.
+        """
+        ...
+
+    def remove(self, account: str, id_: int) -> bool:
+        """Deletes a monitor and forgets the sessions that it watched; whether there was one."""
+        ...
+
+    def of(self, account: str) -> Sequence[Monitor]:
+        """The monitors of an account, the oldest first."""
+        ...
+
+    def seen(self, sessions: Sequence[Watched]) -> None:
+        """Adds requests and failures to the counts of sessions, and records new sessions."""
+        ...
+
+    def watched(self, account: str = "") -> Sequence[Watched]:
+        """The watched sessions, of an account or of all, the newest use first."""
+        ...
+
+    def standings(self, session: str) -> Mapping[ConditionType, Standing]:
+        """How the conditions of a session stand."""
+        ...
+
+    def enable(self, account: str, session: str, *, enabled: bool, at: datetime) -> bool:
+        """Begins or ends watching a session of the account; whether there is one."""
+        ...
+
+    def record(self, before: datetime | None, checked: Checked) -> bool:
+        """Records a look at a session whose last one was at `before`, with the notices that are
+        due, in one transaction. Returns False, and records nothing, if another process was faster.
+        """
+        ...
+
+    def forget(self, used_before: datetime) -> int:
+        """Deletes sessions that were not used since, and notices of so long ago; how many
+        sessions.
+        """
+        ...
+
+    def alerts(self, account: str, limit: int) -> Sequence[Alert]:
+        """The notices of an account, the newest first."""
+        ...
+
+    def take_mail(self, now: datetime, until: datetime, limit: int) -> Sequence[Alert]:
+        """At most `limit` notices that are to be sent now, the oldest first. No other process gets
+        them before `until`.
+        """
+        ...
+
+    def mailed(self, n: int, at: datetime) -> None:
+        """Notes that the mail server took a notice."""
+        ...
+
+
+class QueueStore(Protocol):
+    """Queues of items on demand, and how far each consumer has read them."""
+
+    def send(self, account: str, queue: str, uris: Collection[str], at: datetime) -> int:
+        """Puts items at the end of a queue; returns how many."""
+        ...
+
+    def after(self, account: str, queue: str, n: int, limit: int) -> Sequence[tuple[int, str]]:
+        """At most `limit` places and uris behind place `n`, in order."""
+        ...
+
+    def confirmed(self, account: str, queue: str, consumer: str) -> int:
+        """The place up to which a consumer has said that it has the items."""
+        ...
+
+    def confirm(self, account: str, queue: str, consumer: str, n: int) -> None:
+        """Notes that a consumer has the items up to place `n`, if it is not further already."""
+        ...
+
+    def drop(self, before: datetime) -> int:
+        """Deletes what was sent before a moment; returns how many items."""
         ...
 
 
