@@ -29,6 +29,7 @@ _RFC3339 = re.compile(
 )
 _WHOLE = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _REFERENCE = re.compile(r"#(?:/(?:\$defs|definitions)/([^/]+))?")
+_ANY_TEXT = {"type": "string"}
 _NO_TYPE = "none"  # of a schema that no value fits
 
 
@@ -149,34 +150,35 @@ def _object(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator[tuple[str, Any]]:
+    known: Mapping[str, Schema] = schema.get("properties", {})
+    patterns: Mapping[str, Schema] = schema.get("patternProperties", {})
+    others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
     for name, member in value.items():
-        rules = list(_rules_of(name, schema, root))
-        for rule in rules:
-            member = GONE if rule is False else fit(member, rule, root)
-            if member is GONE:
-                break
-        else:
+        rule = known.get(name)
+        if rule == _ANY_TEXT and type(member) is str:
             yield name, member
-
-
-def _rules_of(name: str, schema: Schema, root: Schema) -> Iterator[Any]:
-    """The schemas for a member; False for a member that the schema does not allow."""
-    found = [schema["properties"][name]] if name in schema.get("properties", {}) else []
-    patterns = schema.get("patternProperties", {})
-    found += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
-    if not found:
-        others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
-        found = [others] if others is False or isinstance(others, Mapping) else []
-    yield from found
+            continue
+        rules = [] if rule is None else [rule]
+        rules += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
+        if not rules and others is not True:
+            rules = [others]
+        fitted = member
+        for each in rules:
+            if fitted is not GONE:
+                fitted = GONE if each is False else fit(fitted, each, root)
+        if fitted is not GONE:
+            yield name, fitted
 
 
 def _chosen(value: Mapping[str, Any], schema: Schema) -> Any:
     """An object with its required members, and with exactly one alternative of `oneOf`."""
     if any(name not in value for name in schema.get("required", ())):
         return GONE
-    alternatives = [option.get("required", ()) for option in schema.get("oneOf", ())]
+    if "oneOf" not in schema:
+        return value
+    alternatives = [option.get("required", ()) for option in schema["oneOf"]]
     met = [names for names in alternatives if all(name in value for name in names)]
-    if alternatives and not met:
+    if not met:
         return GONE
-    beside = {name for names in met[1:] for name in names} - set(met[0] if met else ())
-    return {name: member for name, member in value.items() if name not in beside} if met else value
+    beside = {name for names in met[1:] for name in names} - set(met[0])
+    return {name: member for name, member in value.items() if name not in beside}
