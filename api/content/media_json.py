@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks, shot_still
-from core.items import Item
+from core.items import Item, ItemType
 from indexing.media.shots.timecodes import timecode
 
 STRIP_SHOTS = 7  # in a film strip of a list of hits
@@ -74,7 +74,7 @@ def _renditions(item: Item, links: MediaLinks | None) -> dict[str, Any]:
             "digest": media.digest,
             "width": media.width,
             "height": media.height,
-            "duration": round(media.duration_s * 1000),
+            "duration": round(media.duration_s * (1 if item.type is ItemType.AUDIO else 1000)),
         }
         found["main"] = {name: value for name, value in main.items() if value}
     return found

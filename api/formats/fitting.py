@@ -158,7 +158,7 @@ def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator
         if rule == _ANY_TEXT and type(member) is str:
             yield name, member
             continue
-        rules = [] if rule is None else [rule]
+        rules: list[Any] = [] if rule is None else [rule]
         rules += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
         if not rules and others is not True:
             rules = [others]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import partial
 from html import escape as html_escape
 from typing import Any
 
@@ -35,13 +37,16 @@ _INLINE = frozenset({
 _CONTENT = "body.content"
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "hl1", "hl2"})
 _LISTS = {"ul": ("li",), "ol": ("li",), "dl": ("dt", "dd")}
-_ROWS = ("tr",)
+_PARTS = ("thead", "tbody", "tfoot", "tr")
+_TRIMMED = frozenset({"p", "hl2", "li", "dt", "dd", "td", "th", "caption"})
+_DROPPED = frozenset({"p", "hl2", "pre", "ul", "ol", "dl", "table", "tr", "caption", "bq", "block"})
 _CELLS = ("td", "th")
 _SPANS = ("colspan", "rowspan")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _WHOLE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _NOTHING_LOST = 0.8  # of a body's letters that its markup must have
+_DEEPEST = 60  # levels of markup, as each takes some of the stack
 _OF_NITF = 0.5  # as the body was read with NITF's own headlines
 
 
@@ -56,12 +61,29 @@ def blocks_of(markup: str, text: str, passes: Passes) -> list[Element]:
     says which addresses may be linked to.
     """
     block, least = etree.Element("block"), _NOTHING_LOST
-    if markup and (root := _parsed(markup)) is not None:
-        _Flow(block, passes).content(root)
+    root = _parsed(markup) if markup else None
+    if root is not None and _depth(root) <= _DEEPEST:
+        block = _block(root, passes)
         least = _OF_NITF if root.tag == _CONTENT else least
     if _letters("".join(block.itertext())) < least * _letters(clean_text(text)):
         return _paragraphs(text)
     return list(block)
+
+
+def _depth(root: Element) -> int:
+    """How many levels of elements there are."""
+    levels = {root: 1}
+    for node in root.iterdescendants():
+        levels[node] = levels[node.getparent()] + 1
+    return max(levels.values())
+
+
+def _block(root: Element, passes: Passes) -> Element:
+    builder = etree.TreeBuilder()
+    builder.start("block", {})
+    _Flow(builder, passes, _mixed(root)).content(root)
+    builder.end("block")
+    return _tidied(builder.close())
 
 
 def links_in(markup: str) -> list[str]:
@@ -114,132 +136,123 @@ def _paragraphs(text: str) -> list[Element]:
 
 @dataclass(slots=True)
 class _Flow:
-    """Fills an element with blocks; words that are in none of them become paragraphs."""
+    """Writes blocks; words that are in none of them become paragraphs. `mixed` are the elements
+    that have a block in them.
+    """
 
-    out: Element
+    out: Element  # an etree.TreeBuilder
     passes: Passes
-    paragraph: Element | None = field(default=None)
+    mixed: AbstractSet[Element]
+    in_paragraph: bool = False
 
     def content(self, node: Element) -> None:
         """The content of `node`, without itself."""
-        self._inner(node)
-        self._close()
-
-    def _inner(self, node: Element) -> None:
         self._words(node.text)
         for child in node:
             if isinstance(child.tag, str):
                 self._child(child, child.tag.lower())
             self._words(child.tail)
+        self._close()
 
     def _child(self, child: Element, tag: str) -> None:
         if tag in _LEFT_OUT:
             return
-        if tag in _INLINE and not _has_block(child):
-            _inline(child, self._open(), self.passes)
+        if tag in _INLINE and child not in self.mixed:
+            self._open()
+            self._inline(child, tag)
             return
         self._close()
-        if tag == "p" and not _has_block(child):
-            _filled(child, etree.SubElement(self.out, "p"), self.passes)
+        if tag == "p" and child not in self.mixed:
+            self._filled(child, "p")
         elif tag in _HEADINGS:
-            _filled(child, etree.SubElement(self.out, "hl2"), self.passes)
+            self._filled(child, "hl2")
         elif tag == "pre":
-            etree.SubElement(self.out, "pre").text = "".join(child.itertext())
+            self._element("pre", {}, lambda: self.out.data("".join(child.itertext())))
         elif tag == "hr":
-            etree.SubElement(self.out, "hr")
+            self._element("hr", {}, lambda: None)
         elif tag in _LISTS:
-            _listed(child, tag, self.out, self.passes)
+            self._element(tag, {}, lambda: self._entries(child, _LISTS[tag]))
         elif tag == "table":
-            _tabled(child, self.out, self.passes)
+            self._element("table", {}, lambda: self._table(child))
         elif tag in ("blockquote", "bq"):
-            quote = etree.SubElement(self.out, "bq")
-            _Flow(etree.SubElement(quote, "block"), self.passes).content(child)
-            _drop_empty(quote)
+            self._element("bq", {}, lambda: self._element("block", {}, lambda: self.content(child)))
         else:
-            self._inner(child)
-            self._close()
+            self.content(child)
+
+    def _element(self, tag: str, attributes: dict[str, str], inside: Callable[[], None]) -> None:
+        self.out.start(tag, attributes)
+        inside()
+        self.out.end(tag)
 
     def _words(self, text: str | None) -> None:
-        if text and (self.paragraph is not None or text.strip()):
-            _append(self._open(), text)
+        if text and (self.in_paragraph or text.strip()):
+            self._open()
+            self.out.data(text)
 
-    def _open(self) -> Element:
-        if self.paragraph is None:
-            self.paragraph = etree.SubElement(self.out, "p")
-        return self.paragraph
+    def _open(self) -> None:
+        if not self.in_paragraph:
+            self.out.start("p", {})
+            self.in_paragraph = True
 
     def _close(self) -> None:
-        if self.paragraph is not None:
-            _trim(self.paragraph)
-            _drop_empty(self.paragraph)
-            self.paragraph = None
+        if self.in_paragraph:
+            self.out.end("p")
+            self.in_paragraph = False
 
+    def _filled(self, node: Element, tag: str, attributes: dict[str, str] | None = None) -> None:
+        """An element that holds words only."""
+        self._element(tag, attributes or {}, lambda: self._inlines(node))
 
-def _has_block(node: Element) -> bool:
-    return any(
-        isinstance(child.tag, str) and child.tag.lower() not in _INLINE | _LEFT_OUT
-        for child in node.iterdescendants()
-    )
+    def _inlines(self, node: Element) -> None:
+        self.out.data(node.text or "")
+        for child in node:
+            if isinstance(child.tag, str) and child.tag.lower() not in _LEFT_OUT:
+                self._inline(child, child.tag.lower())
+            self.out.data(child.tail or "")
 
+    def _inline(self, node: Element, tag: str) -> None:
+        if tag == "br":
+            self._element("br", {}, lambda: None)
+        elif tag == "a" and self.passes(href := (node.get("href") or "").strip()):
+            self._filled(node, "a", {"href": href})
+        elif tag == "q":
+            self._filled(node, "q")
+        elif tag in _EMPHASIS:
+            self._filled(node, "em", {"class": _EMPHASIS[tag]} if _EMPHASIS[tag] else {})
+        else:
+            self._inlines(node)
 
-def _filled(node: Element, made: Element, passes: Passes) -> None:
-    """Fills an element that holds words only; it is dropped if there are none."""
-    _inlines(node, made, passes)
-    _trim(made)
-    _drop_empty(made)
+    def _entries(self, node: Element, tags: tuple[str, ...]) -> None:
+        for child in _children(node, tags):
+            self._entry(child, {})
 
+    def _table(self, node: Element) -> None:
+        for caption in _children(node, ("caption",)):
+            self._filled(caption, "caption")
+        for part in _children(node, _PARTS):
+            for row in (part,) if part.tag.lower() == "tr" else _children(part, ("tr",)):
+                self._element("tr", {}, partial(self._row, row))
 
-def _inlines(node: Element, made: Element, passes: Passes) -> None:
-    _append(made, node.text or "")
-    for child in node:
-        if isinstance(child.tag, str) and child.tag.lower() not in _LEFT_OUT:
-            _inline(child, made, passes)
-        _append(made, child.tail or "")
-
-
-def _inline(node: Element, made: Element, passes: Passes) -> None:
-    tag = node.tag.lower()
-    if tag == "br":
-        etree.SubElement(made, "br")
-    elif tag == "a" and passes(href := (node.get("href") or "").strip()):
-        _inlines(node, etree.SubElement(made, "a", href=href), passes)
-    elif tag == "q":
-        _inlines(node, etree.SubElement(made, "q"), passes)
-    elif tag in _EMPHASIS:
-        kind = {"class": _EMPHASIS[tag]} if _EMPHASIS[tag] else {}
-        _inlines(node, etree.SubElement(made, "em", **kind), passes)
-    else:
-        _inlines(node, made, passes)
-
-
-def _listed(node: Element, tag: str, out: Element, passes: Passes) -> None:
-    made = etree.SubElement(out, tag)
-    for child in _children(node, _LISTS[tag]):
-        _mixed(child, etree.SubElement(made, child.tag.lower()), passes)
-    _drop_empty(made)
-
-
-def _tabled(node: Element, out: Element, passes: Passes) -> None:
-    made = etree.SubElement(out, "table")
-    for caption in _children(node, ("caption",)):
-        _filled(caption, etree.SubElement(made, "caption"), passes)
-    for row in node.iter(*_ROWS):
-        told = etree.SubElement(made, "tr")
+    def _row(self, row: Element) -> None:
         for cell in _children(row, _CELLS):
-            spans = {n: v for n in _SPANS if _WHOLE.fullmatch(v := cell.get(n) or "")}
-            _mixed(cell, etree.SubElement(told, cell.tag.lower(), **spans), passes)
-        if not len(told):
-            made.remove(told)
-    _drop_empty(made)
+            self._entry(cell, {n: v for n in _SPANS if _WHOLE.fullmatch(v := cell.get(n) or "")})
+
+    def _entry(self, node: Element, attributes: dict[str, str]) -> None:
+        """An entry of a list, or a cell: words alone, or blocks."""
+        inside = self.content if node in self.mixed else self._inlines
+        self._element(node.tag.lower(), attributes, partial(inside, node))
 
 
-def _mixed(node: Element, made: Element, passes: Passes) -> None:
-    """An entry or a cell: words alone, or blocks."""
-    if _has_block(node):
-        _Flow(made, passes).content(node)
-    else:
-        _inlines(node, made, passes)
-        _trim(made)
+def _mixed(root: Element) -> AbstractSet[Element]:
+    """The elements that have a block in them."""
+    found: set[Element] = set()
+    for node in root.iter():
+        if isinstance(node.tag, str) and node.tag.lower() not in _INLINE | _LEFT_OUT:
+            above = node.getparent()
+            while above is not None and above not in found:
+                found.add(above)
+                above = above.getparent()
+    return found
 
 
 def _children(node: Element, tags: tuple[str, ...]) -> Iterator[Element]:
@@ -248,25 +261,32 @@ def _children(node: Element, tags: tuple[str, ...]) -> Iterator[Element]:
             yield child
 
 
-def _append(made: Element, text: str) -> None:
-    text = _BLANKS.sub(" ", text)
-    if len(made):
-        made[-1].tail = (made[-1].tail or "") + text
+def _tidied(block: Element) -> Element:
+    """Blocks without superfluous blanks, and without those that say nothing."""
+    filled: set[Element] = set()
+    for node in reversed(list(block.iter())):
+        text = node.text or ""
+        node.text = text if node.tag == "pre" else _BLANKS.sub(" ", text)
+        node.tail = _BLANKS.sub(" ", node.tail or "")
+        if node.tag in _TRIMMED:
+            _trim(node)
+        if (
+            node.tag == "hr"
+            or node.text.strip()
+            or any(child in filled or child.tail.strip() for child in node)
+        ):
+            filled.add(node)
+        elif node.tag in _DROPPED and node is not block:
+            node.getparent().remove(node)
+    return block
+
+
+def _trim(node: Element) -> None:
+    node.text = node.text.lstrip()
+    if len(node):
+        node[-1].tail = node[-1].tail.rstrip()
     else:
-        made.text = (made.text or "") + text
-
-
-def _trim(made: Element) -> None:
-    made.text = (made.text or "").lstrip()
-    if len(made):
-        made[-1].tail = (made[-1].tail or "").rstrip()
-    else:
-        made.text = made.text.rstrip()
-
-
-def _drop_empty(made: Element) -> None:
-    if not "".join(made.itertext()).strip():
-        made.getparent().remove(made)
+        node.text = node.text.rstrip()
 
 
 def _lines(block: Element) -> Iterator[str]:
@@ -291,11 +311,11 @@ def _flat(node: Element) -> str:
 
 def _spelled(node: Element) -> str:
     """The words of an element, with a line break for each `br` and between blocks."""
-    words = node.text or ""
+    words = [node.text or ""]
     for child in node:
         apart = "\n" if child.tag in ("br", "p", "li", "hl2", "tr") else ""
-        words += apart + _spelled(child) + (child.tail or "")
-    return words
+        words += (apart, _spelled(child), child.tail or "")
+    return "".join(words)
 
 
 # --- markup that stays markup
@@ -338,14 +358,9 @@ def safe_markup(markup: str, passes: Passes) -> str:
 
 def _made_harmless(root: Element, passes: Passes) -> bool:
     """Takes programs and addresses that do not pass out of a tree; whether there were any."""
-    found = False
-    for node in list(root.iter()):
-        if not isinstance(node.tag, str):
-            continue
-        if node.tag.lower() in _PROGRAMS:
-            node.drop_tree()
-            found = True
-            continue
+    found = next(root.iter(*_PROGRAMS), None) is not None
+    etree.strip_elements(root, *_PROGRAMS, with_tail=False)
+    for node in root.iter(etree.Element):
         for name, value in list(node.attrib.items()):
             plain = name.lower()
             if plain.startswith("on") or (plain in _ADDRESSES and not passes(value.strip())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.formats.markup import clean_text, safe_markup
+from api.formats.ninjs import ninjs
 from api.formats.texts import text_rendition
 from core.errors import DocumentError
 from core.items import Item, PubStatus
@@ -105,9 +107,35 @@ def test_markup_with_less_text_than_the_body_is_not_taken() -> None:
     assert paragraphs(both) == ["All of the story, to its end."]
 
 
-def test_markup_that_is_nested_too_deeply_loses_no_words() -> None:
-    deep = {"uri": "urn:n", "body_html": "<div>" * 5000 + "Deep words" + "</div>" * 5000}
-    assert paragraphs(deep) == ["Deep words"]
+@pytest.mark.parametrize("levels", [50, 100, 240, 5000])
+@pytest.mark.parametrize("tag", ["div", "b", "blockquote", "ul><li", "table><tr><td"])
+def test_markup_that_is_nested_deeply_loses_no_words(tag: str, levels: int) -> None:
+    deep = {"uri": "urn:n", "body_html": f"<{tag}>" * levels + "Deep words"}
+    root = fromstring(told("nitf", deep))
+    assert "".join(root.find("body/body.content").itertext()) == "Deep words"
+    assert "Deep words" in told("plain", deep)
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>" + "<span>x</span> " * 49_000,
+        "<b>" * 50 + "<i></i>" * 40_000 + "<p>x</p>",
+        "<script></script>x" * 45_000,
+        "<a href='https://x.example/'>x</a>" * 45_000,
+        "<p " + "a=1 " * 200_000 + ">x",
+        "<a " * 99_000,
+    ],
+    ids=["spans", "deep", "scripts", "links", "attributes", "unfinished"],
+)
+def test_hostile_markup_takes_little_time(markup: str) -> None:
+    item = item_of({"uri": "urn:n", "body_html": markup})
+    before = process_time()
+    told("nitf", item)
+    told("plain", item)
+    ninjs(item, READER, newsroom(item))
+    assert process_time() - before < 10
 
 
 def test_nitf_in_gives_nitf_out() -> None:
