@@ -27,7 +27,9 @@ from api.content.routes import ItemParameters, WriteParameters
 from api.customers import (
     account_routes,
     admin_routes,
+    feed_routes,
     rss_routes,
+    stream_routes,
     topic_routes,
     webhook_routes,
 )
@@ -55,7 +57,10 @@ _WRONG_PATH = Problem(
 )
 
 _MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
+_READERS = 10_000  # requests for pages of feeds that may wait for a thread
 _EVERYTHING = (
+    feed_routes.router,
+    stream_routes.router,
     *ap_routes.ROUTERS,
     search_routes.router,
     suggest_routes.router,
@@ -139,6 +144,8 @@ def _surface(services: Services) -> Surface:
         media=WorkPool("media requests", settings.max_concurrent_media, 8 * settings.max_waiting),
         # What accounts set has its own threads: the name of a webhook's host may resolve slowly.
         accounts=WorkPool("account requests", 4, 64),
+        # Feeds have their own threads: many readers that are woken at once must not delay searches.
+        feeds=WorkPool("feeds", 2, _READERS, behind=True),
         signer=_signer(services),
     )
 
@@ -151,11 +158,15 @@ def _signer(services: Services) -> MediaSigner:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     surface: Surface = app.state.surface
+    readers = surface.services.readers
     try:
         yield
     finally:
+        if readers is not None:
+            readers.close()
         pools = (surface.bulks, surface.writes, surface.statuses, surface.reads, surface.models)
-        for pool in (*pools, surface.operations, surface.media, surface.accounts):
+        others = (surface.operations, surface.media, surface.accounts, surface.feeds)
+        for pool in (*pools, *others):
             pool.close()
         surface.services.close()
 
@@ -189,6 +200,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
         topic_routes.MATCHES: MatchParameters,
         f"{rss_routes.PATH}/{{rss_id}}": RssParameters,
+        feed_routes.PATH: feed_routes.FeedParameters,
+        stream_routes.PATH: feed_routes.SessionParameters,
         **ap_routes.PARAMETERS,
     }
     problem = validation_problem(error.errors(), models.get(path, SearchParameters))

@@ -198,6 +198,32 @@ class SearchAnswer(BaseAnswer):
     data: SearchData
 
 
+class FeedData(BaseModel):
+    """A page of a feed. `next_page` goes on from its end and is always given; `more` says whether
+    it has something at once.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    session: str
+    started: str
+    query: str
+    current_item_count: int
+    more: bool
+    next_page: str
+    items: list[dict[str, Any]] = Field(
+        description="`meta.transition` has `id`, `position`, `kind` (shown, updated, hidden, killed"
+        " or expired) and `at`; `item` is whole, or has `uri`, `altids.itemid`, `version` and"
+        " `pubstatus` (canceled, expired, hidden) of what was taken away."
+    )
+
+
+class FeedAnswer(BaseAnswer):
+    """The answer to `GET /content/feed`."""
+
+    data: FeedData
+
+
 class SuggestedText(BaseModel):
     """A completion, the member of the stories that it comes from, and how many of them have it."""
 

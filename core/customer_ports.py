@@ -19,7 +19,7 @@ from core.items import Item
 from core.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.query_tree import Node
 from core.topics import FollowedTopic, TopicMatch
-from core.transitions import FeedSession, Position, Told, Transition
+from core.transitions import FeedSession, Position, Told, Transition, TransitionKind
 
 BoolMatrix = npt.NDArray[np.bool_]
 
@@ -117,8 +117,12 @@ class TransitionLog(Protocol):
         """The place after the newest transition."""
         ...
 
-    def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
-        """At most `limit` transitions after place `n` that concern the account, in order."""
+    def after(
+        self, n: int, limit: int, account: str | None, kind: TransitionKind | None = None
+    ) -> Sequence[Transition]:
+        """At most `limit` transitions after place `n` that concern the account (None: any), in
+        order; with `kind` only those of that kind.
+        """
         ...
 
     def knows(self, position: Position) -> bool:
@@ -219,8 +223,8 @@ class Receipts(Protocol):
         """
         ...
 
-    def received(self, account: str, uris: Collection[str]) -> frozenset[str]:
-        """The uris among `uris` of which the account received some version."""
+    def received(self, account: str, uris: Collection[str]) -> Mapping[str, int]:
+        """The newest version that the account received of each of `uris` that it received."""
         ...
 
     def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:

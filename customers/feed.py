@@ -13,7 +13,7 @@ So the same link gives the same positions again, and never an item that was kill
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -37,6 +37,7 @@ _MOST_S = 0.25  # time of one page
 _STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
 
 Compile = Callable[[str, datetime], Node]
+Recorded = Callable[[Mapping[str, int]], Mapping[str, Item]]
 
 
 class Shown(Protocol):
@@ -44,10 +45,6 @@ class Shown(Protocol):
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """What the caller sees of each uri now."""
-        ...
-
-    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """The newest recorded version of each item, in any state."""
         ...
 
 
@@ -61,7 +58,8 @@ class SessionEndedError(ExpiredError):
 class Entry:
     """A transition as one account is told it now: with `item`, whole, or by its tombstone. `kind`
     may differ from the transition's: an item that was updated is hidden from an account that has
-    none of its products any more. `itemid` is the agency's own id in the item's `altids`, or "".
+    none of its products any more. A tombstone has `itemid`, the agency's own id in the item's
+    `altids`, or "".
     """
 
     transition: Transition
@@ -94,7 +92,8 @@ class FeedPage:
 class Feed:
     """Reads the transitions for customers. Thread-safe.
 
-    `compile` makes a tree of a session's query at the moment when the session started.
+    `compile` makes a tree of a session's query at the moment when the session started. `recorded`
+    returns versions of items in any state, by uri: only ids that an account has are taken of them.
     """
 
     def __init__(
@@ -106,8 +105,10 @@ class Feed:
         matcher: TopicMatcher,
         compile: Compile,  # noqa: A002 - the word for it
         clock: Clock,
+        recorded: Recorded,
     ) -> None:
         self.log = log
+        self._recorded = recorded
         self.receipts = receipts
         self.sessions = sessions
         self._library = library
@@ -161,6 +162,10 @@ class Feed:
             raise _ended("this session is of an earlier state of the archive")
         self._use(session, now)
         return session
+
+    def touch(self, session: FeedSession) -> None:
+        """Notes that a session is in use, to some minutes."""
+        self._use(session, self._clock())
 
     def _use(self, session: FeedSession, now: datetime) -> None:
         if now - self._used.get(session.id, session.used) < _USED_EVERY:
@@ -223,16 +228,16 @@ class Feed:
         """
         items = self._shown([t.uri for t in transitions if t.kind not in ENDS], caller, tree)
         gone = [t for t in transitions if t.kind in ENDS or items[t.uri] is None]
-        received = self.receipts.received(caller.account, {t.uri for t in gone}) if gone else ()
+        received = self.receipts.received(caller.account, {t.uri for t in gone}) if gone else {}
         lost = self._lost([t for t in gone if t.uri in received], caller)
-        itemids = self._itemids(lost.values())
+        itemids = self._itemids({t.uri: received[t.uri] for t in lost.values()}, caller)
         told: list[Entry] = []
         for each in transitions:
             if each.n in lost:
                 kind = each.kind if each.kind in ENDS else TransitionKind.HIDDEN
                 told.append(Entry(each, kind, None, itemids.get(each.uri, "")))
             elif each.kind not in ENDS and isinstance(item := items[each.uri], Item):
-                told.append(Entry(each, each.kind, item, itemid_of(item)))
+                told.append(Entry(each, each.kind, item))
         return told
 
     def _shown(
@@ -264,10 +269,21 @@ class Feed:
         left = (t for t in others if _has_left(told.get(t.uri), t, products))
         return lost | {t.n: t for t in left}
 
-    def _itemids(self, transitions: Iterable[Transition]) -> dict[str, str]:
-        uris = sorted({each.uri for each in transitions})
-        found = self._library.newest(uris) if uris else ()
-        return {item.uri: itemid_of(item) for item in found if item is not None}
+    def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
+        """The agency's own ids of versions that the caller received, by uri. One that is the uri of
+        another item is left out where the caller may not know of that.
+        """
+        items = self._recorded(received) if received else {}
+        ids = {uri: itemid_of(item) for uri, item in items.items()}
+        named = {id_: items[uri].products for uri, id_ in ids.items() if id_}
+        sights = self._library.sights(named, caller) if named else {}
+        hidden = {id_ for id_, sight in sights.items() if not sight.in_chain}
+        return {uri: id_ for uri, id_ in ids.items() if id_ not in hidden}
+
+    def kills(self, caller: Caller, n: int, limit: int) -> list[Entry]:
+        """The kills after place `n` that the account is told, whatever stands before them."""
+        killed = self.log.after(n, limit, caller.account, TransitionKind.KILLED)
+        return self.entries(killed, caller)
 
     # Who waits
 

@@ -21,9 +21,12 @@ from customers.transitions import Differences, Items, differences, elsewhere, it
 from storage.record.item_rows import to_micros
 from storage.record.port import Change, RecordOfTruth, RecordReads
 from storage.record.unsettled import SETTLED
+from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _CHANGES = 500  # in one step
+_INTERVAL_S = 0.05  # between two looks, for what other processes write and what changes by itself
+_PAUSE_S = 1.0  # after a failure
 _UNKNOWN = -1
 HIDDEN = TransitionKind.HIDDEN
 
@@ -159,6 +162,43 @@ class TransitionMaker:
         """Return how far the transitions are behind the record, ready for JSON."""
         turn = self._book.turn()
         return {"lag": max(0, self._record.last_change() - turn.position), "at": turn.position}
+
+
+class MakingTransitions:
+    """The thread of a process that makes transitions. A failure is noted and logged, and the thread
+    tries again.
+    """
+
+    def __init__(self, maker: TransitionMaker) -> None:
+        self._maker = maker
+        self.failure = ""
+        self._thread = WokenThread("transitions", _INTERVAL_S, self._step)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was written."""
+        self._thread.wake()
+
+    def status(self) -> dict[str, Any]:
+        """How far the transitions are behind the record, and why, ready for JSON."""
+        return {**self._maker.status(), "failure": self.failure}
+
+    def close(self) -> None:
+        """Ends the thread after the step under way; a second call does nothing."""
+        self._thread.stop()
+
+    def _step(self) -> None:
+        try:
+            while not self._thread.stopping and self._maker.has_work() and self._maker.step():
+                pass
+            self._maker.entitle()
+        except Exception as error:
+            if str(error) != self.failure:
+                log.exception("transitions could not be made")
+            self.failure = str(error)
+            self._thread.pause(_PAUSE_S)
+        else:
+            self.failure = ""
 
 
 def _touched(changes: Collection[Change]) -> set[str]:

@@ -34,6 +34,7 @@ _AP_SEARCH = "/media/v/content/search"
 _READS = frozenset({"/content/search", "/v1/suggest", _AP_SEARCH})
 _MODELS = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/tag"})
 _NO_ITEMS = frozenset({"feed", "ondemand", "rss"})  # below the same path, with work of their own
+_FEEDS = frozenset({"/content/feed", "/content/stream"})  # no share delays a notice of a kill
 _SECOND = 1.0
 _KEPT = 10_000  # answers
 
@@ -139,6 +140,8 @@ class Admission:
 
 def _item_route(path: str) -> str:
     """The route of an item's path, "" for any other path."""
+    if path in _FEEDS:
+        return ""
     if path.startswith("/content/"):
         return _ITEMS
     name = path.removeprefix(_AP_ITEMS.partition("{")[0])

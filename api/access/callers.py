@@ -44,6 +44,7 @@ class Surface:
     operations: WorkPool
     media: WorkPool
     accounts: WorkPool
+    feeds: WorkPool
     signer: MediaSigner
 
 

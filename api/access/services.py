@@ -16,13 +16,16 @@ from api.customers.webhook_ports import WebhookPorts
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
+from core.customer_ports import Receipts
 from core.errors import DatelineError
 from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import Part, SetStatus, Written
+from customers.feed import Feed
 from customers.parts import AccountParts
+from customers.readers import Readers
 from customers.topics import FollowedTopics
 from search.answers import SearchRequest, SearchResponse
 
@@ -219,4 +222,7 @@ class Services:
     elsewhere: Elsewhere | None = None
     webhooks: WebhookPorts | None = None
     topics: FollowedTopics | None = None
+    receipts: Receipts | None = None
+    feed: Feed | None = None
+    readers: Readers | None = None
     close: Callable[[], None] = nothing_to_close

@@ -24,6 +24,7 @@ from api.access.callers import (
 )
 from api.access.checks import no_parameters, validation_problem
 from api.access.lanes import covered, write_documents
+from api.access.receipts import Receive, receiving
 from api.access.services import ApiSettings
 from api.content.status_change import StatusChange, status_write
 from api.content.writes import refusal, result_json, single_status, uri_of
@@ -131,13 +132,15 @@ async def read_content(
     the item's uri, percent-encoded.
     """
     library = surface.services.library
+    receive = receiving(surface.services, caller, "item")
     if parameters.format != "json":
         _refuse_choices(parameters)
         made = await surface.reads.run(
-            partial(_ninjs, item_id, parameters.format, caller, library), caller
+            partial(_ninjs, receive, item_id, parameters.format, caller, library), caller
         )
         return Json(made.document, headers={NINJS_VERSION: made.version})
-    view = ItemView(caller, parameters.include, parameters.exclude, links, whole=True)
+    include, exclude = parameters.include, parameters.exclude
+    view = ItemView(caller, include, exclude, links, whole=True, receive=receive)
 
     def read() -> dict[str, Any]:
         item = library.item(item_id, caller)
@@ -165,10 +168,11 @@ def _refuse_choices(parameters: ItemParameters) -> None:
             )
 
 
-def _ninjs(uri: str, form: str, caller: Caller, library: Library) -> Ninjs:
+def _ninjs(receive: Receive, uri: str, form: str, caller: Caller, library: Library) -> Ninjs:
     item = library.item(uri, caller)
     if item is None:
         raise _missing(uri)
+    receive([item])
     return ninjs(item, caller, library, form.removeprefix("ninjs").removeprefix("-"))
 
 

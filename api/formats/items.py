@@ -8,7 +8,7 @@ required members that AP's clients read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -73,13 +73,19 @@ def text_names(item: Item) -> dict[str, str]:
     }
 
 
+def _nobody_receives(_: Iterable[Item]) -> None:
+    """Does nothing: the answer goes to no account."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemView:
     """How an answer shows items: to which caller, which members, and with addresses of media for
     which key (None for none). Without `include` it shows the members of a list of hits, or all
     members if it is `whole`.
 
-    With `addresses`, below which AP's contract is served, items are AP's to the letter.
+    With `addresses`, below which AP's contract is served, items are AP's to the letter. `receive`
+    is called with every item of the answer, also those inside others, before it leaves
+    (`api.access.receipts.receiving`).
     """
 
     caller: Caller
@@ -88,6 +94,7 @@ class ItemView:
     links: MediaLinks | None = None
     whole: bool = False
     addresses: ItemAddresses | None = None
+    receive: Callable[[Iterable[Item]], None] = field(default=_nobody_receives, compare=False)
 
     @property
     def shows_shots(self) -> bool:
@@ -149,6 +156,7 @@ def items_json(
             members["shots"] = shots_json(item, view.links)
         kept, left_out = within(picked(members, view.include, view.exclude), share)
         told.append((kept, cut | dict.fromkeys(left_out)))
+    view.receive([*items, *carrying.items])
     return told
 
 
@@ -159,9 +167,11 @@ class _Carrying:
     view: ItemView
     itemids: dict[str, str] = field(default_factory=dict)  # AP's ids, by uri
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in self.made:
+            self.items.append(item)
             told, addresses = (
                 carried_members(item, renditions, self.view.links),
                 self.view.addresses,

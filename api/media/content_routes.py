@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from api.access.callers import CallerDep, LinksDep, Surface, SurfaceDep
+from api.access.receipts import receiving
 from api.access.services import Services
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.contract import NinjsAnswer
@@ -61,7 +62,8 @@ async def search(
 ) -> Response:
     """One page of what a query finds. `next_page` goes on with the same list, for ten minutes."""
     addresses = addresses_of(request)
-    view = asked_view(caller, asked.include, asked.exclude, links, addresses)
+    receive = receiving(surface.services, caller, "search")
+    view = asked_view(caller, asked.include, asked.exclude, links, addresses, receive=receive)
     services = surface.services
 
     def found() -> tuple[SearchResponse, list[dict[str, Any]]]:
@@ -227,7 +229,10 @@ async def content(
     if form:
         return await download(request, surface, caller, links, item_id, DownloadAsked(rid=form))
     addresses, services = addresses_of(request), surface.services
-    view = asked_view(caller, asked.include, asked.exclude, links, addresses, whole=True)
+    receive = receiving(services, caller, "item")
+    view = asked_view(
+        caller, asked.include, asked.exclude, links, addresses, receive=receive, whole=True
+    )
 
     def read() -> dict[str, Any]:
         named = found_item(services, item_id, caller)

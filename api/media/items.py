@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from api.access.receipts import Receive
 from api.content.media_links import MediaLinks
 from api.formats.items import ItemView, items_json
 from api.media.links import Addresses
@@ -23,13 +24,14 @@ def asked_view(
     links: MediaLinks | None,
     addresses: Addresses,
     *,
+    receive: Receive,
     whole: bool = False,
 ) -> ItemView:
     """The view of items that `include` and `exclude` ask for; `*` includes everything."""
     wanted, kept = frozenset(include), frozenset(exclude) - set(_ALWAYS)
     if wanted and _EVERY not in wanted:
         wanted |= set(_ALWAYS)
-    return ItemView(caller, wanted, kept, links, whole, addresses)
+    return ItemView(caller, wanted, kept, links, whole, addresses, receive)
 
 
 def contents_of(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from api import contract
 from api.access.callers import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
 from api.access.checks import check_query_string, read_parameters
 from api.access.keys import HEADER
+from api.access.receipts import receiving
 from api.customers.followed import named_topics
 from api.envelope import Json, base
 from api.formats.items import ItemView
@@ -63,7 +64,8 @@ async def search_content(
     """
     asked = search_request(parameters, surface.services.settings.profiles)
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
-    view = ItemView(caller, include, exclude, links)
+    receive = receiving(surface.services, caller, "search")
+    view = ItemView(caller, include, exclude, links, receive=receive)
 
     def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
         found = surface.services.search.search(asked, caller)

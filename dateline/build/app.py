@@ -26,6 +26,7 @@ from dateline.build.models import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
 from dateline.build.stills import served_media
+from dateline.build.wire import WithTransitions, open_receipts, open_wire
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.serving.keys import key_ring
 from dateline.settings import Settings
@@ -51,8 +52,8 @@ def build_inner_app(service: Service) -> Any:
 
 
 def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Services:
-    """Return the parts behind an application; closing it closes them. An `inner` one counts nothing
-    and changes no account.
+    """Return the parts behind an application; closing it closes them. An `inner` one counts
+    nothing, changes no account, makes no transitions and has no feed.
     """
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # reads the headlines before the first key stroke
@@ -63,15 +64,22 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     parts = account_parts(settings, customers, accounts, limiter, clock)
     trail = AuditTrail(StoredAudit(customers), clock)
     topics = followed_topics(settings, customers, service.engine, clock)
+    receipts = open_receipts(settings, customers, clock)
+    wire = None
+    if not inner:
+        wire = open_wire(settings, service.engine, customers, receipts, accounts, clock)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
     def close() -> None:
         if samples is not None:
             samples.close()
+        if wire is not None:
+            wire.close()
         accounts.close()
         trail.close()
         parts.usage.close()
+        receipts.close()
         customers.close()
         roots.close()
         limiter.close()
@@ -84,7 +92,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         library=service.engine,
         writer=AuditedWriter(service.engine, trail),
         ingest=AuditedIntake(service.ingest, trail),
-        status=service,
+        status=service if wire is None else WithTransitions(service, wire),
         keys=key_ring(settings, accounts, has_more=bool(accounts.book.keys)),
         settings=_api_settings(settings),
         models=served_models(
@@ -96,6 +104,9 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         suggest=Suggester(service.engine),
         media=served_media(settings, roots),
         topics=topics,
+        receipts=receipts,
+        feed=None if wire is None else wire.feed,
+        readers=None if wire is None else wire.readers,
         close=close,
     )
 

@@ -33,19 +33,21 @@ from storage.customers.topics import StoredTopics
 from storage.customers.usage import StoredUsage
 from storage.databases import Database, open_database
 from storage.embedded.percolation import Percolator
+from storage.embedded.record import copies
 from storage.embedded.topic_set import TopicSet
 
-CUSTOMERS_FILE = "customers.sqlite"
+CUSTOMERS_FILE = copies.CUSTOMERS
 
 
-def open_customers(settings: Settings) -> Database:
+def open_customers(settings: Settings, *, synced: bool = True) -> Database:
     """Return the database of accounts, transitions, topics and webhooks: a file in the archive's
-    folder, or the record's own database on Postgres. Every commit is durable. Each part prepares
-    its own tables there. Raises SettingsError if the extra is missing, StorageError.
+    folder, or the record's own database on Postgres. Every commit is durable; without `synced` a
+    power failure may undo the last ones in the file. Each part prepares its own tables there.
+    Raises SettingsError if the extra is missing, StorageError.
     """
     address = settings.record.get_secret_value()
     if not address:
-        return open_database(archive_folder(settings) / CUSTOMERS_FILE)
+        return open_database(archive_folder(settings) / CUSTOMERS_FILE, synced=synced)
     need_postgres()
     return open_database(address)
 

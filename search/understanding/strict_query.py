@@ -69,23 +69,32 @@ def strict_tree(query: str, now: datetime) -> Node:
     """The tree that each match of a stored query satisfies. Raises QueryError for a query that is
     no filter, or not the same one tomorrow.
     """
+    tree = frozen_tree(query, now)
+    if not _asks(tree):
+        raise QueryError("the query has no word and no fact in it", mend=_WHAT_CAN)
+    if tree != _read(strict_query(query), now + _FAR):
+        raise QueryError(
+            "the query names a time relative to now, which would stay what it is today",
+            mend="name dates, such as versioncreated:>2026-03-01, or none",
+        )
+    return tree
+
+
+def frozen_tree(query: str, now: datetime) -> Node:
+    """The tree that each match of a query satisfies, whose times relative to now are those of
+    `now`. A query without anything in it is Everything. Raises QueryError for one that is no
+    filter.
+    """
     if len(query) > MAX_QUERY_CHARACTERS:
         raise QueryError(
             f"the query has {len(query):,} characters",
             mend=f"at most {MAX_QUERY_CHARACTERS:,} are allowed",
         )
     tree = _read(strict_query(query), now)
-    if not _asks(tree):
-        raise QueryError("the query has no word and no fact in it", mend=_WHAT_CAN)
     if loose := _bare_word(tree):
         raise QueryError(
             f"{loose[:40]!r} has signs in it that a filter can't have",
             mend='put it in quotes, as in "C++"',
-        )
-    if tree != _read(strict_query(query), now + _FAR):
-        raise QueryError(
-            "the query names a time relative to now, which would stay what it is today",
-            mend="name dates, such as versioncreated:>2026-03-01, or none",
         )
     return tree
 

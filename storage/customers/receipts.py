@@ -97,10 +97,11 @@ class StoredReceipts:
                     del self._known[pair]
             self._known.update(dict.fromkeys(pairs, synced))
 
-    def received(self, account: str, uris: Collection[str]) -> frozenset[str]:
-        """Return the uris among `uris` of which the account received some version."""
+    def received(self, account: str, uris: Collection[str]) -> Mapping[str, int]:
+        """Return the newest version that the account received of each of `uris`, by uri."""
         mine = _RECEIPTS.c.account == account
-        return frozenset(uri for (uri,) in self._rows([_RECEIPTS.c.uri], uris, mine))
+        rows = self._rows([_RECEIPTS.c.uri, _RECEIPTS.c.version], uris, mine)
+        return dict(sorted(rows, key=lambda row: int(row[1])))
 
     def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return, by uri, the accounts that received some version of the item."""

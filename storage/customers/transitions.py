@@ -41,6 +41,7 @@ _TRANSITIONS = sa.Table(
     sa.Column("seq", _NUMBER, nullable=False),
     sa.Column("account", sa.Text, nullable=False),
     sa.Index("dateline_transitions_by_time", "at"),
+    sa.Index("dateline_transitions_by_kind", "kind", "n"),
 )
 _TOLD = sa.Table(
     "dateline_told",
@@ -132,13 +133,15 @@ class StoredTransitions:
         here = sa.select(_TRANSITIONS.c.id).where(_TRANSITIONS.c.n == position.n)
         return position == START or self._all(here) == [(position.id,)]
 
-    def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
+    def after(
+        self, n: int, limit: int, account: str | None, kind: TransitionKind | None = None
+    ) -> Sequence[Transition]:
         """Return at most `limit` transitions after place `n` that concern the account, in order."""
-        mine = _TRANSITIONS.c.account.in_(("", account))
-        query = sa.select(*_COLUMNS).where(_TRANSITIONS.c.n > n, mine)
-        return [
-            _transition(row) for row in self._all(query.order_by(_TRANSITIONS.c.n).limit(limit))
-        ]
+        where = [_TRANSITIONS.c.n > n]
+        where += [] if account is None else [_TRANSITIONS.c.account.in_(("", account))]
+        where += [] if kind is None else [_TRANSITIONS.c.kind == str(kind)]
+        query = sa.select(*_COLUMNS).where(*where).order_by(_TRANSITIONS.c.n)
+        return [_transition(row) for row in self._all(query.limit(limit))]
 
     def told(self, uris: Collection[str]) -> Mapping[str, Told]:
         """Return what was told of each of `uris` last."""

@@ -81,6 +81,13 @@ def sights_of(
     return found | dict.fromkeys(_held_back(reads, unknown, now), Sight())
 
 
+def recorded_versions(reads: RecordReads, named: Mapping[str, int]) -> dict[str, Item]:
+    """Return the recorded version of each uri that `named` has, whatever its state."""
+    rows = reads.versions_of_each(named)
+    seqs = [row.seq for uri, each in rows.items() for row in each if row.version == named[uri]]
+    return {item.uri: item for item in reads.items_by_seq(seqs).values()}
+
+
 def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: int) -> Iterator[str]:
     """Yield the unrecorded uris of `named` that would be hidden if they were recorded with these
     products.

@@ -20,6 +20,7 @@ from storage.databases import Database, open_database
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.percolation import Percolator
 from storage.record.item_rows import to_micros
+from storage.record.stories import recorded_versions
 from storage.words.topics import Topics
 from tests.storage.world import SetClock, open_embedded
 
@@ -57,7 +58,14 @@ class FeedWorld:
         )
         matcher = Percolator(Topics(), self.engine.languages)
         self.feed = Feed(
-            self.book, self.receipts, self.sessions, self.engine, matcher, compiled, clock
+            self.book,
+            self.receipts,
+            self.sessions,
+            self.engine,
+            matcher,
+            compiled,
+            clock,
+            lambda named: recorded_versions(self.engine.record.reads, named),
         )
 
     def _late(self, account: str, uris: object) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from core.callers import Caller
 from core.items import PubStatus
-from core.transitions import Position, TransitionKind
+from core.transitions import START, Position, TransitionKind
 from customers.feed import (
     IDLE,
     SessionEndedError,
@@ -189,6 +189,30 @@ def test_an_item_that_leaves_the_products_of_an_account(world: FeedWorld) -> Non
     assert readers[1].kinds() == [("x", UPDATED)]
 
 
+def test_a_tombstone_has_the_id_of_the_version_that_was_received(world: FeedWorld) -> None:
+    """A version that was recorded after the kill was shown to nobody."""
+    reader = Reader.begin(world, A)
+    put(world, "x", source={"altids": {"itemid": "first"}})
+    reader.page()
+    change(world.engine, "x", pubstatus=PubStatus.CANCELED)
+    put(world, "x", 2, source={"altids": {"itemid": "second"}})
+    reader.page()
+    assert [(e.itemid, e.pubstatus) for e in reader.told] == [
+        ("", "usable"),
+        ("first", "canceled"),
+    ]
+
+
+def test_a_tombstone_names_no_item_that_is_hidden(world: FeedWorld) -> None:
+    reader = Reader.begin(world, A)
+    put(world, "hidden", products=("b",))
+    put(world, "x", source={"altids": {"itemid": "hidden"}})
+    reader.page()
+    status(world, "x", PubStatus.CANCELED)
+    reader.page()
+    assert [(e.itemid, e.pubstatus) for e in reader.told] == [("", "usable"), ("", "canceled")]
+
+
 def test_an_item_that_was_on_its_way_when_it_was_killed(world: FeedWorld) -> None:
     """The guard was asked before the kill, and the receipt is written after the transition."""
     put(world, "x")
@@ -287,6 +311,7 @@ def test_a_record_that_went_back_begins_another_history(world: FeedWorld, tmp_pa
     reader.to_the_end()
     epoch, clock = world.book.epoch, world.clock
     world.close()
+    copies.beside(tmp_path / "copy").unlink()
     copies.restore(tmp_path / "copy", folder, force=True)
     back = FeedWorld(folder, clock)
     write(back.engine, make_item("z", products=("a",)))
@@ -298,6 +323,38 @@ def test_a_record_that_went_back_begins_another_history(world: FeedWorld, tmp_pa
     fresh.to_the_end()
     assert fresh.mirror == {"x": 1, "z": 1}
     assert ("y", HIDDEN) in fresh.kinds()
+    back.close()
+
+
+def test_a_restore_brings_customers_back_and_begins_another_history(
+    world: FeedWorld, tmp_path: Path
+) -> None:
+    from storage.embedded.record import copies
+
+    folder = world.engine.record.path.parent  # type: ignore[attr-defined]
+    put(world, "x")
+    copies.backup(folder, tmp_path / "copy")
+    assert copies.beside(tmp_path / "copy").stat().st_mode & 0o777 <= 0o644
+    put(world, "y")
+    reader = Reader.begin(world, A)
+    reader.to_the_end()
+    old, clock = world.feed.begin(A, {}), world.clock
+    world.close()
+    copies.restore(tmp_path / "copy", folder, force=True)
+    back = FeedWorld(folder, clock)
+    back.maker.run()
+    for session, position in ((old, START), (reader.session, reader.position)):
+        with pytest.raises(SessionEndedError):
+            back.feed.resume(A, session.id, position)
+    assert back.receipts.received("a", ["x", "y"]) == {"x": 1, "y": 1}
+    again = Reader.begin(back, A)
+    again.to_the_end()
+    assert again.mirror == {"x": 1}
+    write(back.engine, make_item("y", products=("a",)))
+    change(back.engine, "y", pubstatus=PubStatus.CANCELED)
+    back.maker.run()
+    again.to_the_end()
+    assert len(again.kills("y")) == 1
     back.close()
 
 

@@ -20,6 +20,7 @@ from tests.guard.world import EVERYTHING, WRITERS, Host
 _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
     "ap": re.compile(r'"next_page":"http://[^/]+(/media/v/content/search[^"\s]+)"'),
+    "feed": re.compile(r'"next_page":"(/content/feed[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
 _PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
@@ -35,6 +36,7 @@ class Looks:
         self.given: dict[str, list[tuple[str, str]]] = {
             "page": cast.lists,
             "ap": [],
+            "feed": [],
             "media": [],
         }
 

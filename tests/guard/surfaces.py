@@ -113,6 +113,7 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/media/v/account/plans"): Shows.NOTHING,
     ("GET", "/media/v/account/quotas"): Shows.NOTHING,
     ("GET", "/media/v/account/downloads"): Shows.NOTHING,
+    ("GET", "/content/feed"): Shows.HEADS,
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -157,6 +158,9 @@ ROUTES: dict[Operation, Shows] = {
 WRITES: frozenset[Operation] = frozenset(
     {("POST", "/content"), ("PATCH", "/content/{item_id}/status")}
 )  # a history's own steps, whose answers are looked at too
+ENDLESS: frozenset[Operation] = frozenset(
+    {("GET", "/content/stream")}
+)  # its answer has no end; it sends what the feed gives, and is asked in tests/api/customers
 OUTSIDE: frozenset[Operation] = frozenset(
     {
         ("GET", "/openapi.json"),
@@ -283,6 +287,10 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "include": _some((*_MEMBERS, *_PATHS)),
     "exclude": _some((*_MEMBERS, *_PATHS[1:])),
     "session_label": _one("guard"),
+    "session": _one(""),
+    "position": _one(""),
+    "begin": _one("start", "start", "now", "2024-03-01T13:00:00Z"),
+    "wait": _one(0),
     "item_id": lambda scene: scene.uri(),
     "topic_id": _one("1", "2", "3", "4"),
     "rss_id": _one(*(str(TOPICS_FROM + number) for number in (1, 2, 3, 4))),

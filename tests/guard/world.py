@@ -45,6 +45,12 @@ WRITERS = {
 }
 _NO_KEY = Reader("", frozenset())
 _CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
+_FEED = "/content/feed"
+_SESSION = re.compile(r"[?&]session=([^\"&]+)")  # of a feed, which goes on with its query
+_TOMBSTONE = re.compile(
+    r'"item":\{"uri":"([^"]+)",(?:"altids":\{"itemid":"([^"]+)"\},)?"version":\d+,'
+    r'"pubstatus":"(?:canceled|expired|hidden)"\}'
+)
 _RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
 
 
@@ -109,6 +115,7 @@ class World:
     addresses: set[str] = field(default_factory=set)  # words of uris: paths, which logs have
     lists: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     # What was typed for the list behind a cursor, by the caller's name and the list's token.
+    received: dict[str, set[str]] = field(default_factory=dict)  # words, by the caller's name
 
     def __post_init__(self) -> None:
         self.clock = SharedClock(self.folder / "clock")
@@ -289,16 +296,23 @@ class World:
         if told:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
+        if ask.path == _FEED:  # it tells by uri what was taken away from whoever received it
+            tombstones = marks_in(str(_TOMBSTONE.findall(shown)))
+            allowed |= self.received.get(reader.name, set()) & tombstones
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
 
+        heads = marks_in(str([*view.heads])) if ask.method == "HEAD" else set()
+        self.received.setdefault(reader.name, set()).update(told, heads)
+
     def _typed(self, ask: Ask, reader: Reader, shown: str) -> set[str]:
-        """The words that the caller has typed for this answer, or for the list that it goes on with
-        by a cursor: they come back to him.
+        """The words that the caller has typed for this answer, or for the list or the session
+        that it goes on with: they come back to him.
         """
-        cursor = str(ask.params.get("cursor") or ask.params.get("qt"))
+        named = (ask.params.get(name) for name in ("cursor", "qt", "session"))
+        cursor = str(next(filter(None, named), ""))
         before = (reader.name, cursor.partition(".")[0])
         typed = ask.typed | self.lists.get(before, set())
-        for token in _CURSOR.findall(shown):
+        for token in (*_CURSOR.findall(shown), *_SESSION.findall(shown)):
             self.lists.setdefault((reader.name, token), set()).update(typed)
         return typed
 

@@ -1,12 +1,15 @@
-"""Backup and restore of the record of truth. Projections are not copied, but made anew from it."""
+"""Backup and restore of the record of truth, and of the tables about customers in a second file
+beside the copy. Projections are not copied, but made anew from the record.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from core.errors import ConflictError, CorruptError, InputError, StorageError
@@ -21,26 +24,35 @@ from storage.embedded.record.writing import set_status
 from storage.record.unsettled import read_change
 
 PROJECTIONS = "projections"
+CUSTOMERS = "customers.sqlite"
+_BESIDE = ".customers"  # the end of the second file's name
+_TURN = "dateline_transition_turn"
+_RECEIPTS = "dateline_receipts"
 
 
 def backup(folder: Path, target: Path) -> int:
     """Copy the record in `folder` to `target` while others read and write it; return the copy's
     size in bytes. The copy is one moment of the record (SQLite's online backup) and is checked
-    before it gets its name. Raises InputError if there is no record, ConflictError if `target`
-    exists.
+    before it gets its name. If there are customers, a file beside it has them, as they were just
+    before: the transitions of their copy are never ahead of the record's. Raises InputError if
+    there is no record, ConflictError if `target` exists.
     """
     source = folder / FILE
     if not source.exists():
         raise InputError(
             "there is no archive in this folder", where=str(folder), mend="name its folder"
         )
-    if target.exists():
-        raise ConflictError("this file exists", where=str(target), mend="choose another name")
+    for each in (target, beside(target)):
+        if each.exists():
+            raise ConflictError("this file exists", where=str(each), mend="choose another name")
     if not target.parent.is_dir():
         raise InputError("there is no such folder", where=str(target.parent), mend="make it first")
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
     try:
+        if (folder / CUSTOMERS).exists():
+            _copy_customers(folder / CUSTOMERS, partial)
+            partial.rename(beside(target))
         _copy(source, partial)
         check(partial)
         _sync(partial)
@@ -49,6 +61,23 @@ def backup(folder: Path, target: Path) -> int:
         partial.unlink(missing_ok=True)
     sync_folder(target.parent)
     return target.stat().st_size
+
+
+def beside(copy: Path) -> Path:
+    """Return the file beside a backup that has the tables about customers."""
+    return copy.with_name(copy.name + _BESIDE)
+
+
+def _copy_customers(source: Path, target: Path) -> None:
+    with storage_errors(source):
+        reading, writing = sqlite3.connect(source), sqlite3.connect(target)
+        try:
+            reading.backup(writing)
+            writing.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            writing.close()
+            reading.close()
+    _sync(target)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -79,7 +108,9 @@ def _settle(folder: Path, copy: sqlite3.Connection) -> None:
 
 
 def restore(source: Path, folder: Path, *, force: bool) -> None:
-    """Replace the record in `folder` by a backup, and drop the projections.
+    """Replace the record in `folder` by a backup, and drop the projections. Customers are those of
+    the file beside the backup, else those that are there. Their transitions are another history
+    from then on, and what an account has received is not forgotten.
 
     Raises ConflictError if a process uses the archive, or if there is a record and not `force`.
     """
@@ -88,6 +119,8 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
             "there is no such file", where=str(source), mend="name what `dateline backup` wrote"
         )
     check(source)
+    if beside(source).exists():
+        _quick_check(beside(source))
     if (folder / FILE).exists() and not force:
         raise ConflictError(
             "there is an archive already", where=str(folder), mend="--force replaces it"
@@ -97,6 +130,7 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         fresh = folder / f"{FILE}.restored"
         shutil.copyfile(source, fresh)
         _sync(fresh)
+        _restore_customers(beside(source), folder)
         _drop_projections(folder)  # else words of the old record would find the new one's items
         _fold(folder)
         for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
@@ -106,6 +140,55 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         sync_path(folder)
     finally:
         ownership.release()
+
+
+def _restore_customers(source: Path, folder: Path) -> None:
+    """Put a backup of the tables about customers in place, and begin another history of
+    transitions: positions of the one before may mean other transitions by then.
+    """
+    present = folder / CUSTOMERS
+    if source.exists():
+        fresh = folder / f"{CUSTOMERS}.restored"
+        shutil.copyfile(source, fresh)
+        if present.exists():
+            with suppress(sqlite3.Error):  # a damaged file has nothing to keep
+                _keep_receipts(present, fresh)
+        for name in (f"{CUSTOMERS}-wal", f"{CUSTOMERS}-shm"):
+            (folder / name).unlink(missing_ok=True)
+        fresh.replace(present)
+    if present.exists():
+        with storage_errors(present), closing(sqlite3.connect(present)) as customers, customers:
+            if _has(customers, _TURN):
+                customers.execute(f"UPDATE {_TURN} SET epoch = ?", (secrets.token_hex(8),))  # noqa: S608 - a constant
+        _sync(present)
+
+
+def _keep_receipts(present: Path, fresh: Path) -> None:
+    """Add the receipts since the backup to it: who received an item hears of its kill."""
+    with closing(sqlite3.connect(fresh)) as customers:
+        customers.execute("ATTACH ? AS present", (str(present),))
+        if _has(customers, _RECEIPTS) and _has(customers, _RECEIPTS, "present"):
+            with customers:
+                customers.execute(
+                    f"INSERT OR IGNORE INTO main.{_RECEIPTS} SELECT * FROM present.{_RECEIPTS}"  # noqa: S608 - constants
+                )
+        customers.execute("DETACH present")
+
+
+def _has(connection: sqlite3.Connection, table: str, schema_name: str = "main") -> bool:
+    query = f"SELECT 1 FROM {schema_name}.sqlite_master WHERE type = 'table' AND name = ?"  # noqa: S608
+    return connection.execute(query, (table,)).fetchone() is not None
+
+
+def _quick_check(path: Path) -> None:
+    """Raise CorruptError unless `path` is a whole database."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found = connection.execute("PRAGMA quick_check").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise CorruptError(f"this is not a backup: {error}", where=str(path)) from error
+    if found != "ok":
+        raise CorruptError(f"this backup can't be used: {found}", where=str(path))
 
 
 def _fold(folder: Path) -> None:

@@ -150,14 +150,14 @@ def test_receipts(database: Database) -> None:
     receipts.add("a", "feed", [("x", 2), ("x", 1)], synced=True)
     receipts.add("b", "search", [("x", 1), ("y", 1)])
     receipts.add("b", "search", [])
-    assert receipts.received("a", ["x", "y", LONG]) == {"x", LONG}
+    assert receipts.received("a", ["x", "y", LONG]) == {"x": 2, LONG: 2}
     assert receipts.receivers(["x", "y", "z"]) == {"x": {"a", "b"}, "y": {"b"}}
     assert [sorted(uris) for _, uris in late] == [sorted(["x", LONG]), ["x"], ["x", "y"]]
     first = receipts.of("a", "", 1)
     assert sorted([*first, *receipts.of("a", first[0], 9)]) == sorted(["x", LONG])
     assert receipts.of("a", receipts.of("a", first[0], 9)[-1], 9) == []
     assert receipts.count() == 5
-    assert StoredReceipts(database).received("a", ["x"]) == {"x"}
+    assert StoredReceipts(database).received("a", ["x"]) == {"x": 2}
 
 
 def test_a_receipt_that_is_not_on_the_disk_is_written_again(database: Database) -> None:

@@ -1,0 +1,49 @@
+"""Entries of a feed as JSON: whole items, and tombstones of what was taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.envelope import rfc3339
+from api.formats.items import ItemView, items_json
+from api.search.search_json import cut_json, products_json
+from core.ports import Library
+from customers.feed import Entry
+
+
+def entries_json(
+    entries: Sequence[Entry], view: ItemView, library: Library
+) -> list[dict[str, Any]]:
+    """A result for each entry, in order. A tombstone has `uri`, `altids.itemid`, `version` and
+    `pubstatus`, and nothing else.
+    """
+    items = [entry.item for entry in entries if entry.item is not None]
+    shown = iter(items_json(items, view, library))
+    return [_result(entry, shown, view) for entry in entries]
+
+
+def _result(entry: Entry, shown: Any, view: ItemView) -> dict[str, Any]:
+    told = {"transition": _transition(entry)}
+    if entry.item is None:
+        return {"meta": told, "item": tombstone(entry)}
+    members, cut = next(shown)
+    products = {"products": products_json(entry.item, view.caller)}
+    return {"meta": {**told, **products, **cut_json(cut)}, "item": members}
+
+
+def _transition(entry: Entry) -> dict[str, Any]:
+    transition = entry.transition
+    return {
+        "id": transition.id,
+        "position": transition.n,
+        "kind": str(entry.kind),
+        "at": rfc3339(transition.at),
+    }
+
+
+def tombstone(entry: Entry) -> dict[str, Any]:
+    """All that is told of an item that was taken away."""
+    altids = {"altids": {"itemid": entry.itemid}} if entry.itemid else {}
+    own = {"version": entry.version, "pubstatus": entry.pubstatus}
+    return {"uri": entry.transition.uri, **altids, **own}

@@ -1,0 +1,105 @@
+"""Reads pages of a feed, and holds a request until there is something to tell, without a thread.
+
+A page is read and written as JSON in one call of the pool, so that nothing waits between the last
+look at the record and the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+
+from api.access.callers import Surface, keys_for, unknown_key
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.query_tree import Node
+from core.transitions import Position
+from customers.feed import Entry, Feed
+from customers.readers import Readers
+
+_NO_FEED = "This service has no feed."
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a feed as JSON."""
+
+    items: list[dict[str, Any]]
+    position: Position
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who reads what of the feed. `caller` returns the caller as its key is in force at the moment,
+    because an account may lose products while a request is held. `write` makes JSON of entries.
+    """
+
+    surface: Surface
+    feed: Feed
+    readers: Readers
+    caller: Callable[[], Caller]
+    tree: Node
+    size: int
+    write: Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]
+
+    async def page(self, position: Position) -> Page:
+        """The page after a position."""
+        caller = self.caller()
+
+        def read() -> Page:
+            page = self.feed.read(caller, self.tree, position, self.size)
+            return Page(self.write(caller, page.entries), page.position, page.more)
+
+        return await self.surface.feeds.run(read, caller)
+
+    async def held(self, position: Position, seconds: float) -> Page:
+        """The next page with something in it, or an empty one after so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        page = await self.page(position)
+        while not (page.items or page.more or self.readers.closed or loop.time() >= until):
+            woken = asyncio.Event()
+            waiting = self.readers.wait(
+                self.caller(), self.tree, page.position, _waker(loop, woken)
+            )
+            if waiting is not None:
+                try:
+                    await asyncio.wait_for(woken.wait(), until - loop.time())
+                except TimeoutError:
+                    return Page([], self.readers.leave(waiting), more=False)
+                finally:
+                    position = self.readers.leave(waiting)
+                page = Page([], position, more=False)
+            page = await self.page(page.position)
+        return page
+
+
+def _waker(loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> Callable[[], object]:
+    return lambda: loop.call_soon_threadsafe(woken.set)
+
+
+def feed_of(surface: Surface) -> tuple[Feed, Readers]:
+    """The feed and its readers. Raises NotFoundError for a service without them."""
+    feed, readers = surface.services.feed, surface.services.readers
+    if feed is None or readers is None:
+        raise NotFoundError(_NO_FEED, mend="The API is described at /docs.")
+    return feed, readers
+
+
+def caller_now(request: Request, surface: Surface, key: str) -> Callable[[], Caller]:
+    """What returns the caller of a key as it is in force at the moment. It raises UnknownKeyError
+    for a key that was revoked.
+    """
+
+    def caller() -> Caller:
+        found = keys_for(request, surface).caller(key)
+        if found is None:
+            raise unknown_key()
+        return found
+
+    return caller
