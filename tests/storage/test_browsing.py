@@ -17,6 +17,7 @@ from core.query_tree import EVERYTHING
 from core.retrieval import Browse, Place, Retrieval
 from core.writes import PutItem
 from storage.embedded.columns.date_order import DateOrder, taken
+from storage.embedded.columns.facts import ValueColumn
 from storage.embedded.vectors.growing import GrowingArray
 from storage.opensearch.index.body import IndexSettings
 from tests.storage.browse_conformance import SEEN, archives, check_pages
@@ -73,6 +74,16 @@ def test_a_page_beyond_the_window_of_a_node_is_refused(folder: Path) -> None:
         assert len(engine.browse(Browse(asked, 10, skip=0)).ids) == 1
     finally:
         engine.close()
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=3), min_size=1), st.data())
+def test_values_of_many_rows_are_those_of_each(
+    values: list[list[str]], data: st.DataObject
+) -> None:
+    column, every = ValueColumn(), list(range(len(values)))
+    column.extend(every, values)
+    rows = np.array(data.draw(st.lists(st.sampled_from(every), unique=True)), np.int64)
+    assert sorted(column._codes_of_many(rows)) == sorted(column.codes_of(rows))
 
 
 _TIMES = st.integers(0, 3)

@@ -33,6 +33,7 @@ from storage.record.item_rows import to_micros
 
 Mask = npt.NDArray[np.bool_]
 Evaluate = Callable[[Node, int, int], Mask]
+_MANY = 20_000  # rows
 _CACHED_BYTES = 64 * 2**20
 
 
@@ -113,6 +114,16 @@ class ValueColumn:
         codes: npt.NDArray[np.int32] = self._codes.view()[np.arange(len(shift)) + shift]
         return codes
 
+    def _codes_of_many(self, rows: Ids) -> npt.NDArray[np.int32]:
+        """Return the codes of every value of `rows`, in the order of the column: for a large part
+        of all rows this takes a fifth of the time.
+        """
+        codes, owners = self.pairs(0)
+        held = np.zeros(int(owners.max(initial=-1)) + 1, np.bool_)
+        held[rows[rows < len(held)]] = True
+        found: npt.NDArray[np.int32] = codes[held[owners]]
+        return found
+
     def numbers_of(self, rows: Ids) -> list[list[int]]:
         """Return a list of codes for each of `rows`."""
         offsets = self._offsets.view()
@@ -127,7 +138,7 @@ class ValueColumn:
 
     def counts(self, rows: Ids, limit: int) -> tuple[FacetCount, ...]:
         """Return the most frequent values among `rows`, by count and then by label."""
-        codes = self.codes_of(rows)
+        codes = self.codes_of(rows) if len(rows) < _MANY else self._codes_of_many(rows)
         if not len(codes):
             return ()
         counts = np.bincount(codes)
