@@ -43,7 +43,7 @@ def test_each_request_of_the_documentation_is_answered(
 ) -> None:
     arguments = shlex.split(command.replace(_ADDRESS, service))
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=240)
-    if "/renditions/" in command:
+    if "/renditions/" in command or "/content/rss" in command:
         assert done.stdout.startswith("<?xml"), (page, done.stdout)
         return
     answer = json.loads(done.stdout)
