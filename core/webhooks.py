@@ -48,6 +48,11 @@ class Endpoint:
     failed_at: float = 0.0
     why: str = ""
 
+    @property
+    def channel(self) -> str:
+        """The name of the channel in receipts."""
+        return f"webhook:{self.id}"
+
     def wants(self, kind: TransitionKind) -> bool:
         """Whether a transition of this kind is sent there."""
         return kind is TransitionKind.KILLED or not self.kinds or kind in self.kinds

@@ -141,8 +141,10 @@ class Post(Protocol):
 class Bodies(Protocol):
     """Writes messages."""
 
-    def __call__(self, message: Message, entry: Entry | None, caller: Caller | None) -> bytes:
+    def __call__(
+        self, endpoint: Endpoint, message: Message, entry: Entry | None, caller: Caller
+    ) -> bytes:
         """The body of a message with what is told now; without an entry, of a message that is
-        about no item.
+        about no item. The receipts of all its items are on the disk when this returns.
         """
         ...

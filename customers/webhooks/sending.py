@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.callers import Caller
-from core.customer_ports import Receipts
 from core.transitions import ENDS, Transition
 from core.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry
@@ -32,7 +31,6 @@ class Sender:
     """
 
     outbox: Outbox
-    receipts: Receipts
     telling: Telling
     accounts: Accounts
     bodies: Bodies
@@ -73,36 +71,34 @@ class Sender:
 
     def _deliver(self, endpoint: Endpoint, message: Message) -> Answer | None:
         """Return what the receiver answered; None if there is nothing to tell any more."""
-        caller, entry = None, None
-        if message.uri:
-            caller = self.accounts.caller(endpoint.account) or Caller(endpoint.account, frozenset())
-            entry = self._entry(endpoint, message, caller)
-            if entry is None:
-                return None
-        body = self.bodies(message, entry, caller)
+        body = self._body(endpoint, message)
+        if body is None:
+            return None
         now = int(time.time())
         secrets = [endpoint.secret]
         if endpoint.old_secret and now < endpoint.old_until:
             secrets.append(endpoint.old_secret)
         return self.post(endpoint.url, headers(secrets, message.name, now, body), body)
 
-    def _entry(self, endpoint: Endpoint, message: Message, caller: Caller) -> Entry | None:
-        """Return what is told now, with its receipt written; None for nothing."""
+    def _body(self, endpoint: Endpoint, message: Message) -> bytes | None:
+        """Return the body, with the receipts of what it has written; None if there is nothing to
+        tell any more.
+        """
+        caller = self.accounts.caller(endpoint.account) or Caller(endpoint.account, frozenset())
+        if not message.uri:
+            return self.bodies(endpoint, message, None, caller)
         transition = transition_of(message, endpoint.account)
         entry = self._look(transition, caller)
-        if entry is None or entry.item is None:
-            return entry
-        version = {(entry.item.uri, entry.item.version)}
-        self.receipts.add(endpoint.account, channel_of(endpoint), version, synced=True)
-        return self._look(transition, caller)
+        if entry is None:
+            return None
+        body = self.bodies(endpoint, message, entry, caller)
+        if entry.item is None:
+            return body
+        again = self._look(transition, caller)
+        return body if again is not None and again.item is not None else None
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
         told = self.telling.entries([transition], caller)
         if not told and transition.kind in ENDS:  # that it is told was decided when it was queued
             return Entry(transition, transition.kind)
         return told[0] if told else None
-
-
-def channel_of(endpoint: Endpoint) -> str:
-    """Return the name of the channel in receipts."""
-    return f"webhook:{endpoint.id}"

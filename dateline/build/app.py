@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from api.access.forwarding import Proxies
-from api.access.services import ApiSettings, Elsewhere, Example, Services
+from api.access.services import ApiSettings, Elsewhere, Example, Services, StatusPort
 from api.app import create_app, create_inner_app
 from api.customers.followed import TopicSearch
 from core.callers import NOBODY
@@ -26,6 +26,7 @@ from dateline.build.models import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
 from dateline.build.stills import served_media
+from dateline.build.webhooks import WithWebhooks, callers_of, open_webhooks
 from dateline.build.wire import WithTransitions, open_receipts, open_wire
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.serving.keys import key_ring
@@ -65,15 +66,29 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     trail = AuditTrail(StoredAudit(customers), clock)
     topics = followed_topics(settings, customers, service.engine, clock)
     receipts = open_receipts(settings, customers, clock)
-    wire = None
+    ring = key_ring(settings, accounts, has_more=bool(accounts.book.keys))
+    wire = webhooks = None
+    status: StatusPort = service
     if not inner:
         wire = open_wire(settings, service.engine, customers, receipts, accounts, clock)
+        webhooks = open_webhooks(
+            settings,
+            customers,
+            wire.feed,
+            receipts,
+            callers_of(ring, accounts),
+            topics,
+            service.engine,
+        )
+        status = WithWebhooks(WithTransitions(service, wire), webhooks)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
     def close() -> None:
         if samples is not None:
             samples.close()
+        if webhooks is not None:
+            webhooks.close()
         if wire is not None:
             wire.close()
         accounts.close()
@@ -92,8 +107,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         library=service.engine,
         writer=AuditedWriter(service.engine, trail),
         ingest=AuditedIntake(service.ingest, trail),
-        status=service if wire is None else WithTransitions(service, wire),
-        keys=key_ring(settings, accounts, has_more=bool(accounts.book.keys)),
+        status=status,
+        keys=ring,
         settings=_api_settings(settings),
         models=served_models(
             settings, models.encoder, models.tagger, models.scorer, models.missing
@@ -104,6 +119,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         suggest=Suggester(service.engine),
         media=served_media(settings, roots),
         topics=topics,
+        webhooks=None if webhooks is None else webhooks.ports,
         receipts=receipts,
         feed=None if wire is None else wire.feed,
         readers=None if wire is None else wire.readers,
