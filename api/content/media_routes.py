@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api import contract
 from api.access.callers import KEY_HEADER, Surface, SurfaceDep, admitted, caller_of, keys_for
+from api.access.receipts import receiving
 from api.content.byte_ranges import ByteRange, asked_range, same_version, unchanged
 from api.content.media_links import ORIGINAL, PATH, PREVIEW, THUMBNAIL
 from api.customers.ordering import order_rendition
@@ -163,6 +164,7 @@ def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
     media = surface.services.media
     if item is None or item.media is None or media is None:
         raise _missing(uri)
+    receiving(surface.services, caller, "media", synced=rendition == ORIGINAL)([item])
     try:
         if rendition == ORIGINAL:
             return _original(media.original(item.media), item.media)

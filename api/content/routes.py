@@ -107,6 +107,7 @@ async def read_text(
         item = library.item(item_id, caller)
         if item is None:
             raise _missing(item_id)
+        receiving(surface.services, caller, "download", synced=True)([item])
         return text_rendition(form, item, caller, library)
 
     return Response(await surface.reads.run(read, caller), media_type=MEDIA_TYPES[form])

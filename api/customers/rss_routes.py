@@ -13,6 +13,7 @@ from starlette.responses import Response
 from api import contract
 from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import no_parameters
+from api.access.receipts import receiving
 from api.customers.rss_xml import MEDIA_TYPE, feed_xml, list_xml
 from api.customers.topic_routes import topics_of
 from api.media.answers import delivered, tag_of
@@ -84,5 +85,6 @@ def feed_document(surface: Surface, caller: Caller, rss_id: str, count: int, roo
         raise NotFoundError(f"There is no RSS feed '{rss_id[:40]}'.", mend="Its id is a number.")
     feed = feed_of(caller, topics_of(surface), int(rss_id))
     items = newest(feed, surface.services.search, caller, count)
+    receiving(surface.services, caller, "rss")(items)
     pages = [f"{root}/content/{quote(item.uri, safe=':')}" for item in items]
     return feed_xml(feed, items, f"{root}{PATH}/{feed.id}", pages)

@@ -183,6 +183,7 @@ async def download(
             order_rendition(services, caller, item, name, asked.price, asked.currency, once=True)
         if ours:
             return item, rendition, b""
+        receiving(services, caller, "download", synced=True)([item])
         return item, rendition, text_rendition(rendition, item, caller, services.library)
 
     item, rendition, body = await surface.reads.run(read, caller)
