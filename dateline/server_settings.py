@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 
 class ServerSettings(BaseModel):
@@ -63,6 +64,27 @@ class ServerSettings(BaseModel):
     webhook_http: bool = Field(
         default=False, description="send webhooks to http addresses too, which anybody can read"
     )
+
+    smtp_host: str = Field(
+        default="", description="server that takes the mails of monitors; empty for no mail"
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="how it is spoken to: starttls, tls (from the first byte, port 465) or none",
+    )
+    smtp_user: str = Field(default="", description="user at that server; empty for none")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="the user's password")
+    mail_from: str = Field(
+        default="", description="address that mails come from, such as wire@agency.example"
+    )
+
+    @field_validator("mail_from")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^\s@<>,]+@[^\s@<>,]+", value):
+            raise ValueError(f"'{value[:80]}' is no mail address")
+        return value
 
     @field_validator("cors_origins")
     @classmethod

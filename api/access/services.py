@@ -24,6 +24,8 @@ from core.ports import Library
 from core.suggestions import Suggestion
 from core.writes import Part, SetStatus, Written
 from customers.feed import Feed
+from customers.monitoring import Monitoring
+from customers.on_demand import OnDemand
 from customers.parts import AccountParts
 from customers.readers import Readers
 from customers.topics import FollowedTopics
@@ -225,4 +227,6 @@ class Services:
     receipts: Receipts | None = None
     feed: Feed | None = None
     readers: Readers | None = None
+    monitoring: Monitoring | None = None
+    on_demand: OnDemand | None = None
     close: Callable[[], None] = nothing_to_close

@@ -16,6 +16,7 @@ from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
 from customers.audited import AuditedIntake, AuditedWriter, AuditTrail
 from dateline.archive_folder import archive_folder
+from dateline.build.alerting import monitoring, on_demand, open_alerts
 from dateline.build.customers import (
     account_parts,
     accounts_in_force,
@@ -67,7 +68,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     topics = followed_topics(settings, customers, service.engine, clock)
     receipts = open_receipts(settings, customers, clock)
     ring = key_ring(settings, accounts, has_more=bool(accounts.book.keys))
-    wire = webhooks = None
+    monitors, caller_of = monitoring(settings, customers, clock), callers_of(ring, accounts)
+    wire = webhooks = alerts = None
     status: StatusPort = service
     if not inner:
         wire = open_wire(settings, service.engine, customers, receipts, accounts, clock)
@@ -76,10 +78,11 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             customers,
             wire.feed,
             receipts,
-            callers_of(ring, accounts),
+            caller_of,
             topics,
             service.engine,
         )
+        alerts = open_alerts(settings, customers, service.engine, monitors, caller_of)
         status = WithWebhooks(WithTransitions(service, wire), webhooks)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
@@ -91,6 +94,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             webhooks.close()
         if wire is not None:
             wire.close()
+        if alerts is not None:
+            alerts.stop()
         accounts.close()
         trail.close()
         parts.usage.close()
@@ -123,6 +128,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         receipts=receipts,
         feed=None if wire is None else wire.feed,
         readers=None if wire is None else wire.readers,
+        monitoring=monitors,
+        on_demand=on_demand(service.engine, customers, receipts, clock),
         close=close,
     )
 

@@ -179,10 +179,10 @@ class TopicsMachine(RuleBasedStateMachine):
     def follower(self) -> TopicAlerts:
         world: object = self.world
         return TopicAlerts(
-            world,  # type: ignore[arg-type]
+            world,
             self.store,
             new_index(),
-            world,  # type: ignore[arg-type]
+            world,
             lambda account: self.plans[account],
         )
 

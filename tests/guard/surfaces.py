@@ -100,6 +100,8 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/media/v/content/{item_id}/download"): Shows.HEADS,
     ("GET", "/content/rss"): Shows.NOTHING,
     ("GET", "/content/rss/{rss_id}"): Shows.HEADS,
+    ("GET", "/content/ondemand"): Shows.HEADS,
+    ("POST", "/v1/ondemand"): Shows.NOTHING,
     ("GET", "/v1/topics"): Shows.NOTHING,
     ("POST", "/v1/topics"): Shows.NOTHING,
     ("GET", "/v1/topics/matches"): Shows.NOTHING,
@@ -295,6 +297,8 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "begin": _one("start", "start", "now", "2024-03-01T13:00:00Z"),
     "wait": _one(0),
     "item_id": lambda scene: scene.uri(),
+    "consumer_id": _one("guard"),
+    "queue": _one("default"),
     "topic_id": _one("1", "2", "3", "4"),
     "rss_id": _one(*(str(TOPICS_FROM + number) for number in (1, 2, 3, 4))),
     "after": _one(0),
@@ -333,6 +337,7 @@ OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_mi
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
     # A topic's query is told to its account later, so it has no word of an item.
+    ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
     ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},
     ("PATCH", "/v1/topics/{topic_id}"): lambda scene: {"query": "common NOT rare"},
     ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},

@@ -1,0 +1,97 @@
+"""Topics over a real archive and its transitions: what is shown, updated or released matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.callers import Caller
+from core.items import PubStatus
+from core.writes import PutItem, SetStatus
+from customers.maker import TransitionMaker
+from customers.topic_alerts import TopicAlerts
+from customers.topics import FollowedTopics
+from storage.customers.receipts import StoredReceipts
+from storage.customers.topics import StoredTopics
+from storage.customers.transitions import StoredTransitions
+from storage.databases import open_database
+from storage.embedded.percolation import Percolator
+from storage.embedded.topic_set import TopicSet
+from storage.words.topics import Topics
+from tests.search.room import Room, story
+
+GAZETTE = Caller("gazette", frozenset({"wire"}))
+
+
+class Wire:
+    """An archive, its transitions, and what follows them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.room = Room(folder)
+        self.database = open_database(folder / "customers.sqlite", synced=False)
+        self.store = StoredTopics(self.database)
+        log, receipts = StoredTransitions(self.database), StoredReceipts(self.database)
+        percolator = Percolator(Topics(), self.room.engine.languages)
+
+        def clock() -> datetime:
+            return self.room.now
+
+        self.topics = FollowedTopics(self.store, clock, lambda: TopicSet(percolator))
+        self.maker = TransitionMaker(self.room.engine.record, log, receipts, clock)
+        self.alerts = TopicAlerts(
+            log,
+            self.store,
+            TopicSet(percolator),
+            self.room.engine,
+            lambda account: GAZETTE.products,
+        )
+
+    def matched(self) -> list[tuple[str, str, int]]:
+        """What matched so far: kind, uri and version."""
+        self.maker.run()
+        while self.alerts.step():
+            pass
+        return [(str(m.kind), m.uri, m.version) for m in self.store.matches(0, 100)]
+
+    def pass_time(self, **by: int) -> None:
+        self.room.now += timedelta(**by)
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    made = Wire(tmp_path)
+    yield made
+    made.database.close()
+    made.room.engine.close()
+
+
+def test_matches_follow_what_is_shown(wire: Wire) -> None:
+    room = wire.room
+    room.put(story("old", "Ferry of yesterday"))
+    assert wire.matched() == []
+    wire.topics.create(GAZETTE, "Ferries", "ferry")
+    wire.pass_time(minutes=1)
+    lifts = room.now + timedelta(hours=1)
+    room.put(
+        story("a", "Ferry aground"),
+        story("b", "Bank"),
+        story("c", "Ferry sold", products=("photos",)),
+        story("d", "Ferry race", embargoed=lifts),
+    )
+    shown = [("shown", "a", 1)]
+    assert wire.matched() == shown
+    wire.pass_time(hours=2)
+    shown.append(("shown", "d", 1))
+    assert wire.matched() == shown, "the embargo has lifted"
+    room.put(replace(story("b", "Bank buys ferry"), version=2))
+    shown.append(("updated", "b", 2))
+    assert wire.matched() == shown
+    room.engine.set_status([SetStatus("a", PubStatus.CANCELED)])
+    assert wire.matched() == shown
+    room.engine.put([PutItem(story("e", "Ferry killed before it is looked at"))])
+    room.engine.set_status([SetStatus("e", PubStatus.CANCELED)])
+    assert wire.matched() == shown
