@@ -4,14 +4,15 @@
 
 N requests of 50 keys are let in. First by the file of one host, from one process; then from several
 processes at the same time, each of which waits a millisecond after a request, as a busy service
-does. With `--record`, also by leases from that server, whose tables must exist. Figures are
-microseconds.
+does. `quotas` is the share together with the minute and the day of one of 1,000 accounts. With
+`--record`, also by leases from that server, whose tables must exist. Figures are microseconds.
 """
 
 from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
@@ -19,11 +20,15 @@ from typing import Any
 
 from api.access.shares import Shares
 from benchmarks.machine import arguments, percentile, show, this_machine
+from core.accounts import Account, AccountBook, Method, Quota
 from core.callers import Caller
 from core.limits import Limiter, MemoryLimiter, Share
+from customers.quotas import Quotas
 from storage.work.host_limits import FILE, HostLimits
 
 _KEYS = 50
+_ACCOUNTS = 1000
+_NOW = datetime(2026, 3, 18, tzinfo=UTC)
 _MICROSECONDS = 1000  # in a millisecond
 
 
@@ -42,6 +47,7 @@ def main() -> None:
             take = partial(_of_file, Path(folder), each)
             times = [one for part in pool.map(take, [1e-3] * chosen.processes) for one in part]
         figures |= _told(f"{chosen.processes} processes", times)
+        figures |= _told("quotas", _of_quotas(Path(folder), chosen.requests))
     if chosen.record:
         figures |= _told("leases", _of_record(chosen.record, chosen.requests // 10))
     show("limiter", figures, machine, as_json=chosen.json)
@@ -53,6 +59,32 @@ def _of_file(folder: Path, requests: int, pause: float) -> list[float]:
         return _times(limits, requests, pause)
     finally:
         limits.close()
+
+
+def _of_quotas(folder: Path, requests: int) -> list[float]:
+    """The seconds that each request of an account waits for its share and its quota."""
+    limits = HostLimits(folder / FILE)
+    accounts = {f"account-{n}": Account(f"account-{n}", "", _NOW) for n in range(_ACCOUNTS)}
+    book = AccountBook(accounts=accounts)
+    most = {method: Quota(10**6, 10**9) for method in Method}
+    quotas, shares = Quotas(limits, lambda: book, most), Shares(limits)
+    callers = [Caller(f"{name}/key", frozenset(), share=Share(rate=1e6)) for name in accounts]
+    methods = (Method.SEARCH, Method.FEED, Method.CONTENT, Method.DOWNLOADS)
+    times: list[float] = []
+    try:
+        for number in range(requests):
+            caller = callers[number % _ACCOUNTS]
+            account, method = caller.name.partition("/")[0], methods[number // _ACCOUNTS % 4]
+            started = perf_counter()
+            leave = shares.enter(caller)
+            use = quotas.take(account, method)
+            leave()
+            times.append(perf_counter() - started)
+            assert use is not None
+            assert not use.is_refused
+    finally:
+        limits.close()
+    return times
 
 
 def _of_record(address: str, requests: int) -> list[float]:
