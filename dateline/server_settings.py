@@ -65,6 +65,14 @@ class ServerSettings(BaseModel):
         default=False, description="send webhooks to http addresses too, which anybody can read"
     )
 
+    feed_hold_seconds: float = Field(
+        default=15.0,
+        ge=0,
+        le=60,
+        description="how long an empty page of /media/v/content/feed is held; less than a proxy "
+        "waits for an answer",
+    )
+
     smtp_host: str = Field(
         default="", description="server that takes the mails of monitors; empty for no mail"
     )

@@ -169,7 +169,8 @@ class ApiSettings:
     limits the text of one model request. `models_only` says that there is no archive, so that only
     the models' endpoints exist. `media_secret` signs addresses of media: it must be the same in
     every process of a service, and is random if empty. `root_path` is the prefix that our own
-    `proxies` put before each path.
+    `proxies` put before each path. With `keys_in_urls` AP's parameter `apikey` is taken, and pages
+    of `cors_origins` may read AP's answers. An empty page of AP's feed is held for `held_seconds`.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -193,6 +194,7 @@ class ApiSettings:
     proxies: Proxies = field(default_factory=Proxies)
     keys_in_urls: bool = False
     cors_origins: tuple[str, ...] = ()
+    held_seconds: float = 15.0
     models_only: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)

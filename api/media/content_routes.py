@@ -181,9 +181,9 @@ async def download(
         name = _OWN.get(rendition, rendition)
         if request.method == "GET" and name not in (PREVIEW, THUMBNAIL):
             order_rendition(services, caller, item, name, asked.price, asked.currency, once=True)
+        receiving(services, caller, "download", synced=True)([item])
         if ours:
             return item, rendition, b""
-        receiving(services, caller, "download", synced=True)([item])
         return item, rendition, text_rendition(rendition, item, caller, services.library)
 
     item, rendition, body = await surface.reads.run(read, caller)

@@ -150,6 +150,7 @@ def _api_settings(settings: Settings) -> ApiSettings:
         proxies=Proxies.of(settings.trusted_proxies),
         keys_in_urls=settings.keys_in_urls,
         cors_origins=settings.cors_origins,
+        held_seconds=settings.feed_hold_seconds,
         demo=demo,
         demo_read_key=DEMO_READ_KEY if demo else "",
         demo_ingest_key=DEMO_INGEST_KEY if demo else "",

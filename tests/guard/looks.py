@@ -19,7 +19,7 @@ from tests.guard.world import EVERYTHING, WRITERS, Host
 
 _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
-    "ap": re.compile(r'"next_page":"http://[^/]+(/media/v/content/search[^"\s]+)"'),
+    "ap": re.compile(r'"next_page":"http://[^/]+(/media/v/content/(?:search|feed)[^"\s]+)"'),
     "feed": re.compile(r'"next_page":"(/content/feed[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out

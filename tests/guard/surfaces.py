@@ -88,6 +88,7 @@ AP = "/media/v/"  # the paths of AP Media API
 JSON, JSON_LINES = "application/json", "application/x-ndjson"
 _NAMING = ("similar_to", "why_missing")  # parameters that name an item
 Operation = tuple[str, str]  # method and path
+_MONITORS, _SWITCHES = "/media/v/account/monitors", ("enable", "disable")
 
 ROUTES: dict[Operation, Shows] = {
     ("GET", "/content/search"): Shows.HEADS,
@@ -108,6 +109,8 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("PATCH", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("DELETE", "/v1/topics/{topic_id}"): Shows.NOTHING,
+    ("GET", "/media/v/content/feed"): Shows.HEADS,
+    ("GET", "/media/v/content/ondemand"): Shows.NOTHING,
     ("GET", "/media/v/content/rss"): Shows.NOTHING,
     ("GET", "/media/v/content/rss/{rss_id}"): Shows.HEADS,
     ("GET", "/media/v/account"): Shows.NOTHING,
@@ -116,6 +119,17 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/media/v/account/quotas"): Shows.NOTHING,
     ("GET", "/media/v/account/downloads"): Shows.NOTHING,
     ("GET", "/content/feed"): Shows.HEADS,
+    **dict.fromkeys(
+        (
+            ("POST", f"{_MONITORS}/create"),
+            ("POST", f"{_MONITORS}/{{monitorId}}/update"),
+            ("DELETE", f"{_MONITORS}/{{monitorId}}/delete"),
+            *(("GET", f"{_MONITORS}{end}") for end in ("", "/{monitorId}", "/alerts", "/sessions")),
+            ("GET", f"{_MONITORS}/sessions/{{session_id}}"),
+            *(("GET", f"{_MONITORS}/sessions/{{session_id}}/{way}") for way in _SWITCHES),
+        ),
+        Shows.NOTHING,
+    ),
     ("GET", "/v1/models"): Shows.NOTHING,
     ("POST", "/v1/embeddings"): Shows.NOTHING,
     ("POST", "/v1/rerank"): Shows.NOTHING,
@@ -314,9 +328,9 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "view": _one("", "wire"),
     "rid": _one("main", "preview", "thumbnail", "nitf"),
     "format": _one("json", "nitf", "text", "csv", "ninjs", "ninjs-1.4", "ninjs-3.1"),
-    "min_date": _one("", "2024-02", "P20D"),
-    "max_date": _one("", "2024-03-01"),
-    "order": _one(0, 1),
+    "seq": _one("0"),
+    "with_monitor": _one("guard"),
+    **dict.fromkeys(("monitorId", "agentid", "session_id", "webhook_id"), _one("guard")),
 }
 # Headers that a route reads beside the key, which no document lists, and how each is filled in.
 HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
@@ -330,16 +344,25 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
 ALWAYS = frozenset(
     {
         *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
-        *("account", "plan", "key", "number", "method"),
+        *("account", "plan", "key", "number", "method", "monitorId", "session_id"),
     }
 )
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
+_MONITOR = {
+    "monitor": {
+        "name": "guard",
+        "notify": [{"channelType": "email", "channelDestinations": ["desk@guard.example"]}],
+        "conditions": [{"type": "quality"}],
+    }
+}
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
     # A topic's query is told to its account later, so it has no word of an item.
     ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
     ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},
     ("PATCH", "/v1/topics/{topic_id}"): lambda scene: {"query": "common NOT rare"},
+    ("POST", f"{_MONITORS}/create"): lambda scene: _MONITOR,
+    ("POST", f"{_MONITORS}/{{monitorId}}/update"): lambda scene: _MONITOR,
     ("POST", "/v1/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
     ("POST", "/v1/webhooks"): lambda scene: {"url": "https://127.0.0.1/", "q": scene.word()},

@@ -45,11 +45,11 @@ WRITERS = {
 }
 _NO_KEY = Reader("", frozenset())
 _CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
-_FEED = "/content/feed"
-_SESSION = re.compile(r"[?&]session=([^\"&]+)")  # of a feed, which goes on with its query
+_FEEDS = ("/content/feed", "/media/v/content/feed")
+_SESSION = re.compile(r"[?&](?:session|qt)=([^\"&]+)")  # of a feed, which goes on with its query
 _TOMBSTONE = re.compile(
     r'"item":\{"uri":"([^"]+)",(?:"altids":\{"itemid":"([^"]+)"\},)?"version":\d+,'
-    r'"pubstatus":"(?:canceled|expired|hidden)"\}'
+    r'"pubstatus":"(?:canceled|expired|hidden|withheld)"\}'
 )
 _RAW = re.compile(r'"(bm25|cosine)":-?\d')  # counts hidden items: for who inspects
 
@@ -197,6 +197,7 @@ class World:
             "threads": "1",
             "key_rate": "1000000",
             "searches": "1",
+            "feed_hold_seconds": "0",
             **self.settings,
         }
 
@@ -296,7 +297,7 @@ class World:
         if told:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
-        if ask.path == _FEED:  # it tells by uri what was taken away from whoever received it
+        if ask.path in _FEEDS:  # it tells by uri what was taken away from whoever received it
             tombstones = marks_in(str(_TOMBSTONE.findall(shown)))
             allowed |= self.received.get(reader.name, set()) & tombstones
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")

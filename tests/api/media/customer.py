@@ -18,12 +18,17 @@ from core.limits import MemoryLimiter, Share
 from customers.desk import AccountDesk
 from customers.downloads import Downloads
 from customers.in_force import AccountsInForce
+from customers.monitoring import Monitoring
+from customers.on_demand import OnDemand
 from customers.parts import AccountParts
 from customers.quotas import Quotas
 from customers.usage import UsageCounts
 from storage.customers.accounts import StoredAccounts
 from storage.customers.audit import StoredAudit
 from storage.customers.downloads import StoredDownloads
+from storage.customers.monitors import StoredMonitors
+from storage.customers.queues import StoredQueues
+from storage.customers.receipts import StoredReceipts
 from storage.customers.usage import StoredUsage
 from storage.databases import open_database
 from tests.api.conftest import CALLERS, Served, filled, services_over, serving_app
@@ -43,6 +48,9 @@ class Customer:
     key: str
     parts: AccountParts
     desk: AccountDesk
+    monitoring: Monitoring
+    on_demand: OnDemand
+    receipts: StoredReceipts
 
     def get(self, path: str, **params: Any) -> Any:
         return self.served.get(path, key=self.key, **params)
@@ -71,13 +79,18 @@ def customer(folder: Path, **settings: Any) -> Iterator[Customer]:
     desk.add_plan("gazette", "News", [WIRE])
     desk.add_plan("gazette", "Pictures", [PHOTOS], PlanStyle.DOWNLOADS, 10)
     _, key = desk.create_key("gazette", "desk")
+    room, receipts = filled(), StoredReceipts(database)
+    monitoring = Monitoring(StoredMonitors(database), now)
+    on_demand = OnDemand(StoredQueues(database), room, now, receipts.add)
     services = replace(
-        services_over(filled(), **settings),
+        services_over(room, **settings),
         keys=KeyRing.of(CALLERS, accounts=in_force),
         accounts=parts,
+        monitoring=monitoring,
+        on_demand=on_demand,
     )
-    with serving_app(filled(), create_app(services)) as served:
-        yield Customer(served, key, parts, desk)
+    with serving_app(room, create_app(services)) as served:
+        yield Customer(served, key, parts, desk, monitoring, on_demand, receipts)
     in_force.close()
     usage.close()
     database.close()

@@ -1,0 +1,282 @@
+"""AP's operation `/content/feed`: what became of stories, page by page, held while nothing comes.
+
+The first call begins a session and freezes its parameters. `next_page` names the session (`qt`) and
+a place in it (`seq`), so it does not grow by being followed, and the same link gives the same
+stretch again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from api.access.callers import LinksDep, Surface, SurfaceDep
+from api.access.counted import counted
+from api.access.receipts import receiving
+from api.access.services import Services
+from api.content.media_links import MediaLinks
+from api.customers.feed_routes import KeyDep, KnownCallerDep
+from api.customers.held import Page, Reading, caller_now, feed_of
+from api.customers.monitor_json import session_json
+from api.media.account_routes import title_of
+from api.media.answers import answer, now
+from api.media.content_routes import results
+from api.media.contract import served
+from api.media.items import asked_view
+from api.media.links import PREFIX, Addresses, addresses_of
+from api.media.parameters import PAGE_SIZE, Label, PageSize, Priced, Token
+from api.media.sold import in_our_words, prices_of, sold_to
+from api.problems import ParameterError, TooManyError
+from api.search.parameters import read_time
+from core.callers import Caller
+from core.transitions import FeedSession, Position, TransitionKind
+from customers.feed import Entry, Feed, position_text, read_position
+from search.answers import MAX_QUERY_CHARACTERS
+
+router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"])
+PATH = "/content/feed"
+AVAILABLE = timedelta(days=30)  # as AP's guide says; a query with an earlier mindate begins there
+_MINDATE = re.compile(
+    r"\bmindate\s*:\s*\"?>?=?\s*(\d{4}-\d{2}-\d{2}(?:T[\d:.]+Z?)?)", re.IGNORECASE
+)
+_FROZEN = ("include", "exclude", "pricing", "in_my_plan", "versions", "page_size", "with_monitor")
+
+
+class FeedAsked(Priced):
+    """What `GET /media/v/content/feed` takes."""
+
+    q: str = Field(
+        default="",
+        max_length=MAX_QUERY_CHARACTERS,
+        description="Only items that match, strictly. Notices of kills come whatever it says.",
+    )
+    page_size: PageSize = Field(default=PAGE_SIZE, description="Items per page, 1 to 100.")
+    session_label: Label | None = Field(default=None, description="A label that comes back.")
+    with_monitor: str | None = Field(
+        default=None,
+        min_length=4,
+        max_length=24,
+        pattern=r"^[a-zA-Z0-9_.-]*$",
+        description="The monitor that watches this session.",
+    )
+    qt: Token = Field(default="", description="The session to go on with, as next_page has it.")
+    seq: Token = Field(default="", description="The place in it, as next_page has it.")
+
+
+PARAMETERS: dict[str, type[BaseModel]] = {f"{PREFIX}{PATH}": FeedAsked}
+
+
+@served(router, PATH, "AP: what became of stories, in order")
+async def feed(
+    request: Request,
+    surface: SurfaceDep,
+    known: KnownCallerDep,
+    key: KeyDep,
+    links: LinksDep,
+    asked: Annotated[FeedAsked, Query()],
+) -> Response:
+    """One page: whole items, and of what was taken away its uri, id, version and `pubstatus`.
+
+    Follow `next_page` with nothing but the key. An answer without items is held for up to 15
+    seconds. Items come at least once; drop what you know by `meta.transition.id`.
+    """
+    source, readers = feed_of(surface)
+    session, position = await _session(surface, source, known, asked)
+    frozen = _frozen(session, asked)
+    reading = Reading(
+        surface,
+        source,
+        readers,
+        caller_now(request, surface, key or ""),
+        source.tree(session),
+        frozen.page_size,
+        _writing(surface, frozen, links, addresses_of(request)),
+    )
+    counted(request, surface.services, known)
+    quota = getattr(request.state, "quota", None)
+    if quota is not None and quota.is_refused:
+        page = await _ends(reading, position, quota.retry_after)
+    else:
+        page = await reading.held(position, surface.services.settings.held_seconds)
+    watched = _watched(request, surface, known, session)
+    place = [("qt", session.id), ("seq", position_text(page.position))]
+    data = {
+        "query": frozen.q,
+        "updated": now(),
+        "page_size": frozen.page_size,
+        "current_item_count": len(page.items),
+        "next_page": addresses_of(request).of(PATH, place),
+        "items": page.items,
+    }
+    title = title_of(surface.services, known)
+    monitor = {"monitor": await surface.operations.run(watched, known)} if watched else {}
+    return answer(request, title, data, id=session.id, session_label=session.label, **monitor)
+
+
+async def _ends(reading: Reading, position: Position, retry_after: float) -> Page:
+    """What a poll over its quota gets: the kills behind its position, which stays. Raises
+    TooManyError if there are none.
+    """
+    caller = reading.caller()
+
+    def read() -> Page:
+        kills = reading.feed.kills(caller, position.n, reading.size)
+        return Page(reading.write(caller, kills), position, more=True)
+
+    page = await reading.surface.feeds.run(read, caller)
+    if not page.items:
+        raise TooManyError("The quota of requests for feed is used up.", retry_after)
+    return page
+
+
+def _watched(
+    request: Request, surface: Surface, caller: Caller, session: FeedSession
+) -> Callable[[], dict[str, Any]] | None:
+    """Counts the request for the monitor that the session names, and returns what reads how that
+    stands; None without one.
+    """
+    monitoring, name = surface.services.monitoring, session.parameters.get("with_monitor", "")
+    if monitoring is None or not name:
+        return None
+    agent = request.headers.get("user-agent", "")
+    monitoring.seen(caller, session.id, name, label=session.label, agent=agent)
+    root = f"{addresses_of(request).base}/account/monitors/sessions"
+
+    def read() -> dict[str, Any]:
+        told: dict[str, Any] = session_json(monitoring.session(caller, session.id), root)["monitor"]
+        return told
+
+    return read
+
+
+async def _session(
+    surface: Surface, source: Feed, caller: Caller, asked: FeedAsked
+) -> tuple[FeedSession, Position]:
+    """The session that a request begins or goes on with, and the place to read from. Raises
+    SessionEndedError.
+    """
+    if asked.qt:
+        position = read_position(asked.seq or "0")
+        session = await surface.feeds.run(lambda: source.resume(caller, asked.qt, position), caller)
+        return session, position if asked.seq else session.first
+    if asked.with_monitor:
+        await surface.operations.run(
+            lambda: _check_monitor(surface, caller, asked.with_monitor or ""), caller
+        )
+    query = await surface.operations.run(lambda: _query(surface, caller, asked.q), caller)
+    frozen = {name: _text(getattr(asked, name)) for name in _FROZEN}
+    parameters = {"q": query, "asked": asked.q, **frozen}
+    kept = {name: value for name, value in parameters.items() if value}
+    first = _beginning(asked.q, datetime.now(UTC))
+    label = asked.session_label or ""
+    session = await surface.feeds.run(lambda: source.begin(caller, kept, label, first), caller)
+    return session, session.first
+
+
+def _query(surface: Surface, caller: Caller, query: str) -> str:
+    """A query with our product codes, and with the queries of the followed topics that it names."""
+    topics = surface.services.topics
+    own = in_our_words(query, sold_to(surface.services, caller))
+    return topics.written_out(own, caller) if topics else own
+
+
+def _check_monitor(surface: Surface, caller: Caller, name: str) -> None:
+    """Raises ParameterError if the caller's account has no monitor of this name."""
+    monitoring = surface.services.monitoring
+    if monitoring is None or all(one.name != name for one in monitoring.all(caller)):
+        raise ParameterError(
+            f"There is no monitor '{name}'.",
+            field="with_monitor",
+            mend="Create it first: POST /account/monitors/create.",
+        )
+
+
+def _text(value: Any) -> str:
+    """A parameter as a session keeps it."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return "" if value is None or value is False else str(value)
+
+
+def _frozen(session: FeedSession, asked: FeedAsked) -> FeedAsked:
+    """The parameters of a session. What a request says itself of members goes before them."""
+    kept = session.parameters
+    told = asked.model_dump(exclude_unset=True, include={"include", "exclude"})
+    return FeedAsked(
+        q=kept.get("asked", ""),
+        **{
+            **{name: kept[name].lower() for name in ("pricing", "in_my_plan") if name in kept},
+            **{name: kept[name] for name in ("include", "exclude", "page_size") if name in kept},
+            **told,
+        },
+    )
+
+
+def _beginning(query: str, moment: datetime) -> datetime:
+    """The moment at which a new session begins: that of `mindate`, or 30 days ago."""
+    found = _MINDATE.search(query)
+    try:
+        return read_time(found[1], end=False) if found else moment - AVAILABLE
+    except ValueError:
+        return moment - AVAILABLE
+
+
+def _writing(
+    surface: Surface, asked: FeedAsked, links: MediaLinks | None, addresses: Addresses
+) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
+    """What makes AP's results of a session's entries."""
+
+    def write(caller: Caller, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        receive = receiving(surface.services, caller, "feed", synced=True)
+        view = asked_view(
+            caller, asked.include, asked.exclude, links, addresses, whole=True, receive=receive
+        )
+        if asked.in_my_plan:
+            entries = _included(surface.services, caller, entries)
+        whole = [(entry.item, entry) for entry in entries if entry.item is not None]
+        metas = [{"transition": transition_json(entry)} for _, entry in whole]
+        shown = iter(results([item for item, _ in whole], metas, view, asked, surface.services))
+        return [
+            next(shown) if entry.item is not None else tombstone(entry, addresses)
+            for entry in entries
+        ]
+
+    return write
+
+
+def _included(services: Services, caller: Caller, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries whose items cost nothing beyond the caller's plans, and all tombstones."""
+    items = [entry.item for entry in entries if entry.item is not None]
+    prices = iter(prices_of(services, caller, items))
+    return [entry for entry in entries if entry.item is None or next(prices).included]
+
+
+def transition_json(entry: Entry) -> dict[str, Any]:
+    """What happened: `id` stays the same wherever it is told."""
+    at = entry.transition.at.astimezone(UTC)
+    return {
+        "id": entry.transition.id,
+        "kind": str(entry.kind),
+        "at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def tombstone(entry: Entry, addresses: Addresses) -> dict[str, Any]:
+    """All that is told of an item that was taken away."""
+    itemid = entry.itemid or entry.transition.uri
+    killed = entry.kind is TransitionKind.KILLED
+    return {
+        "meta": {"transition": transition_json(entry)},
+        "item": {
+            "uri": addresses.item(itemid),
+            "altids": {"itemid": itemid},
+            "version": entry.version,
+            "pubstatus": "canceled" if killed else "withheld",
+        },
+    }
