@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -134,6 +135,12 @@ def replay_webhook(id_: str) -> Call[int]:
     return Call(
         "POST", f"/v1/webhooks/{quote(id_)}/replay", lambda data: int(data["queued"]), json={}
     )
+
+
+def data_of(body: bytes) -> Json:
+    """The `data` of an answer; empty for an answer without any."""
+    found: Json = (json.loads(body) if body else {}).get("data") or {}
+    return found
 
 
 def _nothing(data: Json) -> None:

@@ -276,7 +276,7 @@ class Client:
             except httpx.TransportError as error:
                 cause = error
             if answer is not None and answer.is_success:
-                return call.read(answer.json()["data"])
+                return call.read(calls.data_of(answer.content))
             self._pause(attempt, answer, cause, safe=call.safe)
             attempt += 1
 
