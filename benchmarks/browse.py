@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 from typing import Any, cast
+
+import numpy as np
 
 from benchmarks.machine import arguments, peak_memory_mb, percentile, show, this_machine
 from core.callers import Caller
 from core.query_tree import EVERYTHING, Keyword, Node
 from core.retrieval import Browse, Browsed, DateBuckets, Place, Retrieval
-from storage.embedded.browsing import browse
+from storage.embedded.browsing import browse, matching
 from storage.embedded.columns.facets import count_facets
 from storage.embedded.columns.facts import Columns
 from storage.embedded.lexical.reader import LexicalReader
@@ -109,8 +110,6 @@ def _page(
     filters: Node = EVERYTHING,
     after: Place | None = None,
     skip: int = 0,
-    *,
-    counted: bool = False,
 ) -> Browsed:
     """A page as the engine makes it, with no bitmap kept from before."""
     view = columns.view()
@@ -118,11 +117,12 @@ def _page(
     lexical = cast("LexicalReader", None)  # facts ask for no words
     moment = Moment(view, lexical, {}, allowed, False, 0, {})
     asked = Retrieval(EVERYTHING, _CALLER, filters)
-    return browse(moment, replace(Browse(asked, _SIZE, after, skip), counted=counted))
+    request = Browse(asked, _SIZE, after, skip)
+    return browse(moment, request, matching(moment, request))
 
 
 def _facets(columns: Columns) -> None:
-    every = _page(columns, counted=True).every
+    every = np.flatnonzero(columns.view().allowed(_CALLER.products, EVERYTHING))
     for name in ("type", "subject"):
         count_facets(columns, every, name, 20, DateBuckets())
 

@@ -145,49 +145,6 @@ class Retrieved:
     lexical_bound: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a list by date: a time in microseconds, and the number of a uri, which decides
-    between items of the same time.
-    """
-
-    time: int
-    tie: int
-
-
-@dataclass(frozen=True, slots=True)
-class Browse:
-    """A request for a stretch of everything that matches, by date.
-
-    `asked` has the query, the filters, the caller and the order (NEWEST unless it is OLDEST); it
-    has no vectors, and its depths mean nothing. The stretch has at most `size` items, after the
-    place `after` or after the first `skip`. With `counted` the answer has `every`.
-    """
-
-    asked: Retrieval
-    size: int
-    after: Place | None = None
-    skip: int = 0
-    counted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Browsed:
-    """A stretch of a list by date: the ids in order, and the place of each.
-
-    `matches` counts all that match. `every` has their ids in no order, as far as the request asks
-    for them. `more` says whether the list goes on.
-    """
-
-    ids: Ids
-    places: tuple[Place, ...]
-    matches: int
-    more: bool
-    every: Ids
-    milliseconds: Mapping[str, float] = field(default_factory=dict)
-    degraded: tuple[str, ...] = ()
-
-
 class DateInterval(StrEnum):
     """The intervals of a date facet. A week begins on Monday and is named after that day."""
 
@@ -212,3 +169,59 @@ class FacetCount:
 
     value: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a list by date: a time in microseconds, and the number of a uri, which decides
+    between items of the same time.
+    """
+
+    time: int
+    tie: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRequest:
+    """Which facets to count: at most `limit` values of each field; with `broader`, a subject also
+    counts for each topic above it.
+    """
+
+    names: tuple[str, ...] = ()
+    limit: int = 20
+    buckets: DateBuckets = DateBuckets()
+    broader: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """A request for a stretch of everything that matches, by date.
+
+    `asked` has the query, the filters, the caller and the order (NEWEST unless it is OLDEST); it
+    has no vectors, and its depths mean nothing. The stretch has at most `size` items, after the
+    place `after` or after the first `skip`.
+    """
+
+    asked: Retrieval
+    size: int
+    after: Place | None = None
+    skip: int = 0
+    facets: FacetRequest = FacetRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """A stretch of a list by date: the ids in order, and the places of all that stand in it, also
+    of those that were hidden meanwhile.
+
+    `matches` counts all that match, `facets` the values of all that match. `more` says whether the
+    list goes on.
+    """
+
+    ids: Ids
+    places: tuple[Place, ...]
+    matches: int
+    more: bool
+    facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()

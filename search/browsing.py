@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -20,10 +20,9 @@ import numpy as np
 from core.callers import Caller
 from core.errors import ExpiredError, QueryError
 from core.query_tree import Node, all_of, is_fact
-from core.retrieval import Browse, Browsed, Place, Retrieval, Retrieved, SortOrder
+from core.retrieval import Browse, Browsed, FacetCount, Place, Retrieval, Retrieved, SortOrder
 from search.answers import Fold, SearchRequest
-from search.candidates import OpenFacet
-from search.facets import without_filter
+from search.facets import facet_names, facet_request, without_filter
 from search.parts import Engine
 
 _PREFIX = "b."  # of cursors of lists by date
@@ -136,12 +135,14 @@ def browse_of(asked: Retrieval, request: SearchRequest, start: Start | None) -> 
     """The request to the engine for one page."""
     order = asked.order if asked.order is not SortOrder.SCORE else SortOrder.NEWEST
     skip = 0 if start else (request.page - 1) * request.page_size
+    opened = _widened(request)
+    plain = [name for name in facet_names(request) if name not in opened]
     return Browse(
         replace(asked, order=order, vectors=()),
         request.page_size,
         start.place if start else None,
         skip,
-        counted=bool(request.facets or request.open_facets),
+        facet_request(request, plain),
     )
 
 
@@ -168,18 +169,23 @@ def as_retrieved(found: Browsed) -> Retrieved:
     return Retrieved(found.ids, scores, ranks, found.matches, (), found.milliseconds)
 
 
-def open_counts(
-    engine: Engine, request: SearchRequest, asked: Retrieval, filters: Node
-) -> tuple[dict[str, OpenFacet], tuple[str, ...]]:
-    """Everything that each open facet counts, and flags; `filters` are the query's own."""
-    found: dict[str, OpenFacet] = {}
-    flags: list[str] = []
-    for name in dict.fromkeys(request.open_facets):
-        left = without_filter(request.filters, name)
-        if left is not request.filters:
-            wider = engine.browse(
-                Browse(replace(asked, filters=all_of(filters, left)), size=1, counted=True)
-            )
-            flags += [f"facet {name}: {flag}" for flag in wider.degraded]
-            found[name] = OpenFacet(wider.every)
-    return found, tuple(flags)
+def facets_of(
+    engine: Engine, request: SearchRequest, wanted: Browse, found: Browsed, filters: Node
+) -> tuple[Mapping[str, tuple[FacetCount, ...]], tuple[str, ...]]:
+    """The counts of every facet, and flags. An open facet is counted in a list without its own
+    filter; `filters` are the query's own.
+    """
+    counts, flags = dict(found.facets), list[str]()
+    for name in _widened(request):
+        wider = all_of(filters, without_filter(request.filters, name))
+        asked = replace(wanted.asked, filters=wider)
+        opened = engine.browse(Browse(asked, size=1, facets=facet_request(request, (name,))))
+        counts |= opened.facets
+        flags += [f"facet {name}: {flag}" for flag in opened.degraded]
+    return {name: counts[name] for name in facet_names(request)}, tuple(flags)
+
+
+def _widened(request: SearchRequest) -> tuple[str, ...]:
+    """The open facets whose own filter is set."""
+    filters = request.filters
+    return tuple(n for n in request.open_facets if without_filter(filters, n) is not filters)

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from core.query_tree import Bool, DateRange, Keyword, Node, all_of
-from core.retrieval import DateBuckets, FacetCount, Ids, Retrieval
+from core.retrieval import DateBuckets, FacetCount, FacetRequest, Ids, Retrieval
 from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
 from search.folding import faces_of, groups_of
@@ -100,13 +100,10 @@ def count_facets(
     """The counts of every facet of `request`, over `hits`. An open facet is counted over its own
     candidates, as far as the caller may see them now.
     """
-    buckets = DateBuckets()
-    names = tuple(dict.fromkeys((*request.facets, *request.open_facets)))
-    if "versioncreated" in names:
-        buckets = DateBuckets(request.facet_interval, zone_of(request.tz))
+    names = facet_names(request)
+    asked = facet_request(request, names)
     plain = [name for name in names if name not in candidates.open_facets]
-    broader = request.facet_subjects is FacetSubjects.BROADER
-    count = partial(engine.facets, limit=request.facet_limit, buckets=buckets, broader=broader)
+    count = partial(engine.facets, limit=asked.limit, buckets=asked.buckets, broader=asked.broader)
     counts = dict(count(hits, plain))
     for name in names:
         if own := candidates.open_facets.get(name):
@@ -114,6 +111,20 @@ def count_facets(
             ids = own.ids[faces_of(shown, own.groups).faces]
             counts |= count(ids, [name])
     return {name: counts[name] for name in names}
+
+
+def facet_names(request: SearchRequest) -> tuple[str, ...]:
+    """The facets of a request, each once, open ones too."""
+    return tuple(dict.fromkeys((*request.facets, *request.open_facets)))
+
+
+def facet_request(request: SearchRequest, names: Sequence[str]) -> FacetRequest:
+    """What to count for the facets `names`."""
+    buckets = DateBuckets()
+    if "versioncreated" in names:
+        buckets = DateBuckets(request.facet_interval, zone_of(request.tz))
+    broader = request.facet_subjects is FacetSubjects.BROADER
+    return FacetRequest(tuple(names), request.facet_limit, buckets, broader)
 
 
 def not_open(request: SearchRequest, candidates: CandidateSet) -> tuple[str, ...]:

@@ -40,9 +40,9 @@ from search.browsing import (
     Start,
     as_retrieved,
     browse_of,
+    facets_of,
     following,
     is_browsing,
-    open_counts,
     read_start,
 )
 from search.candidates import (
@@ -202,7 +202,7 @@ class SearchPipeline:
         faces = faces_of(shown, None)
         hits, _ = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
         watch.lap("page")
-        facets = count_facets(engine, request, candidates, found.every)
+        facets, flags = facets_of(engine, request, wanted, found, meaning.filters)
         watch.lap("facets")
         total = found.matches - int(np.count_nonzero(~shown))
         first = start.rank if start else wanted.skip
@@ -217,7 +217,7 @@ class SearchPipeline:
             understood=self._parts.understanding.recheck(candidates.understood, caller),
             facets=facets,
             cursor=following(found, request, caller, now, first, page.number),
-            degraded=candidates.degraded,
+            degraded=(*candidates.degraded, *flags),
             milliseconds=watch.report(found.milliseconds),
             lexical_matches=found.matches,
             suggestion=self._suggestion(request, candidates),
@@ -232,7 +232,6 @@ class SearchPipeline:
         request: SearchRequest,
     ) -> CandidateSet:
         """The stories of one page of a list by date, as candidates in that order."""
-        counts, flags = open_counts(self._engine, request, wanted.asked, meaning.filters)
         listed = as_retrieved(found)
         order = np.arange(len(found.ids), dtype=np.int64)
         ranking = ranked(listed, profile, None, self._ages(listed, profile), order)
@@ -249,9 +248,8 @@ class SearchPipeline:
             fused_ranks=order + 1,
             rerank_scores=np.full(len(order), np.nan, np.float32),
             relation=TotalRelation.EXACT,
-            degraded=(*meaning.degraded, *found.degraded, *flags),
+            degraded=(*meaning.degraded, *found.degraded),
             retrieval=wanted.asked,
-            open_facets=counts,
         )
 
     def _understand(

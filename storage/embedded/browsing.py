@@ -14,11 +14,10 @@ from storage.embedded.retrieval import Moment
 _FEW = 8_192  # so many matches are sorted, more are looked for in the order of all rows
 
 
-def browse(moment: Moment, request: Browse) -> Browsed:
-    """Return a stretch of everything that matches."""
+def browse(moment: Moment, request: Browse, matching: Marks) -> Browsed:
+    """Return a stretch of what is `matching` (bool by seq), without facets."""
     started = perf_counter()
     order = moment.view.columns.by_date
-    matching = _matching(moment, request)
     count = int(np.count_nonzero(matching))
     few = count <= _FEW
     rows = order.sorted(np.flatnonzero(matching)) if few else order.rows(len(matching))
@@ -30,12 +29,11 @@ def browse(moment: Moment, request: Browse) -> Browsed:
         places=tuple(order.place(row) for row in stretch.tolist()),
         matches=count,
         more=len(ids) > request.size,
-        every=np.flatnonzero(matching) if request.counted else ids[:0],
         milliseconds={"lexical": (perf_counter() - started) * 1000},
     )
 
 
-def _matching(moment: Moment, request: Browse) -> Marks:
+def matching(moment: Moment, request: Browse) -> Marks:
     """Return the allowed versions that match the query: bool by seq."""
     query, size = request.asked.query, len(moment.allowed)
     if is_fact(query):

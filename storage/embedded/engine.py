@@ -33,7 +33,7 @@ from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
-from storage.embedded.browsing import browse
+from storage.embedded.browsing import browse, matching
 from storage.embedded.columns.facets import count_facets
 from storage.embedded.columns.facts import Columns
 from storage.embedded.columns.media_items import undescribed_items
@@ -187,9 +187,14 @@ class EmbeddedEngine:
         moment = self.moments.of(request.asked)
         if moment.unindexed and self.projections.look_for_words():
             moment = self.moments.of(request.asked)
-        found = browse(moment, request)
+        marks, wanted = matching(moment, request), request.facets
+        found = browse(moment, request, marks)
+        every = np.flatnonzero(marks) if wanted.names else found.ids
+        facets = self.facets(
+            every, wanted.names, wanted.limit, wanted.buckets, broader=wanted.broader
+        )
         flag = self.moments.unworded(moment, request.asked)
-        return replace(found, degraded=(flag,)) if flag else found
+        return replace(found, facets=facets, degraded=(flag,) if flag else ())
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see now, after following the record of truth."""

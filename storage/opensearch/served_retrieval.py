@@ -13,9 +13,10 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import DatelineError
-from core.retrieval import Browse, Browsed, Retrieval, Retrieved
+from core.retrieval import Browse, Browsed, FacetRequest, Retrieval, Retrieved
 from storage.opensearch.nodes.connection import Cluster
 from storage.opensearch.nodes.nodes import NodeSettings
+from storage.opensearch.query.facet_counts import FACETS
 from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
@@ -23,6 +24,7 @@ from storage.record.guard import Guard
 from storage.words.topic_trees import WrittenTopics
 
 log = logging.getLogger(__name__)
+MOST_COUNTED = 20_000  # items whose facts are read to count facets that the index does not count
 _LONGEST = 3  # times a request's timeout: two for a search, half for the requests beside it
 
 
@@ -65,13 +67,35 @@ class ServedRetrieval:
         return self._retrieved(self._views.current, request)
 
     def browse(self, request: Browse, window: int) -> Browsed:
-        """Return a stretch of everything that matches, by date."""
+        """Return a stretch of everything that matches, by date. While the index is behind the
+        record, items that the record hides are taken out, and facets count the newest items.
+        """
         self._views.look()
-        view = self._views.current
+        view, wanted = self._views.current, request.facets
         behind = view.projector.make_searchable(self._patience_s)
-        request = replace(request, asked=self._topics.retrieval(request.asked))
-        found = browse(self._sources(view), request, window)
-        return replace(found, degraded=(*found.degraded, behind)) if behind else found
+        others = [name for name in wanted.names if behind or not _is_indexed(name, wanted)]
+        plain = tuple(name for name in wanted.names if name not in others)
+        request = replace(
+            request,
+            asked=self._topics.retrieval(request.asked),
+            facets=replace(wanted, names=plain),
+        )
+        newest = MOST_COUNTED if others or behind else 0
+        found, ids = browse(self._sources(view), request, window, newest)
+        flags = []
+        if others and found.matches > len(ids):
+            of = f"the newest {len(ids):,} of {found.matches:,} items"
+            flags.append(f"facets: {', '.join(others)} counted over {of}")
+        if behind:
+            caller = request.asked.caller
+            seen, flags = self._guard.visible(ids, caller), [*flags, behind]
+            hidden, ids = len(ids) - len(seen), seen
+            shown = self._guard.visible(found.ids, caller)
+            found = replace(found, ids=shown, matches=found.matches - hidden)
+        counts = view.catalogue.facts.facets(
+            ids, others, wanted.limit, wanted.buckets, broader=wanted.broader
+        )
+        return replace(found, facets={**found.facets, **counts}, degraded=(*found.degraded, *flags))
 
     def close(self) -> None:
         """Wait for the searches that run."""
@@ -119,3 +143,8 @@ class ServedRetrieval:
             vectors=vectors,
             degraded=(*found.degraded, behind),
         )
+
+
+def _is_indexed(name: str, wanted: FacetRequest) -> bool:
+    """Return whether the index counts a facet: not times, and not topics above an item's own."""
+    return name in FACETS and not (wanted.broader and name == "subject")

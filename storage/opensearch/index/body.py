@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.query_tree import DATE_FIELDS, KEYWORD_FIELDS, TEXT_FIELDS
+from storage.opensearch.query.facet_counts import FACETS, label_field
 from storage.opensearch.query.name_fields import NAME_PROPERTIES
 from storage.record.item_fields import unstemmed_field
 from storage.words.query_words import K1
@@ -120,6 +121,7 @@ def _mappings(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dic
         EMBEDDED: _KEYWORD,
         DIGEST: {"type": "keyword", "index": False},
         **dict.fromkeys(KEYWORD_FIELDS, _KEYWORD),
+        **{label_field(name): _KEYWORD for name in FACETS},
         **{name: {"type": "long"} for name in DATE_FIELDS},
         **{name: _text(position_increment_gap=1) for name in ("all", *TEXT_FIELDS)},
         **{unstemmed_field(name): _text(index_options="docs") for name in TEXT_FIELDS},

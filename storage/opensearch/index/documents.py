@@ -22,6 +22,7 @@ from storage.opensearch.index.body import (
     TIE,
     vector_path,
 )
+from storage.opensearch.query.facet_counts import label_members
 from storage.opensearch.query.name_fields import name_members
 from storage.record.facts import chain_number
 from storage.record.item_fields import indexed_texts, keywords_of, unstemmed_field
@@ -57,6 +58,7 @@ def document_of(version: Version) -> bytes:
         EMBEDDED: list(version.vectors),
         **_words(item),
         **name_members(item),
+        **label_members(item),
     }
     for name, values in keywords_of(item).items():
         document[name] = [value.casefold() for value in values if value]

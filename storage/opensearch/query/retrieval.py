@@ -20,6 +20,7 @@ from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
 from core.retrieval import (
     Browse,
     Browsed,
+    Ids,
     Place,
     Retrieval,
     Retrieved,
@@ -32,10 +33,10 @@ from storage.opensearch.nodes.nodes import within
 from storage.opensearch.query.answered import lacking_vectors, missing
 from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.query.exact import ExactCosines
+from storage.opensearch.query.facet_counts import counts_in, inexact
 from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
 from storage.opensearch.query.query_dsl import EVERY_WORD, Clause, Compiler
 from storage.opensearch.query.search_bodies import (
-    MOST_COUNTED,
     MOST_NEAREST,
     by_date,
     counting,
@@ -281,9 +282,10 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
     )
 
 
-def browse(sources: Sources, request: Browse, window: int) -> Browsed:
-    """Return a stretch of everything that matches, by date. Raises QueryError if `skip` reaches
-    beyond `window`, BusyError if the cluster does not answer.
+def browse(sources: Sources, request: Browse, window: int, newest: int) -> tuple[Browsed, Ids]:
+    """Return a stretch of everything that matches, by date, with the facets that the index counts,
+    and the ids of the `newest` matches (none for 0). Raises QueryError if `skip` reaches beyond
+    `window`, BusyError if the cluster does not answer.
     """
     if request.skip + request.size > window:
         raise QueryError(
@@ -297,24 +299,29 @@ def browse(sources: Sources, request: Browse, window: int) -> Browsed:
         matching = {"bool": {"must": [search.scored], "filter": search.allowed}}
         timeout_s = sources.settings.timeout_s
         bodies = [by_date(matching, request, timeout_s)]
-        if request.counted:
-            bodies.append(listed(matching, MOST_COUNTED, SortOrder.NEWEST, timeout_s))
+        if newest:
+            bodies.append(listed(matching, newest, SortOrder.NEWEST, timeout_s))
         started = perf_counter()
         replies = sources.replies(bodies)
         search.milliseconds["lexical"] = (perf_counter() - started) * 1000
         _check(search, replies)
-    hits = [] if "error" in replies[0] else replies[0]["hits"]["hits"]
-    every = hits_of(replies[1], SortOrder.NEWEST) if request.counted else no_hits()
-    if every.matches > len(every.ids):
-        what = f"counted over the newest {len(every.ids):,} of {every.matches:,} items"
-        search.degraded.append(f"facets: {what}")
-    stretch = hits[: request.size]
+    others = hits_of(replies[1], SortOrder.NEWEST).ids if newest else no_hits().ids
+    return _stretch(search, request, replies[0]), others
+
+
+def _stretch(search: _Search, request: Browse, reply: Reply) -> Browsed:
+    if "error" in reply:
+        return Browsed(no_hits().ids, (), 0, more=False, degraded=tuple(search.degraded))
+    hits, wanted = reply["hits"]["hits"], request.facets
+    found = hits[: request.size]
+    counted = reply.get("aggregations", {})
+    search.degraded += inexact(counted, wanted.names)
     return Browsed(
-        ids=np.array([hit["fields"]["seq"][0] for hit in stretch], np.int64),
-        places=tuple(Place(*hit["sort"]) for hit in stretch),
-        matches=total(replies[0]) if "hits" in replies[0] else 0,
+        ids=np.array([hit["fields"]["seq"][0] for hit in found], np.int64),
+        places=tuple(Place(*hit["sort"]) for hit in found),
+        matches=total(reply),
         more=len(hits) > request.size,
-        every=every.ids,
+        facets=counts_in(counted, wanted.names, wanted.limit),
         milliseconds=search.milliseconds,
         degraded=tuple(search.degraded),
     )

@@ -9,9 +9,9 @@ from core.items import FloatMatrix
 from core.retrieval import Browse, SortOrder
 from storage.opensearch.index.body import EMBEDDED, TIE, vector_path
 from storage.opensearch.query.candidates import DATES
+from storage.opensearch.query.facet_counts import aggregations
 from storage.opensearch.query.query_dsl import Clause
 
-MOST_COUNTED = 20_000  # items whose facts a browse counts for its facets
 MOST_NEAREST = 10_000  # the k-NN plugin's limit
 
 
@@ -66,6 +66,8 @@ def by_date(query: Clause, request: Browse, timeout_s: float) -> Clause:
         "query": query,
         "sort": [{"versioncreated": direction}, {TIE: direction}],
     }
+    if request.facets.names:
+        body["aggs"] = aggregations(request.facets.names, request.facets.limit)
     if request.after is not None:
         return {**body, "search_after": [request.after.time, request.after.tie]}
     return {**body, "from": request.skip}
