@@ -133,6 +133,7 @@ class Sources:
         self.files = tuple(file for path in paths for file in self._find(path))
         self.total_bytes = sum(file.size for file in self.files)
         self.done_bytes = 0
+        self._row_bytes = 0
 
     def __iter__(self) -> Iterator[Reading]:
         yield from (Rejected(str(path), 0, "", LEADS_OUT) for path in self._outside)
@@ -191,7 +192,9 @@ class Sources:
             with file.path.open("rb") as raw, _decompressed(raw, file.path) as stream:
                 for reading in self._readings(file, stream):
                     line = reading.line
-                    self.done_bytes = before + min(raw.tell(), file.size)
+                    # Arrow reads a file's end first, and jumps.
+                    share = line * self._row_bytes if file.kind == "parquet" else raw.tell()
+                    self.done_bytes = max(self.done_bytes, before + min(share, file.size))
                     yield reading
         except (OSError, EOFError, UnicodeError, zlib.error) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -210,6 +213,7 @@ class Sources:
         else:
             for row in self._rows(file, stream):
                 if isinstance(row, Row):
+                    self._row_bytes = row.size
                     yield self._take(file, document(row, self._mapping))
                 else:
                     yield self._read(file, row)
@@ -219,7 +223,7 @@ class Sources:
         if self._mapping is not None and file.kind == "csv":
             yield from csv_rows(stream, file.path, self._mapping, self._limit)
         elif self._mapping is not None and file.kind == "parquet":
-            yield from parquet_rows(stream, self._mapping)
+            yield from parquet_rows(stream, file.size, self._mapping)
         else:
             cut = records.documents if file.kind == "json" else records.lines
             for row in bulk.rows(cut(stream, self._limit)):

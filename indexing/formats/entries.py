@@ -10,6 +10,7 @@ from core.errors import DocumentError
 from indexing import json_tree
 
 Tree = dict[str, Any]
+_MOST_NOTES = 100  # of one document
 STANDARD = {  # of the documents that are made here
     "name": "ninjs",
     "version": "3.1",
@@ -37,7 +38,7 @@ def entry(line: int, read: Callable[[list[str]], Tree], size: int = 0) -> Entry:
         tree = json_tree.check(told(read(notes)))
     except DocumentError as error:
         return Entry(line, size=size, error=error)
-    return Entry(line, tree, size, notes=tuple(dict.fromkeys(notes)))
+    return Entry(line, tree, size, notes=tuple(dict.fromkeys(notes))[:_MOST_NOTES])
 
 
 def told(tree: Tree) -> Tree:

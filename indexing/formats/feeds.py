@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -52,22 +53,45 @@ _READ_ENTRY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """What a feed says of all its items. It is read once: a feed may have very many items."""
+
+    title: str | None
+    link: str | None
+    language: str | None
+    rights: str | None
+    authors: tuple[Element, ...]
+
+
 def rss(tree: XmlTree) -> Iterator[Entry]:
     """Yield the items of an RSS file."""
     for channel in children(tree.root, "channel"):
+        feed = _feed(channel)
         for item in children(channel, "item"):
-            yield entry(tree.lines.get(item, 0), partial(_item, item, channel))
+            yield entry(tree.lines.get(item, 0), partial(_item, item, feed))
 
 
 def atom(tree: XmlTree) -> Iterator[Entry]:
     """Yield the entries of an Atom feed, or the one entry that is the file."""
     root = tree.root
+    feed = _feed(root)
     entries = [root] if name_of(root) == "entry" else children(root, "entry")
     for one in entries:
-        yield entry(tree.lines.get(one, 0), partial(_entry, one, root))
+        yield entry(tree.lines.get(one, 0), partial(_entry, one, feed))
 
 
-def _item(item: Element, channel: Element, notes: list[str]) -> Tree:
+def _feed(root: Element) -> _Feed:
+    return _Feed(
+        title=said(root, "title"),
+        link=said(root, "link"),
+        language=said(root, "language") or language_of(root),
+        rights=said(root, "copyright") or said(root, "rights"),
+        authors=tuple(children(root, "author")),
+    )
+
+
+def _item(item: Element, feed: _Feed, notes: list[str]) -> Tree:
     notes += unread(item, _READ_ITEM)
     body, link = _of_space(item, "encoded", (_CONTENT,)), said(item, "link")
     changed = _of_space(item, "updated", (ATOM,)) or _of_space(item, "modified", _DC)
@@ -76,10 +100,10 @@ def _item(item: Element, channel: Element, notes: list[str]) -> Tree:
     summary = _raw(first(item, "description"))
     enclosures = children(item, "enclosure")
     return {
-        "uri": _uri(said(item, "guid") or link, channel),
+        "uri": _uri(said(item, "guid") or link, feed),
         "standard": STANDARD,
         "type": "text",
-        "language": said(channel, "language") or language_of(channel),
+        "language": feed.language,
         "versionCreated": changed or published,
         "firstCreated": published,
         "headlines": _values(said(item, "title"), "main"),
@@ -87,8 +111,8 @@ def _item(item: Element, channel: Element, notes: list[str]) -> Tree:
         "descriptions": _values(summary, "summary", _HTML),
         "bodies": _values(body, "main", _HTML),
         "subjects": [*_rss_subjects(item)],
-        "copyrightNotice": said(channel, "copyright"),
-        "infoSources": _named(said(item, "source") or said(channel, "title")),
+        "copyrightNotice": feed.rights,
+        "infoSources": _named(said(item, "source") or feed.title),
         "altIds": [{"role": "link", "value": link}] if link else [],
         "associations": [
             _linked(number, attribute(one, "url"), attribute(one, "type"), attribute(one, "length"))
@@ -98,20 +122,20 @@ def _item(item: Element, channel: Element, notes: list[str]) -> Tree:
     }
 
 
-def _entry(one: Element, feed: Element, notes: list[str]) -> Tree:
+def _entry(one: Element, feed: _Feed, notes: list[str]) -> Tree:
     notes += unread(one, _READ_ENTRY)
     uri = said(one, "id")
     if uri is None:
         raise DocumentError("id is missing", field="id")
     links = list(children(one, "link"))
     page = next((attribute(link, "href") for link in links if _rel(link) == "alternate"), None)
-    authors = list(children(one, "author")) or list(children(feed, "author"))
+    authors = list(children(one, "author")) or feed.authors
     draft = (said(one, "control", "draft") or "no").lower() == "yes"
     return {
         "uri": uri,
         "standard": STANDARD,
         "type": "text",
-        "language": language_of(one) or language_of(feed),
+        "language": language_of(one) or feed.language,
         "versionCreated": said(one, "updated"),
         "firstCreated": said(one, "published"),
         "pubStatus": "withheld" if draft else None,
@@ -120,19 +144,19 @@ def _entry(one: Element, feed: Element, notes: list[str]) -> Tree:
         "descriptions": _values(*_atom_text(first(one, "summary"), "summary")),
         "bodies": _values(*_atom_text(first(one, "content"), "main")),
         "subjects": [*_atom_subjects(one)],
-        "copyrightNotice": said(one, "rights") or said(feed, "rights"),
-        "infoSources": _named(said(one, "source", "title") or said(feed, "title")),
+        "copyrightNotice": said(one, "rights") or feed.rights,
+        "infoSources": _named(said(one, "source", "title") or feed.title),
         "altIds": [{"role": "link", "value": page}] if page else [],
         "associations": [*_enclosures(one, links)],
     }
 
 
-def _uri(named: str | None, channel: Element) -> str:
+def _uri(named: str | None, feed: _Feed) -> str:
     if named is None:
         raise DocumentError("guid and link are missing", field="guid")
     if _SCHEME.match(named):
         return named
-    return ":".join(filter(None, ("urn:feed", said(channel, "link"), named)))
+    return ":".join(filter(None, ("urn:feed", feed.link, named)))
 
 
 def _of_space(parent: Element, name: str, spaces: tuple[str, ...]) -> str | None:

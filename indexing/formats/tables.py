@@ -159,8 +159,10 @@ class _Lines:
         return line
 
 
-def parquet_rows(stream: BinaryIO, mapping: RowMapping) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, a few at a time. Arrow's native code reads it."""
+def parquet_rows(stream: BinaryIO, size: int, mapping: RowMapping) -> Iterator[Row]:
+    """Yield the rows of a Parquet file of `size` bytes, a few at a time. The size of each is its
+    share of the file. Arrow's native code reads it.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -170,10 +172,11 @@ def parquet_rows(stream: BinaryIO, mapping: RowMapping) -> Iterator[Row]:
         if problem := _problem(list(file.schema_arrow.names), mapping, _OPTIONAL):
             yield Row(0, error=problem)
             return
+        share = size // max(1, file.metadata.num_rows)
         for batch in file.iter_batches(_ROWS_AT_ONCE):
             for values in _without_null(batch.to_pylist()):
                 number += 1
-                yield Row(number, values, is_table=True)
+                yield Row(number, values, share, is_table=True)
     except (pa.ArrowException, ValueError, OSError) as error:
         yield Row(number, error=DocumentError(f"no Parquet: {str(error)[:200]}"))
 

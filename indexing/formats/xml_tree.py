@@ -21,7 +21,7 @@ from core.errors import DocumentError
 
 MAX_XML_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
-MAX_ELEMENTS = 500_000
+MAX_ELEMENTS = 250_000
 _LINES_DEPTH = 4  # elements so deep at most have their line remembered
 _PIECE = 64 * 1024
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -147,6 +147,20 @@ def test_files_of_a_folder_that_are_passed_over_are_counted_by_kind(
     assert "2 .pdf, 1 hidden" in cli("ingest", wire, "--products", "demo").stdout
 
 
+def test_documents_of_other_formats_are_found(cli: Cli, tmp_path: Path) -> None:
+    samples = Path(__file__).parents[1] / "fixtures" / "formats"
+    (tmp_path / "notes.txt").write_text("A lighthouse was painted\nIt is red now.")
+    (tmp_path / "feed.rss").write_bytes((samples / "rss.xml").read_bytes())
+    (tmp_path / "wire.nitf").write_bytes((samples / "nitf.xml").read_bytes())
+    report = cli.json("ingest", tmp_path, "--texts", "--products", "demo", code=1)
+    assert (report["created"], report["rejected"]) == (4, 1)
+    assert report["rejections"][0]["line"] == 30
+    assert cli.found("lighthouse")[0].startswith("urn:sha256:")
+    assert "urn:nitf:dateline.example:20260315-ferry" in cli.found("ferry sandbank")
+    again = cli.json("ingest", tmp_path, "--texts", "--products", "demo", code=1)
+    assert (again["created"], again["unchanged"]) == (0, 4)
+
+
 def test_a_dry_run_shows_what_a_mapping_makes_and_records_nothing(cli: Cli, tmp_path: Path) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text('[columns]\nid = "uri"\ntitle = "headline"\n')

@@ -251,6 +251,9 @@ def test_parquet(tmp_path: Path) -> None:
     assert items[0].versioncreated == datetime(2026, 3, 15, 9, tzinfo=UTC)
     assert items[0].byline == "Ann"
     assert [concept.name for concept in items[0].subject] == ["a", "b"]
+    progress = Sources([path], lambda: NOW, mapping=mapping.parse(told))
+    seen = [progress.done_bytes for _ in progress]
+    assert 0 < seen[0] <= progress.total_bytes // 2 < seen[1] <= progress.done_bytes
     whole = path.read_bytes()
     for size in (0, 4, len(whole) // 2, len(whole) - 9):
         broken = read(put(tmp_path / "b.parquet", whole[:size]), told=told)

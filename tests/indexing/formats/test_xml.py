@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_a_file_of_no_known_kind_is_refused_with_a_way(tmp_path: Path) -> None:
         readings(put(tmp_path / "a.docx", b"x"))
     assert ".docx" in caught.value.what
     assert caught.value.mend
+
+
+def test_the_time_of_a_feed_grows_with_its_items() -> None:
+    """What a feed says of all items is read once: it was read for each, some minutes for these."""
+    items = "<item><link>a:b</link></item>" * 20_000
+    started = time.process_time()
+    found = xml_entries(f"<rss><channel>{items}</channel></rss>".encode())
+    assert len(found) == 20_000
+    assert time.process_time() - started < 30
 
 
 samples = st.sampled_from([(SAMPLES / f"{name}.xml").read_bytes() for name in XML])
