@@ -31,7 +31,7 @@ from api.content.writes import refusal, result_json, single_status, uri_of
 from api.envelope import Json, base, problem_response, rfc3339
 from api.formats.items import ItemView, items_json
 from api.formats.ninjs import Ninjs, ninjs
-from api.formats.texts import MEDIA_TYPES, text_rendition
+from api.formats.renditions import MEDIA_TYPES, text_rendition
 from api.problems import BodyTooLargeError, ParameterError, TooManyError
 from api.search.elsewhere import ReadRoute
 from api.search.parameters import (
@@ -49,7 +49,7 @@ from core.ports import Library
 router = APIRouter(tags=["content"])
 reads = APIRouter(tags=["content"], route_class=ReadRoute)
 NINJS_VERSION = "x-ninjs-version"  # the header of an answer in ninjs
-_TEXT_CONTENT = ("application/nitf+xml", "text/plain")
+_TEXT_CONTENT = tuple(kind.partition(";")[0] for kind in MEDIA_TYPES.values())
 _MOST_OF_A_REFUSED_KEY = 64 * 1024  # bytes of a body, which is enough for kills
 
 
@@ -89,17 +89,17 @@ class WriteParameters(BaseModel):
 
 @reads.get(
     "/content/{item_id:path}/renditions/{form}",
-    summary="A story as NITF or plain text",
+    summary="A story as NITF, NewsML-G2 or plain text",
     response_model=None,
     responses=contract.answers(None, 400, 401, 404, 503)
     | {200: {"description": "The story", "content": {kind: {} for kind in _TEXT_CONTENT}}},
     dependencies=[Depends(no_parameters)],
 )
 async def read_text(
-    surface: SurfaceDep, caller: CallerDep, item_id: str, form: Literal["nitf", "plain"]
+    surface: SurfaceDep, caller: CallerDep, item_id: str, form: Literal["nitf", "newsmlg2", "plain"]
 ) -> Response:
-    """`nitf` is NITF 3.6, `plain` plain text in UTF-8. Both are made from the body with its markup:
-    paragraphs, lists, tables and links stay.
+    """`nitf` is NITF 3.6, `newsmlg2` a NewsML-G2 item with that inside, `plain` plain text. made
+    from the body with its markup: paragraphs, lists, tables and links stay.
     """
     library = surface.services.library
 

@@ -20,7 +20,6 @@ from core.items import Item
 from core.ports import Library
 
 NITF, PLAIN = "nitf", "plain"
-MEDIA_TYPES = {NITF: "application/nitf+xml", PLAIN: "text/plain; charset=utf-8"}
 _VERSION = "-//IPTC//DTD NITF 3.6//EN"
 _TAGS = {"person": "person", "organisation": "org", "place": "location"}
 _MARKUP = ("html", "xml", "nitf")  # in a body's role or content type
@@ -40,13 +39,8 @@ class Story:
         return clean_text(value) if isinstance(value, str) else ""
 
 
-def text_rendition(form: str, item: Item, caller: Caller, library: Library) -> bytes:
-    """An item as `nitf` or `plain`, as the guard lets the caller see it at this moment."""
-    story = _story(item, caller, library)
-    return nitf(story) if form == NITF else plain(story)
-
-
-def _story(item: Item, caller: Caller, library: Library) -> Story:
+def story_of(item: Item, caller: Caller, library: Library) -> Story:
+    """An item as the guard lets the caller see it at this moment."""
     ((members, _),) = items_json([item], ItemView(caller, whole=True), library)
     markup = body_markup(item.source)
     links = {href.strip() for href in links_in(markup)}
@@ -84,6 +78,17 @@ def _offer(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 def nitf(story: Story) -> bytes:
     """The story as an NITF 3.6 document in UTF-8."""
+    return document(nitf_element(story))
+
+
+def document(root: Element) -> bytes:
+    """An XML document in UTF-8."""
+    told: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return told
+
+
+def nitf_element(story: Story) -> Element:
+    """The element `nitf` of a story."""
     root = etree.Element("nitf", version=_VERSION)
     _head(story, etree.SubElement(root, "head"))
     body = etree.SubElement(root, "body")
@@ -91,8 +96,7 @@ def nitf(story: Story) -> bytes:
     block = etree.SubElement(etree.SubElement(body, "body.content"), "block", id="Main")
     block.extend(story.blocks)
     etree.SubElement(body, "body.end")
-    told: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
-    return told
+    return root
 
 
 def _head(story: Story, head: Element) -> None:
@@ -108,13 +112,13 @@ def _head(story: Story, head: Element) -> None:
     _facts(data, "date.expire", norm=_norm(item.expires) if item.expires else "")
     _facts(data, "ed-msg", info=story.text("ednote"))
     _facts(data, "doc.copyright", holder=story.text("copyrightnotice"))
-    keys = [story.text("slugline"), *_names(story, "keywords"), *_names(story, "subject")]
+    keys = [story.text("slugline"), *names_of(story, "keywords"), *names_of(story, "subject")]
     listed = etree.SubElement(data, "key-list")
     for key in dict.fromkeys(keys):
         _facts(listed, "keyword", key=key)
     content = etree.SubElement(data, "identified-content")
     for member, tag in _TAGS.items():
-        for name in _names(story, member):
+        for name in names_of(story, member):
             _text(content, tag, name)
     for made in (listed, content):
         if not len(made):
@@ -135,22 +139,24 @@ def _body_head(story: Story, head: Element) -> None:
 
 
 def _byline(byline: Any, head: Element) -> None:
-    by, title = (_line(byline, name) for name in ("by", "title"))
+    by, title = (line_of(byline, name) for name in ("by", "title"))
     if by:
         made = etree.SubElement(head, "byline")
         made.text = by
         _text(made, "byttl", title)
 
 
-def _line(tree: Any, name: str) -> str:
+def line_of(tree: Any, name: str) -> str:
+    """A text member of a tree, "" without one, in characters that XML can have."""
     value = tree.get(name) if isinstance(tree, Mapping) else None
     return clean_text(value).strip() if isinstance(value, str) else ""
 
 
-def _names(story: Story, member: str) -> Iterator[str]:
+def names_of(story: Story, member: str) -> Iterator[str]:
+    """The words of a list, or the names of its entries."""
     entries = story.members.get(member)
     for entry in entries if isinstance(entries, list) else ():
-        name = entry if isinstance(entry, str) else _line(entry, "name")
+        name = entry if isinstance(entry, str) else line_of(entry, "name")
         if name := clean_text(name).strip():
             yield name
 
@@ -177,7 +183,7 @@ def _norm(moment: datetime) -> str:
 
 def plain(story: Story) -> bytes:
     """The story as plain text in UTF-8: headline, byline, place, and the body's paragraphs."""
-    bylines = [by for one in story.members.get("bylines", ()) if (by := _line(one, "by"))]
+    bylines = [by for one in story.members.get("bylines", ()) if (by := line_of(one, "by"))]
     parts = (
         story.text("headline"),
         "\n".join(bylines),

@@ -18,10 +18,11 @@ from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
 from api.customers.ordering import order_rendition
-from api.formats.ap_item import TEXT_FORMS, itemid_in
+from api.formats.ap_item import itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
-from api.formats.texts import MEDIA_TYPES, NITF, text_rendition
+from api.formats.renditions import MEDIA_TYPES, NEWSML, text_rendition
+from api.formats.texts import NITF, PLAIN
 from api.media.account_routes import title_of
 from api.media.answers import answer, delivered, now, tag_of
 from api.media.contract import TEXTS, MediaAnswer, served
@@ -49,7 +50,13 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 _OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
 _MAIN = "main"
 _NINJS = {"ninjs": "", **{f"ninjs-{version}": version for version in VERSIONS}}
-_FORMS = {"json": "", "nitf": "nitf", "text": "plain", "plain": "plain"}  # -> a rendition
+_FORMS = {
+    "json": "",
+    "nitf": NITF,
+    "newsmlg2": NEWSML,
+    "text": PLAIN,
+    "plain": PLAIN,
+}  # -> a rendition
 
 
 @served(router, "/content/search", "AP: search")
@@ -173,7 +180,7 @@ async def download(
         item = found_item(services, item_id, caller).item
         rendition = _rendition(item, asked)
         ours = rendition in _OWN and links is not None and item.media is not None
-        if rendition not in TEXT_FORMS and not ours:
+        if rendition not in MEDIA_TYPES and not ours:
             raise NotFoundError(
                 f"The item has no rendition '{rendition[:80]}' for this key.",
                 mend="The item's member renditions lists those that there are.",
@@ -187,7 +194,7 @@ async def download(
         return item, rendition, text_rendition(rendition, item, caller, services.library)
 
     item, rendition, body = await surface.reads.run(read, caller)
-    if links is None or rendition in TEXT_FORMS:
+    if links is None or rendition in MEDIA_TYPES:
         return delivered(request, body, MEDIA_TYPES[rendition], tag_of(body.decode()))
     return _redirect(item, _OWN[rendition], links, addresses_of(request))
 

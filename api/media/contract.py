@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from api.formats.renditions import MEDIA_TYPES
 from api.media.codes import CODES
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -60,7 +61,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         for status in _STATUSES
     },
 }
-TEXTS: dict[str, Any] = {"application/nitf+xml": {}, "text/plain": {}}
+TEXTS: dict[str, Any] = {kind.partition(";")[0]: {} for kind in MEDIA_TYPES.values()}
 
 
 def served(

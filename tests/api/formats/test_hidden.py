@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.formats.ninjs import VERSIONS, ninjs
-from api.formats.texts import text_rendition
+from api.formats.renditions import text_rendition
 from core.errors import DocumentError
 from core.items import Item, PubStatus
 from tests.api.formats.answers import READER, ap, item_of, newsroom
@@ -33,6 +33,7 @@ def forms(item: Item) -> dict[str, str]:
         "ap list": orjson.dumps(ap(item, SHOWN, *HIDDEN, whole=False)).decode(),
         "own": orjson.dumps(ap(item, SHOWN, *HIDDEN, addresses=None)).decode(),
         "nitf": text_rendition("nitf", item, READER, room).decode(),
+        "newsmlg2": text_rendition("newsmlg2", item, READER, room).decode(),
         "plain": text_rendition("plain", item, READER, room).decode(),
     }
     for version in ("", *VERSIONS):

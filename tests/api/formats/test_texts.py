@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from api.formats.markup import clean_text, safe_markup
 from api.formats.ninjs import ninjs
-from api.formats.texts import text_rendition
+from api.formats.renditions import text_rendition
 from core.errors import DocumentError
 from core.items import Item, PubStatus
+from indexing.formats import xml_documents, xml_tree
 from tests.api.formats.answers import READER, item_of, newsroom
 
 STORY: dict[str, Any] = {
@@ -216,3 +217,20 @@ def test_markup_is_passed_on_without_scripts_and_unsafe_addresses(
     said = safe_markup(markup, lambda address: address.startswith("https://"))
     assert (said == markup) is is_kept
     assert "One" in said or is_kept
+
+
+@pytest.mark.parametrize("form", ["nitf", "newsmlg2"])
+def test_our_own_readers_read_what_we_write(form: str) -> None:
+    data = told(form, {**STORY, "subject": [{"name": "Ferries", "code": "medtop:20000337"}]})
+    (entry,) = xml_documents.documents(xml_tree.parse(data.encode())) or ()
+    assert entry.tree is not None
+    again, first = item_of({**entry.tree, "uri": "urn:news:ferry"}), item_of(STORY)
+    members = ("headline", "byline", "located", "urgency")
+    assert [getattr(again, name) for name in members] == [getattr(first, name) for name in members]
+    assert again.body == first.body
+    assert again.versioncreated == first.versioncreated
+    if form == "newsmlg2":
+        assert [(one.name, one.code) for one in again.subject] == [("Ferries", "medtop:20000337")]
+        assert [one.name for one in again.person] == ["Ana Reyes"]
+        assert [one.name for one in again.place] == ["Oslo"]
+        assert again.version == 3
