@@ -111,8 +111,9 @@ def _head(story: Story, head: Element) -> None:
     _facts(data, "date.release", norm=_norm(item.embargoed) if item.embargoed else "")
     _facts(data, "date.expire", norm=_norm(item.expires) if item.expires else "")
     _facts(data, "ed-msg", info=story.text("ednote"))
+    _facts(data, "du-key", key=story.text("slugline"), version=str(item.version))
     _facts(data, "doc.copyright", holder=story.text("copyrightnotice"))
-    keys = [story.text("slugline"), *names_of(story, "keywords"), *names_of(story, "subject")]
+    keys = [*names_of(story, "keywords"), *names_of(story, "subject")]
     listed = etree.SubElement(data, "key-list")
     for key in dict.fromkeys(keys):
         _facts(listed, "keyword", key=key)
