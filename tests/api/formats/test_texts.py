@@ -175,9 +175,9 @@ PIECES = st.sampled_from([
     "&#0;", "&lt;", "<img src=x onerror=alert(1)>",
 ])  # fmt: skip
 _ELEMENTS = frozenset({
-    "nitf", "head", "title", "docdata", "doc-id", "du-key", "date.issue", "body", "body.head", "body.content",
-    "body.end", "hedline", "hl1", "hl2", "block", "p", "em", "a", "br", "q", "ul", "ol", "li", "dl",
-    "dt", "dd", "table", "caption", "tr", "th", "td", "pre", "bq", "hr",
+    "nitf", "head", "title", "docdata", "doc-id", "date.issue", "body", "body.head", "body.content",
+    "du-key", "body.end", "hedline", "hl1", "hl2", "block", "p", "em", "a", "br", "q", "ul", "ol",
+    "li", "dl", "dt", "dd", "table", "caption", "tr", "th", "td", "pre", "bq", "hr",
 })  # fmt: skip
 
 
