@@ -1,12 +1,10 @@
-"""docs/topics.md: its tables mean what they say, and its examples run in their order."""
+"""docs/topics.md: its tables mean what they say. `test_examples` runs its examples."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from core.errors import QueryError
@@ -17,7 +15,6 @@ from tests.demo_service import ROOT
 
 PAGE = (ROOT / "docs" / "topics.md").read_text("utf-8")
 NOW = datetime(2026, 3, 18, 10, tzinfo=UTC)
-pytestmark = pytest.mark.service
 
 
 def rows(head: str) -> list[list[str]]:
@@ -48,31 +45,3 @@ def test_limits_and_settings_are_the_programs() -> None:
     assert f"at most {MOST_CLAUSES} clauses and {MOST_CHARACTERS:,} characters" in said
     for name in re.findall(r"`((?:smtp|mail)_\w+)`", PAGE):
         assert name in Settings.model_fields
-
-
-def test_the_examples_run(service: str) -> None:
-    commands = re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE)
-    assert len(commands) >= 8
-    for command in commands:
-        answer = asked(service, command)
-        assert answer.status_code in (200, 201), (command, answer.text)
-
-
-def asked(service: str, command: str) -> httpx.Response:
-    """The answer to a curl command, by the test's service."""
-    words = shlex.split(command)[2:]
-    headers: dict[str, str] = {}
-    method, body, url = "", None, ""
-    while words:
-        word = words.pop(0)
-        if word == "-H":
-            name, _, value = words.pop(0).partition(": ")
-            headers[name] = value
-        elif word == "-d":
-            body = words.pop(0)
-        elif word == "-X":
-            method = words.pop(0)
-        else:
-            url = word.replace("http://127.0.0.1:8000", service)
-    wanted = method or ("POST" if body else "GET")
-    return httpx.request(wanted, url, content=body, headers=headers, timeout=240)
