@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from api.customers.followed import names_of
 from api.envelope import rfc3339
 from api.formats.items import ItemView, items_json
 from api.search.search_json import cut_json, products_json
 from core.ports import Library
 from customers.feed import Entry
+from customers.topics import FollowedTopics
 
 
 def entries_json(
-    entries: Sequence[Entry], view: ItemView, library: Library
+    entries: Sequence[Entry],
+    view: ItemView,
+    library: Library,
+    topics: FollowedTopics | None = None,
 ) -> list[dict[str, Any]]:
     """A result for each entry, in order. A tombstone has `uri`, `altids.itemid`, `version` and
-    `pubstatus`, and nothing else.
+    `pubstatus`, and nothing else. An item names the `topics` of the account that it matches.
     """
     items = [entry.item for entry in entries if entry.item is not None]
-    shown = iter(items_json(items, view, library))
+    named = names_of(topics, items, view.caller)
+    shown = iter(zip(items_json(items, view, library), named, strict=True))
     return [_result(entry, shown, view) for entry in entries]
 
 
@@ -27,9 +33,9 @@ def _result(entry: Entry, shown: Any, view: ItemView) -> dict[str, Any]:
     told = {"transition": _transition(entry)}
     if entry.item is None:
         return {"meta": told, "item": tombstone(entry)}
-    members, cut = next(shown)
+    (members, cut), followed = next(shown)
     products = {"products": products_json(entry.item, view.caller)}
-    return {"meta": {**told, **products, **cut_json(cut)}, "item": members}
+    return {"meta": {**told, **products, **followed, **cut_json(cut)}, "item": members}
 
 
 def _transition(entry: Entry) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -131,6 +132,9 @@ async def begun(
             "A position needs its session.", field="position", mend="Follow next_page as it is."
         )
     frozen = _frozen(parameters)
+    if (topics := surface.services.topics) is not None and parameters.q:
+        write_out = partial(topics.written_out, parameters.q, caller)
+        frozen["q"] = await surface.feeds.run(write_out, caller)
     at = _beginning(parameters.begin)
     session = await surface.feeds.run(
         lambda: feed.begin(caller, frozen, parameters.session_label, at), caller
@@ -181,7 +185,8 @@ def writing(
     def write(caller: Caller, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         receive = receiving(surface.services, caller, channel, synced=True)
         view = ItemView(caller, include, exclude, links, whole=True, receive=receive)
-        return entries_json(entries, view, surface.services.library)
+        services = surface.services
+        return entries_json(entries, view, services.library, services.topics)
 
     return write
 

@@ -30,11 +30,18 @@ def named_topics(services: Services, items: Sequence[Item], caller: Caller) -> l
     """For each item, the member `followed_topics` with the topics of the caller's account that it
     matches; nothing for none.
     """
-    if services.topics is None or not items:
+    return names_of(services.topics, items, caller)
+
+
+def names_of(
+    topics: FollowedTopics | None, items: Sequence[Item], caller: Caller
+) -> list[dict[str, Any]]:
+    """The same, for a service that may have no followed topics."""
+    if topics is None or not items:
         return [{} for _ in items]
     return [
-        {"followed_topics": [{"id": topic.id, "name": topic.name} for topic in topics]}
-        if topics
+        {"followed_topics": [{"id": topic.id, "name": topic.name} for topic in matched]}
+        if matched
         else {}
-        for topics in services.topics.matched(items, caller)
+        for matched in topics.matched(items, caller)
     ]

@@ -13,11 +13,12 @@ from api import contract
 from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import CallerDep, LinksDep, Surface, SurfaceDep
 from api.access.checks import no_parameters, validation_problem
+from api.access.receipts import receiving
 from api.envelope import Json, base, problem_response
 from api.formats.items import ItemView, items_json
 from api.search.search_json import cut_json, products_json
 from core.errors import AccessError, NotFoundError
-from customers.on_demand import DEFAULT_QUEUE, MOST_SENT, OnDemand
+from customers.on_demand import CHANNEL, DEFAULT_QUEUE, MOST_SENT, OnDemand
 
 router = APIRouter(tags=["on demand"])
 PATH = "/content/ondemand"
@@ -94,7 +95,8 @@ async def read_queue(
 
     def read() -> dict[str, Any]:
         page = queues.page(caller, asked.consumer_id, asked.queue, asked.position, asked.page_size)
-        view = ItemView(caller, links=links)
+        receive = receiving(surface.services, caller, CHANNEL, synced=True)
+        view = ItemView(caller, links=links, receive=receive)
         told = items_json(page.items, view, surface.services.library)
         items = [
             {"meta": {"products": products_json(item, caller)} | cut_json(cut), "item": members}

@@ -46,7 +46,8 @@ async def read_stream(
     parameters: Annotated[SessionParameters, Query()],
 ) -> StreamingResponse:
     """The transitions of a session as they come. An event's name is the transition's kind, its data
-    one entry as in the feed.
+    one entry as in the feed. Before one that matches followed topics comes an event
+    `topic.matched`, whose data names the topics and the transition.
 
     Its id is the session and the place in it; a client that sends it back as Last-Event-ID goes on
     from there. Kills of what the key received come first, without an id, and once more in their
@@ -94,7 +95,7 @@ class _Stream:
                 told = entry["meta"]["transition"]["position"]
             page = await self.reading.held(position, _ALIVE_S)
             for entry in page.items:
-                yield self._id(entry) + _event(entry)
+                yield _matched(entry) + self._id(entry) + _event(entry)
             position, more = page.position, page.more
             self.touch()
             if not page.items:
@@ -115,3 +116,18 @@ class _Stream:
 def _event(entry: dict[str, Any]) -> bytes:
     kind: str = entry["meta"]["transition"]["kind"]
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps(entry))
+
+
+def _matched(entry: dict[str, Any]) -> bytes:
+    """The event `topic.matched` of an entry, b"" for one that matches none. It has no id, and comes
+    before the entry: a client that goes on from the entry's id has had it.
+    """
+    meta, item = entry["meta"], entry["item"]
+    if "followed_topics" not in meta:
+        return b""
+    told = {
+        "followed_topics": meta["followed_topics"],
+        "transition": meta["transition"],
+        "uri": item.get("uri", ""),
+    }
+    return b"event: topic.matched\ndata: %b\n\n" % orjson.dumps(told)

@@ -287,7 +287,7 @@ def topic_json(topic: FollowedTopic) -> dict[str, Any]:
 
 
 def match_json(match: TopicMatch) -> dict[str, Any]:
-    """A match as the routes tell it; webhooks and streams send the same as `topic.matched`."""
+    """A match as the routes tell it."""
     return {
         "id": match.id,
         "topic": match.topic,

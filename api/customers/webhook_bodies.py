@@ -16,6 +16,7 @@ from core.items import Item
 from core.ports import Library
 from core.webhooks import RESTARTED, TEST, Endpoint, Message
 from customers.feed import Entry
+from customers.topics import FollowedTopics
 
 _NAMES = {TEST: "webhook.test", RESTARTED: "feed.restarted"}
 
@@ -25,9 +26,12 @@ class WebhookBodies:
     carries inside is as the guard lets the account see it now.
     """
 
-    def __init__(self, library: Library, receipts: Receipts) -> None:
+    def __init__(
+        self, library: Library, receipts: Receipts, topics: FollowedTopics | None = None
+    ) -> None:
         self._library = library
         self._receipts = receipts
+        self._topics = topics
 
     def __call__(
         self, endpoint: Endpoint, message: Message, entry: Entry | None, caller: Caller
@@ -42,7 +46,7 @@ class WebhookBodies:
         if entry is not None:
             kind = str(entry.kind)
             view = ItemView(caller, whole=True, receive=receive)
-            (data,) = entries_json([entry], view, self._library)
+            (data,) = entries_json([entry], view, self._library, self._topics)
         told = {
             "type": _NAMES.get(kind, f"item.{kind}"),
             "timestamp": rfc3339(message.at),

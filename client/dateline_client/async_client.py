@@ -14,7 +14,7 @@ from dateline_client import calls
 from dateline_client.calls import Call, Value
 from dateline_client.client import HEADER, TIMEOUT_S, WAIT_S
 from dateline_client.errors import UnreachableError
-from dateline_client.events import EventLines
+from dateline_client.events import TOPIC, EventLines
 from dateline_client.places import MemoryPlace, Place, Progress
 from dateline_client.retries import Retries, refusal
 from dateline_client.values import Entry, FeedPage, Hit, Match, SearchPage, Topic, Webhook
@@ -189,7 +189,7 @@ class AsyncClient:
         lines = EventLines()
         async for line in answer.aiter_lines():
             event = lines.take(line)
-            if event is None:
+            if event is None or event.name == TOPIC:  # the entry that follows names the topics too
                 continue
             entry = Entry.of(json.loads(event.data))
             if progress.is_new(entry.id):

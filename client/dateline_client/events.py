@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+TOPIC = "topic.matched"  # an event beside an entry
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

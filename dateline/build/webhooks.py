@@ -56,7 +56,7 @@ def open_webhooks(
     rules = AddressRules.of(settings.webhook_networks, http=settings.webhook_http)
     posts, counts = WebhookPosts(rules), AttemptCounts()
     callers, filters = _Callers(accounts), EndpointFilters(topics)
-    sender = Sender(store, feed, callers, WebhookBodies(library, receipts), posts, counts)
+    sender = Sender(store, feed, callers, WebhookBodies(library, receipts, topics), posts, counts)
     maker = MessageMaker(book, store, feed, callers, filters)
     threads = WebhookThreads(maker, sender, store, counts)
     ports = WebhookPorts(

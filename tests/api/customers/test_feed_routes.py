@@ -21,6 +21,11 @@ from core.callers import EVERY_PRODUCT, Caller
 from core.items import PubStatus
 from customers.maker import MakingTransitions
 from customers.readers import Readers
+from customers.topics import FollowedTopics
+from storage.customers.topics import StoredTopics
+from storage.embedded.percolation import Percolator
+from storage.embedded.topic_set import TopicSet
+from storage.words.topics import Topics
 from tests.api.newsroom import Newsroom
 from tests.conftest import new_folder
 from tests.customers.feed_world import FeedWorld
@@ -65,6 +70,7 @@ def served() -> Iterator[Served]:
     world.maker._changed = readers.look
     making = MakingTransitions(world.maker)
     absent = Newsroom()
+    percolator = Percolator(Topics(), world.engine.languages)
     services = Services(
         search=absent,
         library=world.engine,
@@ -75,6 +81,9 @@ def served() -> Iterator[Served]:
         receipts=world.receipts,
         feed=world.feed,
         readers=readers,
+        topics=FollowedTopics(
+            StoredTopics(world.database), world.clock, lambda: TopicSet(percolator)
+        ),
     )
     server = uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
@@ -274,3 +283,40 @@ def test_many_held_requests_hold_no_thread(served: Served) -> None:
             return [len(answer.json()["data"]["items"]) for answer in answers]
 
     assert asyncio.run(hold()) == [1] * count
+
+
+def test_topics_narrow_a_feed_and_are_named_beside_its_items(served: Served) -> None:
+    key = {"x-api-key": A_KEY}
+    body = {"name": "Ferries", "query": "ferry"}
+    made = served.http.post("/v1/topics", json=body, headers=key).json()["data"]["id"]
+    served.put("x", headline="A train")
+    served.put("y", headline="A ferry")
+    served.settle()
+    entries = served.feed()["items"]
+    assert [entry["meta"].get("followed_topics") for entry in entries] == [
+        None,
+        [{"id": made, "name": "Ferries"}],
+    ]
+    narrowed = served.feed(q=f"followedtopics:{made}")
+    assert kinds(narrowed) == [("y", "shown")]
+    served.http.delete(f"/v1/topics/{made}", headers=key)
+    assert kinds(served.feed(narrowed["next_page"])) == [], "the session's query is frozen"
+    unknown = {"q": f"followedtopics:{made}"}
+    answer = served.http.get("/content/feed", params=unknown, headers=key)
+    assert answer.status_code == 400
+
+
+def test_a_stream_tells_that_a_topic_matched(served: Served) -> None:
+    key = {"x-api-key": A_KEY}
+    body = {"name": "Ferries", "query": "ferry"}
+    made = served.http.post("/v1/topics", json=body, headers=key).json()["data"]["id"]
+    served.put("x", headline="A train")
+    served.put("y", headline="A ferry")
+    served.settle()
+    with served.http.stream("GET", "/content/stream", headers=key) as response:
+        train, matched, ferry = events(response, 3)
+    assert [one["event"] for one in (train, matched, ferry)] == ["shown", "topic.matched", "shown"]
+    assert "id" not in matched
+    assert matched["data"]["uri"] == "y"
+    assert matched["data"]["followed_topics"] == [{"id": made, "name": "Ferries"}]
+    assert matched["data"]["transition"] == ferry["data"]["meta"]["transition"]
