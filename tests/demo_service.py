@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -67,16 +68,26 @@ def service(demo_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The address of the demo service, over data of its own."""
     data = tmp_path_factory.mktemp("demo")
     shutil.copytree(demo_archive, data / "data")
-    log = data / "serve.log"
-    environment = _plain()
-    port = free_port()
-    serve = [*COMMAND, "serve", "--data", str(data / "data"), "--port", str(port), "--demo"]
-    with log.open("wb") as output:
-        server = subprocess.Popen(serve, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    with serving(data / "data", free_port()) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving(
+    data: Path, port: int, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address and the process of a demo service over `data`, once it is ready."""
+    log = data.with_name("serve.log")
+    named = {f"DATELINE_{name.upper()}": value for name, value in settings.items()}
+    serve = [*COMMAND, "serve", "--data", str(data), "--port", str(port), "--demo"]
+    with log.open("ab") as output:
+        server = subprocess.Popen(
+            serve, cwd=ROOT, env=_plain() | named, stdout=output, stderr=output
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(url, server, log)
-            yield url
+            yield url, server
         finally:
             server.terminate()
             server.wait(120)
