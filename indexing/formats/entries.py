@@ -11,6 +11,7 @@ from indexing import json_tree
 
 Tree = dict[str, Any]
 _MOST_NOTES = 100  # of one document
+_LONGEST_NOTE = 200  # characters
 STANDARD = {  # of the documents that are made here
     "name": "ninjs",
     "version": "3.1",
@@ -38,7 +39,12 @@ def entry(line: int, read: Callable[[list[str]], Tree], size: int = 0) -> Entry:
         tree = json_tree.check(told(read(notes)))
     except DocumentError as error:
         return Entry(line, size=size, error=error)
-    return Entry(line, tree, size, notes=tuple(dict.fromkeys(notes))[:_MOST_NOTES])
+    return Entry(line, tree, size, notes=_short(notes))
+
+
+def _short(notes: list[str]) -> tuple[str, ...]:
+    """Return the first notes, each once and cut: they name what a stranger wrote."""
+    return tuple(dict.fromkeys(note[:_LONGEST_NOTE] for note in notes))[:_MOST_NOTES]
 
 
 def told(tree: Tree) -> Tree:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
@@ -20,6 +21,7 @@ from indexing.formats.rows import Row
 
 MAX_COLUMNS = 1_000
 _ROWS_AT_ONCE = 64
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte becomes that the encoding lacks
 _OPTIONAL = "A column that may be missing is mapped with optional = true"
 _PACKAGE = "pip install 'dateline-search[parquet]'"
 
@@ -69,6 +71,8 @@ def _rows(
 
 def _problem(names: list[str], mapping: RowMapping, mend: str) -> DocumentError | None:
     """Return why a file with these columns can't be read by the mapping."""
+    if any(_SURROGATE.search(name) for name in names):
+        return DocumentError("the header is not in the encoding of the mapping")
     if len(names) > MAX_COLUMNS:
         return DocumentError(f"too many columns: over {MAX_COLUMNS}")
     twice = next((name for name in names if names.count(name) > 1), None)

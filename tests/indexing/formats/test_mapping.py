@@ -186,6 +186,15 @@ def test_bytes_of_another_encoding_cost_their_row(tmp_path: Path) -> None:
     ]
 
 
+def test_a_header_of_another_encoding_is_refused_and_long_names_are_cut(tmp_path: Path) -> None:
+    [found] = read(put(tmp_path / "a.csv", b"id,title,\xff\n1,ok,x\n"), told=PLAIN)
+    assert isinstance(found, Rejected)
+    assert json.dumps([found.field, found.reason]).isascii()
+    [found] = read(put(tmp_path / "b.csv", f"id,title,{'x' * 9000}\n1,ok,x\n"), told=PLAIN)
+    assert isinstance(found, Accepted)
+    assert [len(warning) for warning in found.warnings] == [200]
+
+
 def test_a_row_that_never_ends_costs_its_first_line(tmp_path: Path) -> None:
     rows = "".join(f"{number},x\n" for number in range(2_000))
     path = put(tmp_path / "a.csv", f'id,title\nbad,"open\n{rows}')
