@@ -162,7 +162,10 @@ async def hold(url: str, count: int) -> None:
         nonlocal waiting
         link, first = "/content/feed?begin=now&wait=1", True
         while True:
-            answer = await client.get(link)
+            try:
+                answer = await client.get(link)
+            except httpx.TransportError:
+                continue  # on a busy machine the head of a request may come too late
             link = answer.json()["data"]["next_page"].replace("wait=1", "wait=15", first)
             waiting, first = waiting + first, False
 
