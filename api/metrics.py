@@ -65,6 +65,9 @@ class Metrics:
             "Processes that search and are ready; 0 where threads of the service search.",
             registry=self._registry,
         )
+        self._readers = Gauge(
+            "dateline_feed_readers", "Requests for a feed that are held.", registry=self._registry
+        )
         self._items = Gauge("dateline_items", "Items recorded.", registry=self._registry)
         self._visible = Gauge("dateline_items_visible", "Items visible.", registry=self._registry)
         self._passages = Gauge("dateline_passages", "Passages embedded.", registry=self._registry)
@@ -147,7 +150,10 @@ class Metrics:
         cursors = dict(status.get("cursors") or {})
         self._cursors.set(cursors.get("kept") == "shared" and not cursors.get("failure"))
         self._clock.set(dict(status.get("clock") or {}).get("held_seconds", 0))
-        for name, projection in dict(status.get("projections") or {}).items():
+        projections = dict(status.get("projections") or {})
+        transitions = projections.get("transitions") or {}
+        self._readers.set(transitions.get("readers", 0))
+        for name, projection in projections.items():
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)
         self._set_webhooks(dict(status.get("webhooks") or {}))

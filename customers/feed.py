@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from time import monotonic
 from typing import Protocol
 
@@ -201,7 +202,7 @@ class Feed:
         """
         until, looked, entries, more = monotonic() + _MOST_S, 0, list[Entry](), True
         while len(entries) < size and looked < _MOST and monotonic() < until:
-            wanted = max(50, min(_BATCH, size - len(entries)))
+            wanted = _to_look_at(size - len(entries), looked, len(entries))
             batch = self.log.after(position.n, wanted, caller.account)
             told = self.entries(batch, caller, tree)
             fits = told[: size - len(entries)]
@@ -311,6 +312,15 @@ class Feed:
             pairs = zip(sold, by_tree[tree], strict=True)
             told.append(caller.account in accounts or any(m and held & s for s, m in pairs))
         return told
+
+
+def _to_look_at(left: int, looked: int, found: int) -> int:
+    """How many transitions are looked at for the `left` entries of a page, when `found` of `looked`
+    were told so far.
+    """
+    if not looked:
+        return min(_BATCH, left)
+    return min(_BATCH, ceil(left * looked / max(1, found)) + 1)
 
 
 def _has_left(told: Told | None, transition: Transition, products: frozenset[str]) -> bool:

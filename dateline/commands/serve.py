@@ -169,7 +169,9 @@ def _run(
     proxies = Proxies.of(settings.trusted_proxies)
     limits = Limits(connections, settings.connections_per_address, proxies.__contains__)
     listener = Listener(listening, limits)
-    HttpServer(app, listener, certificate, app.state.admission).serve_until_told()
+    readers = app.state.surface.services.readers
+    ending = readers.close if readers is not None else (lambda: None)
+    HttpServer(app, listener, certificate, app.state.admission, ending).serve_until_told()
 
 
 def _greet(settings: Settings, port: int) -> None:

@@ -8,6 +8,7 @@ that nobody takes is given up. `api/access/bodies.py` limits the time of a body,
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -29,6 +30,10 @@ Refused: TypeAlias = Callable[[Scope], Refusal | None]
 
 
 def _nothing(_: Scope) -> None:
+    return None
+
+
+def _do_nothing() -> None:
     return None
 
 
@@ -130,7 +135,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
 class HttpServer(uvicorn.Server):
     """Answers the connections of `listener` with `app`, over TLS with a `certificate`; `refused`
-    has the answer to a request that `app` need not see.
+    has the answer to a request that `app` need not see. `ending` is called, in a thread, when it is
+    told to end, so that requests that are held are answered.
     """
 
     def __init__(
@@ -139,7 +145,9 @@ class HttpServer(uvicorn.Server):
         listener: Listener,
         certificate: Certificate | None,
         refused: Refused = _nothing,
+        ending: Callable[[], object] = _do_nothing,
     ) -> None:
+        self._ending = ending
         self._listener = listener
         self._certificate = certificate
         context = None if certificate is None else certificate.context
@@ -162,6 +170,11 @@ class HttpServer(uvicorn.Server):
     def serve_until_told(self) -> None:
         """Run until Ctrl-C or SIGTERM; then close the listener."""
         self.run(sockets=[self._listener])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what is held, then wait for the answers under way."""
+        await asyncio.to_thread(self._ending)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Check the connections and the certificate each second."""
