@@ -1,8 +1,9 @@
 """NewsML-G2: each newsItem and packageItem of a newsMessage becomes a ninjs 3.1 document.
 
-A package is a composite item whose associations name its members. Concept, knowledge, planning and
-catalogue items are not news: they are rejected, each with its kind. Codes stay as they are written
-(`medtop:20000002`). https://iptc.org/std/NewsML-G2/
+The parts of a video that have a time and words (`partMeta`) are its shot list, our extension member
+`shotlist`. A package is a composite item whose associations name its members. Concept, knowledge,
+planning and catalogue items are not news: they are rejected, each with its kind. Codes stay as they
+are written (`medtop:20000002`). https://iptc.org/std/NewsML-G2/
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ _READ_CONTENT = (
     "urgency contentCreated contentModified located creator by dateline creditline infoSource"
     " headline slugline language genre keyword subject description altId"
 )
-_READ_ITEM = "catalogRef catalog rightsInfo itemMeta contentMeta contentSet groupSet"
+_READ_ITEM = "catalogRef catalog rightsInfo itemMeta contentMeta contentSet groupSet partMeta"
+
+
+_LONGEST_S = 10**7  # of a video
 
 
 def documents(tree: XmlTree) -> Iterator[Entry]:
@@ -89,6 +93,7 @@ def _read(item: Element, notes: list[str]) -> Tree:
         "altIds": [*_alt_ids(meta), *_alt_ids(content)],
         **_content(first(item, "contentSet"), notes),
         "associations": _members(first(item, "groupSet")),
+        "shotlist": [*_shots(item, notes)],
     }
     notes += unread(item, _READ_ITEM)
     notes += unread(meta, _READ_META)
@@ -253,6 +258,34 @@ def _member(ref: Element, uri: str, role: str, number: int) -> Tree:
         "title": said(ref, "title"),
     }
     return {name: value for name, value in said_of.items() if value}
+
+
+def _shots(item: Element, notes: list[str]) -> Iterator[Tree]:
+    """Yield the parts of a video that have a time and words, as lines of a shot list."""
+    for part in children(item, "partMeta"):
+        told = [*map(text_of, children(part, "headline", "description"))]
+        words = ": ".join(dict.fromkeys(filter(None, told)))
+        times = first(part, "timeDelim")
+        start, end = (_time(times, name) for name in ("start", "end"))
+        if words and start is not None:
+            yield {"start": start, "description": words, **({} if end is None else {"end": end})}
+        else:
+            notes.append("not read: newsItem/partMeta without words or time")
+
+
+def _time(times: Element | None, name: str) -> float | str | None:
+    """Return a time of a part in seconds, or a time code; None without one."""
+    value = attribute(times, name)
+    unit = _local(attribute(times, "timeunit")) or "editUnit"
+    if value is None or unit not in ("seconds", "milliseconds", "timeCode", "normalPlayTime"):
+        return None
+    if unit in ("timeCode", "normalPlayTime"):
+        return value
+    try:
+        seconds = float(value) / (1000 if unit == "milliseconds" else 1)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < _LONGEST_S else None
 
 
 def _with_nitf(tree: Tree, root: Element | None) -> Tree:
