@@ -100,7 +100,7 @@ async def plans(
 ) -> Response:
     """What the account has bought: its plans, the entitlements in them and their meters."""
     title, addresses = title_of(surface.services, caller), addresses_of(request)
-    found = await surface.operations.run(
+    found = await surface.accounts.run(
         partial(plans_json, surface.services, caller, addresses), caller
     )
     told = _chosen(found, asked, _PLAN)
@@ -176,7 +176,7 @@ async def followed_topics(
 ) -> Response:
     """The topics that the account follows; `followedtopics:ID` in a query asks for their items."""
     topics, title = surface.services.topics, title_of(surface.services, caller)
-    found = await surface.operations.run(partial(topics.all, caller), caller) if topics else ()
+    found = await surface.accounts.run(partial(topics.all, caller), caller) if topics else ()
     rows = [{"id": one.id, "name": one.name} for one in found]
     if asked.format == "csv":
         return _table(request, ("id", "name"), rows)
@@ -211,7 +211,7 @@ async def downloads(
     first, last = _range(asked, datetime.now(UTC))
     history: Sequence[Download] = ()
     if accounts is not None:
-        history = await surface.operations.run(
+        history = await surface.accounts.run(
             partial(accounts.downloads.history, caller.account, first, last, asked.order), caller
         )
     rows = _chosen([_download(one, title) for one in history], asked, _DOWNLOAD)

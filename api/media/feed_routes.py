@@ -115,7 +115,7 @@ async def feed(
         "items": page.items,
     }
     title = title_of(surface.services, known)
-    monitor = {"monitor": await surface.operations.run(watched, known)} if watched else {}
+    monitor = {"monitor": await surface.feeds.run(watched, known)} if watched else {}
     return answer(request, title, data, id=session.id, session_label=session.label, **monitor)
 
 
@@ -166,10 +166,10 @@ async def _session(
         session = await surface.feeds.run(lambda: source.resume(caller, asked.qt, position), caller)
         return session, position if asked.seq else session.first
     if asked.with_monitor:
-        await surface.operations.run(
+        await surface.feeds.run(
             lambda: _check_monitor(surface, caller, asked.with_monitor or ""), caller
         )
-    query = await surface.operations.run(lambda: _query(surface, caller, asked.q), caller)
+    query = await surface.feeds.run(lambda: _query(surface, caller, asked.q), caller)
     frozen = {name: _text(getattr(asked, name)) for name in _FROZEN}
     parameters = {"q": query, "asked": asked.q, **frozen}
     kept = {name: value for name, value in parameters.items() if value}

@@ -75,7 +75,7 @@ async def _told(
     request: Request, surface: Surface, caller: Caller, read: Callable[[], dict[str, Any]]
 ) -> Response:
     """What `read` returns, as an answer; it may ask the database."""
-    data = await surface.operations.run(read, caller)
+    data = await surface.accounts.run(read, caller)
     return answer(request, title_of(surface.services, caller), data)
 
 
