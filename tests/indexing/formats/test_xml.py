@@ -95,9 +95,9 @@ def test_parts_of_a_video_are_its_shots(tmp_path: Path) -> None:
     parts = (
         '<partMeta><timeDelim start="0" end="4000" timeunit="tunit:milliseconds"/>'
         "<description>A ferry at sea</description></partMeta>"
-        '<partMeta><timeDelim start="4" end="9.5" timeunit="seconds"/>'
+        '<partMeta><timeDelim start="4" end="9.25" timeunit="seconds"/>'
         "<headline>Tugs</headline><description>Two tugs pull</description></partMeta>"
-        '<partMeta><timeDelim start="00:00:09:12" timeunit="tunit:timeCode"/>'
+        '<partMeta><timeDelim start="00:00:09:12" end="00:00:12:00" timeunit="tunit:timeCode"/>'
         "<description>The harbour</description></partMeta>"
         '<partMeta><timeDelim start="1" timeunit="tunit:editUnit"/>'
         "<description>Frames of what rate?</description></partMeta>"
@@ -107,7 +107,7 @@ def test_parts_of_a_video_are_its_shots(tmp_path: Path) -> None:
     [found], _ = readings(put(tmp_path / "a.xml", item))
     assert isinstance(found, Accepted)
     shots = [(shot.start_s, shot.end_s, shot.description) for shot in found.item.shots]
-    assert shots[:2] == [(0, 4, "A ferry at sea"), (4, 9.5, "Tugs: Two tugs pull")]
+    assert shots[:2] == [(0, 4, "A ferry at sea"), (4, 9.25, "Tugs: Two tugs pull")]
     assert (round(shots[2][0], 2), shots[2][2]) == (9.48, "The harbour")
     assert len(shots) == 3
     assert len(found.warnings) == 1
