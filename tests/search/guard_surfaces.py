@@ -279,8 +279,9 @@ def carrying(world: World, caller: Caller, uri: str, version: int) -> None:
         assert shown == headline
         carried = [one for one in heads.values() if one.headline == headline]
         copied = own_words(copy_of(_carried(item))) if headline and not carried else set()
-        story = world.model.chain(item.uri, caller, world.room.now)
-        named = own_words(_carried(item)) if _carried(item) in {one.uri for one in story} else set()
+        # A uri may be named if the chain of its own story shows it, be it this story or another.
+        story = world.model.chain(_carried(item), caller, world.room.now)
+        named = own_words(_carried(item)) if story else set()
         assert own_words(told) <= words_of([item, *carried]) | copied | named
 
 
