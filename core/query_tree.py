@@ -12,6 +12,7 @@ a `must`; without a `must`, one of them has to hold, unless one is satisfied by 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,6 +102,7 @@ class Bool:
 
 Node = Word | Phrase | Prefix | Keyword | DateRange | Everything | Nothing | Bool
 EVERYTHING = Everything()
+NOTHING: Node = Bool(must_not=(EVERYTHING,))  # a fact that no item has
 
 
 def all_of(*nodes: Node) -> Node:
@@ -129,6 +131,22 @@ def _one_of(nodes: tuple[Node, ...]) -> Node:
     """
     needed = tuple(constraint(node) for node in nodes)
     return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
+
+
+def within_products(node: Node, products: Collection[str]) -> Node:
+    """The tree without product codes outside `products` (casefolded), so that no caller learns
+    which items are in products of others. A filter without any other code finds nothing.
+    """
+    match node:
+        case Keyword("product", values):
+            held = tuple(value for value in values if value.casefold() in products)
+            return node if held == values else Keyword("product", held) if held else NOTHING
+        case Bool(must, should, must_not):
+            parts = (must, should, must_not)
+            held_parts = [tuple(within_products(one, products) for one in part) for part in parts]
+            return node if (*held_parts,) == parts else Bool(*held_parts)
+        case _:
+            return node
 
 
 def is_fact(node: Node) -> bool:

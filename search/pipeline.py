@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.callers import Caller
+from core.callers import Caller, folded
 from core.errors import QueryError
-from core.query_tree import is_fact
+from core.query_tree import is_fact, within_products
 from core.retrieval import (
     Browse,
     Browsed,
@@ -381,6 +381,12 @@ class SearchPipeline:
             filters=request.filters,
             dates=request.dates,
             ignore=request.ignore,
+        )
+        held = folded(caller.products)
+        meaning = replace(
+            meaning,
+            tree=within_products(meaning.tree, held),
+            filters=within_products(meaning.filters, held),
         )
         tree, notes = expanded(meaning.tree, self._parts.editorial())
         said = replace(meaning.said, notes=(*meaning.said.notes, *notes))

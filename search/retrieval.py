@@ -8,12 +8,12 @@ from functools import cache, partial
 
 import numpy as np
 
-from core.callers import Caller
+from core.callers import Caller, folded
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.model_ports import TextEncoder, TruncatingEncoder
 from core.ports import Retriever
-from core.query_tree import all_of, is_fact
+from core.query_tree import all_of, is_fact, within_products
 from core.retrieval import Ids, Retrieval, Retrieved, SortOrder, VectorQuery
 from search.answers import SearchRequest
 from search.profiles import Profile
@@ -105,7 +105,7 @@ def retrieval_of(
     retrieval = Retrieval(
         meaning.tree,
         caller,
-        all_of(meaning.filters, request.filters),
+        all_of(meaning.filters, within_products(request.filters, folded(caller.products))),
         tuple(vectors),
         profile.lexical_depth if lexical else 0,
         profile.vector_depth,

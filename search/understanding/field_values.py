@@ -9,11 +9,10 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 
 from core.errors import QueryError
 from core.query_fields import FACT, ID, FieldKind, QueryField
-from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, all_of
+from core.query_tree import EVERYTHING, NOTHING, Bool, DateRange, Keyword, Node, all_of
 from search.understanding.dates import parse_span
 
 EVERY: Node = Bool(must=(EVERYTHING,))  # a clause that every item satisfies
-NONE: Node = Bool(must_not=(EVERYTHING,))  # a clause that no item satisfies
 _DATES = (FieldKind.DATE, FieldKind.SINCE, FieldKind.UNTIL)
 _NUMBERS = range(1, 10)
 _USABLE = "usable"
@@ -64,7 +63,7 @@ def value_node(field: QueryField, text: str, times: Times) -> Node:
         case FieldKind.ID:
             return Keyword(ID, (f"{field.name}:{text}",))
         case FieldKind.STATUS:
-            return EVERY if text.casefold() == _USABLE else NONE
+            return EVERY if text.casefold() == _USABLE else NOTHING
     return Keyword(field.name, (text,))
 
 
@@ -85,7 +84,7 @@ def range_node(field: QueryField, low: Bound | None, high: Bound | None, times: 
     least = 1 if low is None else _number(field, low.text) + (not low.included)
     most = 9 if high is None else _number(field, high.text) - (not high.included)
     found = tuple(str(number) for number in _NUMBERS if least <= number <= most)
-    return Keyword(field.name, found) if found else NONE
+    return Keyword(field.name, found) if found else NOTHING
 
 
 def _column(field: QueryField) -> str:

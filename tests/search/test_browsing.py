@@ -152,6 +152,24 @@ def test_a_cursor_that_no_answer_gave_is_refused(full: Room) -> None:
             full.ask("", page_size=5, cursor=forged)
 
 
+def test_no_field_tells_of_products_of_others(room: Room) -> None:
+    room.put(
+        replace(story("urn:1", "ferry quay"), products=("wire", "secret")),
+        replace(story("urn:2", "ferry quay"), products=("wire",)),
+    )
+    both = ["urn:1", "urn:2"]
+    for query, wanted in {
+        "product:secret": [],
+        "product:Wire": both,
+        "productid:(secret OR wire)": both,
+        "NOT product:secret": both,
+        "ferry AND product:secret": [],
+        "ferry AND NOT product:secret": both,
+    }.items():
+        assert sorted(uris(room.ask(query))) == wanted, query
+    assert room.ask("", filters=Keyword("product", ("secret",))).total.value == 0
+
+
 def test_a_ranked_answer_says_how_deep_it_goes(full: Room) -> None:
     pipeline = full.build(lexical_depth=10, vector_depth=5)
     answer = full.ask("ferry", pipeline=pipeline, profile="lexical", page_size=200)

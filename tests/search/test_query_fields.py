@@ -11,8 +11,8 @@ import pytest
 
 from core.errors import QueryError
 from core.query_fields import NAMED, QUERY_FIELDS
-from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node
-from search.understanding.field_values import EVERY, NONE
+from core.query_tree import EVERYTHING, NOTHING, Bool, DateRange, Keyword, Node
+from search.understanding.field_values import EVERY
 from search.understanding.language import parse
 
 NOW = datetime(2026, 3, 18, 10, 30, 15, 7, tzinfo=UTC)
@@ -66,13 +66,13 @@ def test_the_page_lists_every_field() -> None:
         ("uri:urn:newsml:ap.example:1/2+3", Keyword("id", ("uri:urn:newsml:ap.example:1/2+3",))),
         (r"uri:http\://ap.example/1", Keyword("id", ("uri:http://ap.example/1",))),
         ("pubstatus:usable", EVERY),
-        ("pubstatus:canceled", NONE),
+        ("pubstatus:canceled", NOTHING),
         ("urgency:[1 TO 3]", Keyword("urgency", ("1", "2", "3"))),
         ("urgency:{1 TO 4}", Keyword("urgency", ("2", "3"))),
         ("urgency:[* TO 2]", Keyword("urgency", ("1", "2"))),
         ("urgency:>7", Keyword("urgency", ("8", "9"))),
         ("urgency:<=2", Keyword("urgency", ("1", "2"))),
-        ("urgency:>9", NONE),
+        ("urgency:>9", NOTHING),
         ("versioncreated:>now-2d", since(NOW - 2 * DAY + TICK)),
         ("versioncreated:>=now-3h", since(NOW - timedelta(hours=3))),
         ("mindate:now-2d", since(NOW - 2 * DAY)),
