@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.formats.fitting import PLAIN
+
 Schema = dict[str, Any]
 
 TYPES = ("text", "picture", "graphic", "audio", "video")
@@ -25,7 +27,13 @@ def _many(items: Schema) -> Schema:
 
 
 def _object(required: str = "", **properties: Schema) -> Schema:
-    return {"type": "object", "required": required.split(), "properties": properties}
+    plain = frozenset(
+        name
+        for name, rule in properties.items()
+        if rule["type"] == "string" and rule.keys() <= {"type", "default"}
+    )
+    known = {"type": "object", "required": required.split(), "properties": properties}
+    return known | {PLAIN: plain}
 
 
 _TEXT, _WHOLE, _FLAG = _text(), {"type": "integer"}, {"type": "boolean"}

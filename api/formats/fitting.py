@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import DocumentError
@@ -29,7 +29,7 @@ _RFC3339 = re.compile(
 )
 _WHOLE = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _REFERENCE = re.compile(r"#(?:/(?:\$defs|definitions)/([^/]+))?")
-_ANY_TEXT = {"type": "string"}
+PLAIN = "plain"  # ours, in a schema: the members that any text fits
 _NO_TYPE = "none"  # of a schema that no value fits
 
 
@@ -151,11 +151,12 @@ def _object(value: Any, schema: Schema, root: Schema) -> Any:
 
 def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator[tuple[str, Any]]:
     known: Mapping[str, Schema] = schema.get("properties", {})
+    plain: Collection[str] = schema.get(PLAIN, ())
     patterns: Mapping[str, Schema] = schema.get("patternProperties", {})
     others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
     for name, member in value.items():
         rule = known.get(name)
-        if rule == _ANY_TEXT and type(member) is str:
+        if name in plain and type(member) is str:
             yield name, member
             continue
         rules: list[Any] = [] if rule is None else [rule]
