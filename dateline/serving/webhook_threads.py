@@ -24,7 +24,7 @@ from customers.webhooks.retries import Answer
 from customers.webhooks.sending import Sender
 from storage.woken_thread import WokenThread
 
-THREADS = {"kills": 4, "prompt": 12, "slow": 8}
+THREADS = {"kills": 8, "prompt": 12, "slow": 8}
 LOOK_S = 0.2  # for transitions of other processes, and ended waits
 _FAILED_S = 5.0
 _PRUNE_S = 3600.0

@@ -245,10 +245,17 @@ class StoredWebhooks:
         self._database.write(work)
 
     def release(self, lease: Lease, delay_s: float, *, slow: bool) -> None:
-        """Give a lane back; it is free after `delay_s`."""
-        values = {"holder": "", "slow": slow, **self._clock.until(delay_s)}
-        statement = sa.update(LANES).where(*_held(lease)).values(values)
-        self._database.run(lambda connection: connection.execute(statement))
+        """Give a lane back; it is free after `delay_s`. Both lanes of the endpoint are `slow` from
+        now on, or not: its kills must not take the threads of other receivers either.
+        """
+        free = sa.update(LANES).where(*_held(lease)).values(holder="", **self._clock.until(delay_s))
+        here = sa.update(LANES).where(LANES.c.endpoint == lease.endpoint.id)
+
+        def work(connection: sa.Connection) -> None:
+            if connection.execute(free).rowcount:
+                connection.execute(here.where(LANES.c.slow != slow).values(slow=slow))
+
+        self._database.write(work)
 
     def release_all(self, worker: str) -> None:
         """Give back what is leased to a worker of this name."""
@@ -333,7 +340,9 @@ class StoredWebhooks:
     def _take(
         self, connection: sa.Connection, of_class: sa.ColumnElement[bool], most: int, holder: str
     ) -> list[Lease]:
-        first = self._free().where(of_class).order_by(LANES.c.free_at).limit(most)
+        first = (
+            self._free().where(of_class).order_by(LANES.c.kills.desc(), LANES.c.free_at).limit(most)
+        )
         rows = connection.execute(first.with_for_update(of=LANES, skip_locked=True)).all()
         return [self._leased(connection, row, holder) for row in rows]
 

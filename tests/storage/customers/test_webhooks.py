@@ -144,9 +144,12 @@ def test_a_failed_message_stays_first_and_its_lane_is_slow(
     webhooks.release(lease, 600.0, slow=True)
     assert webhooks.lease("w", ROOM) == ()
     queue(webhooks, message("a", 3, TransitionKind.KILLED))
-    assert places(webhooks.lease("w", ROOM)) == [("a", True, [3])]  # a kill does not wait
+    assert places(webhooks.lease("w", {"kills": 5, "prompt": 5})) == []
+    (kill,) = webhooks.lease("w", {"slow": 5})  # it does not wait, and takes no other's threads
+    assert (places([kill]), kill.slow) == ([("a", True, [3])], True)
     end_waits(database)
     assert places(webhooks.lease("w", {"prompt": 5})) == []
+    assert places(webhooks.lease("w", {"slow": 1})) == [("a", True, [3])]
     (again,) = webhooks.lease("w", {"slow": 5})
     assert (again.failures, again.slow, again.threads) == (1, True, "slow")
     assert [(one.n, one.attempts, one.why) for one in again.messages] == [
