@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from api.formats.ninjs import ninjs
-from api.formats.texts import text_rendition
+from api.formats.renditions import text_rendition
 from indexing.ninjs import read_tree
 from tests.api.formats.answers import READER, item_of, newsroom
 from tests.indexing.formats.golden import XML, expected, xml_entries
