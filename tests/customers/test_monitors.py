@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from customers.monitors import duration_text, is_address, read_monitor
 from dateline.serving.mail import MailServer
 from storage.customers.monitors import StoredMonitors
 from storage.databases import open_database
+from tests.free_ports import free_port
 from tests.storage.postgres_world import address_of
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -62,9 +62,7 @@ class Post:
 @pytest.fixture
 def post() -> Iterator[tuple[Post, MailServer]]:
     handler = Post()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     controller = Controller(handler, hostname="127.0.0.1", port=port)
     controller.start()
     yield handler, MailServer("127.0.0.1", port, "wire@example.org", "none")
@@ -273,8 +271,6 @@ def test_notices_are_mailed(world: World, post: tuple[Post, MailServer]) -> None
 
 
 def test_a_server_that_is_not_there_is_no_mail(world: World) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(OSError):  # noqa: PT011 - of any kind
         MailServer("127.0.0.1", port, "a@b", "none").send(["c@d"], "x", "y")

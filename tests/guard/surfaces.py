@@ -105,7 +105,7 @@ ROUTES: dict[Operation, Shows] = {
     ("POST", "/v1/ondemand"): Shows.NOTHING,
     ("GET", "/v1/topics"): Shows.NOTHING,
     ("POST", "/v1/topics"): Shows.NOTHING,
-    ("GET", "/v1/topics/matches"): Shows.NOTHING,
+    ("GET", "/v1/topics/matches"): Shows.HEADS,
     ("GET", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("PATCH", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("DELETE", "/v1/topics/{topic_id}"): Shows.NOTHING,

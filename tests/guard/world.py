@@ -303,7 +303,9 @@ class World:
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
 
         heads = marks_in(str([*view.heads])) if ask.method == "HEAD" else set()
-        self.received.setdefault(reader.name, set()).update(told, heads)
+        # What a caller typed it may have received as well: a still has no word of its item.
+        typed = (marks_in(shown) | ask.typed) & view.marks(versions)
+        self.received.setdefault(reader.name, set()).update(told, heads, typed)
 
     def _typed(self, ask: Ask, reader: Reader, shown: str) -> set[str]:
         """The words that the caller has typed for this answer, or for the list or the session
