@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from core.accounts import Method, Quota
+from core.accounts import Quota
 from core.errors import SettingsError
 from core.limits import Share
 from dateline.cluster_settings import ClusterSettings
@@ -57,6 +57,11 @@ class KeySetting(BaseModel):
     administer: bool = False
     rate: float | None = Field(default=None, gt=0, le=1e6)
     concurrency: int | None = Field(default=None, ge=1, le=100_000)
+
+
+QuotaMethod = Literal[
+    "content", "search", "feed", "account", "plans", "downloads", "quotas", "other"
+]  # of AP Media API, as core.accounts.Method
 
 
 class QuotaSetting(BaseModel):
@@ -193,7 +198,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         le=100_000,
         description="requests at the same time, in one process, of a key without `concurrency`",
     )
-    account_quotas: Mapping[Method, QuotaSetting] = Field(
+    account_quotas: Mapping[QuotaMethod, QuotaSetting] = Field(
         default={},
         description="most requests of an account, by method of AP Media API (JSON in a variable): "
         '{"search": {"minute": 600, "day": 200000}}, which is also the default of each',

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from core.accounts import Quota
+from core.accounts import Method, Quota
 from core.callers import OPERATOR, Caller
 from core.limits import Limiter, Share
 from core.ports import Clock
@@ -73,7 +73,8 @@ def account_parts(
     """Return what a service knows of accounts. Close its `usage` before the database."""
     ledger, usage = StoredDownloads(database), StoredUsage(database)
     standard = {
-        method: Quota(quota.minute, quota.day) for method, quota in settings.account_quotas.items()
+        Method(name): Quota(quota.minute, quota.day)
+        for name, quota in settings.account_quotas.items()
     }
     return AccountParts(
         accounts,

@@ -133,6 +133,10 @@ class StoredAccounts:
 
         return self._database.write(work)
 
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
 
 def _version(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(_VERSION.c.version)).scalar_one())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 
+from core.accounts import Method
 from tests.dateline.conftest import Cli
 from tests.dateline.test_serve import served
 
@@ -35,6 +37,8 @@ def test_what_the_command_line_changes_is_in_force_in_a_running_service(
 ) -> None:
     monkeypatch.setenv("DATELINE_SEARCH_IN", "processes")
     monkeypatch.setenv("DATELINE_SEARCHES", "1")
+    quotas = {str(method): {"minute": 5000, "day": 50_000} for method in Method}
+    monkeypatch.setenv("DATELINE_ACCOUNT_QUOTAS", json.dumps(quotas))
     with served(writing.data) as (_, client):
         writing("accounts", "create", "gazette")
         writing("accounts", "entitlement", "put", "7", "--name", "Demo", "--product", "demo")
@@ -49,6 +53,7 @@ def test_what_the_command_line_changes_is_in_force_in_a_running_service(
         assert found.status_code == 200
         assert found.json()["data"]["items"]
         assert found.headers["x-mediaapi-q-name"] == "search"
+        assert found.headers["x-mediaapi-q-used"].endswith("/5000")
         writing("set-status", "urn:ferry", "canceled")
         assert ask("/content/urn:ferry").status_code == 404
         writing("accounts", "plan", "remove", "gazette", "1")
