@@ -16,7 +16,7 @@ from api.access.callers import CallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.access.services import Services
 from api.media.answers import answer, delivered, now, tag_of
-from api.media.contract import served
+from api.media.contract import MediaAnswer, served
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.quotas import rates_of
 from api.media.sold import Sold, sold_to
@@ -73,6 +73,10 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     f"{PREFIX}/account/plans": PlansAsked,
     f"{PREFIX}/account/downloads": DownloadsAsked,
 }
+_TABLE: dict[str, Any] = {
+    "model": MediaAnswer,
+    "content": {"text/csv": {"schema": {"type": "string"}}},
+}
 _LINKS = (
     ("plans", "Your plans, their entitlements and meters"),
     ("downloads", "What you have downloaded"),
@@ -94,7 +98,7 @@ async def account(request: Request, surface: SurfaceDep, caller: CallerDep) -> R
     return answer(request, title, {**_head("account", caller, title), "links": links})
 
 
-@served(router, "/account/plans", "AP: plans and meters")
+@served(router, "/account/plans", "AP: plans and meters", _TABLE)
 async def plans(
     request: Request, surface: SurfaceDep, caller: CallerDep, asked: Annotated[PlansAsked, Query()]
 ) -> Response:
@@ -170,7 +174,7 @@ def _terms(one: Entitlement) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in (None, "")}
 
 
-@served(router, "/account/followedtopics", "AP: followed topics")
+@served(router, "/account/followedtopics", "AP: followed topics", _TABLE)
 async def followed_topics(
     request: Request, surface: SurfaceDep, caller: CallerDep, asked: Annotated[TableAsked, Query()]
 ) -> Response:
@@ -199,7 +203,7 @@ async def quotas(request: Request, surface: SurfaceDep, caller: CallerDep) -> Re
     return answer(request, title, data)
 
 
-@served(router, "/account/downloads", "AP: what was downloaded")
+@served(router, "/account/downloads", "AP: what was downloaded", _TABLE)
 async def downloads(
     request: Request,
     surface: SurfaceDep,

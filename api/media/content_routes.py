@@ -29,7 +29,7 @@ from api.media.contract import TEXTS, MediaAnswer, served
 from api.media.items import asked_view, contents_of
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
-from api.media.sold import in_our_words, included_only, prices_of, products_json, sold_to
+from api.media.sold import costly_in, in_our_words, included_only, prices_of, products_json, sold_to
 from api.problems import ParameterError
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
@@ -137,7 +137,8 @@ def results(
     services: Services,
 ) -> list[dict[str, Any]]:
     """The `contentresult` of each item."""
-    contents = contents_of(items, view, services.library)
+    costly = costly_in(services, view.caller, items) if asked.in_my_plan else ()
+    contents = contents_of(items, view, services.library, costly)
     sold, topics = sold_to(services, view.caller), named_topics(services, items, view.caller)
     prices = prices_of(services, view.caller, items) if asked.pricing else [None] * len(items)
     return [

@@ -55,6 +55,7 @@ _MEANINGS = {
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": MediaAnswer, "description": "The answer"},
+    302: {"description": "A file, at an address that is signed for the key"},
     304: {"description": "The client has it already"},
     **{
         status: {"model": MediaError, "description": _MEANINGS[status].capitalize()}

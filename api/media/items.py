@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from api.access.receipts import Receive
@@ -34,16 +34,18 @@ def asked_view(
     return ItemView(caller, wanted, kept, links, whole, addresses, receive)
 
 
-def contents_of(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
-    """The `contentitem` of each item."""
+def contents_of(
+    items: Sequence[Item], view: ItemView, library: Library, costly: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """The `contentitem` of each item, without associated items whose itemid is `costly`."""
     told = [members for members, _ in items_json(items, view, library)]
     for members in told:
         if "associations" in members:
-            members["associations"] = _leading_somewhere(members["associations"])
+            members["associations"] = _leading_somewhere(members["associations"], costly)
     return told
 
 
-def _leading_somewhere(value: Mapping[str, Any]) -> dict[str, Any]:
+def _leading_somewhere(value: Mapping[str, Any], costly: Collection[str]) -> dict[str, Any]:
     """Associated items that have an address. One that was never recorded may have none, and a
     client that follows it in vain drops the item around it.
     """
@@ -51,4 +53,5 @@ def _leading_somewhere(value: Mapping[str, Any]) -> dict[str, Any]:
         name: one
         for name, one in value.items()
         if str(one.get("uri", "")).startswith(("https://", "http://"))
+        and one.get("altids", {}).get("itemid") not in costly
     }

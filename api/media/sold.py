@@ -7,12 +7,13 @@ of its products.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 from api.access.services import Services
+from api.formats.ap_item import itemid_in
 from core.callers import Caller, folded
 from core.items import Item
 from core.query_tree import EVERYTHING, Keyword, Node
@@ -90,6 +91,32 @@ def prices_of(services: Services, caller: Caller, items: Sequence[Item]) -> list
     if services.accounts is None or not caller.customer:
         return [Price() for _ in items]
     return services.accounts.downloads.prices(caller.account, items)
+
+
+def costly_in(services: Services, caller: Caller, items: Sequence[Item]) -> frozenset[str]:
+    """The itemids of those items associated with `items` whose download costs something beyond the
+    caller's plans.
+    """
+    if services.accounts is None or not caller.customer:
+        return frozenset()
+    named = {uri: () for item in items for uri in _associated(item.source)}
+    sights = services.library.sights(named, caller) if named else {}
+    found = [sight.item for sight in sights.values() if sight.item is not None]
+    prices = prices_of(services, caller, found)
+    return frozenset(
+        itemid_in(item.source) or item.uri
+        for item, price in zip(found, prices, strict=True)
+        if not price.included
+    )
+
+
+def _associated(source: Mapping[str, Any]) -> list[str]:
+    """The uris of what a document is associated with, in either shape of ninjs."""
+    value = source.get("associations")
+    entries = value.values() if isinstance(value, Mapping) else value
+    listed = entries if isinstance(entries, Iterable) and not isinstance(entries, str) else ()
+    uris = (one.get("uri") for one in listed if isinstance(one, Mapping))
+    return [uri for uri in uris if isinstance(uri, str)]
 
 
 def included_only(services: Services, caller: Caller) -> Node:

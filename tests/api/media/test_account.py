@@ -177,3 +177,13 @@ def test_an_order_needs_its_price_and_is_in_the_history() -> None:
         (one,) = data(made.get(f"{ACCOUNT}/downloads"), "accountdownloadsresponse")["downloads"]
         assert (one["charge"], one["currency"], one["item"]["id"]) == (2.5, "USD", "urn:news:ferry")
         assert made.get(f"{ACCOUNT}/downloads", format="csv").text.count("\r\n") == 2
+
+
+def test_in_my_plan_leaves_out_associations_that_cost_something(gazette: Customer) -> None:
+    inside = {name: {"uri": f"urn:news:{name}", "type": "text"} for name in ("photo", "mixed")}
+    document = {"uri": "urn:news:around", "headline": "Around", "associations": inside}
+    gazette.served.room.put_documents([document], ["wire"])
+    item = "/media/v/content/urn:news:around"
+    everything = gazette.get(item).json()["data"]["item"]["associations"]
+    included = gazette.get(item, in_my_plan="true").json()["data"]["item"]["associations"]
+    assert (set(everything), set(included)) == ({"photo", "mixed"}, {"mixed"})
