@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -103,7 +104,7 @@ async def feed(
     if quota is not None and quota.is_refused:
         page = await _ends(reading, position, quota.retry_after)
     else:
-        page = await reading.held(position, surface.services.settings.held_seconds)
+        page = await _held(reading, position, surface.services.settings.held_seconds)
     watched = _watched(request, surface, known, session)
     place = [("qt", session.id), ("seq", position_text(page.position))]
     data = {
@@ -117,6 +118,17 @@ async def feed(
     title = title_of(surface.services, known)
     monitor = {"monitor": await surface.feeds.run(watched, known)} if watched else {}
     return answer(request, title, data, id=session.id, session_label=session.label, **monitor)
+
+
+async def _held(reading: Reading, position: Position, seconds: float) -> Page:
+    """The next page with something in it, or what there is after so many seconds. A stretch in
+    which nothing concerns the session is passed over within them.
+    """
+    until = monotonic() + seconds
+    page = await reading.held(position, seconds)
+    while page.more and not page.items and (left := until - monotonic()) > 0:
+        page = await reading.held(page.position, left)
+    return page
 
 
 async def _ends(reading: Reading, position: Position, retry_after: float) -> Page:

@@ -71,8 +71,8 @@ def one_key(scope: Scope, *, taken: bool) -> None:
     in_url = _cut_from_query(scope)
     if not headers.get(HEADER):
         key = headers.get(OTHER_HEADER) or (in_url if taken else "")
-        if key:
-            headers[HEADER] = key
+        if key:  # in any characters; a header has bytes
+            headers[HEADER] = key.encode("utf-8", "surrogateescape").decode("latin-1")
     scope["headers"] = headers.raw
 
 

@@ -192,6 +192,11 @@ def test_a_key_in_the_address_needs_the_setting(served: Served, open_served: Ser
     assert open_served.http.get(f"/content/search?apikey={READ}").status_code == 401
 
 
+@pytest.mark.parametrize("written", ["%E2%82%AC", "%FF", "a%0Ab", "", "%ED%A0%80"])
+def test_a_key_of_any_characters_is_an_unknown_one(open_served: Served, written: str) -> None:
+    assert code_of(open_served.http.get(f"{SEARCH}?apikey={written}")) == (401, 401)
+
+
 def test_a_key_in_the_address_is_nowhere_else(
     open_served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,129 @@
+"""AP's feed over a real archive: sessions, links, tombstones, monitors, quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
+from tests.api.media.overlaid import faults, needs_contract
+from tests.api.media.test_contract_cases import MONITOR
+from tests.api.media.test_envelope import code_of
+from tests.conftest import new_folder
+from tests.search.room import story
+
+needs_contract()
+FEED = "/media/v/content/feed"
+
+
+@pytest.fixture
+def wire() -> Iterator[Whole]:
+    with whole(new_folder()) as made:
+        yield made
+
+
+def page(made: Whole, address: str = FEED, key: str = KEY, **params: str) -> dict[str, Any]:
+    answer = made.get(address, key, **params)
+    assert answer.status_code == 200, answer.text
+    assert faults("feedresponse", answer.json()) == []
+    told: dict[str, Any] = answer.json()["data"]
+    return told
+
+
+def following(made: Whole, link: str, key: str = KEY) -> dict[str, Any]:
+    """The next page with something in it: a page that took long may end before that."""
+    for _ in range(100):
+        told = page(made, link, key)
+        if told["items"]:
+            return told
+        link = told["next_page"]
+    raise AssertionError(link)
+
+
+def ids(data: dict[str, Any]) -> list[str]:
+    return [one["item"]["altids"]["itemid"] for one in data["items"]]
+
+
+def test_links_carry_the_query_and_do_not_grow(wire: Whole) -> None:
+    first = page(wire, q="headline:ferry", page_size="1", include="headline")
+    first = first if first["items"] else following(wire, first["next_page"])
+    assert first["query"] == "headline:ferry"
+    assert set(first["items"][0]["item"]) == {"uri", "altids", "version", "type", "headline"}
+    link = first["next_page"]
+    assert set(parse_qs(urlsplit(link).query)) == {"qt", "seq"}
+    wire.room.put(story("new", "Another ferry"), story("train", "A train"))
+    wire.maker.step()
+    second = following(wire, link)
+    assert ids(second) == ["new"]
+    assert len(second["next_page"]) <= len(link) + 4
+    assert following(wire, link)["items"] == second["items"]
+    kept = parse_qs(urlsplit(second["next_page"]).query)["qt"]
+    assert kept == parse_qs(urlsplit(link).query)["qt"]
+
+
+def test_an_empty_page_has_a_link_that_stays(wire: Whole) -> None:
+    got = page(wire, include="headline")
+    more = page(wire, f"{FEED}?{urlsplit(got['next_page']).query}&include=*")
+    assert (more["items"], more["current_item_count"]) == ([], 0)
+    assert page(wire, more["next_page"])["next_page"] == more["next_page"]
+    wire.room.put(story("new", "Another ferry"))
+    wire.maker.step()
+    (told,) = following(wire, f"{more['next_page']}&include=*")["items"]
+    assert {"renditions", "versioncreated", "headline"} <= set(told["item"])
+
+
+def test_a_session_is_its_account_s(wire: Whole) -> None:
+    link = page(wire)["next_page"]
+    for address in (f"{FEED}?qt=none&seq=0", f"{FEED}?qt=none&seq=x"):
+        assert code_of(wire.get(address)) == (400, 6060)
+    assert code_of(wire.get(link, OTHER)) == (400, 6060)
+
+
+def test_a_date_says_where_a_session_begins(wire: Whole) -> None:
+    assert page(wire)["items"]
+    assert page(wire, q="mindate:>2100-01-01T00:00:00Z")["items"] == []
+    old = page(wire, q="mindate:>2020-01-01")
+    assert old["items"] or following(wire, old["next_page"])["items"]
+
+
+def test_what_was_killed_is_told_to_who_received_it(wire: Whole) -> None:
+    got = page(wire)
+    nobody = page(wire, key=OTHER)
+    wire.room.kill("b")
+    wire.maker.step()
+    (told,) = following(wire, got["next_page"])["items"]
+    assert set(told["item"]) == {"uri", "altids", "version", "pubstatus"}
+    assert (told["item"]["altids"], told["item"]["pubstatus"]) == ({"itemid": "b"}, "canceled")
+    assert told["meta"]["transition"]["kind"] == "killed"
+    assert page(wire, nobody["next_page"], OTHER)["items"] == []
+
+
+def test_a_monitor_watches_the_session_that_names_it(wire: Whole) -> None:
+    assert code_of(wire.get(FEED, with_monitor="night")) == (400, 5001)
+    assert wire.services.monitoring is not None
+    wire.services.monitoring.create(WIRE, MONITOR)
+    answer = wire.get(FEED, with_monitor="night", session_label="desk").json()
+    assert faults("feedresponse", answer) == []
+    told = answer["monitor"]
+    assert (told["name"], told["label"], told["feed_count"]) == ("night", "desk", 1)
+    again = wire.get(answer["data"]["next_page"]).json()
+    assert (again["monitor"]["feed_count"], again["session_label"]) == (2, "desk")
+    assert again["id"] == answer["id"]
+    assert wire.get(told["disable_session_monitor"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"with_monitor": "abc"},
+        {"page_size": "101"},
+        {"session_label": "a/b"},
+        {"q": "ferr~2 OR (bank"},
+        {"versions": "first"},
+    ],
+)
+def test_what_is_invalid_is_refused(wire: Whole, params: dict[str, str]) -> None:
+    assert code_of(wire.get(FEED, **params)) == (400, 5001)
