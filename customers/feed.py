@@ -201,7 +201,7 @@ class Feed:
         position has moved on.
         """
         until, looked, entries, more = monotonic() + _MOST_S, 0, list[Entry](), True
-        while len(entries) < size and looked < _MOST and monotonic() < until:
+        while len(entries) < size and (looked < _BATCH or _goes_on(looked, until)):
             wanted = _to_look_at(size - len(entries), looked, len(entries))
             batch = self.log.after(position.n, wanted, caller.account)
             told = self.entries(batch, caller, tree)
@@ -312,6 +312,10 @@ class Feed:
             pairs = zip(sold, by_tree[tree], strict=True)
             told.append(caller.account in accounts or any(m and held & s for s, m in pairs))
         return told
+
+
+def _goes_on(looked: int, until: float) -> bool:
+    return looked < _MOST and monotonic() < until
 
 
 def _to_look_at(left: int, looked: int, found: int) -> int:
