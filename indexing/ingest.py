@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DatelineError, DocumentError
@@ -26,11 +26,13 @@ from core.model_ports import Embedder
 from core.ports import Clock, Writer
 from core.writes import Part, PutItem, Written
 from indexing import json_tree, ninjs
-from indexing.formats.mapping import RowMapping
 from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 from indexing.report import IngestReport, Tally
 from indexing.sources import Accepted, Reading, Rejected, Sources, nothing, rejected
+
+if TYPE_CHECKING:
+    from indexing.formats.mapping import RowMapping
 
 READ_AHEAD = 2
 WRITE_BEHIND = 1

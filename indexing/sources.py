@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from core.errors import DocumentError, InputError
 from core.items import Item
@@ -28,12 +28,12 @@ from indexing import beir, ninjs, records
 from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
 from indexing.formats.entries import Entry
-from indexing.formats.mapping import RowMapping, document
-from indexing.formats.plain import pdf_entry, text_entry
 from indexing.formats.rows import Row
-from indexing.formats.tables import csv_rows, need_parquet, parquet_rows
 from indexing.inside import LEADS_OUT, is_inside
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
+
+if TYPE_CHECKING:
+    from indexing.formats.mapping import RowMapping
 
 Kind = Literal["json", "lines", "beir", "xml", "csv", "parquet", "text", "pdf"]
 _KINDS: dict[str, Kind] = {
@@ -160,6 +160,8 @@ class Sources:
     def _kind(self, path: Path, *, texts: bool) -> Kind | None:
         kind = _kind(path, self._mapping, texts=texts)
         if kind == "parquet":
+            from indexing.formats.tables import need_parquet
+
             need_parquet(path)
         return kind
 
@@ -201,7 +203,12 @@ class Sources:
             yield Rejected(name, line, "", f"file not readable: {what}")
 
     def _readings(self, file: SourceFile, stream: BinaryIO) -> Iterator[Reading]:
-        """Yield the documents of an open file."""
+        """Yield the documents of an open file. What reads formats is loaded here: a command that
+        searches needs none of it.
+        """
+        from indexing.formats.mapping import document
+        from indexing.formats.plain import pdf_entry, text_entry
+
         if file.kind == "xml":
             for entry in self._entries(file, stream):
                 yield self._take(file, entry)
@@ -220,6 +227,8 @@ class Sources:
 
     def _rows(self, file: SourceFile, stream: BinaryIO) -> Iterator[Row | records.Record]:
         """Yield rows that a mapping turns into ninjs, and records that are ninjs already."""
+        from indexing.formats.tables import csv_rows, parquet_rows
+
         if self._mapping is not None and file.kind == "csv":
             yield from csv_rows(stream, file.path, self._mapping, self._limit)
         elif self._mapping is not None and file.kind == "parquet":
