@@ -41,11 +41,14 @@ class TopicAlerts:
 
     def step(self) -> bool:
         """Looks at the next transitions; returns whether there were some."""
-        before = self.store.position()
+        before, last = self.store.position(), self.log.last()
         transitions = self.log.after(before, BATCH, "")
         if not transitions:
             return False
         self._follow()
+        if not self._topics:  # whoever follows one from now on has no use for what was before
+            self.store.note(before, (), max(last.n, transitions[-1].n))
+            return True
         matches = self._matches([one for one in transitions if one.kind not in ENDS])
         self.store.note(before, matches, transitions[-1].n)
         return True
@@ -62,7 +65,7 @@ class TopicAlerts:
             self._changes = changed[-1].changed
 
     def _matches(self, transitions: Sequence[Transition]) -> list[TopicMatch]:
-        if not self._topics or not transitions:
+        if not transitions:
             return []
         held = {account: folded(self.products(account)) for account in self._accounts()}
         everyone = Caller("topics", frozenset().union(*held.values()))

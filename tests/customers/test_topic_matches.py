@@ -73,6 +73,7 @@ def test_matches_follow_what_is_shown(wire: Wire) -> None:
     room = wire.room
     room.put(story("old", "Ferry of yesterday"))
     assert wire.matched() == []
+    assert wire.store.position() == wire.alerts.log.last().n, "without topics nothing is looked at"
     wire.topics.create(GAZETTE, "Ferries", "ferry")
     wire.pass_time(minutes=1)
     lifts = room.now + timedelta(hours=1)

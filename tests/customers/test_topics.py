@@ -15,7 +15,7 @@ from core.callers import Caller
 from core.errors import ConflictError, InputError, NotFoundError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import Ids
-from core.transitions import Transition, TransitionKind
+from core.transitions import Position, Transition, TransitionKind
 from customers import topics as rules
 from customers.topic_alerts import TopicAlerts
 from customers.topics import FollowedTopics
@@ -148,6 +148,10 @@ class World:
     def after(self, n: int, limit: int, account: str) -> Sequence[Transition]:
         mine = [one for one in self.transitions if one.n > n and one.account in ("", account)]
         return mine[:limit]
+
+    def last(self) -> Position:
+        newest = self.transitions[-1] if self.transitions else None
+        return Position(newest.n, newest.id) if newest else Position()
 
     def tell(self, seq: int, kind: TransitionKind, at: datetime) -> Transition:
         one = self.items_[seq]
