@@ -299,7 +299,7 @@ class Sources:
 def _kind(path: Path, mapping: RowMapping | None, *, texts: bool) -> Kind | None:
     if path.name in _CORPUS:
         return "beir"
-    ending = Path(path.name.removesuffix(".gz")).suffix
+    ending = ending_of(path)
     if mapping is not None and (kind := _TABLES.get(ending)):
         return None if kind == "parquet" and path.suffix == ".gz" else kind
     return _KINDS.get(ending) or (_PLAIN.get(path.suffix.lower()) if texts else None)

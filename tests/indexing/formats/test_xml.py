@@ -178,6 +178,13 @@ def test_xml_of_another_root_is_counted_in_a_folder_and_refused_by_name(tmp_path
     assert [type(entry) for entry in named] == [Rejected]
 
 
+def test_endings_in_capitals_are_the_same_endings(tmp_path: Path) -> None:
+    put(tmp_path / "A.XML", '<newsItem guid="urn:x:1" version="1"/>')
+    put(tmp_path / "B.JSON", '{"uri": "urn:x:2"}')
+    found, sources = readings(tmp_path)
+    assert (sorted(items(found)), sources.ignored) == (["urn:x:1", "urn:x:2"], {})
+
+
 def test_a_file_of_no_known_kind_is_refused_with_a_way(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         readings(put(tmp_path / "a.docx", b"x"))
