@@ -286,6 +286,20 @@ class Feed:
         killed = self.log.after(n, limit, caller.account, TransitionKind.KILLED)
         return self.entries(killed, caller)
 
+    def all_kills(self, caller: Caller, n: int) -> list[Entry]:
+        """The kills after place `n` that the account is told, for a poll over its quota: its
+        position stays, and kills of items that it never received must not hide one that it did. At
+        most _MOST are looked at.
+        """
+        told: list[Entry] = []
+        for _ in range(_MOST // _BATCH):
+            killed = self.log.after(n, _BATCH, caller.account, TransitionKind.KILLED)
+            told += self.entries(killed, caller)
+            if len(killed) < _BATCH:
+                break
+            n = killed[-1].n
+        return told
+
     # Who waits
 
     def concerned(

@@ -4,19 +4,19 @@ A quota of n allows n requests at once and n in each minute (or day) in the long
 is paid back evenly. So an account that keeps below n in every minute is never refused, and in t
 minutes at most n + n * t requests are let in.
 
-No quota delays a kill notice. A poll of a feed over its quota still gets what has ended (`ends`),
-and its position stays, so that the rest comes in order as soon as the quota allows.
+No quota delays a kill notice. A poll of a feed over its quota still gets the kills behind its
+position (`api/customers/held.py`), which stays, so that all else comes in order as soon as the
+quota allows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.accounts import AccountBook, Method, Quota
 from core.limits import Allowed, Limit, Limiter
-from core.transitions import ENDS, Transition
 
 MINUTE_S, DAY_S = 60.0, 86_400.0
 _STANDARD = Quota()
@@ -98,8 +98,3 @@ class Quotas:
 
     def _of(self, own: Mapping[Method, Quota], method: Method) -> Quota:
         return own.get(method) or self._standard.get(method, _STANDARD)
-
-
-def ends(transitions: Iterable[Transition]) -> tuple[Transition, ...]:
-    """The transitions that a poll over its quota gets: those that take an item away."""
-    return tuple(one for one in transitions if one.kind in ENDS)

@@ -16,7 +16,7 @@ from api.access.callers import KEY_HEADER, LinksDep, Surface, SurfaceDep, known_
 from api.access.receipts import receiving
 from api.content.media_links import MediaLinks
 from api.customers.feed_json import entries_json
-from api.customers.held import Reading, caller_now, feed_of
+from api.customers.held import Reading, caller_now, feed_of, polled
 from api.envelope import Json, base, rfc3339
 from api.formats.items import ItemView
 from api.problems import ParameterError
@@ -101,7 +101,8 @@ async def read_feed(
         int(session.parameters.get("page_size", parameters.page_size)),
         writing(surface, session, parameters, links, "feed"),
     )
-    page = await reading.held(position, parameters.wait)
+    held = partial(reading.held, position, parameters.wait)
+    page = await polled(request, reading, known, position, held)
     envelope = base(request, org_name=known.name)
     if session.label:
         envelope["session_label"] = session.label

@@ -7,13 +7,15 @@ look at the record and the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 
 from api.access.callers import Surface, keys_for, unknown_key
+from api.access.counted import counted
+from api.problems import TooManyError
 from core.callers import Caller
 from core.errors import NotFoundError
 from core.query_tree import Node
@@ -77,6 +79,34 @@ class Reading:
                 page = Page([], position, more=False)
             page = await self.page(page.position)
         return page
+
+
+async def polled(
+    request: Request,
+    reading: Reading,
+    caller: Caller,
+    position: Position,
+    held: Callable[[], Awaitable[Page]],
+) -> Page:
+    """The `held` page of a poll, which counts in the quota of its account. Over the quota it is the
+    kills behind the position, which stays, so that no quota delays a kill. Raises TooManyError if
+    there are none.
+    """
+    counted(request, reading.surface.services, caller)
+    quota = getattr(request.state, "quota", None)
+    if quota is None or not quota.is_refused:
+        page = await held()
+        request.state.items = len(page.items)
+        return page
+
+    def read() -> Page:
+        now = reading.caller()
+        return Page(reading.write(now, reading.feed.all_kills(now, position.n)), position, False)
+
+    page = await reading.surface.feeds.run(read, caller)
+    if not page.items:
+        raise TooManyError("The quota of requests for feed is used up.", quota.retry_after)
+    return page
 
 
 def _waker(loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> Callable[[], object]:

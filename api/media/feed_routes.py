@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Annotated, Any
 
@@ -18,12 +19,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api.access.callers import LinksDep, Surface, SurfaceDep
-from api.access.counted import counted
 from api.access.receipts import receiving
 from api.access.services import Services
 from api.content.media_links import MediaLinks
 from api.customers.feed_routes import KeyDep, KnownCallerDep
-from api.customers.held import Page, Reading, caller_now, feed_of
+from api.customers.held import Page, Reading, caller_now, feed_of, polled
 from api.customers.monitor_json import session_json
 from api.media.account_routes import title_of
 from api.media.answers import answer, now
@@ -33,7 +33,7 @@ from api.media.items import asked_view
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.parameters import PAGE_SIZE, Label, PageSize, Priced, Token
 from api.media.sold import in_our_words, prices_of, sold_to
-from api.problems import ParameterError, TooManyError
+from api.problems import ParameterError
 from api.search.parameters import read_time
 from core.callers import Caller
 from core.transitions import FeedSession, Position, TransitionKind
@@ -99,12 +99,9 @@ async def feed(
         frozen.page_size,
         _writing(surface, frozen, links, addresses_of(request)),
     )
-    counted(request, surface.services, known)
-    quota = getattr(request.state, "quota", None)
-    if quota is not None and quota.is_refused:
-        page = await _ends(reading, position, quota.retry_after)
-    else:
-        page = await _held(reading, position, surface.services.settings.held_seconds)
+    seconds = surface.services.settings.held_seconds
+    held = partial(_held, reading, position, seconds)
+    page = await polled(request, reading, known, position, held)
     watched = _watched(request, surface, known, session)
     place = [("qt", session.id), ("seq", position_text(page.position))]
     data = {
@@ -128,22 +125,6 @@ async def _held(reading: Reading, position: Position, seconds: float) -> Page:
     page = await reading.held(position, seconds)
     while page.more and not page.items and (left := until - monotonic()) > 0:
         page = await reading.held(page.position, left)
-    return page
-
-
-async def _ends(reading: Reading, position: Position, retry_after: float) -> Page:
-    """What a poll over its quota gets: the kills behind its position, which stays. Raises
-    TooManyError if there are none.
-    """
-    caller = reading.caller()
-
-    def read() -> Page:
-        kills = reading.feed.kills(caller, position.n, reading.size)
-        return Page(reading.write(caller, kills), position, more=True)
-
-    page = await reading.surface.feeds.run(read, caller)
-    if not page.items:
-        raise TooManyError("The quota of requests for feed is used up.", retry_after)
     return page
 
 

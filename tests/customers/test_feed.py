@@ -126,6 +126,22 @@ def test_a_story_that_an_item_leaves_shows_its_other_item(world: FeedWorld) -> N
     assert reader.mirror == {"y": 2}
 
 
+def test_a_poll_over_its_quota_gets_a_kill_behind_many_of_others(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("customers.feed._BATCH", 2)
+    uris = [f"other-{n}" for n in range(5)]
+    for uri in uris:
+        put(world, uri, products=("b",))
+    put(world, "x")
+    assert world.search(A, "x")
+    for uri in [*uris, "x"]:
+        status(world, uri, PubStatus.CANCELED)
+    assert [entry.transition.uri for entry in world.feed.all_kills(A, 0)] == ["x"]
+    place = world.feed.all_kills(A, 0)[0].transition.n
+    assert world.feed.all_kills(A, place) == []
+
+
 def test_a_kill_reaches_whoever_received_the_item_by_any_channel(world: FeedWorld) -> None:
     put(world, "x", products=("a", "b"))
     assert world.search(A, "x")

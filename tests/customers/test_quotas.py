@@ -1,8 +1,7 @@
-"""Quotas against a model, and what a poll over its quota still gets."""
+"""Quotas against a model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -10,9 +9,8 @@ from hypothesis import strategies as st
 
 from core.accounts import AccountBook, Method, Quota
 from core.limits import MemoryLimiter
-from core.transitions import Transition, TransitionKind
 from customers import accounts as rules
-from customers.quotas import Quotas, ends
+from customers.quotas import Quotas
 
 NOW = datetime(2026, 3, 18, tzinfo=UTC)
 SECOND = 10**9
@@ -114,13 +112,3 @@ def test_each_account_and_method_has_its_own() -> None:
     assert counted.of("herald")[Method.FEED] == Quota(5, 50)
     assert counted.of("gazette")[Method.FEED] == Quota()
     assert counted.of("desk") == {}
-
-
-def test_a_poll_over_its_quota_gets_what_has_ended() -> None:
-    shown = Transition(1, "a", NOW, TransitionKind.SHOWN, "s", "urn:a", 1, 1)
-    told = [replace(shown, n=n, kind=kind) for n, kind in enumerate(TransitionKind)]
-    assert {one.kind for one in ends(told)} == {
-        TransitionKind.KILLED,
-        TransitionKind.HIDDEN,
-        TransitionKind.EXPIRED,
-    }

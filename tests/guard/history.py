@@ -142,6 +142,12 @@ class History:
         host.readers[name] = changed(host.readers[name], product)
         self.world.start_anew(host)
 
+    def change_a_plan(self) -> None:
+        """An account gets a product or loses it, in both processes."""
+        product = self.rng.choice(PRODUCTS)
+        self._say(f"the account with or without {product}")
+        self.world.change_plan(product)
+
     # --- writing
 
     def _send(self, version: Version, by: Reader | None = None) -> None:
@@ -202,5 +208,6 @@ def _weighted(history: History) -> tuple[list[Callable[[], None]], list[float]]:
         history.looks.command_line: 2,
         history.change_at_the_machine: 1,
         history.change_a_key: 0.4,
+        history.change_a_plan: 2,
     }
     return list(steps), list(steps.values())

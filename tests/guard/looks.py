@@ -15,7 +15,7 @@ from tests.guard.cast import Cast
 from tests.guard.client import Answer
 from tests.guard.model import Version
 from tests.guard.surfaces import AP, COMMANDS, OUTSIDE, ROUTES, Ask, Shows, headers_of
-from tests.guard.world import EVERYTHING, WRITERS, Host
+from tests.guard.world import EVERYTHING, SUBSCRIBER, WRITERS, Host
 
 _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
@@ -209,7 +209,7 @@ class Looks:
         return self.world.view(host.reader(name)).chain(uri)
 
     def _somebody(self) -> tuple[Host, str]:
-        names = ["wire"] * 3 + ["desk"] * 3 + ["operator"] * 2 + ["nobody"]
+        names = ["wire"] * 3 + ["desk"] * 3 + [SUBSCRIBER] * 2 + ["operator"] * 2 + ["nobody"]
         return self.rng.choice(self.world.hosts), self.rng.choice(names)
 
     def _anybody(self) -> tuple[Host, str]:

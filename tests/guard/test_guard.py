@@ -35,7 +35,7 @@ from tests.guard.surfaces import (
     Shows,
     missing,
 )
-from tests.guard.world import World, opened
+from tests.guard.world import SUBSCRIBER, World, opened
 from tests.opensearch_node import new_name
 from tests.storage.opensearch_world import remove_index
 from tests.storage.postgres_world import address_of
@@ -149,6 +149,7 @@ def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
             error.add_note("\n".join([f"GUARD_FIRST={seed}", *history.steps]))
             raise
     assert marks_in(world.logged()) <= world.addresses
+    assert SUBSCRIBER not in world.logged()
     if len(kind.seeds) >= 40:
         assert_looked_at(world)
         assert {*Outcome, None} - world.outcomes == set()

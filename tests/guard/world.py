@@ -16,7 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from core.accounts import AccountBook, AccountKey, Entitlement, Method
 from core.writes import REFUSED, Outcome, SetStatus
+from customers import accounts as rules
+from customers.keys import digest_of, id_of, new_key
+from dateline.build.customers import CUSTOMERS_FILE
+from storage.customers.accounts import StoredAccounts
+from storage.databases import open_database
 from storage.embedded.record.archive import Record
 from storage.media.files import FolderMediaStore
 from storage.postgres.record import PostgresRecord
@@ -44,6 +50,10 @@ WRITERS = {
     "both": Reader("both", frozenset({"photos"}), frozenset({"wire", "photos"})),
 }
 _NO_KEY = Reader("", frozenset())
+SUBSCRIBER = new_key()[1]  # of an account, whose products change while the processes run
+_ACCOUNT = "gazette"
+_SOLD = re.compile(r"/original/|/download$")  # paths of downloads, which the ledger has
+_HISTORY = ("/v1/account/downloads", "/media/v/account/downloads")
 _CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
 _FEEDS = ("/content/feed", "/media/v/content/feed")
 _SESSION = re.compile(r"[?&](?:session|qt)=([^\"&]+)")  # of a feed, which goes on with its query
@@ -82,6 +92,7 @@ class Host:
                     "models": one.models,
                 }
                 for one in (*self.readers.values(), *WRITERS.values())
+                if one.name != SUBSCRIBER
             ]
         )
 
@@ -132,6 +143,9 @@ class World:
         self.originals.mkdir()
         self.editors = self.folder / "editors.toml"
         self.pin(["urn:nobody"])
+        path = self.hosts[0].data / CUSTOMERS_FILE
+        self.accounts = StoredAccounts(open_database(address or path))
+        self._sell(frozenset({"wire"}))
         for host in self.hosts:
             self._start(host)
         document = Ask("GET", "/openapi.json", Shows.NOTHING)
@@ -142,6 +156,37 @@ class World:
             if address
             else Record(self.hosts[0].data, {}, self.clock)
         )
+
+    # --- the account
+
+    def _sell(self, products: frozenset[str]) -> None:
+        """The account reads these products, by one entitlement; its key is that of SUBSCRIBER."""
+
+        def rule(book: AccountBook) -> AccountBook:
+            sold = Entitlement(7, "Sold", tuple(sorted(products)) or ("nothing",))
+            book = rules.put_entitlement(book, sold)
+            if _ACCOUNT in book.accounts:
+                return book
+            book = rules.create_account(book, _ACCOUNT, "", START)
+            book = rules.add_plan(book, _ACCOUNT, "All", [sold.id], START)
+            kept = AccountKey(id_of(SUBSCRIBER), _ACCOUNT, "key", digest_of(SUBSCRIBER), START)
+            return rules.create_key(book, kept)
+
+        self.accounts.change(rule)
+        for host in self.hosts:
+            host.readers[SUBSCRIBER] = Reader(SUBSCRIBER, products)
+
+    def change_plan(self, product: str) -> None:
+        """The account gets the product, or loses it, while both processes run."""
+        before = self.hosts[0].readers[SUBSCRIBER]
+        self._sell(changed(before, product).products)
+        expected = sorted(changed(before, product).products) or ["nothing"]
+        until = time.monotonic() + 240
+        for host in self.hosts:
+            ask = Ask("GET", "/v1/account", Shows.NOTHING)
+            while self.ask(host, SUBSCRIBER, ask).json()["data"]["products"] != expected:
+                assert time.monotonic() < until, host.log.read_text()
+                time.sleep(0.02)
 
     # --- processes
 
@@ -196,6 +241,7 @@ class World:
             "editorial": str(self.editors),
             "threads": "1",
             "key_rate": "1000000",
+            "account_quotas": json.dumps({m: {"minute": 10**9, "day": 10**9} for m in Method}),
             "searches": "1",
             "feed_hold_seconds": "0",
             **self.settings,
@@ -204,6 +250,7 @@ class World:
     def close(self) -> None:
         """Ends every process."""
         self.record.close()
+        self.accounts.close()
         for host in self.hosts:
             host.life.close()
 
@@ -300,9 +347,12 @@ class World:
         if ask.path in _FEEDS:  # it tells by uri what was taken away from whoever received it
             tombstones = marks_in(str(_TOMBSTONE.findall(shown)))
             allowed |= self.received.get(reader.name, set()) & tombstones
+        if ask.path in _HISTORY:  # which names what was downloaded by uri, also after a kill
+            allowed |= self.received.get(reader.name, set()) & self.addresses
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
 
-        heads = marks_in(str([*view.heads])) if ask.method == "HEAD" else set()
+        unseen = ask.method == "HEAD" or _SOLD.search(ask.path)
+        heads = marks_in(str([*view.heads])) if unseen else set()
         # What a caller typed it may have received as well: a still has no word of its item.
         typed = (marks_in(shown) | ask.typed) & view.marks(versions)
         self.received.setdefault(reader.name, set()).update(told, heads, typed)

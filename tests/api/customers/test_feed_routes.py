@@ -17,9 +17,11 @@ import uvicorn
 from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
+from core.accounts import Method
 from core.callers import EVERY_PRODUCT, Caller
 from core.items import PubStatus
 from customers.maker import MakingTransitions
+from customers.quotas import QuotaUse
 from customers.readers import Readers
 from customers.topics import FollowedTopics
 from storage.customers.topics import StoredTopics
@@ -331,3 +333,28 @@ def test_a_stream_tells_that_a_topic_matched(served: Served) -> None:
     assert matched["data"]["uri"] == "y"
     assert matched["data"]["followed_topics"] == [{"id": made, "name": "Ferries"}]
     assert matched["data"]["transition"] == ferry["data"]["meta"]["transition"]
+
+
+def test_a_poll_over_its_quota_gets_kills_and_nothing_else(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, others = served.feed(), served.feed(key=B_KEY)
+    served.put("x")
+    served.settle()
+    read = served.feed(first["next_page"])
+    assert kinds(read) == [("x", "shown")]
+    served.put("y")
+    served.kill("x")
+    served.settle()
+
+    def spent(request: Any, _services: Any, _caller: Any) -> None:
+        request.state.quota = QuotaUse(Method.FEED, 9, 9, 60, 7.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("api.customers.held.counted", spent)
+        over = served.feed(read["next_page"])
+        assert kinds(over) == [("x", "killed")]
+        assert over["next_page"] == read["next_page"]  # its position stays
+        refused = served.http.get(others["next_page"], headers={"x-api-key": B_KEY})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    assert sorted(kinds(served.feed(over["next_page"]))) == [("x", "killed"), ("y", "shown")]
