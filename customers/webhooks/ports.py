@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.callers import Caller
+from core.customer_ports import TransitionLog
 from core.query_tree import EVERYTHING, Node
 from core.transitions import Position, Transition
 from core.webhooks import Endpoint, Lease, Message
@@ -106,6 +107,9 @@ class EveryTransition(Protocol):
 
 class Telling(Protocol):
     """What an account is told of transitions at this moment (`customers.feed.Feed`)."""
+
+    @property
+    def log(self) -> TransitionLog: ...
 
     def entries(
         self, transitions: Sequence[Transition], caller: Caller, tree: Node = EVERYTHING

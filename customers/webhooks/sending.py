@@ -3,6 +3,10 @@
 The guard is asked twice: before the receipt is written, so that nobody gets a receipt for what was
 hidden long ago, and after it, right before the bytes leave. What went meanwhile is dropped: its end
 has a message of its own (`making.py`).
+
+An item is sent, or dropped, only as the transitions tell it. If it shows another version than they
+tell, or none, the message waits for the transition that says so. Else what came and went between
+two looks of their maker would stay with the receiver, or stay away, for ever.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.callers import Caller
+from core.callers import Caller, folded
+from core.items import Item
 from core.transitions import ENDS, Transition
 from core.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry
@@ -20,8 +25,17 @@ from customers.webhooks.ports import Accounts, Bodies, Outbox, Post, Telling
 from customers.webhooks.retries import MOST_AGE_S, Answer, delay_s, given_up
 from customers.webhooks.signing import headers
 
+SETTLING_S = 0.2  # until an item that shows what was not told yet is looked at again
 SLOW_S = 1.0  # a receiver that takes longer has the threads of slow receivers
 Told = Callable[[Message, Answer], None]
+
+
+class _UntoldError(Exception):
+    """An item shows what the transitions do not tell yet."""
+
+
+def _shown(item: Item) -> tuple[int, frozenset[str]]:
+    return item.version, folded(item.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,11 @@ class Sender:
         began = time.monotonic()
         sent, slow = 0, False
         for message in lease.messages:
-            answer = self._deliver(lease.endpoint, message)
+            try:
+                answer = self._deliver(lease.endpoint, message)
+            except _UntoldError:
+                self.outbox.release(lease, SETTLING_S, slow=lease.slow)
+                return
             if answer is None:
                 if not self.outbox.drop(lease, message):
                     return
@@ -90,12 +108,31 @@ class Sender:
         transition = transition_of(message, endpoint.account)
         entry = self._look(transition, caller)
         if entry is None:
+            self._check_gone(message, caller)
             return None
-        body = self.bodies(endpoint, message, entry, caller)
         if entry.item is None:
-            return body
+            return self.bodies(endpoint, message, entry, caller)
+        self._check_told(entry.item)
+        body = self.bodies(endpoint, message, entry, caller)
         again = self._look(transition, caller)
-        return body if again is not None and again.item is not None else None
+        if again is None or again.item is None:
+            self._check_gone(message, caller)
+            return None
+        if _shown(again.item) != _shown(entry.item):
+            raise _UntoldError
+        return body
+
+    def _check_gone(self, message: Message, caller: Caller) -> None:
+        """Raise _UntoldError if it was not told yet that an item went."""
+        told = self.telling.log.told([message.uri]).get(message.uri)
+        if told is not None and told.shown and told.products & folded(caller.products):
+            raise _UntoldError
+
+    def _check_told(self, item: Item) -> None:
+        """Raise _UntoldError if an item shows another version, or other products, than was told."""
+        told = self.telling.log.told([item.uri]).get(item.uri)
+        if told is None or not told.shown or (told.version, told.products) != _shown(item):
+            raise _UntoldError
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
         told = self.telling.entries([transition], caller)

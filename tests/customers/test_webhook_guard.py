@@ -1,5 +1,5 @@
-"""Webhooks over random histories: at the moment of sending each body is what the guard lets through,
-and a receiver that obeys docs/webhooks.md ends with what its account may see.
+"""Webhooks over random histories: at the moment of sending each body is what the guard lets
+through, and a receiver that obeys docs/webhooks.md ends with what its account may see.
 """
 
 from __future__ import annotations
