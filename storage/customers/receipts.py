@@ -6,6 +6,7 @@ stands before the table, and the usual answer writes nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,9 +15,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.errors import StorageError
 from storage.customers.digests import key_of
 from storage.databases import Database
 
+log = logging.getLogger(__name__)
 _AT_ONCE = 500  # keys in one statement
 _REMEMBERED = 200_000  # receipts, of some 100 bytes
 _TABLES = sa.MetaData()
@@ -39,14 +42,16 @@ _INSERT = (
     " WHERE excluded.version > dateline_receipts.version"
 )
 _Pair = tuple[str, str, str, int]
+_Row = tuple[bytes, str, str, str, int, float]
 
 
 class StoredReceipts:
     """`core.customer_ports.Receipts` in a database, for any number of processes. Thread-safe.
 
-    `quick` is the same database with commits that do not wait for the disk. After a receipt was
-    recorded, `late` is called with the account and the uris that it had not received before: an
-    item that was taken away while it was on its way is told to it.
+    `quick` is the same database with commits that do not wait for the disk. If it takes nothing, on
+    a full disk for example, its receipts are owed: reads go on, and the next call writes them.
+    After a receipt was recorded, `late` is called with the account and the uris that it had not
+    received before: an item that was taken away while it was on its way is told to it.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class StoredReceipts:
         self._late = late
         self._lock = Lock()
         self._known: dict[_Pair, bool] = {}  # whether it is on the disk
+        self._owed: dict[tuple[str, str, str], _Row] = {}
         mark = "?" if database.is_sqlite else "%s"
         self._insert = _INSERT.format(mark)
         database.prepare(_TABLES)
@@ -80,15 +86,39 @@ class StoredReceipts:
             return
         now = time.time()
         newest = {pair[2]: pair for pair in sorted(fresh, key=lambda pair: pair[3])}
-        rows = [
+        rows: list[_Row] = [
             (key_of(uri), account, channel, uri, version, now)
             for _, _, uri, version in newest.values()
         ]
-        rows.sort()  # so that two writers lock rows in the same order
-        where = self._database if synced else self._quick
-        where.run(lambda connection: connection.exec_driver_sql(self._insert, rows))
+        if not self._write(rows, synced=synced):
+            return
         self._late(account, newest.keys())
         self._remember(fresh, synced)
+
+    def _write(self, rows: Sequence[_Row], *, synced: bool) -> bool:
+        """Write the rows and those that are owed; return False if they are owed now. Raises
+        StorageError for `synced` ones.
+        """
+        with self._lock:
+            owed, self._owed = self._owed, {}
+        every = {row[1:4]: row for row in (*owed.values(), *rows)}
+        # In one order, so that two writers lock rows in the same one.
+        written = sorted(every.values())
+        database = self._database if synced else self._quick
+        try:
+            database.run(lambda connection: connection.exec_driver_sql(self._insert, written))
+        except StorageError as error:
+            with self._lock:
+                kept = owed if synced else every
+                self._owed = {**dict([*kept.items()][-_REMEMBERED:]), **self._owed}
+            if synced:
+                raise
+            if not owed:
+                log.error("who received what could not be recorded, and is owed: %s", error)
+            return False
+        for row in owed.values():
+            self._late(row[1], [row[3]])
+        return True
 
     def _remember(self, pairs: Sequence[_Pair], synced: bool) -> None:
         with self._lock:

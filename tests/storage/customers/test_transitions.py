@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 from core.customer_ports import Turn
+from core.errors import StorageFullError
 from core.transitions import START, FeedSession, Position, Told, TransitionKind
 from storage.customers.receipts import StoredReceipts
 from storage.customers.sessions import StoredSessions
@@ -166,6 +169,37 @@ def test_a_receipt_that_is_not_on_the_disk_is_written_again(database: Database) 
     for synced in (False, False, True, True, False):
         receipts.add("a", "search", [("x", 1)], synced=synced)
     assert late == ["x", "x"]
+
+
+class FullDisk:
+    """A database that takes nothing while it is full."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.full = True
+
+    def run(self, work: Any) -> Any:
+        if self.full:
+            raise StorageFullError("no space left")
+        return self._database.run(work)
+
+
+def test_reads_go_on_while_nothing_can_be_recorded(database: Database) -> None:
+    late: list[tuple[str, str]] = []
+
+    def tell(account: str, uris: Collection[str]) -> None:
+        late.extend((account, uri) for uri in uris)
+
+    quick = FullDisk(database)
+    receipts = StoredReceipts(database, cast("Database", quick), late=tell)
+    receipts.add("a", "search", [("x", 1)])
+    receipts.add("b", "search", [("x", 1), ("y", 1)])
+    assert receipts.receivers(["x", "y"]) == {}
+    assert late == []
+    quick.full = False
+    receipts.add("a", "search", [("z", 1)])
+    assert receipts.receivers(["x", "y", "z"]) == {"x": {"a", "b"}, "y": {"b"}, "z": {"a"}}
+    assert sorted(late) == [("a", "x"), ("a", "z"), ("b", "x"), ("b", "y")]
 
 
 def test_sessions(database: Database) -> None:
