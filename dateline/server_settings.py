@@ -53,7 +53,7 @@ class ServerSettings(BaseModel):
     cors_origins: tuple[str, ...] = Field(
         default=(),
         description="sites whose pages may read answers below /media/v, such as "
-        "https://desk.example; * for all (JSON in a variable)",
+        "https://news.example; * for all (JSON in a variable)",
     )
 
     webhook_networks: tuple[str, ...] = Field(
