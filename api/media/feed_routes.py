@@ -103,18 +103,25 @@ async def feed(
     held = partial(_held, reading, position, seconds)
     page = await polled(request, reading, known, position, held)
     watched = _watched(request, surface, known, session)
+    monitor = {"monitor": await surface.feeds.run(watched, known)} if watched else {}
+    told = _data(page, session, frozen, addresses_of(request))
+    title = title_of(surface.services, known)
+    return answer(request, title, told, id=session.id, session_label=session.label, **monitor)
+
+
+def _data(
+    page: Page, session: FeedSession, asked: FeedAsked, addresses: Addresses
+) -> dict[str, Any]:
+    """The `data` of an answer with a page of a session."""
     place = [("qt", session.id), ("seq", position_text(page.position))]
-    data = {
-        "query": frozen.q,
+    return {
+        "query": asked.q,
         "updated": now(),
-        "page_size": frozen.page_size,
+        "page_size": asked.page_size,
         "current_item_count": len(page.items),
-        "next_page": addresses_of(request).of(PATH, place),
+        "next_page": addresses.of(PATH, place),
         "items": page.items,
     }
-    title = title_of(surface.services, known)
-    monitor = {"monitor": await surface.feeds.run(watched, known)} if watched else {}
-    return answer(request, title, data, id=session.id, session_label=session.label, **monitor)
 
 
 async def _held(reading: Reading, position: Position, seconds: float) -> Page:

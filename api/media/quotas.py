@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from starlette.types import Scope
 
+from api.access.counted import method_of
+from core.accounts import Method
 from core.callers import Caller
 
 _MINUTE = 60
-NAMES = ("content", "search", "feed", "account", "plans", "downloads", "quotas", "other")
-"""The methods that the contract has quotas for."""
 
 
 class Told(Protocol):
@@ -75,7 +75,7 @@ class MinuteCounts:
 def rates_of(caller: Caller) -> list[dict[str, Any]]:
     """The quotas of a caller without an account: what its key may ask in a minute, by method."""
     limit = math.ceil(caller.share.rate * _MINUTE)
-    return [{"method": name, "limit": limit, "period": "minute"} for name in NAMES]
+    return [{"method": str(name), "limit": limit, "period": "minute"} for name in Method]
 
 
 def quota_headers(scope: Scope, counts: MinuteCounts) -> dict[str, str]:
@@ -83,17 +83,5 @@ def quota_headers(scope: Scope, counts: MinuteCounts) -> dict[str, str]:
     state = scope.get("state", {})
     used: Told | None = state.get("quota")
     if used is None and (caller := state.get("known")) is not None:
-        used = counts.add(caller, method_of_quota(scope))
+        used = counts.add(caller, str(method_of(scope) or Method.OTHER))
     return used.headers() if used else {}
-
-
-def method_of_quota(scope: Scope) -> str:
-    """The name of the method that a request counts for."""
-    _, _, path = str(scope["path"]).partition("/media/v/")
-    first, _, rest = path.partition("/")
-    if first == "content":
-        return rest if rest in ("search", "feed") else "other" if rest in _OTHERS else "content"
-    return rest if rest in NAMES else "account" if first == "account" else "other"
-
-
-_OTHERS = ("rss", "ondemand")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +32,13 @@ from storage.embedded.topic_set import TopicSet
 from storage.record.stories import recorded_versions
 from storage.words.topics import Topics
 from tests.api.conftest import Served, serving_app
+from tests.api.media.customer import now, parts_over
 from tests.api.newsroom import Newsroom
 from tests.search.room import Room, story
 
 KEY, OTHER = "wire-key-1234", "photo-key-5678"
 WIRE = Caller("Gazette", frozenset({"wire", "7"}))
 KEYS = {KEY: WIRE, OTHER: Caller("Photo Weekly", frozenset({"photos"}))}
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,9 @@ def whole(folder: Path) -> Iterator[Whole]:
         maker.step()
         topics = FollowedTopics(StoredTopics(database), now, lambda: TopicSet(percolator))
         readers = life.enter_context(closing(Readers(feed)))
+        accounts = parts_over(database)
+        life.callback(accounts.usage.close)
+        life.callback(accounts.in_force.close)
         absent = Newsroom()
         services = Services(
             search=TopicSearch(room.pipeline, topics),
@@ -93,7 +92,8 @@ def whole(folder: Path) -> Iterator[Whole]:
             writer=room.engine,
             ingest=absent,
             status=absent,
-            keys=KeyRing.of(KEYS),
+            keys=KeyRing.of(KEYS, accounts=accounts.in_force),
+            accounts=accounts,
             settings=ApiSettings(held_seconds=0.0),
             receipts=receipts,
             feed=feed,

@@ -30,7 +30,7 @@ from storage.customers.monitors import StoredMonitors
 from storage.customers.queues import StoredQueues
 from storage.customers.receipts import StoredReceipts
 from storage.customers.usage import StoredUsage
-from storage.databases import open_database
+from storage.databases import Database, open_database
 from tests.api.conftest import CALLERS, Served, filled, services_over, serving_app
 
 WIRE, PHOTOS = 31991, 42428  # entitlements
@@ -56,21 +56,26 @@ class Customer:
         return self.served.get(path, key=self.key, **params)
 
 
-@contextmanager
-def customer(folder: Path, **settings: Any) -> Iterator[Customer]:
-    """An account with the wire by time, and photos that cost something."""
-    database = open_database(folder / "customers.sqlite")
+def parts_over(database: Database) -> AccountParts:
+    """The accounts of a database; close `in_force` and `usage` before it."""
     in_force = AccountsInForce(StoredAccounts(database), now, Share(1e6, 100))
-    usage = UsageCounts(StoredUsage(database), now)
-    parts = AccountParts(
+    return AccountParts(
         in_force,
         Quotas(MemoryLimiter(), lambda: in_force.book, {}),
         Downloads(StoredDownloads(database), lambda: in_force.book, now),
-        usage,
+        UsageCounts(StoredUsage(database), now),
         StoredAudit(database),
         lambda by: AccountDesk(in_force, by, now),
         lambda first, last, account: [],
     )
+
+
+@contextmanager
+def customer(folder: Path, **settings: Any) -> Iterator[Customer]:
+    """An account with the wire by time, and photos that cost something."""
+    database = open_database(folder / "customers.sqlite")
+    parts = parts_over(database)
+    in_force, usage = parts.in_force, parts.usage
     desk = parts.desk(OPERATOR)
     desk.create_account("gazette", "The Gazette")
     desk.put_entitlement(Entitlement(WIRE, "The wire", ("wire",)))

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from core.accounts import Entitlement, Method, Quota
+from core.callers import OPERATOR
 from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
 from tests.api.media.overlaid import faults, needs_contract
 from tests.api.media.test_contract_cases import MONITOR
@@ -113,6 +115,26 @@ def test_a_monitor_watches_the_session_that_names_it(wire: Whole) -> None:
     assert (again["monitor"]["feed_count"], again["session_label"]) == (2, "desk")
     assert again["id"] == answer["id"]
     assert wire.get(told["disable_session_monitor"]).status_code == 200
+
+
+def test_a_quota_delays_no_kill(wire: Whole) -> None:
+    accounts = wire.services.accounts
+    assert accounts is not None
+    desk = accounts.desk(OPERATOR)
+    desk.create_account("gazette")
+    desk.put_entitlement(Entitlement(1, "Wire", ("wire",)))
+    desk.add_plan("gazette", "All", [1])
+    _, key = desk.create_key("gazette", "desk")
+    desk.set_quota("gazette", Method.FEED, Quota(1, 100))
+    got = page(wire, key=key)
+    refused = wire.get(got["next_page"], key)
+    assert code_of(refused) == (429, 429)
+    wire.room.put(story("new", "Another ferry"))
+    wire.room.kill("b")
+    wire.maker.step()
+    told = page(wire, got["next_page"], key)
+    assert ids(told) == ["b"]
+    assert parse_qs(urlsplit(told["next_page"]).query) == parse_qs(urlsplit(got["next_page"]).query)
 
 
 @pytest.mark.parametrize(
