@@ -69,9 +69,15 @@ def _shaped(name: str, value: Any) -> Any:
 
 
 def _by_name(entries: list[Any]) -> dict[str, Any]:
-    """A list of renditions or associations (ninjs 2 and 3) as the contract's object by name."""
+    """A list of renditions or associations (ninjs 2 and 3) as the contract's object by name; a name
+    that is taken gets the entry's number.
+    """
+    found: dict[str, Any] = {}
     known = [entry for entry in entries if isinstance(entry, Mapping)]
-    return {str(entry.get("name") or n): dict(entry) for n, entry in enumerate(known, start=1)}
+    for number, entry in enumerate(known, start=1):
+        name = str(entry.get("name") or number)
+        found[f"{name}-{number}" if name in found else name] = dict(entry)
+    return found
 
 
 def _by_role(entries: list[Any]) -> dict[str, Any]:

@@ -148,6 +148,16 @@ def test_associations_have_addresses_and_those_without_uri_are_left_out() -> Non
     assert told["4"]["uri"] == "urn:else:1"
 
 
+def test_associations_of_one_name_are_all_there() -> None:
+    inside = [{"name": "picture", "uri": f"urn:else:{n}"} for n in (1, 2, 3)]
+    told = ap({**STORY, "associations": inside})["associations"]
+    assert {name: one["uri"] for name, one in told.items()} == {
+        "picture": "urn:else:1",
+        "picture-2": "urn:else:2",
+        "picture-3": "urn:else:3",
+    }
+
+
 def test_an_item_is_not_named_by_a_hidden_one() -> None:
     hidden = replace(item_of({"uri": "first"}), pubstatus=PubStatus.CANCELED)
     later = item_of({"uri": "urn:news:photo", "type": "picture", "altids": {"itemid": "first"}})
