@@ -28,8 +28,10 @@ HEAVY = {
     *("sqlalchemy", "tantivy", "tokenizers", "uvicorn"),
 }
 # What serves, what asks others, and what only some archives need.
-OF_OTHERS = {"anyio", "faiss", "fastapi", "httpx", "onnxruntime", "starlette", "uvicorn"}
-OF_EXTRAS = {"PIL", "av", "fsspec", "huggingface_hub", "openai", "sqlalchemy"}
+OF_OTHERS = {
+    *("anyio", "faiss", "fastapi", "httpx", "onnxruntime", "sqlalchemy", "starlette", "uvicorn"),
+}
+OF_EXTRAS = {"PIL", "av", "fsspec", "huggingface_hub", "openai"}
 IN_GROUPS = [
     (COMMANDS, ()),
     (EVAL_COMMANDS, ("eval",)),
