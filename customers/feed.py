@@ -35,6 +35,7 @@ _USED_EVERY = timedelta(minutes=5)  # how exactly the use of a session is noted
 _BATCH = 200  # transitions that are looked at together
 _MOST = 5_000  # transitions of one page that may be passed over
 _MOST_S = 0.25  # time of one page
+_EPOCH_S = 1.0  # for which an epoch is believed
 _STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
 
 Compile = Callable[[str, datetime], Node]
@@ -117,6 +118,9 @@ class Feed:
         self._compile = compile
         self._clock = clock
         self._used: dict[str, datetime] = {}
+        self._sessions: dict[str, FeedSession] = {}  # as they began; all but their use stays
+        self._epoch = ("", 0.0)  # and when it was read
+        self.end = START  # the last place that the readers of this process have seen
 
     # Sessions
 
@@ -154,15 +158,37 @@ class Feed:
         """The caller's session of this id. Raises SessionEndedError if it ended, or if `position`
         is not one of this history: a backup was restored since.
         """
-        session, now = self.sessions.session(id_), self._clock()
+        session, now = self._session(id_), self._clock()
         if session is None or session.account != caller.account:
             raise _ended("there is no such session")
         if now - max(session.used, self._used.get(id_, session.used)) > IDLE:
             raise _ended("this session was not used for 72 hours")
-        if session.epoch != self.log.epoch or not self.log.knows(position):
+        known = position == self.end or self.log.knows(position)
+        if session.epoch != self._epoch_now() or not known:
             raise _ended("this session is of an earlier state of the archive")
         self._use(session, now)
         return session
+
+    def _session(self, id_: str) -> FeedSession | None:
+        """The session of an id. One that this process has seen in use lately is not read again:
+        nothing but the time of its use changes.
+        """
+        session = self._sessions.get(id_)
+        recent = self._used.get(id_)
+        if session is None or recent is None or self._clock() - recent > _USED_EVERY:
+            session = self.sessions.session(id_)
+            if session is not None:
+                if len(self._sessions) > _MOST:
+                    self._sessions.clear()
+                self._sessions[id_] = session
+        return session
+
+    def _epoch_now(self) -> str:
+        """The epoch, at most a second old."""
+        epoch, read = self._epoch
+        if not epoch or monotonic() - read > _EPOCH_S:
+            self._epoch = (self.log.epoch, monotonic())
+        return self._epoch[0]
 
     def touch(self, session: FeedSession) -> None:
         """Notes that a session is in use, to some minutes."""

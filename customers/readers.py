@@ -42,7 +42,7 @@ class Readers:
         self._feed = feed
         self._lock = Lock()
         self._waiting: set[Waiting] = set()
-        self._seen = feed.log.last()
+        self._seen = feed.end = feed.log.last()
         self._closed = False
         self._thread = WokenThread("feed readers", _INTERVAL_S, self._step)
         self._thread.start()
@@ -68,6 +68,10 @@ class Readers:
                 return None
             self._waiting.add(waiting)
         return waiting
+
+    def is_end(self, position: Position) -> bool:
+        """Whether nothing has come after a position, as far as this process has seen."""
+        return position == self._seen
 
     def leave(self, waiting: Waiting) -> Position:
         """Ends the waiting; returns the place up to which there was nothing for the reader."""
@@ -103,7 +107,7 @@ class Readers:
         with self._lock:
             readers = [each for each in self._waiting if not each.woken]
             if not readers:
-                self._seen = last
+                self._seen = self._feed.end = last
         if not readers or last.n <= self._seen.n:
             return False
         batch = self._feed.log.after(self._seen.n, _BATCH, None)
@@ -112,7 +116,7 @@ class Readers:
         concerned = self._feed.concerned(batch, [(each.caller, each.tree) for each in readers])
         end = Position(batch[-1].n, batch[-1].id)
         with self._lock:
-            self._seen = end
+            self._seen = self._feed.end = end
             for reader, told in zip(readers, concerned, strict=True):
                 if told:
                     reader.woken = True
