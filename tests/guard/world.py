@@ -345,8 +345,9 @@ class World:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
         if ask.path in _FEEDS:  # it tells by uri what was taken away from whoever received it
-            tombstones = marks_in(str(_TOMBSTONE.findall(shown)))
-            allowed |= self.received.get(reader.name, set()) & tombstones
+            for uri, itemid in _TOMBSTONE.findall(shown):
+                if marks_in(uri) & self.received.get(reader.name, set()):
+                    allowed |= marks_in(f"{uri} {itemid}")
         if ask.path in _HISTORY:  # which names what was downloaded by uri, also after a kill
             allowed |= self.received.get(reader.name, set()) & self.addresses
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
