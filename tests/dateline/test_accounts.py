@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from core.errors import SettingsError
 from customers.keys import digest_of, id_of
+from dateline.build.customers import has_account_keys
 from dateline.commands.options import EXIT_INPUT, EXIT_STORAGE
+from dateline.serving.keys import key_ring
+from dateline.settings import Settings
 from tests.dateline.conftest import Cli
 
 SOLD = ("accounts", "entitlement", "put", "31991", "--name", "Top news", "--product", "wire")
@@ -189,3 +193,17 @@ def test_a_changed_log_is_found(gazette: Cli) -> None:
     assert gazette.json("audit", "verify")["whole"]  # the cut is whole in itself,
     noted = gazette.json("audit", "verify", "--head", whole["head"], code=EXIT_STORAGE)
     assert noted["fault"] == "truncated"  # but not for who has noted a later head
+
+
+def test_a_service_starts_without_keys_in_the_settings_where_accounts_have_some(
+    gazette: Cli,
+) -> None:
+    chosen = Settings(data=gazette.data)
+    assert not has_account_keys(Settings(data=gazette.data / "nothing"))
+    assert not (gazette.data / "nothing").exists()
+    assert not has_account_keys(chosen)
+    with pytest.raises(SettingsError):
+        key_ring(chosen, has_more=has_account_keys(chosen))
+    key_of(gazette)
+    ring = key_ring(chosen, has_more=has_account_keys(chosen))
+    assert (ring.entries, ring.local_only) == ((), False)
