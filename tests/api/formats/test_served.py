@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.api.conftest import Served
 
-ITEM = "/media/v/content/urn:news:ferry"
+ITEM, OWN = "/media/v/content/urn:news:ferry", "/content/urn:news:ferry"
 
 
 def test_a_client_follows_an_item_to_its_text(served: Served) -> None:
@@ -24,3 +24,10 @@ def test_an_item_is_read_as_ninjs_there_too(served: Served) -> None:
     later = served.get(ITEM, format="ninjs-3.1").json()
     assert later["headlines"][0]["value"] == document["headline"]
     assert served.get(ITEM, format="ninjs-9").json()["error"]["code"] == 5001
+
+
+def test_an_item_is_read_as_newsml(served: Served) -> None:
+    for path, asked in ((ITEM, {"format": "newsmlg2"}), (f"{OWN}/renditions/newsmlg2", {})):
+        answer = served.get(path, **asked)
+        assert answer.headers["content-type"] == "application/vnd.iptc.g2.newsitem+xml"
+        assert 'guid="urn:news:ferry"' in answer.text
