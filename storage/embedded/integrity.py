@@ -16,6 +16,7 @@ import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import orjson
@@ -48,8 +49,10 @@ def sha256_of(path: Path) -> str:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` as a whole or not at all; it is on the disk when this returns."""
-    fresh = path.with_suffix(path.suffix + ".new")
+    """Replace `path` as a whole or not at all; it is on the disk when this returns. Several threads
+    and processes may do so at the same time: the last one counts.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}.new")
     with fresh.open("wb") as stream:
         stream.write(data)
         stream.flush()

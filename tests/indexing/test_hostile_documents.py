@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,10 @@ def cost(room: Room, splitter: PassageSplitter, members: Mapping[str, Any]) -> f
     """Seconds of processor from a document's bytes to an answer that lists it; what is refused
     costs only the reading.
     """
-    uri = f"urn:hostile:{next(number)}"
-    data = orjson.dumps(
-        {"headline": "A needle", "version": 1, "products": ["wire"], **members, "uri": uri}
-    )
+    place = next(number)
+    uri, created = f"urn:hostile:{place}", NOW + timedelta(seconds=place)  # the newest of all
+    told = {"headline": "A needle", "version": 1, "products": ["wire"], **members, "uri": uri}
+    data = orjson.dumps({**told, "versioncreated": created.isoformat()})
     assert len(data) <= MAX_DOCUMENT_BYTES
     started = time.process_time()
     try:
