@@ -173,8 +173,8 @@ def _ninjs(receive: Receive, uri: str, form: str, caller: Caller, library: Libra
     item = library.item(uri, caller)
     if item is None:
         raise _missing(uri)
-    receive([item])
-    return ninjs(item, caller, library, form.removeprefix("ninjs").removeprefix("-"))
+    version = form.removeprefix("ninjs").removeprefix("-")
+    return ninjs(item, caller, library, version, receive=receive)
 
 
 def _missing(uri: str) -> NotFoundError:

@@ -73,7 +73,7 @@ def text_names(item: Item) -> dict[str, str]:
     }
 
 
-def _nobody_receives(_: Iterable[Item]) -> None:
+def nobody_receives(_: Iterable[Item]) -> None:
     """Does nothing: the answer goes to no account."""
 
 
@@ -94,7 +94,7 @@ class ItemView:
     links: MediaLinks | None = None
     whole: bool = False
     addresses: ItemAddresses | None = None
-    receive: Callable[[Iterable[Item]], None] = field(default=_nobody_receives, compare=False)
+    receive: Callable[[Iterable[Item]], None] = field(default=nobody_receives, compare=False)
 
     @property
     def shows_shots(self) -> bool:

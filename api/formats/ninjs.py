@@ -15,13 +15,20 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from api.access.receipts import Receive
 from api.content.media_json import media_members
 from api.content.media_links import MediaLinks
 from api.content.nested import MADE_HERE, is_passed_on, look_inside, plain_name
 from api.envelope import rfc3339
 from api.formats.concepts import MEMBERS
 from api.formats.fitting import GONE, Schema, fit, resolved
-from api.formats.items import ItemView, carried_members, items_json, private_members
+from api.formats.items import (
+    ItemView,
+    carried_members,
+    items_json,
+    nobody_receives,
+    private_members,
+)
 from api.formats.markup import addresses_in, safe_markup
 from core.callers import Caller
 from core.errors import DocumentError
@@ -54,14 +61,20 @@ class Ninjs(NamedTuple):
 
 
 def ninjs(
-    item: Item, caller: Caller, library: Library, version: str = "", links: MediaLinks | None = None
+    item: Item,
+    caller: Caller,
+    library: Library,
+    version: str = "",
+    links: MediaLinks | None = None,
+    receive: Receive = nobody_receives,
 ) -> Ninjs:
     """An item as the guard lets the caller see it, in a `version` of ninjs or its own one. With
-    `links`, which must be absolute, it has addresses of our own media.
+    `links`, which must be absolute, it has addresses of our own media. `receive` is called with the
+    item and those inside it.
     """
     own = version_in(item.source)
     version = version or own or VERSIONS[-1]
-    view = ItemView(caller, links=links, whole=True)
+    view = ItemView(caller, links=links, whole=True, receive=receive)
     ((members, _),) = items_json([item], view, library)
     made = _made(members, version)
     if own[:1] != version[:1] and not _fits(item.source, version):

@@ -269,7 +269,8 @@ async def _ninjs(
 
     def read() -> dict[str, Any]:
         item = found_item(services, item_id, caller).item
-        return ninjs(item, caller, services.library, version, whole).document
+        receive = receiving(services, caller, "item")
+        return ninjs(item, caller, services.library, version, whole, receive).document
 
     body = orjson.dumps(await surface.reads.run(read, caller))
     return delivered(request, body, "application/json", tag_of(body.decode()))

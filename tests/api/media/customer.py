@@ -93,6 +93,7 @@ def customer(folder: Path, **settings: Any) -> Iterator[Customer]:
         accounts=parts,
         monitoring=monitoring,
         on_demand=on_demand,
+        receipts=receipts,
     )
     with serving_app(room, create_app(services)) as served:
         yield Customer(served, key, parts, desk, monitoring, on_demand, receipts)

@@ -1,0 +1,39 @@
+"""Whatever form an item leaves in, its account has a receipt, and so hears of a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.media.customer import Customer, customer
+from tests.conftest import new_folder
+
+STORY, PICTURE = "urn:news:carrier", "urn:news:carried"
+
+
+@pytest.fixture
+def gazette() -> Iterator[Customer]:
+    with customer(new_folder()) as made:
+        made.served.room.put_documents([{"uri": PICTURE, "type": "picture"}, _story()], ["wire"])
+        yield made
+
+
+def _story() -> dict[str, object]:
+    return {"uri": STORY, "headline": "Ferry", "associations": {"main": {"uri": PICTURE}}}
+
+
+@pytest.mark.parametrize("path", [f"/content/{STORY}", f"/media/v/content/{STORY}"])
+@pytest.mark.parametrize("form", ["json", "ninjs", "ninjs-1.4", "ninjs-3.1"])
+def test_an_item_and_what_it_carries_are_received_in_each_form(
+    gazette: Customer, path: str, form: str
+) -> None:
+    answer = gazette.get(path, format=form)
+    assert (answer.status_code, PICTURE in answer.text) == (200, True)
+    assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY, PICTURE}
+
+
+@pytest.mark.parametrize("form", ["nitf", "newsmlg2", "plain"])
+def test_a_story_is_received_as_text(gazette: Customer, form: str) -> None:
+    assert gazette.get(f"/media/v/content/{STORY}", format=form).status_code == 200
+    assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY}
