@@ -45,10 +45,24 @@ def said_of(tree: Mapping[str, Any], member: str) -> list[Said]:
 
 
 def shortly_said_of(item: Item, member: str) -> list[Said]:
-    """What a list of hits says of an item's concepts without asking the guard: words that can't be
-    the uri of an item.
+    """What a list of hits says of an item's concepts: beside their codes, words that can't be the
+    uri of an item.
     """
     return [Said(*_names(entry), _short(entry)) for entry in _entries(item.source, member)]
+
+
+def codes_of(item: Item) -> dict[str, set[str]]:
+    """The codes of an item's concepts that could be the uri of an item, each with the names of its
+    concepts.
+    """
+    found: dict[str, set[str]] = {}
+    for member in MEMBERS:
+        for concept in getattr(item, member):
+            found.setdefault(concept.code, set()).add(concept.name)
+        for entry in _entries(item.source, member):
+            for code in (_line(entry.get(key)) for key in _CODES):
+                found.setdefault(code, set()).add(_names(entry)[0])
+    return {code: names for code, names in found.items() if ":" in code}
 
 
 def passed(item: Item, member: str, said: Sequence[Said]) -> tuple[Concept, ...]:

@@ -33,7 +33,14 @@ from api.formats.ap_item import (
     our_members,
     usage_terms,
 )
-from api.formats.concepts import MEMBERS, concepts_json, passed, said_of, shortly_said_of
+from api.formats.concepts import (
+    MEMBERS,
+    codes_of,
+    concepts_json,
+    passed,
+    said_of,
+    shortly_said_of,
+)
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
 from core.items import Item, ItemType
@@ -142,13 +149,17 @@ def items_json(
     carrying = _Carrying(view)
     pairs = zip(items, documents, strict=True)
     inside = look_inside(library, view.caller, pairs, carrying.members)
+    carried = [sight.item for sight in inside.sights.values() if sight.item]
     if view.addresses:
-        carrying.itemids.update(_itemids(inside, library, view.caller))
+        carrying.itemids.update(_itemids(carried, library, view.caller))
+    listed = () if made.shows_document else items
+    hidden = hidden_concepts([*listed, *carried], view.caller, library)
+    carrying.hidden.update(hidden)
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     for item, document, cut in zip(items, documents, cuts, strict=True):
         shown = inside.members(document, private_members(item, view.caller))
-        members = _members(item, shown, made, inside)
+        members = _members(item, shown, made, inside, hidden.get(item.uri, ()))
         if view.addresses:
             members = as_contract(item, members, view.addresses)
             members = {name: value for name, value in members.items() if view.shows(name)}
@@ -166,28 +177,45 @@ class _Carrying:
 
     view: ItemView
     itemids: dict[str, str] = field(default_factory=dict)  # AP's ids, by uri
+    hidden: dict[str, set[str]] = field(default_factory=dict)  # names of concepts, by uri
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in self.made:
             self.items.append(item)
-            told, addresses = (
-                carried_members(item, renditions, self.view.links),
-                self.view.addresses,
-            )
-            if addresses:
+            hidden = self.hidden.get(item.uri, ())
+            told = carried_members(item, renditions, hidden, self.view.links)
+            if addresses := self.view.addresses:
                 altids = {"altids": {"itemid": self.itemids.get(item.uri, item.uri)}}
                 told = as_contract(item, told | altids, addresses)
             self.made[item.uri] = told
         return self.made[item.uri]
 
 
-def _itemids(inside: Inside, library: Library, caller: Caller) -> dict[str, str]:
+def hidden_concepts(items: Iterable[Item], caller: Caller, library: Library) -> dict[str, set[str]]:
+    """The names of the items' concepts whose code is the uri of an item that the caller may not
+    know of, by the items' uris.
+    """
+    coded = [(item, codes_of(item)) for item in items]
+    named: dict[str, set[str]] = {}
+    for item, codes in coded:
+        for code in codes:
+            named.setdefault(code, set()).update(item.products)
+    sights = library.sights(named, caller) if named else {}
+    hidden = {code for code, sight in sights.items() if not sight.in_chain}
+    return {
+        item.uri: set[str]().union(*(codes[code] for code in codes.keys() & hidden))
+        for item, codes in coded
+        if codes.keys() & hidden
+    }
+
+
+def _itemids(items: Iterable[Item], library: Library, caller: Caller) -> dict[str, str]:
     """AP's ids of the items inside others, by uri, if the caller may know them."""
-    items = [sight.item for sight in inside.sights.values() if sight.item]
-    ids = {item.uri: itemid for item in items if (itemid := itemid_in(item.source))}
-    named = {ids[item.uri]: item.products for item in items if item.uri in ids}
+    found = [(item, itemid_in(item.source)) for item in items]
+    ids = {item.uri: itemid for item, itemid in found if itemid}
+    named = {itemid: item.products for item, itemid in found if itemid}
     sights = library.sights(named, caller) if named else {}
     hidden = {itemid for itemid, sight in sights.items() if not sight.in_chain}
     return {uri: itemid for uri, itemid in ids.items() if itemid not in hidden}
@@ -235,12 +263,16 @@ def _singular(name: str) -> str:
 
 
 def _members(
-    item: Item, document: dict[str, Any], view: ItemView, inside: Inside
+    item: Item,
+    document: dict[str, Any],
+    view: ItemView,
+    inside: Inside,
+    hidden: Collection[str],
 ) -> dict[str, Any]:
     """All members of an item that `view` shows, but its shots. `document` has those from its
-    document.
+    document; `hidden` concepts are left out of a list's item.
     """
-    members = _contract_members(item, view) | _concepts(item, document, view)
+    members = _contract_members(item, view) | _concepts(item, document, view, hidden)
     if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):
         members["chain"] = item.uri
     if isinstance(document.get("bylines"), list):
@@ -256,12 +288,16 @@ def _members(
 
 
 def carried_members(
-    item: Item, renditions: dict[str, Any], links: MediaLinks | None = None
+    item: Item,
+    renditions: dict[str, Any],
+    hidden: Collection[str],
+    links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """The members of an item inside another one: what is said of it, and its media. `renditions`
-    are those of its document. Its own answer has the rest.
+    are those of its document, and `hidden` the names of its concepts that are not told. Its own
+    answer has the rest.
     """
-    said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED)
+    said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED, hidden)
     members = {**our_members(item, first_entries(renditions)), **said}
     return within(_with_media(members, item, links), CARRIED_BYTES)[0]
 
@@ -310,8 +346,12 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
     }
 
 
-def _concepts(item: Item, document: dict[str, Any], view: ItemView) -> dict[str, Any]:
-    """The item's subjects, people, organisations and places that `view` shows."""
+def _concepts(
+    item: Item, document: dict[str, Any], view: ItemView, hidden: Collection[str]
+) -> dict[str, Any]:
+    """The item's subjects, people, organisations and places that `view` shows. Without a document
+    that the guard has looked at, concepts of `hidden` names are left out.
+    """
     members: dict[str, Any] = {}
     for name in MEMBERS:
         concepts = getattr(item, name) if view.shows(name) else ()
@@ -322,6 +362,7 @@ def _concepts(item: Item, document: dict[str, Any], view: ItemView) -> dict[str,
             concepts = passed(item, name, said)
         else:
             said = shortly_said_of(item, name)
+            concepts = tuple(one for one in concepts if one.name not in hidden)
         if view.cuts(name):
             concepts = concepts[:LISTED_ENTRIES]
         if told := concepts_json(concepts, said):

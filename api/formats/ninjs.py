@@ -25,6 +25,7 @@ from api.formats.fitting import GONE, Schema, fit, resolved
 from api.formats.items import (
     ItemView,
     carried_members,
+    hidden_concepts,
     items_json,
     nobody_receives,
     private_members,
@@ -178,7 +179,8 @@ def _shown(
     }
 
     def carried(other: Item, renditions: dict[str, Any]) -> dict[str, Any]:
-        return _made(carried_members(other, renditions, links), version)
+        hidden = hidden_concepts([other], caller, library).get(other.uri, ())
+        return _made(carried_members(other, renditions, hidden, links), version)
 
     inside = look_inside(library, caller, [(item, document)], carried)
     shown = inside.members(document, private)

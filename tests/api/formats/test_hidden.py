@@ -23,7 +23,13 @@ HIDDEN = (
     replace(item_of({"uri": KILLED, "headline": MARK}), pubstatus=PubStatus.CANCELED),
     item_of({"uri": THEIRS, "headline": MARK}, "premium"),
 )
-SHOWN = item_of({"uri": "urn:news:shown", "headline": "Shown", "altids": {"itemid": THEIRS}})
+TAGS = {
+    "subject": [{"name": MARK, "code": THEIRS}, {"name": "Fire", "code": "medtop:1"}],
+    "people": [{"name": MARK, "uri": KILLED}],
+}
+SHOWN = item_of(
+    {"uri": "urn:news:shown", "headline": "Shown", "altids": {"itemid": THEIRS}, **TAGS}
+)
 
 
 def forms(item: Item) -> dict[str, str]:
@@ -32,6 +38,7 @@ def forms(item: Item) -> dict[str, str]:
         "ap": orjson.dumps(ap(item, SHOWN, *HIDDEN)).decode(),
         "ap list": orjson.dumps(ap(item, SHOWN, *HIDDEN, whole=False)).decode(),
         "own": orjson.dumps(ap(item, SHOWN, *HIDDEN, addresses=None)).decode(),
+        "own list": orjson.dumps(ap(item, SHOWN, *HIDDEN, whole=False, addresses=None)).decode(),
         "nitf": text_rendition("nitf", item, READER, room).decode(),
         "newsmlg2": text_rendition("newsmlg2", item, READER, room).decode(),
         "plain": text_rendition("plain", item, READER, room).decode(),
