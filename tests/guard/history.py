@@ -12,7 +12,7 @@ from core.writes import PutItem, SetStatus
 from tests.guard.cast import Cast
 from tests.guard.documents import document_of, item_of
 from tests.guard.looks import Looks
-from tests.guard.model import Model, Reader, Version
+from tests.guard.model import Reader, Version
 from tests.guard.surfaces import JSON, JSON_LINES
 from tests.guard.world import EVERYTHING, PRODUCTS, READERS, WRITERS, World, changed
 
@@ -28,7 +28,7 @@ class History:
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.steps: list[str] = []
-        world.model = Model()
+        world.start_over()
         self.cast = Cast(world, seed)
         self.rng = self.cast.drawing
         self.looks = Looks(self.cast)

@@ -14,8 +14,18 @@ from search.answers import FACET_FIELDS
 from tests.guard.cast import Cast
 from tests.guard.client import Answer
 from tests.guard.model import Version
-from tests.guard.surfaces import AP, COMMANDS, OUTSIDE, ROUTES, Ask, Shows, headers_of
-from tests.guard.world import EVERYTHING, SUBSCRIBER, WRITERS, Host
+from tests.guard.surfaces import (
+    AP,
+    COMMANDS,
+    OUTSIDE,
+    ROUTES,
+    STREAM,
+    Ask,
+    Operation,
+    Shows,
+    headers_of,
+)
+from tests.guard.world import ACCOUNT, EVERYTHING, SUBSCRIBER, WRITERS, Host
 
 _LINKS = {
     "page": re.compile(r'"next_page":"(/content/search[^"\s]+)"'),
@@ -23,6 +33,11 @@ _LINKS = {
     "feed": re.compile(r'"next_page":"(/content/feed[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
+_FOR_ACCOUNTS = (
+    ("GET", "/content/ondemand"),
+    ("GET", "/v1/topics/matches"),
+    ("GET", STREAM),
+)  # tell only what was sent to an account or matched its topics; or take long
 _PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
 
 
@@ -48,6 +63,8 @@ class Looks:
         self._ask_outside()
         if self.rng.random() < 0.3:
             self._begin_a_list()
+        if self.rng.random() < 0.2:
+            self._have_something_sent()
         self._follow_an_address()
         self._browse()
         self._read()
@@ -68,6 +85,8 @@ class Looks:
     def _ask_a_route(self) -> None:
         weights = [6 if shows.any else 1 for shows in ROUTES.values()]
         operation = self.rng.choices([*ROUTES], weights)[0]
+        if silent := [one for one in _FOR_ACCOUNTS if not self._has_told(one)]:
+            operation = self.rng.choice([operation, *silent])
         self._ask(self.world.contract.ask(self.cast, operation), *self._anybody())
 
     def _ask_with_what_told_nothing(self) -> None:
@@ -109,6 +128,23 @@ class Looks:
         ask = Ask("GET", "/content/search", Shows.HEADS, params)
         self._note_addresses(name, self.world.ask(host, name, ask))
 
+    def _has_told(self, operation: Operation) -> bool:
+        """Whether any answer of the operation told something."""
+        return bool(self.world.told[f"{operation[0]} {operation[1]}"])
+
+    def _have_something_sent(self) -> None:
+        """An account follows a topic, and editors send it something on demand, which it reads."""
+        host, name = self._somebody()
+        topic = Ask("POST", "/v1/topics", Shows.NOTHING, json={"name": "guard", "query": "common"})
+        self.world.ask(host, name, topic)
+        account = ACCOUNT if name == SUBSCRIBER else name
+        heads = sorted(self.world.view(EVERYTHING).heads) or self.cast.uris
+        sent = {"account": account, "items": [self.cast.uri(), self.rng.choice(heads)]}
+        ask = Ask("POST", "/v1/ondemand", Shows.NOTHING, json=sent)
+        self.world.ask(host, EVERYTHING.name, ask)
+        read = self.world.contract.ask(self.cast, ("GET", "/content/ondemand"))
+        self.world.ask(self.rng.choice(self.world.hosts), name, read)
+
     def _ask_outside(self) -> None:
         method, path = self.rng.choice(sorted(OUTSIDE))
         names = ["index.html", "docs.html", self.cast.uri()]
@@ -129,9 +165,13 @@ class Looks:
         signed_for = owner if kind == "media" and not name else ""
         parts = urlsplit(address)
         params, headers = dict(parse_qsl(parts.query)), {}
+        path = unquote(parts.path)
+        if kind == "feed" and self.rng.random() < 0.5:
+            path = STREAM  # goes on with the same session
+            params = {key: value for key, value in params.items() if key != "wait"}
         if kind == "media":
             headers = headers_of(self.cast, ("GET", "/v1/media/{rendition}/{item_id}"))
-        ask = Ask("GET", unquote(parts.path), Shows.HEADS, params, headers=headers)
+        ask = Ask("GET", path, Shows.HEADS, params, headers=headers)
         self._note_addresses(name, self.world.ask(host, name, ask, signed_for))
 
     def _browse(self) -> None:

@@ -224,6 +224,11 @@ class View:
         found = (story for story in self.stories if uri in {one.uri for one in story})
         return next(found, ())
 
+    def may_name(self, uri: str, version: Version) -> bool:
+        """Whether `version` may name this uri: it is seen, or no item has it."""
+        seen = {one.uri for story in self.stories for one in story}
+        return uri in seen or self._is_no_item(uri, version)
+
     def marks(self, versions: Iterable[Version]) -> set[str]:
         """The words that an answer about `versions` may have."""
         seen = {one.uri for story in self.stories for one in story}

@@ -110,9 +110,11 @@ def main() -> None:
     """Forks a process for each order and runs its command there, until the socket closes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock: list[SharedClock] = []
+    import api.customers.stream_routes as stream
     import dateline.build.service as build
 
     build.archive_clock = lambda settings: clock[0]  # before the modules that name it are loaded
+    stream._ALIVE_S = 0.05  # a comment comes at once where there is nothing more to tell
     from dateline.build.models import load_models
     from dateline.cli import COMMANDS
     from dateline.cli import main as command_line

@@ -85,6 +85,7 @@ class Ask:
 
 
 AP = "/media/v/"  # the paths of AP Media API
+STREAM = "/content/stream"  # its answer has no end
 JSON, JSON_LINES = "application/json", "application/x-ndjson"
 _NAMING = ("similar_to", "why_missing")  # parameters that name an item
 Operation = tuple[str, str]  # method and path
@@ -119,6 +120,7 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/media/v/account/quotas"): Shows.NOTHING,
     ("GET", "/media/v/account/downloads"): Shows.NOTHING,
     ("GET", "/content/feed"): Shows.HEADS,
+    ("GET", STREAM): Shows.HEADS,
     **dict.fromkeys(
         (
             ("POST", f"{_MONITORS}/create"),
@@ -174,9 +176,6 @@ ROUTES: dict[Operation, Shows] = {
 WRITES: frozenset[Operation] = frozenset(
     {("POST", "/content"), ("PATCH", "/content/{item_id}/status")}
 )  # a history's own steps, whose answers are looked at too
-ENDLESS: frozenset[Operation] = frozenset(
-    {("GET", "/content/stream")}
-)  # its answer has no end; it sends what the feed gives, and is asked in tests/api/customers
 OUTSIDE: frozenset[Operation] = frozenset(
     {
         ("GET", "/openapi.json"),

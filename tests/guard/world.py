@@ -32,7 +32,7 @@ from tests.guard.client import Answer, Client
 from tests.guard.documents import document_of
 from tests.guard.model import RESERVES, Model, Reader, Version, View, Words, marks_in, view_of
 from tests.guard.process import SharedClock, Starter
-from tests.guard.surfaces import AP, COMMANDS, JSON, Ask, Contract, Shows
+from tests.guard.surfaces import AP, COMMANDS, JSON, STREAM, Ask, Contract, Shows
 from tests.search.room import START
 
 PRODUCTS = ("wire", "photos", "premium")
@@ -51,11 +51,10 @@ WRITERS = {
 }
 _NO_KEY = Reader("", frozenset())
 SUBSCRIBER = new_key()[1]  # of an account, whose products change while the processes run
-_ACCOUNT = "gazette"
-_SOLD = re.compile(r"/original/|/download$")  # paths of downloads, which the ledger has
+ACCOUNT = "gazette"
 _HISTORY = ("/v1/account/downloads", "/media/v/account/downloads")
 _CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
-_FEEDS = ("/content/feed", "/media/v/content/feed")
+_FEEDS = ("/content/feed", "/media/v/content/feed", STREAM)
 _SESSION = re.compile(r"[?&](?:session|qt)=([^\"&]+)")  # of a feed, which goes on with its query
 _TOMBSTONE = re.compile(
     r'"item":\{"uri":"([^"]+)",(?:"altids":\{"itemid":"([^"]+)"\},)?"version":\d+,'
@@ -127,6 +126,9 @@ class World:
     lists: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     # What was typed for the list behind a cursor, by the caller's name and the list's token.
     received: dict[str, set[str]] = field(default_factory=dict)  # words, by the caller's name
+    bought: dict[str, set[str]] = field(default_factory=dict)  # words of uris, by the caller's name
+    past: set[str] = field(default_factory=set)  # words of all uris of earlier histories
+    recorded: set[str] = field(default_factory=set)  # those that had an item
 
     def __post_init__(self) -> None:
         self.clock = SharedClock(self.folder / "clock")
@@ -165,11 +167,11 @@ class World:
         def rule(book: AccountBook) -> AccountBook:
             sold = Entitlement(7, "Sold", tuple(sorted(products)) or ("nothing",))
             book = rules.put_entitlement(book, sold)
-            if _ACCOUNT in book.accounts:
+            if ACCOUNT in book.accounts:
                 return book
-            book = rules.create_account(book, _ACCOUNT, "", START)
-            book = rules.add_plan(book, _ACCOUNT, "All", [sold.id], START)
-            kept = AccountKey(id_of(SUBSCRIBER), _ACCOUNT, "key", digest_of(SUBSCRIBER), START)
+            book = rules.create_account(book, ACCOUNT, "", START)
+            book = rules.add_plan(book, ACCOUNT, "All", [sold.id], START)
+            kept = AccountKey(id_of(SUBSCRIBER), ACCOUNT, "key", digest_of(SUBSCRIBER), START)
             return rules.create_key(book, kept)
 
         self.accounts.change(rule)
@@ -345,18 +347,69 @@ class World:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
         if ask.path in _FEEDS:  # it tells by uri what was taken away from whoever received it
-            for uri, itemid in _TOMBSTONE.findall(shown):
-                if marks_in(uri) & self.received.get(reader.name, set()):
-                    allowed |= marks_in(f"{uri} {itemid}")
+            allowed |= self._tombstones(reader, view, shown)
         if ask.path in _HISTORY:  # which names what was downloaded by uri, also after a kill
-            allowed |= self.received.get(reader.name, set()) & self.addresses
+            allowed |= self.bought.get(reader.name, set())
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
+        self._note_received(ask, reader, view, versions, shown, told)
 
-        unseen = ask.method == "HEAD" or _SOLD.search(ask.path)
-        heads = marks_in(str([*view.heads])) if unseen else set()
-        # What a caller typed it may have received as well: a still has no word of its item.
-        typed = (marks_in(shown) | ask.typed) & view.marks(versions)
-        self.received.setdefault(reader.name, set()).update(told, heads, typed)
+    def start_over(self) -> None:
+        """Begins a history: nothing that was recorded before is shown any more."""
+        self.recorded |= marks_in(str([*self.model.versions]))
+        self.past = set(self.addresses)
+        self.model = Model()
+
+    def _tombstones(self, reader: Reader, view: View, shown: str) -> set[str]:
+        """The words that tombstones in `shown` may have: of the uri of what the reader received,
+        and of the itemid that this has.
+        """
+        received = self.received.get(reader.name, set())
+        allowed: set[str] = set()
+        for uri, itemid in _TOMBSTONE.findall(shown):
+            allowed |= marks_in(uri) & received
+            if itemid and self._may_be_itemid(itemid, received, view):
+                allowed |= marks_in(itemid)
+        return allowed
+
+    def _may_be_itemid(self, itemid: str, received: set[str], view: View) -> bool:
+        """Whether something received has this itemid, which is not the uri of a hidden item."""
+        if marks_in(itemid) & self.past:
+            return not marks_in(itemid) & self.recorded
+        versions = (one for some in self.model.versions.values() for one in some)
+        return any(
+            view.may_name(itemid, one.now)
+            for one in versions
+            if (one.sent.named_by, one.sent.chain) == ("itemid", itemid)
+            and marks_in(one.sent.uri) & received
+        )
+
+    def _note_received(
+        self,
+        ask: Ask,
+        reader: Reader,
+        view: View,
+        versions: Sequence[Version],
+        shown: str,
+        told: set[str],
+    ) -> None:
+        """Notes what the reader received: all that it was told, each version of which it was told
+        something, what the path names, as a still has no word, and all that an answer without a
+        body may stand for. What stands inside an item has been received with it, also where the
+        caller has chosen members without it.
+        """
+        words, path = marks_in(shown), marks_in(ask.path)
+        ids = [(one, _ids(one)) for one in versions]
+        named = [one for one, uris in ids if uris & path]
+        got = [
+            one
+            for one, uris in ids
+            if ask.method == "HEAD" or one.marks & told or uris & (words | path)
+        ]
+        carried = {inside.uri for one in got for inside in one.nested} & view.heads.keys()
+        received = told.union(*(one.marks for one in got), marks_in(str(carried)))
+        self.received.setdefault(reader.name, set()).update(received)
+        bought = marks_in(str([one.uri for one in named]))
+        self.bought.setdefault(reader.name, set()).update(bought)
 
     def _typed(self, ask: Ask, reader: Reader, shown: str) -> set[str]:
         """The words that the caller has typed for this answer, or for the list or the session
@@ -408,6 +461,11 @@ class World:
     def logged(self) -> str:
         """All that the processes wrote to their logs."""
         return "".join(host.log.read_text("utf-8", "replace") for host in self.hosts)
+
+
+def _ids(version: Version) -> set[str]:
+    """The words of what names a version: its uri, and its itemid."""
+    return marks_in(f"{version.uri} {version.chain if version.named_by == 'itemid' else ''}")
 
 
 _STATUS = {
