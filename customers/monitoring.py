@@ -11,7 +11,7 @@ from typing import Any
 
 from core.callers import Caller
 from core.customer_ports import MonitorStore
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.monitors import Alert, AlertKind, Monitor, Standing, Watched
 from core.ports import Clock
 from customers.monitors import MOST_MONITORS, checked, read_monitor
@@ -95,13 +95,6 @@ class Monitoring:
         return found[0]
 
     # Sessions
-
-    def check_name(self, caller: Caller, name: str) -> None:
-        """Raises InputError if the caller's account has no monitor of this name."""
-        if all(one.name != name for one in self.store.of(caller.account)):
-            raise InputError(
-                f"this account has no monitor {name[:40]!r}", mend="create it before it watches"
-            )
 
     def seen(
         self,

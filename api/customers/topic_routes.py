@@ -296,13 +296,3 @@ def match_json(match: TopicMatch) -> dict[str, Any]:
         "version": match.version,
         "timestamp": rfc3339(match.at),
     }
-
-
-def account_topics_json(topics: tuple[FollowedTopic, ...], now: str) -> dict[str, Any]:
-    """The `data` of AP's `GET /account/followedtopics`."""
-    return {
-        "id": "followedtopics",
-        "title": "Followed topics",
-        "updated": now,
-        "followedtopics": [{"id": topic.id, "name": topic.name} for topic in topics],
-    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.callers import Caller
 from core.webhooks import Endpoint
-from customers.webhooks.ports import Endpoints, Letters
+from customers.webhooks.ports import Endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,6 @@ class WebhookPorts:
     """
 
     endpoints: Endpoints
-    letters: Letters
     check: Callable[[str], None]
     check_filter: Callable[[Endpoint, Caller], None]
     last: Callable[[], int]

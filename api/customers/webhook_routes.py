@@ -334,7 +334,7 @@ async def test_webhook(
     def queue() -> dict[str, Any]:
         endpoint = ports.endpoints.endpoint(caller.account, webhook_id)
         name = f"test-{secrets.token_hex(8)}"
-        ports.letters.add(Message(endpoint.id, TEST, name, 0, datetime.now(UTC)))
+        ports.endpoints.add(Message(endpoint.id, TEST, name, 0, datetime.now(UTC)))
         ports.wake()
         return {"queued": 1}
 
@@ -359,7 +359,7 @@ async def dead_letters(
 
     def read() -> dict[str, Any]:
         endpoint = ports.endpoints.endpoint(caller.account, webhook_id)
-        found = ports.letters.dead(endpoint.id, parameters.after, parameters.limit)
+        found = ports.endpoints.dead(endpoint.id, parameters.after, parameters.limit)
         return {"items": [_letter_json(letter) for letter in found]}
 
     return await _answer(request, surface, caller, read)
@@ -382,7 +382,7 @@ async def replay(request: Request, webhook_id: str, surface: SurfaceDep, caller:
 
     def again() -> dict[str, Any]:
         endpoint = ports.endpoints.endpoint(caller.account, webhook_id)
-        count = ports.letters.replay(endpoint.id, given.numbers)
+        count = ports.endpoints.replay(endpoint.id, given.numbers)
         ports.wake()
         return {"queued": count}
 

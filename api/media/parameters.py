@@ -14,7 +14,6 @@ from core.retrieval import SortOrder
 from search.answers import MAX_PAGE, MAX_QUERY_CHARACTERS
 
 PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
-MAX_ID = 2048
 LABEL = r"^[a-zA-Z0-9_. -]*$"
 _TOKEN_CHARACTERS = 512
 

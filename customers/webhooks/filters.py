@@ -20,7 +20,7 @@ _Key = tuple[str, str, float]
 
 @dataclass(frozen=True, slots=True)
 class EndpointFilters:
-    """`customers.webhooks.ports.Filters` over followed topics; trees of queries are kept."""
+    """What endpoints' queries and followed topics let through; trees of queries are kept."""
 
     topics: FollowedTopics
     _trees: dict[_Key, Node] = field(default_factory=dict)

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from core.callers import Caller
+from core.customer_ports import TransitionLog
 from core.query_tree import Node
 from core.transitions import ENDS, Transition, TransitionKind
 from core.webhooks import RESTARTED, Endpoint, Message
-from customers.webhooks.ports import Accounts, EveryTransition, Filters, Queue, Telling
+from customers.feed import Feed
+from customers.webhooks.ports import AccountCaller, EndpointTree, Queue
 
 BATCH = 500
 KEPT_DEAD_S = 30 * 86_400.0
@@ -27,11 +29,11 @@ KEPT_DEAD_S = 30 * 86_400.0
 class MessageMaker:
     """Makes messages from transitions. Any number of processes may do so."""
 
-    transitions: EveryTransition
+    transitions: TransitionLog
     queue: Queue
-    telling: Telling
-    accounts: Accounts
-    filters: Filters
+    feed: Feed
+    caller_of: AccountCaller
+    tree_of: EndpointTree
 
     def step(self) -> bool:
         """Queue what the next transitions give; return whether there may be more."""
@@ -47,7 +49,7 @@ class MessageMaker:
         if not endpoints:
             self.queue.queue(before, (epoch, last), ())
             return False
-        found = self.transitions.since(before[1], BATCH)
+        found = self.transitions.after(before[1], BATCH, None)
         if not found:
             return False
         self.queue.queue(before, (epoch, found[-1].n), tuple(self._messages(found, endpoints)))
@@ -61,7 +63,7 @@ class MessageMaker:
         self, found: Sequence[Transition], endpoints: Sequence[Endpoint]
     ) -> Iterator[Message]:
         waiting = self.queue.queued({one.uri for one in found if one.kind in ENDS})
-        looks = _Looks(self.telling)
+        looks = _Looks(self.feed)
         for endpoint in endpoints:
             theirs = [
                 one
@@ -80,16 +82,15 @@ class MessageMaker:
         self, transitions: Sequence[Transition], endpoint: Endpoint, looks: _Looks
     ) -> dict[int, TransitionKind]:
         """Return what the endpoint's account is told of the transitions, by their places."""
-        caller = self.accounts.caller(endpoint.account) or Caller(endpoint.account, frozenset())
-        tree = self.filters.tree(endpoint)
-        return looks.told(transitions, caller, tree)
+        caller = self.caller_of(endpoint.account) or Caller(endpoint.account, frozenset())
+        return looks.told(transitions, caller, self.tree_of(endpoint))
 
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
     """What was told in this step, so that endpoints with one account and one query look once."""
 
-    telling: Telling
+    feed: Feed
     made: dict[tuple[str, Node, int], dict[int, TransitionKind]] = field(default_factory=dict)
 
     def told(
@@ -98,7 +99,7 @@ class _Looks:
         """Return the kinds that the caller is told, by place."""
         key = caller.account, tree, len(transitions)
         if key not in self.made:
-            entries = self.telling.entries(transitions, caller, tree) if transitions else ()
+            entries = self.feed.entries(transitions, caller, tree) if transitions else ()
             self.made[key] = {entry.transition.n: entry.kind for entry in entries}
         return self.made[key]
 

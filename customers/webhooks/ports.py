@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.callers import Caller
-from core.customer_ports import TransitionLog
-from core.query_tree import EVERYTHING, Node
-from core.transitions import Position, Transition
+from core.query_tree import Node
 from core.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry
 from customers.webhooks.retries import Answer
 
+AccountCaller = Callable[[str], Caller | None]  # with its present products; None for no account
+EndpointTree = Callable[[Endpoint], Node]  # what an item must match to be sent there
+
 
 class Endpoints(Protocol):
-    """The endpoints of accounts. Methods that name one raise NotFoundError."""
+    """The endpoints of accounts, and their dead letters. Methods that name an endpoint of an
+    account raise NotFoundError.
+    """
 
     def create(self, endpoint: Endpoint) -> None: ...
 
@@ -27,11 +30,9 @@ class Endpoints(Protocol):
 
     def delete(self, account: str, name: str) -> None: ...
 
-
-class Letters(Protocol):
-    """Messages that were given up, and messages that no transition gives."""
-
-    def add(self, message: Message) -> None: ...
+    def add(self, message: Message) -> None:
+        """Queues a message that no transition gives."""
+        ...
 
     def dead(self, name: str, after: int, limit: int) -> tuple[Message, ...]:
         """At most `limit` dead letters of an endpoint, with rows above `after`, in order."""
@@ -90,48 +91,6 @@ class Outbox(Protocol):
     def release_all(self, worker: str) -> None: ...
 
     def figures(self) -> Mapping[str, Any]: ...
-
-
-class EveryTransition(Protocol):
-    """The transitions of all accounts, in their order."""
-
-    @property
-    def epoch(self) -> str: ...
-
-    def last(self) -> Position: ...
-
-    def since(self, n: int, limit: int) -> Sequence[Transition]:
-        """At most `limit` transitions after place `n`, in order, whomever they concern."""
-        ...
-
-
-class Telling(Protocol):
-    """What an account is told of transitions at this moment (`customers.feed.Feed`)."""
-
-    @property
-    def log(self) -> TransitionLog: ...
-
-    def entries(
-        self, transitions: Sequence[Transition], caller: Caller, tree: Node = EVERYTHING
-    ) -> Sequence[Entry]:
-        """Their entries, with contents or tombstones; those that it is not told are left out."""
-        ...
-
-
-class Accounts(Protocol):
-    """The accounts in force."""
-
-    def caller(self, account: str) -> Caller | None:
-        """The account's caller with its present products; None for an account that is no more."""
-        ...
-
-
-class Filters(Protocol):
-    """The queries of endpoints."""
-
-    def tree(self, endpoint: Endpoint) -> Node:
-        """What an item must match to be sent there."""
-        ...
 
 
 class Post(Protocol):

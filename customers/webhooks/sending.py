@@ -19,9 +19,9 @@ from core.callers import Caller, folded
 from core.items import Item
 from core.transitions import ENDS, Transition
 from core.webhooks import Endpoint, Lease, Message
-from customers.feed import Entry
+from customers.feed import Entry, Feed
 from customers.webhooks.making import transition_of
-from customers.webhooks.ports import Accounts, Bodies, Outbox, Post, Telling
+from customers.webhooks.ports import AccountCaller, Bodies, Outbox, Post
 from customers.webhooks.retries import MOST_AGE_S, Answer, delay_s, given_up
 from customers.webhooks.signing import headers
 
@@ -45,8 +45,8 @@ class Sender:
     """
 
     outbox: Outbox
-    telling: Telling
-    accounts: Accounts
+    feed: Feed
+    caller_of: AccountCaller
     bodies: Bodies
     post: Post
     told: Told
@@ -102,7 +102,7 @@ class Sender:
         """Return the body, with the receipts of what it has written; None if there is nothing to
         tell any more.
         """
-        caller = self.accounts.caller(endpoint.account) or Caller(endpoint.account, frozenset())
+        caller = self.caller_of(endpoint.account) or Caller(endpoint.account, frozenset())
         if not message.uri:
             return self.bodies(endpoint, message, None, caller)
         transition = transition_of(message, endpoint.account)
@@ -124,18 +124,18 @@ class Sender:
 
     def _check_gone(self, message: Message, caller: Caller) -> None:
         """Raise _UntoldError if it was not told yet that an item went."""
-        told = self.telling.log.told([message.uri]).get(message.uri)
+        told = self.feed.log.told([message.uri]).get(message.uri)
         if told is not None and told.shown and told.products & folded(caller.products):
             raise _UntoldError
 
     def _check_told(self, item: Item) -> None:
         """Raise _UntoldError if an item shows another version, or other products, than was told."""
-        told = self.telling.log.told([item.uri]).get(item.uri)
+        told = self.feed.log.told([item.uri]).get(item.uri)
         if told is None or not told.shown or (told.version, told.products) != _shown(item):
             raise _UntoldError
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
-        told = self.telling.entries([transition], caller)
+        told = self.feed.entries([transition], caller)
         if not told and transition.kind in ENDS:  # that it is told was decided when it was queued
             return Entry(transition, transition.kind)
         return told[0] if told else None

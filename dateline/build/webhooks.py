@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from customers.topics import FollowedTopics
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.filters import EndpointFilters
 from customers.webhooks.making import MessageMaker
+from customers.webhooks.ports import AccountCaller
 from customers.webhooks.sending import Sender
 from dateline.serving.webhook_posts import WebhookPosts
 from dateline.serving.webhook_threads import AttemptCounts, WebhookThreads
@@ -47,7 +48,7 @@ def open_webhooks(
     database: Database,
     feed: Feed,
     receipts: Receipts,
-    accounts: Callable[[str], Caller | None],
+    caller_of: AccountCaller,
     topics: FollowedTopics,
     library: Library,
 ) -> Webhooks:
@@ -55,29 +56,16 @@ def open_webhooks(
     store, book = StoredWebhooks(database), StoredTransitions(database)
     rules = AddressRules.of(settings.webhook_networks, http=settings.webhook_http)
     posts, counts = WebhookPosts(rules), AttemptCounts()
-    callers, filters = _Callers(accounts), EndpointFilters(topics)
-    sender = Sender(store, feed, callers, WebhookBodies(library, receipts, topics), posts, counts)
-    maker = MessageMaker(book, store, feed, callers, filters)
+    filters, bodies = EndpointFilters(topics), WebhookBodies(library, receipts, topics)
+    sender = Sender(store, feed, caller_of, bodies, posts, counts)
+    maker = MessageMaker(book, store, feed, caller_of, filters.tree)
     threads = WebhookThreads(maker, sender, store, counts)
-    ports = WebhookPorts(
-        store, store, posts.check, filters.check, lambda: book.last().n, threads.wake
-    )
+    ports = WebhookPorts(store, posts.check, filters.check, lambda: book.last().n, threads.wake)
     threads.start()
     return Webhooks(ports, threads, posts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Callers:
-    """`customers.webhooks.ports.Accounts`."""
-
-    of: Callable[[str], Caller | None]
-
-    def caller(self, account: str) -> Caller | None:
-        """Return the account's caller with its present products."""
-        return self.of(account)
-
-
-def callers_of(ring: KeyRing, accounts: AccountsInForce) -> Callable[[str], Caller | None]:
+def callers_of(ring: KeyRing, accounts: AccountsInForce) -> AccountCaller:
     """Return what tells the caller of an account, with all of its products. Keys of the settings
     with one name are one account.
     """

@@ -123,11 +123,6 @@ class StoredTransitions:
         rows = self._all(query.order_by(_TRANSITIONS.c.n.desc()).limit(1))
         return Position(*rows[0]) if rows else START
 
-    def since(self, n: int, limit: int) -> Sequence[Transition]:
-        """Return at most `limit` transitions after place `n`, in order, whomever they concern."""
-        query = sa.select(*_COLUMNS).where(_TRANSITIONS.c.n > n).order_by(_TRANSITIONS.c.n)
-        return [_transition(row) for row in self._all(query.limit(limit))]
-
     def knows(self, position: Position) -> bool:
         """Return whether a position is one of this history."""
         here = sa.select(_TRANSITIONS.c.id).where(_TRANSITIONS.c.n == position.n)

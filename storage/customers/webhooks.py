@@ -1,4 +1,5 @@
-"""Endpoints and the outbox of their messages: `customers.webhooks.ports.Endpoints` and `Outbox`.
+"""Endpoints and the outbox of their messages: `Endpoints`, `Queue` and
+`Outbox` of `customers/webhooks/ports.py`.
 
 An endpoint has two lanes, one of kills and one of all else, and the lane is what a worker leases.
 So each lane's messages go out in their order, and a kill waits for nothing but another kill.

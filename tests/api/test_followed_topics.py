@@ -13,7 +13,6 @@ from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
 from api.customers.followed import TopicSearch
-from api.customers.topic_routes import account_topics_json
 from core.items import PubStatus
 from core.topics import TopicMatch
 from core.transitions import TransitionKind
@@ -203,9 +202,3 @@ def test_rss_of_a_product_with_a_number(desk: Desk) -> None:
     desk.room.put(story("p", "A photo", products=("31991", "wire")))
     assert "31991" not in CALLERS[READ].products
     assert desk.ask("GET", "/content/rss/31991").status_code == 404
-
-
-def test_followed_topics_as_ap_lists_them(desk: Desk) -> None:
-    number = desk.follow("Fires", "fire")
-    told = account_topics_json(desk.topics.all(CALLERS[READ]), "2026-03-01T00:00:00Z")
-    assert told["followedtopics"] == [{"id": number, "name": "Fires"}]

@@ -61,7 +61,7 @@ def world(folder: Path) -> Iterator[World]:
     store = StoredWebhooks(database)
     posts = WebhookPosts(AddressRules(), resolved=lambda host, _: NAMES.get(host, ()))
     woken: list[int] = []
-    ports = WebhookPorts(store, store, posts.check, no_filter, lambda: 41, lambda: woken.append(1))
+    ports = WebhookPorts(store, posts.check, no_filter, lambda: 41, lambda: woken.append(1))
     room = filled()
     app = create_app(replace(services_over(room), webhooks=ports))
     with serving_app(room, app) as served:

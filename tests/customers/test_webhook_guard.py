@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
 from core.items import PubStatus
-from core.query_tree import EVERYTHING, Node
+from core.query_tree import EVERYTHING
 from core.transitions import TransitionKind
 from core.webhooks import Endpoint
 from customers.webhooks.making import MessageMaker
@@ -76,21 +76,15 @@ class Histories:
         self.failing = True
         bodies = WebhookBodies(self.world.engine, self.world.receipts)
         self.sender = Sender(
-            self.store, self.world.feed, self, bodies, self.post, lambda *_: None, rate=1e9
+            self.store, self.world.feed, CALLERS.get, bodies, self.post, lambda *_: None, rate=1e9
         )
-        self.maker = MessageMaker(self.world.book, self.store, self.world.feed, self, self)
+        self.maker = MessageMaker(
+            self.world.book, self.store, self.world.feed, CALLERS.get, lambda _: EVERYTHING
+        )
         for name in CALLERS:
             url = f"https://{name}.example/"
             self.store.create(Endpoint(name, name, url, secret=new_secret(), created=1.0))
         self.make()
-
-    # what webhooks ask
-
-    def caller(self, account: str) -> Caller | None:
-        return CALLERS.get(account)
-
-    def tree(self, endpoint: Endpoint) -> Node:
-        return EVERYTHING
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Checks the body against the archive at this moment; fails now and then."""
@@ -192,7 +186,7 @@ def test_a_receiver_ends_with_what_its_account_may_see(history: Histories) -> No
     for _ in range(STEPS):
         history.step()
     history.settle()
-    kinds = {one.id: one.kind for one in history.world.book.since(0, 10_000)}
+    kinds = {one.id: one.kind for one in history.world.book.after(0, 10_000, None)}
     for receiver in history.receivers.values():
         assert receiver.mirror == history.visible(receiver.caller)
         assert len(receiver.kills) == len({*receiver.kills})

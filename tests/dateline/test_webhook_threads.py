@@ -64,7 +64,8 @@ class Wire:
     def last(self) -> Position:
         return Position(self.log[-1].n, self.log[-1].id) if self.log else START
 
-    def since(self, n: int, limit: int) -> Sequence[Transition]:
+    def after(self, n: int, limit: int, account: str | None) -> Sequence[Transition]:
+        assert account is None
         return [one for one in self.log if one.n > n][:limit]
 
     def tell(self, kind: TransitionKind, uri: str, account: str = "") -> Transition:
@@ -158,8 +159,10 @@ class World:
         compile_: Any = None
         feed = Feed(wire, wire, wire, wire, Words(), compile_, lambda: AT, lambda _: {})
         bodies = WebhookBodies(wire, wire)
-        self.sender = Sender(self.store, feed, wire, bodies, self.posts, self.counts, rate=1e6)
-        self.maker = MessageMaker(wire, self.store, feed, wire, Words())
+        self.sender = Sender(
+            self.store, feed, wire.caller, bodies, self.posts, self.counts, rate=1e6
+        )
+        self.maker = MessageMaker(wire, self.store, feed, wire.caller, Words().tree)
         while self.maker.step():
             pass
 
