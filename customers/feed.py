@@ -397,4 +397,7 @@ def read_position(text: str) -> Position:
 
 
 def _ended(why: str) -> SessionEndedError:
-    return SessionEndedError(f"The session has ended: {why}.", mend="Begin a new session.")
+    return SessionEndedError(
+        f"The session has ended: {why}.",
+        mend="Begin a new session: ask for the feed with your query, not by the old link.",
+    )

@@ -105,6 +105,8 @@ def validation_problem(
 
 def _reason(error: Mapping[str, Any]) -> str:
     """The message of pydantic, as the end of a sentence that begins with the parameter's name."""
+    if error.get("type") == "missing":
+        return "is missing"
     message = str(error.get("msg", "is wrong"))
     message = message.removeprefix("Value error, ")
     for theirs in ("Input should be ", "String should "):

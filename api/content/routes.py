@@ -98,8 +98,8 @@ class WriteParameters(BaseModel):
 async def read_text(
     surface: SurfaceDep, caller: CallerDep, item_id: str, form: Literal["nitf", "newsmlg2", "plain"]
 ) -> Response:
-    """`nitf` is NITF 3.6, `newsmlg2` a NewsML-G2 item with that inside, `plain` plain text. made
-    from the body with its markup: paragraphs, lists, tables and links stay.
+    """`nitf` is NITF 3.6, `newsmlg2` a NewsML-G2 item with that inside, `plain` plain text. Each is
+    made from the body with its markup: paragraphs, lists, tables and links stay.
     """
     library = surface.services.library
 

@@ -40,6 +40,8 @@ class AddressRules:
 
     def check_url(self, url: str) -> tuple[str, int]:
         """Return the host and the port of a URL. Raises AddressError."""
+        if not url:
+            raise AddressError("the webhook has no https address", mend=f"give its url: {_MEND}")
         if len(url) > _MOST_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url:
             raise AddressError("the address is too long, or not plain ASCII", mend=_MEND)
         try:

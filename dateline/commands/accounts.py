@@ -38,10 +38,14 @@ from storage.customers.accounts import StoredAccounts
 from storage.customers.downloads import StoredDownloads
 from storage.customers.usage import StoredUsage
 
-app = typer.Typer(no_args_is_help=True, help="Accounts: who is served, what they may read, keys.")
+app = typer.Typer(
+    no_args_is_help=True, help="Organisations that buy: their plans, keys, quotas and usage."
+)
 plans = typer.Typer(no_args_is_help=True, help="What an account has bought.")
 entitlements = typer.Typer(no_args_is_help=True, help="Products that are sold together.")
-keys = typer.Typer(no_args_is_help=True, help="Keys of accounts; in force at once, everywhere.")
+keys = typer.Typer(
+    no_args_is_help=True, help="Keys of accounts. Changes are in force within a second."
+)
 quotas = typer.Typer(no_args_is_help=True, help="The most requests of an account, by method.")
 app.add_typer(plans, name="plan")
 app.add_typer(entitlements, name="entitlement")
@@ -49,7 +53,7 @@ app.add_typer(keys, name="key")
 app.add_typer(quotas, name="quota")
 
 Name = Annotated[str, typer.Argument(help="The account's short name.")]
-Number = Annotated[int, typer.Argument(help="The id of the entitlement.")]
+Number = Annotated[int, typer.Argument(help="The number of the entitlement.")]
 KeyId = Annotated[str, typer.Argument(help="The key's public id, or the whole key.")]
 _SPAN = re.compile(r"([0-9]{1,5})([dhms])", re.ASCII)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -121,7 +125,7 @@ def add_plan(
     account: Name,
     name: Annotated[str, typer.Argument(help="The plan's name.")],
     entitlement: Annotated[
-        list[int], typer.Option(help="The id of an entitlement in it. Repeatable.")
+        list[int], typer.Option(help="The number of an entitlement in it. Repeatable.")
     ],
     limit: Annotated[
         int, typer.Option(help="Most ticks of downloads in an interval; 0: not counted.")
@@ -167,12 +171,12 @@ def put_entitlement(
     ] = "",
     currency: Annotated[str, typer.Option(help="Three letters of ISO 4217.")] = "USD",
     day_part: Annotated[
-        str, typer.Option(help="Such as AM or PM: told to customers, limits nothing.")
+        str, typer.Option(help="Such as AM or PM: shown to customers, limits nothing.")
     ] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Keep an entitlement, in place of one of the same id. Plans that have it follow at once."""
+    """Describe what is sold under a number. Plans that have the number follow at once."""
     with _office(data) as office:
         made = office.desk.put_entitlement(
             Entitlement(
@@ -219,16 +223,17 @@ def create_key(
         typer.Option(help="A product code that it may write; * for every item. Repeatable."),
     ] = None,
     inspect: Annotated[
-        bool, typer.Option("--inspect", help="It may be told why items are hidden.")
+        bool,
+        typer.Option("--inspect", help="It may ask why items are hidden, and sees raw scores."),
     ] = False,
     models: Annotated[bool, typer.Option("--models", help="It may use the models.")] = False,
     expires: Annotated[
-        str, typer.Option(help="When it ends: 2027-01-01T00:00:00Z, or in 90d.")
+        str, typer.Option(help="When it ends: 2027-01-01T00:00:00Z, or 90d from now.")
     ] = "",
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Create a key and print it. It is kept nowhere and can't be shown again."""
+    """Create a key and print it once. Only its digest is kept, so it can't be shown again."""
     with _office(data) as office:
         kept, key = office.desk.create_key(
             account,
@@ -259,7 +264,7 @@ def rotate_key(
 @keys.command("expire", no_args_is_help=True)
 def expire_key(
     key: KeyId,
-    at: Annotated[str, typer.Option(help="When it ends: 2027-01-01T00:00:00Z, or in 90d.")],
+    at: Annotated[str, typer.Option(help="When it ends: 2027-01-01T00:00:00Z, or 90d from now.")],
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
@@ -323,8 +328,10 @@ def clear_quota(
 @app.command("usage")
 def usage(
     account: Annotated[str, typer.Option(help="Only this account.")] = "",
-    first: Annotated[str, typer.Option(help="The first day; 30 days before the last one.")] = "",
-    last: Annotated[str, typer.Option(help="The last day; today if not given.")] = "",
+    first: Annotated[
+        str, typer.Option(help="The first day, such as 2026-03-01; 30 days before the last.")
+    ] = "",
+    last: Annotated[str, typer.Option(help="The last day; today if you name none.")] = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
     as_json: AsJson = False,
     data: Data = None,

@@ -123,9 +123,13 @@ def read(path: Path) -> RowMapping:
             raise InputError(f"a mapping has at most {_MAX_BYTES:,} bytes", where=str(path))
         return parse(data.decode())
     except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", where=str(path)) from error
+        raise InputError(
+            f"can't be read: {error.strerror}", where=str(path), mend="name the file of the mapping"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"no TOML: {error}", where=str(path)) from error
+        raise InputError(
+            f"no TOML: {error}", where=str(path), mend="docs/formats.md has an example"
+        ) from error
     except InputError as error:
         raise InputError(
             error.what, where=f"{path} {error.where}".strip(), mend=error.mend
@@ -213,10 +217,19 @@ def _check_member(member: str, where: str) -> None:
         raise InputError(f"ninjs has no member {member}", where=where, mend=mend)
 
 
+_MISTAKES = {"missing": "this is missing", "extra_forbidden": "a mapping has no such name"}
+
+
 def _mistake(error: ValidationError, where: str) -> InputError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    unknown = (one for one in found if one["type"] == "extra_forbidden")
+    first = next(unknown, found[0])  # a misspelt name is why another one is missing
     place = ".".join(filter(None, (where, *map(str, first["loc"]))))
-    return InputError(first["msg"], where=place, mend="docs/formats.md has every option")
+    return InputError(
+        _MISTAKES.get(first["type"], first["msg"]),
+        where=place,
+        mend="docs/formats.md has every option",
+    )
 
 
 def _mapped(row: Row, mapping: RowMapping, notes: list[str]) -> Tree:

@@ -38,8 +38,8 @@ _WORD = re.compile(
     r"(?P<sign>[+-]*)(?P<word>[^\W_](?:[^\s:\"*?~^\\/\[\]{}<>=]*[^\W_])?)[.,;!?…’']*"
 )
 _WHAT_CAN = (
-    'a topic says yes or no to each item: words, "phrases", field:value, spans of time with dates, '
-    "joined by AND, OR and NOT"
+    'a feed, a topic and a webhook say yes or no to each item: write words, "phrases", field:value '
+    "and spans of time with dates, joined by AND, OR and NOT"
 )
 
 
@@ -102,7 +102,9 @@ def frozen_tree(query: str, now: datetime) -> Node:
 def _read(strict: str, now: datetime) -> Node:
     parsed = parse_dated(strict, calendar_of(now, ""), DateUse.OFF).parsed
     if parsed.notes:
-        raise QueryError(f"a part can't be a filter: {parsed.notes[0]}", mend=_WHAT_CAN)
+        raise QueryError(
+            f"a part of the query says no clear yes or no: {parsed.notes[0]}", mend=_WHAT_CAN
+        )
     return all_of(parsed.tree, parsed.filters)
 
 
