@@ -30,9 +30,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The most requests of one method: so many at once and in a minute, and in a day, in the long
-    run.
-    """
+    """The most requests of one method: `minute` at once and in each minute, `day` in a day."""
 
     minute: int = 600
     day: int = 200_000

@@ -328,7 +328,7 @@ class QueueStore(Protocol):
         ...
 
     def after(self, account: str, queue: str, n: int, limit: int) -> Sequence[tuple[int, str]]:
-        """At most `limit` places and uris behind place `n`, in order."""
+        """At most `limit` places and uris after place `n`, in order."""
         ...
 
     def confirmed(self, account: str, queue: str, consumer: str) -> int:

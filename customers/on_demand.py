@@ -1,7 +1,7 @@
 """Items on demand: what editors sent to an account, read by each of its consumers once.
 
-A consumer reads behind the place that it has confirmed. It confirms a page by asking for the one
-behind it; until then it gets the same page again. What was killed or is not sold to the account any
+A consumer reads after the place that it has confirmed. It confirms a page by asking for the one
+after it; until then it gets the same page again. What was killed or is not sold to the account any
 more is passed over at that moment.
 """
 
@@ -72,7 +72,7 @@ class OnDemand:
         position: int | None = None,
         size: int = 10,
     ) -> QueuePage:
-        """The items behind `position`, which confirms all up to it; without one, behind what the
+        """The items after `position`, which confirms all up to it; without one, after what the
         consumer confirmed. The consumer is the key unless one is named.
         """
         account = caller.account

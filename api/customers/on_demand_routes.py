@@ -38,7 +38,7 @@ class OnDemandParameters(BaseModel):
     )
     queue: str = Field(default=DEFAULT_QUEUE, max_length=64, description="The queue.")
     position: int | None = Field(
-        default=None, ge=0, le=2**62, description="Go on behind this place; confirms all up to it."
+        default=None, ge=0, le=2**62, description="Go on after this place; confirms all up to it."
     )
     page_size: int = Field(default=20, ge=1, le=100, description="How many items, 1 to 100.")
 
@@ -62,7 +62,7 @@ class SentAnswer(contract.BaseAnswer):
 
 
 class OnDemandAnswer(contract.BaseAnswer):
-    """Items of a queue. Ask with `position` to confirm them and to get what comes behind."""
+    """Items of a queue. Ask with `position` to confirm them and to get what comes after them."""
 
     data: dict[str, Any]
 

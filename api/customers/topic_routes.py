@@ -59,7 +59,7 @@ class MatchParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    after: int = Field(default=0, ge=0, le=2**62, description="Only matches behind this place.")
+    after: int = Field(default=0, ge=0, le=2**62, description="Only matches after this place.")
     limit: int = Field(default=100, ge=1, le=500, description="How many are looked at, 1 to 500.")
 
 

@@ -394,8 +394,9 @@ def _plan_table(trees: list[dict[str, Any]]) -> Any:
 
 
 def _key_table(trees: list[dict[str, Any]]) -> Any:
-    columns = ("id", "name", "writes", "inspect", "models", "created", "expires", "revoked")
-    return table_of(trees, *columns)
+    rights = ("inspect", "models")
+    rows = [{**tree, "rights": [name for name in rights if tree[name]]} for tree in trees]
+    return table_of(rows, "id", "name", "writes", "rights", "expires", "revoked")
 
 
 def _key_id(text: str) -> str:
@@ -409,7 +410,11 @@ def _moment(text: str, now: datetime) -> datetime:
     """Return a moment: a time, or a span from now."""
     if _SPAN.fullmatch(text):
         return now + _span(text, "the moment")
-    return parse_span(text)[0].astimezone(UTC)
+    try:
+        return parse_span(text)[0].astimezone(UTC)
+    except InputError as error:
+        mend = "write a time such as 2027-01-01T00:00:00Z, or a span from now such as 90d or 24h"
+        raise InputError(error.what, where=error.where, mend=mend) from error
 
 
 def _span(text: str, where: str) -> timedelta:
