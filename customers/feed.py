@@ -206,6 +206,10 @@ class Feed:
         """The session's query as a tree."""
         return self._compile(session.q, session.started)
 
+    def now(self) -> datetime:
+        """The moment by the clock that the archive has."""
+        return self._clock()
+
     # Pages
 
     def page(self, caller: Caller, session: FeedSession, position: Position, size: int) -> FeedPage:

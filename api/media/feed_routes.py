@@ -173,7 +173,7 @@ async def _session(
     frozen = {name: _text(getattr(asked, name)) for name in _FROZEN}
     parameters = {"q": query, "asked": asked.q, **frozen}
     kept = {name: value for name, value in parameters.items() if value}
-    first = _beginning(asked.q, datetime.now(UTC))
+    first = _beginning(asked.q, source.now())
     label = asked.session_label or ""
     session = await surface.feeds.run(lambda: source.begin(caller, kept, label, first), caller)
     return session, session.first

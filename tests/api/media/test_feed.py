@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from core.accounts import Entitlement, Method, Quota
 from core.callers import OPERATOR
 from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
+from tests.api.media.customer import now
 from tests.api.media.overlaid import faults, needs_contract
 from tests.api.media.test_contract_cases import MONITOR
 from tests.api.media.test_envelope import code_of
@@ -89,6 +91,17 @@ def test_a_date_says_where_a_session_begins(wire: Whole) -> None:
     assert page(wire, q="mindate:>2100-01-01T00:00:00Z")["items"] == []
     old = page(wire, q="mindate:>2020-01-01")
     assert old["items"] or following(wire, old["next_page"])["items"]
+
+
+def test_a_new_session_begins_thirty_days_before_the_moment_of_the_archive(wire: Whole) -> None:
+    feed = wire.services.feed
+    assert feed is not None
+    feed._clock = lambda: now() + timedelta(days=31)
+    first = page(wire)
+    assert first["items"] == []
+    wire.room.put(story("new", "Another ferry"))
+    wire.maker.step()
+    assert ids(following(wire, first["next_page"])) == ["new"]
 
 
 def test_what_was_killed_is_told_to_who_received_it(wire: Whole) -> None:
