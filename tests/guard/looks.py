@@ -37,7 +37,7 @@ _FOR_ACCOUNTS = (
     ("GET", "/content/ondemand"),
     ("GET", "/v1/topics/matches"),
     ("GET", STREAM),
-)  # tell only what was sent to an account or matched its topics; or take long
+)  # of which chance may leave one without anything to tell
 _PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
 
 
@@ -85,8 +85,9 @@ class Looks:
     def _ask_a_route(self) -> None:
         weights = [6 if shows.any else 1 for shows in ROUTES.values()]
         operation = self.rng.choices([*ROUTES], weights)[0]
-        if silent := [one for one in _FOR_ACCOUNTS if not self._has_told(one)]:
-            operation = self.rng.choice([operation, *silent])
+        silent = [one for one in _FOR_ACCOUNTS if not self._has_told(one)]
+        if silent and self.rng.random() < 0.25:
+            operation = self.rng.choice(silent)
         self._ask(self.world.contract.ask(self.cast, operation), *self._anybody())
 
     def _ask_with_what_told_nothing(self) -> None:
