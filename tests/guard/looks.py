@@ -35,6 +35,7 @@ _LINKS = {
 }  # addresses that answers give out
 _FOR_ACCOUNTS = (
     ("GET", "/content/ondemand"),
+    ("GET", "/media/v/content/ondemand"),
     ("GET", "/v1/topics/matches"),
     ("GET", STREAM),
 )  # of which chance may leave one without anything to tell
@@ -143,7 +144,8 @@ class Looks:
         sent = {"account": account, "items": [self.cast.uri(), self.rng.choice(heads)]}
         ask = Ask("POST", "/v1/ondemand", Shows.NOTHING, json=sent)
         self.world.ask(host, EVERYTHING.name, ask)
-        read = self.world.contract.ask(self.cast, ("GET", "/content/ondemand"))
+        path = self.rng.choice(["/content/ondemand", "/media/v/content/ondemand"])
+        read = self.world.contract.ask(self.cast, ("GET", path))
         self.world.ask(self.rng.choice(self.world.hosts), name, read)
 
     def _ask_outside(self) -> None:

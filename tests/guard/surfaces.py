@@ -111,7 +111,7 @@ ROUTES: dict[Operation, Shows] = {
     ("PATCH", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("DELETE", "/v1/topics/{topic_id}"): Shows.NOTHING,
     ("GET", "/media/v/content/feed"): Shows.HEADS,
-    ("GET", "/media/v/content/ondemand"): Shows.NOTHING,
+    ("GET", "/media/v/content/ondemand"): Shows.HEADS,
     ("GET", "/media/v/content/rss"): Shows.NOTHING,
     ("GET", "/media/v/content/rss/{rss_id}"): Shows.HEADS,
     ("GET", "/media/v/account"): Shows.NOTHING,
