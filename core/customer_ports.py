@@ -137,6 +137,12 @@ class TransitionLog(Protocol):
         """What was told of each of `uris` last; nothing for an item that was never told."""
         ...
 
+    def owe(self, uris: Collection[str]) -> None:
+        """Notes that these items were seen otherwise than the transitions tell. The next step of
+        the maker tells each of them once more, also if it shows by then what was told before.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -165,7 +171,13 @@ class TransitionBook(TransitionLog, Protocol):
         ...
 
     def next_due(self) -> int | None:
-        """When the next story changes by itself, in microseconds; None if none does."""
+        """When the next story changes by itself, in microseconds; None if none does. It is 0 while
+        transitions are owed.
+        """
+        ...
+
+    def owed(self, limit: int) -> Sequence[str]:
+        """At most `limit` items whose transition is owed."""
         ...
 
     def write(
@@ -176,10 +188,11 @@ class TransitionBook(TransitionLog, Protocol):
         wakes: Mapping[str, int | None],
         to: Turn,
         now: int,
+        owed: Collection[str] = (),
     ) -> bool:
         """Writes transitions in order, what is told without one (`noted`), when stories change by
-        themselves (None: never), and the new position, in one transaction. Returns False, and
-        writes nothing, if another process has written since `turn`.
+        themselves (None: never), and the new position, in one transaction. `owed` are owed no
+        more. Returns False, and writes nothing, if another process has written since `turn`.
         """
         ...
 
@@ -195,9 +208,10 @@ class TransitionBook(TransitionLog, Protocol):
         """Notes which products an account has, and tells it alone that `lost` are hidden."""
         ...
 
-    def tell_late(self, account: str, uris: Collection[str], now: int) -> int:
-        """Tells an account alone, by the ids that the transitions have, which of `uris` were taken
-        away meanwhile; returns how many. For items that were on their way to it then.
+    def tell_late(self, account: str, versions: Mapping[str, int], now: int) -> int:
+        """Tells an account alone, by the ids that the transitions have, which of the items were
+        taken away meanwhile; returns how many. For items that were on their way to it then, in
+        these versions. What it received before it was told is owed.
         """
         ...
 

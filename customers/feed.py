@@ -5,6 +5,8 @@ each is decided when the page is sent:
 
 - what the account may see now is told with its whole content;
 - what was taken away is told by its tombstone to an account that received it, by any channel;
+- what matched the session's query and does not any more is told whole, as `updated`, to an account
+  that received it: it keeps no old version, and another session of it may still tell the item;
 - everything else is passed over, and the position moves on.
 
 So the same link gives the same positions again, and never an item that was killed since.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from time import monotonic
@@ -28,6 +30,7 @@ from core.ports import Clock
 from core.query_tree import EVERYTHING, Node
 from core.standing import Sight
 from core.transitions import ENDS, START, FeedSession, Position, Told, Transition, TransitionKind
+from customers.transitions import untold
 
 FEED = "feed"  # the channel of feeds
 IDLE = timedelta(hours=72)  # then a session ends
@@ -40,6 +43,8 @@ _STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
 
 Compile = Callable[[str, datetime], Node]
 Recorded = Callable[[Mapping[str, int]], Mapping[str, Item]]
+Earlier = Callable[[Mapping[str, int]], Sequence[Item]]
+UPDATED = TransitionKind.UPDATED
 
 
 class Shown(Protocol):
@@ -96,6 +101,8 @@ class Feed:
 
     `compile` makes a tree of a session's query at the moment when the session started. `recorded`
     returns versions of items in any state, by uri: only ids that an account has are taken of them.
+    `earlier` returns the newest versions of each uri that are older than a version, in any state:
+    they are matched with queries and told to nobody.
     """
 
     def __init__(
@@ -108,8 +115,10 @@ class Feed:
         compile: Compile,  # noqa: A002 - the word for it
         clock: Clock,
         recorded: Recorded,
+        earlier: Earlier,
     ) -> None:
         self.log = log
+        self._earlier = earlier
         self._recorded = recorded
         self.receipts = receipts
         self.sessions = sessions
@@ -257,48 +266,61 @@ class Feed:
         """What the account is told of these transitions now, in order; those that it is not told
         are left out.
         """
-        items = self._shown([t.uri for t in transitions if t.kind not in ENDS], caller, tree)
-        gone = [t for t in transitions if t.kind in ENDS or items[t.uri] is None]
-        received = self.receipts.received(caller.account, {t.uri for t in gone}) if gone else {}
-        lost = self._lost([t for t in gone if t.uri in received], caller)
-        itemids = self._itemids({t.uri: received[t.uri] for t in lost.values()}, caller)
-        told: list[Entry] = []
+        items, told = self._sight(transitions, caller)
+        matching = self._matching([*items.values()], tree)
+        products = folded(caller.products)
+        ends = [t for t in transitions if _takes_away(t, items, told, products)]
+        updated = {t.uri for t in transitions if t.kind is UPDATED and t.uri in items}
+        away = updated - matching  # they were in the answers to the query, perhaps
+        uris = {t.uri for t in ends} | away
+        received = self.receipts.received(caller.account, uris) if uris else {}
+        lost = {t.n for t in ends if t.uri in received}
+        itemids = self._itemids({t.uri: received[t.uri] for t in ends if t.n in lost}, caller)
+        left = self._matched_before([items[uri] for uri in away & received.keys()], tree)
+        found: list[Entry] = []
         for each in transitions:
             if each.n in lost:
                 kind = each.kind if each.kind in ENDS else TransitionKind.HIDDEN
-                told.append(Entry(each, kind, None, itemids.get(each.uri, "")))
-            elif each.kind not in ENDS and isinstance(item := items[each.uri], Item):
-                told.append(Entry(each, each.kind, item))
-        return told
+                ended = replace(each, version=each.version or received[each.uri])
+                found.append(Entry(ended, kind, None, itemids.get(each.uri, "")))
+            elif each.kind in ENDS or each.uri not in items:
+                continue
+            elif each.uri in matching or (each.uri in left and each.kind is UPDATED):
+                found.append(Entry(each, each.kind, items[each.uri]))
+        return found
 
-    def _shown(
-        self, uris: Sequence[str], caller: Caller, tree: Node
-    ) -> dict[str, Item | bool | None]:
-        """By uri the item that the caller may see now, None where it may not, and True where it may
-        and the item does not match.
+    def _sight(
+        self, transitions: Sequence[Transition], caller: Caller
+    ) -> tuple[dict[str, Item], Mapping[str, Told]]:
+        """The items that the caller is shown now, by uri, and what was told of all. The maker may
+        not have looked yet at what the caller sees, and if that goes again it never will. So a
+        transition is owed for it, and this page may tell it, or pass it over. What was told as gone
+        is not shown: it has its end, or its next transition, behind these.
         """
+        uris = {t.uri for t in transitions if t.kind not in ENDS}
         if not uris:
-            return {}
+            return {}, {}
         sights = self._library.sights(dict.fromkeys(uris, ()), caller)
-        found: dict[str, Item | bool | None] = dict.fromkeys(uris)
+        told = self.log.told(uris)  # after the sights, so that what comes later is told later
         items = {uri: sight.item for uri, sight in sights.items() if sight.item is not None}
-        if tree != EVERYTHING and items:
-            matches = self._matcher.matches([*items.values()], [tree])[:, 0].tolist()
-            pairs = zip(items.items(), matches, strict=True)
-            return found | {uri: item if match else True for (uri, item), match in pairs}
-        return found | items
+        if owed := untold(items, told, folded(caller.products)):
+            self.log.owe(owed)
+        gone = {uri for uri, each in told.items() if not each.shown}
+        return {uri: item for uri, item in items.items() if uri not in gone}, told
 
-    def _lost(self, transitions: Sequence[Transition], caller: Caller) -> dict[int, Transition]:
-        """Those of the transitions, by number, that take an item away from the caller. An item that
-        is hidden for everybody has a transition of its own for it; one that only left the products
-        of the caller has none, and this is told in place of its update.
+    def _matching(self, items: Sequence[Item], tree: Node) -> set[str]:
+        """The uris of the items that match."""
+        if tree == EVERYTHING or not items:
+            return {item.uri for item in items}
+        matches = self._matcher.matches(items, [tree])[:, 0].tolist()
+        return {item.uri for item, match in zip(items, matches, strict=True) if match}
+
+    def _matched_before(self, items: Sequence[Item], tree: Node) -> set[str]:
+        """The uris of the items of which an earlier version matches: who follows the query may have
+        that, and must not keep it.
         """
-        lost = {t.n: t for t in transitions if t.kind in ENDS}
-        others = [t for t in transitions if t.kind not in ENDS]
-        told = self.log.told({t.uri for t in others}) if others else {}
-        products = folded(caller.products)
-        left = (t for t in others if _has_left(told.get(t.uri), t, products))
-        return lost | {t.n: t for t in left}
+        named = {item.uri: item.version for item in items}
+        return self._matching(self._earlier(named), tree) if named else set()
 
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
         """The agency's own ids of versions that the caller received, by uri. One that is the uri of
@@ -339,11 +361,7 @@ class Feed:
         that is told none; it is False only for one that is told none.
         """
         products = frozenset[str]().union(*(caller.products for caller, _ in readers))
-        everyone = Caller("readers", products)
-        shown = self._shown(
-            [t.uri for t in transitions if t.kind not in ENDS], everyone, EVERYTHING
-        )
-        items = [item for item in shown.values() if isinstance(item, Item)]
+        items = [*self._sight(transitions, Caller("readers", products))[0].values()]
         trees = list(dict.fromkeys(tree for _, tree in readers))
         matches = self._matcher.matches(items, trees)
         by_tree = {tree: matches[:, place].tolist() for place, tree in enumerate(trees)}
@@ -371,11 +389,22 @@ def _to_look_at(left: int, looked: int, found: int) -> int:
     return min(_BATCH, ceil(left * looked / max(1, found)) + 1)
 
 
-def _has_left(told: Told | None, transition: Transition, products: frozenset[str]) -> bool:
-    """Whether an item is still shown as the transition says, and to none of these products."""
-    return (
-        told is not None and told.shown and told.n == transition.n and not told.products & products
-    )
+def _takes_away(
+    transition: Transition,
+    items: Mapping[str, Item],
+    told: Mapping[str, Told],
+    products: frozenset[str],
+) -> bool:
+    """Whether a transition takes an item away from an account with these products. An item that is
+    hidden for everybody has a transition of its own for it. One that only left the products of the
+    account has none, and this is told in place of its update.
+    """
+    if transition.kind in ENDS:
+        return True
+    each = told.get(transition.uri)
+    if transition.uri in items or each is None or not each.shown:
+        return False
+    return each.n == transition.n and products.isdisjoint(each.products)
 
 
 def itemid_of(item: Item) -> str:

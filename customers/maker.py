@@ -85,22 +85,30 @@ class TransitionMaker:
                 return True
             changes = reads.changes_after(turn.position, _CHANGES)
             due = self._book.due(now, _CHANGES)
-            aside = _stories_of(reads, unsettled.uris)
+            owed = self._book.owed(_CHANGES)
+            aside = _stories_of(reads, {*unsettled.uris, *owed})
             touched = {*_touched(changes), *due, *aside}
             items, told = self._gather(reads, touched, now)
-            found = self._compare(reads, items, told, now)
+            found = self._compare(reads, items, told, now, owed)
             to = _reached(reads, changes, turn)
-        worth = changes or due or found.transitions or found.noted
-        if worth and not self._write(turn, found, items, due, to, now):
+        worth = changes or due or owed or found.transitions or found.noted
+        if worth and not self._write(turn, found, items, due, to, now, owed):
             return True
         self._followed, self._unsettled = to.position, unsettled.mark
-        return len(changes) == _CHANGES or len(due) == _CHANGES
+        return _CHANGES in (len(changes), len(due), len(owed))
 
     def _write(
-        self, turn: Turn, found: Differences, items: Items, due: Collection[str], to: Turn, now: int
+        self,
+        turn: Turn,
+        found: Differences,
+        items: Items,
+        due: Collection[str],
+        to: Turn,
+        now: int,
+        owed: Collection[str],
     ) -> bool:
         wakes = {**dict.fromkeys(due), **items.wakes}
-        written = self._book.write(turn, found.transitions, found.noted, wakes, to, now)
+        written = self._book.write(turn, found.transitions, found.noted, wakes, to, now, owed)
         if written and found.transitions:
             self._changed()
         return written
@@ -124,11 +132,17 @@ class TransitionMaker:
         return items, told
 
     def _compare(
-        self, reads: RecordReads, items: Items, told: Mapping[str, Told], now: int
+        self,
+        reads: RecordReads,
+        items: Items,
+        told: Mapping[str, Told],
+        now: int,
+        owed: Collection[str],
     ) -> Differences:
         heads = sorted(seq for seq in items.heads.values() if seq)
         facts = reads.facts_by_seq(heads) if heads else {}
-        return differences(items, {seq: row.products for seq, row in facts.items()}, told, now)
+        products = {seq: row.products for seq, row in facts.items()}
+        return differences(items, products, told, now, {*owed})
 
     def entitle(self) -> None:
         """Hide from accounts what they received and may not see any more, since their products

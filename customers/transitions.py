@@ -6,12 +6,13 @@ it expired, or it is hidden (withheld, embargoed again, replaced by a write-thro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
-from core.items import PubStatus
+from core.callers import folded
+from core.items import Item, PubStatus
 from core.transitions import Told, TransitionKind
 from storage.record.visibility import VersionRow, story_view
 
@@ -62,10 +63,15 @@ class Differences:
 
 
 def differences(
-    items: Items, products: Products, told: Mapping[str, Told], now: int
+    items: Items,
+    products: Products,
+    told: Mapping[str, Told],
+    now: int,
+    owed: Collection[str] = (),
 ) -> Differences:
     """Return what became of `items` since it was `told`. `products` has the products of each head
-    by its seq. Kills come first, then what else was taken away.
+    by its seq. Kills come first, then what else was taken away. Somebody saw the `owed` items
+    otherwise than was told, so they have a transition also if nothing differs any more.
     """
     transitions: list[Told] = []
     noted: list[Told] = []
@@ -74,7 +80,7 @@ def differences(
         state = _state(items, products, uri, before, now)
         if state is None:
             continue
-        kind = _became(state, before)
+        kind = _became(state, before) or (_again(state, before) if uri in owed else None)
         if kind is not None:
             transitions.append(replace(state, kind=kind))
         elif before is not None and (state.story, state.seq) != (before.story, before.seq):
@@ -123,6 +129,34 @@ def _ended(versions: Sequence[VersionRow], now: int) -> tuple[TransitionKind, Ve
         if row.embargoed is None or row.embargoed <= now:
             return TransitionKind.HIDDEN, row  # another item is the story's head
     return TransitionKind.HIDDEN, None
+
+
+def _again(state: Told, before: Told | None) -> TransitionKind | None:
+    """Return the kind of a transition that tells an item once more. What was told as gone, and is
+    gone, needs none: the end was told after whatever was seen.
+    """
+    if before is None or before.shown:
+        return TransitionKind.UPDATED if state.shown else state.kind
+    return None
+
+
+def untold(
+    items: Mapping[str, Item], told: Mapping[str, Told], products: frozenset[str]
+) -> list[str]:
+    """Return which items an account with these products sees otherwise than was told: another
+    version, other products, or not at all. `items` has those that it sees. Once such a sight has
+    left, the difference may go without being told, so a transition is owed.
+    """
+    found: list[str] = []
+    for uri, each in told.items():
+        item = items.get(uri)
+        if item is None:
+            differs = not products.isdisjoint(each.products)
+        else:
+            differs = (item.version, folded(item.products)) != (each.version, each.products)
+        if each.shown and differs:
+            found.append(uri)
+    return found
 
 
 def _became(state: Told, before: Told | None) -> TransitionKind | None:

@@ -4,9 +4,8 @@ The guard is asked twice: before the receipt is written, so that nobody gets a r
 hidden long ago, and after it, right before the bytes leave. What went meanwhile is dropped: its end
 has a message of its own (`making.py`).
 
-An item is sent, or dropped, only as the transitions tell it. If it shows another version than they
-tell, or none, the message waits for the transition that says so. Else what came and went between
-two looks of their maker would stay with the receiver, or stay away, for ever.
+An item that the maker of transitions has not looked at yet has another transition after this one
+(`customers.feed`), so nothing that came and went meanwhile stays with the receiver, or stays away.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.callers import Caller, folded
-from core.items import Item
+from core.callers import Caller
 from core.transitions import ENDS, Transition
 from core.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry, Feed
@@ -25,17 +23,8 @@ from customers.webhooks.ports import AccountCaller, Bodies, Outbox, Post
 from customers.webhooks.retries import MOST_AGE_S, Answer, delay_s, given_up
 from customers.webhooks.signing import headers
 
-SETTLING_S = 0.2  # until an item that shows what was not told yet is looked at again
 SLOW_S = 1.0  # a receiver that takes longer has the threads of slow receivers
 Told = Callable[[Message, Answer], None]
-
-
-class _UntoldError(Exception):
-    """An item shows what the transitions do not tell yet."""
-
-
-def _shown(item: Item) -> tuple[int, frozenset[str]]:
-    return item.version, folded(item.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +46,7 @@ class Sender:
         began = time.monotonic()
         sent, slow = 0, False
         for message in lease.messages:
-            try:
-                answer = self._deliver(lease.endpoint, message)
-            except _UntoldError:
-                self.outbox.release(lease, SETTLING_S, slow=lease.slow)
-                return
+            answer = self._deliver(lease.endpoint, message)
             if answer is None:
                 if not self.outbox.drop(lease, message):
                     return
@@ -108,31 +93,12 @@ class Sender:
         transition = transition_of(message, endpoint.account)
         entry = self._look(transition, caller)
         if entry is None:
-            self._check_gone(message, caller)
             return None
         if entry.item is None:
             return self.bodies(endpoint, message, entry, caller)
-        self._check_told(entry.item)
         body = self.bodies(endpoint, message, entry, caller)
         again = self._look(transition, caller)
-        if again is None or again.item is None:
-            self._check_gone(message, caller)
-            return None
-        if _shown(again.item) != _shown(entry.item):
-            raise _UntoldError
-        return body
-
-    def _check_gone(self, message: Message, caller: Caller) -> None:
-        """Raise _UntoldError if it was not told yet that an item went."""
-        told = self.feed.log.told([message.uri]).get(message.uri)
-        if told is not None and told.shown and told.products & folded(caller.products):
-            raise _UntoldError
-
-    def _check_told(self, item: Item) -> None:
-        """Raise _UntoldError if an item shows another version, or other products, than was told."""
-        told = self.feed.log.told([item.uri]).get(item.uri)
-        if told is None or not told.shown or (told.version, told.products) != _shown(item):
-            raise _UntoldError
+        return body if again is not None and again.item is not None else None
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
         told = self.feed.entries([transition], caller)

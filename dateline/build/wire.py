@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from storage.customers.transitions import StoredTransitions
 from storage.databases import Database
 from storage.embedded.percolation import Percolator
 from storage.record.item_rows import to_micros
-from storage.record.stories import recorded_versions
+from storage.record.stories import earlier_versions, recorded_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def open_receipts(settings: Settings, database: Database, clock: Clock) -> Store
     """
     book = StoredTransitions(database)
 
-    def late(account: str, uris: Collection[str]) -> object:
-        return book.tell_late(account, uris, to_micros(clock()))
+    def late(account: str, versions: Mapping[str, int]) -> object:
+        return book.tell_late(account, versions, to_micros(clock()))
 
     quick = open_customers(settings, synced=False) if database.is_sqlite else None
     return StoredReceipts(database, quick, late)
@@ -76,6 +76,7 @@ def open_wire(
         frozen_tree,
         clock,
         lambda named: recorded_versions(record.reads, named),
+        lambda named: earlier_versions(record.reads, named),
     )
     readers = Readers(feed)
     entitled = _entitled(settings, accounts)

@@ -50,15 +50,15 @@ class StoredReceipts:
 
     `quick` is the same database with commits that do not wait for the disk. If it takes nothing, on
     a full disk for example, its receipts are owed: reads go on, and the next call writes them.
-    After a receipt was recorded, `late` is called with the account and the uris that it had not
-    received before: an item that was taken away while it was on its way is told to it.
+    After a receipt was recorded, `late` is called with the account and the versions, by uri, that
+    it had not received before: an item that was taken away while it was on its way is told to it.
     """
 
     def __init__(
         self,
         database: Database,
         quick: Database | None = None,
-        late: Callable[[str, Collection[str]], object] = lambda account, uris: None,
+        late: Callable[[str, Mapping[str, int]], object] = lambda account, versions: None,
     ) -> None:
         self._database = database
         self._quick = quick or database
@@ -92,7 +92,7 @@ class StoredReceipts:
         ]
         if not self._write(rows, synced=synced):
             return
-        self._late(account, newest.keys())
+        self._late(account, {uri: pair[3] for uri, pair in newest.items()})
         self._remember(fresh, synced)
 
     def _write(self, rows: Sequence[_Row], *, synced: bool) -> bool:
@@ -117,7 +117,7 @@ class StoredReceipts:
                 log.error("who received what could not be recorded, and is owed: %s", error)
             return False
         for row in owed.values():
-            self._late(row[1], [row[3]])
+            self._late(row[1], {row[3]: row[4]})
         return True
 
     def _remember(self, pairs: Sequence[_Pair], synced: bool) -> None:

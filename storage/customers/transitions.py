@@ -66,6 +66,12 @@ _WAKES = sa.Table(
     sa.Column("at", _NUMBER, nullable=False),
     sa.Index("dateline_story_wakes_by_time", "at"),
 )
+_OWED = sa.Table(
+    "dateline_transitions_owed",
+    _TABLES,
+    sa.Column("uri_key", _KEY, primary_key=True),
+    sa.Column("uri", sa.Text, nullable=False),
+)
 _TURN = sa.Table(
     "dateline_transition_turn",
     _TABLES,
@@ -81,6 +87,9 @@ _ENTITLED = sa.Table(
     _TABLES,
     sa.Column("account", sa.Text, primary_key=True),
     sa.Column("products", sa.Text, nullable=False),
+)
+_NEXT_DUE = sa.select(
+    sa.select(sa.func.min(_WAKES.c.at)).scalar_subquery(), sa.exists(sa.select(_OWED.c.uri_key))
 )
 _COLUMNS = [_TRANSITIONS.c[name] for name in Transition.__slots__]
 _TOLD_COLUMNS = [_TOLD.c[name] for name in Told.__slots__]
@@ -158,9 +167,21 @@ class StoredTransitions:
         return [story for (story,) in self._all(query.limit(limit))]
 
     def next_due(self) -> int | None:
-        """Return when the next story changes by itself, or None."""
-        found: int | None = self._all(sa.select(sa.func.min(_WAKES.c.at)))[0][0]
+        """Return when the next story changes by itself, 0 while transitions are owed, or None."""
+        at, owed = self._all(_NEXT_DUE)[0]
+        found: int | None = 0 if owed else at
         return found
+
+    def owe(self, uris: Collection[str]) -> None:
+        """Note that these items were seen otherwise than was told."""
+        rows = [{"uri_key": key_of(uri), "uri": uri} for uri in sorted({*uris}, key=key_of)]
+        insert = self._database.insert(_OWED).on_conflict_do_nothing(index_elements=["uri_key"])
+        if rows:
+            self._database.write(lambda connection: connection.execute(insert, rows))
+
+    def owed(self, limit: int) -> Sequence[str]:
+        """Return at most `limit` items whose transition is owed."""
+        return [uri for (uri,) in self._all(sa.select(_OWED.c.uri).limit(limit))]
 
     def write(
         self,
@@ -170,6 +191,7 @@ class StoredTransitions:
         wakes: Mapping[str, int | None],
         to: Turn,
         now: int,
+        owed: Collection[str] = (),
     ) -> bool:
         """Write transitions and the new position, unless another process has written since."""
 
@@ -184,6 +206,9 @@ class StoredTransitions:
             self._note(connection, placed)
             self._renote(connection, noted)
             self._wake(connection, wakes)
+            for some in _parts(owed):
+                keys = [key_of(uri) for uri in some]
+                connection.execute(sa.delete(_OWED).where(_OWED.c.uri_key.in_(keys)))
 
         try:
             self._database.write(work)
@@ -227,11 +252,13 @@ class StoredTransitions:
 
         self._database.write(work)
 
-    def tell_late(self, account: str, uris: Collection[str], now: int) -> int:
-        """Tell an account alone, by the ids that the transitions have, which of `uris` were taken
-        away meanwhile; return how many.
+    def tell_late(self, account: str, versions: Mapping[str, int], now: int) -> int:
+        """Tell an account alone, by the ids that the transitions have, which of the items were
+        taken away meanwhile; return how many. What it received before it was told is owed.
         """
-        ended = [told for told in self.told(uris).values() if not told.shown]
+        known = self.told(versions)
+        ended = [told for told in known.values() if not told.shown]
+        self.owe([uri for uri, n in versions.items() if _is_untold(known.get(uri), n)])
         if not ended:
             return 0
         ids = sa.select(_TOLD.c.uri, _TOLD.c.id)
@@ -310,6 +337,11 @@ def _take(connection: sa.Connection, count: int, turn: Turn | None = None, **val
     if connection.execute(changed).rowcount != 1:
         raise _OthersTurnError
     return int(connection.execute(sa.select(_TURN.c.last)).scalar_one()) - count + 1
+
+
+def _is_untold(told: Told | None, version: int) -> bool:
+    """Whether a version was received that was not told yet."""
+    return told is None or (told.shown and told.version < version)
 
 
 def _new_id() -> str:

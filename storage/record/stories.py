@@ -12,6 +12,7 @@ from storage.record.holds import FREE, held
 from storage.record.port import RecordReads
 from storage.record.visibility import StoryView, VersionRow
 
+_EARLIER = 10  # versions of an item that are matched with a query
 _MOST_VERSIONS = 100  # of one story in an answer; the newest ones
 
 
@@ -86,6 +87,18 @@ def recorded_versions(reads: RecordReads, named: Mapping[str, int]) -> dict[str,
     rows = reads.versions_of_each(named)
     seqs = [row.seq for uri, each in rows.items() for row in each if row.version == named[uri]]
     return {item.uri: item for item in reads.items_by_seq(seqs).values()}
+
+
+def earlier_versions(reads: RecordReads, named: Mapping[str, int]) -> list[Item]:
+    """Return the newest recorded versions of each uri that are older than the one that `named` has,
+    whatever their state.
+    """
+    rows = reads.versions_of_each(named)
+    older = {
+        uri: [row.seq for row in each if row.version < named[uri]] for uri, each in rows.items()
+    }
+    seqs = [seq for each in older.values() for seq in each[:_EARLIER]]
+    return [*reads.items_by_seq(seqs).values()]
 
 
 def _held_back(reads: RecordReads, named: Mapping[str, Collection[str]], now: int) -> Iterator[str]:

@@ -20,7 +20,7 @@ from storage.databases import Database, open_database
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.percolation import Percolator
 from storage.record.item_rows import to_micros
-from storage.record.stories import recorded_versions
+from storage.record.stories import earlier_versions, recorded_versions
 from storage.words.topics import Topics
 from tests.storage.world import SetClock, open_embedded
 
@@ -66,11 +66,11 @@ class FeedWorld:
             compiled,
             clock,
             lambda named: recorded_versions(self.engine.record.reads, named),
+            lambda named: earlier_versions(self.engine.record.reads, named),
         )
 
-    def _late(self, account: str, uris: object) -> int:
-        assert isinstance(uris, (list, tuple, set, frozenset)) or hasattr(uris, "__iter__")
-        return self.book.tell_late(account, [*uris], to_micros(self.clock()))
+    def _late(self, account: str, versions: Mapping[str, int]) -> int:
+        return self.book.tell_late(account, versions, to_micros(self.clock()))
 
     def search(self, caller: Caller, uri: str) -> bool:
         """Shows the caller an item as a search would; returns whether it may see it."""

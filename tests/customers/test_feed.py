@@ -264,6 +264,130 @@ def test_the_query_of_a_session_is_frozen_and_strict(world: FeedWorld) -> None:
     assert reader.position == world.book.last()
 
 
+def test_a_version_that_went_before_it_was_told(world: FeedWorld) -> None:
+    """The archive shows what it did before, so nothing differs from what was told."""
+    put(world, "x")
+    reader = Reader.begin(world, A)
+    write(world.engine, make_item("x", 2, products=("a",)))
+    reader.page()
+    assert reader.mirror == {"x": 2}
+    change(world.engine, "x", embargoed=NOW + HOUR)
+    world.maker.run()
+    reader.to_the_end()
+    assert reader.mirror == {"x": 1}
+    world.maker.run()
+    assert (world.book.owed(9), world.book.count()) == ([], 2)
+
+
+def test_an_item_that_was_passed_over_while_it_was_away_and_came_back(world: FeedWorld) -> None:
+    put(world, "x")
+    reader = Reader.begin(world, A)
+    change(world.engine, "x", pubstatus=PubStatus.WITHHELD)
+    reader.page()
+    assert reader.mirror == {}
+    change(world.engine, "x", pubstatus=PubStatus.USABLE)
+    world.maker.run()
+    reader.to_the_end()
+    assert reader.mirror == {"x": 1}
+
+
+def test_a_held_reader_is_not_moved_past_an_item_that_was_away(world: FeedWorld) -> None:
+    put(world, "x")
+    change(world.engine, "x", pubstatus=PubStatus.WITHHELD)
+    tree = world.feed.tree(world.feed.begin(A, {}))
+    assert world.feed.concerned(world.book.after(0, 9, "a"), [(A, tree)]) == [False]
+    change(world.engine, "x", pubstatus=PubStatus.USABLE)
+    world.maker.run()
+    last = world.book.after(0, 9, "a")[1:]
+    assert [t.kind for t in last] == [UPDATED]
+    assert world.feed.concerned(last, [(A, tree)]) == [True]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        ({"pubstatus": PubStatus.WITHHELD}, HIDDEN),
+        ({"embargoed": NOW + HOUR}, HIDDEN),
+        ({"pubstatus": PubStatus.CANCELED}, KILLED),
+    ],
+)
+@pytest.mark.parametrize("searched_first", [True, False])
+def test_who_found_an_item_that_went_before_it_was_told(
+    world: FeedWorld, ending: dict[str, object], kind: TransitionKind, searched_first: bool
+) -> None:
+    readers = [Reader.begin(world, caller) for caller in (A, BOTH)]
+    write(world.engine, make_item("x", products=("a",)))
+    item = world.engine.item("x", A)
+    assert item is not None
+    if searched_first:
+        assert world.search(A, "x")
+    change(world.engine, "x", **ending)
+    world.maker.run()
+    if not searched_first:  # the receipt of a search that was under way
+        world.receipts.add("a", "search", [(item.uri, item.version)])
+        world.maker.run()
+    for reader in readers:
+        reader.to_the_end()
+    told = {e.transition.id: (e.kind, e.version, e.item) for e in readers[0].told}
+    assert [*told.values()] == [(kind, 1, None)]
+    assert readers[1].told == []
+    assert not world.maker.has_work()
+
+
+def test_who_found_an_item_that_expired_before_it_was_told(world: FeedWorld) -> None:
+    write(world.engine, make_item("x", products=("a",), expires=NOW + HOUR))
+    assert world.search(A, "x")
+    world.clock.advance(HOUR)
+    world.maker.run()
+    reader = Reader.begin(world, A)
+    reader.to_the_end()
+    assert [e.pubstatus for e in reader.told] == ["expired"]
+
+
+def test_who_found_a_version_that_went_before_it_was_told(world: FeedWorld) -> None:
+    put(world, "x")
+    reader = Reader.begin(world, A)
+    reader.to_the_end()
+    write(world.engine, make_item("x", 2, products=("a",)))
+    assert world.search(A, "x")
+    change(world.engine, "x", embargoed=NOW + HOUR)
+    world.maker.run()
+    reader.to_the_end()
+    assert [(e.kind, e.version) for e in reader.told] == [(SHOWN, 1), (UPDATED, 1)]
+
+
+def test_an_older_version_that_is_read_owes_nothing(world: FeedWorld) -> None:
+    put(world, "x")
+    put(world, "x", 2)
+    world.receipts.add("a", "versions", [("x", 1)])
+    assert not world.maker.has_work()
+
+
+def test_an_update_that_leaves_the_query_is_told_to_who_received_the_item(
+    world: FeedWorld,
+) -> None:
+    query = "headline:ferry"
+    follower, late, other = (Reader.begin(world, c, query) for c in (A, BOTH, A))
+    put(world, "x", headline="A ferry sails")
+    put(world, "y", headline="A train leaves")
+    for reader in (follower, other):
+        reader.to_the_end()
+    assert world.search(A, "y")
+    put(world, "x", 2, headline="A ship sails")
+    put(world, "y", 2, headline="A train left")
+    assert world.search(A, "x")  # the newest version has a receipt before the feed is read
+    for reader in (follower, late):
+        reader.to_the_end()
+    assert follower.mirror == {"x": 2}
+    assert follower.kinds() == [("x", SHOWN), ("x", UPDATED)]
+    assert late.mirror == {}
+    put(world, "x", 3, headline="A boat sails")
+    status(world, "x", PubStatus.CANCELED)
+    for reader in (follower, other):
+        reader.to_the_end()
+        assert reader.mirror == {}
+
+
 def test_pages_of_any_size_are_the_same_transitions(world: FeedWorld) -> None:
     for number in range(7):
         put(world, f"u{number}")

@@ -98,6 +98,9 @@ class Wire:
                 )
         return found
 
+    def owe(self, uris: Collection[str]) -> None:
+        """Their transitions are told at once."""
+
     # accounts and the library
 
     def caller(self, account: str) -> Caller | None:
@@ -157,7 +160,9 @@ class World:
         self.counts = AttemptCounts()
         wire: Any = self.wire  # of each port, what is asked here
         compile_: Any = None
-        feed = Feed(wire, wire, wire, wire, Words(), compile_, lambda: AT, lambda _: {})
+        feed = Feed(
+            wire, wire, wire, wire, Words(), compile_, lambda: AT, lambda _: {}, lambda _: []
+        )
         bodies = WebhookBodies(wire, wire)
         self.sender = Sender(
             self.store, feed, wire.caller, bodies, self.posts, self.counts, rate=1e6

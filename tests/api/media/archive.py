@@ -29,7 +29,7 @@ from storage.customers.transitions import StoredTransitions
 from storage.databases import open_database
 from storage.embedded.percolation import Percolator
 from storage.embedded.topic_set import TopicSet
-from storage.record.stories import recorded_versions
+from storage.record.stories import earlier_versions, recorded_versions
 from storage.words.topics import Topics
 from tests.api.conftest import Served, serving_app
 from tests.api.media.customer import now, parts_over
@@ -77,6 +77,7 @@ def whole(folder: Path) -> Iterator[Whole]:
             frozen_tree,
             now,
             lambda named: recorded_versions(record.reads, named),
+            lambda named: earlier_versions(record.reads, named),
         )
         maker = TransitionMaker(record, book, receipts, now, dict)
         maker.step()

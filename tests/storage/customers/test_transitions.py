@@ -139,7 +139,7 @@ def test_ends_are_told_late_by_the_same_id(database: Database) -> None:
     book = StoredTransitions(database)
     write(book, told("x"), told("y"))
     write(book, told("x", KILLED))
-    assert book.tell_late("a", ["x", "y", "z"], NOW_MICROS) == 1
+    assert book.tell_late("a", {"x": 1, "y": 1, "z": 1}, NOW_MICROS) == 1
     found = book.after(2, 9, "a")
     assert [(t.uri, t.kind, t.account) for t in found] == [("x", KILLED, ""), ("x", KILLED, "a")]
     assert found[0].id == found[1].id
