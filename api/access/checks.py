@@ -7,16 +7,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from api.access.bodies import media_type, parse_object, read_body
 from api.problems import ParameterError, Problem
 from api.search.parameters import SearchParameters
 
+Model = TypeVar("Model", bound=BaseModel)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _REPEATABLE = frozenset(
     name
@@ -83,6 +85,36 @@ async def no_parameters(request: Request) -> None:
         raise ParameterError(
             f"Unknown parameter '{name[:40]}'.", field=name[:40], mend="This address takes none."
         )
+
+
+async def read_model(request: Request, model: type[Model], limit: int, seconds: float) -> Model:
+    """The JSON body, of at most `limit` bytes and `seconds`, as a model. Raises the errors of
+    reading one, and ParameterError.
+    """
+    return model_of(await read_object(request, limit, seconds), model)
+
+
+async def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
+    """The body as one JSON object. Raises the errors of reading one, and ParameterError."""
+    media_type(request, lines=False)
+    return parse_object(await read_body(request, limit, seconds))
+
+
+def model_of(sent: Mapping[str, Any], model: type[Model]) -> Model:
+    """What a body says, as a model. Raises ParameterError."""
+    try:
+        return model.model_validate(with_one_unknown(sent, model))
+    except ValidationError as error:
+        said = validation_problem(error.errors(include_url=False), model)
+        raise ParameterError(said.message, field=said.field, mend=said.mend) from error
+
+
+def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
+    """`body` without all unknown members but the first: each would be an error of its own, and a
+    body can have a million of them.
+    """
+    unknown = [name for name in body if name not in model.model_fields][:1]
+    return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
 
 
 def validation_problem(

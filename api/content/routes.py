@@ -9,11 +9,11 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api import contract
-from api.access.bodies import XML, Unreadable, media_type, parse_documents, parse_object, read_body
+from api.access.bodies import XML, Unreadable, media_type, parse_documents, read_body
 from api.access.callers import (
     CallerDep,
     LinksDep,
@@ -22,7 +22,7 @@ from api.access.callers import (
     UncountedWriterDep,
     admitted,
 )
-from api.access.checks import no_parameters, validation_problem
+from api.access.checks import no_parameters, read_model
 from api.access.lanes import covered, write_documents
 from api.access.receipts import Receive, receiving
 from api.access.services import ApiSettings
@@ -290,12 +290,9 @@ async def change_status(
     the same answer.
     """
     settings = surface.services.settings
-    media_type(request, lines=False)
-    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
-    try:
-        change = StatusChange.model_validate(parse_object(body))
-    except ValidationError as error:
-        return problem_response(request, validation_problem(error.errors(), StatusChange))
+    change = await read_model(
+        request, StatusChange, settings.max_body_bytes, settings.body_timeout_seconds
+    )
     write = status_write(item_id, change)
     written = await surface.statuses.run(
         partial(surface.services.writer.set_status, (write,), caller), caller

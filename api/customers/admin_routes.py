@@ -10,16 +10,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api import contract
-from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import Surface, SurfaceDep, known_caller_of
-from api.access.checks import no_parameters, validation_problem
+from api.access.checks import Model, no_parameters, read_model
 from api.customers.account_routes import CSV, parts_of
 from api.envelope import Json, base
-from api.problems import ParameterError
 from core.accounts import Entitlement, Interval, Method, PlanStyle, Quota
 from core.audit import AuditFilter
 from core.callers import Caller
@@ -29,7 +27,6 @@ from customers.trees import account_tree, audit_tree, entitlement_tree, key_tree
 from customers.usage import USAGE_COLUMNS, csv_text
 
 router = APIRouter(prefix="/v1/admin", tags=["administration"])
-Body = TypeVar("Body", bound=BaseModel)
 Made = TypeVar("Made")
 _MOST_BODY = 64 * 1024
 _ACCOUNT = "/accounts/{account}"
@@ -452,15 +449,9 @@ async def audit(
     return _told(request, caller, await surface.operations.run(read, caller))
 
 
-async def _body(request: Request, surface: Surface, model: type[Body]) -> Body:
-    """The body as a model; raises ParameterError."""
-    media_type(request, lines=False)
-    body = await read_body(request, _MOST_BODY, surface.services.settings.body_timeout_seconds)
-    try:
-        return model.model_validate(parse_object(body))
-    except ValidationError as error:
-        said = validation_problem(error.errors(include_url=False), model)
-        raise ParameterError(said.message, field=said.field, mend=said.mend) from error
+async def _body(request: Request, surface: Surface, model: type[Model]) -> Model:
+    seconds = surface.services.settings.body_timeout_seconds
+    return await read_model(request, model, _MOST_BODY, seconds)
 
 
 async def _at_desk(surface: Surface, caller: Caller, change: Callable[[], Made]) -> Made:

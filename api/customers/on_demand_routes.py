@@ -7,14 +7,13 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import contract
-from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import CallerDep, LinksDep, Surface, SurfaceDep
-from api.access.checks import no_parameters, validation_problem
+from api.access.checks import no_parameters, read_model
 from api.access.receipts import receiving
-from api.envelope import Json, base, problem_response
+from api.envelope import Json, base
 from api.formats.items import ItemView, items_json
 from api.search.search_json import cut_json, products_json
 from core.errors import AccessError, NotFoundError
@@ -125,13 +124,8 @@ async def send_items(request: Request, surface: SurfaceDep, caller: CallerDep) -
         raise AccessError(
             "This key may not send items.", mend="Ask the operator for a key that may write."
         )
-    media_type(request, lines=False)
     seconds = surface.services.settings.body_timeout_seconds
-    sent = parse_object(await read_body(request, _MOST_BYTES, seconds))
-    try:
-        body = SentItems.model_validate(sent)
-    except ValidationError as error:
-        return problem_response(request, validation_problem(error.errors(), SentItems))
+    body = await read_model(request, SentItems, _MOST_BYTES, seconds)
     send = partial(on_demand_of(surface).send, body.account, body.items, body.queue)
     count = await surface.writes.run(send, caller)
     return Json(base(request, org_name=caller.name, data={"sent": count}))

@@ -7,13 +7,12 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import contract
-from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import CallerDep, Surface, SurfaceDep
-from api.access.checks import no_parameters, validation_problem
-from api.envelope import Json, base, problem_response, rfc3339
+from api.access.checks import model_of, no_parameters, read_object
+from api.envelope import Json, base, rfc3339
 from api.problems import ParameterError
 from core.callers import Caller
 from core.errors import NotFoundError
@@ -151,11 +150,7 @@ async def create_topic(request: Request, surface: SurfaceDep, caller: CallerDep)
     """What is shown or updated from now on is matched with it. A query that says no clear yes or no
     is refused, with what does.
     """
-    sent = await _sent(request, surface)
-    try:
-        body = TopicBody.model_validate(sent)
-    except ValidationError as error:
-        return problem_response(request, validation_problem(error.errors(), TopicBody))
+    body = model_of(await _sent(request, surface), TopicBody)
     make = partial(topics_of(surface).create, caller, body.name, body.query)
     made = await surface.reads.run(make, caller)
     envelope = base(request, org_name=caller.name, data=topic_json(made))
@@ -227,11 +222,7 @@ async def change_topic(
     request: Request, topic_id: str, surface: SurfaceDep, caller: CallerDep
 ) -> Json:
     """Its id stays. What matched before stays matched."""
-    sent = await _sent(request, surface)
-    try:
-        body = TopicChange.model_validate(sent)
-    except ValidationError as error:
-        return problem_response(request, validation_problem(error.errors(), TopicChange))
+    body = model_of(await _sent(request, surface), TopicChange)
     topics = topics_of(surface)
     change = partial(topics.change, caller, _number(topic_id), body.name, body.query)
     changed = await surface.reads.run(change, caller)
@@ -256,9 +247,8 @@ async def remove_topic(
 
 async def _sent(request: Request, surface: Surface) -> dict[str, Any]:
     """The body. Raises ParameterError for members that ask for what can't be a topic."""
-    media_type(request, lines=False)
     seconds = surface.services.settings.body_timeout_seconds
-    sent = parse_object(await read_body(request, _MOST_BYTES, seconds))
+    sent = await read_object(request, _MOST_BYTES, seconds)
     for name, why in _NO_FILTER.items():
         if name in sent:
             raise ParameterError(f"A topic can't have {name}: {why}.", field=name, mend=_WHAT_CAN)

@@ -7,24 +7,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import contract
-from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import CallerDep, Surface, SurfaceDep
-from api.access.checks import no_parameters, validation_problem
+from api.access.checks import Model, no_parameters, read_model
 from api.customers.webhook_ports import WebhookPorts
-from api.envelope import Json, base, problem_response, rfc3339
+from api.envelope import Json, base, rfc3339
 from core.callers import Caller
 from core.errors import ConflictError, NotFoundError
 from core.transitions import TransitionKind
 from core.webhooks import TEST, Endpoint, EndpointState, Message
 from customers.webhooks.signing import new_secret
 
-Model = TypeVar("Model", bound=BaseModel)
 router = APIRouter(tags=["webhooks"])
 MOST = 20  # of an account
 OVERLAP_HOURS = 24.0
@@ -196,8 +194,6 @@ async def create_webhook(request: Request, surface: SurfaceDep, caller: CallerDe
     """
     ports = _ports(surface)
     given = await _body(request, surface, WebhookSettings)
-    if isinstance(given, Json):
-        return given
 
     def create() -> dict[str, Any]:
         if len(ports.endpoints.of_account(caller.account)) >= MOST:
@@ -253,8 +249,6 @@ async def change_webhook(
     """
     ports = _ports(surface)
     given = await _body(request, surface, WebhookSettings)
-    if isinstance(given, Json):
-        return given
 
     def change() -> dict[str, Any]:
         before = ports.endpoints.endpoint(caller.account, webhook_id)
@@ -303,8 +297,6 @@ async def rotate_secret(
     """
     ports = _ports(surface)
     given = await _body(request, surface, SecretChange)
-    if isinstance(given, Json):
-        return given
 
     def rotate() -> dict[str, Any]:
         before = ports.endpoints.endpoint(caller.account, webhook_id)
@@ -377,8 +369,6 @@ async def replay(request: Request, webhook_id: str, surface: SurfaceDep, caller:
     """Queues them again, with their ids. What the account may not see any more is not sent."""
     ports = _ports(surface)
     given = await _body(request, surface, Replay)
-    if isinstance(given, Json):
-        return given
 
     def again() -> dict[str, Any]:
         endpoint = ports.endpoints.endpoint(caller.account, webhook_id)
@@ -454,15 +444,9 @@ def _ports(surface: Surface) -> WebhookPorts:
     return ports
 
 
-async def _body(request: Request, surface: Surface, model: type[Model]) -> Model | Json:
-    """Return the body as a model, or the answer that says what is wrong with it."""
+async def _body(request: Request, surface: Surface, model: type[Model]) -> Model:
     settings = surface.services.settings
-    media_type(request, lines=False)
-    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
-    try:
-        return model.model_validate(parse_object(body))
-    except ValidationError as error:
-        return problem_response(request, validation_problem(error.errors(), model))
+    return await read_model(request, model, settings.max_body_bytes, settings.body_timeout_seconds)
 
 
 async def _answer(

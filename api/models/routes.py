@@ -6,17 +6,15 @@ problems as everywhere. The header `x-model-digest` of each answer identifies th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ValidationError
 
 from api import contract
-from api.access.bodies import media_type, parse_object, read_body
 from api.access.callers import ModelCallerDep, Surface, SurfaceDep
-from api.access.checks import no_parameters, validation_problem
+from api.access.checks import no_parameters, read_model
 from api.envelope import Json, request_id
 from api.models.bodies import (
     EmbeddingsAnswer,
@@ -30,7 +28,7 @@ from api.models.bodies import (
 )
 from api.models.served_models import Port, Served
 from api.models.work import embed, listed, rerank, tag
-from api.problems import ModelAbsentError, ParameterError, UnknownModelError
+from api.problems import ModelAbsentError, UnknownModelError
 from core.callers import Caller
 
 DIGEST_HEADER = "x-model-digest"
@@ -108,33 +106,14 @@ async def _computed(
     work: Callable[[Served[Port], Body, int], dict[str, Any]],
 ) -> tuple[dict[str, Any], str]:
     """What `work` makes of the request's body with the model that serves `role`, in a thread of the
-    models' pool; and the digest of that model. Raises the errors of `_read` and `_named`.
+    models' pool; and the digest of that model. Raises the errors of `read_model` and `_named`.
     """
-    body = await _read(request, surface, kind)
     services = surface.services
+    settings = services.settings
+    body = await read_model(request, kind, settings.max_body_bytes, settings.body_timeout_seconds)
     model = _named(served, body.model, role, services.models.missing.get(role, ""))
-    limit = services.settings.max_model_tokens
+    limit = settings.max_model_tokens
     return await surface.models.run(partial(work, model, body, limit), caller), model.digest
-
-
-async def _read(request: Request, surface: Surface, model: type[Body]) -> Body:
-    """The request's body. Raises the errors of reading one, and ParameterError."""
-    settings = surface.services.settings
-    media_type(request, lines=False)
-    data = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
-    try:
-        return model.model_validate(with_one_unknown(parse_object(data), model))
-    except ValidationError as error:
-        problem = validation_problem(error.errors(include_url=False), model)
-        raise ParameterError(problem.message, field=problem.field, mend=problem.mend) from error
-
-
-def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
-    """`body` without all unknown members but the first: each would be an error of its own, and a
-    body can have a million of them.
-    """
-    unknown = [name for name in body if name not in model.model_fields][:1]
-    return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
 
 
 def _named(served: Served[Port] | None, asked: str, role: str, reason: str) -> Served[Port]:

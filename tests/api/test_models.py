@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from api.access.checks import with_one_unknown
 from api.models.bodies import EmbeddingsAnswer, EmbeddingsBody, RerankAnswer, TagAnswer
-from api.models.routes import with_one_unknown
 from api.models.served_models import ServedModels
 from api.problems import problem_of
 from core.errors import BusyError, UnavailableError
