@@ -7,14 +7,17 @@ to do, and the `field` that is wrong.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.content.byte_ranges import unchanged
 from api.media.codes import code_of
 from api.media.links import PREFIX, below_prefix
 from api.problems import Problem
@@ -23,6 +26,8 @@ API_VERSION = "1.0"
 AP_VERSION = "2.2"
 _SECRET_PARAMETERS = frozenset({"apikey", "api_key", "key", "x-api-key", "token"})
 _ECHO_CHARACTERS = 4096
+_COMPRESSED_FROM = 1024  # bytes; shorter answers gain nothing
+_LEVEL = 5
 _NUMBERS = frozenset({"page", "page_size"})  # parameters that AP's envelope repeats as numbers
 
 
@@ -32,8 +37,8 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """`content` as bytes; NaN becomes null, numpy's numbers become numbers."""
-        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+        """`content` as bytes."""
+        return written(content)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -128,3 +133,35 @@ def _ap_problem(request: Request, problem: Problem, headers: Mapping[str, str]) 
         **({"item": problem.item} if problem.item else {}),
     }
     return Json(ap_base(request, error=error), status_code=code.status, headers=dict(headers))
+
+
+def tag_of(content: Any) -> str:
+    """The entity tag of an answer's content."""
+    return f'"{blake2b(written(content), digest_size=12).hexdigest()}"'
+
+
+def delivered(request: Request, body: bytes, kind: str, tag: str) -> Response:
+    """A body as the client takes it: nothing but 304 if it has it already, and compressed where the
+    client reads gzip. So the tag is weak.
+    """
+    headers = {"etag": f"W/{tag}", "cache-control": "private, no-cache", "vary": "accept-encoding"}
+    if unchanged(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers=headers)
+    if len(body) >= _COMPRESSED_FROM and _reads_gzip(request.headers.get("accept-encoding", "")):
+        headers["content-encoding"] = "gzip"
+        body = gzip.compress(body, _LEVEL, mtime=0)
+    return Response(body, 200, headers, kind)
+
+
+def written(content: Any) -> bytes:
+    """Plain values as JSON; NaN becomes null, numpy's numbers become numbers."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _reads_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip."""
+    for coding in accepted.lower().split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False

@@ -48,7 +48,7 @@ UPDATED = TransitionKind.UPDATED
 
 
 class Shown(Protocol):
-    """What of the library a feed asks."""
+    """What of the library feeds and queues ask."""
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """What the caller sees of each uri now."""

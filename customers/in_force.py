@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hmac
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from threading import Lock
 
 from core.accounts import AccountBook, AccountKey
 from core.audit import AuditEntry
@@ -20,6 +20,7 @@ from core.customer_ports import AccountStore
 from core.errors import DatelineError
 from core.limits import Share
 from customers.keys import digest_of, id_of
+from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,10 @@ class AccountsInForce:
         self._clock = clock
         self._share = share or Share()
         self._reserved = reserved
-        self._interval_s = interval_s
-        self._changing = threading.Lock()  # held from reading the accounts to having them in force
+        self._changing = Lock()  # held from reading the accounts to having them in force
         self._take(store.book())
-        self._closed = threading.Event()
         self._failing = False
-        self._thread = threading.Thread(target=self._follow, name="accounts", daemon=True)
+        self._thread = WokenThread("accounts", interval_s, self._follow)
         self._thread.start()
 
     @property
@@ -106,18 +105,18 @@ class AccountsInForce:
 
     def close(self) -> None:
         """Ends the thread; a second call does nothing."""
-        self._closed.set()
-        self._thread.join()
+        self._thread.stop()
 
     def _follow(self) -> None:
-        while not self._closed.wait(self._interval_s):
-            try:
-                self.refresh()
-                self._failing = False
-            except DatelineError as error:
-                if not self._failing:
-                    log.error("accounts stay as they were: %s", error.what)
-                self._failing = True
+        if self._thread.stopping:
+            return
+        try:
+            self.refresh()
+            self._failing = False
+        except DatelineError as error:
+            if not self._failing:
+                log.error("accounts stay as they were: %s", error.what)
+            self._failing = True
 
     def _take(self, book: AccountBook) -> None:
         self._products = cache(book.products_of)

@@ -8,17 +8,16 @@ more is passed over at that moment.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
 from core.callers import Caller
 from core.customer_ports import QueueStore
 from core.errors import InputError
 from core.items import Item
 from core.ports import Clock
-from core.standing import Sight
+from customers.feed import Shown
 
 CHANNEL = "ondemand"  # of receipts
 KEPT = timedelta(days=7)
@@ -26,14 +25,6 @@ DEFAULT_QUEUE = "default"
 MOST_SENT = 1000  # items at once
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 Receive = Callable[[str, str, Collection[tuple[str, int]]], None]
-
-
-class Sights(Protocol):
-    """What of the library a queue asks."""
-
-    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """What the caller sees of each uri now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,7 @@ class OnDemand:
     """
 
     store: QueueStore
-    library: Sights
+    library: Shown
     clock: Clock
     receive: Receive
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from threading import Lock
 
 from core.accounts import Method, Uses
 from core.customer_ports import UsageStore
 from core.errors import DatelineError
+from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
@@ -34,11 +35,9 @@ class UsageCounts:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._interval_s = interval_s
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._counts: dict[Place, Uses] = defaultdict(Uses)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+        self._thread = WokenThread("usage", interval_s, self.flush, last=self.flush)
         self._thread.start()
 
     def add(self, account: str, method: Method, *, items: int = 0, refused: bool = False) -> None:
@@ -63,13 +62,7 @@ class UsageCounts:
 
     def close(self) -> None:
         """Writes the rest and ends the thread; a second call does nothing."""
-        self._closed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closed.wait(self._interval_s):
-            self.flush()
-        self.flush()
+        self._thread.stop()
 
 
 def day_of(at: datetime) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
@@ -154,3 +155,15 @@ def _hop(client: str, scheme: str, host: str) -> Hop:
         address = ""
     known = scheme.lower() if scheme.lower() in ("http", "https") else ""
     return Hop(address, known, host if is_host(host) else "")
+
+
+def origin_of(connection: HTTPConnection) -> str:
+    """Scheme, host and a proxy's prefix as the client reaches them. A Host header that is none
+    counts as absent.
+    """
+    scope = connection.scope
+    host = connection.headers.get("host", "")
+    if not is_host(host):
+        name, port = scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else str(name)
+    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}"

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Protocol
 
 from api.access.forwarding import Proxies
 from api.access.keys import KeyRing
-from api.customers.webhook_ports import WebhookPorts
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
@@ -29,6 +28,7 @@ from customers.on_demand import OnDemand
 from customers.parts import AccountParts
 from customers.readers import Readers
 from customers.topics import FollowedTopics
+from customers.webhooks.ports import WebhookPorts
 from search.answers import SearchRequest, SearchResponse
 
 

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from api import contract
 from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import no_parameters
+from api.access.forwarding import origin_of
 from api.access.receipts import receiving
 from api.customers.rss_xml import MEDIA_TYPE, feed_xml, list_xml
 from api.customers.topic_routes import topics_of
-from api.media.answers import delivered, tag_of
-from api.media.links import addresses_of
+from api.envelope import delivered, tag_of
 from core.callers import Caller
 from core.errors import NotFoundError
 from customers.rss import MOST_ITEMS, feed_of, feeds_of, newest
@@ -48,7 +48,7 @@ class RssParameters(BaseModel):
 )
 async def list_feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -> Response:
     """One for each of your products that has a number, and one for each topic you follow."""
-    root = addresses_of(request).origin + PATH
+    root = origin_of(request) + PATH
     body = await surface.reads.run(partial(feed_list, surface, caller, root), caller)
     return delivered(request, body, MEDIA_TYPE, tag_of(body.decode()))
 
@@ -73,7 +73,7 @@ async def show_feed(
     parameters: Annotated[RssParameters, Query()],
 ) -> Response:
     """The newest items of a product or of a followed topic that this key may see now."""
-    origin = addresses_of(request).origin
+    origin = origin_of(request)
     read = partial(feed_document, surface, caller, rss_id, parameters.page_size, origin)
     body = await surface.reads.run(read, caller)
     return delivered(request, body, MEDIA_TYPE, tag_of(body.decode()))

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import contract
 from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import Model, no_parameters, read_model
-from api.customers.webhook_ports import WebhookPorts
 from api.envelope import Json, base, rfc3339
 from core.callers import Caller
 from core.errors import ConflictError, NotFoundError
 from core.transitions import TransitionKind
 from core.webhooks import TEST, Endpoint, EndpointState, Message
+from customers.webhooks.ports import WebhookPorts
 from customers.webhooks.signing import new_secret
 
 router = APIRouter(tags=["webhooks"])

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from api.access.callers import CallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.access.services import Services
-from api.media.answers import answer, delivered, now, tag_of
+from api.envelope import delivered, tag_of
+from api.media.answers import answer, now
 from api.media.contract import MediaAnswer, served
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.quotas import rates_of

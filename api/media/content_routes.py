@@ -18,13 +18,14 @@ from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
 from api.customers.ordering import order_rendition
+from api.envelope import delivered, tag_of
 from api.formats.ap_item import itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
 from api.formats.renditions import MEDIA_TYPES, NEWSML, text_rendition
 from api.formats.texts import NITF, PLAIN
 from api.media.account_routes import title_of
-from api.media.answers import answer, delivered, now, tag_of
+from api.media.answers import answer, now
 from api.media.contract import TEXTS, MediaAnswer, served
 from api.media.items import asked_view, contents_of
 from api.media.links import PREFIX, Addresses, addresses_of

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import HTTPConnection
 
-from api.access.forwarding import is_host
+from api.access.forwarding import origin_of
 
 PREFIX = "/media/v"
 
@@ -48,10 +48,5 @@ class Addresses:
 
 
 def addresses_of(connection: HTTPConnection) -> Addresses:
-    """The addresses for the client of a request. A Host header that is none counts as absent."""
-    scope = connection.scope
-    host = connection.headers.get("host", "")
-    if not is_host(host):
-        name, port = scope.get("server") or ("localhost", None)
-        host = f"{name}:{port}" if port else str(name)
-    return Addresses(f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}")
+    """The addresses for the client of a request."""
+    return Addresses(origin_of(connection))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.access.callers import CallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.customers.rss_routes import feed_document, feed_list
-from api.media.answers import delivered, tag_of
+from api.envelope import delivered, tag_of
 from api.media.contract import served
 from api.media.links import PREFIX, addresses_of
 from api.media.parameters import PAGE_SIZE, Fields, PageSize

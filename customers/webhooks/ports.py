@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.callers import Caller
@@ -111,3 +112,19 @@ class Bodies(Protocol):
         about no item. The receipts of all its items are on the disk when this returns.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPorts:
+    """What the routes of webhooks need: the tables, and what is asked beside them.
+
+    `check` raises InputError, with the reason, for an address that may not be called;
+    `check_filter` for a query or topics that can't be a filter of the caller. `last` is the place
+    of the newest transition. `wake` has new messages sent at once.
+    """
+
+    endpoints: Endpoints
+    check: Callable[[str], None]
+    check_filter: Callable[[Endpoint, Caller], None]
+    last: Callable[[], int]
+    wake: Callable[[], None]

@@ -9,7 +9,6 @@ from typing import Any
 from api.access.keys import KeyRing
 from api.access.services import StatusPort
 from api.customers.webhook_bodies import WebhookBodies
-from api.customers.webhook_ports import WebhookPorts
 from core.callers import Caller
 from core.customer_ports import Receipts
 from core.ports import Library
@@ -19,7 +18,7 @@ from customers.topics import FollowedTopics
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.filters import EndpointFilters
 from customers.webhooks.making import MessageMaker
-from customers.webhooks.ports import AccountCaller
+from customers.webhooks.ports import AccountCaller, WebhookPorts
 from customers.webhooks.sending import Sender
 from dateline.serving.webhook_posts import WebhookPosts
 from dateline.serving.webhook_threads import AttemptCounts, WebhookThreads

@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.customers.webhook_ports import WebhookPorts
 from api.customers.webhook_routes import MOST
 from core.callers import Caller
 from core.errors import QueryError
 from core.transitions import TransitionKind
 from core.webhooks import Endpoint, EndpointState, Message
 from customers.webhooks.addresses import AddressRules
+from customers.webhooks.ports import WebhookPorts
 from dateline.serving.webhook_posts import WebhookPosts
 from storage.customers.webhooks import StoredWebhooks
 from storage.databases import open_database
