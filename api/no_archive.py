@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-from api.access.services import Rejection
 from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item
+from core.ports import Rejection
 from core.standing import Sight
 from core.writes import Part, SetStatus, Written
 from search.answers import SearchRequest, SearchResponse

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
+from core.errors import DatelineError
 from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
@@ -27,7 +28,7 @@ from core.retrieval import (
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
 from core.undescribed import Undescribed
-from core.writes import PutItem, SetStatus, Written
+from core.writes import Part, PutItem, SetStatus, Written
 
 
 class Clock(Protocol):
@@ -71,6 +72,45 @@ class Coverer(Protocol):
 
         Hidden items need no such step: they are hidden in every process when their write returns.
         """
+        ...
+
+
+class Rejection(Protocol):
+    """A document that was refused: which member is wrong and why."""
+
+    @property
+    def field(self) -> str:
+        """The JSON path of the wrong member, "" for the whole document."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in words."""
+        ...
+
+
+class IngestPort(Protocol):
+    """Takes ninjs documents as parsed JSON from `by`, and answers for each, in order."""
+
+    def put_documents(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        by: Caller,
+        part: Part = Part.WHOLE,
+    ) -> Sequence[Written | Rejection | DatelineError]:
+        """One outcome per document, in order; durable when it returns. A document that could not be
+        written has the error. With `Part.VECTORS`, a version that was changed since its text was
+        put stays as it is.
+        """
+        ...
+
+
+class StatusWriter(Coverer, Protocol):
+    """The part of the write path that changes states, and what follows every write."""
+
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
+        """Changes states, as far as `by` may; in force on every surface when it returns."""
         ...
 
 

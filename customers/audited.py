@@ -11,13 +11,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from core.audit import AuditAction, AuditEntry
 from core.callers import Caller
 from core.customer_ports import AuditLog
 from core.errors import DatelineError
 from core.items import PubStatus
+from core.ports import IngestPort, Rejection, StatusWriter
 from core.writes import REFUSED, Part, SetStatus, Written
 
 log = logging.getLogger(__name__)
@@ -27,32 +28,6 @@ _STATES = {
     PubStatus.WITHHELD: AuditAction.WITHHOLD,
     PubStatus.USABLE: AuditAction.RELEASE,
 }
-
-
-class Writer(Protocol):
-    """What changes states."""
-
-    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """As `core.ports.Engine.set_status`."""
-        ...
-
-    def cover(self) -> str:
-        """As `core.ports.Coverer.cover`."""
-        ...
-
-
-class Intake(Protocol):
-    """What takes documents."""
-
-    def put_documents(
-        self,
-        documents: Sequence[Mapping[str, Any]],
-        products: Sequence[str],
-        by: Caller,
-        part: Part = Part.WHOLE,
-    ) -> Sequence[Any]:
-        """One outcome per document, in order: `Written` for one that was written."""
-        ...
 
 
 class AuditTrail:
@@ -90,7 +65,7 @@ class AuditTrail:
 class AuditedWriter:
     """A writer whose changes of states are in the audit log."""
 
-    def __init__(self, writer: Writer, trail: AuditTrail) -> None:
+    def __init__(self, writer: StatusWriter, trail: AuditTrail) -> None:
         self._writer = writer
         self._trail = trail
 
@@ -108,7 +83,7 @@ class AuditedWriter:
 class AuditedIntake:
     """An intake whose documents that hide their item are in the audit log."""
 
-    def __init__(self, intake: Intake, trail: AuditTrail) -> None:
+    def __init__(self, intake: IngestPort, trail: AuditTrail) -> None:
         self._intake = intake
         self._trail = trail
 
@@ -118,7 +93,7 @@ class AuditedIntake:
         products: Sequence[str],
         by: Caller,
         part: Part = Part.WHOLE,
-    ) -> Sequence[Any]:
+    ) -> Sequence[Written | Rejection | DatelineError]:
         """One outcome per document, in order."""
         outcomes = self._intake.put_documents(documents, products, by, part)
         if part is not Part.VECTORS:  # whose text was put, and told, before

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 from api.access.callers import Surface
 from api.access.pool import WorkPool
-from api.access.services import Rejection
 from api.content.writes import uri_of
 from core.callers import Caller
 from core.errors import DatelineError
+from core.ports import Rejection
 from core.writes import Part, Written
 
 Outcome: TypeAlias = Written | Rejection | DatelineError

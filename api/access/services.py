@@ -16,12 +16,10 @@ from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
 from core.customer_ports import Receipts
-from core.errors import DatelineError
 from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
-from core.ports import Library
+from core.ports import IngestPort, Library, StatusWriter
 from core.suggestions import Suggestion
-from core.writes import Part, SetStatus, Written
 from customers.feed import Feed
 from customers.monitoring import Monitoring
 from customers.on_demand import OnDemand
@@ -47,51 +45,6 @@ class SuggestPort(Protocol):
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
         """The best `limit` completions, best first. Raises QueryError."""
-        ...
-
-
-class Rejection(Protocol):
-    """A document that was refused: which member is wrong and why."""
-
-    @property
-    def field(self) -> str:
-        """The JSON path of the wrong member, "" for the whole document."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """What is wrong, in words."""
-        ...
-
-
-class IngestPort(Protocol):
-    """Takes ninjs documents as parsed JSON from `by`, and answers for each, in order."""
-
-    def put_documents(
-        self,
-        documents: Sequence[Mapping[str, Any]],
-        products: Sequence[str],
-        by: Caller,
-        part: Part = Part.WHOLE,
-    ) -> Sequence[Written | Rejection | DatelineError]:
-        """One outcome per document, in order; durable when it returns. A document that could not be
-        written has the error. With `Part.VECTORS`, a version that was changed since its text was
-        put stays as it is.
-        """
-        ...
-
-
-class StatusWriter(Protocol):
-    """The part of the write path that changes states, and what follows every write."""
-
-    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Changes states, as far as `by` may; in force on every surface when it returns."""
-        ...
-
-    def cover(self) -> str:
-        """Makes recorded items searchable by words; returns a note where that takes longer
-        (`core.ports.Coverer`).
-        """
         ...
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from api.access.bodies import Unreadable
-from api.access.services import Rejection
 from api.problems import Problem, problem_of
 from core.errors import DatelineError
+from core.ports import Rejection
 from core.writes import REFUSED, Outcome, Written
 
 _REFUSALS = {
