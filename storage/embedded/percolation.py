@@ -19,6 +19,7 @@ import tantivy
 
 from core.items import Item
 from core.query_tree import Bool, Keyword, Node, Prefix
+from storage.embedded.item_terms import KeptTerms, broader_keys, subject_keys
 from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
@@ -33,24 +34,7 @@ _EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # any word may be a mach
 _HEAP = 15_000_000  # the least that tantivy takes
 _MOST_KEPT = 4096  # compiled queries
 _SUBJECT = "subject"
-_MARK = "\x1f"  # reading a document removes this sign
 _LAST = "\U0010ffff"  # sorts behind every continuation of a beginning
-
-
-def topic_key(code: str) -> str:
-    """Return the value of a subject field that stands for a topic and all below it."""
-    return _MARK + code
-
-
-def broader_keys(item: Item, topics: Topics) -> set[str]:
-    """Return the keys of the topics at and above the codes of an item's subjects."""
-    codes = (topics.code(concept.code) for concept in item.subject if concept.code)
-    return {topic_key(topic) for code in codes for topic in topics.line(code)}
-
-
-def subject_keys(values: Sequence[str], topics: Topics) -> tuple[str, ...]:
-    """Return the keys that stand for the topics that `values` mean."""
-    return tuple(topic_key(topic) for value in values for topic in topics.meant(value))
 
 
 class Reading:
@@ -139,6 +123,7 @@ class Percolator:
         self._languages = languages
         self._reading = Reading((), topics)
         self._compiled: dict[Node, tantivy.Query] = {}
+        self.terms = KeptTerms(topics)
 
     def reading(self, items: Sequence[Item]) -> Reading:
         """Return how queries are read for these items, the same object while no language is new."""

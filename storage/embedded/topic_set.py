@@ -2,22 +2,26 @@
 
 Each query is filed under the terms of which every match has one: the rarest that it requires, by
 what is known of their frequency. A query without such terms (a NOT, a span of time or the beginning
-of a word alone) is always asked. Queries are compiled when they are first asked, and once.
+of a word alone) is always asked. The item's own terms decide most queries; the rest are asked of an
+index in memory. Queries are compiled when they are first asked, and once. What an item matches is
+kept as long as its terms are, until a query changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 import tantivy
 
 from core.items import Item
 from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Prefix, Word
-from storage.embedded.percolation import Percolator, Reading, broader_keys, subject_keys
-from storage.record.item_fields import indexed_texts, keywords_of
-from storage.words.analysis import analyzer
+from storage.embedded.item_terms import ItemTerms, Verdict, subject_keys, verdict
+from storage.embedded.percolation import Percolator, Reading
 from storage.words.query_words import terms_of, text_readings
 from storage.words.stop_words import is_stop_word
 
@@ -42,10 +46,11 @@ def guessed_share(key: str) -> float:
 
 @dataclass(slots=True)
 class _Filed:
-    """A query, the terms that it is filed under (None: always asked), and its compiled form."""
+    """A query, the terms that it is filed under (None: always asked), and its compiled forms."""
 
     tree: Node
     keys: frozenset[str] | None
+    verdict: Verdict | None = None
     query: tantivy.Query | None = None
 
 
@@ -60,12 +65,15 @@ class TopicSet:
         self._reading = percolator.reading(())
         self._filed: dict[int, _Filed] = {}
         self._by_key: dict[str, set[int]] = {}
+        self._kinds: Counter[str] = Counter()  # of the keys in use
         self._always: set[int] = set()
+        self._answers: WeakKeyDictionary[ItemTerms, frozenset[int]] = WeakKeyDictionary()
         self._lock = Lock()
 
     def change(self, changed: Mapping[int, Node] | Mapping[int, Node | None]) -> None:
         """Replace the queries with these numbers; None takes one out."""
         with self._lock:
+            self._answers.clear()
             for number, tree in changed.items():
                 self._drop(number)
                 if tree is not None:
@@ -73,29 +81,61 @@ class TopicSet:
 
     def matching(self, items: Sequence[Item]) -> tuple[frozenset[int], ...]:
         """Return for each item the numbers of the queries that it matches."""
-        found: list[set[int]] = [set() for _ in items]
-        if items:
-            with self._lock:
-                self._match(items, found)
-        return tuple(map(frozenset, found))
+        if not items:
+            return ()
+        with self._lock:
+            if not self._filed:
+                return tuple(frozenset() for _ in items)
+            reading = self._read_for(items)
+            terms = [self._percolator.terms.of(item) for item in items]
+            self._match([one for one in terms if one not in self._answers], reading)
+            return tuple(self._answers[one] for one in terms)
 
     def candidates(self, items: Sequence[Item]) -> frozenset[int]:
-        """Return the numbers of the queries that have to be asked of these items."""
+        """Return the numbers of the queries that may match one of these items."""
         with self._lock:
             self._read_for(items)
-            return frozenset(self._candidates(items))
+            each = (self._candidates(self._percolator.terms.of(item)) for item in items)
+            return frozenset().union(*each)
 
-    def _match(self, items: Sequence[Item], found: list[set[int]]) -> None:
-        reading = self._read_for(items)
-        candidates = self._candidates(items)
-        if not candidates:
-            return
-        batch = reading.batch(items)
-        for number in candidates:
+    def _match(self, items: Sequence[ItemTerms], reading: Reading) -> None:
+        """Find the answers for these items."""
+        found: list[set[int]] = [set() for _ in items]
+        unsure: dict[int, list[int]] = {}  # places of items, by number of the query
+        for place, item in enumerate(items):
+            for number in self._candidates(item):
+                answer = self._verdict(number)(item)
+                if answer:
+                    found[place].add(number)
+                elif answer is None:
+                    unsure.setdefault(number, []).append(place)
+        if unsure:
+            self._ask(items, unsure, found, reading)
+        for item, numbers in zip(items, found, strict=True):
+            self._answers[item] = frozenset(numbers)
+
+    def _ask(
+        self,
+        items: Sequence[ItemTerms],
+        unsure: Mapping[int, Sequence[int]],
+        found: list[set[int]],
+        reading: Reading,
+    ) -> None:
+        """Ask an index of the items of which some query is not sure."""
+        places = sorted({place for each in unsure.values() for place in each})
+        batch = reading.batch([items[place].item for place in places])
+        for number in unsure:
             filed = self._filed[number]
             query = filed.query = filed.query or reading.compiled(filed.tree)
-            for place in batch.matching(query or reading.compiled_for(batch, filed.tree)):
-                found[place].add(number)
+            for hit in batch.matching(query or reading.compiled_for(batch, filed.tree)):
+                found[places[hit]].add(number)
+
+    def _verdict(self, number: int) -> Verdict:
+        filed = self._filed[number]
+        if filed.verdict is None:
+            languages = self._reading.languages or ("en",)
+            filed.verdict = verdict(filed.tree, languages, self._reading.topics)
+        return filed.verdict
 
     def _read_for(self, items: Sequence[Item]) -> Reading:
         """Return the reading for these items; file all queries anew if it is another one."""
@@ -104,25 +144,18 @@ class TopicSet:
             self._reading = reading
             trees = {number: filed.tree for number, filed in self._filed.items()}
             self._filed, self._by_key, self._always = {}, {}, set()
+            self._kinds.clear()
+            self._answers.clear()
             for number, tree in trees.items():
                 self._file(number, tree)
         return reading
 
-    def _candidates(self, items: Iterable[Item]) -> set[int]:
-        keys = {key for item in items for key in self._keys_of(item)}
+    def _candidates(self, item: ItemTerms) -> set[int]:
         found = set(self._always)
-        for key in keys & self._by_key.keys():
-            found |= self._by_key[key]
+        for kind in self._kinds:
+            for key in _keys_of(item, kind) & self._by_key.keys():
+                found |= self._by_key[key]
         return found
-
-    def _keys_of(self, item: Item) -> set[str]:
-        """Return every term that an item has, in any field."""
-        texts = "\n".join(filter(None, indexed_texts(item).values()))
-        keys = set(analyzer(item.language).analyze(texts))
-        words = set(analyzer("und").analyze(texts))
-        keys |= {_BEGINS + word[:count] for word in words for count in _LETTERS}
-        keys |= {_key(n, v.casefold()) for n, values in keywords_of(item).items() for v in values}
-        return keys | {_key("subject", key) for key in broader_keys(item, self._reading.topics)}
 
     def _file(self, number: int, tree: Node) -> None:
         keys = self._needed(tree)
@@ -130,7 +163,10 @@ class TopicSet:
         if keys is None:
             self._always.add(number)
         for key in keys or ():
-            self._by_key.setdefault(key, set()).add(number)
+            if key not in self._by_key:
+                self._by_key[key] = set()
+                self._kinds[_kind(key)] += 1
+            self._by_key[key].add(number)
 
     def _drop(self, number: int) -> None:
         filed = self._filed.pop(number, None)
@@ -139,6 +175,8 @@ class TopicSet:
             self._by_key[key].discard(number)
             if not self._by_key[key]:
                 del self._by_key[key]
+                self._kinds[_kind(key)] -= 1
+        self._kinds = +self._kinds
 
     def _needed(self, node: Node) -> frozenset[str] | None:
         """Return terms of which each match has at least one, the rarest that the node requires;
@@ -170,6 +208,23 @@ class TopicSet:
 
     def _cost(self, keys: frozenset[str]) -> float:
         return sum(map(self._share, keys))
+
+
+def _kind(key: str) -> str:
+    """Return what a key is: "" for a term, _BEGINS for a beginning, else the keyword's field."""
+    if key.startswith(_BEGINS):
+        return _BEGINS
+    field, of_field, _ = key.partition(_OF_FIELD)
+    return field if of_field else ""
+
+
+def _keys_of(item: ItemTerms, kind: str) -> AbstractSet[str]:
+    """Return the keys of one kind that an item has."""
+    if not kind:
+        return item.terms
+    if kind == _BEGINS:
+        return {_BEGINS + word[:count] for word in item.words for count in _LETTERS}
+    return {_key(kind, value) for value in item.keywords(kind)}
 
 
 def _key(field: str, value: str) -> str:

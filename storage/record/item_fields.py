@@ -42,6 +42,15 @@ def _names(item: Item) -> str:
 def keywords_of(item: Item) -> dict[str, list[str]]:
     """Return the values of each keyword field, as written."""
     return {
+        **plain_keywords_of(item),
+        FACT: source_facts(item),
+        ID: [f"uri:{item.uri}", *source_ids(item)],
+    }
+
+
+def plain_keywords_of(item: Item) -> dict[str, list[str]]:
+    """Return the same without the fields that are read from the item's document."""
+    return {
         "type": [item.type],
         "subject": [text for c in item.subject for text in (c.name, c.code) if text],
         "person": [concept.name for concept in item.person],
@@ -51,6 +60,4 @@ def keywords_of(item: Item) -> dict[str, list[str]]:
         "product": list(item.products),
         "rights": list(item.rights),
         "urgency": [] if item.urgency is None else [str(item.urgency)],
-        FACT: source_facts(item),
-        ID: [f"uri:{item.uri}", *source_ids(item)],
     }

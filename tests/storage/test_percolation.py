@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -214,3 +215,17 @@ def test_only_what_may_match_is_asked(topics: Topics) -> None:
     assert chosen.candidates([make_item("a", body="a Ferry")]) == {1, 3, 4, 5, 6}
     football = make_item("a", subject=(Concept("a game", "med:3"),))
     assert chosen.candidates([football]) == {2, 3, 6}
+
+
+def test_what_an_item_matched_is_not_said_of_another_text_or_of_another_query(
+    topics: Topics,
+) -> None:
+    chosen = TopicSet(Percolator(topics, lambda: ("en",)))
+    chosen.change({1: Word("ferry"), 2: Keyword("product", ("wire",))})
+    item = make_item("a", body="a ferry", products=("wire",))
+    assert chosen.matching([item, item]) == (frozenset({1, 2}),) * 2
+    assert chosen.matching([replace(item, body="a port")]) == (frozenset({2}),)
+    assert chosen.matching([replace(item, products=("gold",))]) == (frozenset({1}),)
+    chosen.change({1: Word("port"), 2: None})
+    assert chosen.matching([item]) == (frozenset(),)
+    assert chosen.matching([replace(item, body="a port")]) == (frozenset({1}),)
