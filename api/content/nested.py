@@ -14,7 +14,7 @@ see at this moment, never the document's old copy:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +33,8 @@ MADE_HERE = frozenset({"shots", "machine_caption"})  # a document can't speak fo
 _OF_THE_LINK = ("name", "rel", "role")  # members that describe the association, not its item
 _ADDRESSES = frozenset({"href", "src", "url", "contenturl", "thumbnailurl"})
 _ALTIDS, _RENDITIONS, _URI, _DOCUMENT = "altids", "renditions", "uri", ""
+_NAMING = frozenset({_URI, _ALTIDS})  # where any text could be the uri of an item
+_CHECKED = _ADDRESSES | _NAMING  # where a text without a colon may be left out too
 _WITH_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(//)?\S*", re.IGNORECASE)
 # An http or https address with a host, without a user's name and password.
 _SAFE_ADDRESS = re.compile(
@@ -64,7 +66,7 @@ def look_inside(
     named: dict[str, set[str]] = {}
     for item, document in documents:
         chain = () if item.chain == item.uri else (item.chain,)
-        for uri in (*chain, *_uris_in(document, _DOCUMENT)):
+        for uri in _uris_in(document, _DOCUMENT, [*chain]):
             named.setdefault(uri, set()).update(item.products)
     sights = library.sights(named, caller) if named else {}
     return Inside(named.keys(), sights, carried)
@@ -92,7 +94,7 @@ class Inside:
         called `private`.
         """
         alone = _Look(Inside(frozenset(), {}, self.carried), private | MADE_HERE, None)
-        return dict(_Look(self, alone.left_out, alone).members(document, _DOCUMENT))
+        return _Look(self, alone.left_out, alone).members(document, _DOCUMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,16 @@ class _Look:
     left_out: AbstractSet[str]
     alone: _Look | None
 
-    def members(self, tree: Tree, place: str) -> Iterator[tuple[str, Any]]:
+    def members(self, tree: Tree, place: str) -> dict[str, Any]:
         """The members of an object at a place that are shown."""
+        kept: dict[str, Any] = {}
         for name, member in tree.items():
-            shown = self.shown(member, _inner(place, name))
+            inner = place if place == _ALTIDS else plain_name(name)
+            plain = type(member) is str and ":" not in member and inner not in _CHECKED
+            shown = member if plain else self.shown(member, inner)
             if shown is not _GONE and not (":" in name and self._hides(name, _DOCUMENT)):
-                yield name, shown
+                kept[name] = shown
+        return kept
 
     def shown(self, value: Any, place: str) -> Any:
         if isinstance(value, str):
@@ -123,23 +129,30 @@ class _Look:
         if isinstance(value, list):
             kept = [one for one in (self.shown(e, place) for e in value) if one is not _GONE]
             return kept if kept or not value else _GONE
-        return self._object(value, place) if isinstance(value, Mapping) else value
+        is_object = isinstance(value, (dict, Mapping))  # the first is faster
+        return self._object(value, place) if is_object else value
 
     def _object(self, tree: Tree, place: str) -> Any:
-        sight = self.inside.sights.get(_own_uri(tree))
+        sight = self.inside.sights.get(_own_uri(tree)) if self.inside.sights else None
         if sight is not None:
             return _GONE if sight.item is None else self._item(sight.item, tree)
-        kept = dict(self.members(tree, place))
+        kept = self.members(tree, place)
         lost = [name for name in tree if name not in kept] if len(kept) < len(tree) else ()
         if any(self._names_hidden(tree[name], _inner(place, name)) for name in lost):
             return _GONE  # the object is about an item that the caller may not know of
-        for name in [name for name in kept if plain_name(name) in self.left_out]:
-            del kept[name]
+        if not self.left_out.isdisjoint(map(plain_name, kept)):
+            kept = {
+                name: one for name, one in kept.items() if plain_name(name) not in self.left_out
+            }
         return kept if kept or not tree else _GONE
 
     def _item(self, item: Item, tree: Tree) -> dict[str, Any]:
         own = {name: tree[name] for name in tree if plain_name(name) in _OF_THE_LINK}
-        said = {name: text for name, text in self.members(own, _DOCUMENT) if isinstance(text, str)}
+        said = {
+            name: text
+            for name, text in self.members(own, _DOCUMENT).items()
+            if isinstance(text, str)
+        }
         return {**self.inside.carried(item, self._renditions(item)), **said}
 
     def _renditions(self, item: Item) -> dict[str, Any]:
@@ -179,19 +192,22 @@ def _own_uri(tree: Tree) -> str:
     return next(named, "").strip()
 
 
-def _uris_in(value: Any, place: str) -> Iterator[str]:
-    """Every text at a place that could be an item's uri, members' names included."""
+def _uris_in(value: Any, place: str, found: list[str]) -> list[str]:
+    """`found` with every text at a place that could be an item's uri, members' names included."""
     if isinstance(value, str):
-        if uri := _possible_uri(value, place):
-            yield uri
+        if (":" in value or place in _NAMING) and (uri := _possible_uri(value, place)):
+            found.append(uri)
     elif isinstance(value, list):
         for entry in value:
-            yield from _uris_in(entry, place)
-    elif isinstance(value, Mapping):
+            _uris_in(entry, place, found)
+    elif isinstance(value, (dict, Mapping)):  # the first is faster
         for name, member in value.items():
-            if uri := _possible_uri(name, _DOCUMENT):
-                yield uri
-            yield from _uris_in(member, _inner(place, name))
+            if ":" in name and (uri := _possible_uri(name, _DOCUMENT)):
+                found.append(uri)
+            inner = place if place == _ALTIDS else plain_name(name)
+            if type(member) is not str or ":" in member or inner in _NAMING:
+                _uris_in(member, inner, found)
+    return found
 
 
 def _inner(place: str, name: str) -> str:
@@ -203,8 +219,8 @@ def _possible_uri(text: str, place: str) -> str:
     """A text as a uri if it could be an item's, else "". In `uri` and in alternative ids any text
     could be; elsewhere only text with a scheme and without blanks.
     """
-    if place not in (_URI, _ALTIDS) and ":" not in text:
+    if place not in _NAMING and ":" not in text:
         return ""
     uri = text.strip()
-    could_be = place in (_URI, _ALTIDS) or _WITH_SCHEME.fullmatch(uri)
+    could_be = place in _NAMING or _WITH_SCHEME.fullmatch(uri)
     return uri if could_be and len(uri) <= MOST_URI else ""

@@ -91,6 +91,8 @@ def _by_role(entries: list[Any]) -> dict[str, Any]:
 
 def usage_terms(item: Item) -> list[str]:
     """The usage terms as a list, as AP's documents have them."""
+    if not item.usageterms.strip():
+        return []
     listed = any(
         name.lower().removeprefix("$") == "usageterms" and isinstance(value, list)
         for name, value in item.source.items()

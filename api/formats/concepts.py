@@ -5,6 +5,7 @@ who set a tag and how, its scheme and broader terms, a person's types, a place's
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from core.items import Concept, Item
@@ -18,6 +19,7 @@ MEMBERS = {
     "place": "places",
 }
 _SHORT = frozenset({"creator", "rels", "rel", "types", "topparent"})  # said in a list of hits too
+_LONGEST_KEPT = 200  # characters
 _CODES = ("code", "literal", "uri")
 
 
@@ -35,7 +37,10 @@ def concepts_json(concepts: Iterable[Concept], said: Sequence[Said]) -> list[dic
     """
     by_name: dict[str, list[Said]] = {}
     for one in said:
-        by_name.setdefault(one.name, []).append(one)
+        if one.name in by_name:
+            by_name[one.name].append(one)
+        else:
+            by_name[one.name] = [one]
     return [_concept(concept, by_name.get(concept.name, ())) for concept in concepts]
 
 
@@ -68,6 +73,8 @@ def codes_of(item: Item) -> dict[str, set[str]]:
 def passed(item: Item, member: str, said: Sequence[Said]) -> tuple[Concept, ...]:
     """The item's concepts, without those whose entry the guard took out of the document."""
     concepts: tuple[Concept, ...] = getattr(item, member)
+    if [one.entry for one in said] == [*_entries(item.source, member)]:
+        return concepts
     gone = {one.name for one in said_of(item.source, member)} - {one.name for one in said}
     return tuple(concept for concept in concepts if concept.name not in gone)
 
@@ -76,7 +83,7 @@ def _entries(tree: Mapping[str, Any], member: str) -> Iterator[Mapping[str, Any]
     for name in (member, MEMBERS[member]):
         value = tree.get(name)
         for entry in value if isinstance(value, list) else ():
-            if isinstance(entry, Mapping):
+            if isinstance(entry, (dict, Mapping)):  # the first is faster
                 yield entry
 
 
@@ -84,37 +91,50 @@ def _names(entry: Mapping[str, Any]) -> tuple[str, str]:
     """The name and the code of an entry, as ingest reads them."""
     code = ""
     for key in _CODES:
-        if code := _line(entry.get(key)):
+        if key in entry and (code := _line(entry[key])):
             break
-    return _line(entry.get("name")) or code, code
+    return (_line(entry["name"]) if "name" in entry else "") or code, code
 
 
 def _line(value: Any) -> str:
     if not isinstance(value, str):
         return ""
+    return _kept_line(value) if len(value) <= _LONGEST_KEPT else _clean_line(value)
+
+
+def _clean_line(value: str) -> str:
+    """A line as ingest reads it."""
     plain = value.isascii() and value.isprintable()
     return value.strip() if plain else clean(value)[0].strip()
 
 
+_kept_line = lru_cache(8192)(_clean_line)  # the same names stand in many items
+
+
 def _short(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    kept = {name: entry[name] for name in _SHORT & entry.keys() if _is_plain(entry[name])}
+    kept = {name: entry[name] for name in entry if name in _SHORT and _is_plain(entry[name])}
     if isinstance(scheme := entry.get("scheme"), str):
         kept["scheme"] = scheme
     return kept
 
 
 def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return ":" not in value
     if isinstance(value, list):
         return all(isinstance(entry, str) and ":" not in entry for entry in value)
-    return isinstance(value, bool) or (isinstance(value, str) and ":" not in value)
+    return isinstance(value, bool)
 
 
 def _concept(concept: Concept, said: Sequence[Said]) -> dict[str, Any]:
     """A concept with what is said of its name and code, else of its name."""
-    code, entry = concept.code, {}
+    code: str = concept.code
+    entry: Mapping[str, Any] = {}
     if said:
-        first = next((one for one in said if one.code == concept.code), said[0])
-        code, entry = first.code, dict(first.entry)
+        first = said[0]
+        if first.code != code and len(said) > 1:
+            first = next((one for one in said if one.code == code), first)
+        code, entry = first.code, first.entry
     told = {**entry, "name": concept.name, "code": code}
     if not isinstance(told.get("creator"), str):
         told["creator"] = "Editorial"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from core.errors import DocumentError
@@ -68,24 +68,24 @@ def _both(one: Any, other: Any) -> Any:
 
 
 def _typed(value: Any, schema: Schema, root: Schema) -> Any:
-    match schema.get("type"):
-        case "string":
-            return _text(value, schema)
-        case "integer" | "number":
-            return _number(value, schema)
-        case "boolean":
-            return value if isinstance(value, bool) else GONE
-        case "array":
-            return _array(value, schema, root)
-        case "object":
-            return _object(value, schema, root)
-        case "none":
-            return GONE
+    kind = schema.get("type")
+    if kind == "object":
+        return _object(value, schema, root)
+    if kind == "array":
+        return _array(value, schema, root)
+    if kind == "string":
+        return _text(value, schema)
+    if kind in ("integer", "number"):
+        return _number(value, schema)
+    if kind == "boolean":
+        return value if isinstance(value, bool) else GONE
+    if kind == _NO_TYPE:
+        return GONE
     return _chosen(value, schema) if isinstance(value, Mapping) else value
 
 
 def _text(value: Any, schema: Schema) -> Any:
-    if isinstance(value, Mapping):
+    if not isinstance(value, str) and isinstance(value, Mapping):
         value = value.get("name")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
@@ -102,8 +102,10 @@ def _text(value: Any, schema: Schema) -> Any:
 
 
 def _word(value: str, words: Sequence[str]) -> Any:
+    if value in words:
+        return value
     folded = {word.casefold(): word for word in words}
-    return value if value in words else folded.get(value.strip().casefold(), GONE)
+    return folded.get(value.strip().casefold(), GONE)
 
 
 def _moment(value: str) -> Any:
@@ -129,7 +131,8 @@ def _number(value: Any, schema: Schema) -> Any:
 
 def _array(value: Any, schema: Schema, root: Schema) -> Any:
     entries = value if isinstance(value, list) else [value]
-    fitted = [fit(entry, schema.get("items", {}), root) for entry in entries]
+    of_entries = schema.get("items", {})
+    fitted = [fit(entry, of_entries, root) for entry in entries]
     kept = [entry for entry in fitted if entry is not GONE]
     return kept if kept or value == [] else GONE
 
@@ -138,9 +141,9 @@ def _object(value: Any, schema: Schema, root: Schema) -> Any:
     known: Mapping[str, Schema] = schema.get("properties", {})
     if isinstance(value, str) and "name" in known:
         value = {"name": value}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):  # the first is faster
         return GONE
-    kept = dict(_members(value, schema, root))
+    kept = _members(value, schema, root)
     for name in schema.get("required", ()):
         if name not in kept and "default" in known.get(name, {}):
             kept[name] = known[name]["default"]
@@ -149,15 +152,21 @@ def _object(value: Any, schema: Schema, root: Schema) -> Any:
     return _chosen(kept, schema)
 
 
-def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator[tuple[str, Any]]:
+def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
     known: Mapping[str, Schema] = schema.get("properties", {})
     plain: Collection[str] = schema.get(PLAIN, ())
     patterns: Mapping[str, Schema] = schema.get("patternProperties", {})
     others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
     for name, member in value.items():
+        if type(member) is str and name in plain:
+            kept[name] = member
+            continue
         rule = known.get(name)
-        if name in plain and type(member) is str:
-            yield name, member
+        if not patterns and (rule is not None or others is True):
+            fitted = member if rule is None else fit(member, rule, root)
+            if fitted is not GONE:
+                kept[name] = fitted
             continue
         rules: list[Any] = [] if rule is None else [rule]
         rules += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
@@ -168,13 +177,15 @@ def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> Iterator
             if fitted is not GONE:
                 fitted = GONE if each is False else fit(fitted, each, root)
         if fitted is not GONE:
-            yield name, fitted
+            kept[name] = fitted
+    return kept
 
 
 def _chosen(value: Mapping[str, Any], schema: Schema) -> Any:
     """An object with its required members, and with exactly one alternative of `oneOf`."""
-    if any(name not in value for name in schema.get("required", ())):
-        return GONE
+    for name in schema.get("required", ()):
+        if name not in value:
+            return GONE
     if "oneOf" not in schema:
         return value
     alternatives = [option.get("required", ()) for option in schema["oneOf"]]

@@ -66,6 +66,8 @@ _LONG = frozenset({"body_text"})  # left out of search answers unless `include` 
 _NOT_CARRIED = frozenset({"body_text", "chain"})  # left out of an item inside another one
 # Other members of the document that a list of hits needs too.
 _IN_LISTS = ("renditions", "associations", "keywords", "provider", "bylines")
+_SINGULAR = {plural: name for name, plural in MEMBERS.items()}
+_CONTRACT = frozenset({*BY_NAME, *MEMBERS, *MEMBERS.values()})
 _ALWAYS = ("uri", "altids")  # what AP's clients identify an item by
 
 
@@ -102,6 +104,7 @@ class ItemView:
     whole: bool = False
     addresses: ItemAddresses | None = None
     receive: Callable[[Iterable[Item]], None] = field(default=nobody_receives, compare=False)
+    _shown: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shows_shots(self) -> bool:
@@ -119,6 +122,12 @@ class ItemView:
 
     def shows(self, name: str) -> bool:
         """Whether the view shows a member; it always shows what identifies the item."""
+        known = self._shown.get(name)
+        if known is None:
+            known = self._shown[name] = self._shows(name)
+        return known
+
+    def _shows(self, name: str) -> bool:
         if name == "uri" or (self.addresses and name in _ALWAYS):
             return True
         if self.include and EVERYTHING not in self.include:
@@ -255,11 +264,11 @@ def _document(item: Item, view: ItemView) -> dict[str, Any]:
 def _written(name: str) -> str:
     """A member's name in the contract, which has one name for both spellings of ninjs."""
     plain = plain_name(name)
-    return plain if plain in (*BY_NAME, *MEMBERS, *MEMBERS.values()) else name
+    return plain if plain in _CONTRACT else name
 
 
 def _singular(name: str) -> str:
-    return next((single for single, plural in MEMBERS.items() if name == plural), name)
+    return _SINGULAR.get(name, name)
 
 
 def _members(
@@ -342,7 +351,7 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
     return {
         name: rfc3339(value) if isinstance(value, datetime) else value
         for name, value in plain.items()
-        if view.shows(name) and value not in (None, "", [])
+        if (value or value == 0) and view.shows(name)
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.formats.concepts import shortly_said_of
 from core.errors import DocumentError
 from core.items import MediaFile, PubStatus
 from tests.api.formats.answers import BASE, READER, ap, item_of
@@ -292,3 +293,16 @@ def test_whatever_ingest_takes_is_answered_inside_the_schema(members: dict[str, 
         return
     told = orjson.loads(orjson.dumps(ap(item, caller=READER)))
     assert faults(content_item(), told) == []
+
+
+def test_what_a_list_says_of_a_concept_stays_in_the_order_of_the_document() -> None:
+    entry = {
+        "name": "Ferries",
+        "types": ["x"],
+        "rel": "about",
+        "topparent": True,
+        "creator": "desk",
+    }
+    item = item_of({"uri": "urn:a", "headline": "A ferry", "subject": [entry]})
+    (said,) = shortly_said_of(item, "subject")
+    assert list(said.entry) == ["types", "rel", "topparent", "creator"]
