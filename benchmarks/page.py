@@ -19,8 +19,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from time import process_time
-from typing import Any
 
 import orjson
 
@@ -106,15 +106,13 @@ class _Addresses:
         return f"https://wire.example/media/v/content/{itemid}.{version}/download?rid={rendition}"
 
 
-def forms(page: Sequence[Item]) -> dict[str, Callable[[], Any]]:
+def forms(page: Sequence[Item]) -> dict[str, Callable[[], object]]:
     """What makes the members of a page's items, by the name of the form."""
-    views = {
-        "list": ItemView(_READER),
-        "AP": ItemView(_READER, addresses=_Addresses()),
-    }
-    return {
-        name: lambda view=view: items_json(page, view, _NoItems()) for name, view in views.items()
-    }
+    return {"list": partial(_made, page, None), "AP": partial(_made, page, _Addresses())}
+
+
+def _made(page: Sequence[Item], addresses: _Addresses | None) -> object:
+    return items_json(page, ItemView(_READER, addresses=addresses), _NoItems())
 
 
 def matching(stories: Sequence[Item], size: int, topics: int, turns: int) -> dict[str, float]:
@@ -124,8 +122,8 @@ def matching(stories: Sequence[Item], size: int, topics: int, turns: int) -> dic
     index.change({n: topic_tree(_query(chance, stories, n), _NOW) for n in range(topics)})
     index.matching(stories[:size])
     pages = [[replace(item, version=turn + 2) for item in stories[:size]] for turn in range(turns)]
-    new = min(best(lambda page=page: index.matching(page), 1) for page in pages)
-    again = best(lambda: index.matching(pages[-1]), turns)
+    new = min(best(partial(index.matching, page), 1) for page in pages)
+    again = best(partial(index.matching, pages[-1]), turns)
     return {f"{topics} topics, new": new, f"{topics} topics, again": again}
 
 
