@@ -98,10 +98,15 @@ def some_items(draw: st.DrawFn, least: int = 1) -> list[Item]:
 _machines = st.sampled_from(("", "a model"))
 _one = st.sampled_from(WORDS)
 _some = st.lists(_one, min_size=1, max_size=3).map(" ".join)
+# No more than two terms: tantivy tests those of a distance in the order of their frequency, so with
+# three of them other items of a batch can change what matches.
+_singles = st.sampled_from([word for word in WORDS if word not in ("time-sharing", "don't")])
+_pairs = st.lists(_singles, min_size=2, max_size=2, unique=True).map(" ".join)
 _values = st.sampled_from((*NAMES, *CODES, "SPORT", "ball games", "text", "en", "DE", "wire", "2"))
 LEAVES: st.SearchStrategy[Node] = st.one_of(
     st.builds(Word, _one, st.sampled_from(FIELDS)),
-    st.builds(Phrase, _some, st.sampled_from(FIELDS), st.sampled_from((0, 1, 3))),
+    st.builds(Phrase, _some, st.sampled_from(FIELDS)),
+    st.builds(Phrase, _pairs, st.sampled_from(FIELDS), st.sampled_from((1, 3))),
     st.builds(Prefix, _one.map(lambda word: word[:3]), st.sampled_from(FIELDS)),
     st.builds(
         Keyword,
