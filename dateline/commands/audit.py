@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from core.audit import AuditFilter, AuditHead, verified
+from core.audit import AuditAction, AuditFilter, AuditHead, verified
 from core.errors import InputError
 from customers.trees import audit_tree
 from dateline.build.customers import open_customers
@@ -35,7 +35,9 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
 @app.command("show")
 def show(
     account: Annotated[str, typer.Option(help="Only what this account did.")] = "",
-    action: Annotated[str, typer.Option(help="Only this action, such as kill.")] = "",
+    action: Annotated[
+        AuditAction | None, typer.Option(help="Only this action, such as kill.")
+    ] = None,
     item: Annotated[str, typer.Option(help="Only what concerns this uri.")] = "",
     since: Annotated[str, typer.Option(help="Only what was done since, such as 2026-03.")] = "",
     limit: Annotated[int, typer.Option(help="Most entries.", min=1)] = 100,
@@ -45,7 +47,7 @@ def show(
     """Show entries of the audit log, the newest first."""
     with _log(data) as log:
         begin = parse_span(since)[0] if since else None
-        found = log.newest(AuditFilter(account, action, item, begin), limit)
+        found = log.newest(AuditFilter(account, action or "", item, begin), limit)
     trees = [audit_tree(one) for one in found]
     if as_json:
         console.print_json(orjson.dumps(trees).decode())

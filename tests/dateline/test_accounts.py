@@ -173,6 +173,7 @@ def test_every_change_is_in_the_audit_log(gazette: Cli) -> None:
     assert [one["n"] for one in gazette.json("audit", "show", "--action", "plan.add")] == [3]
     assert gazette.json("audit", "show", "--account", "gazette") == []
     assert len(gazette.json("audit", "show", "--limit", "2")) == 2
+    gazette("audit", "show", "--action", "plan.ad", code=EXIT_INPUT)
 
 
 def test_a_changed_log_is_found(gazette: Cli) -> None:
