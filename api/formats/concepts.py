@@ -63,11 +63,14 @@ def codes_of(item: Item) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for member in MEMBERS:
         for concept in getattr(item, member):
-            found.setdefault(concept.code, set()).add(concept.name)
+            if ":" in concept.code:
+                found.setdefault(concept.code, set()).add(concept.name)
         for entry in _entries(item.source, member):
-            for code in (_line(entry.get(key)) for key in _CODES):
-                found.setdefault(code, set()).add(_names(entry)[0])
-    return {code: names for code, names in found.items() if ":" in code}
+            codes = [code for key in _CODES if key in entry and ":" in (code := _line(entry[key]))]
+            name = _names(entry)[0] if codes else ""
+            for code in codes:
+                found.setdefault(code, set()).add(name)
+    return found
 
 
 def passed(item: Item, member: str, said: Sequence[Said]) -> tuple[Concept, ...]:
