@@ -127,7 +127,7 @@ COMMANDS = {
     ),
     "accounts": Entry(
         "dateline.commands.accounts:app",
-        "Accounts: who is served, what they may read, keys.",
+        "Organisations that buy: their plans, keys, quotas and usage.",
         _CUSTOMERS,
     ),
     "audit": Entry(
