@@ -16,6 +16,50 @@ from tests.api.newsroom import Newsroom
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READER = Caller("reader", frozenset({"wire"}))
 BASE = "https://wire.example/media/v"
+SUBJECT = {
+    "name": "Ferries",
+    "code": "ap:ferries",
+    "creator": "Machine",
+    "rels": ["inferred", "ancestor"],
+    "parentids": ["ap:ships"],
+    "scheme": "http://cv.ap.org/id/",
+}
+PERSON = {"name": "Ana Reyes", "creator": "Editorial", "rels": ["direct"], "types": ["POLITICIAN"]}
+PLACE = {
+    "name": "Oslo",
+    "code": "ap:oslo",
+    "creator": "Machine",
+    "rels": ["direct"],
+    "scheme": "http://cv.ap.org/id/",
+    "locationtype": {"code": "c", "name": "City"},
+    "geometry_geojson": {"type": "Point", "coordinates": [10.75, 59.91]},
+}
+COMPANY = {
+    "name": "Island Lines",
+    "code": "ap:il",
+    "creator": "Machine",
+    "rels": ["direct"],
+    "scheme": "http://cv.ap.org/id/",
+    "symbols": [{"instrument": "ISL:OSE", "ticker": "ISL", "exchange": "OSE"}],
+}
+STORY: dict[str, Any] = {
+    "uri": "urn:news:ferry",
+    "version": 3,
+    "type": "text",
+    "language": "en",
+    "headline": "Ferry freed",
+    "versioncreated": "2026-02-01T10:00:00.250Z",
+    "firstcreated": "2026-02-01T09:00:00+01:00",
+    "urgency": 4,
+    "bylines": [{"by": "Ana Reyes", "title": "Reporter", "code": "ar"}],
+    "usageterms": ["No archives.", "No sales."],
+    "altids": {"itemid": "f00d", "etag": "f00d_0a", "friendlykey": "42"},
+    "subject": [SUBJECT],
+    "person": [PERSON],
+    "place": [PLACE],
+    "organisation": [COMPANY],
+    "body_text": "It moved.",
+}
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from api.formats.ninjs import VERSIONS, Ninjs, ninjs
 from core.errors import DocumentError
 from core.items import Item, PubStatus
 from tests.api.formats import schemas
-from tests.api.formats.answers import READER, item_of, newsroom
+from tests.api.formats.answers import READER, STORY, item_of, newsroom
 from tests.api.formats.schemas import NINJS, NINJS_VERSIONS, faults, skip_without
-from tests.api.formats.test_ap_item import STORY
 
 skip_without(NINJS)
 

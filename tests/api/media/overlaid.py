@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 import yaml
@@ -20,6 +21,14 @@ BROKEN = "#/definitions/monitorsResponse"
 MORE_STATUSES = {"404": "Not found", "405": "Method not allowed", "429": "Quota exceeded"}
 _TABLES = ("/account/followedtopics", "/account/plans", "/account/downloads")
 _VERSIONED = ("/content/{item_id}", "/content/search", "/content/feed", "/content/ondemand")
+
+MONITOR: dict[str, Any] = {
+    "monitor": {
+        "name": "night",
+        "notify": [{"channelType": "email", "channelDestinations": ["desk@gazette.example"]}],
+        "conditions": [{"type": "idleFeed", "criteria": {"idleTime": "PT10M"}}],
+    }
+}
 
 
 def needs_contract() -> None:
@@ -83,3 +92,11 @@ def _without_null(schema: Any) -> Any:
     if schema.get("nullable") is True:
         told["type"] = [schema["type"], "null"]
     return told
+
+
+def code_of(answer: httpx.Response) -> tuple[int, int]:
+    """The status and AP's code of an error, whose shape is the contract's."""
+    assert faults("errorresponse", answer.json()) == []
+    error = answer.json()["error"]
+    assert error["status"] == answer.status_code
+    return answer.status_code, error["code"]

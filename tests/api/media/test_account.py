@@ -16,8 +16,7 @@ from api.media.sold import Sold, in_our_words, product_id
 from core.accounts import Entitlement, Method, Quota
 from tests.api.conftest import INGEST, READ, Served
 from tests.api.media.customer import PHOTOS, WIRE, Customer, customer
-from tests.api.media.overlaid import faults, needs_contract
-from tests.api.media.test_envelope import code_of
+from tests.api.media.overlaid import code_of, faults, needs_contract
 from tests.conftest import new_folder
 
 needs_contract()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import schemathesis
@@ -22,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.api.media.archive import KEY, WIRE, Whole, whole
-from tests.api.media.overlaid import contract, needs_contract, operations
+from tests.api.media.overlaid import MONITOR, contract, needs_contract, operations
 from tests.conftest import new_folder
 
 needs_contract()
@@ -30,13 +29,6 @@ FEW = 400
 CASES = int(os.environ.get("OPENAPI_CASES", FEW))
 CONFORMS = [status_code_conformance, response_schema_conformance, content_type_conformance]
 OPERATIONS = [f"{method} {path}" for path, method, _ in operations(contract())]
-MONITOR: dict[str, Any] = {
-    "monitor": {
-        "name": "night",
-        "notify": [{"channelType": "email", "channelDestinations": ["desk@gazette.example"]}],
-        "conditions": [{"type": "idleFeed", "criteria": {"idleTime": "PT10M"}}],
-    }
-}
 PLACES = {"item_id": "b", "rss_id": "7", "monitorId": "night", "session_id": "session-1"}
 
 

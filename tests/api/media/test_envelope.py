@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -18,7 +17,7 @@ from api.media.quotas import MinuteCounts
 from core.callers import Caller
 from core.limits import Share
 from tests.api.conftest import INGEST, READ, Served, app_over, filled, serving
-from tests.api.media.overlaid import faults, needs_contract
+from tests.api.media.overlaid import code_of, faults, needs_contract
 
 needs_contract()
 SEARCH = "/media/v/content/search"
@@ -106,14 +105,6 @@ def test_what_is_valid_is_served(served: Served, params: dict[str, str]) -> None
     answer = served.get(SEARCH, **params)
     assert answer.status_code == 200, answer.text
     assert faults("searchresponse", answer.json()) == []
-
-
-def code_of(answer: httpx.Response) -> tuple[int, int]:
-    """The status and AP's code of an error, whose shape is the contract's."""
-    assert faults("errorresponse", answer.json()) == []
-    error = answer.json()["error"]
-    assert error["status"] == answer.status_code
-    return answer.status_code, error["code"]
 
 
 def test_who_may_not_and_what_is_not_there(served: Served) -> None:

@@ -13,9 +13,7 @@ from core.accounts import Entitlement, Method, Quota
 from core.callers import OPERATOR
 from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
 from tests.api.media.customer import now
-from tests.api.media.overlaid import faults, needs_contract
-from tests.api.media.test_contract_cases import MONITOR
-from tests.api.media.test_envelope import code_of
+from tests.api.media.overlaid import MONITOR, code_of, faults, needs_contract
 from tests.conftest import new_folder
 from tests.search.room import story
 

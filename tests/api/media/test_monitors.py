@@ -10,8 +10,7 @@ import pytest
 
 from core.callers import Caller
 from tests.api.media.customer import Customer, customer
-from tests.api.media.overlaid import faults, needs_contract
-from tests.api.media.test_envelope import code_of
+from tests.api.media.overlaid import code_of, faults, needs_contract
 from tests.conftest import new_folder
 
 needs_contract()
