@@ -68,7 +68,7 @@ class Arrivals:
 
 @contextmanager
 def receiver(arrivals: Arrivals | None) -> Iterator[str]:
-    """The address of a receiver; without `arrivals`, of one that never answers."""
+    """Runs a receiver, and yields its address. If `arrivals` is None, it never answers."""
     ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

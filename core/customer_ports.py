@@ -330,7 +330,7 @@ class MonitorStore(Protocol):
         ...
 
     def mailed(self, n: int, at: datetime) -> None:
-        """Notes that the mail server took a notice."""
+        """Records that the mail server accepted notice `n`."""
         ...
 
 

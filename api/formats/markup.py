@@ -310,7 +310,7 @@ def _flat(node: Element) -> str:
 
 
 def _spelled(node: Element) -> str:
-    """The words of an element, with a line break for each `br` and between blocks."""
+    """The text of an element. Each `br` becomes a line break, and each block begins a line."""
     words = [node.text or ""]
     for child in node:
         apart = "\n" if child.tag in ("br", "p", "li", "hl2", "tr") else ""

@@ -1,5 +1,5 @@
-"""The parameters of AP's operations, with AP's limits. An unknown one is an error, except on single
-items and downloads, whose addresses clients call with parameters of their own.
+"""The parameters of AP's operations, with AP's limits. An unknown parameter is an error. Items and
+downloads are the exception: clients add parameters of their own to these addresses.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class AsyncClient:
         """Have all dead letters sent again; return how many."""
         return await self._ask(calls.replay_webhook(webhook))
 
-    # --- requests
+    # --- How every method above asks the service
 
     def _headers(self, address: str) -> dict[str, str]:
         """The key, for addresses of the service only."""

@@ -244,7 +244,7 @@ class Client:
         """Have all dead letters sent again; return how many."""
         return self._ask(calls.replay_webhook(webhook))
 
-    # --- requests
+    # --- How every method above asks the service
 
     def _headers(self, address: str) -> dict[str, str]:
         """The key, for addresses of the service only."""

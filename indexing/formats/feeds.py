@@ -1,4 +1,4 @@
-"""RSS 2.0 and Atom: each item or entry of a feed becomes a ninjs 3.1 document.
+"""Turns each item of an RSS 2.0 feed, and each entry of an Atom feed, into a ninjs 3.1 document.
 
 - **uri**: RSS `guid`, else `link`; Atom `id`. A guid that is no URI becomes `urn:feed:LINK:GUID`
   with the link of its channel.
