@@ -135,15 +135,12 @@ def _ap_problem(request: Request, problem: Problem, headers: Mapping[str, str]) 
     return Json(ap_base(request, error=error), status_code=code.status, headers=dict(headers))
 
 
-def tag_of(content: Any) -> str:
-    """The entity tag of an answer's content."""
-    return f'"{blake2b(written(content), digest_size=12).hexdigest()}"'
-
-
-def delivered(request: Request, body: bytes, kind: str, tag: str) -> Response:
+def delivered(request: Request, body: bytes, kind: str, lasting: bytes | None = None) -> Response:
     """A body as the client takes it: nothing but 304 if it has it already, and compressed where the
-    client reads gzip. So the tag is weak.
+    client reads gzip. So the entity tag is weak. It is that of the body, or of the part that is
+    `lasting`, in a body that differs at each request.
     """
+    tag = f'"{blake2b(body if lasting is None else lasting, digest_size=12).hexdigest()}"'
     headers = {"etag": f"W/{tag}", "cache-control": "private, no-cache", "vary": "accept-encoding"}
     if unchanged(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)

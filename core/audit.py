@@ -71,6 +71,20 @@ class Chained:
     entry: AuditEntry
     digest: str
 
+    def members(self) -> dict[str, str | int]:
+        """The entry as a row of the log and as JSON have it."""
+        entry = self.entry
+        return {
+            "n": self.n,
+            "at": moment(entry.at),
+            "who": entry.who,
+            "key": entry.key,
+            "action": entry.action,
+            "item": entry.item,
+            "detail": entry.detail,
+            "digest": self.digest,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:

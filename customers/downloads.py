@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,6 +20,7 @@ from customers.pricing import (
     period_of,
     price_of,
 )
+from customers.trees import time_text
 
 KEPT = timedelta(days=365)
 LONGEST_RANGE = timedelta(days=60)
@@ -146,7 +147,7 @@ def download_row(download: Download, org_name: str) -> dict[str, Any]:
         order.rendition,
         org_name,
         order.key,
-        f"{order.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        time_text(order.at),
         download.duplicate,
         float(download.charge.amount),
         download.charge.currency,
@@ -155,7 +156,9 @@ def download_row(download: Download, org_name: str) -> dict[str, Any]:
 
 
 def read_price(text: str) -> Decimal | None:
-    """An acknowledged price; None for an empty text. Raises InputError."""
+    """The price that a text states, or None if the text is empty. Raises InputError for a text
+    that is no price.
+    """
     if not text:
         return None
     try:

@@ -1,6 +1,4 @@
-"""Accounts and the audit log as JSON, as the command line and the administrator's routes tell
-them.
-"""
+"""Accounts as JSON, as the command line and the administrator's routes tell them."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.accounts import AccountBook, AccountKey, Entitlement, Plan
-from core.audit import Chained, moment
 
 
 def account_tree(book: AccountBook, name: str) -> dict[str, Any]:
@@ -70,21 +67,6 @@ def key_tree(key: AccountKey) -> dict[str, Any]:
         "models": key.may_use_models,
         "expires": time_text(key.expires) if key.expires else None,
         "revoked": time_text(key.revoked) if key.revoked else None,
-    }
-
-
-def audit_tree(one: Chained) -> dict[str, Any]:
-    """An entry of the audit log."""
-    entry = one.entry
-    return {
-        "n": one.n,
-        "at": moment(entry.at),
-        "who": entry.who,
-        "key": entry.key,
-        "action": entry.action,
-        "item": entry.item,
-        "detail": entry.detail,
-        "digest": one.digest,
     }
 
 

@@ -23,7 +23,7 @@ from core.audit import AuditFilter
 from core.callers import Caller
 from core.errors import AccessError
 from customers import accounts as rules
-from customers.trees import account_tree, audit_tree, entitlement_tree, key_tree, plan_tree
+from customers.trees import account_tree, entitlement_tree, key_tree, plan_tree
 from customers.usage import USAGE_COLUMNS, csv_text
 
 router = APIRouter(prefix="/v1/admin", tags=["administration"])
@@ -444,7 +444,7 @@ async def audit(
     def read() -> dict[str, Any]:
         head = log.head()
         rows = log.newest(chosen, parameters.limit)
-        return {"head": str(head), "entries": [audit_tree(row) for row in rows]}
+        return {"head": str(head), "entries": [row.members() for row in rows]}
 
     return _told(request, caller, await surface.operations.run(read, caller))
 

@@ -17,7 +17,7 @@ from api.access.forwarding import origin_of
 from api.access.receipts import receiving
 from api.customers.rss_xml import MEDIA_TYPE, feed_xml, list_xml
 from api.customers.topic_routes import topics_of
-from api.envelope import delivered, tag_of
+from api.envelope import delivered
 from core.callers import Caller
 from core.errors import NotFoundError
 from customers.rss import MOST_ITEMS, feed_of, feeds_of, newest
@@ -50,7 +50,7 @@ async def list_feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -
     """One for each of your products that has a number, and one for each topic you follow."""
     root = origin_of(request) + PATH
     body = await surface.reads.run(partial(feed_list, surface, caller, root), caller)
-    return delivered(request, body, MEDIA_TYPE, tag_of(body.decode()))
+    return delivered(request, body, MEDIA_TYPE)
 
 
 def feed_list(surface: Surface, caller: Caller, root: str) -> bytes:
@@ -76,7 +76,7 @@ async def show_feed(
     origin = origin_of(request)
     read = partial(feed_document, surface, caller, rss_id, parameters.page_size, origin)
     body = await surface.reads.run(read, caller)
-    return delivered(request, body, MEDIA_TYPE, tag_of(body.decode()))
+    return delivered(request, body, MEDIA_TYPE)
 
 
 def feed_document(surface: Surface, caller: Caller, rss_id: str, count: int, root: str) -> bytes:

@@ -186,8 +186,8 @@ async def list_webhooks(request: Request, surface: SurfaceDep, caller: CallerDep
     dependencies=[Depends(no_parameters)],
 )
 async def create_webhook(request: Request, surface: SurfaceDep, caller: CallerDep) -> Json:
-    """Messages are sent of what happens from now on. The answer has the secret that signs them, by
-    the Standard Webhooks specification; it is not told again.
+    """The service sends a message for each transition from now on. It signs each by the Standard
+    Webhooks specification. Only this answer contains the secret for the signatures.
 
     The address is https, and resolves to addresses on the internet only: private, loopback and
     link-local networks are refused with the reason.

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api.access.callers import CallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.access.services import Services
-from api.envelope import delivered, tag_of
+from api.envelope import delivered
 from api.media.answers import answer, now
 from api.media.contract import MediaAnswer, served
 from api.media.links import PREFIX, Addresses, addresses_of
@@ -29,6 +29,7 @@ from core.downloads import Download
 from core.errors import InputError
 from customers.downloads import KEPT, LONGEST_RANGE
 from customers.pricing import next_interval
+from customers.trees import time_text
 from customers.usage import csv_text
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: account"])
@@ -141,7 +142,7 @@ def _plan(plan: Plan, used: int) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": plan.id,
         "name": plan.name,
-        "updated": f"{plan.added.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "updated": time_text(plan.added),
         "plan_style": str(plan.style),
     }
     if plan.style is PlanStyle.DOWNLOADS:
@@ -226,8 +227,8 @@ async def downloads(
         **_head("downloads", caller, title),
         "total_items": len(rows),
         "current_item_count": len(rows),
-        "min_date": f"{first:%Y-%m-%dT%H:%M:%SZ}",
-        "max_date": f"{last:%Y-%m-%dT%H:%M:%SZ}",
+        "min_date": time_text(first),
+        "max_date": time_text(last),
         "downloads": rows,
     }
     return answer(request, title, data)
@@ -241,7 +242,7 @@ def _download(one: Download, title: str) -> dict[str, Any]:
         "item": {"id": one.order.uri, "type": kind.capitalize() if kind in _TYPES else "Unknown"},
         "org_name": title,
         "downloaded_by": one.order.key,
-        "download_date": f"{one.order.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "download_date": time_text(one.order.at),
         "duplicate": one.duplicate,
         "charge": float(one.charge.amount),
         "currency": one.charge.currency,
@@ -394,4 +395,4 @@ def _table(request: Request, columns: Sequence[str], rows: Sequence[Mapping[str,
     """Rows as CSV, with the columns that any row has."""
     shown = [name for name in columns if not rows or any(name in row for row in rows)]
     text = csv_text(shown, [{name: row.get(name, "") for name in shown} for row in rows])
-    return delivered(request, text.encode(), CSV, tag_of(text))
+    return delivered(request, text.encode(), CSV)

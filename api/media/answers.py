@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.envelope import ap_base, delivered, rfc3339, tag_of, written
+from api.envelope import ap_base, delivered, written
+from customers.trees import time_text
 
 JSON = "application/json"
 # Members that differ between two answers with the same content.
@@ -18,11 +20,14 @@ _FLEETING = frozenset({"updated", "next_page", "previous_page", "page_template",
 
 def now() -> str:
     """The present second as AP writes a time."""
-    return rfc3339(datetime.now(UTC).replace(microsecond=0))
+    return time_text(datetime.now(UTC))
 
 
 def answer(request: Request, org: str, data: Mapping[str, Any], **members: Any) -> Response:
-    """A successful answer with `data`, in JSON."""
-    lasting = {name: value for name, value in data.items() if name not in _FLEETING}
-    whole = ap_base(request, org_name=org, **members, data=data)
-    return delivered(request, written(whole), JSON, tag_of(lasting))
+    """A successful answer with `data`, in JSON. Each member is written once, for the body and for
+    the entity tag.
+    """
+    parts = {name: orjson.Fragment(written(value)) for name, value in data.items()}
+    lasting = {name: part for name, part in parts.items() if name not in _FLEETING}
+    whole = ap_base(request, org_name=org, **members, data=parts)
+    return delivered(request, written(whole), JSON, written(lasting))

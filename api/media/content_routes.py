@@ -18,7 +18,7 @@ from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks
 from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
 from api.customers.ordering import order_rendition
-from api.envelope import delivered, tag_of
+from api.envelope import delivered
 from api.formats.ap_item import itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
@@ -197,7 +197,7 @@ async def download(
 
     item, rendition, body = await surface.reads.run(read, caller)
     if links is None or rendition in MEDIA_TYPES:
-        return delivered(request, body, MEDIA_TYPES[rendition], tag_of(body.decode()))
+        return delivered(request, body, MEDIA_TYPES[rendition])
     return _redirect(item, _OWN[rendition], links, addresses_of(request))
 
 
@@ -274,7 +274,7 @@ async def _ninjs(
         return ninjs(item, caller, services.library, version, whole, receive).document
 
     body = orjson.dumps(await surface.reads.run(read, caller))
-    return delivered(request, body, "application/json", tag_of(body.decode()))
+    return delivered(request, body, "application/json")
 
 
 def found_item(services: Services, item_id: str, caller: Caller) -> Named:

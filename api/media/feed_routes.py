@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Annotated, Any
@@ -38,6 +38,7 @@ from api.search.parameters import read_time
 from core.callers import Caller
 from core.transitions import FeedSession, Position, TransitionKind
 from customers.feed import Entry, Feed, position_text, read_position
+from customers.trees import time_text
 from search.answers import MAX_QUERY_CHARACTERS
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"])
@@ -259,12 +260,8 @@ def _included(services: Services, caller: Caller, entries: Sequence[Entry]) -> l
 
 def transition_json(entry: Entry) -> dict[str, Any]:
     """What happened: `id` stays the same wherever it is told."""
-    at = entry.transition.at.astimezone(UTC)
-    return {
-        "id": entry.transition.id,
-        "kind": str(entry.kind),
-        "at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
-    }
+    moved = entry.transition
+    return {"id": moved.id, "kind": str(entry.kind), "at": time_text(moved.at)}
 
 
 def tombstone(entry: Entry, addresses: Addresses) -> dict[str, Any]:

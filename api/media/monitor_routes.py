@@ -158,10 +158,11 @@ async def delete(
 @served(router, PATH, "AP: the monitors", dependencies=_PLAIN)
 async def monitors(request: Request, surface: SurfaceDep, caller: CallerDep) -> Response:
     """All monitors of the account."""
-    found = partial(monitoring_of(surface).all, caller)
-    read: Callable[[], dict[str, Any]] = lambda: {  # noqa: E731
-        "monitors": [monitor_json(one) for one in found()]
-    }
+    monitoring = monitoring_of(surface)
+
+    def read() -> dict[str, Any]:
+        return {"monitors": [monitor_json(one) for one in monitoring.all(caller)]}
+
     return await _told(request, surface, caller, read)
 
 

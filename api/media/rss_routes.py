@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.access.callers import CallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.customers.rss_routes import feed_document, feed_list
-from api.envelope import delivered, tag_of
+from api.envelope import delivered
 from api.media.contract import served
 from api.media.links import PREFIX, addresses_of
 from api.media.parameters import PAGE_SIZE, Fields, PageSize
@@ -37,7 +37,7 @@ async def feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -> Res
     """One for each product that has a number, and one for each followed topic."""
     root = addresses_of(request).base + PATH
     body = await surface.reads.run(partial(feed_list, surface, caller, root), caller)
-    return delivered(request, body, XML, tag_of(body.decode()))
+    return delivered(request, body, XML)
 
 
 @served(router, f"{PATH}/{{rss_id}}", "AP: an RSS feed", _FOUND)
@@ -52,4 +52,4 @@ async def one_feed(
     root = addresses_of(request).base
     read = partial(feed_document, surface, caller, rss_id, asked.page_size, root)
     body = await surface.reads.run(read, caller)
-    return delivered(request, body, XML, tag_of(body.decode()))
+    return delivered(request, body, XML)

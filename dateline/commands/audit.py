@@ -12,7 +12,6 @@ import typer
 
 from core.audit import AuditAction, AuditFilter, AuditHead, verified
 from core.errors import InputError
-from customers.trees import audit_tree
 from dateline.build.customers import open_customers
 from dateline.commands.options import (
     EXIT_STORAGE,
@@ -48,7 +47,7 @@ def show(
     with _log(data) as log:
         begin = parse_span(since)[0] if since else None
         found = log.newest(AuditFilter(account, action or "", item, begin), limit)
-    trees = [audit_tree(one) for one in found]
+    trees = [one.members() for one in found]
     if as_json:
         console.print_json(orjson.dumps(trees).decode())
         return

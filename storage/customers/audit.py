@@ -85,7 +85,7 @@ def append_in(connection: sa.Connection, entries: Sequence[AuditEntry]) -> Audit
     if not entries:
         return head
     fresh = chained(head, entries)
-    connection.execute(sa.insert(_ENTRIES), [_columns(one) for one in fresh])
+    connection.execute(sa.insert(_ENTRIES), [one.members() for one in fresh])
     head = AuditHead(fresh[-1].n, fresh[-1].digest)
     connection.execute(sa.update(_HEAD).values(n=head.n, digest=head.digest))
     return head
@@ -94,20 +94,6 @@ def append_in(connection: sa.Connection, entries: Sequence[AuditEntry]) -> Audit
 def _head(connection: sa.Connection) -> AuditHead:
     row = connection.execute(sa.select(_HEAD)).one()
     return AuditHead(row.n, row.digest)
-
-
-def _columns(one: Chained) -> dict[str, Any]:
-    entry = one.entry
-    return {
-        "n": one.n,
-        "at": moment(entry.at),
-        "who": entry.who,
-        "key": entry.key,
-        "action": entry.action,
-        "item": entry.item,
-        "detail": entry.detail,
-        "digest": one.digest,
-    }
 
 
 def _row(row: Any) -> Chained:
