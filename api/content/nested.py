@@ -14,9 +14,9 @@ see at this moment, never the document's old copy:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +30,9 @@ Carried = Callable[[Item, dict[str, Any]], dict[str, Any]]
 
 MOST_URI = 2_048  # characters; no item has a longer uri
 MADE_HERE = frozenset({"shots", "machine_caption"})  # a document can't speak for a machine
+# Entitlements: only writers of the item may know which products may see it.
+PRIVATE = frozenset({"products", "meta"})
+_LEFT_OUT = MADE_HERE | PRIVATE
 _OF_THE_LINK = ("name", "rel", "role")  # members that describe the association, not its item
 _ADDRESSES = frozenset({"href", "src", "url", "contenturl", "thumbnailurl"})
 _ALTIDS, _RENDITIONS, _URI, _DOCUMENT = "altids", "renditions", "uri", ""
@@ -43,6 +46,7 @@ _SAFE_ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _NO_ADDRESS = frozenset({"javascript", "vbscript", "data", "file", "blob"})
+_LONGEST_KEPT = 200  # characters
 _GONE = object()
 
 
@@ -64,23 +68,30 @@ def look_inside(
     another one, from that item and its document's renditions.
     """
     named: dict[str, set[str]] = {}
+    looks: list[_Named] = []
     for item, document in documents:
+        look = _Named()
+        look.in_document(document)
+        looks.append(look)
         chain = () if item.chain == item.uri else (item.chain,)
-        for uri in _uris_in(document, _DOCUMENT, [*chain]):
+        for uri in (*look.uris, *chain):
             named.setdefault(uri, set()).update(item.products)
     sights = library.sights(named, caller) if named else {}
-    return Inside(named.keys(), sights, carried)
+    plain = [look.passes and sights.keys().isdisjoint(look.uris) for look in looks]
+    return Inside(named.keys(), sights, carried, plain)
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """What the guard says of the items inside an answer's documents. A uri that was not `asked`
-    about is treated as hidden, so that nothing is told by mistake.
+    about is treated as hidden, so that nothing is told by mistake. `plain` says which documents
+    are shown as they are: they name no item, and nothing in them is left out.
     """
 
     asked: AbstractSet[str]
     sights: Mapping[str, Sight]
     carried: Carried
+    plain: Sequence[bool] = ()
 
     def may_name(self, uri: str) -> bool:
         """Whether the caller may be told this uri: it is no item's, or the caller may
@@ -89,10 +100,14 @@ class Inside:
         sight = self.sights.get(uri)
         return uri in self.asked and (sight is None or sight.in_chain)
 
-    def members(self, document: Tree, private: AbstractSet[str]) -> dict[str, Any]:
-        """The members of a document that the caller may see. No object inside it keeps a member
-        called `private`.
+    def members(
+        self, place: int, document: Mapping[str, Any], private: AbstractSet[str]
+    ) -> dict[str, Any]:
+        """The members of the document at a place that the caller may see. No object inside it
+        keeps a member called `private`, which is of `PRIVATE`.
         """
+        if self.plain[place]:
+            return dict(document)
         alone = _Look(Inside(frozenset(), {}, self.carried), private | MADE_HERE, None)
         return _Look(self, alone.left_out, alone).members(document, _DOCUMENT)
 
@@ -192,22 +207,55 @@ def _own_uri(tree: Tree) -> str:
     return next(named, "").strip()
 
 
-def _uris_in(value: Any, place: str, found: list[str]) -> list[str]:
-    """`found` with every text at a place that could be an item's uri, members' names included."""
-    if isinstance(value, str):
-        if (":" in value or place in _NAMING) and (uri := _possible_uri(value, place)):
-            found.append(uri)
-    elif isinstance(value, list):
-        for entry in value:
-            _uris_in(entry, place, found)
-    elif isinstance(value, (dict, Mapping)):  # the first is faster
-        for name, member in value.items():
-            if ":" in name and (uri := _possible_uri(name, _DOCUMENT)):
-                found.append(uri)
-            inner = place if place == _ALTIDS else plain_name(name)
-            if type(member) is not str or ":" in member or inner in _NAMING:
-                _uris_in(member, inner, found)
-    return found
+@dataclass(slots=True)
+class _Named:
+    """What a document names: every text that could be an item's uri, members' names included.
+    `passes` is whether every text in it is passed on, and no object inside it has a member that
+    may be left out.
+    """
+
+    uris: list[str] = field(default_factory=list)
+    passes: bool = True
+
+    def in_document(self, document: Tree) -> None:
+        """Looks at a whole document."""
+        for name, member in document.items():
+            self._in_member(name, plain_name(name), member)
+
+    def _in_member(self, name: str, inner: str, member: Any) -> None:
+        if ":" in name:
+            self._in_text(name, _DOCUMENT)
+        if type(member) is not str or ":" in member or inner in _CHECKED:
+            self._in_value(member, inner)
+
+    def _in_value(self, value: Any, place: str) -> None:
+        if isinstance(value, str):
+            self._in_text(value, place)
+        elif isinstance(value, list):
+            for entry in value:
+                self._in_value(entry, place)
+        elif isinstance(value, (dict, Mapping)):  # the first is faster
+            for name, member in value.items():
+                plain = plain_name(name)
+                if plain in _LEFT_OUT:
+                    self.passes = False
+                self._in_member(name, place if place == _ALTIDS else plain, member)
+
+    def _in_text(self, text: str, place: str) -> None:
+        look = _kept_reading if len(text) <= _LONGEST_KEPT else _reading
+        passes, uri = look(text, place if place in _CHECKED else _DOCUMENT)
+        if uri:
+            self.uris.append(uri)
+        if not passes:
+            self.passes = False
+
+
+def _reading(text: str, place: str) -> tuple[bool, str]:
+    """Whether a text at a place is passed on, and the uri that it could be."""
+    return is_passed_on(text, place), _possible_uri(text, place)
+
+
+_kept_reading = lru_cache(16_384)(_reading)  # the same concepts stand in many documents
 
 
 def _inner(place: str, name: str) -> str:

@@ -4,7 +4,7 @@ who set a tag and how, its scheme and broader terms, a person's types, a place's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -73,21 +73,29 @@ def codes_of(item: Item) -> dict[str, set[str]]:
     return found
 
 
-def passed(item: Item, member: str, said: Sequence[Said]) -> tuple[Concept, ...]:
-    """The item's concepts, without those whose entry the guard took out of the document."""
+def passed(
+    item: Item, member: str, document: Mapping[str, Any], said: Sequence[Said]
+) -> tuple[Concept, ...]:
+    """The item's concepts, without those whose entry the guard took out of its `document`."""
     concepts: tuple[Concept, ...] = getattr(item, member)
-    if [one.entry for one in said] == [*_entries(item.source, member)]:
+    names = (member, MEMBERS[member])
+    if all(document.get(name) is item.source.get(name) for name in names):
+        return concepts  # it is the source's own list
+    if [one.entry for one in said] == _entries(item.source, member):
         return concepts
     gone = {one.name for one in said_of(item.source, member)} - {one.name for one in said}
     return tuple(concept for concept in concepts if concept.name not in gone)
 
 
-def _entries(tree: Mapping[str, Any], member: str) -> Iterator[Mapping[str, Any]]:
-    for name in (member, MEMBERS[member]):
-        value = tree.get(name)
-        for entry in value if isinstance(value, list) else ():
-            if isinstance(entry, (dict, Mapping)):  # the first is faster
-                yield entry
+def _entries(tree: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
+    lists = (tree.get(name) for name in (member, MEMBERS[member]))
+    return [
+        entry
+        for entries in lists
+        if isinstance(entries, list)
+        for entry in entries
+        if isinstance(entry, (dict, Mapping))  # the first is faster
+    ]
 
 
 def _names(entry: Mapping[str, Any]) -> tuple[str, str]:

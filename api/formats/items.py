@@ -23,7 +23,7 @@ from api.content.answer_size import (
 )
 from api.content.media_json import media_members, shots_json
 from api.content.media_links import MediaLinks
-from api.content.nested import MADE_HERE, Inside, look_inside, plain_name
+from api.content.nested import MADE_HERE, PRIVATE, Inside, look_inside, plain_name
 from api.envelope import rfc3339
 from api.formats.ap_item import (
     BY_NAME,
@@ -46,8 +46,6 @@ from core.callers import NOBODY, Caller, reaches
 from core.items import Item, ItemType
 from core.ports import Library
 
-# Entitlements: only writers of the item may know which products may see it.
-_PRIVATE = frozenset({"products", "meta"})
 # Members of ninjs that repeat, in another form, what the contract's members say.
 _SAID = frozenset(
     {
@@ -60,6 +58,7 @@ _SAID = frozenset(
         "byline",
         "by",
         "usageterms",
+        "uri",
     }
 )
 _LONG = frozenset({"body_text"})  # left out of search answers unless `include` names it
@@ -116,9 +115,14 @@ class ItemView:
         """Whether the agency's own members are shown, and not those of a list only."""
         return bool(self._is_whole or self.include or self.addresses)
 
+    @property
+    def cuts_lists(self) -> bool:
+        """Whether only the first entries of lists are shown that the request does not name."""
+        return not (self._is_whole or self.addresses)
+
     def cuts(self, name: str) -> bool:
         """Whether only the first entries of a list are shown: unless the request names the list."""
-        return not (self._is_whole or self.addresses) and name not in heads_of(self.include)
+        return self.cuts_lists and name not in heads_of(self.include)
 
     def shows(self, name: str) -> bool:
         """Whether the view shows a member; it always shows what identifies the item."""
@@ -166,8 +170,8 @@ def items_json(
     carrying.hidden.update(hidden)
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
-    for item, document, cut in zip(items, documents, cuts, strict=True):
-        shown = inside.members(document, private_members(item, view.caller))
+    for place, (item, document, cut) in enumerate(zip(items, documents, cuts, strict=True)):
+        shown = inside.members(place, document, private_members(item, view.caller))
         members = _members(item, shown, made, inside, hidden.get(item.uri, ()))
         if view.addresses:
             members = as_contract(item, members, view.addresses)
@@ -234,6 +238,8 @@ def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
     """Cuts the lists of a document as `view` says, and returns which lists are cut. For the
     document's own lists the length is not told, because an entry may be hidden from the caller.
     """
+    if not view.cuts_lists:
+        return {}
     found: Cut = {
         name: len(getattr(item, name))
         for name in MEMBERS
@@ -248,7 +254,7 @@ def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
 
 def private_members(item: Item, caller: Caller) -> frozenset[str]:
     """The members of an item's document that only its writers may know."""
-    return frozenset() if reaches(caller.writes, item.products) else _PRIVATE
+    return frozenset() if reaches(caller.writes, item.products) else PRIVATE
 
 
 def _document(item: Item, view: ItemView) -> dict[str, Any]:
@@ -368,7 +374,7 @@ def _concepts(
             continue
         if view.shows_document:
             said = said_of(document, name)
-            concepts = passed(item, name, said)
+            concepts = passed(item, name, document, said)
         else:
             said = shortly_said_of(item, name)
             concepts = tuple(one for one in concepts if one.name not in hidden)

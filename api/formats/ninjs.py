@@ -183,7 +183,7 @@ def _shown(
         return _made(carried_members(other, renditions, hidden, links), version)
 
     inside = look_inside(library, caller, [(item, document)], carried)
-    shown = inside.members(document, private)
+    shown = inside.members(0, document, private)
     addresses = {address for text in _texts(shown) for address in addresses_in(text)}
     sights = library.sights(dict.fromkeys(addresses, item.products), caller) if addresses else {}
     hidden = {uri for uri, sight in sights.items() if not sight.in_chain}

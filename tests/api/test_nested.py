@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.content.nested import PRIVATE, look_inside
+from core.callers import Caller
 from core.items import PubStatus
+from core.standing import Sight
 from core.writes import SetStatus
 from dateline.archive import envelope_json
 from indexing import ninjs
@@ -22,6 +26,7 @@ from search.answers import SearchRequest
 from tests.api.archive import answering
 from tests.api.conftest import INGEST, OTHER, READ
 from tests.search.room import READER, START, Room
+from tests.storage.world import make_item
 
 PICTURE, THEIRS, STORY = "urn:news:picture", "urn:news:theirs", "urn:news:story"
 MARK = "zanzibar"  # in all that hidden items say, and nowhere else
@@ -312,3 +317,39 @@ def test_no_shape_of_a_document_tells_of_a_hidden_item(desk: Desk, inside: dict[
         assert f'"{PICTURE}"' not in addresses
         assert f'" {PICTURE}"' not in addresses
         assert f'"{THEIRS}"' not in addresses
+
+
+_NAMES = st.sampled_from(
+    ("uri", "altids", "products", "$Meta", "shots", "href", "headline", "subject", PICTURE)
+)
+_TEXTS = st.sampled_from(
+    ("fire", "", PICTURE, f" {THEIRS} ", "https://a.example/x", "javascript:x", "medtop:04", "a: b")
+)
+_DOCUMENTS = st.dictionaries(
+    _NAMES,
+    st.recursive(
+        _TEXTS | st.none() | st.integers(0, 9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+class _Guard:
+    """What a caller sees: one item that it may not know of, and one that it may."""
+
+    def sights(self, named: Any, caller: Caller) -> Mapping[str, Sight]:
+        known = {PICTURE: Sight(), THEIRS: Sight(None, True)}
+        return {uri: sight for uri, sight in known.items() if uri in named}
+
+
+@given(_DOCUMENTS, st.sampled_from((frozenset(), PRIVATE)))
+def test_a_document_that_is_shown_as_it_is_has_nothing_to_leave_out(
+    document: dict[str, Any], private: frozenset[str]
+) -> None:
+    item = make_item(STORY)
+    library: Any = _Guard()
+    inside = look_inside(library, READER, [(item, document)], lambda other, renditions: {})
+    walked = replace(inside, plain=[False]).members(0, document, private)
+    assert inside.members(0, document, private) == walked
