@@ -91,6 +91,9 @@ QUERY_FIELDS = (
         ("date", "arrivaldate", "arrivaldatetime"),
     ),
     QueryField("firstcreated", _DATE, "when the first version was made"),
+    QueryField(
+        "arrived", _DATE, "when the archive took in this version, or last changed its products"
+    ),
     QueryField("mindate", FieldKind.SINCE, "the earliest `versioncreated`"),
     QueryField("maxdate", FieldKind.UNTIL, "the latest `versioncreated`"),
     QueryField("uri", _ID, "the item's uri"),

@@ -2,6 +2,7 @@
 
     node ──┬─ Word, Phrase, Prefix     text, in one field or in all of them; scored by BM25
            ├─ Keyword, DateRange       exact facts of an item; never scored
+           ├─ Recorded                 when the archive took a version in, as numbers of versions
            ├─ Everything, Nothing
            └─ Bool(must, should, must_not)   Lucene's three kinds of clause
 
@@ -34,6 +35,7 @@ KEYWORD_FIELDS = (
     ID,
 )
 DATE_FIELDS = ("versioncreated", "firstcreated")
+ARRIVED = "arrived"  # a field of a DateRange only until an engine makes it a Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,16 @@ class DateRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A version with a number above `after` and up to `upto`; None leaves that side open. Numbers
+    rise in the order of recording, so an engine makes this of times of arrival (`with_arrivals`).
+    """
+
+    after: int | None
+    upto: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Everything:
     """Matches every item, with score 0."""
 
@@ -100,7 +112,7 @@ class Bool:
     must_not: tuple[Node, ...] = ()
 
 
-Node = Word | Phrase | Prefix | Keyword | DateRange | Everything | Nothing | Bool
+Node = Word | Phrase | Prefix | Keyword | DateRange | Recorded | Everything | Nothing | Bool
 EVERYTHING = Everything()
 NOTHING: Node = Bool(must_not=(EVERYTHING,))  # a fact that no item has
 
@@ -118,7 +130,7 @@ def constraint(node: Node) -> Node:
     match node:
         case Everything() | Word(field=""):
             return EVERYTHING
-        case Word() | Phrase() | Prefix() | Keyword() | DateRange() | Nothing():
+        case Word() | Phrase() | Prefix() | Keyword() | DateRange() | Recorded() | Nothing():
             return node
         case Bool(must, should, must_not):
             needed = must or (_one_of(should),)
@@ -152,7 +164,7 @@ def within_products(node: Node, products: Collection[str]) -> Node:
 def is_fact(node: Node) -> bool:
     """Whether a node asks for facts only (no text): such a node filters and never scores."""
     match node:
-        case Keyword() | DateRange() | Everything():
+        case Keyword() | DateRange() | Recorded() | Everything():
             return True
         case Bool(must, should, must_not):
             return all(is_fact(child) for child in (*must, *should, *must_not))

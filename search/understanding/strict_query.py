@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 
 from core.errors import QueryError
 from core.query_tree import (
+    ARRIVED,
     Bool,
+    DateRange,
     Everything,
     Node,
     Nothing,
@@ -91,6 +93,11 @@ def frozen_tree(query: str, now: datetime) -> Node:
             mend=f"at most {MAX_QUERY_CHARACTERS:,} are allowed",
         )
     tree = _read(strict_query(query), now)
+    if _asks_arrival(tree):
+        raise QueryError(
+            "`arrived` is for searches: a feed, a topic and a webhook tell each item when it comes",
+            mend="leave it out",
+        )
     if loose := _bare_word(tree):
         raise QueryError(
             f"{loose[:40]!r} has signs in it that a filter can't have",
@@ -106,6 +113,16 @@ def _read(strict: str, now: datetime) -> Node:
             f"a part of the query says no clear yes or no: {parsed.notes[0]}", mend=_WHAT_CAN
         )
     return all_of(parsed.tree, parsed.filters)
+
+
+def _asks_arrival(node: Node) -> bool:
+    match node:
+        case Bool(must, should, must_not):
+            return any(map(_asks_arrival, (*must, *should, *must_not)))
+        case DateRange(field):
+            return field == ARRIVED
+        case _:
+            return False
 
 
 def _asks(node: Node) -> bool:

@@ -25,6 +25,7 @@ from core.query_tree import (
     Nothing,
     Phrase,
     Prefix,
+    Recorded,
     Word,
     all_of,
 )
@@ -208,6 +209,8 @@ def describe(node: Node) -> str:
             start = since.isoformat() if since else "…"
             end = until.isoformat() if until else "…"
             return f"{field} in [{start}, {end})"
+        case Recorded(after, upto):
+            return f"recorded in ({after}, {upto}]"
         case Everything():
             return "everything"
         case Nothing():

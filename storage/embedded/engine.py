@@ -50,6 +50,7 @@ from storage.embedded.retrieval import retrieve
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.media.items import newest_versions
+from storage.record.arrivals import request_with_arrivals, with_arrivals
 from storage.record.exemplars import exemplar_of
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
@@ -169,7 +170,7 @@ class EmbeddedEngine:
     def retrieve(self, request: Retrieval) -> Retrieved:
         """Return the candidates for a request."""
         self.projections.refresh()
-        request = self._topics.retrieval(request)
+        request = self._read(request)
         moment = self.moments.of(request)
         if moment.unindexed and self.projections.look_for_words():
             moment = self.moments.of(request)
@@ -183,7 +184,7 @@ class EmbeddedEngine:
     def browse(self, request: Browse) -> Browsed:
         """Return a stretch of everything that matches, by date."""
         self.projections.refresh()
-        request = replace(request, asked=self._topics.retrieval(request.asked))
+        request = replace(request, asked=self._read(request.asked))
         moment = self.moments.of(request.asked)
         if moment.unindexed and self.projections.look_for_words():
             moment = self.moments.of(request.asked)
@@ -195,6 +196,17 @@ class EmbeddedEngine:
         )
         flag = self.moments.unworded(moment, request.asked)
         return replace(found, facets=facets, degraded=(flag,) if flag else ())
+
+    def _read(self, request: Retrieval) -> Retrieval:
+        """Return the request as the columns and the index read it: subjects with the topics below
+        them, and numbers of versions for times of arrival.
+        """
+        expanded = self._topics.retrieval(request)
+        return request_with_arrivals(expanded, self.record.reads.last_before)
+
+    def _tree(self, node: Node) -> Node:
+        """Return a tree likewise."""
+        return with_arrivals(self._topics.expanded(node), self.record.reads.last_before)
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see now, after following the record of truth."""
@@ -275,14 +287,14 @@ class EmbeddedEngine:
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """Return the ids of the allowed items, in the given order."""
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
-        return self.moments.shown(ids, caller, self._topics.expanded(filters))
+        return self.moments.shown(ids, caller, self._tree(filters))
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """Return which nodes the item matches."""
         lexical = self.moments.lexical()
         return tuple(
             self._columns.satisfies(id_, node) if is_fact(node) else lexical.holds(id_, node)
-            for node in map(self._topics.expanded, nodes)
+            for node in map(self._tree, nodes)
         )
 
     # Vocabulary

@@ -18,6 +18,7 @@ from core.query_tree import (
     Nothing,
     Phrase,
     Prefix,
+    Recorded,
     Word,
 )
 from storage.record.item_fields import indexed_texts, keywords_of, plain_keywords_of
@@ -151,7 +152,7 @@ def verdict(node: Node, languages: Sequence[str], topics: Topics) -> Verdict:
             if field == _SUBJECT:
                 keys.update(subject_keys(values, topics))
             return lambda item: not keys.isdisjoint(item.keywords(field))
-        case DateRange():
+        case DateRange() | Recorded():
             return _of_dates(node)
         case Everything():
             return _always
@@ -191,7 +192,9 @@ def _of_beginning(words: tuple[str, ...], *, exact: bool) -> Verdict:
     return begins
 
 
-def _of_dates(node: DateRange) -> Verdict:
+def _of_dates(node: DateRange | Recorded) -> Verdict:
+    if isinstance(node, Recorded):
+        raise TypeError("a stored query has no time of arrival")
     since = None if node.since is None else to_micros(node.since)
     until = None if node.until is None else to_micros(node.until)
 

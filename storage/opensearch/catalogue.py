@@ -20,6 +20,7 @@ from storage.opensearch.query.statistics import Statistics
 from storage.opensearch.query.suggestions import IndexSuggestions
 from storage.opensearch.query.words import IndexWords
 from storage.opensearch.seen import Ask, Clause, Now, all_of
+from storage.record.arrivals import with_arrivals
 from storage.record.guard import Guard
 from storage.record.port import RecordOfTruth
 from storage.record.standing import standing_of
@@ -59,11 +60,11 @@ class IndexCatalogue:
         now = self._now()
         ids = np.array([standing_of(self._record.reads, uri, now).id for uri in uris], np.int64)
         seen = self._guard.visible(ids[ids >= 0], caller)
-        return self.facts.satisfying(seen, self._topics.expanded(filters))
+        return self.facts.satisfying(seen, self._tree(filters))
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """Return which nodes the item matches; one request asks for all nodes of text."""
-        expanded = [self._topics.expanded(node) for node in nodes]
+        expanded = [self._tree(node) for node in nodes]
         texts = [node for node in expanded if not is_fact(node)]
         replies = self._ask([self._within(id_, node) for node in texts]) if texts else []
         found = iter([bool(reply["hits"]["total"]["value"]) for reply in replies])
@@ -72,6 +73,9 @@ class IndexCatalogue:
             bool(len(self.facts.satisfying(one, node))) if is_fact(node) else next(found)
             for node in expanded
         )
+
+    def _tree(self, node: Node) -> Node:
+        return with_arrivals(self._topics.expanded(node), self._record.reads.last_before)
 
     def _within(self, id_: int, node: Node) -> Clause:
         query = all_of({"term": {"seq": id_}}, self._condition(node))

@@ -107,6 +107,7 @@ class OpenSearchEngine:
             self._views,
             self.guard,
             WrittenTopics(settings.topics),
+            lambda at: record.reads.last_before(at),  # the reads of the thread that asks
             self.cluster,
             settings.cluster.nodes,
             settings.search,

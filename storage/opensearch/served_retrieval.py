@@ -20,6 +20,7 @@ from storage.opensearch.query.facet_counts import FACETS
 from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
+from storage.record.arrivals import LastBefore, request_with_arrivals
 from storage.record.guard import Guard
 from storage.words.topic_trees import WrittenTopics
 
@@ -38,6 +39,7 @@ class ServedRetrieval:
         views: Views,
         guard: Guard,
         topics: WrittenTopics,
+        last_before: LastBefore,
         cluster: Cluster,
         nodes: NodeSettings,
         search: SearchSettings,
@@ -47,6 +49,7 @@ class ServedRetrieval:
         self._views = views
         self._guard = guard
         self._topics = topics
+        self._last_before = last_before
         self._cluster = cluster
         self._search = search
         self._patience_s = patience_s
@@ -77,7 +80,7 @@ class ServedRetrieval:
         plain = tuple(name for name in wanted.names if name not in others)
         request = replace(
             request,
-            asked=self._topics.retrieval(request.asked),
+            asked=self._read(request.asked),
             facets=replace(wanted, names=plain),
         )
         newest = MOST_COUNTED if others or behind else 0
@@ -104,9 +107,15 @@ class ServedRetrieval:
     def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
         behind = view.projector.make_searchable(self._patience_s)
         asked, flags = searchable(request, view)
-        found = retrieve(self._sources(view), self._topics.retrieval(asked))
+        found = retrieve(self._sources(view), self._read(asked))
         found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
         return self._guarded(found, request.caller, behind) if behind else found
+
+    def _read(self, request: Retrieval) -> Retrieval:
+        """Return the request as an index reads it: subjects with the topics below them, and numbers
+        of versions for times of arrival.
+        """
+        return request_with_arrivals(self._topics.retrieval(request), self._last_before)
 
     def _sources(self, view: View) -> Sources:
         return Sources(

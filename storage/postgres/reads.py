@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.items import FloatMatrix, Item, Passage
 from storage.postgres.tables import key_of
 from storage.record import item_rows
+from storage.record.arrivals import LAST_BEFORE
 from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
 from storage.record.port import Change, LogLine
@@ -40,6 +41,7 @@ _WITHOUT = (
 
 LAST_CHANGE = sa.text("SELECT max(n) FROM changes")
 _CHANGES = sa.text("SELECT n, chain, seq, kind FROM changes WHERE n > :n ORDER BY n LIMIT :limit")
+_LAST_BEFORE = sa.text(LAST_BEFORE)
 _NEWEST_LINE = sa.text(f"{_LINE} ORDER BY n DESC LIMIT 1")
 _ONE_LINE = sa.text(f"{_LINE} WHERE n = :n")
 _FACTS = sa.text(f"SELECT {FACT_COLUMNS} FROM items WHERE seq >= :seq ORDER BY seq LIMIT :limit")  # noqa: S608
@@ -133,6 +135,11 @@ class PostgresReads:
         """Return change number `n`, or the newest for None."""
         rows = self._ask(_NEWEST_LINE) if n is None else self._ask(_ONE_LINE, n=n)
         return tuple(rows[0]) if rows else None
+
+    def last_before(self, at: int) -> int:
+        """Return the seq of the last version recorded before `at` (microseconds), 0 if none was."""
+        rows = self._ask(_LAST_BEFORE, at=at)
+        return int(rows[0][0]) if rows else 0
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """Yield the facts of every version from `seq` on, page by page."""

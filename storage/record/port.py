@@ -71,6 +71,10 @@ class ChangeLog(Protocol):
         """Return change number `n` (None: the newest) as it was recorded; None if there is none."""
         ...
 
+    def last_before(self, at: int) -> int:
+        """Return the seq of the last version recorded before `at` (microseconds), 0 if none was."""
+        ...
+
 
 class VersionReads(Protocol):
     """Recorded versions of items, by seq or by uri."""

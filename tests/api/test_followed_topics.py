@@ -103,6 +103,7 @@ def test_topics_are_made_changed_and_deleted(desk: Desk) -> None:
         ({"name": "x", "query": "ferry", "profile": "vector"}, "profile"),
         ({"name": "x", "query": "ferry", "colour": "red"}, "colour"),
         ({"name": "x", "query": "versioncreated:>now-2d"}, None),
+        ({"name": "x", "query": "ferry NOT arrived:>2026-01-01"}, None),
         ({"name": "x", "query": "nosuchfield:1"}, None),
     ],
 )

@@ -79,6 +79,7 @@ def test_the_page_lists_every_field() -> None:
         ("mindate:>2026-01-01T00:00:00Z", since(utc(2026, 1, 1) + TICK)),
         ("mindate:>=2026-01-01T02:00:00+02:00", since(utc(2026, 1, 1))),
         ("maxdate:2026-01", DateRange("versioncreated", None, utc(2026, 2, 1))),
+        ("arrived:>=now-3h", DateRange("arrived", NOW - timedelta(hours=3), None)),
         ("date:now/d", DateRange("versioncreated", utc(2026, 3, 18), utc(2026, 3, 19))),
         ("date:>=now/d", since(utc(2026, 3, 18))),
         ("date:>now/d", since(utc(2026, 3, 19))),

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.callers import Caller
-from core.items import Concept, Item
+from core.items import Concept, Item, PubStatus
 from core.ports import Engine
-from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, Word
-from core.retrieval import SortOrder
+from core.query_tree import ARRIVED, EVERYTHING, Bool, DateRange, Keyword, Node, Word
+from core.retrieval import Browse, FacetRequest, SortOrder
 from core.writes import PutItem
 from tests.conftest import new_folder
 from tests.storage import model
@@ -23,8 +23,10 @@ from tests.storage.world import (
     ALL,
     HOUR,
     NOW,
+    WIRE,
     SetClock,
     ask,
+    change,
     lexical,
     make_item,
     nearest,
@@ -75,6 +77,40 @@ class FilterConformance(EngineUnderTest):
             assert found(NOW, NOW) == set()
             assert found(None, None) == {"0", "1", "2"}
             assert found(NOW + HOUR, NOW - HOUR) == set()
+
+    def test_arrival_is_when_a_version_was_recorded(self, engine: Engine, clock: SetClock) -> None:
+        tick = timedelta(microseconds=1)
+        assert uris(engine, DateRange(ARRIVED, None, NOW + HOUR)) == set()
+        for number in range(9):  # backdated, and three at each time
+            made = NOW - number * 48 * HOUR
+            write(engine, make_item(f"{number}", versioncreated=made, body="zebra"))
+            if number % 3 == 2:
+                change(engine, "1", pubstatus=PubStatus.USABLE)  # a change that records nothing
+                clock.advance(HOUR)
+        self.settle(engine)
+        every = {f"{number}" for number in range(9)}
+        for query in (Word("zebra"), EVERYTHING):
+
+            def found(since: datetime | None, until: datetime | None) -> set[str]:
+                arrived = DateRange(ARRIVED, since, until)
+                narrowed = Bool(must=(query, arrived))  # noqa: B023 - called in this turn only
+                as_query = uris(engine, narrowed)
+                as_filter = uris(engine, query, filters=arrived)  # noqa: B023
+                others = uris(engine, Bool(must=(query,), must_not=(arrived,)))  # noqa: B023
+                assert as_query == as_filter == every - others
+                return as_query
+
+            assert found(None, None) == found(NOW - HOUR, None) == found(NOW, None) == every
+            assert found(NOW + tick, None) == {"3", "4", "5", "6", "7", "8"}
+            assert found(NOW + HOUR, NOW + 2 * HOUR) == {"3", "4", "5"}
+            assert found(None, NOW + HOUR) == {"0", "1", "2"}
+            assert found(NOW + 3 * HOUR, None) == found(None, NOW) == set()
+        late = DateRange(ARRIVED, NOW + HOUR, None)
+        number = engine.standing("4").id
+        assert engine.satisfies(number, [late, Bool(must_not=(late,))]) == (True, False)
+        assert len(engine.shown(["0", "4"], WIRE, late)) == 1
+        pages = engine.browse(Browse(lexical(late), 2, facets=FacetRequest(("type",))))
+        assert (pages.matches, pages.more) == (6, True)
 
     def test_filters_change_no_score(self, engine: Engine) -> None:
         self.stories(

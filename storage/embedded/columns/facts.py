@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.query_fields import FACT, ID
-from core.query_tree import Bool, DateRange, Everything, Keyword, Node
+from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
 from core.retrieval import FacetCount, Ids
 from storage.embedded.columns.date_order import DateOrder
 from storage.embedded.vectors.growing import GrowingArray
@@ -272,6 +272,9 @@ class Columns:
                 if field in CODE_FIELDS:
                     mask |= self.values[CODE_FIELDS[field]].mask(keys, start, stop)
                 return mask
+            case Recorded(after, upto):
+                seqs = np.arange(start, stop)
+                return (seqs > (after or 0)) & (seqs <= (stop if upto is None else upto))
             case DateRange(field, since, until):
                 return _between(self.dates[field].view()[start:stop], since, until)
             case Bool(must, should, must_not):

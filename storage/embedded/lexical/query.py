@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 import tantivy
@@ -22,6 +23,7 @@ from core.query_tree import (
     Nothing,
     Phrase,
     Prefix,
+    Recorded,
     Word,
 )
 from core.retrieval import LexicalWeights
@@ -114,8 +116,10 @@ class Compiler:
                 keys = [value.casefold() for value in values]
                 terms = Query.term_set_query(self._schema, keyword_field(field), keys)
                 return Query.const_score_query(terms, 0.0)
-            case DateRange():
-                return self._dates(node)
+            case DateRange(field, since, until):
+                return self._range(field, *_micros(since, until))
+            case Recorded(after, upto):
+                return self._range("seq", _following(after), _following(upto))
             case Everything():
                 return Query.const_score_query(Query.all_query(), 0.0)
             case Nothing():
@@ -249,21 +253,29 @@ class Compiler:
         clauses += [Query.term_query(self._schema, name, word) for word in words[:-1]]
         return Query.boolean_query([(Occur.Must, clause) for clause in clauses])
 
-    def _dates(self, node: DateRange) -> Query:
-        lower = None if node.since is None else to_micros(node.since)
-        upper = None if node.until is None else to_micros(node.until)
+    def _range(self, field: str, lower: int | None, upper: int | None) -> Query:
+        """Return the query for numbers in [lower, upper); None leaves that side open."""
         if lower is None and upper is None:
             return self._node(Everything())
-        dates = Query.range_query(
+        numbers = Query.range_query(
             self._schema,
-            node.field,
+            field,
             tantivy.FieldType.Integer,
             lower,
             upper,
             include_lower=True,
             include_upper=upper is None,  # tantivy counts an open end as included
         )
-        return Query.const_score_query(dates, 0.0)
+        return Query.const_score_query(numbers, 0.0)
+
+
+def _micros(since: datetime | None, until: datetime | None) -> tuple[int | None, int | None]:
+    bounds = (None if moment is None else to_micros(moment) for moment in (since, until))
+    return next(bounds), next(bounds)
+
+
+def _following(number: int | None) -> int | None:
+    return None if number is None else number + 1
 
 
 def _boosted(query: Query, boost: float) -> Query:

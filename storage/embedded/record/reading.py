@@ -13,6 +13,7 @@ import orjson
 
 from core.items import FloatMatrix, Item, Passage
 from storage.record import item_rows
+from storage.record.arrivals import LAST_BEFORE
 from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
 from storage.record.port import Change, LogLine
@@ -85,6 +86,11 @@ class SqliteReads:
             found = self.connection.execute(f"{_LINE} WHERE n = ?", (n,))
         row: LogLine | None = found.fetchone()
         return row
+
+    def last_before(self, at: int) -> int:
+        """Return the seq of the last version recorded before `at` (microseconds), 0 if none was."""
+        row = self.connection.execute(LAST_BEFORE, {"at": at}).fetchone()
+        return 0 if row is None else int(row[0])
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """Yield the facts of every version from `seq` on, page by page."""

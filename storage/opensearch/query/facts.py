@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from sys import intern
 from typing import cast
@@ -17,7 +18,7 @@ from typing import cast
 import numpy as np
 
 from core.entities import KnownName
-from core.query_tree import Bool, DateRange, Everything, Keyword, Node
+from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from storage.record.facts import CODE_FIELDS, LINK_FIELDS, FactRow, check_facet, values_of
 from storage.record.item_rows import to_micros
@@ -79,7 +80,7 @@ class RecordedFacts:
     def satisfying(self, ids: Ids, node: Node) -> Ids:
         """Return the ids that match a tree of facts, in the given order."""
         found = self._of(ids.tolist())
-        marks = [seq in found and _satisfies(found[seq], node) for seq in ids.tolist()]
+        marks = [seq in found and _satisfies(seq, found[seq], node) for seq in ids.tolist()]
         return ids[np.array(marks, np.bool_)]
 
     def _facet(
@@ -143,7 +144,7 @@ def _facts(row: FactRow) -> Facts:
     )
 
 
-def _satisfies(facts: Facts, node: Node) -> bool:
+def _satisfies(seq: int, facts: Facts, node: Node) -> bool:
     match node:
         case Everything():
             return True
@@ -151,13 +152,15 @@ def _satisfies(facts: Facts, node: Node) -> bool:
             wanted = {value.casefold() for value in values}
             fields = (field, CODE_FIELDS[field]) if field in CODE_FIELDS else (field,)
             return any(not wanted.isdisjoint(facts.keys.get(name, _NONE)) for name in fields)
+        case Recorded(after, upto):
+            return seq > (after or 0) and (upto is None or seq <= upto)
         case DateRange(field, since, until):
             moment = facts.dates[field]
-            after = since is None or moment >= to_micros(since)
-            return after and (until is None or moment < to_micros(until))
+            from_then = since is None or moment >= to_micros(since)
+            return from_then and (until is None or moment < to_micros(until))
         case Bool(must, should, must_not):
-            either = bool(must) or not should or any(_satisfies(facts, each) for each in should)
-            needed = all(_satisfies(facts, each) for each in must)
-            return either and needed and not any(_satisfies(facts, each) for each in must_not)
+            holds = partial(_satisfies, seq, facts)
+            either = bool(must) or not should or any(map(holds, should))
+            return either and all(map(holds, must)) and not any(map(holds, must_not))
         case _:
             raise TypeError(f"not a fact: {node}")

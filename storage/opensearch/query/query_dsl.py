@@ -19,6 +19,7 @@ from core.query_tree import (
     Nothing,
     Phrase,
     Prefix,
+    Recorded,
     Word,
     is_fact,
 )
@@ -84,6 +85,8 @@ class Compiler:
                 return _unscored({"terms": {field: keys}})
             case DateRange():
                 return _unscored(_dates(node))
+            case Recorded(after, upto):
+                return _unscored(_range("seq", {"gt": after, "lte": upto}))
             case Everything():
                 return {"match_all": {"boost": 0.0}}
             case Nothing():
@@ -201,5 +204,10 @@ def _unscored(clause: Clause) -> Clause:
 
 def _dates(node: DateRange) -> Clause:
     bounds = {"gte": node.since, "lt": node.until}
-    limits = {name: to_micros(moment) for name, moment in bounds.items() if moment is not None}
-    return {"range": {node.field: limits}} if limits else {"match_all": {}}
+    limits = {name: None if at is None else to_micros(at) for name, at in bounds.items()}
+    return _range(node.field, limits)
+
+
+def _range(field: str, bounds: Mapping[str, int | None]) -> Clause:
+    limits = {name: bound for name, bound in bounds.items() if bound is not None}
+    return {"range": {field: limits}} if limits else {"match_all": {}}
