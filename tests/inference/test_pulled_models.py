@@ -26,6 +26,7 @@ from inference.models.catalogue import Catalogue, in_formats
 from inference.models.hub import HubSource, repository
 from inference.models.install import install
 from inference.models.manifest import ModelManifest
+from inference.models.package_source import comes_from_a_package
 from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.torch import TorchRuntime
@@ -152,7 +153,11 @@ class Pulled:
 
 
 # The one that captions has a test of its own.
-TEXT_MODELS = [name for name in Catalogue().names() if Catalogue().find(name).task in CLASSES]
+TEXT_MODELS = [
+    name
+    for name in Catalogue().names()
+    if Catalogue().find(name).task in CLASSES and not comes_from_a_package(Catalogue().find(name))
+]
 QUICK = ("all-MiniLM-L6-v2-fp32", "distilbert-NER", "ms-marco-MiniLM-L6-v2")  # one of each task
 
 
