@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Security
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from api import contract
 from api.access.callers import KEY_HEADER, LinksDep, Surface, SurfaceDep, known_caller_of
 from api.access.receipts import receiving
 from api.content.media_links import MediaLinks
 from api.customers.feed_json import entries_json
-from api.customers.held import Reading, caller_now, feed_of, polled
+from api.customers.held import Page, Reading, caller_now, feed_of, polled
 from api.envelope import Json, base, rfc3339
 from api.formats.items import ItemView
 from api.problems import ParameterError
@@ -81,7 +82,7 @@ async def read_feed(
     key: KeyDep,
     links: LinksDep,
     parameters: Annotated[FeedParameters, Query()],
-) -> Json:
+) -> Response:
     """One page of a session: each story that was shown, updated, hidden, killed or that expired.
 
     The first call begins a session and freezes its parameters. `data.next_page` goes on from there
@@ -92,6 +93,7 @@ async def read_feed(
     """
     feed, readers = feed_of(surface)
     session, position = await begun(surface, feed, known, parameters)
+    answer = partial(_answer, request, known.name, session, parameters.wait)
     reading = Reading(
         surface,
         feed,
@@ -100,10 +102,16 @@ async def read_feed(
         feed.tree(session),
         int(session.parameters.get("page_size", parameters.page_size)),
         writing(surface, session, parameters, links, "feed"),
+        answer,
     )
     held = partial(reading.held, position, parameters.wait)
     page = await polled(request, reading, known, position, held)
-    envelope = base(request, org_name=known.name)
+    return page.answer or answer(page)
+
+
+def _answer(request: Request, name: str, session: FeedSession, wait: int, page: Page) -> Response:
+    """The answer with a page of a session, to a caller of this name."""
+    envelope = base(request, org_name=name)
     if session.label:
         envelope["session_label"] = session.label
     envelope["data"] = {
@@ -112,7 +120,7 @@ async def read_feed(
         "query": session.q,
         "current_item_count": len(page.items),
         "more": page.more,
-        "next_page": next_page(request, session, page.position, parameters.wait),
+        "next_page": next_page(request, session, page.position, wait),
         "items": page.items,
     }
     return Json(envelope)

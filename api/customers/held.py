@@ -1,17 +1,19 @@
 """Reads pages of a feed, and holds a request until there is something to tell, without a thread.
 
-A page is read and written as JSON in one call of the pool, so that nothing waits between the last
-look at the record and the answer.
+A page is read and written as an answer in one call of the pool. So nothing waits between the last
+look at the record and the answer, and the loop that reads all requests neither writes JSON nor
+compresses it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request
+from starlette.responses import Response
 
 from api.access.callers import Surface, keys_for, unknown_key
 from api.access.counted import counted
@@ -28,17 +30,19 @@ _NO_FEED = "This service has no feed."
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a feed as JSON."""
+    """A page of a feed as JSON. One with items has the `answer` that tells it, if it is for one."""
 
     items: list[dict[str, Any]]
     position: Position
     more: bool
+    answer: Response | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Who reads what of the feed. `caller` returns the caller as its key is in force at the moment,
-    because an account may lose products while a request is held. `write` makes JSON of entries.
+    because an account may lose products while a request is held. `write` makes JSON of entries,
+    `answer` the answer of a page with some.
     """
 
     surface: Surface
@@ -48,6 +52,7 @@ class Reading:
     tree: Node
     size: int
     write: Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]
+    answer: Callable[[Page], Response] | None = None
 
     async def page(self, position: Position) -> Page:
         """The page after a position."""
@@ -55,9 +60,15 @@ class Reading:
 
         def read() -> Page:
             page = self.feed.read(caller, self.tree, position, self.size)
-            return Page(self.write(caller, page.entries), page.position, page.more)
+            return self.told(Page(self.write(caller, page.entries), page.position, page.more))
 
         return await self.surface.feeds.run(read, caller)
+
+    def told(self, page: Page) -> Page:
+        """The page with its answer, if it has items; for a thread of the pool."""
+        if self.answer is None or not page.items:
+            return page
+        return replace(page, answer=self.answer(page))
 
     async def held(self, position: Position, seconds: float) -> Page:
         """The next page with something in it, or an empty one after so many seconds."""
@@ -104,7 +115,8 @@ async def polled(
 
     def read() -> Page:
         now = reading.caller()
-        return Page(reading.write(now, reading.feed.all_kills(now, position.n)), position, False)
+        kills = reading.write(now, reading.feed.all_kills(now, position.n))
+        return reading.told(Page(kills, position, False))
 
     page = await reading.surface.feeds.run(read, caller)
     if not page.items:

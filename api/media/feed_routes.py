@@ -91,6 +91,7 @@ async def feed(
     source, readers = feed_of(surface)
     session, position = await _session(surface, source, known, asked)
     frozen = _frozen(session, asked)
+    tell = partial(_answer, request, surface, known, session, frozen)
     reading = Reading(
         surface,
         source,
@@ -99,13 +100,27 @@ async def feed(
         source.tree(session),
         frozen.page_size,
         _writing(surface, frozen, links, addresses_of(request)),
+        tell,
     )
     seconds = surface.services.settings.held_seconds
     held = partial(_held, reading, position, seconds)
     page = await polled(request, reading, known, position, held)
-    watched = _watched(request, surface, known, session)
-    monitor = {"monitor": await surface.feeds.run(watched, known)} if watched else {}
-    told = _data(page, session, frozen, addresses_of(request))
+    if page.answer is None and _is_watched(surface, session):
+        return await surface.feeds.run(lambda: tell(page), known)
+    return page.answer or tell(page)
+
+
+def _answer(
+    request: Request,
+    surface: Surface,
+    known: Caller,
+    session: FeedSession,
+    asked: FeedAsked,
+    page: Page,
+) -> Response:
+    """The answer with a page of a session. For a thread of a pool if the session is watched."""
+    monitor = _monitor(request, surface, known, session)
+    told = _data(page, session, asked, addresses_of(request))
     title = title_of(surface.services, known)
     return answer(request, title, told, id=session.id, session_label=session.label, **monitor)
 
@@ -136,24 +151,24 @@ async def _held(reading: Reading, position: Position, seconds: float) -> Page:
     return page
 
 
-def _watched(
+def _is_watched(surface: Surface, session: FeedSession) -> bool:
+    """Whether the session names a monitor."""
+    return surface.services.monitoring is not None and "with_monitor" in session.parameters
+
+
+def _monitor(
     request: Request, surface: Surface, caller: Caller, session: FeedSession
-) -> Callable[[], dict[str, Any]] | None:
-    """Counts the request for the monitor that the session names, and returns what reads how that
-    stands; None without one.
+) -> dict[str, Any]:
+    """Counts the request for the monitor that the session names, and tells how that stands; nothing
+    without one.
     """
     monitoring, name = surface.services.monitoring, session.parameters.get("with_monitor", "")
     if monitoring is None or not name:
-        return None
+        return {}
     agent = request.headers.get("user-agent", "")
     monitoring.seen(caller, session.id, name, label=session.label, agent=agent)
     root = f"{addresses_of(request).base}/account/monitors/sessions"
-
-    def read() -> dict[str, Any]:
-        told: dict[str, Any] = session_json(monitoring.session(caller, session.id), root)["monitor"]
-        return told
-
-    return read
+    return {"monitor": session_json(monitoring.session(caller, session.id), root)["monitor"]}
 
 
 async def _session(
