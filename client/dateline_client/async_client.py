@@ -130,22 +130,35 @@ class AsyncClient:
         """What becomes of stories, each once, in order, without end. With `once` it ends where
         nothing is new.
 
-        The place is kept when the next page is asked for, so when everything before it was dealt
-        with. After a crash, the entries of the last page come again. Raises SessionEndedError.
+        The place is kept when everything before it was dealt with. After a crash, the entries of
+        the last page come again. While more is there, the next page is read while you deal with
+        this one. Raises SessionEndedError.
         """
         progress = Progress(place or MemoryPlace(), "feed")
-        while True:
-            if progress.link:
-                page = await self.feed_page(progress.link, wait=0 if once else wait)
-            else:
-                page = await self.feed(q, begin=begin, page_size=page_size, label=label)
-            for entry in page:
-                if progress.is_new(entry.id):
-                    yield entry
-            if page.next_page != progress.link:
-                progress.keep(page.next_page)
-            if once and not page.more:
-                return
+        first = calls.feed(q, begin, page_size, label)
+        held = 0 if once else wait
+        call = calls.feed_page(progress.link, held) if progress.link else first
+        page = await self._ask(call)
+        coming: asyncio.Task[FeedPage] | None = None
+        try:
+            while True:
+                if page.more:
+                    coming = asyncio.create_task(self.feed_page(page.next_page, wait=held))
+                for entry in page:
+                    if progress.is_new(entry.id):
+                        yield entry
+                if page.next_page != progress.link:
+                    progress.keep(page.next_page)
+                if coming is not None:
+                    page, coming = await coming, None
+                elif once:
+                    return
+                else:
+                    page = await self.feed_page(progress.link, wait=held)
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait((coming,))
 
     async def stream(
         self,

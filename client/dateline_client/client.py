@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 import httpx
 
 from dateline_client import calls
+from dateline_client.ahead import begun
 from dateline_client.calls import Call, Value
 from dateline_client.errors import UnreachableError
 from dateline_client.events import TOPIC, EventLines
@@ -130,20 +131,26 @@ class Client:
         """What becomes of stories, each once, in order, without end. With `once` it ends where
         nothing is new.
 
-        The place is kept when the next page is asked for, so when everything before it was dealt
-        with. After a crash, the entries of the last page come again. Raises SessionEndedError.
+        The place is kept when everything before it was dealt with. After a crash, the entries of
+        the last page come again. While more is there, the next page is read in a thread while you
+        deal with this one. Raises SessionEndedError.
         """
         progress = Progress(place or MemoryPlace(), "feed")
+        first = calls.feed(q, begin, page_size, label)
+        held = 0 if once else wait
+        call = calls.feed_page(progress.link, held) if progress.link else first
+        page = self._ask(call)
         while True:
-            if progress.link:
-                page = self.feed_page(progress.link, wait=0 if once else wait)
-            else:
-                page = self.feed(q, begin=begin, page_size=page_size, label=label)
+            coming = begun(self._ask, calls.feed_page(page.next_page, held)) if page.more else None
             yield from (entry for entry in page if progress.is_new(entry.id))
             if page.next_page != progress.link:
                 progress.keep(page.next_page)
-            if once and not page.more:
+            if coming is not None:
+                page = coming.result()
+            elif once:
                 return
+            else:
+                page = self.feed_page(progress.link, wait=held)
 
     def stream(
         self,

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import io
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,48 @@ def test_a_feed_goes_on_where_it_was_and_gives_each_entry_once(folder: Path) -> 
         assert list(client.follow("ferry", place=FilePlace(folder / "feed.json"), once=True)) == []
         with pytest.raises(ValueError, match="feed"):
             next(client.stream(place=place))
+
+
+def test_the_next_page_is_asked_for_while_one_is_dealt_with() -> None:
+    place, asked = MemoryPlace(), threading.Event()
+    script = Script(page(1, 2, more=True), refused(410, "session_ended"))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = script(request)
+        if len(script.asked) == 2:
+            asked.set()
+        return told
+
+    with Client(BASE, "k", transport=httpx.MockTransport(answer)) as client:
+        follow = client.follow(place=place)
+        assert next(follow).id == "t1"
+        assert asked.wait(60)
+        assert (next(follow).id, place.read()) == ("t2", "")
+        with pytest.raises(SessionEndedError):
+            next(follow)
+    assert json.loads(place.read())["link"].endswith("position=2")
+
+
+def test_a_reader_that_stops_asks_for_nothing_more() -> None:
+    async def one() -> int:
+        waiting = asyncio.Event()
+        script = Script(page(1, more=True))
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if script.asked:
+                waiting.set()
+                await asyncio.Event().wait()
+            return script(request)
+
+        transport = httpx.MockTransport(answer)
+        async with AsyncClient(BASE, "k", transport=transport) as client:
+            follow = client.follow()
+            assert (await anext(follow)).id == "t1"
+            await waiting.wait()
+            await follow.aclose()
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(one()) == 1
 
 
 def test_an_ended_session_is_told() -> None:
