@@ -12,8 +12,9 @@ over connections that are kept alive:
 - `after`: the clients of the peak again, at once. `recovered_s` is the first time at which a second
   was as good as the peak's (nine tenths of its answers, and no refusal).
 
-Meanwhile one client kills a story each half second. `memory` is the service's resident memory. The
-load has a lower priority than the service, because it runs on the same machine.
+In each phase one more client kills a story each half second. `memory` is the service's resident
+memory during the overload. The load has a lower priority than the service, because it runs on the
+same machine.
 """
 
 from __future__ import annotations
@@ -84,14 +85,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The answers that the load got in `seconds`, and the processor seconds that the load and the
-    service's processes took meanwhile.
+    """The answers that the load got in `seconds`, the processor seconds that the load and the
+    service's processes took meanwhile, and how long each kill took.
     """
 
     seconds: float
     answers: Sequence[Answer]
     load_s: float
     service_s: float
+    kills: Sequence[float]  # seconds of each
 
     @property
     def good(self) -> list[Answer]:
@@ -132,14 +134,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The three phases, and memory and kills during the overload."""
+    """The three phases, and memory during the overload."""
 
     clients: int
     peak: Heard
     overload: Heard
     after: Heard
     memory: Sequence[float]  # MB, in order of reading
-    kills: Sequence[float]  # seconds
 
     def figures(self) -> dict[str, Any]:
         """The figures by name, with the unit in the name."""
@@ -157,10 +158,12 @@ class Measured:
                 [answer.late for answer in self.overload.answers], 99
             ),
             **{f"overload, status {code}": count for code, count in sorted(statuses.items())},
-            "overload, kill p50_ms": percentile(list(self.kills), 50),
-            "overload, kill max_ms": max(self.kills) * 1000,
+            "peak, kill max_ms": max(self.peak.kills) * 1000,
+            "overload, kill p50_ms": percentile(list(self.overload.kills), 50),
+            "overload, kill max_ms": max(self.overload.kills) * 1000,
             "memory before_mb": self.memory[0],
             "memory after_mb": self.memory[-1],
+            "after, kill max_ms": max(self.after.kills) * 1000,
             "after, answers_per_s": self.after.goodput,
             "after, recovered_s": self.after.recovered(self.peak.goodput),
             "goodput, of the peak's": self.overload.goodput / self.peak.goodput,
@@ -218,17 +221,19 @@ def measure(
     """
     with started(folder, PRODUCTS, _SETTINGS) as (pid, reached):
         url, numbers = str(reached.base_url), itertools.count()
+        uris = (f"urn:made:{number}" for number in itertools.count())
 
         def heard(how: str, amount: float, length: float) -> Heard:
-            return _heard(url, pid, f"{how}:{next(numbers)}", amount, length)
+            with _killing(url, uris) as kills:
+                return _heard(url, pid, f"{how}:{next(numbers)}", amount, length, kills)
 
         heard("clients", 4, peak_s / 2)  # warms up
         most = max(clients, key=lambda count: heard("clients", count, peak_s / 2).goodput)
         peak = heard("clients", most, peak_s)
-        with _watched(pid) as memory, _killing(url) as kills:
+        with _watched(pid) as memory:
             overload = heard("rate", times * peak.goodput, seconds)
         after = heard("clients", most, peak_s)
-    return Measured(most, peak, overload, after, memory, kills)
+    return Measured(most, peak, overload, after, memory)
 
 
 @contextmanager
@@ -246,14 +251,14 @@ def _watched(pid: int) -> Iterator[list[float]]:
 
 
 @contextmanager
-def _killing(url: str) -> Iterator[list[float]]:
-    """Kills a story each half second; yields the seconds of each kill."""
+def _killing(url: str, uris: Iterator[str]) -> Iterator[list[float]]:
+    """Kills the next of the stories each half second; yields the seconds of each kill."""
     taken: list[float] = []
     headers = {"x-api-key": f"key-of-{_DESK}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_PATIENCE_S) as client:
 
         def kill() -> None:
-            uri, began = f"urn:made:{len(taken)}", time.monotonic()
+            uri, began = next(uris), time.monotonic()
             answer = client.patch(f"/content/{uri}/status", json={"pubstatus": "canceled"})
             taken.append(time.monotonic() - began)
             assert answer.status_code == 200, answer.text
@@ -288,7 +293,9 @@ def _repeated(work: Callable[[], None]) -> Iterator[None]:
         raise failed[0]
 
 
-def _heard(url: str, pid: int, how: str, amount: float, seconds: float) -> Heard:
+def _heard(
+    url: str, pid: int, how: str, amount: float, seconds: float, kills: Sequence[float]
+) -> Heard:
     """The answers that a separate process gets: with `clients` that ask one after the other, or at
     a `rate`. `how` includes a number, which makes its queries new; `pid` is the service's.
     """
@@ -305,7 +312,7 @@ def _heard(url: str, pid: int, how: str, amount: float, seconds: float) -> Heard
     )
     load_s = _processor_s(os.getpid(), children=True) - load_s
     answers = [Answer(**each) for each in orjson.loads(done.stdout)]
-    return Heard(seconds, answers, load_s, _processor_s(pid) - service_s)
+    return Heard(seconds, answers, load_s, _processor_s(pid) - service_s, kills)
 
 
 def _processor_s(pid: int, *, children: bool = False) -> float:
