@@ -6,7 +6,7 @@ with each write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
@@ -106,6 +106,26 @@ class Retrieval:
     vector_depth: int = 100
     order: SortOrder = SortOrder.SCORE
     lexical: LexicalWeights = LexicalWeights()
+
+    def without(self, fields: Collection[str]) -> Retrieval:
+        """The request without some of its vector fields; those that are left take over the weight.
+        At least one must be left.
+        """
+        if not fields:
+            return self
+        left = [query for query in self.vectors if query.field not in fields]
+        whole = sum(query.weight for query in self.vectors)
+        share = whole / sum(query.weight for query in left)
+        vectors = tuple(replace(query, weight=query.weight * share) for query in left)
+        return replace(self, vectors=vectors)
+
+    def incomplete(self, lacking: Mapping[str, int]) -> tuple[str, ...]:
+        """The later vector fields that lack more items than the first one does. A search leaves
+        them out: items that they lack would stand behind others for no reason of their own.
+        """
+        first = lacking.get(self.vectors[0].field, 0) if self.vectors else 0
+        later = [query.field for query in self.vectors[1:]]
+        return tuple(field for field in later if lacking.get(field, 0) > first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     """Return the parser of queries, and a caller with every product. The parser knows the archive's
     names if there is an archive.
     """
-    models = load_models(settings.model_copy(update={"reranker": ""}))
+    models = load_models(settings.with_one_encoder().model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
     if not settings.has_archive:
         yield Understanding(models.tagger, languages=languages, tagger_missing=why_not), NOBODY

@@ -21,6 +21,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from core.accounts import Quota
@@ -32,6 +33,7 @@ from dateline.model_settings import ModelSettings
 from dateline.server_settings import ServerSettings
 
 PREFIX = "DATELINE_"
+TWO_ENCODERS, ONE_ENCODER = "best", "hybrid"  # the profiles by default
 FILE = "dateline.toml"
 ORDERS = "work.sqlite"  # in the archive's folder: the orders of photos and videos
 
@@ -100,7 +102,11 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="products of items that belong to no other (by commas in a variable); if empty "
         "nobody finds such items",
     )
-    profile: str = Field(default="hybrid", description="ranking profile where none is asked for")
+    profile: str = Field(
+        default=TWO_ENCODERS,
+        description="ranking profile where none is asked for; without a second encoder the default "
+        "is hybrid",
+    )
     lexical_weight: float = Field(
         default=0.5,
         gt=0,
@@ -206,6 +212,25 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     demo: bool = Field(default=False, description="have the demo's keys, on loopback")
 
     _parts = field_validator("default_products", mode="before")(_by_commas)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_the_encoders(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values with defaults that fit the named encoders: the second encoder by
+        default goes with the first by default, and the profile best needs two.
+        """
+        first = cls.model_fields["encoder"].default
+        found = dict(values)
+        if found.get("encoder", first) != first or found.get("next_encoder"):
+            found.setdefault("second_encoder", "")
+        if found.get("second_encoder") == "":
+            found.setdefault("profile", ONE_ENCODER)
+        return found
+
+    def with_one_encoder(self) -> Settings:
+        """Return the settings without the second encoder, and without the profile that needs it."""
+        profile = ONE_ENCODER if self.profile == TWO_ENCODERS else self.profile
+        return self.model_copy(update={"second_encoder": "", "profile": profile})
 
     @property
     def has_archive(self) -> bool:

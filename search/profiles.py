@@ -10,7 +10,9 @@ from core.errors import QueryError
 from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, LexicalWeights
 
 BEST = "best"
-_BEST_NEEDS = "set second_encoder (bge-small-en-v1.5, say), then run `dateline embed`"
+_BEST_NEEDS = (
+    "set second_encoder (bge-small-en-v1.5, say; `dateline doctor` says if it is too slow)"
+)
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
 

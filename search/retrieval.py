@@ -141,13 +141,9 @@ def _without(asked: Retrieval, field: str, profile: Profile) -> Retrieval:
     """The request without a vector field: the others take over its weight; without others BM25
     answers alone.
     """
-    left = [query for query in asked.vectors if query.field != field]
-    if not left:
+    if all(query.field == field for query in asked.vectors):
         return replace(asked, vectors=(), lexical_depth=profile.lexical_depth)
-    whole = sum(query.weight for query in asked.vectors)
-    share = whole / sum(query.weight for query in left)
-    vectors = tuple(replace(query, weight=query.weight * share) for query in left)
-    return replace(asked, vectors=vectors)
+    return asked.without({field})
 
 
 def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:

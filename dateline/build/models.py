@@ -23,6 +23,7 @@ from dateline.build.runtimes import (
     open_scorer,
     open_tagger,
 )
+from dateline.build.second_encoder import second_that_fits
 from dateline.settings import Settings
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
@@ -100,11 +101,17 @@ def load_models(settings: Settings) -> Models:
     metrics = Metrics()
     watching = watched_by(metrics)
     encoder = encoder_of(settings, watching)
-    second = _second_encoder(settings, watching)
+    second, why = _second_encoder(settings, watching)
     encoders = [encoder] if second is None else [encoder, second]
     tagger, scorer, missing = optional_models(settings, encoders, watching)
+    missing = (why, *missing) if why else missing
     following = _following(settings, watching)
     return Models(encoder, tagger, scorer, missing, metrics, second, following)
+
+
+def in_force(settings: Settings, models: Models) -> Settings:
+    """Return the settings that these models allow: with one encoder if no second one is loaded."""
+    return settings if models.second is not None else settings.with_one_encoder()
 
 
 def manifest_of(encoder: Encoder) -> ModelManifest:
@@ -112,14 +119,14 @@ def manifest_of(encoder: Encoder) -> ModelManifest:
     return encoder.manifest if isinstance(encoder, SentenceEncoder) else encoder.model.manifest
 
 
-def _second_encoder(settings: Settings, watching: Watching) -> Encoder | None:
-    if not settings.second_encoder:
-        return None
+def _second_encoder(settings: Settings, watching: Watching) -> tuple[Encoder | None, str]:
     if settings.second_encoder == settings.encoder:
         what = f"{settings.encoder} is the encoder already"
         mend = "name another model, or leave it empty"
         raise SettingsError(what, where="second_encoder", mend=mend)
-    return encoder_of(settings, watching, settings.second_encoder)
+    return second_that_fits(
+        settings, lambda: encoder_of(settings, watching, settings.second_encoder)
+    )
 
 
 def _following(settings: Settings, watching: Watching) -> Encoder | None:

@@ -22,7 +22,7 @@ from dateline.build.engine import (
     query_encoders,
     vector_fields,
 )
-from dateline.build.models import Models, load_models, manifest_of
+from dateline.build.models import Models, in_force, load_models, manifest_of
 from dateline.build.record import SharedLists, open_lists
 from dateline.measuring.profile_changes import changed_profile
 from dateline.settings import Settings
@@ -184,6 +184,7 @@ def build_service(
     """
     rules = EditorsFile(settings.editorial) if settings.editorial not in (None, Path()) else None
     models = models or load_models(settings)
+    settings = in_force(settings, models)
     clock = clock or archive_clock(settings)
     engine = build_engine(
         settings, models, clock, background=background, index=index, follows=follows

@@ -12,6 +12,7 @@ import typer
 from core.callers import Caller
 from core.errors import QueryError
 from dateline.archive import envelope_json
+from dateline.build.engine import SECOND_FIELD
 from dateline.build.service import build_service, profiles
 from dateline.commands.options import (
     AsJson,
@@ -129,7 +130,8 @@ search.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer
 
 
 def _asked(settings: Settings) -> Settings:
-    """Return the settings, without the reranker if their profile does not rerank."""
-    if profiles(settings)[settings.profile].rerank_depth:
-        return settings
-    return settings.model_copy(update={"reranker": ""})
+    """Return the settings without the models that their profile does not ask."""
+    profile = profiles(settings)[settings.profile]
+    if not profile.rerank_depth:
+        settings = settings.model_copy(update={"reranker": ""})
+    return settings if SECOND_FIELD in profile.vector_weights else settings.with_one_encoder()

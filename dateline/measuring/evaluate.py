@@ -11,7 +11,7 @@ from typing import Any
 from core.callers import Caller
 from core.errors import StorageError
 from dateline.archive_folder import archive_folder
-from dateline.build.models import Models, load_models
+from dateline.build.models import Models, in_force, load_models
 from dateline.build.service import Service, build_service, profiles
 from dateline.measuring.provenance import system_of
 from dateline.settings import Settings
@@ -94,7 +94,8 @@ def run_set(
     """Return the scores of every judged query through the served pipeline; `said` gets the number
     of finished queries. Raises as `evaluate_folder` does.
     """
-    settings = settings.model_copy(update={"profile": plan.profile})
+    models = models or load_models(settings)
+    settings = in_force(settings, models).model_copy(update={"profile": plan.profile})
     profile = profiles(settings, plan.changes)[plan.profile]
     with open_indexed(settings, judged, observer, models, plan.changes) as service:
         cached = cached_index(settings, judged, service.models)

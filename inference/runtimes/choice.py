@@ -2,20 +2,18 @@
 this machine chose, else ONNX Runtime on the device of the settings.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.errors import ModelError, SettingsError
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.processor import this_processor
 from inference.runtime import Runtime
+from inference.runtimes.kept import KeptByModel
 from inference.runtimes.loading import cores, install_hint, installed
 
 DEFAULT = "onnxruntime"
@@ -151,11 +149,7 @@ class KeptChoice:
 
 @dataclass(frozen=True, slots=True)
 class KeptChoices:
-    """The choices of measurements on this machine: a JSON file by model, machine and versions.
-
-    Another file of the model, another processor or another version of a runtime is another key, so
-    that a choice never outlives what was measured.
-    """
+    """The choices of measurements on this machine, in a JSON file."""
 
     path: Path
     machine: Callable[[], str]
@@ -164,20 +158,17 @@ class KeptChoices:
         """The choice that is kept for this model on this machine; None also where the file can't be
         read.
         """
-        entry = self._entries().get(self._key(manifest))
+        entry: Any = self._kept.find(manifest)
         try:
-            return KeptChoice(**entry) if isinstance(entry, dict) else None
+            return KeptChoice(**entry) if entry is not None else None
         except TypeError:
             return None
 
     def keep(self, manifest: ModelManifest, choice: KeptChoice) -> None:
         """Write the choice over an earlier one. Raises SettingsError where it can't be written."""
-        entries = {**self._entries(), self._key(manifest): asdict(choice)}
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-            partial.replace(self.path)
+            self._kept.keep(manifest, asdict(choice))
         except OSError as error:
             raise SettingsError(
                 f"the choice can't be kept: {error.strerror or error}",
@@ -185,16 +176,9 @@ class KeptChoices:
                 mend="name the runtime in the setting `runtimes` instead",
             ) from error
 
-    def _entries(self) -> dict[str, object]:
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _key(self, manifest: ModelManifest) -> str:
-        files = json.dumps(sorted(manifest.files.items()))
-        return hashlib.sha256(f"{files}\n{self.machine()}".encode()).hexdigest()
+    @property
+    def _kept(self) -> KeptByModel:
+        return KeptByModel(self.path, self.machine)
 
 
 def this_machine() -> str:

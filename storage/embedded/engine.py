@@ -174,9 +174,10 @@ class EmbeddedEngine:
         moment = self.moments.of(request)
         if moment.unindexed and self.projections.look_for_words():
             moment = self.moments.of(request)
+        left_out = request.incomplete(moment.unembedded)
         with self._beside.search():
-            found = retrieve(moment, request, self._beside)
-        partly = self.moments.uncovered(moment)
+            found = retrieve(moment, request.without(left_out), self._beside)
+        partly = self.moments.uncovered(moment, left_out)
         partly.append(self.moments.unworded(moment, request))
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found

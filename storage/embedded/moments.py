@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from core.callers import Caller
@@ -14,6 +16,7 @@ from storage.embedded.lexical.vocabulary import Seen
 from storage.embedded.projections import Projections
 from storage.embedded.projector import Mask, count_both
 from storage.embedded.retrieval import Moment
+from storage.record.vector_rows import lacks
 from storage.words.analysis import primary_subtag
 
 
@@ -66,12 +69,13 @@ class Moments:
         lexical = self.lexical()
         return lexical, Seen(allowed, every and lexical.has_only(view.visible))
 
-    def uncovered(self, moment: Moment) -> list[str]:
-        """Return a flag for each vector field that lacks items of the search."""
+    def uncovered(self, moment: Moment, left_out: Collection[str] = ()) -> list[str]:
+        """Return a flag for each vector field that lacks items of the search; those `left_out` take
+        no part in it.
+        """
         every = int(np.count_nonzero(moment.allowed))
-        mend = "`dateline embed` adds them"
         return [
-            f"vectors: field {field} lacks {lacking:,} of {every:,} items; {mend}"
+            lacks(field, lacking, every, left_out=field in left_out)
             for field, lacking in moment.unembedded.items()
             if lacking
         ]

@@ -1,7 +1,7 @@
 """Retrieval in the embedded engine: BM25 and vectors side by side, within one bitmap.
 
-If a core is free, the lexical search runs in a thread while the query is encoded and the graph is
-searched. The result is one list of candidates with every score.
+If a core is free, the lexical search and the later encoders run in threads while the first encoder
+and the graph are in use. The result is one list of candidates with every score.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from core.items import FloatMatrix
 from core.query_tree import (
     EVERYTHING,
     Bool,
@@ -64,6 +65,7 @@ class Moment:
 
 
 Lexical: TypeAlias = Callable[[], LexicalHits]
+Encode: TypeAlias = Callable[[], FloatMatrix]
 Scored: TypeAlias = tuple[Floats, Ints]  # cosines and passage numbers
 Begin: TypeAlias = Callable[[Callable[[], Scored]], Callable[[], Scored] | None]
 
@@ -73,13 +75,15 @@ def retrieve(moment: Moment, request: Retrieval, beside: Beside) -> Retrieved:
     milliseconds: dict[str, float] = {}
     if is_fact(request.query) and not request.vectors:
         return _browse(moment, request, milliseconds)
+    later = [beside.begin(query.encode) or query.encode for query in request.vectors[1:]]
     lexical: Lexical = _no_hits
     begin: Begin = _later
     if request.lexical_depth:
         search = partial(_lexical, moment, request, milliseconds)
         begun = beside.begin(search)
         lexical, begin = (cache(search), _later) if begun is None else (begun, beside.begin)
-    found = _nearest(moment, request, milliseconds, lexical, begin)
+    encodings = [*(query.encode for query in request.vectors[:1]), *later]
+    found = _nearest(moment, request, encodings, milliseconds, lexical, begin)
     hits = lexical()
     started = perf_counter()
     answer = _merge(moment, hits, found, milliseconds)
@@ -126,15 +130,16 @@ def _held_products(request: Retrieval) -> Node:
 def _nearest(
     moment: Moment,
     request: Retrieval,
+    encodings: Sequence[Encode],
     milliseconds: dict[str, float],
     lexical: Lexical,
     begin: Begin,
 ) -> list[_Nearest]:
     found: list[_Nearest] = []
     mask: Mask | None = None
-    for query in request.vectors:
+    for query, encode in zip(request.vectors, encodings, strict=True):
         started = perf_counter()
-        vector = query.encode()
+        vector = encode()
         encoded = perf_counter()
         if mask is None:
             mask = _constrained(moment, request.query)

@@ -104,5 +104,6 @@ def searchable(request: Retrieval, view: View) -> tuple[Retrieval, tuple[str, ..
         " does not have"
         for name in sorted(foreign)
     ]
-    kept = tuple(query for query in request.vectors if query.field not in foreign)
-    return replace(request, vectors=kept), tuple(flags)
+    if all(query.field in foreign for query in request.vectors):
+        return replace(request, vectors=()), tuple(flags)
+    return request.without(foreign), tuple(flags)

@@ -50,3 +50,13 @@ def as_matrix(data: bytes, rows: int) -> FloatMatrix:
     """Return float16 bytes as float32 [rows, d]."""
     flat = np.frombuffer(data, dtype="<f2").astype(np.float32)
     return flat.reshape(rows, -1) if rows else np.empty((0, 0), np.float32)
+
+
+def lacks(field: str, lacking: int, every: int, *, left_out: bool) -> str:
+    """Return the flag of a vector field that lacks some of a search's items. A field that is left
+    out says so.
+    """
+    what = f"vectors: field {field} lacks {lacking:,} of {every:,} items"
+    if left_out:
+        return f"{what} and takes no part until `dateline embed` has added them"
+    return f"{what}; `dateline embed` adds them"

@@ -75,10 +75,13 @@ def write_lines(path: Path, *documents: dict[str, Any] | str) -> Path:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings from outside; without the tagger, which these tests don't need."""
+    """No settings from outside; without the tagger and the second encoder, which few of these
+    tests need.
+    """
     for variable in [name for name in os.environ if name.startswith("DATELINE_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("DATELINE_TAGGER", "")
+    monkeypatch.setenv("DATELINE_SECOND_ENCODER", "")
     monkeypatch.chdir(tmp_path)
 
 
@@ -94,6 +97,7 @@ def filled() -> Iterator[Path]:
     folder = new_folder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         wire = write_lines(folder / "wire.jsonl", *DOCUMENTS)
         Cli(folder / "archive")("ingest", wire, "--products", "demo")
     yield folder / "archive"

@@ -39,6 +39,7 @@ def ran() -> Iterator[Ran]:
     folder = new_folder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         cli = Cli(folder / "data")
         tree = cli.json("eval", "run", DEMO, "--output", folder / "out", "--profile", "lexical")
     yield Ran(cli, folder / "out", tree)

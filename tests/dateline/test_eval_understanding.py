@@ -22,6 +22,7 @@ def cli() -> Iterator[Cli]:
     folder = new_folder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         yield Cli(folder / "data")
     shutil.rmtree(folder)
 

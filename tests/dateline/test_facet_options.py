@@ -40,6 +40,7 @@ def sports() -> Iterator[Cli]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         path = write_lines(cli.data.parent / "in.jsonl", *documents)
         cli("ingest", path, "--products", "wire")
     yield cli

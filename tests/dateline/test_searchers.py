@@ -116,6 +116,7 @@ def searching(archive: Path) -> Iterator[tuple[subprocess.Popen[str], Service]]:
         patch.setenv("DATELINE_SEARCH_IN", "processes")
         patch.setenv("DATELINE_SEARCHES", "2")
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         with served(archive) as (process, client):
             yield process, Service(process.pid, client)
 

@@ -9,15 +9,19 @@ import pytest
 
 from api.problems import ParameterError
 from api.search.parameters import SearchParameters, search_request
-from core.errors import SettingsError
+from core.errors import ModelError, SettingsError
 from dateline.build.models import load_models
+from dateline.build.second_encoder import kept_ms, second_that_fits
 from dateline.build.service import profiles
+from dateline.diagnosis import second_encoder
 from dateline.measuring.evaluate import cached_index
 from dateline.settings import Settings
 from eval.sets.datasets import read_judged_set
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
+from tests.search.room import HashingEncoder
 
 BGE = "bge-small-en-v1.5"
+ONE = Settings(second_encoder="")
 FLAG = "vectors: field second lacks"
 
 
@@ -47,16 +51,80 @@ def test_best_without_the_setting_names_it(reading: Cli) -> None:
     said = reading("search", "ferry", "--profile", "best", code=3).stderr
     assert "there is no profile 'best' without a second vector field" in said
     assert "second_encoder" in said
-    assert "best" not in profiles(Settings())
-    assert "best" in profiles(Settings(second_encoder=BGE))
+    assert "best" not in profiles(Settings(second_encoder=""))
+    assert "best" in profiles(Settings())
 
 
 def test_a_service_without_it_says_what_it_needs() -> None:
     with pytest.raises(ParameterError) as caught:
-        search_request(SearchParameters(profile="best"), tuple(profiles(Settings())))
+        search_request(SearchParameters(profile="best"), tuple(profiles(ONE)))
     assert "second_encoder" in str(caught.value)
-    served = tuple(profiles(Settings(second_encoder=BGE)))
+    served = tuple(profiles(Settings()))
     assert search_request(SearchParameters(profile="best"), served).profile == "best"
+
+
+def test_two_encoders_are_the_default_and_give_way_to_what_is_named() -> None:
+    assert (Settings().second_encoder, Settings().profile) == (BGE, "best")
+    assert (ONE.second_encoder, ONE.profile) == ("", "hybrid")
+    assert Settings(second_encoder="", profile="lexical").profile == "lexical"
+    for other in ({"encoder": BGE}, {"next_encoder": BGE}, {"encoder": "another"}):
+        found = Settings(**other)  # type: ignore[arg-type]
+        assert (found.second_encoder, found.profile) == ("", "hybrid")
+    assert Settings(encoder="another", second_encoder=BGE).profile == "best"
+    assert Settings().with_one_encoder() == ONE
+    assert Settings(profile="vector").with_one_encoder().profile == "vector"
+
+
+def test_a_slow_machine_has_one_encoder_and_says_so(
+    writing: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATELINE_SECOND_ENCODER")
+    monkeypatch.setenv("DATELINE_SECOND_ENCODER_MS", "0.001")
+    found = writing.json("search", "ship stranded")["data"]
+    assert (found["profile"], found["degraded"]) == ("hybrid", [])
+    assert "query_ms" in (writing.data / "encoders.json").read_text("utf-8")
+    (missing,) = writing.json("status")["models"]["missing"]
+    assert missing.startswith(f"second_encoder {BGE}: ")
+    (finding,) = second_encoder(Settings(data=writing.data, second_encoder_ms=0.001))
+    assert finding.ok
+    assert "second_encoder_ms" in finding.says
+    monkeypatch.setenv("DATELINE_SECOND_ENCODER_MS", "0")  # however long it takes
+    found = writing.json("search", "ship stranded")["data"]
+    assert found["profile"] == "best"
+    assert found["degraded"][0].startswith(FLAG)
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    opened: list[str] = []
+
+    def encoder() -> HashingEncoder:
+        opened.append("once")
+        return HashingEncoder()
+
+    found, why = second_that_fits(settings, encoder)
+    assert (found is not None, why, len(opened)) == (True, "", 1)
+    kept = kept_ms(settings)
+    assert kept is not None
+    assert kept_ms(settings.model_copy(update={"second_encoder_ms": 0.0})) is None
+    slow = settings.model_copy(update={"second_encoder_ms": kept / 2})
+    found, why = second_that_fits(slow, encoder)
+    assert found is None
+    assert "second_encoder_ms" in why
+    assert len(opened) == 1
+    (tmp_path / "encoders.json").write_text("no JSON", "utf-8")
+    assert kept_ms(settings) is None
+
+
+def test_a_second_encoder_that_is_not_here_is_an_error_only_if_it_was_named(tmp_path: Path) -> None:
+    def encoder() -> HashingEncoder:
+        raise ModelError("there is no model", where=BGE)
+
+    found, why = second_that_fits(Settings(models=tmp_path, pulled_models=tmp_path), encoder)
+    assert (found, why.partition(":")[0]) == (None, f"second_encoder {BGE}")
+    named = Settings(models=tmp_path, pulled_models=tmp_path, second_encoder=BGE)
+    with pytest.raises(ModelError):
+        second_that_fits(named, encoder)
 
 
 def test_an_archive_from_before_gets_its_second_field(
@@ -105,12 +173,12 @@ def test_an_evaluation_keeps_an_index_of_its_own_for_two_fields(cli: Cli, tmp_pa
     system = found["system"]
     assert system["models"]["second encoder"].startswith(f"{BGE} ")
     assert system["settings"]["profile.vector_weights.second"] == 0.5
-    assert system["settings"]["second_encoder"] == BGE
+    assert "second_encoder" not in system["settings"]  # the default
     cli("eval", "run", tiny, "--profile", "best", code=3)
     judged = read_judged_set(str(tiny))
     keys = [
         cached_index(settings, judged, load_models(settings)).key.as_dict()["settings"]
-        for settings in (Settings(reranker=""), Settings(reranker="", second_encoder=BGE))
+        for settings in (Settings(reranker="", second_encoder=""), Settings(reranker=""))
     ]
     assert keys[0] == {"hnsw_m": 32, "hnsw_ef_construction": 200}  # as it was without the setting
     assert keys[1].keys() - keys[0].keys() == {"second_encoder"}

@@ -25,10 +25,11 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_defaults(tmp_path: Path) -> None:
+def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATELINE_SECOND_ENCODER")
     found = configure(folder=tmp_path)
     assert (found.settings.host, found.settings.port) == ("127.0.0.1", 8000)
-    assert (found.settings.data, found.settings.profile) == (Path("data"), "hybrid")
+    assert (found.settings.data, found.settings.profile) == (Path("data"), "best")
     assert found.settings.keys == ()
     assert {o for name, o in found.origins.items() if name != "tagger"} == {"default"}
     assert set(found.origins) == set(Settings.model_fields)
@@ -340,7 +341,7 @@ def test_a_reranking_size_is_twenty_to_a_hundred(size: int) -> None:
 
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(SettingsError, match="'best'") as caught:
-        profiles(Settings(profile="best"))
+        profiles(Settings(profile="best", second_encoder=""))
     assert "hybrid" in caught.value.mend
 
 

@@ -34,6 +34,7 @@ def data() -> Iterator[Path]:
     folder = new_folder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATELINE_TAGGER", "")
+        patch.setenv("DATELINE_SECOND_ENCODER", "")
         Cli(folder)("tune", "fusion", DEMO, *SMALL)
     yield folder
     shutil.rmtree(folder)

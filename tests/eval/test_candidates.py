@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", models=ROOT / "models", tagger="", threads=1)
+    return Settings(
+        data=tmp_path / "data", models=ROOT / "models", tagger="", second_encoder="", threads=1
+    )
 
 
 def written(path: Path) -> list[dict[str, Any]]:

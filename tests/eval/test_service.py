@@ -30,7 +30,9 @@ class Watching:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", models=ROOT / "models", tagger="", threads=1)
+    return Settings(
+        data=tmp_path / "data", models=ROOT / "models", tagger="", second_encoder="", threads=1
+    )
 
 
 def test_from_a_folder_to_figures_once_and_again(

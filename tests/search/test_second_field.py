@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from search.parts import Parts
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, profile_named, standard_profiles
 from search.understanding.understand import Understanding
+from storage.embedded.beside import Beside
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.words.text_analysis import Analysis
 from tests.search.room import READER, START, FailingEncoder, HashingEncoder, story, uris
@@ -163,17 +165,50 @@ def test_where_both_fail_words_answer_alone(engine: EmbeddedEngine) -> None:
     assert set(uris(answer)) == {"ferry", "storm"}
 
 
-def test_what_a_field_does_not_cover_is_said_and_still_found(engine: EmbeddedEngine) -> None:
+def test_until_a_field_is_whole_the_first_answers_alone_and_says_so(engine: EmbeddedEngine) -> None:
     write(engine, "late", "A ferry in a storm", "text")
-    ask = asking(engine)
-    answer = ask("ferry storm", profile="best")
-    assert answer.degraded == (
-        "vectors: field second lacks 1 of 4 items; `dateline embed` adds them",
+    ask = asking(engine, second=FailingEncoder())  # it is not asked
+    answer, same = ask("ferry storm", profile="best"), ask("ferry storm", profile="hybrid")
+    (flag,) = answer.degraded
+    assert flag.startswith("vectors: field second lacks 1 of 4 items")
+    assert "dateline embed" in flag
+    assert weights(why(answer, "late")) == {"bm25": 0.5, "text": 0.5}
+    assert [(hit.item.uri, hit.score) for hit in answer.hits] == [
+        (hit.item.uri, hit.score) for hit in same.hits
+    ]
+    assert same.degraded == ()
+    engine.add_vectors(
+        {
+            number: embedded(item, "second", SECOND)
+            for number, item in engine.lacking("second", 0, 9).items()
+        }
     )
-    assert "late" in uris(answer)
-    text, second = why(answer, "late").vectors
-    assert (text.cosine is not None, second.cosine, second.normalized) == (True, None, 0.0)
-    assert ask("ferry storm", profile="hybrid").degraded == ()
+    whole = asking(engine)("ferry storm", profile="best")
+    assert whole.degraded == ()
+    assert weights(why(whole, "late")) == {"bm25": 0.5, "text": 0.25, "second": 0.25}
+
+
+def test_what_both_fields_lack_takes_no_field_out(engine: EmbeddedEngine) -> None:
+    write(engine, "bare", "A ferry in a storm")
+    answer = asking(engine)("ferry storm", profile="best")
+    assert [flag.split(" of ")[0] for flag in answer.degraded] == [
+        "vectors: field text lacks 1",
+        "vectors: field second lacks 1",
+    ]
+    assert weights(why(answer, "ferry")) == {"bm25": 0.5, "text": 0.25, "second": 0.25}
+
+
+def test_the_encoders_of_a_query_work_side_by_side(engine: EmbeddedEngine) -> None:
+    both = Barrier(2)
+
+    class Meeting(HashingEncoder):
+        def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+            both.wait(30)  # broken where the other encoder waits for this one
+            return super().encode_queries(texts)
+
+    engine._beside = Beside(cores=2)
+    answer = asking(engine, Meeting(), Meeting())("ferry storm", profile="best")
+    assert answer.degraded == ()
 
 
 def test_more_like_this_takes_the_means_of_both_fields(engine: EmbeddedEngine) -> None:

@@ -42,7 +42,7 @@ def run(
     datasets: Annotated[
         list[str], typer.Argument(help="Judged sets, each perhaps with :split.", metavar="DATASET…")
     ],
-    profile: Annotated[str, typer.Option(help="Ranking profile.", show_default="hybrid")] = "",
+    profile: Annotated[str, typer.Option(help="Ranking profile.", show_default="best")] = "",
     config: Annotated[
         Path | None, typer.Option(help="A dateline.toml in place of the one in force.")
     ] = None,

@@ -9,7 +9,7 @@ one path for each vector field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,17 @@ def vector_path(field: str) -> str:
 def index_body(settings: IndexSettings, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
     """Return the body that makes an index with the vector fields `spaces`."""
     return {"settings": _settings(settings), "mappings": _mappings(settings, spaces)}
+
+
+def mapping_with(
+    settings: IndexSettings, spaces: Mapping[str, VectorSpace], new: Collection[str]
+) -> dict[str, Any]:
+    """Return the change of a mapping that adds the vector fields `new`; `spaces` has them all."""
+    whole = _mappings(settings, spaces)
+    return {
+        **whole,
+        "properties": {vector_path(name): whole["properties"][vector_path(name)] for name in new},
+    }
 
 
 def spaces_of(mapping: Mapping[str, Any]) -> dict[str, VectorSpace]:

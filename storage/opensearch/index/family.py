@@ -21,6 +21,7 @@ from storage.opensearch.index.body import (
     VectorSpace,
     format_of,
     index_body,
+    mapping_with,
     spaces_of,
 )
 from storage.opensearch.index.vector_sums import Sum, added, decoded, encoded
@@ -108,6 +109,7 @@ class IndexFamily:
                 raise
             self._make(self.concrete or first_index(self.name))
             self._find()
+        self._add_fields()
         self._check()
         self.spaces = spaces_of(self._mapping)
 
@@ -157,6 +159,19 @@ class IndexFamily:
         except StorageError as error:
             if "resource_already_exists" not in error.what:
                 raise
+
+    def _add_fields(self) -> None:
+        """Add the vector fields that the index has no place for. OpenSearch takes new fields while
+        an index is in use; items get their vectors by `dateline embed`.
+        """
+        held = spaces_of(self._mapping) if format_of(self._mapping) == FORMAT else {}
+        new = [name for name in self._accepted[0] if name not in held]
+        if not held or not new or self._any_space or self._read_only:
+            return
+        spaces = {**held, **{name: self._accepted[0][name] for name in new}}
+        body = mapping_with(self.settings, spaces, new)
+        self.cluster.ask("PUT", f"/{self.concrete}/_mapping", body, timeout_s=60)
+        self._find()
 
     def _check(self) -> None:
         if format_of(self._mapping) != FORMAT:

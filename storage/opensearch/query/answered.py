@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.errors import BusyError
 from storage.opensearch.nodes.connection import Reply, error_of, reason_of
@@ -27,18 +27,13 @@ def missing(replies: Sequence[Reply], *, lexical: bool, where: str) -> list[str]
     return flags
 
 
-def lacking_vectors(fields: Sequence[str], replies: Sequence[Reply]) -> list[str]:
-    """Return a flag for each vector field that does not cover all items of the search. `replies`
-    count the items that each of `fields` lacks, and last all items.
+def lacking_vectors(fields: Sequence[str], replies: Sequence[Reply]) -> Mapping[str, int]:
+    """Return how many items of the search each of `fields` lacks. `replies` count them, and last
+    all items. Nothing is returned if a count failed.
     """
-    if not fields or any("error" in reply for reply in replies):
-        return []
-    every, flags = total(replies[-1]), []
-    for name, reply in zip(fields, replies, strict=False):
-        if lacking := total(reply):
-            what = f"vectors: field {name} lacks {lacking:,} of {every:,} items"
-            flags.append(f"{what}; `dateline embed` adds them")
-    return flags
+    if any("error" in reply for reply in replies):
+        return {}
+    return {name: total(reply) for name, reply in zip(fields, replies, strict=False)}
 
 
 def _has_no_shard(reply: Reply) -> bool:

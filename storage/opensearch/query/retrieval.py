@@ -46,6 +46,7 @@ from storage.opensearch.query.search_bodies import (
 from storage.opensearch.query.statistics import Basics, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.seen import seen_by
+from storage.record.vector_rows import lacks
 from storage.words.lexical_bound import Supremum
 from storage.words.machine_words import MachineWords
 
@@ -115,6 +116,7 @@ def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     if is_fact(request.query) and not request.vectors:
         return _browse(search)
     counts = _looked_up(search)
+    _leave_out_incomplete(search)
     vectors = _encoded(search)
     if counts is not None:
         counts.result()
@@ -122,16 +124,12 @@ def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     lexical = bool(request.lexical_depth)
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
-    lacking = [query.field for query in request.vectors if search.basics.lacking.get(query.field)]
-    bodies += [counting(search.allowed, name) for name in lacking]
-    bodies += [counting(search.allowed)] * bool(lacking)
     rare = search.terms.rare_bodies(_bound(search)) if lexical else []
     started = perf_counter()
     replies = sources.replies([*bodies, *rare])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
     search.terms.take_in(replies[len(bodies) :])
-    search.degraded += lacking_vectors(lacking, replies[lexical + len(vectors) : len(bodies)])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
         for (query, vector), reply in zip(vectors, replies[lexical:], strict=False)
@@ -164,12 +162,37 @@ def _looked_up(search: _Search) -> Future[float] | None:
     return search.sources.beside.submit(copy_context().run, terms.solved, bound)
 
 
+def _leave_out_incomplete(search: _Search) -> None:
+    """Flag the vector fields that lack items of the search, and leave the later ones out. They are
+    counted by a request of its own, before the query is encoded, while the index lacks any.
+    """
+    held = search.basics.lacking
+    fields = [query.field for query in search.request.vectors if held.get(query.field)]
+    if not fields:
+        return
+    counts = [*(counting(search.allowed, name) for name in fields), counting(search.allowed)]
+    replies = search.sources.replies(counts)
+    lacking = lacking_vectors(fields, replies)
+    left_out = search.request.incomplete(lacking)
+    search.request = search.request.without(left_out)
+    search.degraded += [
+        lacks(name, count, total(replies[-1]), left_out=name in left_out)
+        for name, count in lacking.items()
+        if count
+    ]
+
+
 def _encoded(search: _Search) -> list[tuple[VectorQuery, FloatMatrix]]:
+    """Return each vector query with its vector; the encoders work side by side."""
+    if not search.request.vectors:
+        return []
     started = perf_counter()
-    vectors = [(query, query.encode()) for query in search.request.vectors]
-    if vectors:
-        search.milliseconds["encode"] = (perf_counter() - started) * 1000
-    return vectors
+    first, *others = search.request.vectors
+    beside = search.sources.beside
+    begun = [beside.submit(copy_context().run, query.encode) for query in others]
+    vectors = [first.encode(), *(future.result() for future in begun)]
+    search.milliseconds["encode"] = (perf_counter() - started) * 1000
+    return list(zip(search.request.vectors, vectors, strict=True))
 
 
 def _compile(search: _Search) -> None:
