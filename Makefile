@@ -157,7 +157,7 @@ dev-cluster: $(READY)
 SETS ?= ../shared/datasets
 GATED := scifact:test checkthat2020:dev cacm vaswani fnc1 bbc_news reuters21578 flickr8k_captions
 gate: $(READY_DEV)
-	$(BIN)/dateline eval run $(GATED:%=$(SETS)/%) --name hybrid --output build/gate
+	$(BIN)/dateline eval run $(GATED:%=$(SETS)/%) --profile hybrid --set second_encoder= --name hybrid --output build/gate
 	$(BIN)/dateline eval gate build/gate --baseline baselines/hybrid.json --config baselines/gate.toml --html build/gate.html
 
 lock: $(READY_DEV)

@@ -22,7 +22,7 @@ from eval.runs.results import RunResult
 from eval.runs.run_summary import degraded, refused
 
 SETS = ("scifact:test", "checkthat2020:dev", "cacm", "vaswani", "fnc1")
-PROFILES = ("lexical", "vector", "hybrid", "hybrid-rrf", "hybrid-rerank")
+PROFILES = ("lexical", "vector", "hybrid", "best", "hybrid-rrf", "hybrid-rerank")
 FLOORS = {  # least nDCG@10 of the default profile
     "scifact:test": 0.725,
     "checkthat2020:dev": 0.86,
