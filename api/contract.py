@@ -90,6 +90,10 @@ class ResultMeta(BaseModel):
         default=[], description="Topics of your account that the item matches."
     )
     pinned: bool = Field(default=False, description="Editors put it there for this query.")
+    exact: bool = Field(
+        default=False,
+        description="The whole query is its slugline, byline, credit, source, uri or itemid.",
+    )
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."
     )

@@ -266,6 +266,12 @@ class Standings(Protocol):
         """
         ...
 
+    def having(self, facts: Node, caller: Caller, filters: Node, most: int) -> Ids:
+        """The ids of the newest `most` indexed items that have `facts`, that `caller` may see at
+        this moment and that pass `filters`, the newest first.
+        """
+        ...
+
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """Which of `nodes` the item `id_` matches; text counts as far as it is indexed."""
         ...

@@ -102,7 +102,7 @@ QUERY_FIELDS = (
     QueryField("friendlykey", _ID, "`altids.friendlykey`", ("altids.friendlykey",)),
     QueryField("transref", _ID, "`altids.transref`", ("altids.transref",)),
     QueryField("pubstatus", FieldKind.STATUS, "`usable`; others find nothing", ("status",)),
-    QueryField("slugline", _WORDS, "the slugline"),
+    QueryField("slugline", _WORDS, "the slugline", ("slug",)),
     QueryField("byline", _WORDS, "the byline", ("bylines", "bylines.by")),
     QueryField("photographer", _WORDS, "the photographer", ("photographer.name",)),
     QueryField("located", _WORDS, "where it was written", ("datelinelocation.city",)),
@@ -111,6 +111,7 @@ QUERY_FIELDS = (
     QueryField("keywords", _WORDS, "the keywords", ("keyword",)),
     QueryField("audiences", _WORDS, "an audience's name", ("audience", "audiences.name")),
     QueryField("source", _WHOLE, "a source", ("sources", "infosource", "infosource.name")),
+    QueryField("credit", _WHOLE, "the credit line", ("creditline", "description_creditline")),
     QueryField("provider", _WHOLE, "the provider", ("provider.name",)),
     QueryField(
         "category",

@@ -379,7 +379,8 @@ class Hit:
     U+E001 (private use, so that no text can fake them); `passage` is the best passage, marked the
     same way. `shot` is the number, from 1, of the video's shot that answers best, 0 where none
     does. `versions` counts the versions and write-throughs of the story that the caller sees.
-    `pinned` says that editors put the story there for this query. `near_duplicates` are the uris of
+    `pinned` says that editors put the story there for this query, `exact` that the whole query is a
+    value of it, such as its slugline. `near_duplicates` are the uris of
     the stories that are folded under it, best first.
     """
 
@@ -391,6 +392,7 @@ class Hit:
     versions: int = 1
     explanation: Explanation | None = None
     pinned: bool = False
+    exact: bool = False
     near_duplicates: tuple[str, ...] = ()
     shot: int = 0
 

@@ -42,9 +42,10 @@ class CandidateSet:
 
     `places[i]` says where candidate `ids[i]` stands in `found` and `fused`. `rerank_scores`
     [len(ids)] is NaN for candidates that were not reranked. Editors pinned the first `pinned` of
-    them. `retrieval` is what the engine was asked. `similar_to` is the uri of the item of a "more
-    like this" search, "" for a query. `groups` [len(ids)] has for each candidate the place of the
-    first of its near-duplicates; None where they are not folded.
+    them; the next `exact` have the whole query as a value, such as their slugline. `retrieval` is
+    what the engine was asked. `similar_to` is the uri of the item of a "more like this" search, ""
+    for a query. `groups` [len(ids)] has for each candidate the place of the first of its
+    near-duplicates; None where they are not folded.
     """
 
     caller: Caller
@@ -61,6 +62,7 @@ class CandidateSet:
     relation: TotalRelation
     degraded: tuple[str, ...]
     pinned: int = 0
+    exact: int = 0
     retrieval: Retrieval | None = None
     similar_to: str = ""
     mixing: Mixing | None = None

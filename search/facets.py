@@ -18,6 +18,7 @@ from core.query_tree import Bool, DateRange, Keyword, Node, all_of
 from core.retrieval import DateBuckets, FacetCount, FacetRequest, Ids, Retrieval
 from search.answers import FacetSubjects, Fold, SearchRequest
 from search.candidates import CandidateSet, OpenFacet
+from search.exact import exact_ids
 from search.folding import faces_of, groups_of
 from search.parts import Engine
 from search.profiles import Profile
@@ -83,6 +84,7 @@ def _candidates(
     for.
     """
     found = with_items(answer.found, pins_of(engine, pinned, answer.asked))
+    found = with_items(found, exact_ids(engine, request, answer.asked))
     ids = found.ids[ranking(fuse(found, profile).scores, found.ids)]
     stories = engine.chains(ids)
     places = first_of_each(stories)

@@ -92,6 +92,7 @@ def _hit(
         versions=shown.versions,
         explanation=explain(candidates, place) if request.explain else None,
         pinned=place < candidates.pinned,
+        exact=0 <= place - candidates.pinned < candidates.exact,
         near_duplicates=folded,
         shot=shown.shot,
     )

@@ -55,6 +55,7 @@ from search.candidates import (
     total_of,
     write_cursor,
 )
+from search.exact import exact_ids
 from search.facets import count_facets, not_open, open_facets
 from search.folding import Faces, faces_of, groups_of
 from search.highlight import Highlighter
@@ -62,7 +63,9 @@ from search.page import Page, hits_of_page
 from search.parts import Engine, Parts
 from search.profiles import Profile, profile_named
 from search.ranking import (
+    NO_PINS,
     Ranked,
+    exact_first,
     first_of_each,
     kept_shares,
     pinned_first,
@@ -93,7 +96,8 @@ class Question:
 class Evidence:
     """What is known of a query's candidates before any weight applies.
 
-    `names` float32 [m] are the shares of boosting known names, None where no name boosts.
+    `names` float32 [m] are the shares of boosting known names, None where no name boosts. `exact`
+    int64 [k] are the ids of items of which the whole query is a value, such as a slugline.
     `given_order` is the order of an answer that is not ranked by scores, else None.
     """
 
@@ -103,6 +107,7 @@ class Evidence:
     found: Retrieved
     given_order: Ids | None
     names: Floats | None
+    exact: Ids
     degraded: tuple[str, ...]
 
     def flags(self, *more: str) -> tuple[str, ...]:
@@ -113,13 +118,14 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
-    [k] the ids of those that may be shown; `found` has them too.
+    [k] the ids of those that may be shown; `found` has them too, and `exact`.
     """
 
     found: Retrieved
     ranking: Ranked
     pinned: tuple[str, ...]
     pins: Ids
+    exact: Ids
 
 
 class SearchPipeline:
@@ -292,17 +298,19 @@ class SearchPipeline:
             stories = self._engine.chains(found.ids)
             found = without_story(found, stories, named.like.exemplar.story)
         given = given_order(answer.asked, found)
-        return Evidence(profile, named, answer.asked, found, given, names, flags)
+        exact = NO_PINS if given is not None else exact_ids(self._engine, request, answer.asked)
+        watch.lap("exact")
+        return Evidence(profile, named, answer.asked, found, given, names, exact, flags)
 
     def _fuse(self, known: Evidence, request: SearchRequest, watch: Stopwatch) -> Weighed:
         """One score for each candidate, and the editors' pins among them."""
         pinned = () if known.given_order is not None else self._parts.editorial().pinned(request.q)
         pins = pins_of(self._engine, pinned, known.asked)
-        found = with_items(known.found, pins)
+        found = with_items(with_items(known.found, pins), known.exact)
         ages = self._ages(found, known.profile)
         ranking = ranked(found, known.profile, known.names, ages, known.given_order)
         watch.lap("fuse")
-        return Weighed(found, ranking, pinned, pins)
+        return Weighed(found, ranking, pinned, pins, known.exact)
 
     def _rerank(
         self,
@@ -334,9 +342,10 @@ class SearchPipeline:
         page shows a part of the same list; the page's number has no influence on them.
         """
         found, pins = fused.found, fused.pins
-        order = pinned_first(ranking.order, found, pins)
+        order = pinned_first(exact_first(ranking.order, found, fused.exact), found, pins)
         places = order[first_of_each(self._engine.chains(found.ids[order]))]
         first = len(first_of_each(self._engine.chains(pins)))
+        exact = int(np.count_nonzero(np.isin(found.ids[places[first:]], fused.exact)))
         groups = self._near_duplicates(request, found.ids[places], first, watch)
         facets, flags = open_facets(
             self._engine, request, known.asked, known.meaning.filters, known.profile, fused.pinned
@@ -359,6 +368,7 @@ class SearchPipeline:
             degraded=known.flags(reranked.flag, *flags),
             similar_to=request.similar_to,
             pinned=first,
+            exact=exact,
             retrieval=known.asked,
             mixing=reranked.mixing,
             groups=groups,

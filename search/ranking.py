@@ -234,6 +234,16 @@ def with_items(found: Retrieved, ids: Ids) -> Retrieved:
     )
 
 
+def exact_first(order: Ids, found: Retrieved, exact: Ids) -> Ids:
+    """`order` with the places of the items `exact` moved to the front; both parts keep their
+    order.
+    """
+    if not len(exact):
+        return order
+    first = np.isin(found.ids[order], exact)
+    return np.concatenate([order[first], order[~first]])
+
+
 def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
     """`order` with the places of the items `pins` moved to the front, in the order of `pins`."""
     if not len(pins):

@@ -72,8 +72,9 @@ function laterRows(told, score) {
 }
 
 function remarks(result) {
-  const { explanation: told, pinned } = result.meta;
+  const { explanation: told, pinned, exact } = result.meta;
   const said = [];
+  if (exact) said.push("The whole query is its slugline, byline, credit, source, uri or id: its score did not decide.");
   if (pinned) said.push("Editors pinned it here: its score did not decide.");
   if (!told.fused.score) said.push("It is no nearer than any unrelated story: it fills the list.");
   else if (told.lexical.weight > 0 && !told.lexical.rank) said.push("No word of the query is in this story: its meaning alone led here.");

@@ -100,6 +100,7 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
         "rank": hit.rank,
         "versions": hit.versions,
         "pinned": hit.pinned,
+        "exact": hit.exact,
         "near_duplicates": list(hit.near_duplicates),
         "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
         "passage": hit.passage,

@@ -290,6 +290,17 @@ class EmbeddedEngine:
         ids = np.array([self.standing(uri).id for uri in uris], np.int64)
         return self.moments.shown(ids, caller, self._tree(filters))
 
+    def having(self, facts: Node, caller: Caller, filters: Node, most: int) -> Ids:
+        """Return the newest indexed items with `facts`. The index of words has a list of the items
+        for each fact; the columns would have to be read whole.
+        """
+        self.projections.refresh()
+        ids = self.moments.lexical().having(facts)
+        if not len(ids):
+            return ids
+        shown = self.moments.shown(ids, caller, self._topics.expanded(filters))
+        return self._columns.by_date.sorted(shown)[::-1][:most]
+
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """Return which nodes the item matches."""
         lexical = self.moments.lexical()

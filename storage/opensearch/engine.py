@@ -27,6 +27,7 @@ from core.retrieval import (
     Marks,
     Retrieval,
     Retrieved,
+    SortOrder,
 )
 from core.standing import SeenWord, Sight, Standing
 from core.suggestions import Suggestion
@@ -319,6 +320,11 @@ class OpenSearchEngine:
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """Return the ids of the allowed items, in the given order."""
         return self._catalogue.shown(uris, caller, filters)
+
+    def having(self, facts: Node, caller: Caller, filters: Node, most: int) -> Ids:
+        """Return the newest indexed items with `facts`."""
+        asked = Retrieval(facts, caller, filters, (), 1, 0, SortOrder.NEWEST)
+        return self.browse(Browse(asked, most)).ids
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
         """Return which nodes the item matches."""

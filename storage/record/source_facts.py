@@ -26,6 +26,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 _WHOLE: Mapping[str, tuple[str, ...]] = {
     "source": ("source", "sources", "infosource", "infosources"),
+    "credit": ("credit", "creditline", "description_creditline"),
     "provider": ("provider", "providers"),
     "category": ("category", "categories"),
     "signals": ("signals", "signal"),
@@ -37,6 +38,7 @@ _WHOLE: Mapping[str, tuple[str, ...]] = {
 }
 _LINES = ("slugline", "byline", "located")  # of these the item has its own line
 _IDS = ("itemid", "recordid", "friendlykey", "transref")
+_SIGNED = re.compile(r"(?i)^by:?\s+")
 _TOLD = ("name", "code", "literal", "by", "value", "city")  # members of an object that name it
 _MOST = 64  # values of one field
 _LONGEST = 256  # characters of a value
@@ -70,7 +72,9 @@ def source_facts(item: Item) -> list[str]:
 
 
 def source_ids(item: Item) -> list[str]:
-    """Return the item's identifiers beside its uri, as "name:value"."""
+    """Return the item's identifiers beside its uri, and its whole slugline and byline, as
+    "name:value".
+    """
     named = _lowered(item.source).get("altids")
     pairs: list[tuple[object, object]] = []
     if isinstance(named, Mapping):
@@ -84,7 +88,14 @@ def source_ids(item: Item) -> list[str]:
         if role in _IDS
         for text in _texts(value)
     }
+    lines = (("slugline", item.slugline), ("byline", _SIGNED.sub("", item.byline.strip())))
+    found.update((f"{name}:{whole_line(text)}", None) for name, text in lines if text.strip())
     return list(found)
+
+
+def whole_line(text: str) -> str:
+    """Return a line as one value: casefolded, with single blanks between its words."""
+    return " ".join(text.casefold().split())[:_LONGEST]
 
 
 def facts_of_source(item: Item) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ import pytest
 from core.callers import NOBODY, Caller
 from core.items import Concept, PubStatus
 from core.ports import Clock, Engine
-from core.query_tree import EVERYTHING, Bool, Keyword, Phrase, Word
+from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word
 from core.standing import Hiding, SeenWord, Sight
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, write
 
@@ -171,6 +171,30 @@ class StandingConformance(ABC):
         )
         found = engine.satisfies(engine.standing("a").id, nodes)
         assert found == (True, False, True, False, True, False, True, True)
+        engine.close()
+
+    def test_items_that_have_a_fact(self, folder: Path, clock: SetClock) -> None:
+        engine = self.open(folder, clock)
+        for hours, uri in enumerate("abcd"):
+            made = NOW - hours * HOUR
+            write(engine, make_item(uri, slugline="Storm-Oslo", versioncreated=made))
+        write(engine, make_item("other", slugline="Storm-Oslo-2"))
+        write(engine, make_item("photo", slugline="Storm-Oslo", products=("photos",)))
+        self.settle(engine)
+        facts = Keyword("id", ("uri:nowhere", "slugline:storm-OSLO"))
+        both = Bool(should=(facts, Keyword("fact", ("source:x",))))
+
+        def having(caller: Caller, filters: Node = EVERYTHING, most: int = 9) -> list[str]:
+            ids = engine.having(both, caller, filters, most)
+            return [item.uri for item in engine.items(ids, caller) if item]
+
+        assert having(WIRE) == ["a", "b", "c", "d"]
+        assert having(WIRE, most=2) == ["a", "b"]
+        assert having(PHOTOS) == ["photo"]
+        assert having(NOBODY) == []
+        assert having(WIRE, Keyword("id", ("uri:c",))) == ["c"]
+        change(engine, "a", pubstatus=PubStatus.CANCELED)
+        assert having(WIRE, most=2) == ["b", "c"]
         engine.close()
 
     def test_when_candidates_were_created(self, folder: Path, clock: SetClock) -> None:

@@ -68,7 +68,9 @@ def test_what_a_document_says_of_an_item() -> None:
     facts = set(source_facts(item))
     assert facts >= WANTED
     assert not any("ferries" in fact for fact in facts)
-    assert source_ids(item) == ["itemid:a1b2", "recordid:r9"]
+    assert source_ids(item) == ["itemid:a1b2", "recordid:r9", "slugline:bc-ferry-rescue"]
+    signed = make_item("urn:2", byline=" By  Ingrid\tSolvane")
+    assert source_ids(signed) == ["byline:ingrid solvane"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from storage.words.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
 from storage.words.query_words import PLAIN, readings, without_stop_words
 from storage.words.word_pairs import WordPair
 
+_FEW_KEYS = 16
 _MOST_KNOWN = 4096  # words whose query is kept
 _PATTERN_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$#&~-])")  # the only signs that may be escaped
 
@@ -113,9 +114,7 @@ class Compiler:
             case Prefix(text, field, boost):
                 return _boosted(self._prefix(text, field), boost)
             case Keyword(field, values):
-                keys = [value.casefold() for value in values]
-                terms = Query.term_set_query(self._schema, keyword_field(field), keys)
-                return Query.const_score_query(terms, 0.0)
+                return self._keyword(field, [value.casefold() for value in values])
             case DateRange(field, since, until):
                 return self._range(field, *_micros(since, until))
             case Recorded(after, upto):
@@ -126,6 +125,22 @@ class Compiler:
                 return Query.empty_query()
             case Bool():
                 return self._bool(node, throughout)
+
+    def _keyword(self, field: str, keys: Sequence[str]) -> Query:
+        """Return the query for one of `keys`. A few are looked up one by one, a hundred times as
+        fast as by the automaton that a set becomes.
+        """
+        name = keyword_field(field)
+        if len(keys) > _FEW_KEYS:
+            found = Query.term_set_query(self._schema, name, keys)
+            return Query.const_score_query(found, 0.0)
+        terms = [Query.term_query(self._schema, name, key) for key in keys]
+        found = (
+            terms[0]
+            if len(terms) == 1
+            else Query.boolean_query([(Occur.Should, one) for one in terms])
+        )
+        return Query.const_score_query(found, 0.0)
 
     def _ranking(self, node: Node) -> Query:
         """Compile a list of optional words as one flat list of terms, which tantivy adds up a third

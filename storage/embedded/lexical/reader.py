@@ -216,6 +216,10 @@ class LexicalReader:
         """Return the ids of all items that a search for `query` finds, in no order."""
         return self._ids(self._weighing(weights).scored(query))
 
+    def having(self, facts: Node) -> Ids:
+        """Return the ids of all indexed items with `facts`, in no order."""
+        return self._ids(self._compiler.required(facts))
+
     def _ids(self, compiled: tantivy.Query) -> Ids:
         limit = max(1, self._documents)
         found = self._searcher.search(compiled, limit, count=False, order_by_field="seq")
