@@ -217,11 +217,15 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     @classmethod
     def _fit_the_encoders(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with defaults that fit the named encoders: the second encoder by
-        default goes with the first by default, and the profile best needs two.
+        default goes with the first by default where both compute here, and the profile best needs
+        two.
         """
-        first = cls.model_fields["encoder"].default
+        first, second = (cls.model_fields[name].default for name in ("encoder", "second_encoder"))
         found = dict(values)
-        if found.get("encoder", first) != first or found.get("next_encoder"):
+        runtimes = found.get("runtimes")
+        named: Mapping[str, object] = runtimes if isinstance(runtimes, Mapping) else {}
+        elsewhere = [str(named.get(name, "")).startswith("remote") for name in (first, second)]
+        if found.get("encoder", first) != first or found.get("next_encoder") or any(elsewhere):
             found.setdefault("second_encoder", "")
         if found.get("second_encoder") == "":
             found.setdefault("profile", ONE_ENCODER)

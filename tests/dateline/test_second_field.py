@@ -67,7 +67,8 @@ def test_two_encoders_are_the_default_and_give_way_to_what_is_named() -> None:
     assert (Settings().second_encoder, Settings().profile) == (BGE, "best")
     assert (ONE.second_encoder, ONE.profile) == ("", "hybrid")
     assert Settings(second_encoder="", profile="lexical").profile == "lexical"
-    for other in ({"encoder": BGE}, {"next_encoder": BGE}, {"encoder": "another"}):
+    elsewhere = {"runtimes": {BGE: "remote:http://127.0.0.1:1"}}
+    for other in ({"encoder": BGE}, {"next_encoder": BGE}, {"encoder": "another"}, elsewhere):
         found = Settings(**other)  # type: ignore[arg-type]
         assert (found.second_encoder, found.profile) == ("", "hybrid")
     assert Settings(encoder="another", second_encoder=BGE).profile == "best"

@@ -296,7 +296,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "open_facets": _some(FACET_FIELDS),
     "facet_limit": _one(1, 200),
     "limit": _one(1, 50),
-    "profile": _one("", "lexical", "vector", "hybrid-rrf"),
+    "profile": _one("", "lexical", "vector", "hybrid", "hybrid-rrf"),
     "ignore": lambda scene: [scene.word()],
     "locale": _one("", "en-US"),
     "include": _some((*_MEMBERS, *_PATHS)),
