@@ -13,13 +13,12 @@ from typing import Any
 from core.errors import DatelineError
 from dateline.archive import archive_status
 from dateline.build.runtimes import open_encoder
-from dateline.build.second_encoder import measure, too_slow
+from dateline.build.second_encoder import is_named, measure, told
 from dateline.diagnosis_cluster import diagnose_cluster
 from dateline.finding import Finding
 from dateline.model_checks import ask_remote_models, check_named_models, verify_models
 from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings
-from inference.runtimes.choice import is_remote
 
 _PACKAGES = (
     "faiss-cpu",
@@ -96,16 +95,17 @@ def _named_models(settings: Settings) -> list[Finding]:
 
 
 def second_encoder(settings: Settings) -> list[Finding]:
-    """Return how long the second encoder takes here, measured now and kept for the next start."""
+    """Return how long the second encoder takes here if nobody named it: measured now, and kept for
+    the next start.
+    """
     name = settings.second_encoder
-    if not name or is_remote(settings.runtimes.get(name, "")):
+    if not name or is_named(settings):
         return []
     try:
         ms = measure(settings, open_encoder(settings, name))
     except DatelineError:
         return []  # told with the named models
-    says = too_slow(settings, ms) or f"a query takes it {ms:.1f} ms here"
-    return [Finding("second encoder", True, says)]
+    return [Finding("second encoder", True, f"{name}: {told(ms)}")]
 
 
 def _remote_models(settings: Settings) -> list[Finding]:

@@ -23,14 +23,8 @@ class ModelSettings(BaseModel):
     encoder: str = Field(default="all-MiniLM-L6-v2", description="model that embeds texts")
     second_encoder: str = Field(
         default="bge-small-en-v1.5",
-        description="model that embeds texts once more, for the profile best; empty for none",
-    )
-    second_encoder_ms: float = Field(
-        default=30.0,
-        ge=0,
-        le=60_000,
-        description="most milliseconds that the second encoder may take for a query, as measured "
-        "here once; a slower machine has one encoder; 0: it may take any time",
+        description="model that embeds texts once more, for the profile best; empty for none; if "
+        "it is not named, a machine that is too slow for it has none",
     )
     tagger: str = Field(
         default="distilbert-ner-news", description="model that finds names; empty for none"

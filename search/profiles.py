@@ -11,7 +11,7 @@ from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, LexicalWeights
 
 BEST = "best"
 _BEST_NEEDS = (
-    "set second_encoder (bge-small-en-v1.5, say; `dateline doctor` says if it is too slow)"
+    "set second_encoder (bge-small-en-v1.5, say; `dateline doctor` says whether it is slow here)"
 )
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 

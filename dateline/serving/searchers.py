@@ -224,8 +224,6 @@ def build_searchers(service: Service) -> Searchers | None:
     if not in_processes(settings):
         return None
     record = service.engine.record
-    # They do as this process does: each would measure the second encoder beside the others.
-    settings = settings.model_copy(update={"second_encoder_ms": 0.0})
     return Searchers(settings, searches_of(settings), lambda: bool(record.unsettled.here))
 
 

@@ -10,8 +10,8 @@ import pytest
 from api.problems import ParameterError
 from api.search.parameters import SearchParameters, search_request
 from core.errors import ModelError, SettingsError
+from dateline.build import second_encoder as fitting
 from dateline.build.models import load_models
-from dateline.build.second_encoder import kept_ms, second_that_fits
 from dateline.build.service import profiles
 from dateline.diagnosis import second_encoder
 from dateline.measuring.evaluate import cached_index
@@ -79,23 +79,25 @@ def test_two_encoders_are_the_default_and_give_way_to_what_is_named() -> None:
 def test_a_slow_machine_has_one_encoder_and_says_so(
     writing: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fitting, "MOST_MS", 0.001)
     monkeypatch.delenv("DATELINE_SECOND_ENCODER")
-    monkeypatch.setenv("DATELINE_SECOND_ENCODER_MS", "0.001")
     found = writing.json("search", "ship stranded")["data"]
     assert (found["profile"], found["degraded"]) == ("hybrid", [])
     assert "query_ms" in (writing.data / "encoders.json").read_text("utf-8")
     (missing,) = writing.json("status")["models"]["missing"]
     assert missing.startswith(f"second_encoder {BGE}: ")
-    (finding,) = second_encoder(Settings(data=writing.data, second_encoder_ms=0.001))
+    (finding,) = second_encoder(Settings(data=writing.data))
     assert finding.ok
-    assert "second_encoder_ms" in finding.says
-    monkeypatch.setenv("DATELINE_SECOND_ENCODER_MS", "0")  # however long it takes
+    assert "there is one encoder" in finding.says
+    monkeypatch.setenv("DATELINE_SECOND_ENCODER", BGE)  # named: however long it takes
     found = writing.json("search", "ship stranded")["data"]
     assert found["profile"] == "best"
     assert found["degraded"][0].startswith(FLAG)
 
 
-def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+def test_what_was_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(data=tmp_path)
     opened: list[str] = []
 
@@ -103,29 +105,26 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
         opened.append("once")
         return HashingEncoder()
 
-    found, why = second_that_fits(settings, encoder)
+    monkeypatch.setattr(fitting, "MOST_MS", 1e6)
+    found, why = fitting.second_that_fits(settings, encoder)
     assert (found is not None, why, len(opened)) == (True, "", 1)
-    kept = kept_ms(settings)
-    assert kept is not None
-    assert kept_ms(settings.model_copy(update={"second_encoder_ms": 0.0})) is None
-    slow = settings.model_copy(update={"second_encoder_ms": kept / 2})
-    found, why = second_that_fits(slow, encoder)
-    assert found is None
-    assert "second_encoder_ms" in why
-    assert len(opened) == 1
+    assert fitting.kept_ms(settings) is not None
+    monkeypatch.setattr(fitting, "MOST_MS", -1.0)
+    found, why = fitting.second_that_fits(settings, encoder)
+    assert (found, bool(why), len(opened)) == (None, True, 1)
     (tmp_path / "encoders.json").write_text("no JSON", "utf-8")
-    assert kept_ms(settings) is None
+    assert fitting.kept_ms(settings) is None
 
 
 def test_a_second_encoder_that_is_not_here_is_an_error_only_if_it_was_named(tmp_path: Path) -> None:
     def encoder() -> HashingEncoder:
         raise ModelError("there is no model", where=BGE)
 
-    found, why = second_that_fits(Settings(models=tmp_path, pulled_models=tmp_path), encoder)
+    here = Settings(models=tmp_path, pulled_models=tmp_path, data=tmp_path)
+    found, why = fitting.second_that_fits(here, encoder)
     assert (found, why.partition(":")[0]) == (None, f"second_encoder {BGE}")
-    named = Settings(models=tmp_path, pulled_models=tmp_path, second_encoder=BGE)
     with pytest.raises(ModelError):
-        second_that_fits(named, encoder)
+        fitting.second_that_fits(here.model_copy(update={"second_encoder": BGE}), encoder)
 
 
 def test_an_archive_from_before_gets_its_second_field(
