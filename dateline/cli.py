@@ -182,6 +182,11 @@ EVAL_COMMANDS = {
         "Measure a TREC run, of whatever system, as `dateline eval run` measures its own.",
         bare_is_help=True,
     ),
+    "unseen": Entry(
+        "dateline.commands.eval.unseen:unseen",
+        "Judge a model on sets that it did not learn from; exit with 2 if one had to be refused.",
+        bare_is_help=True,
+    ),
 }
 
 TUNE_COMMANDS = {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.callers import Caller
+from core.callers import Caller, folded
 from core.errors import StorageError
+from core.items import Item
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models, in_force, load_models
 from dateline.build.service import Service, build_service, profiles
@@ -26,6 +29,7 @@ from indexing.ingest import IngestOptions, Observer
 from search.answers import DateUse, EntityUse
 
 CACHE = "eval-cache"
+_LOOKED_AT, _TOLD = 1000, 5  # documents whose products are counted, and products that are told
 _SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that shape an index
 # These are part of the key only if they are not the default, so that older indexes stay valid.
 _SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
@@ -115,6 +119,8 @@ def run_set(
             said=said,
         )
         notes = _notes(judged, cached.report() or {}, service.models)
+        if not any(row.documents for row in found.rows):
+            notes += hidden_from(islice(service.engine.all_items(), _LOOKED_AT), reader_of(judged))
     return replace(found, notes=(*found.notes, *notes))
 
 
@@ -189,6 +195,20 @@ def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> Cache
 def reader_of(judged: JudgedSet) -> Caller:
     """Return the caller that the judgements were made for."""
     return Caller("evaluation", frozenset(judged.conventions.products))
+
+
+def hidden_from(items: Iterable[Item], reader: Caller) -> list[str]:
+    """Return a note on the products that hide documents from the reader of the judgements, if they
+    hide all of them.
+    """
+    held = folded(reader.products)
+    theirs = Counter(product for item in items for product in item.products or ("none",))
+    if not theirs or held & folded(theirs):
+        return []
+    reads = ", ".join(sorted(reader.products))
+    told = ", ".join(f"{name} ({count:,})" for name, count in theirs.most_common(_TOLD))
+    mend = 'name the products to read in dataset.json, as {"products": [...]}'
+    return [f"the caller of the run reads {reads}, and the documents are in {told}: {mend}"]
 
 
 def _index(

@@ -106,12 +106,14 @@ def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) ->
     """Return the figures of the model `name` and of `made`, which is below `root`."""
     task = model_store(settings).open(name).manifest.task
     there = settings.model_copy(update={"pulled_models": root})
-    before, after = _figure(settings, task, name, dataset), _figure(there, task, made, dataset)
+    before, after = figure(settings, task, name, dataset), figure(there, task, made, dataset)
     return Judged(_MEASURES[task], dataset, before, after)
 
 
-def _figure(settings: Settings, task: str, name: str, dataset: str) -> float:
-    """Return one model's figure, by the served pipeline."""
+def figure(settings: Settings, task: str, name: str, dataset: str) -> float:
+    """Return one model's figure, by the served pipeline. Raises ModelError if an answer lacks a
+    stage.
+    """
     if task == "tag":
         return entity_f1(settings, name, Path(dataset))
     if task == "encode":

@@ -44,7 +44,7 @@ class Baseline:
 
 def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: Path) -> None:
     """Writes the file. Raises InputError for results that would mislead a gate: degraded answers,
-    values that are no numbers, a collection or a query twice.
+    values that are no numbers or all 0, a collection or a query twice.
     """
     if not results or not measures:
         raise InputError("a baseline needs results and measures", where=str(path))
@@ -57,6 +57,7 @@ def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: 
                 mend="run it again where every stage has its model and its time",
             )
         rows_by_query(result)
+        _check_not_zero(result, measures, str(path))
     head = {
         "format": FORMAT,
         "made_at": max(result.made_at for result in results),
@@ -70,7 +71,9 @@ def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: 
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Reads the file. Raises InputError if it is missing, damaged or of another format."""
+    """Reads the file. Raises InputError if it is missing, damaged, of another format, or if all
+    values of a collection are 0.
+    """
     mend = "make one with `dateline eval gate RUNS --baseline FILE --write`"
     if not path.is_file():
         raise InputError("there is no baseline", where=str(path), mend=mend)
@@ -90,6 +93,7 @@ def read_baseline(path: Path) -> Baseline:
     for result in by_collection(results, str(path)).values():
         for measure in measures:
             checked_values(result, measure)
+        _check_not_zero(result, measures, str(path))
     return Baseline(results, measures)
 
 
@@ -105,6 +109,16 @@ def rounded(result: RunResult) -> RunResult:
 def _round(value: float | None) -> float:
     # A result's file has null for a value that is no number; whoever uses the value refuses it.
     return float("nan") if value is None else round(value, DECIMALS)
+
+
+def _check_not_zero(result: RunResult, measures: Sequence[str], where: str) -> None:
+    """Raises InputError if every value of the collection is 0: nothing can fall below that."""
+    if not any(checked_values(result, measure).any() for measure in measures):
+        raise InputError(
+            f"every value of {result.collection.label} is 0, so nothing could ever get worse",
+            where=where,
+            mend="see why its queries find nothing relevant, then write the baseline again",
+        )
 
 
 def _collection_text(result: RunResult, measures: Sequence[str]) -> str:

@@ -1,6 +1,8 @@
 """Reads the files of TREC: runs, judgements and topics, with the line of each mistake.
 
-    run      query Q0 document rank score tag          by white space
+    run      query Q0 document rank score tag          by white space; the tag may have blanks
+             query document score                      without what a run's score does not need
+             {"query": {"document": score, …}, …}      JSON, as ranx writes it
     qrels    query iteration document grade            by white space
     topics   <top> <num> Number: 301 <title> … </top>  or   query TAB text
 
@@ -17,6 +19,7 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from core.errors import DocumentError, InputError
 from eval.runs.measures import Qrels, Run
@@ -38,8 +41,10 @@ def read_run(path: Path) -> Run:
     scores: dict[str, dict[str, float]] = {}
     last, of_query = b"", dict[str, float]()
     for number, data in raw_lines(path):
+        if not scores and data.lstrip(b"\xef\xbb\xbf \t").startswith(b"{"):
+            return _json_run(path)
         try:
-            query, _, name, _, value, _ = data.split()
+            query, name, value = _columns(data)
             document, score = name.decode(), float(value)
             if query != last:
                 last, of_query = query, scores.setdefault(query.decode("utf-8-sig"), {})
@@ -51,6 +56,38 @@ def read_run(path: Path) -> Run:
     if not scores:
         raise InputError("an empty run", where=str(path), mend="name a file with answers")
     return {query: _ranked(of_query) for query, of_query in scores.items()}
+
+
+def _columns(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """The query, document and score of a line. Raises ValueError if it has other columns."""
+    columns = data.split(None, 5)  # the last is the tag, with its blanks
+    if len(columns) == 6:
+        return columns[0], columns[2], columns[4]
+    query, document, score = columns
+    return query, document, score
+
+
+def _json_run(path: Path) -> Run:
+    """The run in a JSON file. Raises DocumentError for another form and a score that is no finite
+    number, and InputError for a run without documents.
+    """
+    mend = 'write {"query": {"document": score}}'
+    where = str(path)
+    try:
+        tree = orjson.loads(b"".join(data for _, data in raw_lines(path)).lstrip(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise DocumentError(f"not JSON: {error}", where=where, mend=mend) from error
+    for query, scores in tree.items():
+        if not isinstance(scores, dict):
+            raise DocumentError("no documents with scores", where=where, field=query, mend=mend)
+        for document, score in scores.items():
+            number = isinstance(score, int | float) and not isinstance(score, bool)
+            if not number or not abs(score) <= _LARGEST:
+                what = f"{score!r} is no score of {document!r}"
+                raise DocumentError(what, where=where, field=query, mend=mend)
+    if not any(tree.values()):
+        raise InputError("an empty run", where=where, mend="name a file with answers")
+    return {query: _ranked(scores) for query, scores in tree.items() if scores}
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -189,10 +226,11 @@ def _judgement(line: Line) -> tuple[str, str, int]:
 def _run_mistake(line: Line) -> DocumentError:
     """The mistake in a line of a run. It is determined only after a line failed."""
     columns = line.text().split()
-    if len(columns) != 6:
-        what = f"{len(columns)} columns instead of 6"
-        return line.mistake(what, mend="query Q0 document rank score tag, by white space")
-    query, _, document, _, score, _ = columns
+    if len(columns) < 6 and len(columns) != 3:
+        what = f"{len(columns)} columns instead of 6 or 3"
+        mend = "query Q0 document rank score tag, or query document score, by white space"
+        return line.mistake(what, mend=mend)
+    query, document, score = columns if len(columns) == 3 else columns[0:5:2]
     try:
         sound = abs(float(score)) <= _LARGEST
     except ValueError:

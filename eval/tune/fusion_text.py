@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isinf
 
 from eval.tune.fusion_tuning import FEWEST, Tuning, Verdict
 
@@ -18,14 +19,15 @@ def verdict_lines(found: Tuning) -> list[str]:
     """What to do, in a few sentences."""
     gain = (
         f"Chosen without the queries that judge it, {found.measure} is {found.outer:.4f} against "
-        f"{found.shipped_mean:.4f} in force: {_points(found.difference)} points "
-        f"(95 % interval {_points(found.low)} to {_points(found.high)})."
+        f"{found.shipped_mean:.4f} in force: {_points(found.difference)} points"
     )
     if found.groups < FEWEST:
         few = (
-            f"{found.groups} groups of queries are too few to rely on: at least {FEWEST} it takes."
+            f"{gain}, which {found.groups} groups of queries are too few to support or to refute: "
+            f"it takes at least {FEWEST}."
         )
-        return [_advice(found), gain, few]
+        return [_advice(found), few]
+    gain += f" (95 % interval {_span(found.low, found.high)})."
     needed = (
         f"To see a difference of 1 point with power .8 takes about {found.needed:,} queries in "
         f"these proportions; there are {found.queries:,}."
@@ -48,7 +50,10 @@ def _advice(found: Tuning) -> str:
         case _ if found.high < 0:
             return f"Choosing on these queries makes it worse: {kept}."
         case _ if found.low > 0:
-            return f"What is in force can't be told from the best: {kept}."
+            return (
+                "The folds gained with other settings, but on all queries the best can't be told "
+                f"from what is in force: {kept}."
+            )
         case _:
             return f"No gain of a point is to be had on these queries: {kept}."
 
@@ -112,12 +117,12 @@ def set_cells(found: Tuning) -> list[tuple[str, ...]]:
             f"{row.shipped:.4f}",
             f"{row.outer:.4f}",
             _points(row.outer - row.shipped),
-            f"{_points(row.low)} to {_points(row.high)}",
+            _span(row.low, row.high),
         )
         for row in found.sets
     ]
     mean = (f"{found.shipped_mean:.4f}", f"{found.outer:.4f}", _points(found.difference))
-    span = f"{_points(found.low)} to {_points(found.high)}"
+    span = _span(found.low, found.high)
     return [*rows, ("mean of sets", f"{found.queries:,}", "", *mean, span)]
 
 
@@ -145,6 +150,11 @@ def _curve_cells(found: Tuning) -> list[tuple[str, ...]]:
         )
         for row in found.curves
     ]
+
+
+def _span(low: float, high: float) -> str:
+    """An interval in points; a dash where there are too few queries for one."""
+    return "–" if isinf(low) else f"{_points(low)} to {_points(high)}"
 
 
 def _points(difference: float) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SetRow:
     """One set: its mean with the setting in force (`shipped`) and over the outer folds, with the 95
-    % interval of their difference.
+    % interval of their difference, infinite for fewer than FEWEST groups.
     """
 
     label: str
@@ -91,9 +91,10 @@ class Tuning:
     """Everything that was found. Means count each set alike.
 
     `outer` is the unbiased figure of choosing in this way, `low` to `high` the 95 % interval of its
-    difference from `shipped` (the setting in force), and `inner_best` the figure that a choice
-    without nesting would give. `chosen` is the same choice on all queries, `best` the highest mean
-    on them. `needed` is how many queries, in these proportions, would show one point with power .8.
+    difference from `shipped` (the setting in force; infinite for fewer than FEWEST groups), and
+    `inner_best` the figure that a choice without nesting would give. `chosen` is the same choice on
+    all queries, `best` the highest mean on them. `needed` is how many queries, in these
+    proportions, would show one point with power .8.
     """
 
     measure: str
@@ -138,7 +139,7 @@ class Tuning:
         """CHANGE if the interval lies above 0 and the choice on all queries differs from the
         setting in force. Otherwise the setting in force stays, because there are too few data or
         there is no gain. With fewer than FEWEST groups, an interval by resampling is too narrow to
-        trust.
+        trust, so none is given.
         """
         if self.groups < FEWEST:
             return Verdict.TOO_LITTLE
@@ -186,7 +187,7 @@ def tuned(
     found = nested(values, questions, distances, folds, seed)
     final = choose(values, questions, distances)
     differences = found.outer - values[:, 0]
-    low, high = interval(differences, questions, seed)
+    low, high = _interval(differences, questions, seed)
     pair = np.stack((found.outer, values[:, 0]), axis=1)
     outer, shipped_mean = mean_of_sets(pair, questions.sets).tolist()
     return Tuning(
@@ -214,6 +215,13 @@ def tuned(
     )
 
 
+def _interval(differences: Values, questions: Questions, seed: int) -> tuple[float, float]:
+    """The 95 % interval of the mean of `differences`; without ends for fewer than FEWEST groups."""
+    if len(np.unique(questions.groups)) < FEWEST:
+        return -inf, inf
+    return interval(differences, questions, seed)
+
+
 def _needed(outer: Values, best: Values, questions: Questions) -> int:
     """How many queries would show a point. The spread is that of the outer differences or, if the
     outer folds kept the setting in force, that of the best setting's.
@@ -231,7 +239,7 @@ def _set_rows(
     for number, label in enumerate(labels):
         mine = questions.sets == number
         own = questions.only(mine)
-        low, high = interval((outer - shipped)[mine], own, seed)
+        low, high = _interval((outer - shipped)[mine], own, seed)
         count, groups = int(mine.sum()), len(np.unique(own.groups))
         means = float(shipped[mine].mean()), float(outer[mine].mean())
         rows.append(SetRow(label, count, groups, *means, low, high))

@@ -182,3 +182,23 @@ def test_a_running_service_is_asked_by_its_address(
 def test_a_service_without_the_right_key_is_an_error(service: str, ran: Ran) -> None:
     result = ran.cli("eval", "run", DEMO, "--url", service, code=2)
     assert "--key-env" in result.stderr
+
+
+def test_where_products_hide_everything_the_run_fails_and_names_them(
+    ran: Ran, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "qrels").mkdir(parents=True)
+    story = {"uri": "urn:x:1", "version": "1", "type": "text", "headline": "Ferry sails"}
+    story |= {"versioncreated": "2026-03-15T10:00:00Z", "pubstatus": "usable"}
+    write_lines(own / "stories.jsonl", {**story, "products": ["wire"]})
+    write_lines(own / "queries.jsonl", {"_id": "q1", "text": "ferry"})
+    (own / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\turn:x:1\t1\n")
+    arguments = ("--profile", "lexical", "--output", tmp_path / "out", "--json")
+    tree = json.loads(ran.cli("eval", "run", own, *arguments, code=1).stdout)
+    (note,) = (note for note in tree["sets"][0]["notes"] if "product" in note)
+    assert "wire (1)" in note
+    assert " eval," in note
+    (own / "dataset.json").write_text('{"products": ["wire"]}')
+    tree = ran.cli.json("eval", "run", own, *arguments[:-1])
+    assert tree["sets"][0]["measures"]["RR@10"]["mean"] == 1.0

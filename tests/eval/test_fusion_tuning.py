@@ -151,8 +151,10 @@ def test_where_all_is_chance_nothing_is_recommended() -> None:
 
 def test_few_queries_are_too_few_whatever_they_say() -> None:
     found = tuning([synthetic("one", 20, 1, vector=0.25, lexical=0.0)], WEIGHTS)
-    assert found.low > 0
+    assert found.difference > 0.05
     assert found.verdict is Verdict.TOO_LITTLE
+    assert (found.low, found.high) == (-np.inf, np.inf)  # no second verdict beside the first
+    assert not any("interval" in line for line in verdict_lines(found))
 
 
 def test_it_is_the_same_again() -> None:

@@ -258,3 +258,16 @@ def test_a_verdict_is_json() -> None:
     assert tree["passed"] is False
     assert tree["floors"][0]["passed"] is True
     assert tree["rule"]["least_effect"] == 0.02
+
+
+def test_a_baseline_of_zeros_is_refused_where_it_is_written_and_where_it_is_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "baseline.json"
+    with pytest.raises(InputError, match="0"):
+        write_baseline([made([0.0] * 30)], (MEASURE,), path)
+    assert not path.exists()
+    write_baseline([made([0.0] * 29 + [0.5])], (MEASURE,), path)
+    path.write_text(path.read_text("utf-8").replace("0.5", "0.0"), "utf-8")
+    with pytest.raises(InputError, match="0"):
+        read_baseline(path)

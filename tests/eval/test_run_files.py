@@ -77,3 +77,34 @@ def test_a_result_of_a_run_is_written_and_read(judged: JudgedSet, tmp_path: Path
     assert again == found
     there = score_run(tmp_path / "out" / "run.trec", judged, ("RR", "Bpref"))
     assert [row.values for row in there.rows] == [row.values for row in found.rows]
+
+
+def test_runs_of_three_columns_tags_with_blanks_and_json_are_the_same_run(
+    judged: JudgedSet, tmp_path: Path
+) -> None:
+    forms = {
+        "six": ("q2 Q0 d1 1 0.5 x", "q2 Q0 d3 2 0.25 x", "q1 Q0 d1 1 9 x"),
+        "blanks": ("q2 Q0 d1 1 0.5 my own run", "q2 Q0 d3 2 0.25 a b", "q1 Q0 d1 1 9 x y z"),
+        "three": ("q2 d1 0.5", "q2\td3\t0.25", "q1 d1 9"),
+        "ranx.json": ('{"q2": {"d1": 0.5, "d3": 0.25},', ' "q1": {"d1": 9}}'),
+    }
+    found = [score_run(write(tmp_path / n, *rows), judged, ("RR",)) for n, rows in forms.items()]
+    assert {row.query_id: row.documents for row in found[0].rows}["q2"] == ("d1", "d3")
+    assert all(each.rows == found[0].rows for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"q1": ["d1"]}', "q1"),
+        ('{"q1": {"d1": "high"}}', "q1"),
+        ('{"q1": {"d1": true}}', "q1"),
+        ('{"q1": {"d1": 1}', ""),
+        ("q1 Q0 d1 1", ""),
+        ("q1 Q0 d1 1 2", ""),
+    ],
+)
+def test_other_forms_are_errors(judged: JudgedSet, tmp_path: Path, text: str, field: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        score_run(write(tmp_path / "r", text), judged, ("RR",))
+    assert caught.value.field == field

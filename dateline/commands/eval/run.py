@@ -27,6 +27,8 @@ from eval.runs.run_summary import summary
 from eval.runs.runner import DEPTH
 from search.answers import DateUse, EntityUse
 
+EXIT_NOTHING = 1  # a set of which no query found anything; 2 is a mistake in what was asked
+
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -81,7 +83,8 @@ def run(
     """Run judged sets through the pipeline that serves, and measure.
 
     Documents are indexed once, into a cache in the data folder, by their content and the settings.
-    Each set's result, with its run, is written below --output as DATASET-SPLIT.
+    Each set's result, with its run, is written below --output as DATASET-SPLIT. The exit code is 1
+    if no query of a set found anything.
     """
     with reported():
         if html:
@@ -114,3 +117,5 @@ def run(
         if html:
             write_page(html, run_page(results))
     show_summary(summary(results), folder, as_json=as_json)
+    if any(not any(row.documents for row in result.rows) for result in results):
+        raise typer.Exit(EXIT_NOTHING)
