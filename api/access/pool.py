@@ -20,6 +20,8 @@ from core.priority import step_back
 Result = TypeVar("Result")
 _BURST_S = 0.1  # a shorter run of refusals is only a burst
 _CALM_S = 1.0  # so long without a refusal ends the run
+_TURN_S = 1.0  # so long without a turn gives a caller the place of another one
+_NO_TURN = (-inf, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,16 +49,17 @@ class _Call:
 
 @dataclass(slots=True)
 class _Line:
-    """The calls of one caller: how many run, and which wait."""
+    """The calls of one caller: how many run, which wait, and how many more will come at once."""
 
     name: str
     running: int = 0
     waiting: deque[_Call] = field(default_factory=deque)
+    coming: int = 0
 
     @property
     def calls(self) -> int:
         """How many calls the caller has here."""
-        return self.running + len(self.waiting)
+        return self.running + len(self.waiting) + self.coming
 
 
 @dataclass(slots=True)
@@ -88,7 +91,9 @@ class WorkPool:
     A free thread goes to the caller with the fewest running calls, and among equals to the one that
     has waited longest for a turn. So nobody waits behind all the calls of another. A full queue
     refuses the newest call of the caller with the most calls: a caller alone may fill the queue,
-    and keeps nobody out.
+    and keeps nobody out. Who has one call less only gets a place so after a second without a turn:
+    a call that gives up its place has cost as much as twenty that are refused at once, and among
+    many callers with as many calls each there would be one for nearly every new call.
 
     A queue is for bursts. When more calls come than can be done, a long queue makes everybody wait
     and gets nothing more done. So while refusals go on, there are only `crowded` places.
@@ -113,11 +118,14 @@ class WorkPool:
         self._waiting = waiting
         self._crowded = waiting if crowded is None else min(waiting, crowded)
         self._taken = 0  # places
+        self._coming = 0  # calls that `check` has let in
+        self._turn: asyncio.Handle | None = None
         self._refusals = _Refusals()
         self._lock = Lock()
         self._lines: dict[str, _Line] = {}  # only of callers with calls here
         self._turns = count(1)
-        self._last_turns: defaultdict[str, int] = defaultdict(int)  # by name
+        # When each caller had its last turn, by name, and the turn's number.
+        self._last_turns: defaultdict[str, tuple[float, int]] = defaultdict(lambda: _NO_TURN)
         begin = step_back if behind else None
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=begin)
 
@@ -139,7 +147,7 @@ class WorkPool:
         with self._lock:
             line = self._line(caller)
             while self._lacks(places):
-                self._refuse_newest(self._claimed(line))
+                self._refuse_newest(self._claimed(line, self._queued()))
             self._lines[caller.name] = line
             line.waiting.append(call)
             self._taken += places
@@ -149,11 +157,28 @@ class WorkPool:
 
     def check(self, caller: Caller) -> None:
         """Raises BusyError if a call of this caller would find no place now, so that a refused
-        request need not be read first.
+        request need not be read first. Else its call counts until the event loop's next turn, in
+        which it comes: requests that are read in one turn do not all see the same free place.
         """
         with self._lock:
-            if self._lacks(1):
-                self._claimed(self._line(caller))
+            line = self._line(caller)
+            waiting = max(0, self._coming + 1 - self._idle)
+            if waiting and self._lacks(waiting):
+                lines = [one for one in self._lines.values() if one.waiting or one.coming > 0]
+                self._claimed(line, lines).coming -= 1
+            else:
+                self._coming += 1
+            line.coming += 1
+            self._lines[caller.name] = line
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        with self._lock:
+            self._turn, self._coming = None, 0
+            for line in self._lines.values():
+                line.coming = 0
+            self._drop_idle_lines()
 
     def _line(self, caller: Caller) -> _Line:
         return self._lines.get(caller.name) or _Line(caller.name)
@@ -186,22 +211,22 @@ class WorkPool:
             call.future.cancel()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def _claimed(self, line: _Line) -> _Line:
-        """The line that gives up a place to the next call in `line`: the one with the most calls.
-        Raises BusyError if that line has at least as good a claim.
+    def _claimed(self, line: _Line, lines: list[_Line]) -> _Line:
+        """The one of the `lines` that gives up a place to the next call in `line`: the one with the
+        most calls. Raises BusyError if that line has at least as good a claim.
         """
         self._refusals.note()
-        longest = max(self._queued(), key=self._had, default=line)
+        longest = max(lines, key=self._had, default=line)
         lead = longest.calls - line.calls
-        first = not line.waiting and self._last_turns[line.name] < self._last_turns[longest.name]
-        if lead > 1 or (lead == 1 and first):
+        late = not line.calls and monotonic() - self._last_turns[line.name][0] > _TURN_S
+        if lead > 1 or (lead == 1 and late):
             return longest
         raise self._refusal()
 
     def _queued(self) -> list[_Line]:
         return [line for line in self._lines.values() if line.waiting]
 
-    def _had(self, line: _Line) -> tuple[int, int]:
+    def _had(self, line: _Line) -> tuple[int, tuple[float, int]]:
         """How much of the pool a caller has: its calls, and when it had its last turn."""
         return line.calls, self._last_turns[line.name]
 
@@ -234,7 +259,7 @@ class WorkPool:
                 continue
             self._idle -= 1
             line.running += 1
-            self._last_turns[line.name] = next(self._turns)
+            self._last_turns[line.name] = monotonic(), next(self._turns)
 
     def _carry_out(self, line: _Line, call: _Call) -> None:
         call.carry_out()
@@ -255,6 +280,6 @@ class WorkPool:
                 self._drop_idle_lines()
 
     def _drop_idle_lines(self) -> None:
-        idle = [name for name, line in self._lines.items() if not line.running and not line.waiting]
-        for name in idle:
-            del self._lines[name]
+        for name, line in [*self._lines.items()]:
+            if not (line.running or line.waiting or line.coming):
+                del self._lines[name]

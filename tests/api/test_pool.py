@@ -17,7 +17,9 @@ from core.callers import Caller
 from core.errors import BusyError
 from tests import own_loop
 
-GREEDY, MODEST, THIRD = (Caller(name, frozenset()) for name in ("greedy", "modest", "third"))
+GREEDY, MODEST, THIRD, OTHER = (
+    Caller(name, frozenset()) for name in ("greedy", "modest", "third", "other")
+)
 
 
 class Scene:
@@ -157,6 +159,69 @@ def test_in_a_crowd_of_many_who_comes_seldom_still_has_a_place(clock: Clock) -> 
     own_loop.run(play())
     scene.pool.close()
     assert scene.done[1] == "modest"
+
+
+def test_callers_with_as_many_calls_take_no_place_from_each_other_until_one_is_late(
+    clock: Clock,
+) -> None:
+    scene = Scene(waiting=2)
+
+    async def play() -> list[object]:
+        scene.go.set()
+        for caller in (THIRD, MODEST, GREEDY):  # each has had a turn, in this order
+            await asyncio.gather(*await scene.calls(caller, "before"))
+        scene.go.clear()
+        scene.done.clear()
+        tasks = await scene.calls(OTHER, "runs")
+        tasks += await scene.calls(GREEDY, "g")
+        tasks += await scene.calls(MODEST, "m")
+        tasks += await scene.calls(THIRD, "too soon")
+        clock.now += 1.1
+        tasks += await scene.calls(THIRD, "t")
+        scene.go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    refused = [isinstance(one, BusyError) for one in own_loop.run(play())]
+    scene.pool.close()
+    assert refused == [False, True, False, True, False]
+    assert scene.done == ["runs", "t", "m"]
+
+
+def test_what_is_let_in_within_one_turn_of_the_loop_finds_a_place(scene: Scene) -> None:
+    def let_in(caller: Caller) -> bool:
+        try:
+            scene.pool.check(caller)
+        except BusyError:
+            return False
+        return True
+
+    async def play() -> None:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3")  # one of four places is left
+        assert [let_in(caller) for caller in (GREEDY, GREEDY)] == [True, False]
+        assert [let_in(caller) for caller in (MODEST, MODEST, MODEST)] == [True, True, False]
+        assert let_in(THIRD)
+        tasks += [scene.call(GREEDY, "g4"), scene.call(MODEST, "m1"), scene.call(MODEST, "m2")]
+        tasks += [scene.call(THIRD, "t1")]
+        await asyncio.sleep(0)
+        assert [let_in(caller) for caller in (GREEDY, MODEST, THIRD)] == [False] * 3
+        assert let_in(OTHER)  # does not come
+        scene.go.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    own_loop.run(play())
+    assert sorted(scene.done) == ["g0", "g1", "m1", "m2", "t1"]
+
+
+def test_who_was_let_in_and_does_not_come_leaves_no_place_taken(scene: Scene) -> None:
+    async def play() -> None:
+        tasks = await scene.calls(GREEDY, "g0", "g1", "g2", "g3")
+        for _ in range(3):
+            scene.pool.check(GREEDY)
+            await asyncio.sleep(0)
+        scene.go.set()
+        await asyncio.gather(*tasks)
+
+    own_loop.run(play())
 
 
 def test_who_has_gone_gives_up_the_place_in_the_queue(scene: Scene) -> None:
