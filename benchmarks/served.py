@@ -34,9 +34,7 @@ def started(
     """Starts the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
     its process id, and a client with a connection kept alive that may read `products`.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     key = secrets.token_urlsafe(16)
     keys = [{"name": "bench", "key": key, "products": sorted(products)}]
     environment = {
@@ -58,6 +56,13 @@ def started(
     finally:
         server.terminate()
         server.wait()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:

@@ -64,24 +64,34 @@ def open_wire(
     clock: Clock,
 ) -> Wire:
     """Return the transitions of the engine's record, made by a thread of this process."""
+    feed = feed_of(settings, engine, database, receipts, clock)
+    readers = Readers(feed)
+    entitled = _entitled(settings, accounts)
     book, sessions = StoredTransitions(database), StoredSessions(database)
-    matcher = Percolator(topic_tree(settings), engine.languages)
+    maker = TransitionMaker(engine.record, book, receipts, clock, entitled, readers.look)
+    return Wire(book, sessions, feed, readers, MakingTransitions(maker))
+
+
+def feed_of(
+    settings: Settings,
+    engine: ServedEngine,
+    database: Database,
+    receipts: StoredReceipts,
+    clock: Clock,
+) -> Feed:
+    """Return the feed of the transitions in a database."""
     record = engine.record
-    feed = Feed(
-        book,
+    return Feed(
+        StoredTransitions(database),
         receipts,
-        sessions,
+        StoredSessions(database),
         engine,
-        matcher,
+        Percolator(topic_tree(settings), engine.languages),
         frozen_tree,
         clock,
         lambda named: recorded_versions(record.reads, named),
         lambda named: earlier_versions(record.reads, named),
     )
-    readers = Readers(feed)
-    entitled = _entitled(settings, accounts)
-    maker = TransitionMaker(record, book, receipts, clock, entitled, readers.look)
-    return Wire(book, sessions, feed, readers, MakingTransitions(maker))
 
 
 def _entitled(
