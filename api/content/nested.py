@@ -77,21 +77,20 @@ def look_inside(
         for uri in (*look.uris, *chain):
             named.setdefault(uri, set()).update(item.products)
     sights = library.sights(named, caller) if named else {}
-    plain = [look.passes and sights.keys().isdisjoint(look.uris) for look in looks]
-    return Inside(named.keys(), sights, carried, plain)
+    return Inside(named.keys(), sights, carried, [look.plain(sights.keys()) for look in looks])
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """What the guard says of the items inside an answer's documents. A uri that was not `asked`
-    about is treated as hidden, so that nothing is told by mistake. `plain` says which documents
-    are shown as they are: they name no item, and nothing in them is left out.
+    about is treated as hidden, so that nothing is told by mistake. `plain` has the members of each
+    document that are shown as they are: they name no item, and nothing in them is left out.
     """
 
     asked: AbstractSet[str]
     sights: Mapping[str, Sight]
     carried: Carried
-    plain: Sequence[bool] = ()
+    plain: Sequence[AbstractSet[str]] = ()
 
     def may_name(self, uri: str) -> bool:
         """Whether the caller may be told this uri: it is no item's, or the caller may
@@ -106,10 +105,14 @@ class Inside:
         """The members of the document at a place that the caller may see. No object inside it
         keeps a member called `private`, which is of `PRIVATE`.
         """
-        if self.plain[place]:
+        plain = self.plain[place]
+        others = {name: member for name, member in document.items() if name not in plain}
+        if not others:
             return dict(document)
         alone = _Look(Inside(frozenset(), {}, self.carried), private | MADE_HERE, None)
-        return _Look(self, alone.left_out, alone).members(document, _DOCUMENT)
+        shown = _Look(self, alone.left_out, alone).members(others, _DOCUMENT)
+        kept = [name for name in document if name in plain or name in shown]
+        return {name: shown[name] if name in shown else document[name] for name in kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +213,28 @@ def _own_uri(tree: Tree) -> str:
 @dataclass(slots=True)
 class _Named:
     """What a document names: every text that could be an item's uri, members' names included.
-    `passes` is whether every text in it is passed on, and no object inside it has a member that
-    may be left out.
+    `members` has those texts of each of its members, None for one with a text that is not passed
+    on, or with an object inside of which a member may be left out.
     """
 
     uris: list[str] = field(default_factory=list)
+    members: dict[str, list[str] | None] = field(default_factory=dict)
     passes: bool = True
 
     def in_document(self, document: Tree) -> None:
         """Looks at a whole document."""
         for name, member in document.items():
+            before, self.passes = len(self.uris), True
             self._in_member(name, plain_name(name), member)
+            self.members[name] = self.uris[before:] if self.passes else None
+
+    def plain(self, items: AbstractSet[str]) -> AbstractSet[str]:
+        """The members that are shown as they are, where `items` are the uris of items."""
+        return {
+            name
+            for name, uris in self.members.items()
+            if uris is not None and items.isdisjoint(uris)
+        }
 
     def _in_member(self, name: str, inner: str, member: Any) -> None:
         if ":" in name:

@@ -4,7 +4,7 @@ who set a tag and how, its scheme and broader terms, a person's types, a place's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,10 +31,15 @@ class Said(NamedTuple):
     entry: Mapping[str, Any]
 
 
-def concepts_json(concepts: Iterable[Concept], said: Sequence[Said]) -> list[dict[str, Any]]:
+def concepts_json(concepts: Sequence[Concept], said: Sequence[Said]) -> list[dict[str, Any]]:
     """Concepts with all that is `said` of them, and the members that the contract requires. What
     the document does not say was set by its editors.
     """
+    if len(said) == len(concepts) == len({one.name for one in said}) and all(
+        (one.name, one.code) == (concept.name, concept.code)
+        for one, concept in zip(said, concepts, strict=True)
+    ):
+        return [*map(_told, said)]  # as ingest reads most documents
     by_name: dict[str, list[Said]] = {}
     for one in said:
         if one.name in by_name:
@@ -46,7 +51,11 @@ def concepts_json(concepts: Iterable[Concept], said: Sequence[Said]) -> list[dic
 
 def said_of(tree: Mapping[str, Any], member: str) -> list[Said]:
     """What a document says of a member's concepts, in both spellings of ninjs."""
-    return [Said(*_names(entry), entry) for entry in _entries(tree, member)]
+    return [_said(entry) for entry in _entries(tree, member)]
+
+
+def _said(entry: Mapping[str, Any]) -> Said:
+    return Said(*_names(entry), entry)
 
 
 def shortly_said_of(item: Item, member: str) -> list[Said]:
@@ -146,7 +155,11 @@ def _concept(concept: Concept, said: Sequence[Said]) -> dict[str, Any]:
         if first.code != code and len(said) > 1:
             first = next((one for one in said if one.code == code), first)
         code, entry = first.code, first.entry
-    told = {**entry, "name": concept.name, "code": code}
+    return _told(Said(concept.name, code, entry))
+
+
+def _told(said: Said) -> dict[str, Any]:
+    told = {**said.entry, "name": said.name, "code": said.code}
     if not isinstance(told.get("creator"), str):
         told["creator"] = "Editorial"
     if not isinstance(told.get("scheme"), str):

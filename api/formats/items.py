@@ -43,7 +43,7 @@ from api.formats.concepts import (
 )
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
-from core.items import Item, ItemType
+from core.items import Concept, Item, ItemType
 from core.ports import Library
 
 # Members of ninjs that repeat, in another form, what the contract's members say.
@@ -369,8 +369,8 @@ def _concepts(
     """
     members: dict[str, Any] = {}
     for name in MEMBERS:
-        concepts = getattr(item, name) if view.shows(name) else ()
-        if not concepts:
+        concepts: tuple[Concept, ...] = getattr(item, name)
+        if not concepts or not view.shows(name):
             continue
         if view.shows_document:
             said = said_of(document, name)
