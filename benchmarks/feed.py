@@ -1,21 +1,26 @@
 """What the feed costs and how fast it is, over HTTP on loopback.
 
-    python -m benchmarks.feed [--stories N] [--held N] [--writes N] [--json]
+    python -m benchmarks.feed [--stories N] [--held N] [--writes N] [--pairs N] [--json]
 
 `dateline serve` runs with its own settings on an archive of stories made from the demo corpus.
+How fast a feed is read to its end is measured by `benchmarks.feed_reading`.
 
-- `read_per_s`: a client reads all transitions from the beginning, whole items, 100 a page.
 - `delay`: from the answer to a write until the story is in the answer of a request that was held;
   0 where the feed was faster than the answer.
 - `held_mib`: what so many held requests add to the service's resident memory.
-- `search`: searches by words, one after another, without and with the held requests beside them.
+- `search`: searches by words, one after another, without and with the held requests beside them,
+  in turns of some seconds. `ratio` is the median of the ratios of such pairs, between the bounds of
+  95 % (by the order of the ratios). The requests are renewed evenly over fifteen seconds, as those
+  of clients are.
 - `receipt`: the time of recording an answer of 20 items, new ones and known ones.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -53,7 +58,8 @@ _SETTINGS = {
     "DATELINE_CONNECTIONS_PER_ADDRESS": "5000",
 }
 _BATCH = 500
-_SEARCHES = 300
+_SEARCHES = 100
+_HELD_S, _SETTLE_S = 15, 1.0
 _WORDS = ("ferry", "minister", "storm", "bank", "election", "harbour", "court", "festival")
 
 
@@ -70,21 +76,10 @@ def archive(folder: Path, stories: int) -> None:
         service.close()
 
 
-def read_all(client: httpx.Client) -> dict[str, float]:
-    """Reads every transition once the service has made them all."""
-    link = "/content/feed?page_size=100&begin=start"
+def made(client: httpx.Client) -> None:
+    """Waits until the service has made all transitions."""
     while _lag(client):
         time.sleep(0.1)
-    start, count, size = time.perf_counter(), 0, 0
-    while True:
-        answer = client.get(link, headers=_READER)
-        data = answer.raise_for_status().json()["data"]
-        count, size = count + len(data["items"]), size + len(answer.content)
-        if not data["more"]:
-            break
-        link = data["next_page"]
-    seconds = time.perf_counter() - start
-    return {"read": count, "read_per_s": count / seconds, "read_mb_per_s": size / seconds / 1e6}
 
 
 def _lag(client: httpx.Client) -> float:
@@ -129,55 +124,111 @@ def delays(client: httpx.Client, writes: int) -> dict[str, float]:
     return {"delay_p50_ms": percentile(found, 50), "delay_p99_ms": percentile(found, 99)}
 
 
-def searches(client: httpx.Client) -> list[float]:
-    """The seconds of searches by two words each."""
+def searches(client: httpx.Client) -> float:
+    """The median seconds of searches by two words each."""
     found: list[float] = []
     for number in range(_SEARCHES):
         one, other = _WORDS[number % 8], _WORDS[(number // 8) % 8]
         start = time.perf_counter()
         client.get("/content/search", params={"q": f"{one} {other}"}, headers=_READER)
         found.append(time.perf_counter() - start)
-    return found
+    return statistics.median(found)
+
+
+def ratio(client: httpx.Client, polls: Polls, pairs: int) -> dict[str, float]:
+    """How much longer searches take beside the held requests than without."""
+    without, beside = list[float](), list[float]()
+    for number in range(pairs):
+        for held in (False, True) if number % 2 else (True, False):
+            polls.hold(on=held)
+            (beside if held else without).append(searches(client))
+    ratios = sorted(one / other for one, other in zip(beside, without, strict=True))
+    low, high = _bounds(len(ratios))
+    return {
+        "pairs": pairs,
+        "search_p50_ms": statistics.median(without) * 1000,
+        "search_beside_held_p50_ms": statistics.median(beside) * 1000,
+        "ratio": statistics.median(ratios),
+        "ratio, low": ratios[low],
+        "ratio, high": ratios[high],
+    }
+
+
+def _bounds(count: int) -> tuple[int, int]:
+    """The places of the bounds of the median among `count` sorted values, for 95 %."""
+    low = max(0, int(count / 2 - 0.98 * math.sqrt(count)))
+    return low, count - 1 - low
+
+
+class Polls:
+    """So many sessions in a process of their own, whose requests are held or not."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def hold(self, *, on: bool) -> None:
+        """Begins to hold, or ends it; returns when all requests are held, or none."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"on\n" if on else b"off\n")
+        self._process.stdin.flush()
+        self._process.stdout.readline()
 
 
 @contextmanager
-def held(url: str, count: int) -> Iterator[None]:
-    """So many requests that are held, from a process of their own."""
+def polling(url: str, count: int) -> Iterator[Polls]:
+    """So many sessions, none of them held yet."""
     command = [sys.executable, "-m", "benchmarks.feed", "--hold", url, "--held", str(count)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            yield
+            yield Polls(process)
         finally:
             process.terminate()
 
 
 async def hold(url: str, count: int) -> None:
-    """Holds requests until the process is ended; prints a line when all are held."""
-    limits = httpx.Limits(max_connections=None)
-    waiting = 0
+    """Begins sessions; then holds their requests or not, as the lines of the input say, and prints
+    a line when that is so.
+    """
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    links: dict[int, str] = {}
+    asking: set[int] = set()
+    loop = asyncio.get_running_loop()
 
-    async def follow(client: httpx.AsyncClient) -> None:
-        nonlocal waiting
-        link, first = "/content/feed?begin=now&wait=1", True
+    async def begin(client: httpx.AsyncClient, number: int) -> None:
+        answer = await client.get("/content/feed?begin=now")
+        links[number] = answer.json()["data"]["next_page"]
+
+    async def follow(client: httpx.AsyncClient, number: int) -> None:
+        seconds = 1 + number % _HELD_S  # so that they are renewed evenly
         while True:
-            try:
-                answer = await client.get(link)
-            except httpx.TransportError:
-                continue  # on a busy machine the head of a request may come too late
-            link = answer.json()["data"]["next_page"].replace("wait=1", "wait=15", first)
-            waiting, first = waiting + first, False
+            link = f"{links[number]}&wait={seconds}"
+            asking.add(number)
+            answer = await client.get(link)
+            links[number] = answer.json()["data"]["next_page"].partition("&wait")[0]
+            seconds = _HELD_S
 
     async with httpx.AsyncClient(
         base_url=url, headers=_READER, limits=limits, timeout=120
     ) as client:
-        tasks = [asyncio.create_task(follow(client)) for _ in range(count)]
-        while waiting < count:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(2)
-        print("held", flush=True)
-        await asyncio.gather(*tasks)
+        for number in range(count):
+            await begin(client, number)
+        print("begun", flush=True)
+        tasks: list[asyncio.Task[None]] = []
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            asking.clear()
+            on = line == "on\n"
+            tasks = [asyncio.create_task(follow(client, n)) for n in range(count)] if on else []
+            while len(asking) < len(tasks):
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(_SETTLE_S)
+            print(line, end="", flush=True)
 
 
 def memory(pid: int) -> int:
@@ -201,7 +252,7 @@ def receipts(folder: Path) -> dict[str, float]:
     return {f"receipt_{kind}_ms": percentile(found, 50) for kind, found in times.items()}
 
 
-def measure(stories: int, count: int, writes: int) -> dict[str, Any]:
+def measure(stories: int, count: int, writes: int, pairs: int) -> dict[str, Any]:
     """All figures."""
     figures: dict[str, Any] = {"stories": stories, "held": count}
     with tempfile.TemporaryDirectory() as name:
@@ -209,17 +260,14 @@ def measure(stories: int, count: int, writes: int) -> dict[str, Any]:
         archive(folder / "data", stories)
         figures |= receipts(folder)
         with started(folder / "data", (PRODUCT,), _SETTINGS) as (pid, client):
-            figures |= read_all(client)
+            made(client)
             figures |= delays(client, writes)
             searches(client)
-            plain, before = searches(client), memory(pid)
-            with held(str(client.base_url), count):
+            with polling(str(client.base_url), count) as polls:
+                before = memory(pid)
+                polls.hold(on=True)
                 figures["held_mib"] = (memory(pid) - before) / 2**20
-                beside = searches(client)
-            figures["search_p50_ms"] = percentile(plain, 50)
-            figures["search_beside_held_p50_ms"] = percentile(beside, 50)
-            figures["search_p95_ms"] = percentile(plain, 95)
-            figures["search_beside_held_p95_ms"] = percentile(beside, 95)
+                figures |= ratio(client, polls, pairs)
     return figures
 
 
@@ -229,13 +277,14 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=2000)
     parser.add_argument("--held", type=int, default=1000)
     parser.add_argument("--writes", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=20, help="turns with and without")
     parser.add_argument("--hold", default="", help="only hold requests at this address")
     asked = parser.parse_args()
     if asked.hold:
         os.nice(5)
         asyncio.run(hold(asked.hold, asked.held))
         return
-    figures = measure(asked.stories, asked.held, asked.writes)
+    figures = measure(asked.stories, asked.held, asked.writes, asked.pairs)
     show("feed", figures, this_machine(), as_json=asked.json)
 
 
