@@ -280,8 +280,12 @@ class Standings(Protocol):
 class Vocabulary(Protocol):
     """The words of the index, as far as a caller sees items that have them."""
 
-    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
-        """In how many items a search finds each word: exact up to `few`, else a lower bound."""
+    def seen_counts(
+        self, words: Sequence[str], few: int, caller: Caller, field: str = ""
+    ) -> tuple[int, ...]:
+        """In how many items a search finds each word, in the text field `field` if one is given:
+        exact up to `few`, else a lower bound.
+        """
         ...
 
     def similar_words(

@@ -88,6 +88,12 @@ class LexicalWeights:
         """The weights for words whose order means nothing: without phrases and proximity."""
         return replace(self, phrase=0.0, proximity=0.0)
 
+    def with_fields(self, share: float) -> LexicalWeights:
+        """The weights with a share of those of single fields."""
+        if share == 1.0:
+            return self
+        return replace(self, fields={name: share * one for name, one in self.fields.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:

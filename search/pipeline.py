@@ -78,6 +78,7 @@ from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
 from search.similar import check_similar, check_still_there, likeness, without_story
 from search.stopwatch import Stopwatch
 from search.understanding.editorial import expanded
+from search.understanding.long_questions import damped
 from search.understanding.names import name_shares
 from search.understanding.spelling import Speller
 from search.understanding.understand import Meaning
@@ -137,7 +138,7 @@ class SearchPipeline:
         self._encoders = QueryEncoders(parts.encoders)
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
-        self._speller = Speller(parts.engine, parts.doubt) if parts.doubt else None
+        self._speller = Speller(parts.engine, parts.doubt, parts.engine) if parts.doubt else None
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
@@ -399,8 +400,8 @@ class SearchPipeline:
             filters=within_products(meaning.filters, held),
         )
         tree, notes = expanded(meaning.tree, self._parts.editorial())
-        said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
-        return replace(meaning, tree=tree, said=said) if notes else meaning
+        said = replace(meaning.said, notes=(*meaning.said.notes, *notes)) if notes else meaning.said
+        return replace(meaning, tree=damped(tree), said=said)
 
     def _with_unread(self, known: Evidence, of_rerank: str) -> Understood:
         """What was made of the query, with notes on what encoders and the reranker did not read to
@@ -471,7 +472,10 @@ class SearchPipeline:
         """The query in another spelling; "" for a later page of an answer."""
         if self._speller is None or request.cursor or request.similar_to:
             return ""
-        return self._speller.suggestion(request.q, candidates.query, candidates.caller)
+        said = self._parts.understanding.recheck(candidates.understood, candidates.caller)
+        return self._speller.suggestion(
+            request.q, candidates.query, candidates.caller, said.entities
+        )
 
     def _missing(
         self, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces

@@ -19,6 +19,7 @@ from search.answers import SearchRequest
 from search.profiles import Profile
 from search.ranking import ranking
 from search.similar import item_queries
+from search.understanding.long_questions import field_share
 from search.understanding.understand import Meaning
 
 
@@ -102,6 +103,7 @@ def retrieval_of(
     elif request.order is SortOrder.SCORE:
         vectors, degraded = encoders.queries(meaning.said.vector_text, profile)
     lexical = profile.lexical_weight > 0 or not vectors
+    weights = profile.lexical.with_fields(field_share(meaning.tree))
     retrieval = Retrieval(
         meaning.tree,
         caller,
@@ -110,7 +112,7 @@ def retrieval_of(
         profile.lexical_depth if lexical else 0,
         profile.vector_depth,
         request.order,
-        profile.lexical if meaning.like is None else profile.lexical.of_words(),
+        weights if meaning.like is None else profile.lexical.of_words(),
     )
     return retrieval, tuple(degraded)
 

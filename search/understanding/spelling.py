@@ -3,6 +3,9 @@
 A suggestion never changes the query. The words come from items that the caller may see
 (`core.ports.Vocabulary`), so no suggestion tells of a word that only hidden items have. Quoted
 phrases, fielded words, wildcards, numbers and excluded words stay as typed.
+
+Names come first. A name that the archive knows, and a word of a name, is never doubted, however
+rare it is. A misspelt name is corrected whole, as the archive writes it.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.callers import Caller
-from core.ports import Vocabulary
+from core.ports import Names, Vocabulary
 from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
+from search.answers import FoundName
+from search.understanding.misspelt_names import misspelt_names, with_names
 
 _SHORTEST = 4  # letters; a shorter word is never doubted
 _ANOTHER_LETTER = 6  # letters; in a shorter word another letter makes another word
 _TWO_EDITS = 9  # letters; in a shorter word only one edit is allowed
 _MOST_WORDS = 12  # in a query; longer ones are prose
+_NAMES = "names"  # the text field of names, sluglines, bylines and subjects
 _QUOTED = re.compile(r'("[^"]*"?)')
 
 
@@ -37,13 +43,18 @@ class Doubt:
 class Speller:
     """Suggests other spellings from an archive's own words."""
 
-    def __init__(self, archive: Vocabulary, doubt: Doubt | None = None) -> None:
+    def __init__(
+        self, archive: Vocabulary, doubt: Doubt | None = None, names: Names | None = None
+    ) -> None:
         self._archive = archive
         self._doubt = doubt or Doubt()
+        self._names = names
 
-    def suggestion(self, query: str, tree: Node, caller: Caller) -> str:
+    def suggestion(
+        self, query: str, tree: Node, caller: Caller, found: Sequence[FoundName] = ()
+    ) -> str:
         """`query` with its doubtful words replaced, "" without a suggestion. `tree` is the parsed
-        query.
+        query, and `found` are the names in it.
         """
         words = list(dict.fromkeys(_bare_words(tree)))
         if not words or len(words) > _MOST_WORDS:
@@ -52,10 +63,15 @@ class Speller:
         few = {word: n for word, n in zip(words, counts, strict=True) if n <= self._doubt.few}
         if not few:
             return ""
-        asked = [(word, _most_edits(word, count)) for word, count in few.items()]
-        found = self._archive.similar_words(asked, caller)
-        suggested = query
-        for (word, count), near in zip(few.items(), found, strict=True):
+        in_names = self._archive.seen_counts(list(few), 0, caller, _NAMES)
+        few = {word: n for (word, n), named in zip(few.items(), in_names, strict=True) if not named}
+        names = misspelt_names(query, few, found, self._names, caller) if few else []
+        taken = {word for name in names for word in name.words}
+        suggested = with_names(query, names)
+        rest = {word: count for word, count in few.items() if word not in taken}
+        asked = [(word, _most_edits(word, count)) for word, count in rest.items()]
+        near_words = self._archive.similar_words(asked, caller) if asked else ()
+        for (word, count), near in zip(rest.items(), near_words, strict=True):
             if better := self._better(word, count, near):
                 suggested = _replaced(suggested, word, better)
         return suggested if suggested != query else ""

@@ -16,7 +16,7 @@ from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
 from core.near_duplicates import TextSignatures
 from core.ports import Clock
-from core.query_tree import Node, is_fact
+from core.query_tree import Node, Word, is_fact
 from core.retrieval import (
     Browse,
     Browsed,
@@ -311,11 +311,14 @@ class EmbeddedEngine:
 
     # Vocabulary
 
-    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+    def seen_counts(
+        self, words: Sequence[str], few: int, caller: Caller, field: str = ""
+    ) -> tuple[int, ...]:
         """Return in how many items a search finds each word."""
         self.projections.refresh()
         lexical, seen = self.moments.words(caller)
-        return vocabulary.counts(lexical, words, few, caller, seen)
+        asked = [Word(word, field) for word in words]
+        return vocabulary.counts(lexical, asked, few, caller, seen)
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller

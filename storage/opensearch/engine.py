@@ -331,14 +331,16 @@ class OpenSearchEngine:
         view, _ = self._freshened()
         return view.catalogue.satisfies(id_, nodes)
 
-    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+    def seen_counts(
+        self, words: Sequence[str], few: int, caller: Caller, field: str = ""
+    ) -> tuple[int, ...]:
         """Return in how many items a search finds each word. While the index is behind the record,
         every word counts as one that more than `few` items have, so that none looks misspelled.
         """
         view, behind = self._freshened()
         if behind:
             return (few + 1,) * len(words)
-        return view.catalogue.words.seen_counts(words, few, caller)
+        return view.catalogue.words.seen_counts(words, few, caller, field)
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller

@@ -11,6 +11,7 @@ read as the name that it is similar to, if there is only one:
     merkel            a person by surname: only one person has this last word; words before it must
                       be in that name too, or be initials of its words ("a. merkel")
     merkle            the same with a misspelt surname of six letters or more
+    ingrd solvain     whole names and surnames that sound alike (sounds.py), if none is nearer
 
 A name of fewer than five letters is never read as a similar one.
 
@@ -28,6 +29,8 @@ from functools import lru_cache
 import tantivy
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
+
+from storage.words.sounds import SoundingWords
 
 SHORTEST_FUZZY = 5  # letters, of a whole name
 SHORTEST_SURNAME = 4
@@ -80,8 +83,10 @@ class NameBook:
         self._people = people
         self._spellings: dict[str, list[int]] = {}  # by key
         self._keys = NearWords()
+        self._sounds = SoundingWords()
         self._surnames: dict[str, list[int]] = {}
         self._near_surnames = NearWords()
+        self._sounding_surnames = SoundingWords()
         self._people_by_number: dict[int, tuple[str, tuple[str, ...]]] = {}  # key, first names
 
     def add(self, number: int, spelling: str) -> None:
@@ -92,10 +97,12 @@ class NameBook:
         numbers.append(number)
         if words and len(numbers) == 1:
             self._keys.add(key)
+            self._sounds.add(key)
         if self._people and len(words) > 1:
             bearers = self._surnames.setdefault(words[-1], [])
             if not bearers:
                 self._near_surnames.add(words[-1])
+                self._sounding_surnames.add(words[-1])
             bearers.append(number)
             self._people_by_number[number] = key, words[:-1]
 
@@ -121,10 +128,13 @@ class NameBook:
 
         found = self._by_surname(words, (words[-1],), allowed, identity)
         if found is None:
-            found = self._nearest(key, counts, identity)
-        if found is None and len(words[-1]) >= SHORTEST_FUZZY_SURNAME:
-            near = [surname for surname, _ in self._near_surnames.near(words[-1])]
-            found = self._by_surname(words, near, allowed, identity)
+            found = _nearest(self._keys.near(key), counts, identity)
+        for surnames in (self._near_surnames.near, self._sounding_surnames.like):
+            if found is None and len(words[-1]) >= SHORTEST_FUZZY_SURNAME:
+                near = [surname for surname, _ in surnames(words[-1])]
+                found = self._by_surname(words, near, allowed, identity)
+        if found is None:
+            found = _nearest(self._sounds.like(key), counts, identity)
         return self._spellings[found] if found else []
 
     def _by_surname(
@@ -146,19 +156,6 @@ class NameBook:
                     # would influence the choice.
                     only = key if only is None else min(only, key)
         return only
-
-    def _nearest(self, key: str, counts: Callable[[str], bool], identity: Identity) -> str | None:
-        best: str | None = None
-        edits = 0
-        for other, distance in self._keys.near(key):
-            if best is not None and distance > edits:
-                break
-            if counts(other):
-                if best is not None and identity(other) != identity(best):
-                    return ""
-                if best is None:
-                    best, edits = other, distance
-        return best
 
 
 class NearWords:
@@ -186,6 +183,25 @@ class NearWords:
             pair for pair in found if JaroWinkler.similarity(word, pair[0]) >= LEAST_SIMILARITY
         ]
         return sorted(alike, key=lambda pair: (pair[1], pair[0]))
+
+
+def _nearest(
+    near: Iterable[tuple[str, int]], counts: Callable[[str], bool], identity: Identity
+) -> str | None:
+    """Return the nearest key that counts, of keys with their edits in order; "" if another name is
+    as near, None if there is none.
+    """
+    best: str | None = None
+    edits = 0
+    for other, distance in near:
+        if best is not None and distance > edits:
+            break
+        if counts(other):
+            if best is not None and identity(other) != identity(best):
+                return ""
+            if best is None:
+                best, edits = other, distance
+    return best
 
 
 def _fits(given: Sequence[str], full: Sequence[str]) -> bool:

@@ -129,7 +129,9 @@ class Fixed:
         self.words = words
         self.asked: list[str] = []
 
-    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+    def seen_counts(
+        self, words: Sequence[str], few: int, caller: Caller, field: str = ""
+    ) -> tuple[int, ...]:
         return (0,) * len(words)
 
     def similar_words(

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from storage.opensearch.query.near_words import near_patterns
+from storage.opensearch.query.near_words import near_patterns, sounding_pattern
 from storage.record.facts import LINK
 from storage.words.names import most_edits
+from storage.words.sounds import SHORTEST, sound_of
 
 _WORDS = st.text("abcdéж中1", min_size=1, max_size=24)
 
@@ -46,6 +47,20 @@ def test_whatever_is_near_is_found(pair: tuple[str, str]) -> None:
     most = most_edits(len(word))
     if other and most and other[0] == word[0] and OSA.distance(word, other) <= most:
         assert found(word, other)
+
+
+_SAID = st.text("aeghkllmnprstvж1", min_size=1, max_size=9)
+
+
+@given(_SAID, _SAID)
+def test_what_sounds_alike_is_found_and_nothing_else(word: str, other: str) -> None:
+    pattern = sounding_pattern(word)
+    if len(word) < SHORTEST:
+        assert pattern == ""
+        return
+    for said in (other, word, word.replace("l", "ll"), word.replace("a", "eh")):
+        alike = sound_of(said) == sound_of(word)
+        assert bool(re.fullmatch(pattern, f"{said}{LINK}Said", re.DOTALL)) == alike
 
 
 @given(_WORDS, _WORDS)

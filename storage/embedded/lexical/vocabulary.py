@@ -88,13 +88,13 @@ class Dictionary:
 
 
 def counts(
-    reader: LexicalReader, words: Sequence[str], few: int, caller: Caller, seen: Seen
+    reader: LexicalReader, words: Sequence[Word], few: int, caller: Caller, seen: Seen
 ) -> tuple[int, ...]:
     """Return in how many allowed items a search finds each word: exact up to `few`, else at least
     `few` + 1. A stop word counts COUNTED.
     """
     return tuple(
-        COUNTED if reader.is_common(word) else _count(reader, word, few, caller, seen)
+        COUNTED if reader.is_common(word.text) else _count(reader, word, few, caller, seen)
         for word in words
     )
 
@@ -152,13 +152,13 @@ def _is_old(known: _Terms, documents: int) -> bool:
     return grown or monotonic() - known.read_at > _KEPT_S
 
 
-def _count(reader: LexicalReader, word: str, few: int, caller: Caller, seen: Seen) -> int:
+def _count(reader: LexicalReader, word: Word, few: int, caller: Caller, seen: Seen) -> int:
     # The index counts killed items until their segment is merged, but so many are never all killed.
-    if seen.everything and reader.frequency(word) > COUNTED:
+    if seen.everything and not word.field and reader.frequency(word.text) > COUNTED:
         return COUNTED
-    node, found = Word(word), 0
+    found = 0
     for limit in (max(_FIRST_LOOK, 2 * few), COUNTED):
-        ids = reader.some(node, _held(caller, seen), limit)
+        ids = reader.some(word, _held(caller, seen), limit)
         found = len(_allowed(ids, seen.allowed))
         if found > few or len(ids) < limit:
             break

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from core.callers import Caller
 from core.entities import Entity, KnownName
 from storage.opensearch.query.name_fields import NAMED
-from storage.opensearch.query.near_words import near_patterns
+from storage.opensearch.query.near_words import near_patterns, sounding_pattern
 from storage.opensearch.seen import (
     Ask,
     Clause,
@@ -149,10 +149,11 @@ class FoundNames:
         key = key_of(words, text)
         if not words or len(key) > _LONGEST_FUZZY:
             return
-        bodies = [self._near(f"{self.field}_name", pattern) for pattern in near_patterns(key)]
+        name = f"{self.field}_name"
+        bodies = [self._near(name, pattern) for pattern in _patterns(key)]
         if self.field == "person":
             bodies.append(self._search(_SURNAME, words[-1], _MOST_BEARERS))
-            bodies += [self._near(_SURNAME, pattern) for pattern in near_patterns(words[-1])]
+            bodies += [self._near(_SURNAME, pattern) for pattern in _patterns(words[-1])]
         for reply in self._ask(bodies) if bodies else ():
             for field in reply["aggregations"]:
                 found = counted(reply, field)
@@ -198,6 +199,11 @@ def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
         replies = ask([names.key_search(key) for names, key in missing])
         for (names, key), reply in zip(missing, replies, strict=True):
             names.note_key(key, reply)
+
+
+def _patterns(word: str) -> list[str]:
+    """Return patterns that find all that `word` may be a misspelling of."""
+    return [*near_patterns(word), *filter(None, [sounding_pattern(word)])]
 
 
 def _key(text: str) -> str:

@@ -10,10 +10,12 @@ part gives one regular expression. Together they find more than the near words a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from storage.opensearch.seen import literal
 from storage.record.facts import LINK
 from storage.words.names import most_edits
+from storage.words.sounds import CLASSES, SHORTEST, VOWELS, sound_of
 
 _SIGN = f"[^{LINK}]"  # any sign but LINK, which ends the key
 
@@ -24,6 +26,23 @@ def near_patterns(word: str) -> tuple[str, ...]:
     """
     edits = most_edits(len(word))
     return tuple(_around(word, start, stop, edits) for start, stop in _parts(len(word), edits))
+
+
+def sounding_pattern(word: str) -> str:
+    """Return the Lucene regular expression for keywords that begin with a word that sounds like
+    `word`, and then LINK; "" if `word` is too short to sound like others.
+    """
+    if len(word) < SHORTEST:
+        return ""
+    sound = sound_of(word)
+    found = _class(sound[0])
+    for before, kind in pairwise(sound):
+        found += f"[{VOWELS}]{'+' if before == kind else '*'}{_class(kind)}"
+    return f"{found}[{VOWELS}]*{LINK}.*"
+
+
+def _class(kind: str) -> str:
+    return f"[{kind}]+" if kind == VOWELS or kind in CLASSES else f"{literal(kind)}+"
 
 
 def _parts(length: int, edits: int) -> Iterator[tuple[int, int]]:

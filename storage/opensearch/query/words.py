@@ -54,13 +54,19 @@ class IndexWords:
         self._condition = condition
         self._statistics = statistics
 
-    def seen_counts(self, words: Sequence[str], few: int, caller: Caller) -> tuple[int, ...]:
+    def seen_counts(
+        self, words: Sequence[str], few: int, caller: Caller, field: str = ""
+    ) -> tuple[int, ...]:
         """Return in how many items a search finds each word, counted up to `few` + 1."""
         seen, most = seen_by(caller, self._now()), few + 1
         asked = [word for word in dict.fromkeys(words) if not self._statistics.is_common(word)]
         bodies = [
-            {"size": 0, "track_total_hits": most, "query": all_of(self._condition(Word(w)), *seen)}
-            for w in asked
+            {
+                "size": 0,
+                "track_total_hits": most,
+                "query": all_of(self._condition(Word(word, field)), *seen),
+            }
+            for word in asked
         ]
         counts = dict(zip(asked, map(total, self._ask(bodies)), strict=True)) if bodies else {}
         return tuple(counts.get(word, most) for word in words)

@@ -1,0 +1,81 @@
+"""A name that the archive knows is never corrected; a misspelt one is corrected whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from core.callers import Caller
+from core.entities import Entity, EntityLabel, NameMatch
+from core.items import Concept
+from search.understanding.spelling import Doubt
+from tests.conftest import new_folder
+from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
+from tests.search.room import BOTH, PHOTOS, READER, START, Room, story
+
+
+@pytest.fixture(scope="module")
+def desk(tried: Tried) -> Iterator[Room]:
+    """One archive for all tests; the one that changes it stands at the end."""
+    room = Room(new_folder(), open_engine=tried.open)
+    room.put(
+        *(story(f"urn:solo:{n}", "Solo sailors land", body="A solo art.") for n in range(60)),
+        story("oslo", "Fjord", place=(Concept("Oslo"),)),
+        story("wave", "Vote", person=(Concept("Ingrid Solvane"), Concept("Arto Nimm"))),
+        story("un", "Treaty", organisation=(Concept("United Harbours"),)),
+        story("photo", "Port", person=(Concept("Quentin Farr"),), products=("photos",)),
+        story("later", "Soon", person=(Concept("Wilma Trost"),), embargoed=START + timedelta(1)),
+    )
+    room.pipeline = type(room.pipeline)(replace(room.pipeline._parts, doubt=Doubt()))
+    yield room
+    room.engine.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("Oslo", ""),
+        ("oslo", ""),
+        ("ferry oslo", ""),
+        ("arto nimm", ""),
+        ("Arto", ""),
+        ("ingrd solvain", "Ingrid Solvane"),
+        ("Ingrid Solvain", "Ingrid Solvane"),
+        ("vote ingrd solvane today", "vote Ingrid Solvane today"),
+        ("solvain", "solvane"),
+        ("Solvain", "Solvane"),
+        ("solvane", ""),
+        ("unitd harbors", "United Harbours"),
+        ('"ingrd solvain"', ""),
+        ("ingrd NOT solvain", "ingrid NOT solvain"),
+        ("soloo sailers", "solo sailors"),
+        ("quentn farr", ""),
+        ("wilme trosst", ""),
+    ],
+)
+def test_what_is_suggested(desk: Room, typed: str, suggested: str) -> None:
+    assert desk.ask(typed).suggestion == suggested
+
+
+def test_a_misspelt_name_keeps_its_kind(desk: Room) -> None:
+    asked = Entity("ingrd solvain", EntityLabel.PER, 0, 13, 1.0)
+    (known,) = desk.engine.known([asked], READER)
+    assert (known.name, known.field, known.match) == ("Ingrid Solvane", "person", NameMatch.FUZZY)
+    assert desk.engine.known([replace(asked, label=EntityLabel.LOC)], READER) == (None,)
+
+
+def test_names_are_of_what_the_caller_may_see_now(desk: Room) -> None:
+    assert desk.ask("quentn farr", PHOTOS).suggestion == "Quentin Farr"
+    assert desk.ask("quentn farr", BOTH).suggestion == "Quentin Farr"
+    assert desk.ask("quentn farr", Caller("nobody", frozenset())).suggestion == ""
+    assert desk.ask("ingrd solvain", PHOTOS).suggestion == ""
+    desk.kill("wave")
+    assert desk.ask("ingrd solvain").suggestion == ""
+    desk.kill("oslo")
+    assert desk.ask("oslo").suggestion == "solo"
+    desk.now += timedelta(2)
+    desk.engine.catch_up()
+    assert desk.ask("wilme trosst").suggestion == "Wilma Trost"
