@@ -20,7 +20,8 @@ from core.priority import step_back
 Result = TypeVar("Result")
 _BURST_S = 0.1  # a shorter run of refusals is only a burst
 _CALM_S = 1.0  # so long without a refusal ends the run
-_TURN_S = 1.0  # so long without a turn gives a caller the place of another one
+_TURN_S = 1.0  # a caller without a turn for so long gets a place of any with more calls
+_LEAD = 2  # others only of one with more calls than this beyond their own
 _NO_TURN = (-inf, 0)
 
 
@@ -91,9 +92,9 @@ class WorkPool:
     A free thread goes to the caller with the fewest running calls, and among equals to the one that
     has waited longest for a turn. So nobody waits behind all the calls of another. A full queue
     refuses the newest call of the caller with the most calls: a caller alone may fill the queue,
-    and keeps nobody out. Who has one call less only gets a place so after a second without a turn:
-    a call that gives up its place has cost as much as twenty that are refused at once, and among
-    many callers with as many calls each there would be one for nearly every new call.
+    and keeps nobody out. A lead of one or two calls counts only against a caller without a turn for
+    a second: a call that gives up its place has cost as much as twenty that are refused at once,
+    and with many equal callers nearly every new call would take the place of another one.
 
     A queue is for bursts. When more calls come than can be done, a long queue makes everybody wait
     and gets nothing more done. So while refusals go on, there are only `crowded` places.
@@ -219,7 +220,7 @@ class WorkPool:
         longest = max(lines, key=self._had, default=line)
         lead = longest.calls - line.calls
         late = not line.calls and monotonic() - self._last_turns[line.name][0] > _TURN_S
-        if lead > 1 or (lead == 1 and late):
+        if lead > (0 if late else _LEAD):
             return longest
         raise self._refusal()
 
