@@ -181,6 +181,12 @@ class Catalogue(Protocol):
         """
         ...
 
+    def languages_of(self, ids: Ids) -> Sequence[str]:
+        """The primary language of each candidate, in lower case: "es" of "es-MX"; "" where it is
+        not known.
+        """
+        ...
+
     def chains(self, ids: Ids) -> Ids:
         """The number of each candidate's story; equal numbers are one story."""
         ...

@@ -18,7 +18,9 @@ from dateline.build.models import load_models
 from dateline.build.service import archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
+from search.understanding.query_language import QueryLanguages
 from search.understanding.understand import Understanding
+from storage.words.text_analysis import Analysis
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
@@ -62,12 +64,20 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     """
     models = load_models(settings.with_one_encoder().model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
+    told_by = QueryLanguages(Analysis()).of
     if not settings.has_archive:
-        yield Understanding(models.tagger, languages=languages, tagger_missing=why_not), NOBODY
+        yield (
+            Understanding(
+                models.tagger, languages=languages, tagger_missing=why_not, told_by=told_by
+            ),
+            NOBODY,
+        )
         return
     engine = build_engine(settings, models, archive_clock(settings), background=False)
     try:
-        parser = Understanding(models.tagger, engine, languages=languages, tagger_missing=why_not)
+        parser = Understanding(
+            models.tagger, engine, languages=languages, tagger_missing=why_not, told_by=told_by
+        )
         yield parser, Caller("command line", engine.products())
     finally:
         engine.close()

@@ -306,7 +306,8 @@ class FoundName:
 class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
     names and dates found, and notes on everything that was not taken literally. A known name stands
-    under `entities` only, because it may vanish with its last story.
+    under `entities` only, because it may vanish with its last story. `language` is that of the
+    query (ISO 639-1), "" where its words do not tell.
     """
 
     vector_text: str
@@ -314,6 +315,7 @@ class Understood:
     entities: tuple[FoundName, ...] = ()
     dates: tuple[DateSpan, ...] = ()
     notes: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Protocol
 from core.callers import Caller
 from core.errors import ExpiredError
 from core.query_tree import Node, is_fact
-from core.retrieval import Floats, Ids, Retrieval, Retrieved, TotalRelation
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TotalRelation
 from rerank.deadline import Mixing
 from search.answers import Total, Understood
 from search.ranking import Fused
@@ -88,7 +88,8 @@ class FusionInput:
 
     `names` is the share of known names, None if there are no known names. Equal numbers in
     `stories` are one story. `rerank_scores` is NaN where nothing was scored. `given_order` has all
-    places, best first, where the order does not follow from scores, else None.
+    places, best first, where the order does not follow from scores, else None. `foreign` marks
+    candidates in another language than the query, where the profile weighs them otherwise.
     """
 
     found: Retrieved
@@ -97,6 +98,7 @@ class FusionInput:
     rerank_scores: Floats
     given_order: Ids | None
     degraded: tuple[str, ...]
+    foreign: Marks | None = None
 
 
 class KeptCandidates(Protocol):

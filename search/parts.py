@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,7 +40,8 @@ class Parts:
     `encoders` are by vector field; without a field's encoder, its part of the answer is left out
     and flagged. So is reranking without a `reranker`; `reranker_missing` says why a wanted one is
     not there. `editorial` returns the editors' rules in force. Without `doubt` no spelling is
-    suggested. `candidates` keeps the lists behind cursors.
+    suggested. `candidates` keeps the lists behind cursors. `languages` are those that the encoder
+    of a vector field reads, where that is known.
     """
 
     engine: Engine
@@ -55,3 +56,4 @@ class Parts:
     editorial: Callable[[], Editorial] = no_rules
     doubt: Doubt | None = None
     candidates: KeptCandidates = field(default_factory=CandidateStore)
+    languages: Mapping[str, Collection[str]] = field(default_factory=dict)

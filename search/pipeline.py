@@ -67,6 +67,7 @@ from search.ranking import (
     Ranked,
     exact_first,
     first_of_each,
+    foreign_items,
     kept_shares,
     pinned_first,
     pins_of,
@@ -78,6 +79,7 @@ from search.retrieval import QueryEncoders, given_order, retrieval_of, retrieve
 from search.similar import check_similar, check_still_there, likeness, without_story
 from search.stopwatch import Stopwatch
 from search.understanding.editorial import expanded
+from search.understanding.encoder_languages import note_on_silent
 from search.understanding.long_questions import damped
 from search.understanding.names import name_shares
 from search.understanding.spelling import Speller
@@ -99,7 +101,8 @@ class Evidence:
 
     `names` float32 [m] are the shares of boosting known names, None where no name boosts. `exact`
     int64 [k] are the ids of items of which the whole query is a value, such as a slugline.
-    `given_order` is the order of an answer that is not ranked by scores, else None.
+    `given_order` is the order of an answer that is not ranked by scores, else None. `foreign` bool
+    [m] marks items in another language than the query, None where the profile weighs them alike.
     """
 
     profile: Profile
@@ -110,6 +113,7 @@ class Evidence:
     names: Floats | None
     exact: Ids
     degraded: tuple[str, ...]
+    foreign: Marks | None = None
 
     def flags(self, *more: str) -> tuple[str, ...]:
         """Every flag so far, and `more`."""
@@ -135,7 +139,7 @@ class SearchPipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._engine = parts.engine
-        self._encoders = QueryEncoders(parts.encoders)
+        self._encoders = QueryEncoders(parts.encoders, parts.languages)
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
         self._speller = Speller(parts.engine, parts.doubt, parts.engine) if parts.doubt else None
@@ -301,7 +305,8 @@ class SearchPipeline:
         given = given_order(answer.asked, found)
         exact = NO_PINS if given is not None else exact_ids(self._engine, request, answer.asked)
         watch.lap("exact")
-        return Evidence(profile, named, answer.asked, found, given, names, exact, flags)
+        foreign = foreign_items(self._engine, found.ids, named.said.language, profile)
+        return Evidence(profile, named, answer.asked, found, given, names, exact, flags, foreign)
 
     def _fuse(self, known: Evidence, request: SearchRequest, watch: Stopwatch) -> Weighed:
         """One score for each candidate, and the editors' pins among them."""
@@ -309,7 +314,8 @@ class SearchPipeline:
         pins = pins_of(self._engine, pinned, known.asked)
         found = with_items(with_items(known.found, pins), known.exact)
         ages = self._ages(found, known.profile)
-        ranking = ranked(found, known.profile, known.names, ages, known.given_order)
+        given = known.given_order
+        ranking = ranked(found, known.profile, known.names, ages, given, known.foreign)
         watch.lap("fuse")
         return Weighed(found, ranking, pinned, pins, known.exact)
 
@@ -392,6 +398,7 @@ class SearchPipeline:
             filters=request.filters,
             dates=request.dates,
             ignore=request.ignore,
+            read=self._encoders.languages(profile),
         )
         held = folded(caller.products)
         meaning = replace(
@@ -400,6 +407,8 @@ class SearchPipeline:
             filters=within_products(meaning.filters, held),
         )
         tree, notes = expanded(meaning.tree, self._parts.editorial())
+        language = meaning.said.language
+        notes = (*notes, *note_on_silent(language, self._encoders.silent(language, profile)))
         said = replace(meaning.said, notes=(*meaning.said.notes, *notes)) if notes else meaning.said
         return replace(meaning, tree=damped(tree), said=said)
 
@@ -546,6 +555,7 @@ class SearchPipeline:
             rerank_scores=scores,
             given_order=known.given_order,
             degraded=known.flags(flag),
+            foreign=known.foreign,
         )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.errors import QueryError
 from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, LexicalWeights
 
-BEST = "best"
+BEST, MULTILINGUAL = "best", "multilingual"
 _BEST_NEEDS = (
     "set second_encoder (bge-small-en-v1.5, say; `dateline doctor` says whether it is slow here)"
 )
+_MULTILINGUAL_NEEDS = (
+    "run `dateline models pull multilingual-e5-small-q4`, name it as second_encoder, then run "
+    "`dateline embed`"
+)
+_FOREIGN_WORDS = 0.2
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
 
@@ -36,7 +41,8 @@ class Profile:
     a passage together are read (0: what the model can). `entity_boost` is the weight of known
     names, beside 1 for all retrievers together (0: names are only shown). An item that is
     `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
-    age plays no part).
+    age plays no part). Of an item in another language than the query, BM25 keeps the share
+    `foreign_share` of its weight; the vectors get the rest.
 
     Within BM25, the score over the whole item has the weight 1. `field_weights` are the weights of
     the scores of single text fields. `phrase_boost` is the weight of neighbouring words of the
@@ -62,6 +68,7 @@ class Profile:
     proximity_boost: float = 0.0
     proximity_slop: int = 8
     machine_weight: float = MACHINE_WEIGHT
+    foreign_share: float = 1.0
 
     @property
     def lexical(self) -> LexicalWeights:
@@ -88,9 +95,12 @@ class Profile:
         return replace(self, lexical_weight=weight, vector_weights=vectors)
 
 
-def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
+def standard_profiles(
+    fields: tuple[str, ...], many_languages: Collection[str] = ()
+) -> dict[str, Profile]:
     """The profiles that ship, over the first of the index's vector `fields`. With several fields
-    there is also `best`, over all fields at equal shares.
+    there is also `best`, over all fields at equal shares. If one of them is among
+    `many_languages`, for its encoder reads many, there is `multilingual`.
     """
     vectors = dict.fromkeys(fields[:1], 0.5)
     hybrid = Profile("hybrid", 0.5, vectors, lexical_depth=HYBRID_DEPTH)
@@ -112,6 +122,9 @@ def standard_profiles(fields: tuple[str, ...]) -> dict[str, Profile]:
     if len(fields) > 1:
         every = dict.fromkeys(fields, 0.5 / len(fields))
         found[BEST] = replace(hybrid, name=BEST, vector_weights=every)
+        if not {*many_languages}.isdisjoint(fields):
+            best = found[BEST]
+            found[MULTILINGUAL] = replace(best, name=MULTILINGUAL, foreign_share=_FOREIGN_WORDS)
     return found
 
 
@@ -130,4 +143,7 @@ def no_such_profile(name: str, known: Iterable[str]) -> tuple[str, str]:
     if name == BEST:
         what = "there is no profile 'best' without a second vector field"
         return what, f"{_BEST_NEEDS}; or take {others}"
+    if name == MULTILINGUAL:
+        what = "there is no profile 'multilingual' without an encoder for many languages"
+        return what, f"{_MULTILINGUAL_NEEDS}; or take {others}"
     return f"there is no profile {name!r}", others

@@ -21,8 +21,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from core.ports import Standings
-from core.retrieval import Floats, Ids, Retrieval, Retrieved, VectorScores
+from core.ports import Catalogue, Standings
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, VectorScores
 from rerank.deadline import mix
 from search.profiles import Fusion, Profile
 
@@ -65,11 +65,17 @@ class Ranked:
     by_score: Ids
 
 
-def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fused:
+def fuse(
+    found: Retrieved,
+    profile: Profile,
+    names: Floats | None = None,
+    foreign: Marks | None = None,
+) -> Fused:
     """One score per candidate, in 0..1 for the convex combination.
 
     `names` is the share, 0 to 1, of the query's known names that each candidate has. If no
-    candidate has a name, names have no weight.
+    candidate has a name, names have no weight. `foreign` bool [m] marks candidates in another
+    language than the query: a part of their lexical share is what their vectors say.
     """
     shares = np.zeros(len(found.ids), np.float32) if names is None else names
     if profile.fusion is Fusion.RRF:
@@ -81,6 +87,8 @@ def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fus
     else:
         lexical = bounded_bm25(found.bm25, found.lexical_bound)
         vectors = tuple(bounded_cosines(part) for part in found.vectors)
+    if foreign is not None:
+        lexical = _with_foreign(lexical, vectors, found, foreign, profile.foreign_share)
     relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
     boost = profile.entity_boost if shares.any() else 0.0
     rest = 1.0 / (1.0 + boost)
@@ -90,6 +98,21 @@ def fuse(found: Retrieved, profile: Profile, names: Floats | None = None) -> Fus
         scores = scores + share * weight
     fused = scores.astype(np.float32)
     return Fused(fused, lexical, vectors, weights, shares, 1.0 - rest)
+
+
+def _with_foreign(
+    lexical: Floats, vectors: tuple[Floats, ...], found: Retrieved, foreign: Marks, kept: float
+) -> Floats:
+    """The lexical shares, where those of `foreign` candidates keep `kept` of their weight and give
+    the rest to the vectors' shares.
+    """
+    whole = sum(part.weight for part in found.vectors)
+    if not whole:
+        return lexical
+    weighed = zip(vectors, found.vectors, strict=True)
+    meant = sum((share * np.float32(part.weight / whole) for share, part in weighed), 0 * lexical)
+    shares: Floats = np.where(foreign, kept * lexical + (1 - kept) * meant, lexical)
+    return shares.astype(np.float32, copy=False)
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
@@ -133,13 +156,16 @@ def ranked(
     names: Floats | None,
     ages: Floats | None,
     given_order: Ids | None,
+    foreign: Marks | None = None,
 ) -> Ranked:
     """The candidates by their fused scores times `ages`, unless the order is given. Candidates that
-    were added after `names` was made have a share of 0.
+    were added after `names` and `foreign` were made have a share of 0, and are not foreign.
     """
     if names is not None:
         names = np.pad(names, (0, len(found.ids) - len(names)))
-    fused = replace(fuse(found, profile, names), recency=ages)
+    if foreign is not None:
+        foreign = np.pad(foreign, (0, len(found.ids) - len(foreign)))
+    fused = replace(fuse(found, profile, names, foreign), recency=ages)
     scores, order = aged_ranking(fused.scores, ages, found.ids)
     return Ranked(fused, scores, order if given_order is None else given_order, order)
 
@@ -207,6 +233,16 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
 def pins_of(archive: Standings, uris: Sequence[str], asked: Retrieval) -> Ids:
     """The ids of the pinned items that the caller may see and that pass the filters."""
     return archive.shown(uris, asked.caller, asked.filters) if uris else NO_PINS
+
+
+def foreign_items(archive: Catalogue, ids: Ids, language: str, profile: Profile) -> Marks | None:
+    """Which items are in another language than the query, bool [m]: not those whose language is not
+    known. None where that of the query is not, or where the profile weighs both alike.
+    """
+    if not language or profile.foreign_share == 1.0:
+        return None
+    own = ("", language)
+    return np.array([code not in own for code in archive.languages_of(ids)], np.bool_)
 
 
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:

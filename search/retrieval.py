@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -19,6 +19,7 @@ from search.answers import SearchRequest
 from search.profiles import Profile
 from search.ranking import ranking
 from search.similar import item_queries
+from search.understanding.encoder_languages import silent_fields
 from search.understanding.long_questions import field_share
 from search.understanding.understand import Meaning
 
@@ -44,20 +45,44 @@ def given_order(asked: Retrieval, found: Retrieved) -> Ids | None:
     return ranking(-found.lexical_ranks.astype(np.float32), found.ids)
 
 
+NO_LANGUAGES: Mapping[str, Collection[str]] = {}
+
+
 class QueryEncoders:
     """The encoders of queries, by vector field."""
 
-    def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, TextEncoder],
+        languages: Mapping[str, Collection[str]] = NO_LANGUAGES,
+    ) -> None:
+        """`languages` are those that each field's encoder reads, where that is known."""
         self._encoders = encoders
+        self._languages = languages
         self._digests: dict[str, tuple[TextEncoder, str]] = {}  # by field
 
-    def queries(self, text: str, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-        """The request to each of the profile's vector fields, and the flags of fields that are left
-        out.
+    def languages(self, profile: Profile) -> Collection[str] | None:
+        """The languages that the profile's encoders read together; None where it has no vectors, or
+        where that is not known of one.
         """
+        read = [self._languages.get(name, ()) for name in _weighed(profile)]
+        return {code for codes in read for code in codes} if read and all(read) else None
+
+    def silent(self, language: str, profile: Profile) -> tuple[str, ...]:
+        """The profile's vector fields that have no say on a query in `language`."""
+        fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
+        return silent_fields(language, fields)
+
+    def queries(
+        self, text: str, profile: Profile, language: str = ""
+    ) -> tuple[list[VectorQuery], list[str]]:
+        """The request to each of the profile's vector fields, and the flags of fields that are left
+        out. A field without a say on `language` is left out; the others take over its weight.
+        """
+        weights = _without_silent(profile.vector_weights, self.silent(language, profile))
         queries: list[VectorQuery] = []
         flags: list[str] = []
-        for name, weight in profile.vector_weights.items() if text else ():
+        for name, weight in weights.items() if text else ():
             encoder = self._encoders.get(name)
             if encoder is None:
                 flags.append(f"vectors: no encoder for field {name}")
@@ -101,7 +126,8 @@ def retrieval_of(
     if meaning.like is not None:
         vectors, degraded = item_queries(meaning.like, profile)
     elif request.order is SortOrder.SCORE:
-        vectors, degraded = encoders.queries(meaning.said.vector_text, profile)
+        said = meaning.said
+        vectors, degraded = encoders.queries(said.vector_text, profile, said.language)
     lexical = profile.lexical_weight > 0 or not vectors
     weights = profile.lexical.with_fields(field_share(meaning.tree))
     retrieval = Retrieval(
@@ -153,6 +179,18 @@ def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
         return encoder.encode_queries([text])
     except Exception as error:
         raise _EncoderError(field, type(error).__name__) from error
+
+
+def _weighed(profile: Profile) -> list[str]:
+    """The profile's vector fields that have a weight."""
+    return [name for name, weight in profile.vector_weights.items() if weight > 0]
+
+
+def _without_silent(weights: Mapping[str, float], silent: Collection[str]) -> dict[str, float]:
+    """The weights of vector fields, where those that are not `silent` have the weight of all."""
+    heard = {name: weight for name, weight in weights.items() if name not in silent}
+    share = sum(weights.values()) / (sum(heard.values()) or 1.0)
+    return {name: weight * share for name, weight in heard.items()} if silent else dict(weights)
 
 
 def _cuts(encoder: object, text: str) -> bool:

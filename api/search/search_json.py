@@ -194,6 +194,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
             for span in understood.dates
         ],
         "notes": list(understood.notes),
+        "language": understood.language,
     }
 
 

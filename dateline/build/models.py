@@ -67,6 +67,11 @@ class Models:
         return manifest_of(self.encoder).languages
 
     @property
+    def every_language(self) -> tuple[tuple[str, ...], ...]:
+        """The languages of each encoder, the first one first."""
+        return tuple(manifest_of(encoder).languages for encoder in self.encoders)
+
+    @property
     def longest_text(self) -> int:
         """The most tokens that every encoder reads of a text."""
         return min(manifest_of(encoder).max_tokens for encoder in self.encoders)

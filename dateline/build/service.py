@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.callers import NOBODY
-from core.errors import SettingsError
+from core.errors import ModelError, SettingsError
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
 from dateline.build.engine import (
@@ -24,6 +24,7 @@ from dateline.build.engine import (
 )
 from dateline.build.models import Models, in_force, load_models, manifest_of
 from dateline.build.record import SharedLists, open_lists
+from dateline.build.runtimes import model_store
 from dateline.measuring.profile_changes import changed_profile
 from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
@@ -35,6 +36,8 @@ from search.pipeline import SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
 from search.shared_candidates import SharedCandidateStore
 from search.understanding.editorial import EditorsFile, no_rules
+from search.understanding.encoder_languages import MANY
+from search.understanding.query_language import QueryLanguages
 from search.understanding.spelling import Doubt
 from search.understanding.understand import Understanding
 from storage.record.steady_clock import SteadyClock
@@ -193,6 +196,7 @@ def build_service(
         engine.known((), NOBODY)  # reads the archive's names before the first query asks
     shared = share_cursors and settings.cursors == "shared"
     lists = open_lists(settings, engine.record) if shared else None
+    analysis = Analysis()
     parts = Parts(
         engine=engine,
         encoders=query_encoders(engine, models),
@@ -202,8 +206,10 @@ def build_service(
             clock=clock,
             languages=models.languages,
             tagger_missing=models.not_loaded("tagger"),
+            told_by=QueryLanguages(analysis).of,
         ),
-        analysis=Analysis(),
+        analysis=analysis,
+        languages=dict(zip(vector_fields(models), models.every_language, strict=True)),
         profiles=profiles(settings, changes),
         default_profile=settings.profile,
         reranker=models.reranker,
@@ -232,13 +238,21 @@ def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> di
     settings' own profile, which an evaluation tries. Raises SettingsError.
     """
     second = (SECOND_FIELD,) if settings.second_encoder else ()
-    found = standard_profiles((VECTOR_FIELD, *second))
+    found = standard_profiles((VECTOR_FIELD, *second), second if _reads_many(settings) else ())
     if settings.profile not in found:
         what, mend = no_such_profile(settings.profile, found)
         raise SettingsError(what, where="profile", mend=mend)
     adjusted = {name: _adjusted(profile, settings) for name, profile in found.items()}
     adjusted[settings.profile] = changed_profile(adjusted[settings.profile], changes)
     return adjusted
+
+
+def _reads_many(settings: Settings) -> bool:
+    """Return whether the second encoder reads many languages."""
+    try:
+        return MANY in model_store(settings).describe(settings.second_encoder).manifest.languages
+    except ModelError:  # it is told when the model is loaded
+        return False
 
 
 def _adjusted(profile: Profile, settings: Settings) -> Profile:

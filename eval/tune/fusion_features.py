@@ -16,7 +16,7 @@ import numpy as np
 from core.callers import Caller
 from core.errors import ModelError, QueryError
 from core.items import Item
-from core.retrieval import Floats, Ids, Ints, Retrieved
+from core.retrieval import Floats, Ids, Ints, Marks, Retrieved
 from eval.sets.datasets import JudgedSet
 from eval.tune.fusion_settings import FusionSetting
 from search.answers import SearchRequest
@@ -136,7 +136,11 @@ def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank |
 
 
 def fused_order(
-    found: Retrieved, names: Floats | None, profile: Profile, bound_share: float
+    found: Retrieved,
+    names: Floats | None,
+    profile: Profile,
+    bound_share: float,
+    foreign: Marks | None = None,
 ) -> tuple[Floats, Ids]:
     """Fused scores [m] and the places from best to worst, by the weights of `profile` instead of
     those of the retrieval, and with `bound_share` of BM25's supremum.
@@ -148,7 +152,7 @@ def fused_order(
             replace(part, weight=profile.vector_weights[part.field]) for part in found.vectors
         ),
     )
-    scores = fuse(weighed, profile, names).scores
+    scores = fuse(weighed, profile, names, foreign).scores
     return scores, ranking(scores, found.ids)
 
 
@@ -166,7 +170,8 @@ def served_orders(
         return [np.zeros(0, np.int64)] * len(settings)
     if given.given_order is not None:
         return [_stories(given, given.given_order)] * len(settings)
-    scores, order = fused_order(given.found, given.names, profile, settings[0].bound_share)
+    bound_share, foreign = settings[0].bound_share, given.foreign
+    scores, order = fused_order(given.found, given.names, profile, bound_share, foreign)
     return [_stories(given, _reranked(given, scores, order, setting)) for setting in settings]
 
 

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from core.query_tree import Bool, Keyword, Node
+from search.understanding.query_language import NAMES, SCRIPTS, script_of
 
 MANY = "mul"  # the code of a model for many languages, by ISO 639-2
-_LATIN = "LATIN"
-# Languages that are not written in Latin letters. The script is the first word of a letter's
-# Unicode name.
-_SCRIPTS = {
-    "ar": "ARABIC",
-    "bg": "CYRILLIC",
-    "el": "GREEK",
-    "fa": "ARABIC",
-    "he": "HEBREW",
-    "hi": "DEVANAGARI",
-    "ja": "CJK",
-    "ka": "GEORGIAN",
-    "ko": "HANGUL",
-    "ru": "CYRILLIC",
-    "th": "THAI",
-    "uk": "CYRILLIC",
-    "ur": "ARABIC",
-    "zh": "CJK",
-}
-_JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")
 
 
-def unread_language(text: str, filters: Node, languages: Collection[str]) -> tuple[str, ...]:
-    """A note where the encoder, which reads `languages`, does not know the query's language: the
-    filters ask for a language that it lacks, or most letters are of a script that none of its
-    languages has.
+def unread_language(
+    text: str, language: str, filters: Node, languages: Collection[str]
+) -> tuple[str, ...]:
+    """A note where the encoders, which read `languages`, do not know the query's `language` ("": it
+    is not known): the filters ask for a language that they lack, the words are in one, or most
+    letters are of a script that none of their languages has.
 
     Words answer such a query as any other, but its vectors mean little.
     """
@@ -45,9 +27,37 @@ def unread_language(text: str, filters: Node, languages: Collection[str]) -> tup
         what = f"the query is for language {', '.join(asked)}"
     elif script := _foreign_script(text, languages):
         what = f"the query is in {script.capitalize()} letters"
+    elif language and language not in languages:
+        what = f"the query is in {NAMES[language]}"
     else:
         return ()
-    return (f"{what}, and the vectors' model reads {read}: trust the matches by words",)
+    said = f"{what}, and the vectors' model reads {read}: trust the matches by words"
+    return (f"{said}; the profile 'multilingual' reads other languages",)
+
+
+def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """The vector fields that have no say on a query in `language`: those whose encoder does not
+    read it, where another one's does. `fields` are the languages of each field's encoder, none
+    where they are not known.
+    """
+    if not language:
+        return ()
+    silent = [name for name, read in fields.items() if not reads(language, read)]
+    return tuple(silent) if len(silent) < len(fields) else ()
+
+
+def reads(language: str, languages: Collection[str]) -> bool:
+    """Whether an encoder of `languages` reads one; unknown languages are taken to be all."""
+    return not languages or MANY in languages or language in languages
+
+
+def note_on_silent(language: str, silent: Collection[str]) -> tuple[str, ...]:
+    """A note that says which vector fields have no say, if any."""
+    if not silent:
+        return ()
+    named = ", ".join(silent)
+    what = f"the query is in {NAMES.get(language, language)}, which the encoder of {named}"
+    return (f"{what} does not read: it has no say",)
 
 
 def _asked(node: Node) -> Iterator[str]:
@@ -62,14 +72,6 @@ def _asked(node: Node) -> Iterator[str]:
 
 def _foreign_script(text: str, languages: Collection[str]) -> str:
     """The script of most letters; "" where it is Latin or a language of the encoder uses it."""
-    if text.isascii():
-        return ""
-    scripts = [_script(letter) for letter in text if letter.isalpha()]
-    most = max(sorted(set(scripts)), key=scripts.count, default=_LATIN)
-    known = {_SCRIPTS.get(code, _LATIN) for code in languages}
-    return "" if most in known or most == _LATIN else most
-
-
-def _script(letter: str) -> str:
-    name = unicodedata.name(letter, _LATIN).split()[0]
-    return "CJK" if name in _JAPANESE else name
+    script = script_of(text)
+    known = {SCRIPTS.get(code, "LATIN") for code in languages}
+    return "" if script in known or script == "LATIN" else script

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from search.understanding.language import Parsed
 from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
+_TELLING_CHARACTERS = 400  # of a query, which show its language
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
 
@@ -108,8 +109,8 @@ class Understanding:
 
     If the tagger is missing or fails, names are left out, and notes and flags say so.
     `tagger_missing` says why a wanted tagger is not there; it is "" where none was wanted.
-    `archive` says which names are known, `clock` what time it is, and `languages` (ISO 639-1) what
-    the encoder reads; without `languages` no mismatch is noted.
+    `archive` says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the
+    encoder reads, and `told_by` the language of a query; without `languages` no mismatch is noted.
     """
 
     def __init__(
@@ -120,10 +121,12 @@ class Understanding:
         clock: Clock = _now,
         languages: Collection[str] = (),
         tagger_missing: str = "",
+        told_by: Callable[[str], str] = lambda _text: "",
     ) -> None:
         self._names = NameFinder(tagger, archive, tagger_missing=tagger_missing)
         self._clock = clock
         self._languages = frozenset(languages)
+        self._language_of = told_by
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
@@ -140,8 +143,10 @@ class Understanding:
         filters: Node = EVERYTHING,
         dates: DateUse = DateUse.FILTER,
         ignore: Sequence[str] = (),
+        read: Collection[str] | None = None,
     ) -> Meaning:
         """What `query` means beside `filters`, by the caller's `calendar` (default: now and UTC).
+        `read` are the languages that the profile's encoders read, None for those of the archive.
 
         Dates and names in `ignore` are plain words. Raises QueryError for what can't be read and
         must not be guessed: a malformed date, or a query of more than 4,096 characters.
@@ -149,7 +154,9 @@ class Understanding:
         ignored = frozenset(map(as_ignored, ignore))
         # If one of the two is off, nobody can say what would have been found.
         asked = () if EntityUse.OFF is entities or dates is DateUse.OFF else tuple(ignore)
-        parsed, said = self._read(query, calendar or self.calendar(), filters, dates, ignored)
+        languages = self._languages if read is None else read
+        calendar = calendar or self.calendar()
+        parsed, said = self._read(query, calendar, filters, dates, ignored, languages)
         find = partial(self._names.find, parsed.text, parsed.places, caller, entities, ignored)
         if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
             names = self._pool.submit(find)
@@ -166,6 +173,7 @@ class Understanding:
         filters: Node,
         dates: DateUse,
         ignored: Collection[str],
+        languages: Collection[str],
     ) -> tuple[Parsed, Understood]:
         """The parsed query and what is said of it, still without names."""
         if len(query) > MAX_QUERY_CHARACTERS:
@@ -177,12 +185,15 @@ class Understanding:
         notes = () if clean == query else ("control characters were left out",)
         dated = parse_dated(clean, calendar, dates, ignored)
         parsed = dated.parsed
-        unread = unread_language(parsed.text, all_of(parsed.filters, filters), self._languages)
+        language = self._language_of(clean[:_TELLING_CHARACTERS])
+        asked = all_of(parsed.filters, filters)
+        unread = unread_language(parsed.text, language, asked, languages)
         said = Understood(
             vector_text=parsed.text,
             lexical=describe(all_of(parsed.tree, parsed.filters)),
             dates=dated.dates,
             notes=(*notes, *parsed.notes, *unread),
+            language=language,
         )
         return parsed, said
 

@@ -57,6 +57,7 @@ from storage.record.port import RecordOfTruth
 from storage.record.signatures import StoredSignatures, add_missing
 from storage.record.standing import standing_of
 from storage.record.stories import chain_sizes, passages_at, shown_chain, shown_item, sights_of
+from storage.words.analysis import primary_subtag
 from storage.words.topics import Topics
 from storage.words.written_words import all_as_written
 
@@ -243,6 +244,10 @@ class EmbeddedEngine:
         """Return when each version was created, in microseconds."""
         times: Ids = self._columns.dates["versioncreated"].view()[ids]
         return times
+
+    def languages_of(self, ids: Ids) -> Sequence[str]:
+        """Return the primary language of each version."""
+        return [primary_subtag(tag) for tag in self._columns.values["language"].first_of(ids)]
 
     def chains(self, ids: Ids) -> Ids:
         """Return a number for each id; equal numbers are one story."""

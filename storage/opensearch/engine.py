@@ -277,6 +277,10 @@ class OpenSearchEngine:
         """Return when each version was created, in microseconds."""
         return self._catalogue.facts.created(ids)
 
+    def languages_of(self, ids: Ids) -> Sequence[str]:
+        """Return the primary language of each version."""
+        return self._catalogue.facts.languages_of(ids)
+
     def chains(self, ids: Ids) -> Ids:
         """Return a number for each id; equal numbers are one story."""
         return self.guard.stories(ids)

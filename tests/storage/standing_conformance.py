@@ -207,6 +207,16 @@ class StandingConformance(ABC):
         assert int(engine.created(ids)[1]) == int(NOW.timestamp()) * 1_000_000
         engine.close()
 
+    def test_the_languages_of_candidates(self, folder: Path, clock: SetClock) -> None:
+        engine = self.open(folder, clock)
+        ids = np.zeros(0, np.int64)
+        assert list(engine.languages_of(ids)) == []
+        for uri, tag in (("a", "es-MX"), ("b", ""), ("c", "DE"), ("d", "es")):
+            write(engine, make_item(uri, language=tag))
+        ids = np.array([engine.standing(uri).id for uri in "dcba"], np.int64)
+        assert list(engine.languages_of(ids)) == ["es", "de", "", "es"]
+        engine.close()
+
     def test_words_are_counted_as_the_caller_sees_them(self, folder: Path, clock: SetClock) -> None:
         engine = self.open(folder, clock)
         for number in range(5):

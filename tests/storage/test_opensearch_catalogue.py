@@ -285,6 +285,8 @@ def test_facets_dates_and_names_of_candidates_are_the_same(pair: Pair) -> None:
                 assert _counts(ours) == _counts(theirs)
         ours, theirs = (engine.created(ids) for engine in pair.engines)
         assert ours.tolist() == theirs.tolist()
+        ours, theirs = (list(engine.languages_of(ids)) for engine in pair.engines)
+        assert ours == theirs
         names = [
             KnownName("Rome", "place", NameMatch.EXACT, ("Rome", "Oslo")),
             KnownName("x", "person", NameMatch.EXACT, ("x",)),

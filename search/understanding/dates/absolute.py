@@ -28,8 +28,8 @@ DAY = r"(?P<day>[0-9]{1,2})(?![0-9])"
 SEASON = rf"(?P<season>{any_of(SEASONS)})(?!\w)"
 PART = r"(?P<part>early|mid|late|(?:the\s+)?(?:beginning|start|middle|end)\s+of)[\s-]+(?:the\s+)?"
 _NAMED_DAY = rf"(?:(?:{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)})(?!\w)\.?,?\s+(?:the\s+)?)?"
-_WITH_YEAR = rf"(?:,?\s+(?:of\s+)?{YEAR}|\s+['’](?P<short>[0-9]{{2}})(?!\w))?"
-_TO = r"\s*(?:-|–|—|to|until|till|through|and|bis|au)\s*"
+_WITH_YEAR = rf"(?:,?\s+(?:(?:of|del?)\s+)?{YEAR}|\s+['’](?P<short>[0-9]{{2}})(?!\w))?"
+_TO = r"\s*(?:-|–|—|to|until|till|through|and|bis|au|al?|y)\s*"
 # A number before one of these words is a count, not a date.
 COUNTED = (
     r"(?!\s+(?:people|persons?|dead|deaths?|killed|injured|wounded|men|women|children|troops|homes|"
@@ -252,7 +252,7 @@ PATTERNS: tuple[tuple[str, Reader], ...] = (
     (
         (
             rf"{_NAMED_DAY}{_DAY_TEXT}{_TO}(?:the\s+)?(?P<last>[0-9]{{1,2}})(?![0-9])(?:st|nd|rd|th|\.)?"
-            rf"\s+(?:of\s+)?{DAY_MONTH}{_WITH_YEAR}"
+            rf"\s+(?:(?:of|de)\s+)?{DAY_MONTH}{_WITH_YEAR}"
         ),
         _some_days,
     ),
@@ -263,10 +263,13 @@ PATTERNS: tuple[tuple[str, Reader], ...] = (
         ),
         _some_days,
     ),
-    (rf"{_NAMED_DAY}{_DAY_TEXT}\s+(?:of\s+)?{DAY_MONTH}{_WITH_YEAR}", _a_day),
+    (rf"{_NAMED_DAY}{_DAY_TEXT}\s+(?:(?:of|de)\s+)?{DAY_MONTH}{_WITH_YEAR}", _a_day),
     (rf"{_NAMED_DAY}{MONTH}\s+(?:the\s+)?{DAY}(?:st|nd|rd|th)?(?!\w){COUNTED}{_WITH_YEAR}", _a_day),
-    (rf"(?:{PART})?{DAY_MONTH},?\s+(?:of\s+)?(?:{YEAR}|['’](?P<short>[0-9]{{2}})(?!\w))", _a_month),
-    (rf"(?:the\s+)?{SEASON}\s+(?:of\s+)?{YEAR}", _a_season),
+    (
+        rf"(?:{PART})?{DAY_MONTH},?\s+(?:(?:of|del?)\s+)?(?:{YEAR}|['’](?P<short>[0-9]{{2}})(?!\w))",
+        _a_month,
+    ),
+    (rf"(?:the\s+)?{SEASON}\s+(?:(?:of|del?)\s+)?{YEAR}", _a_season),
     (
         (
             r"(?:the\s+)?(?:(?P<kind>q|h)(?P<number>[1-4])|(?P<ordinal>first|second|third|fourth|1st|2nd|"

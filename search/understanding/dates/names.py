@@ -32,6 +32,8 @@ _LINES = r"""
 [0-9]{1,2}(?:th|st|nd|rd)? (?:of )?(?:{month}) (?:{event})
 (?:{month}) (?:revolution|uprising|coup)
 (?:9/11|7/7|24/7|11-m)
+mardi gras
+heute[- ](?:journal|show)
 (?:black|good|bloody|super|giving|ash|palm|easter|holy|maundy|shrove|whit|cyber|casual) {day}
 (?:freaky|ruby|stormy|blue|sheffield|gospel) {day}
 {day} (?:times|nights?|mail|telegraph|mirror|express|roast|school|league|post|herald|independent)

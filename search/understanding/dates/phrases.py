@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from search.understanding.dates import absolute, relative
+from search.understanding.dates import absolute, other_languages, relative
 from search.understanding.dates.calendar import Calendar
 from search.understanding.dates.point import Point, Standing
 
@@ -18,6 +18,7 @@ _PATTERNS = tuple(
     for pattern, reader in (
         *absolute.PATTERNS[:-3],  # longer patterns are tried before a bare month or year
         *relative.PATTERNS,
+        *other_languages.PATTERNS,
         *absolute.PATTERNS[-3:],
     )
 )
@@ -28,22 +29,24 @@ def _words(text: str) -> re.Pattern[str]:
 
 
 _BETWEEN = _words(r"(?:in\s+|from\s+)?between|zwischen|entre")
-_FROM = _words(r"from|von|vom|du")
-_AND = _words(r"\s*(?:and|und|et|to|&)")
-_TO = re.compile(r"\s*[-–—]\s*|\s+(?:up\s+to|to|until|till|through|thru|bis|au)\s+", re.IGNORECASE)
+_FROM = _words(r"from|von|vom|du|desde|del?")
+_AND = _words(r"\s*(?:and|und|et|y|to|&)")
+_TO = re.compile(
+    r"\s*[-–—]\s*|\s+(?:up\s+to|to|until|till|through|thru|bis|au|hasta|al?)\s+", re.IGNORECASE
+)
 _OPEN_RANGE = re.compile(r"(?<!\w)(?:to|until|till|and|or)\s+$", re.IGNORECASE)
 _ON = re.compile(r"\s+(?:onwards?|on(?=\s*$|\s*[,;]))(?!\w)", re.IGNORECASE)
-_SINCE = _words(r"(?:ever\s+)?since|starting(?:\s+(?:in|on|from))?|seit|depuis")
-_AFTER = _words(r"(?:any\s?time\s+)?after|later\s+than|nach|après")
-_BEFORE = _words(r"(?:any\s?time\s+)?before|prior\s+to|earlier\s+than|avant")
-_UNTIL = _words(r"until|till|up\s+to|up\s+until|through|bis|jusqu['’]en")
+_SINCE = _words(r"(?:ever\s+)?since|starting(?:\s+(?:in|on|from))?|seit|depuis|desde")
+_AFTER = _words(r"(?:any\s?time\s+)?after|later\s+than|nach|après|después\s+del?")
+_BEFORE = _words(r"(?:any\s?time\s+)?before|prior\s+to|earlier\s+than|avant|vor|antes\s+del?")
+_UNTIL = _words(r"until|till|up\s+to|up\s+until|through|bis|jusqu['’]en|hasta")
 _WITHIN = _words(
-    r"(?:published\s+|dated\s+)?(?:in|on|during|throughout|within|over|at|im|am|en|from)"
+    r"(?:published\s+|dated\s+)?(?:in|on|during|throughout|within|over|at|im|am|en|au|from|durante|pendant|während)"
 )
-_FOR_MONTHS = frozenset(("in", "during", "throughout", "im", "en", "from"))
+_FOR_MONTHS = frozenset(("in", "during", "throughout", "im", "en", "from", "durante", "pendant"))
 _FOR_DAYS = frozenset(("on", "am", "from", "during"))
-_OF = _words(r"of|for|dated|le|der|den|vom")
-_ARTICLE = _words(r"the|die|den|le")
+_OF = _words(r"of|for|dated|le|der|den|vom|el|del?|du")
+_ARTICLE = _words(r"the|die|den|dem|der|das|le|la|les|el|los|las")
 # Words that would make another sentence if read as a month: "after May resigned".
 _PERSON_OR_VERB = re.compile(r"(?:may|march)(?!\w)", re.IGNORECASE)
 
@@ -84,7 +87,7 @@ def _between(text: str, word: re.Match[str], calendar: Calendar) -> Point | None
     first = _point(text, word.end(), calendar)
     joined = _AND.match(text, first.end) if first else None
     if first is None or joined is None:
-        days = first and re.search(r"\b(?:and|und|et)\b", text[word.end() : first.end])
+        days = first and re.search(r"\b(?:and|und|et|y)\b", text[word.end() : first.end])
         return first if days else None  # between 5 and 7 march
     return _joined(first, _point(text, joined.end(), calendar), calendar)
 
@@ -138,7 +141,8 @@ def _joined(first: Point, last: Point | None, calendar: Calendar) -> Point | Non
 
 
 def _since(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    point = _point(text, _past_article(text, word.end()), calendar)
+    start = word.end()
+    point = _point(text, _past_article(text, start), calendar) or _point(text, start, calendar)
     if point is None:
         return None
     onwards = _ON.match(text, point.end)

@@ -28,7 +28,7 @@ _S = r"(?!\w)(?:['’]s(?!\w))?"  # "last week's"
 _AFTER_CAPITAL = re.compile(r"\b[A-Z]\w*\s+$")
 
 
-def _unit_back(calendar: Calendar, unit: str, back: int) -> Span:
+def unit_back(calendar: Calendar, unit: str, back: int) -> Span:
     """The whole unit of the calendar that lies `back` units back; 0 is the current one."""
     today = calendar.today
     match unit:
@@ -56,7 +56,7 @@ def _weekend(calendar: Calendar, back: int) -> Span:
     return calendar.days(monday + timedelta(days=5 - 7 * back), 2)
 
 
-def _rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
+def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
     """The last `count` units up to now: hours to the minute, days and more from a day's
     start on.
     """
@@ -86,7 +86,7 @@ def _past(match: re.Match[str], calendar: Calendar) -> Point | None:
     count = _number(match["number"]) if match.groupdict().get("number") else 1
     if not match.groupdict().get("number") and match["unit"].casefold() == "minute":
         return None  # at the last minute
-    return _ended(_rolling(calendar, match["unit"].casefold(), count), match)
+    return _ended(rolling(calendar, match["unit"].casefold(), count), match)
 
 
 def _whole(match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -94,10 +94,10 @@ def _whole(match: re.Match[str], calendar: Calendar) -> Point | None:
     back = {"last": 1, "previous": 1, "this": 0, "next": -1}[match["which"].casefold()]
     unit = match["unit"].casefold()
     if unit == "hour" and back == 1:
-        return _ended(_rolling(calendar, unit, 1), match)
+        return _ended(rolling(calendar, unit, 1), match)
     if unit in ("minute", "hour", "day"):  # at the last minute, these days
         return None
-    return Point(*_unit_back(calendar, unit, back), match.end())
+    return Point(*unit_back(calendar, unit, back), match.end())
 
 
 def _the_weekend(match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -107,7 +107,7 @@ def _the_weekend(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _before_last(match: re.Match[str], calendar: Calendar) -> Point | None:
-    return Point(*_unit_back(calendar, match["unit"].casefold(), 2), match.end())
+    return Point(*unit_back(calendar, match["unit"].casefold(), 2), match.end())
 
 
 def _ago(match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -117,7 +117,7 @@ def _ago(match: re.Match[str], calendar: Calendar) -> Point | None:
         step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
         since = calendar.now - step
         return Point(since, since + step / count if count else calendar.now, match.end())
-    return Point(*_unit_back(calendar, unit, count), match.end())
+    return Point(*unit_back(calendar, unit, count), match.end())
 
 
 def _day_word(match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -211,14 +211,14 @@ def _of_year(match: re.Match[str], calendar: Calendar) -> Point | None:
 def _part_of_unit(match: re.Match[str], calendar: Calendar) -> Point | None:
     """Early last year, late this month."""
     back = 0 if match["which"].casefold() == "this" else 1
-    span = _unit_back(calendar, match["unit"].casefold(), back)
+    span = unit_back(calendar, match["unit"].casefold(), back)
     return Point(*third_of(calendar, span, match["part"].casefold()), match.end())
 
 
 PATTERNS: tuple[tuple[str, Reader], ...] = (
     (rf"(?P<word>the\s+day\s+before\s+yesterday){_S}", _day_word),
     (rf"(?P<word>yesterday|last|this|tomorrow)\s+{_PART}{_S}", _day_word),
-    (rf"(?P<word>today|yesterday|tonight|tomorrow|gestern){_S}", _day_word),
+    (rf"(?P<word>today|yesterday|tonight|tomorrow){_S}", _day_word),
     (rf"{_NUMBER}\s+{_UNIT}s?\s+ago(?!\w)", _ago),
     (rf"(?:the\s+)?(?:last|past|previous)\s+{_NUMBER}\s+{_UNIT}s?{_S}", _past),
     (rf"(?:the\s+)?past\s+{_UNIT}{_S}", _past),

@@ -1,4 +1,4 @@
-"""The words of dates: English, and the months in German and French."""
+"""The words of dates: English, and what is also read in Spanish, French and German."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ _OTHERS = {
     "novembre": 11,
     "décembre": 12,
     "decembre": 12,
+    "enero": 1,
+    "febrero": 2,
+    "marzo": 3,
+    "abril": 4,
+    "mayo": 5,
+    "junio": 6,
+    "julio": 7,
+    "agosto": 8,
+    "septiembre": 9,
+    "setiembre": 9,
+    "octubre": 10,
+    "noviembre": 11,
+    "diciembre": 12,
 }
 MONTHS = {
     **{name: number for number, name in enumerate(_ENGLISH, 1)},
@@ -63,7 +76,66 @@ SHORT_WEEKDAYS = {
     "sat": 5,
     "sun": 6,
 }
-SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}  # first month, north
+SEASONS = {  # first month, north
+    **dict.fromkeys(("spring", "primavera", "printemps", "frühling", "frühjahr"), 3),
+    **dict.fromkeys(("summer", "verano", "été", "sommer"), 6),
+    **dict.fromkeys(("autumn", "fall", "otoño", "automne", "herbst"), 9),
+    **dict.fromkeys(("winter", "invierno", "hiver"), 12),
+}
+SPANISH_WEEKDAYS = {
+    name: number
+    for number, names in enumerate(
+        ("lunes", "martes", "miércoles miercoles", "jueves", "viernes", "sábado sabado", "domingo")
+    )
+    for name in names.split()
+}
+FRENCH_WEEKDAYS = {
+    name: number
+    for number, name in enumerate(
+        ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
+    )
+}
+GERMAN_WEEKDAYS = {
+    **{
+        name: number
+        for number, name in enumerate(
+            ("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag")
+        )
+    },
+    "sonnabend": 5,
+}
+# A unit of time by its words in Spanish, French and German.
+OTHER_UNITS = {
+    word: unit
+    for unit, words in {
+        "minute": "minuto minutos minute minutes minuten",
+        "hour": "hora horas heure heures stunde stunden",
+        "day": "día días dia dias jour jours tag tage tagen",
+        "week": "semana semanas semaine semaines woche wochen",
+        "month": "mes meses mois monat monate monaten",
+        "quarter": "trimestre trimestres quartal quartale quartalen",
+        "year": "año años an ans année années jahr jahre jahren",
+        "decade": "década décadas décennie décennies jahrzehnt jahrzehnte jahrzehnten",
+    }.items()
+    for word in words.split()
+} | {"fin de semana": "weekend", "week-end": "weekend", "wochenende": "weekend"}
+_COUNTED = {
+    1: "un una uno une ein eine einer einem einen",
+    2: "dos deux zwei",
+    3: "tres trois drei",
+    4: "cuatro quatre vier",
+    5: "cinco cinq fünf",
+    6: "seis six sechs",
+    7: "siete sept sieben",
+    8: "ocho huit acht",
+    9: "nueve neuf neun",
+    10: "diez dix zehn",
+    12: "doce douze zwölf",
+    15: "quince quinze fünfzehn",
+    20: "veinte vingt zwanzig",
+    30: "treinta trente dreißig",
+}
+OTHER_NUMBERS = {word: number for number, words in _COUNTED.items() for word in words.split()}
 NUMBERS = {
     "one": 1,
     "two": 2,
@@ -131,10 +203,17 @@ _OPENERS = """
     on during throughout within over at im am en from between zwischen entre von vom du since ever
     starting seit depuis any anytime after later nach après before prior earlier avant until till
     up through bis jusqu published dated of for le der den die
+    hoy ayer anteayer antier anoche hace el la los las últimos últimas este esta desde después antes
+    hasta durante aujourd hier avant il les ces l dans pendant ce cette cet dernier dernière
+    del au heute vorgestern vor letzte letzten letzter letztes letztem vergangene vergangenen
+    vergangener vergangenes vorige vorigen voriges diese diesen dieser dieses dem das während week
 """
 _BEGINNINGS = frozenset(_OPENERS.split()) | frozenset(
     word.split()[0]
-    for words in (DAY_MONTHS, WEEKDAYS, SHORT_WEEKDAYS, SEASONS, NUMBERS, DECADES, ORDINALS)
+    for words in (
+        *(DAY_MONTHS, WEEKDAYS, SHORT_WEEKDAYS, SEASONS, NUMBERS, DECADES, ORDINALS),
+        *(SPANISH_WEEKDAYS, FRENCH_WEEKDAYS, GERMAN_WEEKDAYS, OTHER_UNITS, OTHER_NUMBERS),
+    )
     for word in words
 )
 

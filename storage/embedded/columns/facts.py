@@ -105,6 +105,15 @@ class ValueColumn:
             held[here] |= np.isin(codes[starts[here] + step], wanted)
         return held
 
+    def first_of(self, rows: Ids) -> list[str]:
+        """Return the first value of each of `rows`, casefolded; "" for a row without one."""
+        offsets = self._offsets.view()
+        starts, ends = offsets[rows], offsets[rows + 1]
+        keys = list(self.numbers)  # in the order of their codes
+        codes = self._codes.view()[np.minimum(starts, self._codes.size - 1)] if keys else starts
+        held = (ends > starts).tolist()
+        return [keys[code] if has else "" for code, has in zip(codes.tolist(), held, strict=True)]
+
     def codes_of(self, rows: Ids) -> npt.NDArray[np.int32]:
         """Return the codes of every value of `rows`, row after row."""
         offsets = self._offsets.view()

@@ -23,6 +23,7 @@ from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from storage.record.facts import CODE_FIELDS, LINK_FIELDS, FactRow, check_facet, values_of
 from storage.record.item_rows import to_micros
 from storage.record.kept_facts import KeptFacts
+from storage.words.analysis import primary_subtag
 from storage.words.date_buckets import count_dates
 from storage.words.topic_facet import TopicCounts
 from storage.words.topics import Topics
@@ -64,6 +65,11 @@ class RecordedFacts:
         found = self._facts.of(ids.tolist())
         times = [found[seq].versioncreated if seq in found else 0 for seq in ids.tolist()]
         return np.array(times, np.int64)
+
+    def languages_of(self, ids: Ids) -> list[str]:
+        """Return the primary language of each version; "" for a version that is gone."""
+        found = self._facts.of(ids.tolist())
+        return [primary_subtag(found[seq].language) if seq in found else "" for seq in ids.tolist()]
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
         """Return which versions have which name."""

@@ -1,0 +1,180 @@
+"""The language of a query, and which encoders have a say on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import QueryError
+from core.items import Passage, PassageVectors
+from core.query_tree import EVERYTHING
+from core.retrieval import Retrieved, VectorScores
+from core.writes import PutItem
+from search.answers import SearchRequest, SearchResponse
+from search.parts import Parts
+from search.pipeline import SearchPipeline
+from search.profiles import MULTILINGUAL, profile_named, standard_profiles
+from search.ranking import fuse
+from search.understanding.encoder_languages import silent_fields, unread_language
+from search.understanding.query_language import NAMES, QueryLanguages
+from search.understanding.understand import Understanding
+from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
+from storage.words.text_analysis import Analysis
+from tests.search.case_table import Row, read_cases
+from tests.search.room import READER, START, HashingEncoder, story
+
+CASES = read_cases(Path(__file__).with_name("language_cases.md"))
+TOLD = QueryLanguages(Analysis()).of
+FIELDS = ("text", "second")
+READ = {"text": ("en",), "second": ("mul",)}
+STORIES = {
+    "hundido": ("es", "Un barco se hundió frente a la costa"),
+    "sunk": ("en", "A ferry was lost off the coast"),
+    "bank": ("en", "The bank raises its rates"),
+    "banco": ("es-MX", "El banco sube los tipos"),
+    "unknown": ("", "Barco"),
+}
+
+
+class OtherEncoder(HashingEncoder):
+    """Another space than the first one's."""
+
+    name = "many"
+    digest = "hashed-many"
+
+
+@pytest.mark.parametrize("row", CASES, ids=str)
+def test_the_language_of_a_query(row: Row) -> None:
+    assert TOLD(row.cells["query"]) == row.cells["language"].replace("–", "")
+
+
+def test_every_language_has_a_name() -> None:
+    assert {row.cells["language"] for row in CASES} - {"–"} <= set(NAMES)
+
+
+def test_an_encoder_that_does_not_read_a_language_has_no_say_beside_one_that_does() -> None:
+    assert silent_fields("es", READ) == ("text",)
+    assert silent_fields("en", READ) == ()
+    assert silent_fields("", READ) == ()
+    assert silent_fields("es", {"text": ("en",), "second": ("en",)}) == ()  # nobody else could
+    assert silent_fields("es", {"text": (), "second": ("mul",)}) == ()  # not known
+    assert not unread_language("barco", "es", EVERYTHING, ("en", "mul"))
+    assert unread_language("el barco", "es", EVERYTHING, ("en",))
+
+
+def test_multilingual_is_there_with_an_encoder_for_many_languages_only() -> None:
+    assert MULTILINGUAL not in standard_profiles(FIELDS)
+    found = standard_profiles(FIELDS, ("second",))[MULTILINGUAL]
+    assert found.foreign_share < 1
+    with pytest.raises(QueryError) as caught:
+        profile_named(standard_profiles(FIELDS), MULTILINGUAL)
+    assert "multilingual-e5-small-q4" in caught.value.mend
+
+
+def candidates() -> Retrieved:
+    def part(cosines: list[float], weight: float) -> VectorScores:
+        values = np.array(cosines, np.float32)
+        return VectorScores("second", weight, values, np.zeros(3, np.int32), values > 0, 0.0)
+
+    bm25 = np.array([2.0, np.nan, 1.0], np.float32)
+    ranks = np.array([1, 0, 2], np.int32)
+    return Retrieved(np.arange(3), bm25, ranks, 2, (part([0.5, 1.0, 0.5], 0.5),))
+
+
+def test_words_count_less_for_an_item_in_another_language() -> None:
+    profile = standard_profiles(FIELDS, ("second",))[MULTILINGUAL]
+    foreign = np.array([False, True, True])
+    for share in (0.0, 0.25, 1.0):
+        weighed = replace(profile, foreign_share=share)
+        fused = fuse(candidates(), weighed, None, foreign)
+        expected = [
+            0.5 + 0.25,
+            0.5 + 0.5 * (1 - share),
+            0.25 + 0.5 * (share * 0.5 + (1 - share) / 2),
+        ]
+        assert fused.scores.tolist() == pytest.approx(expected)
+        whole = fused.lexical * fused.weights[0] + fused.vectors[0] * fused.weights[1]
+        assert fused.scores.tolist() == pytest.approx(whole.tolist())  # what explanations add up
+
+
+@pytest.fixture
+def ask(folder: Path) -> Iterator[Callable[..., SearchResponse]]:
+    """Asks an archive in two languages with an English encoder and one for many languages."""
+    first, second = HashingEncoder(), OtherEncoder()
+    spaces = {"text": first.digest, "second": second.digest}
+    engine = EmbeddedEngine(EmbeddedSettings(folder, spaces, background=False), lambda: START)
+    for uri, (language, text) in STORIES.items():
+        item = replace(story(uri, body=text), language=language)
+        passages = (Passage("body", 0, len(text)),)
+        vectors = tuple(
+            PassageVectors(field, encoder.digest, passages, encoder.encode_passages([text]))
+            for field, encoder in (("text", first), ("second", second))
+        )
+        engine.put([PutItem(item, vectors)])
+    engine.catch_up()
+    pipeline = SearchPipeline(
+        Parts(
+            engine=engine,
+            encoders={"text": first, "second": second},
+            understanding=Understanding(None, engine, languages=("en",), told_by=TOLD),
+            analysis=Analysis(),
+            profiles=standard_profiles(FIELDS, ("second",)),
+            default_profile=MULTILINGUAL,
+            languages=READ,
+        )
+    )
+    yield lambda q, profile=MULTILINGUAL: pipeline.search(
+        SearchRequest(q, explain=True, profile=profile), READER
+    )
+    engine.close()
+
+
+def fields_of(answer: SearchResponse) -> set[str]:
+    found = {
+        share.field for hit in answer.hits if hit.explanation for share in hit.explanation.vectors
+    }
+    assert found or not answer.hits
+    return found
+
+
+def test_the_answer_says_who_has_no_say(ask: Callable[..., SearchResponse]) -> None:
+    spanish = ask("el barco en la costa")
+    assert spanish.understood.language == "es"
+    assert fields_of(spanish) == {"second"}
+    assert any("no say" in note for note in spanish.understood.notes)
+    assert {hit.item.uri for hit in spanish.hits} == set(STORIES)
+    english = ask("the ferry off the coast")
+    assert english.understood.language == "en"
+    assert fields_of(english) == set(FIELDS)
+    assert not english.understood.notes
+    names = ask("Angela Merkel")
+    assert names.understood.language == ""
+    assert fields_of(names) == set(FIELDS)
+
+
+def test_where_no_encoder_reads_the_query_the_answer_says_what_to_do(
+    ask: Callable[..., SearchResponse],
+) -> None:
+    answer = ask("el barco en la costa", "hybrid")
+    assert fields_of(answer) == {"text"}
+    assert any("multilingual" in note for note in answer.understood.notes)
+
+
+def test_only_items_in_another_language_are_weighed_otherwise(
+    ask: Callable[..., SearchResponse],
+) -> None:
+    found = {hit.item.uri: hit.explanation for hit in ask("el banco sube los tipos").hits}
+    for uri in ("banco", "hundido", "unknown"):  # es-MX, es, not known
+        told = found[uri]
+        assert told is not None
+        assert told.bm25_normalized == pytest.approx(
+            (told.bm25 or 0.0) / max(each.bm25 or 0.0 for each in found.values() if each), abs=1e-5
+        )
+    foreign = found["bank"]
+    assert foreign is not None
+    assert foreign.bm25 is None
+    assert foreign.bm25_normalized == pytest.approx(0.8 * foreign.vectors[0].normalized, abs=1e-5)
