@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _ENGLISH = (
     "january",
     "february",
@@ -223,6 +225,6 @@ def can_begin(word: str) -> bool:
     return word[0].isdigit() or word.casefold() in _BEGINNINGS
 
 
-def any_of(words: dict[str, object] | dict[str, int] | dict[str, tuple[int, int]]) -> str:
+def any_of(words: Mapping[str, object]) -> str:
     """A pattern that matches any of the words, longest first."""
     return "|".join(sorted(words, key=len, reverse=True)).replace(" ", r"\s+")
