@@ -198,3 +198,8 @@ def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
     for passage in passages:
         ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
     return tuple(name for name, end in ends.items() if getattr(item, name)[end:].strip())
+
+
+def shot_of(item: Item, span: Passage) -> int:
+    """The place in `item.shots` of the shot whose line of the shot list has `span`."""
+    return item.shotlist.count("\n", 0, span.start)

@@ -161,6 +161,25 @@ def within_products(node: Node, products: Collection[str]) -> Node:
             return node
 
 
+def without_field(node: Node, field: str) -> Node:
+    """The tree without the facts beside others that only choose values of `field`; the same object
+    if there are none.
+    """
+    parts = tuple(_conjuncts(node))
+    kept = tuple(part for part in parts if not _is_of(part, field))
+    return node if len(kept) == len(parts) else all_of(*kept)
+
+
+def _conjuncts(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Bool) and node.must and not node.should and not node.must_not:
+        return tuple(part for child in node.must for part in _conjuncts(child))
+    return (node,)
+
+
+def _is_of(node: Node, field: str) -> bool:
+    return isinstance(node, Keyword | DateRange) and node.field == field
+
+
 def is_fact(node: Node) -> bool:
     """Whether a node asks for facts only (no text): such a node filters and never scores."""
     match node:

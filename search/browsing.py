@@ -19,11 +19,19 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import ExpiredError, QueryError
-from core.query_tree import Node, all_of, is_fact
-from core.retrieval import Browse, Browsed, FacetCount, Place, Retrieval, Retrieved, SortOrder
-from search.answers import Fold, SearchRequest
-from search.facets import facet_names, facet_request, without_filter
-from search.parts import Engine
+from core.query_tree import Node
+from core.retrieval import (
+    Browse,
+    Browsed,
+    Marks,
+    Place,
+    Retrieved,
+    SortOrder,
+    TotalRelation,
+)
+from search.answers import SearchRequest, Total
+from search.facets import Counts, facet_names, facet_request
+from search.retrieval import Engine, Evidence, Question
 
 _PREFIX = "b."  # of cursors of lists by date
 _LAYOUT = struct.Struct(">qqqII8s8s")  # time, tie, now, rank, page, digests of query and caller
@@ -42,15 +50,6 @@ class Start:
     now: datetime
     rank: int
     page: int
-
-
-def is_browsing(request: SearchRequest, tree: Node) -> bool:
-    """Whether the answer is a list by date: an order by date is asked for, or `tree` has nothing to
-    score by. Folding and "why is it missing" compare within a list of candidates.
-    """
-    if request.similar_to or request.why_missing or request.fold is not Fold.NONE:
-        return False
-    return is_fact(tree) or request.order is not SortOrder.SCORE
 
 
 def write_start(start: Start, request: SearchRequest, caller: Caller) -> str:
@@ -131,61 +130,72 @@ def _of_caller(caller: Caller) -> Sequence[object]:
     return caller.name, sorted(caller.products)
 
 
-def browse_of(asked: Retrieval, request: SearchRequest, start: Start | None) -> Browse:
-    """The request to the engine for one page."""
+@dataclass(frozen=True, slots=True)
+class ListByDate:
+    """One page of a list by date: what the engine was asked, and what it found. `rank` hits stand
+    before the page; `now` is the time by which all pages read relative dates. `wider` has the
+    filters of each open facet whose own filter is set.
+    """
+
+    wanted: Browse
+    found: Browsed
+    now: datetime
+    rank: int
+    page: int
+    wider: Mapping[str, Node]
+
+    def cursor(self, request: SearchRequest, caller: Caller) -> str:
+        """The cursor of the next page; "" at the end."""
+        if not self.found.more:
+            return ""
+        rank = self.rank + len(self.found.ids)
+        start = Start(self.found.places[-1], self.now, rank, self.page + 1)
+        return write_start(start, request, caller)
+
+    def count(self, engine: Engine, request: SearchRequest, shown: Marks) -> Counts:
+        """How many items the list has (`shown`, bool [n], says which of this page are visible), and
+        its facets. An open facet is counted in a list without its own filter.
+        """
+        counts, flags = dict(self.found.facets), list[str]()
+        for name, filters in self.wider.items():
+            asked = replace(self.wanted.asked, filters=filters)
+            opened = engine.browse(Browse(asked, size=1, facets=facet_request(request, (name,))))
+            counts |= opened.facets
+            flags += [f"facet {name}: {flag}" for flag in opened.degraded]
+        facets = {name: counts[name] for name in facet_names(request)}
+        matches = self.found.matches - int(np.count_nonzero(~shown))
+        return Counts(matches, Total(matches, TotalRelation.EXACT), facets, tuple(flags))
+
+
+def browse(
+    engine: Engine, question: Question, start: Start | None, now: datetime
+) -> tuple[ListByDate, Evidence]:
+    """The page of a list by date that begins at `start`, and its items as candidates in that order.
+    `now` is the time of a first page.
+    """
+    request, asked = question.request, question.asked
     order = asked.order if asked.order is not SortOrder.SCORE else SortOrder.NEWEST
     skip = 0 if start else (request.page - 1) * request.page_size
-    opened = _widened(request)
-    plain = [name for name in facet_names(request) if name not in opened]
-    return Browse(
+    plain = [name for name in facet_names(request) if name not in question.wider]
+    wanted = Browse(
         replace(asked, order=order, vectors=()),
         request.page_size,
         start.place if start else None,
         skip,
         facet_request(request, plain),
     )
-
-
-def following(
-    found: Browsed,
-    request: SearchRequest,
-    caller: Caller,
-    now: datetime,
-    first: int,
-    page: int,
-) -> str:
-    """The cursor after page number `page`, before which `first` hits stand; "" at the end."""
-    if not found.more:
-        return ""
-    start = Start(found.places[-1], now, first + len(found.ids), page + 1)
-    return write_start(start, request, caller)
-
-
-def as_retrieved(found: Browsed) -> Retrieved:
-    """The page as candidates, in order."""
-    count = len(found.ids)
-    ranks = np.arange(1, count + 1, dtype=np.int32)
-    scores = np.zeros(count, np.float32)
-    return Retrieved(found.ids, scores, ranks, found.matches, (), found.milliseconds)
-
-
-def facets_of(
-    engine: Engine, request: SearchRequest, wanted: Browse, found: Browsed, filters: Node
-) -> tuple[Mapping[str, tuple[FacetCount, ...]], tuple[str, ...]]:
-    """The counts of every facet, and flags. An open facet is counted in a list without its own
-    filter; `filters` are the query's own.
-    """
-    counts, flags = dict(found.facets), list[str]()
-    for name in _widened(request):
-        wider = all_of(filters, without_filter(request.filters, name))
-        asked = replace(wanted.asked, filters=wider)
-        opened = engine.browse(Browse(asked, size=1, facets=facet_request(request, (name,))))
-        counts |= opened.facets
-        flags += [f"facet {name}: {flag}" for flag in opened.degraded]
-    return {name: counts[name] for name in facet_names(request)}, tuple(flags)
-
-
-def _widened(request: SearchRequest) -> tuple[str, ...]:
-    """The open facets whose own filter is set."""
-    filters = request.filters
-    return tuple(n for n in request.open_facets if without_filter(filters, n) is not filters)
+    found = engine.browse(wanted)
+    page = ListByDate(
+        wanted,
+        found,
+        start.now if start else now,
+        start.rank if start else skip,
+        start.page if start else request.page,
+        question.wider,
+    )
+    ranks = np.arange(1, len(found.ids) + 1, dtype=np.int32)
+    scores = np.zeros(len(found.ids), np.float32)
+    listed = Retrieved(
+        found.ids, scores, ranks, found.matches, (), found.milliseconds, degraded=found.degraded
+    )
+    return page, Evidence(replace(question, asked=wanted.asked), listed)

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from core.ports import Standings
 from core.query_fields import FACT, ID
 from core.query_tree import Bool, Keyword, Node
 from core.retrieval import Ids, Retrieval
 from search.answers import SearchRequest
-from search.ranking import NO_PINS
 
+NO_IDS: Ids = np.zeros(0, np.int64)
 MOST = 100  # items that come first, the newest
 _LONGEST = 256  # characters
 _LINES = ("slugline", "byline")
@@ -39,4 +41,4 @@ def exact_ids(archive: Standings, request: SearchRequest, asked: Retrieval) -> I
     the whole query as one of their values.
     """
     facts = None if request.similar_to else exact_value(request.q)
-    return NO_PINS if facts is None else archive.having(facts, asked.caller, asked.filters, MOST)
+    return NO_IDS if facts is None else archive.having(facts, asked.caller, asked.filters, MOST)

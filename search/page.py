@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.items import Item, Passage
+from core.items import Item, Passage, shot_of
 from core.ports import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
 from search.answers import Explanation, Hit, RerankMix, SearchRequest, VectorShare
-from search.candidates import CandidateSet
-from search.folding import Faces, ranks_of
+from search.browsing import ListByDate
+from search.candidates import CandidateSet, Faces, ranks_of
 from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
-from search.shots import best_shot
 
 _MARKED = ("headline", "description", "caption")
 _LONGEST_MARKED = 8_000  # characters of a member that is shown whole
@@ -25,11 +24,21 @@ _LONGEST_MARKED = 8_000  # characters of a member that is shown whole
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: `size` visible hits, from number `start` of the frozen list on."""
+    """A page: `size` visible hits, from number `start` of the list on. `before` hits stand before
+    the list.
+    """
 
     start: int
     number: int
     size: int
+    before: int = 0
+
+
+def page_of(request: SearchRequest, listed: ListByDate | None) -> Page:
+    """The page with the number that is asked for; a list by date is its page alone."""
+    if listed is not None:
+        return Page(0, listed.page, request.page_size, listed.rank)
+    return Page((request.page - 1) * request.page_size, request.page, request.page_size)
 
 
 def hits_of_page(
@@ -53,7 +62,7 @@ def hits_of_page(
     folded = _folded_uris(catalogue, candidates, faces.folded[on_page], len(places))
     shown = _shown(catalogue, highlighter, candidates, places, request.highlight)
     hits = [
-        _hit(candidates, request, place, rank, one, under)
+        _hit(candidates, request, place, rank + page.before, one, under)
         for place, rank, one, under in zip(
             places.tolist(), ranks[on_page].tolist(), shown, folded, strict=True
         )
@@ -234,6 +243,20 @@ def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: froz
         return 0
     lines = (shot.description for shot in item.shots)
     return best_shot(item, span, highlighter.matches(said, lines, item.language))
+
+
+def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
+    """The number, from 1, of the shot that answers best; 0 where neither words nor meaning lead to
+    a shot.
+
+    It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
+    is the nearest by meaning (`span` is the item's best passage), else the first.
+    """
+    near = shot_of(item, span) if span is not None and span.field == "shotlist" else -1
+    most = max(matches, default=0)
+    if near >= 0 and (near >= len(matches) or matches[near] == most):
+        return near + 1
+    return list(matches).index(most) + 1 if most else 0
 
 
 def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:

@@ -16,22 +16,28 @@ What editors pinned to a query comes first, in the frozen list like any other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 
 import numpy as np
 
-from core.ports import Catalogue, Standings
-from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, VectorScores
-from rerank.deadline import mix
+from core.callers import Caller
+from core.items import Item, Passage
+from core.ports import Catalogue
+from core.query_tree import is_fact
+from core.retrieval import Floats, Ids, Marks, Retrieved, SortOrder, VectorScores
+from rerank.deadline import DeadlineReranker, Reranked, mix, mixing_of
+from search.exact import NO_IDS, exact_ids
 from search.profiles import Fusion, Profile
+from search.retrieval import Engine, Evidence, Question
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
 BOUND_SHARE = 0.1  # share of BM25's supremum that a list's best must reach to count in full
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) / _MICROSECOND
-NO_PINS: Ids = np.zeros(0, np.int64)
+_NONE_NAMED = "no reranker is configured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,60 @@ class Ranked:
     scores: Floats
     order: Ids
     by_score: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
+    [k] the ids of those that may be shown. `exact` int64 [k] are the ids of items of which the
+    whole query is a value, such as a slugline. `found` has them all. `reranked` has the reranker's
+    scores, NaN where it read nothing.
+    """
+
+    evidence: Evidence
+    found: Retrieved
+    ranking: Ranked
+    pinned: Sequence[str]
+    pins: Ids
+    exact: Ids
+    reranked: Reranked
+
+
+def weigh(engine: Engine, evidence: Evidence, pinned: Sequence[str], now: datetime) -> Weighed:
+    """One score for each candidate. Among them are the editors' items with the uris `pinned`, and
+    items of which the whole query is a value, unless the order is not that of scores.
+    """
+    question, found, names = evidence.question, evidence.found, evidence.names
+    given = given_order(evidence)
+    pinned = pinned if given is None else ()
+    pins = engine.shown(pinned, question.caller, question.asked.filters) if pinned else NO_IDS
+    exact = exact_ids(engine, question.request, question.asked) if given is None else NO_IDS
+    found = with_items(with_items(found, pins), exact)
+    profile, ages = question.profile, None
+    if profile.recency_half_life_days > 0:
+        half_life, floor = profile.recency_half_life_days, profile.recency_floor
+        ages = kept_shares(engine.created(found.ids), now, half_life, floor)
+    added, foreign = len(found.ids) - len(evidence.found.ids), evidence.foreign
+    if names is not None:  # those that were added have none, and are not foreign
+        names = np.pad(names, (0, added))
+    if foreign is not None:
+        foreign = np.pad(foreign, (0, added))
+    fused = replace(fuse(found, profile, names, foreign), recency=ages)
+    scores, order = aged_ranking(fused.scores, ages, found.ids)
+    ranking = Ranked(fused, scores, order if given is None else given, order)
+    unscored = Reranked(np.full(len(found.ids), np.nan, np.float32))
+    return Weighed(evidence, found, ranking, pinned, pins, exact, unscored)
+
+
+def given_order(evidence: Evidence) -> Ids | None:
+    """The places of the candidates, best first, where the engine gives the order: the request asks
+    for an order by date, or there is nothing to score by. None where scores give the order.
+    """
+    asked, found = evidence.question.asked, evidence.found
+    browsing = is_fact(asked.query) and not asked.vectors
+    if asked.order is SortOrder.SCORE and not browsing:
+        return None
+    return ranking(-found.lexical_ranks.astype(np.float32), found.ids)
 
 
 def fuse(
@@ -150,26 +210,6 @@ def ranking(scores: Floats, ids: Ids) -> Ids:
     return order
 
 
-def ranked(
-    found: Retrieved,
-    profile: Profile,
-    names: Floats | None,
-    ages: Floats | None,
-    given_order: Ids | None,
-    foreign: Marks | None = None,
-) -> Ranked:
-    """The candidates by their fused scores times `ages`, unless the order is given. Candidates that
-    were added after `names` and `foreign` were made have a share of 0, and are not foreign.
-    """
-    if names is not None:
-        names = np.pad(names, (0, len(found.ids) - len(names)))
-    if foreign is not None:
-        foreign = np.pad(foreign, (0, len(found.ids) - len(foreign)))
-    fused = replace(fuse(found, profile, names, foreign), recency=ages)
-    scores, order = aged_ranking(fused.scores, ages, found.ids)
-    return Ranked(fused, scores, order if given_order is None else given_order, order)
-
-
 def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, Ids]:
     """Scores float32 [m] times the shares in `ages` (None: 1), and the places of the candidates
     from best to worst. Equal results go by the score before, so that equal dates keep their order,
@@ -190,12 +230,6 @@ def reordered(
     final = scores.copy()
     final[top] = mix(scores[top], reranked, weight)
     return final, np.concatenate([top[ranking(final[top], ids[top])], rest])
-
-
-def first_of_each(stories: Ids) -> Ids:
-    """The place of the first occurrence of each number in `stories`, in order."""
-    _, firsts = np.unique(stories, return_index=True)
-    return np.sort(firsts)
 
 
 def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
@@ -230,21 +264,6 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
     return shares
 
 
-def pins_of(archive: Standings, uris: Sequence[str], asked: Retrieval) -> Ids:
-    """The ids of the pinned items that the caller may see and that pass the filters."""
-    return archive.shown(uris, asked.caller, asked.filters) if uris else NO_PINS
-
-
-def foreign_items(archive: Catalogue, ids: Ids, language: str, profile: Profile) -> Marks | None:
-    """Which items are in another language than the query, bool [m]: not those whose language is not
-    known. None where that of the query is not, or where the profile weighs both alike.
-    """
-    if not language or profile.foreign_share == 1.0:
-        return None
-    own = ("", language)
-    return np.array([code not in own for code in archive.languages_of(ids)], np.bool_)
-
-
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
     """`found` with those of `ids` that no retriever found as its last candidates, without BM25 and
     cosine.
@@ -270,20 +289,94 @@ def with_items(found: Retrieved, ids: Ids) -> Retrieved:
     )
 
 
-def exact_first(order: Ids, found: Retrieved, exact: Ids) -> Ids:
-    """`order` with the places of the items `exact` moved to the front; both parts keep their
-    order.
+class Afterwards:
+    """The part of a deadline that is reserved for all that follows the reranker (groups, the page's
+    contents, facets). It is about the longest time of late, and shrinks by a fiftieth with each
+    answer.
     """
-    if not len(exact):
-        return order
-    first = np.isin(found.ids[order], exact)
-    return np.concatenate([order[first], order[~first]])
+
+    _LEAST_MS, _MOST_MS, _KEPT = 5.0, 100.0, 0.98
+
+    def __init__(self) -> None:
+        self.milliseconds = self._LEAST_MS
+
+    def took(self, milliseconds: float) -> None:
+        """Adds the time of one more answer."""
+        lately = max(milliseconds, self.milliseconds * self._KEPT)
+        self.milliseconds = min(self._MOST_MS, max(self._LEAST_MS, lately))
 
 
-def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
-    """`order` with the places of the items `pins` moved to the front, in the order of `pins`."""
-    if not len(pins):
-        return order
-    by_id = np.argsort(found.ids)
-    first: Ids = by_id[np.searchsorted(found.ids[by_id], pins)]
-    return np.concatenate([first, order[~np.isin(order, first)]])
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """The stage between fusion and grouping: the best few candidates are read again together with
+    the query. `missing` says why a wanted reranker is not there.
+    """
+
+    catalogue: Catalogue
+    reranker: DeadlineReranker | None
+    missing: str = ""
+    afterwards: Afterwards = field(default_factory=Afterwards)
+
+    def rerank(self, weighed: Weighed, started: float) -> Weighed:
+        """The candidates in their new order, and what the reranker gave. `started` is the moment of
+        `perf_counter` at which the deadline begins.
+        """
+        question, ranking = weighed.evidence.question, weighed.ranking
+        profile, found = question.profile, weighed.found
+        wanted = profile.rerank_depth if profile.rerank_weight > 0 else 0
+        text = question.meaning.said.vector_text
+        if not wanted or not text or question.request.order is not SortOrder.SCORE:
+            return weighed
+        top = ranking.order[:wanted]
+        result = self.score(question, found, top, started)
+        if self.reranker is None:
+            return replace(weighed, reranked=replace(weighed.reranked, flag=result.flag))
+        scores = weighed.reranked.scores.copy()
+        scores[top] = result.scores
+        before, weight = ranking.scores, profile.rerank_weight
+        mixed, order = reordered(before, ranking.order, found.ids, result.scores, weight)
+        mixing = mixing_of(before[top], result.scores, weight)
+        return replace(
+            weighed,
+            ranking=replace(ranking, scores=mixed, order=order),
+            reranked=Reranked(scores, result.flag, result.note, mixing),
+        )
+
+    def score(self, question: Question, found: Retrieved, top: Ids, started: float) -> Reranked:
+        """The rerank scores of the candidates at the places `top`, within what is left of the
+        deadline.
+        """
+        if self.reranker is None:
+            flag = f"rerank: skipped, {self.missing or _NONE_NAMED}"
+            return Reranked(np.full(len(top), np.nan, np.float32), flag)
+        profile, wanted = question.profile, question.request.deadline_ms
+        passages = self.passages(found, top, question.caller)
+        deadline = profile.deadline_ms if wanted is None else wanted
+        elapsed = (perf_counter() - started) * 1000
+        return self.reranker.rerank(
+            question.meaning.said.vector_text,
+            [text for _, text in passages],
+            deadline - elapsed - self.afterwards.milliseconds,
+            tokens=profile.rerank_tokens or None,
+        )
+
+    def passages(self, found: Retrieved, top: Ids, caller: Caller) -> list[tuple[str, str]]:
+        """What the reranker reads of each of `top`: the item's uri, and as text its headline and
+        its best passage. Both are "" for an item that is hidden.
+        """
+        items = self.catalogue.items(found.ids[top], caller)
+        spans: tuple[Passage | None, ...] = (None,) * len(top)
+        if found.vectors:
+            part = found.vectors[0]
+            numbers = part.passages[top].tolist()
+            spans = self.catalogue.passages(found.ids[top], part.field, numbers)
+        return [_reading(item, span) for item, span in zip(items, spans, strict=True)]
+
+
+def _reading(item: Item | None, span: Passage | None) -> tuple[str, str]:
+    if item is None:
+        return "", ""
+    text = item.body or item.description or item.caption or item.shotlist
+    if span is not None:
+        text = getattr(item, span.field)[span.start : span.end]
+    return item.uri, f"{item.headline}\n{text}" if item.headline else text

@@ -4,6 +4,9 @@ The vectors are searched for the mean of the item's passages. BM25 searches for 
 words: those of the headline, then those with the highest tf-idf in its text (as Lucene's
 MoreLikeThis chooses them). Its own story is left out before anything is normalized: it matches
 itself best, and would set the scale for the others.
+
+`URI#t=12.5` names the shot of a video that is shown at that second (Media Fragments URI 1.0,
+section 4.2.1).
 """
 
 from __future__ import annotations
@@ -19,14 +22,14 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.items import FloatMatrix, Item
+from core.exemplars import Exemplar
+from core.items import FloatMatrix, Item, shot_of
 from core.model_ports import TextAnalysis
 from core.ports import Exemplars
 from core.query_tree import EVERYTHING, Bool, Node, Word
-from core.retrieval import Ids, Ints, Marks, Retrieved, SortOrder, VectorQuery
-from search.answers import SearchRequest, Understood
+from core.retrieval import VectorQuery
+from search.answers import Understood
 from search.profiles import Profile
-from search.shots import exemplar_at
 from search.understanding.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
@@ -34,72 +37,8 @@ MOST_HEADLINE_WORDS = 10
 _LONGEST_TEXT = 20_000  # characters; a story says early what its subject is
 _MOST_READ = 5_000  # words that are read, as in Lucene's MoreLikeThis
 _WORD = re.compile(r"[^\W_]+")
-
-
-def item_queries(like: Likeness, profile: Profile) -> tuple[list[VectorQuery], list[str]]:
-    """The request to each vector field, and the flags: that only a part of the archive chose the
-    words, or that a field has no vector of the item.
-    """
-    queries: list[VectorQuery] = []
-    chosen = "lexical: the item's words were chosen by a part of the archive"
-    flags = [f"{chosen}: {like.lacking}"] if like.lacking else []
-    for field, weight in profile.vector_weights.items():
-        passages = like.exemplar.vectors.get(field)
-        if passages is None or not len(passages):
-            flags.append(f"vectors: the item has no passage under field {field}")
-        elif weight > 0:
-            mean = mean_passage(passages)
-            encoder = like.exemplar.encoders.get(field, "")
-            queries.append(VectorQuery(field, weight, partial(_given, mean), encoder))
-    return queries, flags
-
-
-def without_story(found: Retrieved, stories: Ids, story: int) -> Retrieved:
-    """The candidates without those of `story`; `stories` is aligned with them. Ranks close up."""
-    own: Marks = stories == story
-    if not own.any():
-        return found
-    kept = ~own
-    vectors = tuple(
-        replace(
-            part,
-            cosines=part.cosines[kept],
-            passages=part.passages[kept],
-            ranks=_closed_up(part.ranks, own)[kept],
-        )
-        for part in found.vectors
-    )
-    matching = int(np.count_nonzero(own & (found.lexical_ranks > 0)))
-    return replace(
-        found,
-        ids=found.ids[kept],
-        bm25=found.bm25[kept],
-        lexical_ranks=_closed_up(found.lexical_ranks, own)[kept],
-        lexical_matches=max(0, found.lexical_matches - matching),
-        vectors=vectors,
-    )
-
-
-def check_similar(request: SearchRequest) -> None:
-    """Raises QueryError for options that can't be combined with an item."""
-    if not request.similar_to:
-        return
-    if request.q.strip():
-        raise QueryError(
-            "q and similar_to are both given",
-            mend="search by one of them; filters narrow what is like an item",
-        )
-    if request.why_missing == request.similar_to:
-        raise QueryError(
-            "an item is not among what is like it",
-            where="why_missing",
-            mend="ask it of another item",
-        )
-    if request.order is not SortOrder.SCORE:
-        raise QueryError(
-            "what is like an item is ordered by likeness alone",
-            mend="leave the sort order out, or give a range of dates",
-        )
+_ROUNDED_S = 1e-6  # answers give moments to microseconds
+_MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
 
 
 def likeness(
@@ -118,7 +57,27 @@ def likeness(
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("what is like an item is not reranked",) if reranking else ()
     said = Understood(vector_text="", lexical=describe(tree), notes=notes)
-    return Meaning(tree, EVERYTHING, said, like=Likeness(exemplar, lacking))
+    vectors, flags = _vector_queries(exemplar, profile)
+    if lacking:
+        chosen = "lexical: the item's words were chosen by a part of the archive"
+        flags = (f"{chosen}: {lacking}", *flags)
+    return Meaning(tree, EVERYTHING, said, like=Likeness(exemplar.story, vectors, flags))
+
+
+def _vector_queries(
+    exemplar: Exemplar, profile: Profile
+) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
+    """The request to each vector field, and the flags of fields without a vector of the item."""
+    queries: list[VectorQuery] = []
+    flags: list[str] = []
+    for field, weight in profile.vector_weights.items():
+        passages = exemplar.vectors.get(field)
+        if passages is None or not len(passages):
+            flags.append(f"vectors: the item has no passage under field {field}")
+        elif weight > 0:
+            given = partial(_given, mean_passage(passages))
+            queries.append(VectorQuery(field, weight, given, exemplar.encoders.get(field, "")))
+    return tuple(queries), tuple(flags)
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
@@ -127,6 +86,54 @@ def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
     """
     if uri and exemplar_at(archive, uri, caller) is None:
         raise _missing(uri)
+
+
+def exemplar_at(archive: Exemplars, uri: str, caller: Caller) -> Exemplar | None:
+    """The item at `uri`; for a shot, that shot's words and vectors alone. None where the caller
+    sees no such item. Raises QueryError for a shot that does not exist or has no description.
+    """
+    found = archive.exemplar(uri, caller)
+    named = _MOMENT.fullmatch(uri)
+    if found is not None or named is None:
+        return found
+    whole = archive.exemplar(named["uri"], caller)
+    return None if whole is None else _of_shot(whole, float(named["seconds"]))
+
+
+def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
+    item = whole.item
+    moment = seconds + _ROUNDED_S
+    shown = (n for n, shot in enumerate(item.shots) if shot.start_s <= moment < shot.end_s)
+    place = next(shown, -1)
+    if place < 0 or not item.shots[place].description:
+        raise QueryError(
+            f"there is no described shot at {seconds:g} s",
+            where="similar_to",
+            mend="leave the moment out, or take one of a shot that has a description",
+        )
+    vectors = {}
+    for field, matrix in whole.vectors.items():
+        spans = whole.passages.get(field, ())
+        rows = [
+            row
+            for row, span in enumerate(spans)
+            if span.field == "shotlist" and shot_of(item, span) == place
+        ]
+        vectors[field] = matrix[np.array(rows, np.int64)]
+    # Only what the shot shows: the video's other words would find items like the whole video.
+    alone = replace(
+        item,
+        headline="",
+        description=item.shots[place].description,
+        body="",
+        caption="",
+        shots=(),
+        subject=(),
+        person=(),
+        organisation=(),
+        place=(),
+    )
+    return replace(whole, item=alone, vectors=vectors)
 
 
 def mean_passage(passages: FloatMatrix) -> FloatMatrix:
@@ -188,13 +195,6 @@ def _text(item: Item) -> str:
     names = "\n".join(concept.name for concept in concepts)
     own = (item.headline, item.description, names, item.body[:_LONGEST_TEXT])
     return "\n".join((*own, item.caption, item.shotlist[:_LONGEST_TEXT]))
-
-
-def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
-    """The 1-based ranks after some candidates are left out; 0 stays 0."""
-    gone = np.sort(ranks[left_out & (ranks > 0)])
-    closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)
-    return closed
 
 
 def _missing(uri: str) -> NotFoundError:

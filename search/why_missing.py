@@ -10,7 +10,7 @@ theirs. Everyone else gets the answer for an unknown uri.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,13 +21,13 @@ from core.query_tree import EVERYTHING, Bool, Everything, Node, Word, constraint
 from core.retrieval import Floats, Ints, Marks, Retrieval, Retrieved
 from core.standing import Hiding, Standing
 from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
-from search.candidates import CandidateSet
-from search.folding import face_of
+from search.candidates import CandidateSet, Faces, face_of
+from search.profiles import Profile
+from search.retrieval import Engine, retrieve
 from search.understanding.understand import describe
 
 PROBED_DEPTH = 2000  # depth to which the retrievers' lists are searched for the item
 
-Retrieve = Callable[[Retrieval], Retrieved]
 _STATES = {
     Hiding.CANCELED: (
         "it is killed",
@@ -38,17 +38,46 @@ _STATES = {
 
 
 def why_missing(
-    archive: Standings,
+    engine: Engine,
+    profiles: Mapping[str, Profile],
     candidates: CandidateSet,
     shown: Marks,
+    faces: Faces,
     request: SearchRequest,
-    retrieve: Retrieve,
-) -> Missing:
-    """Why `request.why_missing` is not among the hits of the answer made of `candidates`. `shown`
+) -> tuple[Missing | None, tuple[str, ...]]:
+    """Why `request.why_missing` is not among the hits (`faces`) of the answer made of `candidates`,
+    and the flags of what could not be done for that; None where the request does not ask. `shown`
     (bool [n]) says which candidates are visible.
     """
+    if not request.why_missing:
+        return None, ()
+    standing = engine.standing(request.why_missing)
+    flags: dict[str, None] = {}
+
+    def deeper(asked: Retrieval) -> Retrieved:
+        answer = retrieve(engine, asked, profiles[candidates.profile])
+        told = (*answer.degraded, *answer.found.degraded)
+        flags.update(dict.fromkeys(f"why_missing: {flag}" for flag in told))
+        return answer.found
+
+    hits = np.zeros_like(shown)
+    hits[faces.faces] = True
+    missing = _folded_under(standing, candidates, shown, request.why_missing)
+    if missing is None:
+        missing = _dropped(engine, standing, candidates, hits, request, deeper)
+    return missing, tuple(flags)
+
+
+def _dropped(
+    archive: Standings,
+    standing: Standing,
+    candidates: CandidateSet,
+    hits: Marks,
+    request: SearchRequest,
+    deeper: Callable[[Retrieval], Retrieved],
+) -> Missing:
+    """The first stage that dropped the item; `hits` (bool [n]) says which candidates are shown."""
     uri, caller = request.why_missing, candidates.caller
-    standing = archive.standing(uri)
     hidden = _hidden(archive, uri, standing, caller)
     if hidden is not None:
         return hidden
@@ -56,8 +85,8 @@ def why_missing(
         raise ValueError("these candidates were made without a retrieval")
     retrieval = candidates.retrieval
     places = np.flatnonzero(candidates.ids == standing.id)
-    if len(places) and shown[places[0]]:
-        return _listed(uri, int(np.count_nonzero(shown[: places[0]])), request)
+    if len(places) and hits[places[0]]:
+        return _listed(uri, int(np.count_nonzero(hits[: places[0]])), request)
     for stage, node in (
         (MissingStage.FILTERS, retrieval.filters),
         (MissingStage.QUERY, retrieval.query),
@@ -72,16 +101,16 @@ def why_missing(
             "another item of its story is better placed and stands for it",
             "open the hit's chain",
         )
-    return _not_retrieved(archive, uri, standing.id, candidates, retrieval, retrieve)
+    return _not_retrieved(archive, uri, standing.id, candidates, retrieval, deeper)
 
 
-def folded_under(
-    archive: Standings, candidates: CandidateSet, shown: Marks, uri: str
+def _folded_under(
+    standing: Standing, candidates: CandidateSet, shown: Marks, uri: str
 ) -> Missing | None:
     """The answer for a visible item that stands under a hit with nearly the same text; None for any
     other. `shown` is bool [n]: the visible candidates.
     """
-    places = np.flatnonzero(candidates.ids == archive.standing(uri).id)
+    places = np.flatnonzero(candidates.ids == standing.id)
     if candidates.groups is None or not len(places) or not shown[places[0]]:
         return None
     if face_of(int(places[0]), shown, candidates.groups) == places[0]:
@@ -101,11 +130,13 @@ def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) ->
     )
     if standing.hiding is Hiding.UNKNOWN:
         return unknown
-    if standing.hiding is Hiding.SUPERSEDED:
-        return _superseded(archive, uri, standing, caller) or unknown
-    if standing.hiding is not Hiding.NOTHING:
+    superseded = standing.hiding is Hiding.SUPERSEDED
+    if not superseded and standing.hiding is not Hiding.NOTHING:
         return _state(uri, standing) if caller.may_inspect else unknown
-    if len(archive.shown([uri], caller, EVERYTHING)):
+    seen = len(archive.shown([standing.head if superseded else uri], caller, EVERYTHING)) > 0
+    if superseded:
+        return _superseded(uri, standing, caller, head_is_seen=seen) or unknown
+    if seen:
         return None
     return _forbidden(uri, standing) if caller.may_inspect else unknown
 
@@ -121,14 +152,15 @@ def _state(uri: str, standing: Standing) -> Missing:
     return Missing(uri, MissingStage.STATUS, reason, mend)
 
 
-def _superseded(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
+def _superseded(
+    uri: str, standing: Standing, caller: Caller, *, head_is_seen: bool
+) -> Missing | None:
     """The answer for a superseded item. Callers get it if they may see the head and this version,
     for then their chain shows it.
     """
-    head = archive.shown([standing.head], caller, EVERYTHING)
     own = {code.casefold() for code in standing.products}
     held = {code.casefold() for code in caller.products}
-    if not caller.may_inspect and not (len(head) and own & held):
+    if not caller.may_inspect and not (head_is_seen and own & held):
         return None
     return Missing(
         uri,
@@ -170,21 +202,21 @@ def _not_retrieved(
     id_: int,
     candidates: CandidateSet,
     retrieval: Retrieval,
-    retrieve: Retrieve,
+    deeper: Callable[[Retrieval], Retrieved],
 ) -> Missing:
     """Every condition holds, but no retriever's list reached the item."""
     words = list(dict.fromkeys(_ranking_words(retrieval.query)))
     marks = archive.satisfies(id_, words)
     has = tuple(word.text for word, held in zip(words, marks, strict=True) if held)
     lacks = tuple(word.text for word, held in zip(words, marks, strict=True) if not held)
-    deeper = retrieve(
+    found = deeper(
         replace(
             retrieval,
             lexical_depth=PROBED_DEPTH if retrieval.lexical_depth else 0,
             vector_depth=PROBED_DEPTH,
         )
     )
-    misses = tuple(_misses(id_, candidates.found, deeper, retrieval))
+    misses = tuple(_misses(id_, candidates.found, found, retrieval))
     return Missing(
         uri,
         MissingStage.RETRIEVAL,

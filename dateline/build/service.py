@@ -30,11 +30,9 @@ from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
-from search.candidates import CandidateStore
-from search.parts import Parts
-from search.pipeline import SearchPipeline
+from search.kept_candidates import CandidateStore, SharedCandidateStore
+from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
-from search.shared_candidates import SharedCandidateStore
 from search.understanding.editorial import EditorsFile, no_rules
 from search.understanding.encoder_languages import MANY
 from search.understanding.query_language import QueryLanguages

@@ -20,9 +20,9 @@ from core.retrieval import Floats, Ids, Ints, Marks, Retrieved
 from eval.sets.datasets import JudgedSet
 from eval.tune.fusion_settings import FusionSetting
 from search.answers import SearchRequest
-from search.candidates import FusionInput
+from search.candidates import FusionInput, first_of_each
 from search.profiles import Profile
-from search.ranking import BOUND_SHARE, first_of_each, fuse, ranking, reordered
+from search.ranking import BOUND_SHARE, fuse, ranking, reordered
 
 PATIENCE_MS = 600_000.0  # the order is measured, not what a deadline leaves of it
 ToRerank = Callable[[Retrieved, Floats | None], Ids]

@@ -11,7 +11,6 @@ from functools import partial
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.exemplars import Exemplar
 from core.model_ports import Tagger, TextAnalysis
 from core.ports import Clock, Names
 from core.query_fields import FACT, ID
@@ -29,11 +28,20 @@ from core.query_tree import (
     Word,
     all_of,
 )
-from search.answers import MAX_QUERY_CHARACTERS, DateUse, EntityUse, Understood
+from core.retrieval import VectorQuery
+from search.answers import (
+    MAX_QUERY_CHARACTERS,
+    DateUse,
+    EntityUse,
+    SearchRequest,
+    Understood,
+)
 from search.understanding.dated import as_ignored, parse_dated
 from search.understanding.dates import Calendar, calendar_of
-from search.understanding.encoder_languages import unread_language
+from search.understanding.editorial import Editorial, expanded
+from search.understanding.encoder_languages import note_on_silent, unread_language
 from search.understanding.language import Parsed
+from search.understanding.long_questions import damped
 from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
@@ -47,12 +55,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """An item in place of a query. `lacking` says why only a part of the archive chose its words,
-    "" where all of it did.
+    """An item in place of a query: the number of its story, the request to each vector field, and
+    the flags of what could not be asked.
     """
 
-    exemplar: Exemplar
-    lacking: str = ""
+    story: int
+    vectors: tuple[VectorQuery, ...]
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,11 @@ class Meaning:
         strange = [text for text in self.ignore if as_ignored(text) not in understood]
         notes = tuple(f"{text[:60]}: there is no such date or name to ignore" for text in strange)
         return replace(said, notes=(*said.notes, *notes)) if notes else said
+
+    def with_silent(self, fields: Collection[str]) -> Meaning:
+        """The meaning with a note on the vector `fields` that have no say on its language."""
+        notes = note_on_silent(self.said.language, fields)
+        return replace(self, said=replace(self.said, notes=(*self.said.notes, *notes)))
 
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
         """The meaning with the names that were searched for meanwhile, in the archive's spelling
@@ -132,6 +146,32 @@ class Understanding:
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
         """A caller's calendar at this moment. Raises QueryError for an unknown zone or locale."""
         return calendar_of(self._clock(), tz, locale)
+
+    def meaning(
+        self,
+        request: SearchRequest,
+        caller: Caller,
+        rules: Editorial,
+        now: datetime | None,
+        read: Collection[str] | None,
+    ) -> Meaning:
+        """What the request's query means by the editors' `rules`. `now` is the time that the first
+        page of a list had, None for a first page; `read` is as in `understand`.
+        """
+        calendar = self.calendar(request.tz, request.locale)
+        meaning = self.understand(
+            request.q,
+            caller,
+            request.entities,
+            calendar=calendar if now is None else replace(calendar, now=now),
+            filters=request.filters,
+            dates=request.dates,
+            ignore=request.ignore,
+            read=read,
+        )
+        tree, notes = expanded(meaning.tree, rules)
+        said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
+        return replace(meaning, tree=damped(tree), said=said)
 
     def understand(
         self,

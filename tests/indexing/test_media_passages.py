@@ -7,9 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.items import Item, ItemType, Passage, Shot, beyond_passages
+from core.items import Item, ItemType, Passage, Shot, beyond_passages, shot_of
 from indexing.passages import MAX_SHOTS, PassageEmbedder, PassageSplitter
-from search.shots import shot_of
 from tests.indexing.test_passages import LONG, NOW
 
 

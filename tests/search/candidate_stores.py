@@ -14,7 +14,8 @@ from core.query_tree import Bool, DateRange, Keyword, Phrase, Prefix, Word
 from core.retrieval import Retrieved, TotalRelation, VectorScores
 from rerank.deadline import Mixing
 from search.answers import DateSpan, FoundName, Understood
-from search.candidates import CandidateSet, KeptCandidates, OpenFacet
+from search.candidates import CandidateSet, OpenFacet
+from search.kept_candidates import KeptCandidates
 from search.ranking import Fused
 from tests.search.room import BOTH, PHOTOS, READER, START
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from core.errors import ExpiredError
-from search.shared_candidates import SharedCandidateStore
+from search.kept_candidates import SharedCandidateStore
 from storage.embedded.record.candidate_lists import CandidateLists
 from tests.search.room import Room, uris
 

@@ -13,9 +13,8 @@ from core.entities import Entity, EntityLabel
 from core.items import Item
 from dateline.build.record import SharedLists
 from search.answers import FACET_FIELDS, SearchResponse
-from search.candidates import CandidateStore, KeptCandidates
+from search.kept_candidates import CandidateStore, KeptCandidates, SharedCandidateStore
 from search.pipeline import SearchPipeline
-from search.shared_candidates import SharedCandidateStore
 from search.understanding.editorial import Editorial
 from search.understanding.spelling import Doubt
 from tests.search.engines import EMBEDDED, Tried

@@ -21,9 +21,8 @@ from core.ports import Clock
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse
-from search.candidates import CandidateStore, KeptCandidates
-from search.parts import Parts
-from search.pipeline import SearchPipeline
+from search.kept_candidates import CandidateStore, KeptCandidates
+from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, standard_profiles
 from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings

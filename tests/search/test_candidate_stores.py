@@ -18,10 +18,14 @@ from hypothesis import strategies as st
 from core.errors import ExpiredError
 from core.query_tree import EVERYTHING, Bool, Keyword, Node, Word
 from core.retrieval import Retrieval, VectorQuery
-from search import candidates
-from search.candidate_bytes import FormatError, from_bytes, to_bytes
-from search.candidates import CandidateStore
-from search.shared_candidates import SharedCandidateStore
+from search import kept_candidates
+from search.kept_candidates import (
+    CandidateStore,
+    FormatError,
+    SharedCandidateStore,
+    from_bytes,
+    to_bytes,
+)
 from storage.embedded.record.archive import Record
 from storage.embedded.record.candidate_lists import CandidateLists
 from tests.search.candidate_stores import Make, StoreConformance, assert_same, full_set
@@ -32,7 +36,7 @@ class TestInMemory(StoreConformance):
     @pytest.fixture
     def make(self, monkeypatch: pytest.MonkeyPatch) -> Make:
         self.clock = [1000.0]
-        monkeypatch.setattr(candidates, "monotonic", lambda: self.clock[0])
+        monkeypatch.setattr(kept_candidates, "monotonic", lambda: self.clock[0])
         return lambda lifetime: CandidateStore(lifetime_s=lifetime)
 
 

@@ -9,9 +9,10 @@ from core.callers import Caller
 from core.errors import ExpiredError
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieved, TotalRelation
-from search import candidates
+from search import kept_candidates
 from search.answers import Understood
-from search.candidates import CandidateSet, CandidateStore, read_cursor, write_cursor
+from search.candidates import CandidateSet
+from search.kept_candidates import CandidateStore, read_cursor, write_cursor
 from search.ranking import Fused
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 
@@ -181,7 +182,7 @@ def test_cursors_are_read_as_written(start: int, page: int) -> None:
 
 def test_sets_expire(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(candidates, "monotonic", lambda: now)
+    monkeypatch.setattr(kept_candidates, "monotonic", lambda: now)
     store = CandidateStore(lifetime_s=600)
     token = store.keep(empty_set(READER))
     now = 1599.0

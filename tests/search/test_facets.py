@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 
 from core.errors import QueryError
 from core.items import Concept, Item, ItemType
-from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, all_of
+from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, all_of, without_field
 from core.retrieval import DateInterval, Retrieval, Retrieved, TotalRelation
 from search.answers import Fold, SearchResponse
-from search.candidates import CandidateStore
-from search.facets import without_filter
-from search.shared_candidates import SharedCandidateStore
+from search.kept_candidates import CandidateStore, SharedCandidateStore
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, READER, START, Room, story
 from tests.search.test_candidate_stores import Shelf
@@ -71,7 +69,7 @@ def wire(room: Room) -> Room:
     ],
 )
 def test_without_its_own_filter(filters: Node, name: str, left: Node) -> None:
-    found = without_filter(filters, name)
+    found = without_field(filters, name)
     assert found == left
     assert (found is filters) == (left == filters)
 

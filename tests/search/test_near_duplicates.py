@@ -20,7 +20,7 @@ from core.query_tree import Keyword
 from core.retrieval import SortOrder, TotalRelation
 from core.writes import SetStatus
 from search.answers import Fold, MissingStage, SearchResponse
-from search.folding import NEAR, faces_of, groups_of, ranks_of
+from search.candidates import NEAR, faces_of, groups_of, ranks_of
 from search.pipeline import SearchPipeline
 from search.understanding.editorial import Editorial
 from tests.conftest import new_folder

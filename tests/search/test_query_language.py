@@ -15,8 +15,7 @@ from core.query_tree import EVERYTHING
 from core.retrieval import Retrieved, VectorScores
 from core.writes import PutItem
 from search.answers import SearchRequest, SearchResponse
-from search.parts import Parts
-from search.pipeline import SearchPipeline
+from search.pipeline import Parts, SearchPipeline
 from search.profiles import MULTILINGUAL, profile_named, standard_profiles
 from search.ranking import fuse
 from search.understanding.encoder_languages import silent_fields, unread_language

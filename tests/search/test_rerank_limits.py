@@ -11,7 +11,7 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
 from rerank.deadline import DeadlineReranker, Reranked
-from search.reranking import Afterwards
+from search.ranking import Afterwards
 from tests.search.room import HashingEncoder, Room, story
 
 

@@ -15,8 +15,7 @@ from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.model_ports import TextEncoder
 from core.writes import PutItem
 from search.answers import Explanation, SearchRequest, SearchResponse
-from search.parts import Parts
-from search.pipeline import SearchPipeline
+from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, profile_named, standard_profiles
 from search.understanding.understand import Understanding
 from storage.embedded.beside import Beside

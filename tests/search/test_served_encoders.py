@@ -14,7 +14,7 @@ import pytest
 
 from core.items import FloatMatrix
 from core.retrieval import Retrieval, Retrieved
-from search.served_encoders import ServedEncoders
+from search.retrieval import ServedEncoders
 from tests.indexing.conftest import HashingEncoder
 from tests.search.room import Room, story
 

@@ -17,7 +17,7 @@ import pytest
 
 from core.items import PubStatus
 from core.writes import PutItem, SetStatus
-from search.shared_candidates import SharedCandidateStore
+from search.kept_candidates import SharedCandidateStore
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import READER, Room, story, uris
 

@@ -16,7 +16,7 @@ from core.items import Item, ItemType, Passage, PassageVectors, Shot
 from core.writes import PutItem
 from search.answers import Hit
 from search.highlight import END, START
-from search.shots import best_shot
+from search.page import best_shot
 from tests.search.room import PHOTOS, Room, story, uris
 
 BY = "model 1, prompt 4f"

@@ -1,4 +1,6 @@
-"""Writes a candidate set as bytes for other processes, and reads it: JSON and arrays, never pickle.
+"""Keeps candidate sets for their later pages: in memory, and on a shelf that all processes share.
+
+On the shelf a set is bytes, JSON and arrays, never pickle:
 
     magic (4) · format (1) · CRC-32 of all that follows (4) · length of the JSON (4) · JSON · arrays
 
@@ -9,16 +11,22 @@ Our frozen types are written as {"~": "Word", member: value, …}, tuples as lis
 
 from __future__ import annotations
 
+import logging
+import re
+import secrets
 import struct
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import cache
 from math import isfinite
+from threading import Lock
+from time import monotonic
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -32,8 +40,15 @@ import rerank.deadline
 import search.answers
 import search.candidates
 import search.ranking
+from core.callers import Caller
+from core.errors import ExpiredError
+from core.ports import Shelf
 from search.candidates import CandidateSet
 
+log = logging.getLogger(__name__)
+_KEPT = 512
+_LIFETIME_S = 600.0
+_NUMBER = re.compile(r"[0-9]{1,18}")  # JSON carries 63 bits
 FORMAT = 1
 _MAGIC = b"DLCS"
 _HEAD = struct.Struct("<4sBII")
@@ -51,6 +66,118 @@ _MODULES: tuple[ModuleType, ...] = (
 _ARRAYS = {name: np.dtype(name) for name in ("<i8", "<i4", "<f4", "<f8", "|b1")}
 _NAMES = {kind: name for name, kind in _ARRAYS.items()}
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+class KeptCandidates(Protocol):
+    """Keeps candidate sets for their later pages. Safe from any thread."""
+
+    def keep(self, candidates: CandidateSet) -> str:
+        """Keeps a set for a while and returns its token, which can't be guessed."""
+        ...
+
+    def find(self, token: str, caller: Caller) -> CandidateSet:
+        """The set of a token, for the caller it was made for. Raises ExpiredError, with the same
+        message for a set that is gone and for another caller's set.
+        """
+        ...
+
+
+class CandidateStore:
+    """Keeps the last few hundred candidate sets for ten minutes, in this process's memory."""
+
+    def __init__(self, kept: int = _KEPT, lifetime_s: float = _LIFETIME_S) -> None:
+        self._kept = kept
+        self._lifetime_s = lifetime_s
+        self._sets: OrderedDict[str, tuple[float, CandidateSet]] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, candidates: CandidateSet) -> str:
+        """Keeps a set in memory."""
+        token = new_token()
+        self.put(token, candidates)
+        return token
+
+    def put(self, token: str, candidates: CandidateSet) -> None:
+        """Keeps a set under the given token."""
+        with self._lock:
+            self._sets[token] = (monotonic() + self._lifetime_s, candidates)
+            while len(self._sets) > self._kept:
+                self._sets.popitem(last=False)
+
+    def find(self, token: str, caller: Caller) -> CandidateSet:
+        """The set in memory; raises ExpiredError."""
+        with self._lock:
+            until, candidates = self._sets.get(token, (0.0, None))
+            if candidates is None or until < monotonic() or candidates.caller != caller:
+                self._sets.pop(token, None) if candidates and until < monotonic() else None
+                raise no_longer_known()
+            return candidates
+
+
+class SharedCandidateStore:
+    """Keeps each set in memory for this process, and on the shelf for the others and for this one
+    after a restart. If the shelf fails, memory is left.
+    """
+
+    def __init__(self, shelf: Shelf, memory: CandidateStore | None = None) -> None:
+        self._shelf = shelf
+        self._memory = memory or CandidateStore()
+
+    def keep(self, candidates: CandidateSet) -> str:
+        """Keeps a set in memory and on the shelf before the cursor is given out, so that the next
+        request may go to any process.
+        """
+        token = new_token()
+        self._memory.put(token, candidates)
+        try:
+            self._shelf.put(token, to_bytes(candidates))
+        except FormatError as error:
+            log.warning("a cursor is not shared: %s", error)
+        return token
+
+    def find(self, token: str, caller: Caller) -> CandidateSet:
+        """The set in memory or on the shelf; raises ExpiredError."""
+        try:
+            return self._memory.find(token, caller)
+        except ExpiredError:
+            pass
+        kept = self._shelf.get(token)
+        if kept is None:
+            raise no_longer_known()
+        try:
+            candidates = from_bytes(kept)
+        except FormatError as error:
+            raise no_longer_known() from error
+        if candidates.caller != caller:
+            raise no_longer_known()
+        return candidates
+
+
+def new_token() -> str:
+    """96 random bits as text that fits into a URL."""
+    return secrets.token_urlsafe(12)
+
+
+def no_longer_known() -> ExpiredError:
+    """The error for every cursor that leads to no candidates."""
+    return ExpiredError(
+        "this cursor is no longer known",
+        mend="ask the query again; a cursor lives for ten minutes",
+    )
+
+
+def write_cursor(token: str, start: int, page: int) -> str:
+    """A cursor: the token of a set, the place of the next candidate, and the page's number."""
+    return f"{token}.{start}.{page}"
+
+
+def read_cursor(cursor: str) -> tuple[str, int, int]:
+    """The token, place and page number of a cursor. Raises ExpiredError for any other text."""
+    token, _, rest = cursor.partition(".")
+    start, _, page = rest.partition(".")
+    if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:
+        raise ExpiredError("this is not a cursor", mend="use the one that an answer gave")
+    return token, int(start), int(page)
 
 
 class FormatError(ValueError):
