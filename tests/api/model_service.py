@@ -35,7 +35,7 @@ class AlwaysReady:
 
 
 @cache
-def bundled_models(reranker: str = "cross-encoder-news") -> ServedModels:
+def bundled_models(reranker: str = "bge-small-en-v1.5") -> ServedModels:
     """The default settings' models, loaded once for all tests of a process."""
     return build_model_service(Settings(threads=2, reranker=reranker)).models
 

@@ -442,7 +442,7 @@ def test_doctor_without_models(reading: Cli, tmp_path: Path) -> None:
         ("TAGGER", "nosuch", "tagger", "nosuch: there is no model", "known: "),
         ("TAGGER", "all-MiniLM-L6-v2", "tagger", "to encode, not to tag", "setting `tagger`"),
         ("RERANKER", "distilbert-ner-news", "reranker", "not to encode or score", "models list"),
-        ("ENCODER", "cross-encoder-news", "encoder", "to score, not to encode", "`encoder`"),
+        ("ENCODER", "distilbert-ner-news", "encoder", "to tag, not to encode", "`encoder`"),
         ("SECOND_ENCODER", "no such", "second_encoder", "can't be a model's name", "settings"),
         ("RUNTIMES", '{"bge-small-en-v1.5":"nosuch"}', "reranker", "no runtime", "onnxruntime"),
         (

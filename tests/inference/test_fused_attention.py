@@ -23,7 +23,7 @@ from tests.inference.written_graphs import Values, graph_of, node, session, tens
 
 ROOT = Path(__file__).parents[2]
 OURS = "com.microsoft"
-MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "cross-encoder-news", "distilbert-ner-news")
+MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news")
 SHAPES = ((1, 1), (1, 12), (5, 33), (1, 256), (2, 256))
 INNER, WIDTH, HEADS = 5, 8, 2
 

@@ -27,7 +27,7 @@ from tests.small_checkpoints import TEXTS
 
 pytestmark = pytest.mark.torch
 
-TEXT_MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "cross-encoder-news", "distilbert-ner-news")
+TEXT_MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news")
 SHAPES = ((1, 12), (3, 40), (2, 129))
 Arrays = dict[str, Any]
 

@@ -33,7 +33,7 @@ from tests.api.model_service import KEY, bundled_models, serving_models
 
 ROOT = Path(__file__).parents[2] / "models"
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
-SCORER = "cross-encoder-news"
+SCORER = "bge-small-en-v1.5"
 TEXTS = ["A ferry ran aground.", "", "Banks raise rates 🌍 مرحبا", "ferry " * 400]
 SENTENCES = ["Angela Merkel met Siemens 🌍 in Berlin", "", "shares of siemens in london"]
 
