@@ -1,6 +1,6 @@
 """Build the wheels of a release into dist/: the code, and the models in packages of their own.
 
-A package index takes files of 100 MB at most, and code and models together are more. The code's wheel
+A package index takes files of 100 MB at most; code and models together are more. The code's wheel
 requires those of the models in the same version, so one command installs all of them:
 
     pip install dateline-search --find-links dist
