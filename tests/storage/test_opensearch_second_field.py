@@ -73,6 +73,7 @@ def test_the_index_gets_a_second_field_in_place(opensearch: str, name: str, fold
                 name,
                 ClusterSettings((opensearch,), nodes=PATIENT),
                 IndexSettings(),
+                patience_s=120.0,
                 background=False,
             ),
             clock,
