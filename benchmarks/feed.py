@@ -8,6 +8,7 @@ How fast a feed is read to its end is measured by `benchmarks.feed_reading`.
 - `delay`: from the answer to a write until the story is in the answer of a request that was held;
   0 where the feed was faster than the answer.
 - `held_mib`: what so many held requests add to the service's resident memory.
+- `processor`: the service's share of one processor when only these requests come, and without.
 - `search`: searches by words, one after another, without and with the held requests beside them,
   in turns of some seconds. `ratio` is the median of the ratios of such pairs, between the bounds of
   95 % (by the order of the ratios). The requests are renewed evenly over fifteen seconds, as those
@@ -154,6 +155,19 @@ def ratio(client: httpx.Client, polls: Polls, pairs: int) -> dict[str, float]:
     }
 
 
+def spent(pid: int, polls: Polls) -> dict[str, float]:
+    """The service's share of a processor while nobody asks but the held requests, and without."""
+    found: dict[str, float] = {}
+    for name, on in (("alone", False), ("beside_held", True)):
+        polls.hold(on=on)
+        before = psutil.Process(pid).cpu_times()
+        time.sleep(_HELD_S)
+        after = psutil.Process(pid).cpu_times()
+        busy = after.user + after.system - before.user - before.system
+        found[f"processor_{name}"] = busy / _HELD_S
+    return found
+
+
 def _bounds(count: int) -> tuple[int, int]:
     """The places of the bounds of the median among `count` sorted values, for 95 %."""
     low = max(0, int(count / 2 - 0.98 * math.sqrt(count)))
@@ -267,7 +281,7 @@ def measure(stories: int, count: int, writes: int, pairs: int) -> dict[str, Any]
                 before = memory(pid)
                 polls.hold(on=True)
                 figures["held_mib"] = (memory(pid) - before) / 2**20
-                figures |= ratio(client, polls, pairs)
+                figures |= spent(pid, polls) | ratio(client, polls, pairs)
     return figures
 
 

@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from time import monotonic
 from typing import Protocol
@@ -124,7 +125,7 @@ class Feed:
         self.sessions = sessions
         self._library = library
         self._matcher = matcher
-        self._compile = compile
+        self._compile = lru_cache(_MOST)(compile)  # each request of a session asks for its tree
         self._clock = clock
         self._used: dict[str, datetime] = {}
         self._sessions: dict[str, FeedSession] = {}  # as they began; all but their use stays
@@ -177,6 +178,19 @@ class Feed:
             raise _ended("this session is of an earlier state of the archive")
         self._use(session, now)
         return session
+
+    def waiting(self, caller: Caller, id_: str, position: Position) -> FeedSession | None:
+        """The same, if nothing has to be read for it: the session and its epoch were seen lately,
+        and nothing has come after the position. None if that is not so. Held requests that are
+        renewed need no thread.
+        """
+        session, used = self._sessions.get(id_), self._used.get(id_)
+        epoch, read = self._epoch
+        if session is None or used is None or monotonic() - read > _EPOCH_S:
+            return None
+        same = (session.account, session.epoch) == (caller.account, epoch)
+        recent = self._clock() - used < _USED_EVERY
+        return session if same and recent and position == self.end else None
 
     def _session(self, id_: str) -> FeedSession | None:
         """The session of an id. One that this process has seen in use lately is not read again:

@@ -132,9 +132,7 @@ async def begun(
     """The session that a request begins or goes on with, and the place to read from."""
     if parameters.session:
         position = read_position(parameters.position or "0")
-        session = await surface.feeds.run(
-            lambda: feed.resume(caller, parameters.session, position), caller
-        )
+        session = await resumed(surface, feed, caller, parameters.session, position)
         return session, position if parameters.position else session.first
     if parameters.position:
         raise ParameterError(
@@ -149,6 +147,15 @@ async def begun(
         lambda: feed.begin(caller, frozen, parameters.session_label, at), caller
     )
     return session, session.first
+
+
+async def resumed(
+    surface: Surface, feed: Feed, caller: Caller, id_: str, position: Position
+) -> FeedSession:
+    """The caller's session of an id. Raises SessionEndedError."""
+    if (session := feed.waiting(caller, id_, position)) is not None:
+        return session
+    return await surface.feeds.run(lambda: feed.resume(caller, id_, position), caller)
 
 
 def _frozen(parameters: SessionParameters) -> dict[str, str]:

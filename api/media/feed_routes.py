@@ -22,7 +22,7 @@ from api.access.callers import LinksDep, Surface, SurfaceDep
 from api.access.receipts import receiving
 from api.access.services import Services
 from api.content.media_links import MediaLinks
-from api.customers.feed_routes import KeyDep, KnownCallerDep
+from api.customers.feed_routes import KeyDep, KnownCallerDep, resumed
 from api.customers.held import Page, Reading, caller_now, feed_of, polled
 from api.customers.monitor_json import session_json
 from api.media.account_routes import title_of
@@ -179,7 +179,7 @@ async def _session(
     """
     if asked.qt:
         position = read_position(asked.seq or "0")
-        session = await surface.feeds.run(lambda: source.resume(caller, asked.qt, position), caller)
+        session = await resumed(surface, source, caller, asked.qt, position)
         return session, position if asked.seq else session.first
     if asked.with_monitor:
         await surface.feeds.run(

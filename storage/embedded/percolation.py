@@ -1,17 +1,19 @@
 """Which stored queries match which items: the other way round of a search, by the same compiler.
 
-The items go into an index in memory with the schema of the archive's, and each query is asked of
-it. A query is compiled once for all batches. So the terms that a machine's text has are not looked
-up here, and a subject is not replaced by the narrower codes of the archive's items: instead each
-item also has the broader topics of its own codes, in a spelling that no document can have. A query
-with the beginning of a word is compiled for each batch, with the words that begin so: an automaton
-takes milliseconds to make and half a megabyte to keep.
+An item's own terms decide most queries (`item_terms`). For the others the items go into an index in
+memory with the schema of the archive's, and each query is asked of it. A query is compiled once for
+all batches. So the terms that a machine's text has are not looked up here, and a subject is not
+replaced by the narrower codes of the archive's items: instead each item also has the broader topics
+of its own codes, in a spelling that no document can have. A query with the beginning of a word is
+compiled for each batch, with the words that begin so: an automaton takes milliseconds to make and
+half a megabyte to keep.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,13 @@ import tantivy
 
 from core.items import Item
 from core.query_tree import Bool, Keyword, Node, Prefix
-from storage.embedded.item_terms import KeptTerms, broader_keys, subject_keys
+from storage.embedded.item_terms import (
+    KeptTerms,
+    Verdict,
+    broader_keys,
+    subject_keys,
+    verdict,
+)
 from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
@@ -28,23 +36,28 @@ from storage.words.machine_words import MachineWords
 from storage.words.query_words import PLAIN
 from storage.words.topics import Topics
 
+T = TypeVar("T")
 BoolMatrix = npt.NDArray[np.bool_]
 Languages = Callable[[], Collection[str]]
 _EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # any word may be a machine's
 _HEAP = 15_000_000  # the least that tantivy takes
-_MOST_KEPT = 4096  # compiled queries
+_MOST_KEPT = 4096  # compiled queries, and verdicts
 _SUBJECT = "subject"
 _LAST = "\U0010ffff"  # sorts behind every continuation of a beginning
 
 
 class Reading:
-    """Compiles queries for batches, with words read in `languages`. Thread-safe."""
+    """Compiles queries for batches, with words read in `languages`. It keeps those that are asked
+    again and again. Thread-safe.
+    """
 
     def __init__(self, languages: tuple[str, ...], topics: Topics) -> None:
         self.languages = languages
         self.topics = topics
         self.schema = build_schema()
         self._compiler = Compiler(self.schema, languages, (), PLAIN, _EVERY_WORD)
+        self._queries: dict[Node, tantivy.Query] = {}
+        self._verdicts: dict[Node, Verdict] = {}
 
     def compiled(self, tree: Node) -> tantivy.Query | None:
         """Return the query for every item that satisfies the tree, alternatives included; None if
@@ -58,6 +71,22 @@ class Reading:
             self.schema, self.languages, (), PLAIN, _EVERY_WORD, batch.words_beginning
         )
         return compiler.throughout(self.with_topics(tree))
+
+    def kept_verdict(self, tree: Node) -> Verdict:
+        """Return what decides by an item's own terms whether it satisfies the tree."""
+        known = self._verdicts.get(tree)
+        if known is None:
+            known = verdict(tree, self.languages or ("en",), self.topics)
+            _keep(self._verdicts, tree, known)
+        return known
+
+    def kept_query(self, tree: Node, batch: Batch) -> tantivy.Query:
+        """Return the query for the items of one batch."""
+        query = self._queries.get(tree) or self.compiled(tree)
+        if query is None:
+            return self.compiled_for(batch, tree)
+        _keep(self._queries, tree, query)
+        return query
 
     def batch(self, items: Sequence[Item]) -> Batch:
         """Return the items as a batch to ask."""
@@ -122,7 +151,6 @@ class Percolator:
         self._topics = topics
         self._languages = languages
         self._reading = Reading((), topics)
-        self._compiled: dict[Node, tantivy.Query] = {}
         self.terms = KeptTerms(topics)
 
     def reading(self, items: Sequence[Item]) -> Reading:
@@ -130,29 +158,36 @@ class Percolator:
         held = {*self._languages(), *(primary_subtag(item.language) for item in items)}
         wanted = tuple(sorted(held))
         if wanted != self._reading.languages:
-            self._compiled = {}
             self._reading = Reading(wanted, self._topics)
         return self._reading
 
     def matches(self, items: Sequence[Item], trees: Sequence[Node]) -> BoolMatrix:
-        """Return whether item i matches tree j: bool [n, m]."""
+        """Return whether item i matches tree j: bool [n, m]. Only what the items' own terms do not
+        decide is asked of an index.
+        """
         found = np.zeros((len(items), len(trees)), np.bool_)
         if not found.size:
             return found
-        reading, kept = self.reading(items), self._compiled
-        batch = reading.batch(items)
-        for place, tree in enumerate(trees):
-            query = kept.get(tree)
-            if query is None:
-                if len(kept) >= _MOST_KEPT:
-                    kept.clear()
-                query = reading.compiled(tree)
-                if query is None:
-                    query = reading.compiled_for(batch, tree)
-                else:
-                    kept[tree] = query
-            found[batch.matching(query), place] = True
+        reading = self.reading(items)
+        terms = [self.terms.of(item) for item in items]
+        unsure = np.zeros_like(found)
+        for column, tree in enumerate(trees):
+            decide = reading.kept_verdict(tree)
+            for row, item in enumerate(terms):
+                answer = decide(item)
+                found[row, column], unsure[row, column] = answer is True, answer is None
+        if rows := np.flatnonzero(unsure.any(axis=1)).tolist():
+            batch = reading.batch([items[row] for row in rows])
+            for column in np.flatnonzero(unsure.any(axis=0)).tolist():
+                for place in batch.matching(reading.kept_query(trees[column], batch)):
+                    found[rows[place], column] = True
         return found
+
+
+def _keep(kept: dict[Node, T], tree: Node, made: T) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[tree] = made
 
 
 def _has_beginning(node: Node) -> bool:

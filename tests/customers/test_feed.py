@@ -526,3 +526,22 @@ def test_only_who_is_told_something_is_concerned(world: FeedWorld) -> None:
         True,
         False,
     ]
+
+
+def test_a_session_that_waits_at_the_end_is_known_without_reading(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("customers.feed._EPOCH_S", 3600.0)
+    feed = world.feed
+    put(world, "x")
+    session, end = feed.begin(A, {}), world.book.last()
+    feed.end = end  # as the readers of the process say
+    assert feed.waiting(A, session.id, end) is None  # this process has not seen it yet
+    feed.resume(A, session.id, end)
+    assert feed.waiting(A, session.id, end) == session
+    assert feed.waiting(B, session.id, end) is None
+    assert feed.waiting(A, session.id, START) is None
+    world.clock.advance(IDLE)
+    assert feed.waiting(A, session.id, end) is None
+    feed.end = Position(end.n + 1, "another")
+    assert feed.waiting(A, session.id, end) is None
