@@ -324,7 +324,8 @@ def document(number: int) -> dict[str, object]:
 def test_over_http(small_disk: Path) -> None:
     """507 or 503 for a write while a search answers 200; afterwards both work."""
     key = KeySetting(name="desk", key=SecretStr("a-key"), products=("demo",), write=True)
-    settings = Settings(data=small_disk / "archive", tagger="", reranker="", keys=(key,))
+    models = {"second_encoder": "", "tagger": "", "reranker": ""}
+    settings = Settings(data=small_disk / "archive", **models, keys=(key,))
     reads = writes = {"x-api-key": "a-key"}
     filler = Filler(small_disk)
     with TestClient(build_app(build_service(settings)), base_url="http://127.0.0.1") as http:

@@ -28,7 +28,11 @@ resource.setrlimit(resource.RLIMIT_AS, (most, most))
 from dateline.cli import main
 main()
 """
-WITHOUT_MODELS = {"DATELINE_TAGGER": "", "DATELINE_RERANKER": ""}
+WITHOUT_MODELS = {
+    "DATELINE_SECOND_ENCODER": "",
+    "DATELINE_TAGGER": "",
+    "DATELINE_RERANKER": "",
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
