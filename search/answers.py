@@ -236,9 +236,9 @@ class SearchRequest:
     )
     ignore: tuple[str, ...] = option(
         (),
-        "Dates and names in q to take as plain words, each as written there. Repeat it, or "
+        "Dates, names and kinds in q to take as plain words, each as written there. Repeat it, or "
         "separate them by commas; quote one that has a comma.",
-        brief="A date or name in the query to take as words. Repeatable.",
+        brief="A date, name or kind in the query to take as words. Repeatable.",
         written=True,
         page="query-language.md#dates",
     )
@@ -284,6 +284,19 @@ class DateSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class KindSpan:
+    """Words of the query that were read as kinds of item: `q[start:end]` means `types`. Where
+    `ignored` is set, the words are plain words.
+    """
+
+    text: str
+    start: int
+    end: int
+    types: tuple[str, ...]
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FoundName:
     """A name in the query.
 
@@ -305,15 +318,16 @@ class FoundName:
 @dataclass(frozen=True, slots=True)
 class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
-    names and dates found, and notes on everything that was not taken literally. A known name stands
-    under `entities` only, because it may vanish with its last story. `language` is that of the
-    query (ISO 639-1), "" where its words do not tell.
+    names, dates and kinds of item found, and notes on everything that was not taken literally. A
+    known name stands under `entities` only, because it may vanish with its last story. `language`
+    is that of the query (ISO 639-1), "" where its words do not tell.
     """
 
     vector_text: str
     lexical: str
     entities: tuple[FoundName, ...] = ()
     dates: tuple[DateSpan, ...] = ()
+    kinds: tuple[KindSpan, ...] = ()
     notes: tuple[str, ...] = ()
     language: str = ""
 

@@ -36,6 +36,15 @@ function dateChips(state, span, go) {
   return nodes;
 }
 
+const TYPES = { picture: "pictures", video: "videos", audio: "sound", graphic: "graphics" };
+
+/** Words for a kind of item, which set the type. */
+function kindChip(state, span, go) {
+  if (span.ignored) return wordsChip(state, span.text, "kind of story", go);
+  const types = `only ${span.types.map((type) => TYPES[type] || type).join(" and ")}`;
+  return chip(span.text, types, `Take “${span.text}” (${types}) as words, not as a kind`, () => go(toggledIgnore(state, span.text)));
+}
+
 function nameChip(state, found, go) {
   const { text, field, canonical, aliases = [], use } = found;
   if (found.ignored) return wordsChip(state, text, field, go);
@@ -53,11 +62,11 @@ function switches(state, go) {
   return nodes;
 }
 
-function understoodLine(state, { entities = [], dates = [] }, go) {
+function understoodLine(state, { entities = [], dates = [], kinds = [] }, go) {
   const known = entities.filter((found) => found.canonical);
   const read = known.filter((found) => !found.ignored);
   const boosting = read.some((found) => found.use === "boost");
-  const nodes = [...dates.flatMap((span) => dateChips(state, span, go)), ...known.map((found) => nameChip(state, found, go)),
+  const nodes = [...kinds.map((span) => kindChip(state, span, go)), ...dates.flatMap((span) => dateChips(state, span, go)), ...known.map((found) => nameChip(state, found, go)),
     boosting && el("button", { type: "button", class: "plain", onclick: () => go({ ...state, entities: "filter" }) },
       read.length > 1 ? "Only stories with all of them" : "Only stories with it"),
     ...switches(state, go)].filter(Boolean);

@@ -193,6 +193,16 @@ def understood_json(understood: Understood) -> dict[str, Any]:
             }
             for span in understood.dates
         ],
+        "kinds": [
+            {
+                "text": span.text,
+                "start": span.start,
+                "end": span.end,
+                "types": list(span.types),
+                "ignored": span.ignored,
+            }
+            for span in understood.kinds
+        ],
         "notes": list(understood.notes),
         "language": understood.language,
     }

@@ -47,6 +47,9 @@ def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -
         console.print(f"[dim]{escape(span.text)}: {read}[/]")
         if span.other:
             console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
+    for kind in response.understood.kinds:
+        types = "taken as words" if kind.ignored else f"only {' and '.join(kind.types)}"
+        console.print(f"[dim]{escape(kind.text)}: {types}[/]")
     if explain:
         for label, text in query_lines(response):
             console.print(f"[dim]{label}: {escape(text)}[/]", highlight=False)

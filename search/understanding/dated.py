@@ -72,16 +72,16 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
     if accidental_operators.is_prose(query):
         return (), ()
     found, notes = find_dates(query, calendar)
-    dates = tuple(date for date in found if _stands_alone(query, date))
+    dates = tuple(date for date in found if stands_alone(query, date.start, date.end))
     if not dates:
         return (), () if found else notes
-    if reason := _pasted(query):
+    if reason := pasted(query):
         said = ", ".join(date.text for date in dates)
         return (), (f"{said}: taken as words, for the query {reason}",)
     return dates, notes
 
 
-def _pasted(query: str) -> str:
+def pasted(query: str) -> str:
     """Why a query with dates is pasted text; "" where it may be a query."""
     words = [word for word in query.split() if word[0].isalpha()]
     if len(words) >= _CAPITALS and query.isupper():
@@ -95,9 +95,9 @@ def _pasted(query: str) -> str:
     return ""
 
 
-def _stands_alone(query: str, date: FoundDate) -> bool:
-    """Whether a date is outside quotes and groups, and is not an operator's operand."""
-    before, after = query[: date.start], query[date.end :]
+def stands_alone(query: str, start: int, end: int) -> bool:
+    """Whether a span is outside quotes and groups, and is not an operator's operand."""
+    before, after = query[:start], query[end:]
     if before.count('"') % 2 or after.count('"') % 2:
         return False
     if any(before.count(a) != before.count(b) for a, b in ("()", "[]", "{}")):

@@ -40,6 +40,13 @@ from search.understanding.dated import as_ignored, parse_dated
 from search.understanding.dates import Calendar, calendar_of
 from search.understanding.editorial import Editorial, expanded
 from search.understanding.encoder_languages import note_on_silent, unread_language
+from search.understanding.kinds import (
+    asks_for_types,
+    find_kinds,
+    is_ignored,
+    with_kinds,
+    without_kinds,
+)
 from search.understanding.language import Parsed
 from search.understanding.long_questions import damped
 from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
@@ -92,10 +99,17 @@ class Meaning:
         if self.names is not None:
             found = self.names.result()
             said = replace(said, entities=found.names, notes=(*said.notes, *found.notes))
-        texts = [one.text for one in said.dates] + [one.text for one in said.entities]
+        texts = [one.text for one in (*said.dates, *said.entities)]
         understood = set(map(as_ignored, texts))
-        strange = [text for text in self.ignore if as_ignored(text) not in understood]
-        notes = tuple(f"{text[:60]}: there is no such date or name to ignore" for text in strange)
+        strange = [
+            text
+            for text in self.ignore
+            if as_ignored(text) not in understood
+            and not any(is_ignored(one, (as_ignored(text),)) for one in said.kinds)
+        ]
+        notes = tuple(
+            f"{text[:60]}: there is no such date, name or kind to ignore" for text in strange
+        )
         return replace(said, notes=(*said.notes, *notes)) if notes else said
 
     def with_silent(self, fields: Collection[str]) -> Meaning:
@@ -223,8 +237,12 @@ class Understanding:
             )
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
-        dated = parse_dated(clean, calendar, dates, ignored)
-        parsed = dated.parsed
+        kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
+        kinds = tuple(replace(one, ignored=is_ignored(one, ignored)) for one in kinds)
+        dated = parse_dated(without_kinds(clean, kinds), calendar, dates, ignored)
+        if asks_for_types(dated.parsed.filters):
+            kinds, dated = (), parse_dated(clean, calendar, dates, ignored)
+        parsed = with_kinds(dated.parsed, kinds)
         language = self._language_of(clean[:_TELLING_CHARACTERS])
         asked = all_of(parsed.filters, filters)
         unread = unread_language(parsed.text, language, asked, languages)
@@ -232,6 +250,7 @@ class Understanding:
             vector_text=parsed.text,
             lexical=describe(all_of(parsed.tree, parsed.filters)),
             dates=dated.dates,
+            kinds=kinds,
             notes=(*notes, *parsed.notes, *unread),
             language=language,
         )

@@ -151,3 +151,14 @@ def test_subjects_with_broader_topics(page: Page) -> None:
     assert "facet_subjects=broader" in page.url
     subjects.get_by_role("button", name="Only as filed").click()
     expect(subjects.get_by_role("button", name="competition discipline")).to_have_count(0)
+
+
+def test_a_kind_of_item_is_a_chip_that_can_be_taken_out(page: Page) -> None:
+    _, data = searched(page, "/?q=photos+of+the+ferry")
+    assert [kind["types"] for kind in data["understood"]["kinds"]] == [["picture"]]
+    assert {item["item"]["type"] for item in data["items"]} <= {"picture"}
+    chips = page.locator(".understood .chip")
+    expect(chips.nth(0)).to_contain_text("photos of")
+    page.get_by_role("button", name=re.compile("^Take “photos of”")).click()
+    expect(chips.nth(0)).to_have_text("photos oftaken as words↺")
+    assert "ignore=photos+of" in page.url

@@ -85,7 +85,7 @@ def test_it_holds_on_later_pages(wire: Room) -> None:
 @pytest.mark.parametrize("entities", [EntityUse.BOOST, EntityUse.FILTER])
 def test_what_is_neither_is_said(wire: Room, entities: EntityUse) -> None:
     answer = ask(wire, "ferry march 2024 porto", "quay", "porto", entities=entities)
-    assert answer.understood.notes == ("quay: there is no such date or name to ignore",)
+    assert answer.understood.notes == ("quay: there is no such date, name or kind to ignore",)
     for members in ({"entities": EntityUse.OFF}, {"dates": DateUse.OFF}):
         assert ask(wire, "ferry", "quay", **members).understood.notes == ()
 

@@ -1,0 +1,98 @@
+"""Words for kinds of item set the type where people put them, and can be taken as words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.items import ItemType
+from core.query_tree import EVERYTHING, Keyword
+from search.understanding.dates import calendar_of
+from search.understanding.understand import Meaning, Understanding
+from tests.search.room import Room, story, uris
+
+CALENDAR = calendar_of(datetime(2026, 3, 18, 10, tzinfo=UTC), "")
+
+
+def meant(query: str, **members: object) -> Meaning:
+    return Understanding(None).understand(query, calendar=CALENDAR, **members)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "types"),
+    [
+        ("photos of the ferry", "the ferry", "picture"),
+        ("Photo of ferry", "ferry", "picture"),
+        ("pictures showing ferry damage", "ferry damage", "picture"),
+        ("show me photos of ferry", "ferry", "picture"),
+        ("latest video of ferry", "ferry", "video"),
+        ("footage of ferry", "ferry", "video"),
+        ("photos and videos of ferry", "ferry", "picture video"),
+        ("ferry accident photos", "ferry accident", "picture"),
+        ("ferry accident video", "ferry accident", "video"),
+        ("ferry photos, video", "ferry", "picture video"),
+        ("ferry audio", "ferry", "audio"),
+        ("audio", "", "audio"),
+        ("photos", "", "picture"),
+        ("infographics about the ferry", "the ferry", "graphic"),
+        ("ferry photos march 2026", "ferry", "picture"),
+        ("photos of ferry march 2026", "ferry", "picture"),
+        ("photos of ferry AND rescue", "ferry rescue", "picture"),
+    ],
+)
+def test_a_kind_is_read(query: str, words: str, types: str) -> None:
+    meaning = meant(query)
+    (span,) = meaning.said.kinds
+    assert " ".join(meaning.said.vector_text.split()) == words
+    assert [*span.types] == types.split()
+    assert query[span.start : span.end] == span.text
+    assert f"type is {' or '.join(types.split())}" in meaning.said.lexical
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "video games banned",
+        "photos show ferry damage",
+        "music video",
+        '"photos of ferry"',
+        "(ferry photos)",
+        "ferry NOT photos",
+        "ferry -photos",
+        "headline:photos",
+        "ferry OR video",
+        "type:video photos of ferry",
+        "The minister, who was shown photos of the ferry, said that it was a clip of another ship.",
+        "photosynthesis of ferns",
+        "A family picture",
+        "label withdraws her video",
+        "police in three towns release images",
+        "Video Of Ferry Captain Is Authentic, Port Confirms",
+        "",
+    ],
+)
+def test_other_places_are_words(query: str) -> None:
+    assert meant(query).said.kinds == ()
+
+
+@pytest.mark.parametrize("ignore", ["photos of", "Photos", "PHOTOS  of"])
+def test_a_reading_can_be_removed(ignore: str) -> None:
+    meaning = meant("photos of ferry", ignore=[ignore])
+    (span,) = meaning.said.kinds
+    assert span.ignored
+    assert (meaning.filters, meaning.said.vector_text) == (EVERYTHING, "photos of ferry")
+    assert meaning.told().notes == ()
+
+
+def test_a_filter_by_type_goes_before(room: Room) -> None:
+    room.put(
+        story("text", "Ferry photos"),
+        story("photo", "Ferry aground", type=ItemType.PICTURE),
+        story("video", "Ferry aground", type=ItemType.VIDEO),
+    )
+    assert uris(room.ask("ferry photos")) == ["photo"]
+    assert sorted(uris(room.ask("photos and videos of ferry"))) == ["photo", "video"]
+    assert uris(room.ask("videos")) == ["video"]
+    assert uris(room.ask("ferry photos", filters=Keyword("type", ("video",)))) == ["video"]
+    assert uris(room.ask("ferry photos", ignore=("photos",)))[0] == "text"
