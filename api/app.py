@@ -64,6 +64,7 @@ _EVERYTHING = (
     stream_routes.router,
     *ap_routes.ROUTERS,
     search_routes.router,
+    search_routes.text_router,
     suggest_routes.router,
     media_routes.router,
     webhook_routes.router,

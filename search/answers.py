@@ -27,6 +27,7 @@ FACET_FIELDS = (
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
+MAX_TEXT = 1_000_000  # bytes of a pasted text
 
 
 class EntityUse(StrEnum):
@@ -120,19 +121,22 @@ def _known_locale(text: str) -> None:
 class SearchRequest:
     """One search. Each field's declaration says what it means.
 
-    `filters` are facts that hold beside the query, as `Facts` has them. `cursor` wins over `page`.
+    `filters` are facts that hold beside the query, as `Facts` has them. `text` is a pasted text in
+    place of a query, to find coverage like it. `cursor` wins over `page`.
     `deadline_ms` None means the profile's own deadline.
     """
 
     q: str = option(
         "",
-        'The query: words, "phrases", AND, OR, NOT, field:value. At most '
-        f"{MAX_QUERY_CHARACTERS} characters. Empty: everything, newest first.",
+        'The query: words, "phrases", AND, OR, NOT, field:value. Empty: everything, newest first. '
+        f"More than {MAX_QUERY_CHARACTERS} characters, or prose of more than 256 words: taken as a "
+        "text, to find coverage like it, as POST does.",
         in_shell=False,  # the shell takes it as an argument
-        most=MAX_QUERY_CHARACTERS,
+        most=MAX_TEXT,
         page="query-language.md",
     )
     filters: Node = EVERYTHING
+    text: str = ""
     similar_to: str = option(
         "",
         "The uri of an item: finds items like it, instead of matches of q. Filters hold; its own "

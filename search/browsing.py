@@ -115,7 +115,7 @@ def _digest(parts: Sequence[object]) -> bytes:
 def _of_query(request: SearchRequest) -> Sequence[object]:
     """What decides which items are listed, and in which order."""
     return (
-        request.q,
+        request.q or request.text,
         request.filters,
         request.order,
         request.tz,

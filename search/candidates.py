@@ -137,7 +137,9 @@ def group(engine: Engine, weighed: Weighed, notes: Sequence[str]) -> CandidateSe
     relation = TotalRelation.EXACT
     if not question.by_date:  # in a list by date, each item is a story's
         places = places[first_of_each(engine.chains(found.ids[places]))]
-        relation = relation_of(question.asked, found, similar=bool(request.similar_to))
+        relation = relation_of(
+            question.asked, found, similar=bool(request.similar_to or request.text)
+        )
     ids, pinned = found.ids[places], len(first_of_each(engine.chains(weighed.pins)))
     folds = request.fold is not Fold.NONE
     exact = int(np.count_nonzero(np.isin(ids[pinned:], weighed.exact)))

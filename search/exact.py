@@ -40,5 +40,5 @@ def exact_ids(archive: Standings, request: SearchRequest, asked: Retrieval) -> I
     """The ids of at most MOST items that the caller may see, that pass the filters, and that have
     the whole query as one of their values.
     """
-    facts = None if request.similar_to else exact_value(request.q)
+    facts = None if request.similar_to or request.text else exact_value(request.q)
     return NO_IDS if facts is None else archive.having(facts, asked.caller, asked.filters, MOST)

@@ -39,6 +39,7 @@ from search.facets import count
 from search.highlight import Highlighter
 from search.kept_candidates import CandidateStore, KeptCandidates, read_cursor, write_cursor
 from search.page import Page, hits_of_page, page_of
+from search.pasted import meaning_of_text, with_text
 from search.profiles import Profile, profile_named
 from search.ranking import Reranking, Weighed, given_order, utc_now, weigh
 from search.retrieval import (
@@ -97,6 +98,7 @@ class SearchPipeline:
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
+        request = with_text(request)
         _check(request)
         watch, engine = Stopwatch(), self._engine
         listed, token, start = None, "", read_start(request, caller)
@@ -162,6 +164,8 @@ class SearchPipeline:
         if request.similar_to:
             uri, analysis = request.similar_to, parts.analysis
             meaning = likeness(self._engine, analysis, uri, caller, profile)
+        elif request.text:
+            meaning = meaning_of_text(request.text, self._engine, parts.analysis, caller)
         else:
             now = start.now if start else None
             read = self._encoders.languages(profile)
@@ -225,7 +229,7 @@ class SearchPipeline:
 
     def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
         """The query in another spelling; "" for a later page of an answer."""
-        if self._speller is None or request.cursor or request.similar_to:
+        if self._speller is None or request.cursor or request.similar_to or request.text:
             return ""
         said = self._parts.understanding.recheck(candidates.understood, candidates.caller)
         return self._speller.suggestion(
@@ -279,6 +283,7 @@ class SearchPipeline:
 
     def _evidence(self, request: SearchRequest, caller: Caller) -> Evidence:
         """The candidates before any weight applies, for a list by date too."""
+        request = with_text(request)
         _check(request)
         question = replace(self._understand(request, caller), by_date=False)
         return self._retrieve(question, None, Stopwatch())[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Protocol, runtime_checkable
@@ -27,6 +27,7 @@ from core.query_tree import Node, all_of, is_fact, within_products, without_fiel
 from core.retrieval import Floats, Ids, Ints, Marks, Retrieval, Retrieved, SortOrder, VectorQuery
 from search.answers import Fold, SearchRequest
 from search.profiles import Profile
+from search.similar import mean_passage
 from search.understanding.encoder_languages import silent_fields
 from search.understanding.long_questions import field_share
 from search.understanding.names import name_shares
@@ -106,6 +107,8 @@ def question_of(
     degraded: tuple[str, ...] = ()
     if meaning.like is not None:
         vectors, degraded = meaning.like.vectors, meaning.like.degraded
+    elif request.order is SortOrder.SCORE and meaning.passages:
+        vectors, degraded = encoders.of_passages(meaning.passages, profile)
     elif request.order is SortOrder.SCORE:
         said = meaning.said
         vectors, degraded = encoders.queries(said.vector_text, profile, said.language)
@@ -124,7 +127,7 @@ def question_of(
         profile.lexical_depth if profile.lexical_weight > 0 or not vectors else 0,
         profile.vector_depth,
         request.order,
-        weights if meaning.like is None else profile.lexical.of_words(),
+        profile.lexical.of_words() if meaning.like or meaning.passages else weights,
     )
     wider = {name: all_of(own, x) for name, x in left.items() if x is not filters}
     by_date = request.order is not SortOrder.SCORE or is_fact(meaning.tree)
@@ -278,15 +281,26 @@ class QueryEncoders:
         out. A field without a say on `language` is left out; the others take over its weight.
         """
         weights = _without_silent(profile.vector_weights, self.silent(language, profile))
+        return self._queries(weights, partial(_encode, text=text)) if text else ((), ())
+
+    def of_passages(
+        self, passages: Sequence[str], profile: Profile
+    ) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
+        """The same for the mean of the passages of a text, encoded as those of items are."""
+        return self._queries(profile.vector_weights, partial(_encode_passages, passages=passages))
+
+    def _queries(
+        self, weights: Mapping[str, float], encode: Callable[[TextEncoder, str], FloatMatrix]
+    ) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
         queries: list[VectorQuery] = []
         flags: list[str] = []
-        for name, weight in weights.items() if text else ():
+        for name, weight in weights.items():
             encoder = self._encoders.get(name)
             if encoder is None:
                 flags.append(f"vectors: no encoder for field {name}")
             elif weight > 0:
-                encode = cache(partial(_encode, encoder, name, text))
-                queries.append(VectorQuery(name, weight, encode, self._digest(name, encoder)))
+                once = cache(partial(encode, encoder, name))
+                queries.append(VectorQuery(name, weight, once, self._digest(name, encoder)))
         return tuple(queries), tuple(flags)
 
     def unread(self, text: str, asked: Retrieval) -> list[str]:
@@ -310,6 +324,13 @@ class QueryEncoders:
 def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
     try:
         return encoder.encode_queries([text])
+    except Exception as error:
+        raise _EncoderError(field, type(error).__name__) from error
+
+
+def _encode_passages(encoder: TextEncoder, field: str, passages: Sequence[str]) -> FloatMatrix:
+    try:
+        return mean_passage(encoder.encode_passages(passages))
     except Exception as error:
         raise _EncoderError(field, type(error).__name__) from error
 

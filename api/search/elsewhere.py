@@ -46,54 +46,70 @@ class ReadRoute(APIRoute):
             elsewhere = surface.services.elsewhere
             if elsewhere is None or not elsewhere.running:
                 return await here(request)
-            return await _answer_elsewhere(request, surface, elsewhere)
+            return await _answer_elsewhere(request, surface, elsewhere, self.read)
 
         return answer
+
+    async def read(self, request: Request) -> bytes:
+        """The body that the other process needs; a route that takes none has an empty one."""
+        return b""
 
     def answered_here(self) -> Answered:
         """The handler that answers in this process."""
         return super().get_route_handler()
 
 
-async def _answer_elsewhere(request: Request, surface: Surface, elsewhere: Elsewhere) -> Response:
+async def _answer_elsewhere(
+    request: Request,
+    surface: Surface,
+    elsewhere: Elsewhere,
+    read: Callable[[Request], Coroutine[Any, Any, bytes]],
+) -> Response:
     """Lets the caller in, and has another process answer in the caller's turn."""
     await check_query_string(request)
     caller = await caller_of(request, surface, request.headers.get(HEADER))
+    body = await read(request)
     version = surface.services.keys.version()
-    ask = partial(elsewhere.ask, request_bytes(request.scope, version))
-    head, _, body = (await surface.reads.run(ask, caller)).partition(b"\n")
+    ask = partial(elsewhere.ask, request_bytes(request.scope, version, body))
+    head, _, answer = (await surface.reads.run(ask, caller)).partition(b"\n")
     status, headers, request.state.items = orjson.loads(head)
-    response = Response(body, status)
+    response = Response(answer, status)
     response.raw_headers = _encoded(headers)
     return response
 
 
-def request_bytes(scope: Scope, accounts: int = 0) -> bytes:
-    """A request without a body as bytes, for `answered`. `accounts` is how many changes of accounts
-    were in force when it was let in.
+def request_bytes(scope: Scope, accounts: int = 0, body: bytes = b"") -> bytes:
+    """A request as bytes, for `answered`. `accounts` is how many changes of accounts were in force
+    when it was let in.
     """
     sent = {name: scope.get(name) for name in _PLAIN}
     sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
     headers, name = _decoded(scope["headers"]), scope["state"]["request_id"]
-    return orjson.dumps({**sent, "headers": headers, "id": name, "accounts": accounts})
+    sent |= {"headers": headers, "id": name, "accounts": accounts}
+    return orjson.dumps({**sent, "body": body.decode("latin-1")})
 
 
 async def answered(app: ASGIApp, request: bytes) -> bytes:
     """The answer of `app` as bytes: a line of JSON with the status and the headers,
     then the body.
     """
-    scope = _scope(orjson.loads(request))
+    sent = orjson.loads(request)
+    body = sent.pop("body", "").encode("latin-1")
+    scope = _scope(sent)
     messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
         messages.append(message)
 
     try:
-        await app(scope, _no_body, send)
+        await app(scope, receive, send)
     except Exception:  # noqa: BLE001  the last handler: log it, tell the client nothing
         _errors.exception("request %s failed", scope["state"]["request_id"])
         messages.clear()
-        await problem_response(Request(scope), INTERNAL)(scope, _no_body, send)
+        await problem_response(Request(scope), INTERNAL)(scope, receive, send)
     finally:
         leave(scope)
     start, *parts = messages
@@ -118,7 +134,3 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-async def _no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}

@@ -123,6 +123,8 @@ def _parameter(one: Declared) -> tuple[Any, Any]:
     if option.check is not None:
         check = AfterValidator(partial(_checked, check=option.check))
         return Annotated[str, check], Field(default=one.default, **told)
+    if kind is str and option.most is not None:
+        told["max_length"] = option.most
     return kind, Field(default=one.default, **told)
 
 

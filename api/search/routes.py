@@ -1,24 +1,36 @@
-"""The route `GET /content/search`."""
+"""The routes of `/content/search`: GET for a query, POST for a text."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from api import contract
-from api.access.callers import CallerDep, LinksDep, SurfaceDep, caller_of, links_of, surface_of
+from api.access.bodies import JSON, parse_object, read_body
+from api.access.callers import (
+    CallerDep,
+    LinksDep,
+    Surface,
+    SurfaceDep,
+    caller_of,
+    links_of,
+    surface_of,
+)
 from api.access.checks import check_query_string, read_parameters
 from api.access.keys import HEADER
 from api.access.receipts import receiving
+from api.content.media_links import MediaLinks
 from api.customers.followed import named_topics
 from api.envelope import Json, base
 from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
 from api.search.parameters import SearchParameters, search_request
 from api.search.search_json import hits_json, page_links, search_data
-from search.answers import SearchResponse
+from core.callers import Caller
+from search.answers import MAX_TEXT, SearchResponse
 
 
 class SearchRoute(ReadRoute):
@@ -62,7 +74,69 @@ async def search_content(
     or `window` (the number of candidates). `data.cursor` goes on after this page. With
     `similar_to`, an item that does not exist and one that this key may not see give the same 404.
     """
+    return await _answered(request, surface, caller, links, parameters)
+
+
+class TextRoute(ReadRoute):
+    """A route with a text as its body."""
+
+    async def read(self, request: Request) -> bytes:
+        """The body, of at most a megabyte."""
+        surface = await surface_of(request)
+        return await read_body(request, MAX_TEXT, surface.services.settings.body_timeout_seconds)
+
+
+text_router = APIRouter(tags=["search"], route_class=TextRoute)
+
+
+@text_router.post(
+    "/content/search",
+    summary="Find coverage like a text",
+    response_model=None,
+    dependencies=[Depends(check_query_string)],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+    responses=contract.answers(contract.SearchAnswer, 400, 401, 404, 408, 410, 413, 503),
+)
+async def search_by_text(
+    request: Request,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    links: LinksDep,
+    parameters: Annotated[SearchParameters, Query()],
+) -> Json:
+    """The stories that are most like the text in the body, of at most a megabyte.
+
+    The text is never read as a query: it is reduced to 25 telling words and 8 passages, and
+    `data.understood` says so. `application/json` may have it as `{"text": …}`; any other body is
+    the text itself. The parameters are those of GET, without `q`.
+    """
+    seconds = surface.services.settings.body_timeout_seconds
+    body = await read_body(request, MAX_TEXT, seconds)
+    return await _answered(request, surface, caller, links, parameters, text_in(request, body))
+
+
+def text_in(request: Request, body: bytes) -> str:
+    """The text of a body. Bytes that are no UTF-8 are replaced: a text is never refused."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
+        return str(parse_object(body).get("text", ""))
+    return body.decode("utf-8", "replace")
+
+
+async def _answered(
+    request: Request,
+    surface: Surface,
+    caller: Caller,
+    links: MediaLinks | None,
+    parameters: SearchParameters,
+    text: str = "",
+) -> Json:
     asked = search_request(parameters, surface.services.settings.profiles)
+    asked = replace(asked, text=text)
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
     receive = receiving(surface.services, caller, "search")
     view = ItemView(caller, include, exclude, links, receive=receive)

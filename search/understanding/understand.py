@@ -78,7 +78,8 @@ class Meaning:
 
     Names that don't filter are searched for meanwhile (`names`). `told` adds them, and says which
     of `ignore` is neither a date nor a name; `flags` says whether names could not be searched for.
-    `like` is the item in place of a query, if there is one.
+    `like` is the item in place of a query, if there is one, and `passages` are of a text in its
+    place.
     """
 
     tree: Node
@@ -88,6 +89,7 @@ class Meaning:
     ignore: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     like: Likeness | None = None
+    passages: tuple[str, ...] = ()
 
     def flags(self) -> tuple[str, ...]:
         """Flags of what could not be done for the answer; waits for the names."""

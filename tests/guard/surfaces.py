@@ -93,6 +93,7 @@ _MONITORS, _SWITCHES = "/media/v/account/monitors", ("enable", "disable")
 
 ROUTES: dict[Operation, Shows] = {
     ("GET", "/content/search"): Shows.HEADS,
+    ("POST", "/content/search"): Shows.HEADS,
     ("GET", "/v1/suggest"): Shows.HEADS,
     ("GET", "/content/{item_id}"): Shows.STORY,
     ("GET", "/content/{item_id}/renditions/{form}"): Shows.HEADS,
@@ -355,6 +356,7 @@ _MONITOR = {
     }
 }
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
+    ("POST", "/content/search"): lambda scene: {"text": f"{scene.word()} common {scene.word()}"},
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
     # A topic's query is told to its account later, so it has no word of an item.
     ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
