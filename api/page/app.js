@@ -11,6 +11,7 @@ import { killing } from "./kill.js";
 import { forgetMissing, listenToMissing } from "./missing.js";
 import { nothing } from "./nothing.js";
 import { showPanelProblem, showStory } from "./panel.js";
+import { listenToPastes, pastedChip } from "./pasted.js";
 import { emptyState, exampleState, readState, toggled, writeState } from "./state.js";
 import { similarChip } from "./similar.js";
 import { listenToSuggestions } from "./suggest.js";
@@ -26,10 +27,13 @@ const headlines = new Map(); // of every hit shown so far, by uri
 
 // --- asking
 
+const kept = () => (state.text ? { text: state.text } : null);
+
 /** Makes `next` the state, in the address too, and shows its answer. */
 function go(next, { replace = false } = {}) {
-  state = next;
-  history[replace ? "replaceState" : "pushState"](null, "", writeState(state));
+  // A query or an item takes the place of a pasted text, which is too long for the address.
+  state = next.q || next.similar_to ? { ...next, text: "" } : next;
+  history[replace ? "replaceState" : "pushState"](kept(), "", writeState(state));
   return answer();
 }
 
@@ -56,7 +60,7 @@ async function answerOnce(signal) {
   const data = await search(state, { signal });
   remember(data);
   showSummary(state, data, go);
-  byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go));
+  byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go), ...pastedChip(state, go));
   showFacets(state, data.facets, go);
   const list = data.items.map((result) => hitNode(result, address, actions()));
   redraw(byId("results"), [...(list.length ? list : [nothing(state, data, config.examples, go)]), ...moreButton(data)], byId("results"));
@@ -100,12 +104,12 @@ function showForm() {
   show(byId("clear"), Boolean(state.q));
   // Without a question there is no best: the newest come first.
   const [best, newest] = byId("sort").options;
-  best.text = state.q || state.similar_to ? "best first" : newest.text;
+  best.text = state.q || state.similar_to || state.text ? "best first" : newest.text;
   newest.hidden = best.text === newest.text && state.sort !== newest.value;
   byId("compare").setAttribute("aria-checked", String(state.compare));
   byId("columns").classList.toggle("comparing", state.compare);
   document.title = state.q ? `${state.q} – Dateline` : "Dateline";
-  const at = config.examples.findIndex((one) => writeState({ ...exampleState(one), compare: state.compare }) === writeState({ ...state, open: "" }));
+  const at = config.examples.findIndex((one) => exampleState(one).text === state.text && writeState({ ...exampleState(one), compare: state.compare }) === writeState({ ...state, open: "" }));
   byId("examples").querySelectorAll("button").forEach((button, number) => {
     button.setAttribute("aria-pressed", String(number === at));
     if (number === at) byId("examples").scrollLeft = button.offsetLeft - 60; // one line that scrolls, on a phone
@@ -157,7 +161,7 @@ function showProblem(error) {
 async function openStory(uri, meta = metas.get(uri), part = "") {
   if (state.open !== uri) {
     state = { ...state, open: uri };
-    history.pushState(null, "", writeState(state));
+    history.pushState(kept(), "", writeState(state));
   }
   const panel = byId("panel");
   const { kill: kills, shown } = actions();
@@ -193,7 +197,7 @@ function storyClosed() {
   const uri = state.open;
   if (!uri) return;
   state = { ...state, open: "" };
-  history.pushState(null, "", writeState(state));
+  history.pushState(kept(), "", writeState(state));
   byId("results").querySelector(`a.headline[data-uri="${CSS.escape(uri)}"]`)?.focus();
 }
 
@@ -220,6 +224,7 @@ function listen() {
     });
   }
   byId("q").addEventListener("input", () => show(byId("clear"), Boolean(byId("q").value)));
+  listenToPastes((text) => go({ ...state, q: "", text, open: "", similar_to: "" }));
   byId("clear").addEventListener("click", () => { byId("q").value = ""; show(byId("clear"), false); byId("q").focus(); });
   listenToMissing(() => state, { go, open: openStory });
   listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "" }));
@@ -239,6 +244,7 @@ function listen() {
 async function restore() {
   const first = config.examples[0];
   state = readState(location.search) || (first ? exampleState(first) : emptyState());
+  state.text = history.state?.text || "";
   if (!state.open && byId("panel").open) closeStory();
   await answer();
   if (state.open) await openStory(state.open);

@@ -39,13 +39,14 @@ function later(response) {
 }
 
 /** One call; throws ApiError with the service's own message. */
-async function call(path, { key = readKey, method = "GET", body, signal } = {}) {
+async function call(path, { key = readKey, method = "GET", body, text, signal } = {}) {
   const headers = key ? { "x-api-key": key } : {};
   if (body) headers["content-type"] = "application/json";
+  if (text) headers["content-type"] = "text/plain; charset=utf-8";
   let response;
   let answer;
   try {
-    response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+    response = await fetch(path, { method, headers, signal, body: text || (body && JSON.stringify(body)) });
     answer = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -89,8 +90,9 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (open) params.set("open_facets", open);
   if (state.fold) params.set("fold", state.fold);
   // A "more like this" search has no query and no other order.
+  const own = (name) => !state.text || name !== "q";
   const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
-  for (const name of asked) if (state[name]) params.set(name, state[name]);
+  for (const name of asked) if (state[name] && own(name)) params.set(name, state[name]);
   for (const name of FILTERS) {
     for (const value of state.filters[name]) params.append(name, listed(value));
   }
@@ -100,7 +102,8 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (cursor) params.set("cursor", cursor);
   if (whyMissing) params.set("why_missing", whyMissing);
   for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
-  return (await call(`content/search?${params}`, { signal })).data;
+  const posted = state.text ? { method: "POST", text: state.text } : {};
+  return (await call(`content/search?${params}`, { ...posted, signal })).data;
 }
 
 /** Completions of the typed text. */

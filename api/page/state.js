@@ -5,7 +5,7 @@ const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", 
 
 export function emptyState() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, []]));
-  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", filters };
+  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", text: "", filters };
 }
 
 /** The state in an address's query string; null for an empty one. */
@@ -34,7 +34,8 @@ export function writeState(state) {
 
 /** The state of an example of the service's configuration. */
 export function exampleState(example) {
-  return readState(new URLSearchParams(example.params).toString()) || emptyState();
+  const { text = "", ...params } = example.params;
+  return { ...(readState(new URLSearchParams(params).toString()) || emptyState()), text };
 }
 
 const plain = (text) => text.toLowerCase().trim().split(/\s+/).join(" ");
@@ -60,5 +61,5 @@ export const hasFilters = (state) =>
 
 /** The same question without any filter. */
 export function unfiltered(state) {
-  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, ignore: state.ignore, facet_subjects: state.facet_subjects, profile: state.profile, fold: state.fold, similar_to: state.similar_to, compare: state.compare };
+  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, ignore: state.ignore, facet_subjects: state.facet_subjects, profile: state.profile, fold: state.fold, similar_to: state.similar_to, text: state.text, compare: state.compare };
 }

@@ -178,7 +178,25 @@ class SearchParameters(_Asked):  # type: ignore[misc]  # the declarations make i
     )
 
 
-def filters_of(parameters: SearchParameters) -> Node:
+_NO_TEXT = ("q", "similar_to")
+_Beside: Any = create_model(
+    "Beside",
+    __config__=ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS),
+    **{name: one for name, one in _parameters().items() if name not in _NO_TEXT},
+)
+
+
+class TextParameters(_Beside):  # type: ignore[misc]  # the declarations make its fields
+    """Everything that `POST /content/search` takes beside the text."""
+
+    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
+    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
+    session_label: str = Field(
+        default="", pattern=r"^[a-zA-Z0-9_. -]{0,48}$", description="A label that comes back."
+    )
+
+
+def filters_of(parameters: SearchParameters | TextParameters) -> Node:
     """The filters as a tree; raises ParameterError where `since` is not before `until`."""
     since, until = parameters.since, parameters.until
     if since and until and since >= until:
@@ -191,7 +209,9 @@ def filters_of(parameters: SearchParameters) -> Node:
     return facts.filters(since, until)
 
 
-def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> SearchRequest:
+def search_request(
+    parameters: SearchParameters | TextParameters, profiles: tuple[str, ...]
+) -> SearchRequest:
     """The core's request; raises ParameterError for a profile that the service does not have."""
     if parameters.profile and parameters.profile not in profiles:
         needs = " It needs the service's setting second_encoder."
@@ -201,7 +221,7 @@ def search_request(parameters: SearchParameters, profiles: tuple[str, ...]) -> S
             field="profile",
             mend=f"Use one of {', '.join(profiles)}, or leave it out.",
         )
-    given = {one.member: getattr(parameters, one.name) for one in OPTIONS}
+    given = {one.member: getattr(parameters, one.name, one.default) for one in OPTIONS}
     lists = {one.member: tuple(given[one.member]) for one in OPTIONS if one.kind is tuple}
     missing = parameters.why_missing.strip()
     filters = filters_of(parameters)

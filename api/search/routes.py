@@ -27,7 +27,7 @@ from api.customers.followed import named_topics
 from api.envelope import Json, base
 from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
-from api.search.parameters import SearchParameters, search_request
+from api.search.parameters import SearchParameters, TextParameters, search_request
 from api.search.search_json import hits_json, page_links, search_data
 from core.callers import Caller
 from search.answers import MAX_TEXT, SearchResponse
@@ -107,13 +107,13 @@ async def search_by_text(
     surface: SurfaceDep,
     caller: CallerDep,
     links: LinksDep,
-    parameters: Annotated[SearchParameters, Query()],
+    parameters: Annotated[TextParameters, Query()],
 ) -> Json:
     """The stories that are most like the text in the body, of at most a megabyte.
 
     The text is never read as a query: it is reduced to 25 telling words and 8 passages, and
     `data.understood` says so. `application/json` may have it as `{"text": …}`; any other body is
-    the text itself. The parameters are those of GET, without `q`.
+    the text itself. The parameters are those of GET, without `q` and `similar_to`.
     """
     seconds = surface.services.settings.body_timeout_seconds
     body = await read_body(request, MAX_TEXT, seconds)
@@ -132,7 +132,7 @@ async def _answered(
     surface: Surface,
     caller: Caller,
     links: MediaLinks | None,
-    parameters: SearchParameters,
+    parameters: SearchParameters | TextParameters,
     text: str = "",
 ) -> Json:
     asked = search_request(parameters, surface.services.settings.profiles)
@@ -157,5 +157,5 @@ async def _answered(
     envelope = base(request, org_name=caller.name)
     if parameters.session_label:
         envelope["session_label"] = parameters.session_label
-    envelope["data"] = search_data(found, parameters.q, pages, items, caller)
+    envelope["data"] = search_data(found, asked.q, pages, items, caller)
     return Json(envelope)

@@ -14,10 +14,14 @@ DEMO_INGEST_KEY = "demo-ingest"
 
 
 def read_examples(path: Path) -> tuple[Example, ...]:
-    """Return the page's clickable examples, from a JSON list of {label, q, why}."""
+    """Return the page's clickable examples, from a JSON list of {label, q or text, why}."""
     if not path.is_file():
         return ()
     return tuple(
-        Example(entry["label"], {"q": entry["q"]}, entry.get("why", ""))
+        Example(
+            entry["label"],
+            {name: entry[name] for name in ("q", "text") if name in entry},
+            entry.get("why", ""),
+        )
         for entry in orjson.loads(path.read_bytes())
     )

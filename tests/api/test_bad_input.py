@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.conftest import INGEST, Served, filled, serving
+from tests.api.conftest import INGEST, READ, Served, filled, serving
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,6 @@ from tests.api.conftest import INGEST, Served, filled, serving
         ("session_label=a%C2%85b", "session_label", "U+0085"),
         ("include=a%7Fb", "include", "U+007F"),
         ("st%00range=1", "strange", "U+0000"),
-        ("q=" + "x" * 4097, "q", "4096"),
         ("session_label=" + "x" * 49, "session_label", "48"),
         ("place=" + ",".join("abcdefgh" * 13), "place", "100"),
     ],
@@ -266,3 +265,36 @@ def test_status_body_must_be_an_object(fresh: Served) -> None:
     headers = {"x-api-key": INGEST, "content-type": "application/json"}
     answer = fresh.http.patch("/content/urn:news:ferry/status", content=b"[]", headers=headers)
     assert answer.status_code == 400
+
+
+def test_a_query_that_is_too_long_for_one_is_a_text(served: Served) -> None:
+    answer = served.get("/content/search", q="ferry " * 800)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b'The ferry ( AND type:video* "NOT'),
+        ("text/plain", b"\xff\xfe ferry \x00"),
+        ("application/json", b'{"text": "The ferry AND \\" ("}'),
+        ("", b"ferry"),
+        ("application/x-www-form-urlencoded", b"ferry=1"),
+        ("text/plain", b"ferry harbour " * 70_000),
+        ("text/plain", b"   "),
+    ],
+)
+def test_no_pasted_text_is_refused(served: Served, kind: str, body: bytes) -> None:
+    headers = {"x-api-key": READ} | ({"content-type": kind} if kind else {})
+    answer = served.http.post("/content/search?page_size=2", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status"),
+    [("", b"x" * 1_000_001, 413), ("q=ferry", b"ferry", 400), ("page=0", b"ferry", 400)],
+)
+def test_a_text_has_its_limits(served: Served, query: str, body: bytes, status: int) -> None:
+    headers = {"x-api-key": READ}
+    answer = served.http.post(f"/content/search?{query}", content=body, headers=headers)
+    assert answer.status_code == status
