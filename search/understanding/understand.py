@@ -101,7 +101,7 @@ class Meaning:
         if self.names is not None:
             found = self.names.result()
             said = replace(said, entities=found.names, notes=(*said.notes, *found.notes))
-        texts = [one.text for one in (*said.dates, *said.entities)]
+        texts = [one.text for one in said.dates] + [one.text for one in said.entities]
         understood = set(map(as_ignored, texts))
         strange = [
             text
