@@ -21,6 +21,7 @@ from core.items import Concept, Item, ItemType
 from indexing import fields, json_tree, texts
 from indexing.boundary import Strict
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked, clean
+from indexing.told_language import told_language
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset({"_id", "title", "text", "metadata"})
@@ -79,6 +80,8 @@ def _item(
     uri = fields.identifier(f"urn:beir:{folder}:{document.id}", "_id")
     created = _created(metadata.get("date"), warnings)
     headline = " ".join(clean(document.title, warnings).split())
+    body = clean(document.text, warnings).strip()
+    language = str(metadata.get("language") or told_language(headline, body))
     item = Item(
         uri=uri,
         version=0,
@@ -87,7 +90,8 @@ def _item(
         firstcreated=created,
         chain=uri,
         headline=texts.check_size(headline, "title"),
-        body=texts.check_body(clean(document.text, warnings).strip(), "text"),
+        body=texts.check_body(body, "text"),
+        language=fields.language(language, "metadata.language"),
         located=_located(metadata.get("dateline"), warnings),
         products=tuple(dict.fromkeys(products)),
         source=source,

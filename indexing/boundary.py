@@ -108,7 +108,7 @@ class Document(Strict):
     expires: str | None = None
     pubstatus: str = "usable"
     urgency: float | None = None
-    language: str = "en"
+    language: str = ""
     profile: str = ""
     mimetype: str = ""
     representationtype: str = ""

@@ -43,6 +43,7 @@ from indexing import boundary, fields, json_tree, rights, texts
 from indexing.boundary import Document, NamedThing, Product
 from indexing.choice import body, description, headline
 from indexing.media.shots.listed import shots_named
+from indexing.told_language import told_language
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_NAME = 2_048  # characters of a name or a code, which may be an address
@@ -136,7 +137,10 @@ def _item(
         versioncreated=created,
         firstcreated=firstcreated or created,
         chain=_chain(reading, uri),
-        language=fields.language(members.language, spelling("language")),
+        language=fields.language(
+            members.language or told_language(words["headline"], words["body"]),
+            spelling("language"),
+        ),
         pubstatus=pubstatus,
         embargoed=embargoed,
         expires=reading.moment("expires"),

@@ -48,6 +48,7 @@ NAMES = {
 _OF_SCRIPT = {script: code for code, script in reversed(SCRIPTS.items())}  # its first language
 _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
+_PLAIN, _PLAIN_LEAD = 5.0, 2.0  # likewise, for a text of several sentences
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?=[^\W\d_]))?")
 # Languages by a letter that English lacks; a word counts once.
 _LETTERS = {
@@ -159,6 +160,22 @@ class QueryLanguages:
         """
         if (script := script_of(text)) != _LATIN:
             return _OF_SCRIPT.get(script, "")
+        english, best, others = self._weighed(text)
+        if others >= _LEAST and others > _LEAD * english:
+            return best
+        return "en" if english > others else ""
+
+    def of_text(self, text: str) -> str:
+        """The language of a text of several sentences, as `of` gives it; "" unless it is plain."""
+        if (script := script_of(text)) != _LATIN:
+            return _OF_SCRIPT.get(script, "")
+        english, best, others = self._weighed(text)
+        if others >= _PLAIN and others > _PLAIN_LEAD * english:
+            return best
+        return "en" if english >= _PLAIN and english > _PLAIN_LEAD * others else ""
+
+    def _weighed(self, text: str) -> tuple[float, str, float]:
+        """The evidence for English, and for the likeliest of the other languages."""
         evidence: dict[str, float] = dict.fromkeys(LANGUAGES, 0.0)
         if "¿" in text or "¡" in text:
             evidence["es"] += 1
@@ -168,9 +185,7 @@ class QueryLanguages:
                     evidence[code] += weight / len(codes)
         english = evidence.pop("en", 0.0)
         best, others = max(evidence.items(), key=lambda found: found[1])
-        if others >= _LEAST and others > _LEAD * english:
-            return best
-        return "en" if english > others else ""
+        return english, best, others
 
     def _told_by(self, word: str) -> Iterator[tuple[tuple[str, ...], float]]:
         """The languages that a word speaks for, each group with its weight."""
