@@ -32,7 +32,8 @@ def unread_language(
     else:
         return ()
     said = f"{what}, and the vectors' model reads {read}: trust the matches by words"
-    return (f"{said}; the profile 'multilingual' reads other languages",)
+    mend = "`dateline models pull multilingual-e5-small-q4` and the profile 'multilingual' read it"
+    return (f"{said}; {mend}",)
 
 
 def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple[str, ...]:
