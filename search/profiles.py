@@ -17,7 +17,7 @@ _MULTILINGUAL_NEEDS = (
     "run `dateline models pull multilingual-e5-small-q4`, name it as second_encoder, then run "
     "`dateline embed`"
 )
-_FOREIGN_WORDS = 0.2
+_FOREIGN_SHARE = 0.3
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
 
@@ -124,7 +124,7 @@ def standard_profiles(
         found[BEST] = replace(hybrid, name=BEST, vector_weights=every)
         if not {*many_languages}.isdisjoint(fields):
             best = found[BEST]
-            found[MULTILINGUAL] = replace(best, name=MULTILINGUAL, foreign_share=_FOREIGN_WORDS)
+            found[MULTILINGUAL] = replace(best, name=MULTILINGUAL, foreign_share=_FOREIGN_SHARE)
     return found
 
 

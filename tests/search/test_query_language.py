@@ -176,4 +176,7 @@ def test_only_items_in_another_language_are_weighed_otherwise(
     foreign = found["bank"]
     assert foreign is not None
     assert foreign.bm25 is None
-    assert foreign.bm25_normalized == pytest.approx(0.8 * foreign.vectors[0].normalized, abs=1e-5)
+    share = standard_profiles(FIELDS, ("second",))[MULTILINGUAL].foreign_share
+    assert foreign.bm25_normalized == pytest.approx(
+        (1 - share) * foreign.vectors[0].normalized, abs=1e-5
+    )
