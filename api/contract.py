@@ -94,6 +94,10 @@ class ResultMeta(BaseModel):
         default=False,
         description="The whole query is its slugline, byline, credit, source, uri or itemid.",
     )
+    relevance: str | None = Field(
+        default=None,
+        description="strong, or related: only among the nearest there are. null: no floor.",
+    )
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."
     )
@@ -169,6 +173,11 @@ class SearchData(BaseModel):
     page_size: int
     total_items: int
     total_relation: str = Field(description="exact, lower_bound or window.")
+    related_items: int | None = Field(
+        None,
+        description="Hits below the strong ones, which are only the nearest there are. total_items "
+        "and the facets do not count them. null: the answer has no floor, and all hits count.",
+    )
     depth: int = Field(0, description="How many hits the pages of this answer reach.")
     counted: str = Field(
         "stories",

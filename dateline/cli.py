@@ -190,6 +190,11 @@ EVAL_COMMANDS = {
 }
 
 TUNE_COMMANDS = {
+    "floor": Entry(
+        "dateline.commands.tune.floor:floor",
+        "Learn which hits are strong, and say what is kept of the relevant documents.",
+        bare_is_help=True,
+    ),
     "fusion": Entry(
         "dateline.commands.tune.fusion:fusion",
         "Choose the weights of the hybrid profile on judged queries, and say what they are worth.",

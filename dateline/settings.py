@@ -138,6 +138,11 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         le=1000,
         description="a word that at most so many stories hold may get a spelling; -1 suggests none",
     )
+    floor: Path | None = Field(
+        default=None,
+        description="file that `dateline tune floor` wrote, which says what a strong hit is; the "
+        "one that ships if not named",
+    )
     rerank_candidates: int = Field(
         default=20, ge=20, le=100, description="how many of the best a reranking profile scores"
     )

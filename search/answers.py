@@ -56,6 +56,13 @@ class Fold(StrEnum):
     NEAR_DUPLICATES = "near_duplicates"
 
 
+class Relevance(StrEnum):
+    """What a hit is by the floor: STRONG, or RELATED, which is only among the nearest there are."""
+
+    STRONG = "strong"
+    RELATED = "related"
+
+
 class DateUse(StrEnum):
     """What dates in plain words do: they keep only stories of that time (FILTER), or are plain
     words (OFF).
@@ -259,6 +266,14 @@ class SearchRequest:
         brief="near_duplicates: stories with nearly the same text are one hit.",
         page="ranking.md#one-hit-per-story",
     )
+    min_relevance: Relevance = option(
+        Relevance.RELATED,
+        "The least relevance of a hit: related (strong hits, then those that are only the "
+        "nearest), strong (no others). total_items and the facets are those of the strong hits "
+        "either way.",
+        brief="strong: without hits that are only the nearest there are.",
+        page="ranking.md#strong-and-related-hits",
+    )
     highlight: bool = option(
         True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
     )
@@ -373,7 +388,7 @@ class Explanation:
     `names` is the share of the query's known names that the item has in its fields. `fused` is the
     score before the recency curve, and `recency` the share of it that the item keeps; `fused_rank`
     is the rank after the curve. `mix` says what the reranker did to the score, None where it did
-    nothing.
+    nothing. `chance` is the floor's chance that the hit is relevant, None where there is no floor.
     """
 
     lexical_rank: int
@@ -389,6 +404,7 @@ class Explanation:
     names_weight: float = 0.0
     recency: float = 1.0
     mix: RerankMix | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,8 +416,8 @@ class Hit:
     same way. `shot` is the number, from 1, of the video's shot that answers best, 0 where none
     does. `versions` counts the versions and write-throughs of the story that the caller sees.
     `pinned` says that editors put the story there for this query, `exact` that the whole query is a
-    value of it, such as its slugline. `near_duplicates` are the uris of
-    the stories that are folded under it, best first.
+    value of it, such as its slugline. `near_duplicates` are the uris of the stories that are folded
+    under it, best first. `relevance` is None where the answer has no floor.
     """
 
     item: Item
@@ -415,6 +431,7 @@ class Hit:
     exact: bool = False
     near_duplicates: tuple[str, ...] = ()
     shot: int = 0
+    relevance: Relevance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,7 +499,9 @@ class SearchResponse:
     `cursor` leads to the next page ("" at the end). `degraded` names each stage that was skipped or
     cut short, and why. `milliseconds` has the time of each stage and "total". `suggestion` is the
     query in another spelling, which was not searched for ("" without one). `fold` says what a hit
-    is, and so what the total and the facets count. `depth` is how many hits the pages reach.
+    is, and so what the total and the facets count: all hits or, where the answer has a floor, the
+    strong ones. `related` is how many others the list has below them, None where there is no floor.
+    `depth` is how many hits the pages reach.
     """
 
     hits: tuple[Hit, ...]
@@ -500,3 +519,4 @@ class SearchResponse:
     missing: Missing | None = None
     fold: Fold = Fold.NONE
     depth: int = 0
+    related: int | None = None

@@ -56,7 +56,8 @@ class CandidateSet:
     them; the next `exact` have the whole query as a value, such as their slugline. `retrieval` is
     what the engine was asked. `similar_to` is the uri of the item of a "more like this" search, ""
     for a query. `groups` [len(ids)] has for each candidate the place of the first of its
-    near-duplicates; None where they are not folded.
+    near-duplicates; None where they are not folded. The first `strong` of them are strong hits, by
+    their `chances` [len(ids)] of being relevant; both are None where the answer has no floor.
     """
 
     caller: Caller
@@ -78,6 +79,8 @@ class CandidateSet:
     similar_to: str = ""
     mixing: Mixing | None = None
     groups: Ids | None = None
+    strong: int | None = None
+    chances: Floats | None = None
     open_facets: Mapping[str, OpenFacet] = field(default_factory=dict)
 
 
@@ -123,6 +126,13 @@ class Faces:
     stands: Ids
     faces: Ids
     folded: tuple[Ids, ...] = ()
+
+    def before(self, place: int | None) -> Faces:
+        """The hits whose group stands before this place; all for None."""
+        if place is None:
+            return self
+        count = int(np.searchsorted(self.stands, place))
+        return Faces(self.stands[:count], self.faces[:count], self.folded[:count])
 
 
 def group(engine: Engine, weighed: Weighed, notes: Sequence[str]) -> CandidateSet:

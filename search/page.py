@@ -13,7 +13,7 @@ from core.items import Item, Passage, shot_of
 from core.ports import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
-from search.answers import Explanation, Hit, RerankMix, SearchRequest, VectorShare
+from search.answers import Explanation, Hit, Relevance, RerankMix, SearchRequest, VectorShare
 from search.browsing import ListByDate
 from search.candidates import CandidateSet, Faces, ranks_of
 from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
@@ -104,7 +104,16 @@ def _hit(
         exact=0 <= place - candidates.pinned < candidates.exact,
         near_duplicates=folded,
         shot=shown.shot,
+        relevance=relevance_of(candidates, place),
     )
+
+
+def relevance_of(candidates: CandidateSet, place: int) -> Relevance | None:
+    """What the hit at `place` is by the floor. The hit of a group counts by its group's place."""
+    if candidates.strong is None:
+        return None
+    stands = place if candidates.groups is None else int(candidates.groups[place])
+    return Relevance.STRONG if stands < candidates.strong else Relevance.RELATED
 
 
 def _shown(
@@ -158,6 +167,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
         names_weight=fused.names_weight,
         recency=1.0 if fused.recency is None else float(fused.recency[at]),
         mix=_mix(candidates, place, rerank),
+        chance=None if candidates.chances is None else float(candidates.chances[place]),
     )
 
 

@@ -23,6 +23,7 @@ from search.answers import (
     FACET_FIELDS,
     MAX_PAGE_SIZE,
     Fold,
+    Relevance,
     SearchRequest,
     SearchResponse,
 )
@@ -36,6 +37,7 @@ from search.candidates import (
     open_facets,
 )
 from search.facets import count
+from search.floor import Floor, with_floor
 from search.highlight import Highlighter
 from search.kept_candidates import CandidateStore, KeptCandidates, read_cursor, write_cursor
 from search.page import Page, hits_of_page, page_of
@@ -66,8 +68,9 @@ class Parts:
     `encoders` are by vector field; without a field's encoder, its part of the answer is left out
     and flagged. So is reranking without a `reranker`; `reranker_missing` says why a wanted one is
     not there. `editorial` returns the editors' rules in force. Without `doubt` no spelling is
-    suggested. `candidates` keeps the lists behind cursors. `languages` are those that the encoder
-    of a vector field reads, where that is known.
+    suggested. Without `floor` all hits of an answer count alike. `candidates` keeps the lists
+    behind cursors. `languages` are those that the encoder of a vector field reads, where that is
+    known.
     """
 
     engine: Engine
@@ -81,6 +84,7 @@ class Parts:
     clock: Clock = utc_now
     editorial: Callable[[], Editorial] = no_rules
     doubt: Doubt | None = None
+    floor: Floor | None = None
     candidates: KeptCandidates = field(default_factory=CandidateStore)
     languages: Mapping[str, Collection[str]] = field(default_factory=dict)
 
@@ -118,11 +122,14 @@ class SearchPipeline:
             page = page_of(request, listed)
         shown = guard(engine, candidates)
         watch.lap("guard")
-        faces = faces_of(shown, candidates.groups)
+        every = faces_of(shown, candidates.groups)
+        strong = every.before(candidates.strong)
+        faces = strong if request.min_relevance is Relevance.STRONG else every
         hits, following = hits_of_page(engine, self._highlighter, candidates, faces, page, request)
         watch.lap("page")
         if listed is None:
-            counts = count(engine, request, candidates, shown, faces)
+            counts = count(engine, request, candidates, shown, strong)
+            counts = replace(counts, depth=len(faces.faces))
             cursor = self._cursor(candidates, token, following, page)
         else:
             counts, cursor = listed.count(engine, request, shown), listed.cursor(request, caller)
@@ -148,6 +155,7 @@ class SearchPipeline:
             suggestion=suggestion,
             missing=missing,
             fold=Fold.NONE if candidates.groups is None else Fold.NEAR_DUPLICATES,
+            related=(None if candidates.strong is None else len(every.faces) - len(strong.faces)),
         )
         if listed is None:
             self._time_afterwards(candidates, watch)
@@ -202,6 +210,7 @@ class SearchPipeline:
         question, note = weighed.evidence.question, weighed.reranked.note
         unread = self._encoders.unread(question.meaning.said.vector_text, question.asked)
         candidates = group(self._engine, weighed, (*unread, *((note,) if note else ())))
+        candidates = with_floor(self._parts.floor, weighed, candidates)
         if candidates.groups is not None:
             watch.lap("fold")
         if question.by_date or not question.wider:

@@ -5,7 +5,7 @@ import { comparison } from "./compare.js";
 import { byId, el, redraw, show } from "./dom.js";
 import { showFacets } from "./facets.js";
 import { reader } from "./format.js";
-import { hitNode } from "./hits.js";
+import { hitNodes } from "./hits.js";
 import { listenToKeys } from "./keys.js";
 import { killing } from "./kill.js";
 import { forgetMissing, listenToMissing } from "./missing.js";
@@ -62,7 +62,7 @@ async function answerOnce(signal) {
   showSummary(state, data, go);
   byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go), ...pastedChip(state, go));
   showFacets(state, data.facets, go);
-  const list = data.items.map((result) => hitNode(result, address, actions()));
+  const list = hitNodes(data.items, address, actions());
   redraw(byId("results"), [...(list.length ? list : [nothing(state, data, config.examples, go)]), ...moreButton(data)], byId("results"));
 }
 
@@ -125,9 +125,9 @@ function moreButton(data) {
     try {
       const next = await search(state, { cursor: data.cursor });
       remember(next);
-      const nodes = next.items.map((result) => hitNode(result, address, actions()));
+      const nodes = hitNodes(next.items, address, actions(), data.items.at(-1));
       button.replaceWith(...nodes, ...moreButton(next));
-      nodes[0]?.querySelector("a.headline").focus();
+      nodes.find((node) => node.matches(".hit"))?.querySelector("a.headline").focus();
     } catch (error) {
       button.disabled = false;
       showProblem(error);

@@ -127,3 +127,13 @@ export function hitNode(result, address, actions) {
     explained && ranks(told, meta.score),
     fold);
 }
+
+/** The hits, with a rule between strong and related ones; `before` is the hit above them, if there is one. */
+export function hitNodes(results, address, actions, before) {
+  return results.flatMap((result, place) => {
+    const above = place ? results[place - 1] : before;
+    const begins = result.meta.relevance === "related" && above?.meta.relevance === "strong";
+    const node = hitNode(result, address, actions);
+    return begins ? [el("p", { class: "related-rule" }, "Related"), node] : [node];
+  });
+}

@@ -1,7 +1,7 @@
 // What was found, how long each stage took, and the filters in force.
 
 import { byId, el, redraw, show } from "./dom.js";
-import { dayRange, facetName, facetValue, milliseconds, total, words } from "./format.js";
+import { dayRange, facetName, facetValue, milliseconds, number, total, words } from "./format.js";
 import { FILTERS, toggled, unfiltered } from "./state.js";
 import { understood } from "./understood.js";
 
@@ -61,8 +61,15 @@ function chips(state, go) {
   return made;
 }
 
+/** What was found: the strong hits, where the answer has a floor; if there are none, it says that the others are only near. */
+function found(data) {
+  if (data.related_items === null) return total(data.total_items, data.total_relation);
+  if (!data.total_items) return ["", "Nothing found", data.related_items ? "; the nearest are" : ""];
+  return ["", number(data.total_items), data.total_items === 1 ? " story" : " stories"];
+}
+
 export function showSummary(state, data, go) {
-  const [before, count, after] = total(data.total_items, data.total_relation);
+  const [before, count, after] = found(data);
   const spent = data.timings_ms.total;
   byId("total").replaceChildren(before, el("b", {}, count), after, data.counted === "groups" ? ", near-duplicates folded" : "",
     el("span", { class: "total-how" }, ` · ${words(data.profile)}`, spent === undefined ? "" : ` · ${milliseconds(spent)}`));

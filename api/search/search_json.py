@@ -59,6 +59,7 @@ def search_data(
         "page_size": response.page_size,
         "total_items": response.total.value,
         "total_relation": response.total.relation.value,
+        "related_items": response.related,
         "depth": response.depth,
         "counted": "stories" if response.fold is Fold.NONE else "groups",
         "fold": response.fold.value,
@@ -101,6 +102,7 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
         "versions": hit.versions,
         "pinned": hit.pinned,
         "exact": hit.exact,
+        "relevance": None if hit.relevance is None else hit.relevance.value,
         "near_duplicates": list(hit.near_duplicates),
         "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
         "passage": hit.passage,
@@ -147,6 +149,7 @@ def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]
         "names": {"share": explanation.names, "weight": explanation.names_weight},
         "fused": {"rank": explanation.fused_rank, "score": _share(explanation.fused, exact)},
         "recency": explanation.recency,
+        **({"chance": explanation.chance} if exact else {}),
         "reranked": reranked_json(explanation, exact=exact),
     }
 

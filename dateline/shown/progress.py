@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
@@ -136,3 +136,20 @@ class SweepBar:
         spent = now - started
         rate = f"{done / total / spent * 60:.1%} a minute" if total and spent > 1 else ""
         self._progress.update(task, completed=done, total=total, rate=rate)
+
+
+class Steps:
+    """A bar for each step, with a rate and the time left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, tuple[TaskID, float]] = {}
+
+    def said(self, what: str, done: int, total: int) -> None:
+        """Draw that `done` of `total` of the step `what` are done."""
+        if what not in self._tasks:
+            task = self._progress.add_task(what, total=total, rate="")
+            self._tasks[what] = task, perf_counter()
+        task, started = self._tasks[what]
+        rate = done / max(perf_counter() - started, 1e-9)
+        self._progress.update(task, completed=done, rate=f"{done:,} of {total:,}, {rate:,.0f}/s")

@@ -10,7 +10,7 @@ from core.items import Item
 from dateline.commands.options import console, escape
 from dateline.shown.explained_table import days, explained, query_lines, ranked
 from indexing.media.shots.timecodes import timecode
-from search.answers import EntityUse, Fold, FoundName, Hit, Missing, SearchResponse
+from search.answers import EntityUse, Fold, FoundName, Hit, Missing, Relevance, SearchResponse
 from search.highlight import END, START
 
 _SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
@@ -19,6 +19,10 @@ _SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} 
 def show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
     """Print an answer with its times in `zone`; `explain` shows why each hit is there."""
     total = _SAID[response.total.relation].format(f"{response.total.value:,}")
+    if response.related is not None:
+        total = f"{response.total.value:,} found, {response.related:,} related"
+        if response.related and not response.total.value:
+            total = "nothing found; the nearest are"
     took = response.milliseconds["total"]
     if response.fold is Fold.NEAR_DUPLICATES:
         total += " groups of stories"
@@ -30,7 +34,11 @@ def show(response: SearchResponse, zone: tzinfo, *, explain: bool) -> None:
         _show_missing(response.missing)
     if not response.hits:
         console.print("nothing found; try fewer or other words, or a wider date")
+    before: Relevance | None = None
     for hit in response.hits:
+        if hit.relevance is Relevance.RELATED and before is Relevance.STRONG:
+            console.print("[dim]── related ──[/]")
+        before = hit.relevance
         _show_hit(hit, zone, explain=explain)
     for name, counts in response.facets.items():
         listed = ", ".join(f"{escape(count.value)} {count.count:,}" for count in counts)

@@ -224,7 +224,7 @@ def test_search_for_people(reading: Cli) -> None:
     shown = reading("search", "ferry", "--facet", "type,place", "--explain").stdout
     for text in ("Ferry aground", "urn:photo", "bm25", "vectors text", "fused"):
         assert text in shown
-    assert "type: text 2, picture 1" in shown
+    assert "type: picture 1, text 1" in shown  # of the strong hits
     assert "place: Kalymira 1" in shown
     assert "A [bold]ferry[/] at the quay." in shown  # a document's text is no markup
 
@@ -254,9 +254,22 @@ def test_search_for_machines(reading: Cli) -> None:
     answer = reading.json("search", "ferry", "--facet", "type")
     assert set(answer) == {"api_version", "id", "method", "params", "updated", "data"}
     data = answer["data"]
-    assert data["total_items"] == data["current_item_count"] == len(data["items"]) == 3
+    assert data["current_item_count"] == len(data["items"]) == 3
+    assert data["total_items"] + data["related_items"] == 3
+    assert data["total_items"] == sum(facet["count"] for facet in data["facets"]["type"]) >= 2
     assert data["total_relation"] == "window"
     assert {"urn:ferry", "urn:photo"} == {e["item"]["uri"] for e in data["items"][:2]}
+
+
+def test_what_nothing_answers_has_no_strong_hit(reading: Cli) -> None:
+    nothing = reading.json("search", "zzzqqxx")["data"]
+    assert (nothing["total_items"], nothing["facets"]) == (0, {})
+    assert nothing["related_items"] == len(nothing["items"]) > 0
+    assert {entry["meta"]["relevance"] for entry in nothing["items"]} == {"related"}
+    assert reading.found("zzzqqxx", "--min-relevance", "strong") == []
+    quoted = reading.json("search", '"ferry"')["data"]
+    assert quoted["related_items"] is None
+    assert quoted["items"][0]["meta"]["relevance"] is None
 
 
 @pytest.mark.parametrize(

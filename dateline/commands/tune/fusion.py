@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import orjson
 import typer
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core.errors import StorageError
@@ -27,27 +25,10 @@ from dateline.commands.options import (
 from dateline.measuring.tune_fusion import Plan, settings_to_apply, tune_fusion
 from dateline.settings import FILE
 from dateline.settings_file import write_settings
-from dateline.shown.progress import Bar, progress_bar
+from dateline.shown.progress import Bar, Steps, progress_bar
 from eval.tune.fusion_settings import PARAMETERS
 from eval.tune.fusion_text import SET_HEAD, markdown, set_cells, verdict_lines
 from eval.tune.fusion_tuning import Tuning
-
-
-class Steps:
-    """A bar for each step, with a rate and the time left."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
-
-    def said(self, what: str, done: int, total: int) -> None:
-        """Draw that `done` of `total` of the step `what` are done."""
-        if what not in self._tasks:
-            task = self._progress.add_task(what, total=total, rate="")
-            self._tasks[what] = task, perf_counter()
-        task, started = self._tasks[what]
-        rate = done / max(perf_counter() - started, 1e-9)
-        self._progress.update(task, completed=done, rate=f"{done:,} of {total:,}, {rate:,.0f}/s")
 
 
 def fusion(

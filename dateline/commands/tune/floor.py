@@ -1,0 +1,86 @@
+"""`dateline tune floor`: what makes a hit strong, learned from judged queries."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.table import Table
+
+from core.errors import StorageError
+from dateline.commands.options import (
+    AsJson,
+    Kept,
+    Models,
+    console,
+    escape,
+    reported,
+    settings_for,
+)
+from dateline.measuring.tune_floor import FloorPlan, LearnedFloor, tune_floor
+from dateline.shown.progress import Bar, Steps, progress_bar
+from search.floor import floor_json
+
+
+def floor(
+    sets: Annotated[
+        list[str], typer.Argument(help="Folders with queries and qrels, and perhaps :split.")
+    ],
+    sample: Annotated[
+        int, typer.Option(min=0, help="At most so many queries of a set and kind; 0 for all.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of samples and of queries about nothing.")] = 1,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for the floor, JSON.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Kept = None,
+    models: Models = None,
+) -> None:
+    """Learn which hits are strong, and say what is kept of the relevant documents.
+
+    Beside the judged queries, 500 queries about nothing in each collection are asked: nonsense,
+    names that are not there, other topics. Half of them only judge. The setting floor names the
+    file.
+    """
+    with reported():
+        settings = settings_for(data=data, models=models)
+        with progress_bar(hidden=as_json) as progress:
+            found = tune_floor(
+                settings,
+                FloorPlan(tuple(sets), sample, seed),
+                Steps(progress).said,
+                Bar(progress),
+            )
+        if output is not None:
+            _write(output, floor_json(found.floor, [one.label for one in found.sets]))
+    if as_json:
+        typer.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2))
+        return
+    _show(found)
+
+
+def _show(found: LearnedFloor) -> None:
+    kinds = list(found.sets[0].quiet)
+    heads = ("kept of 10", "kept of 100", "strong hits", *(f"none for {one}" for one in kinds))
+    for title, rows in (("learned on all", found.sets), ("on the others", found.left_out)):
+        table = Table("set", box=None, show_edge=False, header_style="bold", title=title)
+        for head in heads:
+            table.add_column(head, justify="right")
+        for row in rows:
+            quiet = (f"{row.quiet.get(kind, 0):.1%}" for kind in kinds)
+            kept = (f"{row.first_10:.1%}", f"{row.first_100:.1%}", f"{row.strong:.0f}")
+            table.add_row(escape(row.label), *kept, *quiet)
+        if rows:
+            console.print(table)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"can't be written: {error}", where=str(path)) from error

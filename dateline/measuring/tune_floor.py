@@ -1,0 +1,147 @@
+"""Learns the floor of an answer's strong hits from judged sets, through the served pipeline."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import ModelError
+from dateline.build.engine import VECTOR_FIELD
+from dateline.build.models import Models, load_models
+from dateline.build.service import Service, profiles
+from dateline.measuring.evaluate import open_indexed, reader_of
+from dateline.settings import Settings
+from eval.sets.absent_queries import absent_queries, words_of
+from eval.sets.datasets import JudgedSet, read_judged_set
+from eval.tune.floor_fitting import (
+    DEEP,
+    FloorQuery,
+    FloorSet,
+    Kept,
+    kept,
+    learned,
+    left_out,
+)
+from eval.tune.fusion_features import PATIENCE_MS
+from indexing.ingest import Observer
+from search.answers import SearchRequest
+from search.candidates import first_of_each
+from search.floor import FEATURES, Floor, features
+from search.ranking import fuse, ranking
+
+Said = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFloor:
+    """A floor, what it does to each set that it was learned from, and what the floor of the other
+    sets does to each.
+    """
+
+    floor: Floor
+    sets: tuple[Kept, ...]
+    left_out: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorPlan:
+    """What to learn from: judged sets, and at most `sample` queries of each (0 for all), of the
+    judged ones and of each kind that nothing answers.
+    """
+
+    sets: tuple[str, ...]
+    sample: int = 0
+    seed: int = 1
+
+
+def tune_floor(
+    settings: Settings,
+    plan: FloorPlan,
+    said: Said = lambda what, done, total: None,
+    observer: Observer | None = None,
+) -> LearnedFloor:
+    """Learn a floor. Raises InputError, DocumentError, ModelError, StorageError and QueryError."""
+    judged = [read_judged_set(name) for name in plan.sets]
+    profile = profiles(settings)[settings.profile]
+    if not profile.is_hybrid:
+        mend = "choose a profile with both kinds of retriever, such as hybrid"
+        raise ModelError(f"{profile.name} has no floor", where="profile", mend=mend)
+    models = load_models(settings)
+    gathered = [_gathered(settings, one, plan, models, said, observer) for one in judged]
+    floor = learned(gathered, models.encoder.digest)
+    return LearnedFloor(
+        floor,
+        tuple(kept(one, floor) for one in gathered),
+        left_out(gathered, models.encoder.digest),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query to ask: one of the set's, with its grades, or one that nothing answers."""
+
+    text: str
+    grades: Mapping[str, int]
+    kind: str = ""
+    sealed: bool = False
+
+
+def _gathered(
+    settings: Settings,
+    judged: JudgedSet,
+    plan: FloorPlan,
+    models: Models,
+    said: Said,
+    observer: Observer | None,
+) -> FloorSet:
+    label = f"{judged.name}:{judged.split}"
+    asked = [*_judged(judged, plan), *_absent(judged, plan)]
+    queries = []
+    with open_indexed(settings, judged, observer, models) as service:
+        for number, one in enumerate(asked):
+            said(label, number, len(asked))
+            queries.append(_answered(service, settings.profile, judged, one))
+    said(label, len(asked), len(asked))
+    return FloorSet(label, tuple(queries))
+
+
+def _judged(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
+    queries = list(judged.queries.items())
+    if 0 < plan.sample < len(queries):
+        queries = random.Random(plan.seed).sample(queries, plan.sample)  # noqa: S311 - a sample
+    return [_Asked(text, judged.qrels[query]) for query, text in queries]
+
+
+def _absent(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
+    """The queries that nothing answers, at most `plan.sample` of each kind and half."""
+    found: dict[tuple[str, bool], list[_Asked]] = {}
+    for query in absent_queries(words_of(judged.corpus), plan.seed):
+        one = _Asked(query.text, {}, query.kind.value, query.sealed)
+        found.setdefault((one.kind, one.sealed), []).append(one)
+    return [one for listed in found.values() for one in listed[: plan.sample or None]]
+
+
+def _answered(service: Service, name: str, judged: JudgedSet, asked: _Asked) -> FloorQuery:
+    """The query's stories in the served order, with their features and grades."""
+    caller, profile = reader_of(judged), profiles(service.settings)[name]
+    request = SearchRequest(q=asked.text, profile=name, deadline_ms=PATIENCE_MS, dates=judged.dates)
+    given = service.pipeline.fusion_input(request, caller)
+    if given.degraded:
+        what = f"the answer is degraded: {'; '.join(given.degraded)}"
+        raise ModelError(what, where=judged.name, mend="see `dateline doctor`")
+    found = given.found
+    order = ranking(fuse(found, profile, given.names).scores, found.ids)
+    places = order[first_of_each(given.stories[order])][:DEEP]
+    items = service.engine.items(found.ids[places], caller)
+    uris = ["" if item is None else judged.document_id(item.uri) for item in items]
+    grades = np.array([asked.grades.get(uri, 0) for uri in uris], np.int32)
+    part = next((part for part in found.vectors if part.field == VECTOR_FIELD), None)
+    rows = (
+        np.zeros((0, len(FEATURES)), np.float32)
+        if part is None
+        else features(found, given.names, part)[places]
+    )
+    return FloorQuery(rows, grades, asked.kind, asked.sealed)

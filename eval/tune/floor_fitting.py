@@ -1,0 +1,169 @@
+"""Learns a floor (`search.floor`) from judged queries, and from queries that nothing answers.
+
+Each set counts alike. Its relevant documents among the first DEEP are positive, whichever query
+they are of; negative are the first documents of queries that nothing answers, and at a low weight
+those of judged queries that are not judged relevant, because many of them are relevant and nobody
+looked. The least chance of a strong hit is the one that does best where it does worst: it is to
+keep KEPT_10 of the relevant documents of the first ten and KEPT_100 of the first hundred of each
+set, and QUIET of each kind of queries that nothing answers are to have no strong hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import InputError
+from core.items import FloatMatrix
+from core.retrieval import Ints
+from search.floor import Floor
+
+KEPT_10, KEPT_100, QUIET = 0.97, 0.90, 0.90
+DEEP = 100
+_FIRST = 10  # documents of a query that nothing answers
+_UNJUDGED, _UNJUDGED_WEIGHT = 30, 0.15
+_STIFF = 1e-3  # of the ridge, on features of unit spread
+_STEPS = 30
+_CHANCES = np.linspace(0.01, 0.99, 99)
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FloorQuery:
+    """One query: the features float32 [m, k] of its stories as they are served, best first, and
+    their grades int32 [m]. Nothing answers a query of a `kind`; a judged one has "". Nothing is
+    learned from a `sealed` one.
+    """
+
+    features: FloatMatrix
+    grades: Ints
+    kind: str = ""
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FloorSet:
+    """A judged set's queries, and queries that nothing in its collection answers."""
+
+    label: str
+    queries: tuple[FloorQuery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a floor does to a set: the shares of relevant documents among the first ten and the
+    first hundred that stay strong, and by kind the share of queries without a strong hit.
+    `strong` is the median number of strong hits of a judged query.
+    """
+
+    label: str
+    first_10: float
+    first_100: float
+    strong: float
+    quiet: dict[str, float]
+
+
+def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
+    """The floor of these sets. Raises InputError if they have no relevant document, or no query
+    that nothing answers.
+    """
+    parts = [part for one in sets for part in _examples(one)]
+    if {label for _, label, _ in parts} != {0.0, 1.0}:
+        raise InputError(
+            "there is nothing to learn from: no relevant document was found, or no query is "
+            "without an answer",
+            mend="name judged sets whose queries find something",
+        )
+    rows = np.concatenate([rows for rows, _, _ in parts])
+    labels = np.concatenate([np.full(len(rows), label) for rows, label, _ in parts])
+    weights = np.concatenate([np.full(len(rows), each / len(rows)) for rows, _, each in parts])
+    vector, bias = _logistic(rows, labels, weights / weights.sum())
+    plain = Floor(encoder, tuple(vector.tolist()), bias, 0.0)
+    return Floor(encoder, plain.weights, bias, _least(sets, plain))
+
+
+def kept(one: FloorSet, floor: Floor, *, sealed: bool = True) -> Kept:
+    """What the floor does to a set, with the sealed or the other queries that nothing answers."""
+    first_10 = first_100 = relevant_10 = relevant_100 = 0
+    sizes: list[int] = []
+    quiet: dict[str, list[bool]] = {}
+    for query in one.queries:
+        strong = floor.strong(floor.of_features(query.features))
+        if query.kind:
+            if query.sealed is sealed:
+                quiet.setdefault(query.kind, []).append(strong == 0)
+            continue
+        sizes.append(strong)
+        relevant = query.grades > 0
+        first_10 += int(relevant[:10][:strong].sum())
+        first_100 += int(relevant[:DEEP][:strong].sum())
+        relevant_10 += int(relevant[:10].sum())
+        relevant_100 += int(relevant[:DEEP].sum())
+    return Kept(
+        one.label,
+        first_10 / relevant_10 if relevant_10 else 1.0,
+        first_100 / relevant_100 if relevant_100 else 1.0,
+        float(np.median(sizes)) if sizes else 0.0,
+        {kind: sum(each) / len(each) for kind, each in quiet.items()},
+    )
+
+
+def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
+    """What the floor of all other sets does to each set. Empty for a single set."""
+    if len(sets) < 2:
+        return ()
+    return tuple(
+        kept(one, learned([other for other in sets if other is not one], encoder)) for one in sets
+    )
+
+
+def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
+    """The chance that does best where it does worst."""
+    floors = [Floor(plain.encoder, plain.weights, plain.bias, least) for least in _CHANCES.tolist()]
+    worst = [min(_reached(kept(one, floor, sealed=False)) for one in sets) for floor in floors]
+    return floors[int(np.argmax(worst))].least
+
+
+def _reached(found: Kept) -> float:
+    """How far the worst of a set's figures is above what is asked, as a share of what is left."""
+    figures = [(found.first_10, KEPT_10), (found.first_100, KEPT_100)]
+    figures += [(share, QUIET) for share in found.quiet.values()]
+    return min((figure - asked) / (1 - asked) for figure, asked in figures)
+
+
+def _examples(one: FloorSet) -> Iterable[tuple[Matrix, float, float]]:
+    """The rows of a set, their label, and the weight of all of them together."""
+    positive, unjudged, absent = [], [], []
+    for query in one.queries:
+        rows, relevant = query.features[:DEEP], query.grades[:DEEP] > 0
+        if not query.kind:
+            positive.append(rows[relevant])
+            unjudged.append(rows[~relevant][:_UNJUDGED])
+        elif not query.sealed:
+            absent.append(rows[:_FIRST])
+    for parts, label, weight in (
+        (positive, 1.0, 1.0),
+        (unjudged, 0.0, _UNJUDGED_WEIGHT),
+        (absent, 0.0, 1.0),
+    ):
+        if sum(map(len, parts)):
+            yield np.concatenate(parts).astype(np.float64), label, weight
+
+
+def _logistic(rows: Matrix, labels: Matrix, weights: Matrix) -> tuple[Matrix, float]:
+    """The weights [k] and bias of a logistic regression with a ridge, by Newton's steps."""
+    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+    scaled = np.column_stack([(rows - middle) / spread, np.ones(len(rows))])
+    ridge = _STIFF * np.diag([*np.ones(rows.shape[1]), 1e-6])
+    found = np.zeros(scaled.shape[1])
+    for _ in range(_STEPS):
+        chances = 1.0 / (1.0 + np.exp(-np.clip(scaled @ found, -30, 30)))
+        slope = scaled.T @ (weights * (chances - labels)) + ridge @ found
+        bend = (scaled * (weights * chances * (1 - chances))[:, None]).T @ scaled + ridge
+        found = found - np.linalg.solve(bend, slope)
+    vector: Matrix = found[:-1] / spread
+    return vector, float(found[-1] - vector @ middle)

@@ -1,0 +1,173 @@
+"""The floor under an answer: which of its hits are strong, and which are only the nearest there is.
+
+Vectors always find something. So each hit gets a chance of being relevant, from what can be
+compared between queries: BM25 as a share of what the query's words could give, the cosine above
+the query's background and against the hundredth of the nearest, and the query's known names. The
+chance is a logistic function of these; `dateline tune floor` learns it from judged sets, and
+floor.json beside this file is what ships.
+
+The list is cut behind the last hit whose chance is high enough, so the floor changes no order. What
+asks for certain words or facts has no floor: quotes, operators, fields, filters, an order by date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from core.errors import InputError
+from core.items import FloatMatrix
+from core.query_tree import EVERYTHING, DateRange, Node, constraint
+from core.retrieval import Floats, Retrieval, Retrieved, SortOrder, VectorScores
+from search.candidates import CandidateSet
+from search.ranking import Weighed
+
+SHIPPED = Path(__file__).with_name("floor.json")
+FORMAT = 1
+FEATURES = (
+    "share",
+    "above",
+    "near",
+    "names",
+    "best share",
+    "best above",
+    "length",
+    "length and best share",
+    "best share and above",
+)
+_LEAST_SPAN = 0.05  # of cosines between the background and the last of the nearest
+_MOST_NEAR = 6.0
+_LEAST_BOUND = 1e-3
+_LONG = 5.0  # so that a long query's length is about 1
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What makes a hit strong: a chance of `least` or more, which is the logistic function of
+    `bias` plus `weights` times FEATURES. `encoder` is the digest of the encoder whose cosines it
+    was learned with; it says nothing of others.
+    """
+
+    encoder: str
+    weights: tuple[float, ...]
+    bias: float
+    least: float
+
+    def chances(self, found: Retrieved, names: Floats | None, field: str) -> Floats:
+        """float32 [m]: each candidate's chance of being relevant, by its cosines in `field`."""
+        part = next(part for part in found.vectors if part.field == field)
+        return self.of_features(features(found, names, part))
+
+    def of_features(self, rows: FloatMatrix) -> Floats:
+        """float32 [m]: the chance by the FEATURES [m, k] of each candidate."""
+        scores = np.clip(rows @ np.array(self.weights) + self.bias, -30, 30)
+        chances: Floats = (1.0 / (1.0 + np.exp(-scores))).astype(np.float32)
+        return chances
+
+    def field_in(self, asked: Retrieval) -> str:
+        """The vector field of the request whose encoder this is; "" without one."""
+        return next((one.field for one in asked.vectors if one.encoder == self.encoder), "")
+
+    def strong(self, chances: Floats) -> int:
+        """How many of the first hits are strong; `chances` are in the order of the list."""
+        high = np.flatnonzero(chances >= self.least)
+        return int(high[-1]) + 1 if len(high) else 0
+
+
+def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
+    """Whether the query only ranks: nothing in it narrows the answer. `filters` are those of the
+    request; with `dated`, a range of dates was read from plain words and is allowed.
+    """
+    if asked.order is not SortOrder.SCORE or filters != EVERYTHING or not asked.lexical_depth:
+        return False
+    own = asked.filters == EVERYTHING or (dated and isinstance(asked.filters, DateRange))
+    return own and asked.query != EVERYTHING and constraint(asked.query) == EVERYTHING
+
+
+def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
+    """The candidates with their chances, and how many of the first are strong: at least those that
+    editors pinned and those of which the query is a value. The same where there is no floor.
+    """
+    evidence, found = weighed.evidence, weighed.found
+    question = evidence.question
+    field = "" if floor is None else floor.field_in(question.asked)
+    dated = any(not span.ignored for span in question.meaning.said.dates)
+    if (
+        floor is None
+        or question.by_date
+        or question.meaning.like is not None
+        or not has_floor(question.asked, question.request.filters, dated=dated)
+        or all(part.field != field for part in found.vectors)
+    ):
+        return candidates
+    chances = floor.chances(found, evidence.names, field)[candidates.places]
+    first = candidates.pinned + candidates.exact
+    return replace(candidates, strong=max(first, floor.strong(chances)), chances=chances)
+
+
+def features(found: Retrieved, names: Floats | None, part: VectorScores) -> FloatMatrix:
+    """float32 [m, k]: the FEATURES of each candidate. `share` and `best share` are roots of shares
+    of the BM25 that the query's words could give; `length` is the logarithm of that BM25.
+    """
+    size = len(found.ids)
+    bm25 = np.where(np.isfinite(found.bm25), np.maximum(found.bm25, 0), 0)
+    bound = float(found.lexical_bound)
+    share = np.sqrt(np.minimum(bm25 / max(bound, _LEAST_BOUND), 1.0))
+    above = np.where(np.isfinite(part.cosines), part.cosines - part.background, 0)
+    near = np.clip(above / _span(part), 0.0, _MOST_NEAR)
+    held = np.zeros(size) if names is None else np.pad(names, (0, size - len(names)))
+    best, length = share.max(initial=0.0), np.log1p(max(bound, 0.0)) / _LONG
+    query = [np.full(size, one) for one in (best, above.max(initial=0.0), length, length * best)]
+    columns = [share, above, near, held, *query, best * above]
+    matrix: FloatMatrix = np.stack(columns, axis=1).astype(np.float32)
+    return matrix
+
+
+def _span(part: VectorScores) -> float:
+    """How far above the background the last of the nearest is."""
+    nearest = part.cosines[part.ranks > 0]
+    known = nearest[np.isfinite(nearest)]
+    return max(float(known.min()) - part.background if len(known) else 0.0, _LEAST_SPAN)
+
+
+@cache
+def shipped_floor() -> Floor:
+    """The floor in floor.json."""
+    return read_floor(SHIPPED)
+
+
+def read_floor(path: Path) -> Floor:
+    """The floor in a file. Raises InputError for one that `dateline tune floor` did not write."""
+    mend = "write one with `dateline tune floor`, or leave the setting floor out"
+    try:
+        tree = orjson.loads(path.read_bytes())
+        if tree["format"] != FORMAT or tuple(tree["weights"]) != FEATURES:
+            raise InputError("it is of another version", where=str(path), mend=mend)
+        weights = tuple(map(float, tree["weights"].values()))
+        found = Floor(str(tree["encoder"]), weights, float(tree["bias"]), float(tree["least"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"no floor can be read: {error}", where=str(path), mend=mend) from error
+    if not np.isfinite([*found.weights, found.bias, found.least]).all():
+        raise InputError("it has values that are no numbers", where=str(path), mend=mend)
+    return found
+
+
+def floor_json(floor: Floor, learned_from: Sequence[str]) -> bytes:
+    """The file of a floor; `learned_from` names the judged sets."""
+    tree: dict[str, Any] = {
+        "format": FORMAT,
+        "encoder": floor.encoder,
+        "learned_from": list(learned_from),
+        "least": round(floor.least, 6),
+        "bias": round(floor.bias, 6),
+        "weights": {
+            name: round(weight, 6) for name, weight in zip(FEATURES, floor.weights, strict=True)
+        },
+    }
+    return orjson.dumps(tree, option=orjson.OPT_INDENT_2) + b"\n"
