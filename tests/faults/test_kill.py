@@ -187,7 +187,7 @@ def account(engine: EmbeddedEngine, expected: Expected, said: list[list[object]]
             expected.apply(made)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1200 + 10 * ROUNDS)
 def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
