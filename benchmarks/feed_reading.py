@@ -151,8 +151,9 @@ def _spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def read_all(folder: Path, page_size: int) -> dict[str, float]:
-    """Reads the feed and its floor in turns."""
+def read_all(folder: Path, page_size: int, most_s: float) -> dict[str, float]:
+    """Reads the feed and its floor in turns, for at most so many seconds."""
+    until = time.monotonic() + most_s
     keys = orjson.dumps([{"name": "reader", "key": _KEY, "products": [PRODUCT]}]).decode()
     with started(folder, (PRODUCT,), {"DATELINE_KEYS": keys}) as (pid, plain):
         url, service = str(plain.base_url), psutil.Process(pid)
@@ -163,7 +164,9 @@ def read_all(folder: Path, page_size: int) -> dict[str, float]:
         feed, floor = _Side(), _Side()
         with Client(url, _KEY, timeout_s=120) as client, _bare(beside) as (process, bare):
             entries = client.follow(page_size=page_size, once=True)
-            while feed.read(lambda: _some(entries, _OF_FEED * page_size), service):
+            while time.monotonic() < until and feed.read(
+                lambda: _some(entries, _OF_FEED * page_size), service
+            ):
                 floor.read(lambda: _pages(bare, page_size, _OF_FLOOR), process)
     return {
         "read": feed.items,
@@ -273,12 +276,13 @@ def main() -> None:
     parser.add_argument("--transitions", type=int, default=50_000)
     parser.add_argument("--stories", type=int, default=5_000)
     parser.add_argument("--page", type=int, default=100, help="items of a page")
+    parser.add_argument("--seconds", type=float, default=7200, help="then it stops reading")
     asked = parser.parse_args()
     machine = this_machine()
     folder = asked.data / f"feed-{asked.stories}-{asked.transitions}"
     made_archive(folder, asked.stories, asked.transitions)
     figures = {"transitions": asked.transitions, "stories": asked.stories}
-    figures |= stages(folder, asked.page) | read_all(folder, asked.page)
+    figures |= stages(folder, asked.page) | read_all(folder, asked.page, asked.seconds)
     show("reading a feed to its end", figures, machine, as_json=asked.json)
 
 
