@@ -15,6 +15,8 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Any, cast
 
+import numpy as np
+
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import add_options, open_news
 from core.items import FloatMatrix
@@ -33,8 +35,9 @@ class Slower:
         self._scorer = scorer
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """Not used here."""
-        raise NotImplementedError
+        """The scores of pairs, one after the other."""
+        pairs = zip(queries, passages, strict=True)
+        return np.vstack([self.score_within(query, [passage]).scores for query, passage in pairs])
 
     def score_within(
         self,

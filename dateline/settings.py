@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal, get_origin
 import orjson
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -80,6 +80,7 @@ def _by_commas(value: object) -> object:
     return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+ByCommas = BeforeValidator(_by_commas)  # a list that a variable gives by commas, not as JSON
 Product = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048)]
 
 
@@ -97,7 +98,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="what searches run on: indexes in the archive's folder, or an OpenSearch "
         "cluster (needs the extra [opensearch])",
     )
-    default_products: tuple[Product, ...] = Field(
+    default_products: Annotated[tuple[Product, ...], ByCommas] = Field(
         default=(),
         description="products of items that belong to no other (by commas in a variable); if empty "
         "nobody finds such items",
@@ -215,8 +216,6 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         '{"search": {"minute": 600, "day": 200000}}, which is also the default of each',
     )
     demo: bool = Field(default=False, description="have the demo's keys, on loopback")
-
-    _parts = field_validator("default_products", mode="before")(_by_commas)
 
     @model_validator(mode="before")
     @classmethod
@@ -352,7 +351,7 @@ def _from_environment() -> dict[str, object]:
 _JSON = frozenset(
     name
     for name, field in Settings.model_fields.items()
-    if get_origin(field.annotation) in (tuple, Mapping) and name != "default_products"
+    if get_origin(field.annotation) in (tuple, Mapping) and ByCommas not in field.metadata
 )  # settings that a variable gives as JSON
 _NOT_SETTINGS = frozenset({"shared"})  # tests find judged sets by it
 # Settings of a removed command; `make dev-cluster` reads them as variables.

@@ -28,6 +28,7 @@ from search.understanding.understand import describe
 
 PROBED_DEPTH = 2000  # depth to which the retrievers' lists are searched for the item
 
+_ANY_WORDS = Bool(must_not=(Word("\ue000"),))  # every item of the index: texts have no such word
 _STATES = {
     Hiding.CANCELED: (
         "it is killed",
@@ -87,13 +88,17 @@ def _dropped(
     places = np.flatnonzero(candidates.ids == standing.id)
     if len(places) and hits[places[0]]:
         return _listed(uri, int(np.count_nonzero(hits[: places[0]])), request)
-    for stage, node in (
-        (MissingStage.FILTERS, retrieval.filters),
-        (MissingStage.QUERY, retrieval.query),
-    ):
-        failed = _failing(archive, standing.id, node)
-        if failed:
-            return _excluded(uri, stage, failed)
+    if failed := _failing(archive, standing.id, retrieval.filters):
+        return _excluded(uri, MissingStage.FILTERS, failed)
+    if not is_fact(retrieval.query) and not all(archive.satisfies(standing.id, (_ANY_WORDS,))):
+        return Missing(
+            uri,
+            MissingStage.RETRIEVAL,
+            "its words are not indexed yet",
+            "nothing: ask again in a moment",
+        )
+    if failed := _failing(archive, standing.id, retrieval.query):
+        return _excluded(uri, MissingStage.QUERY, failed)
     if standing.id in candidates.found.ids:
         return Missing(
             uri,

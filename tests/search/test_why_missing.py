@@ -11,7 +11,7 @@ import pytest
 from core.callers import Caller
 from core.errors import QueryError
 from core.items import Concept, ItemType, PubStatus
-from core.query_tree import Bool, DateRange, Keyword
+from core.query_tree import Bool, DateRange, Keyword, Word
 from core.writes import SetStatus
 from search.answers import Missing, MissingStage
 from search.pipeline import SearchPipeline
@@ -237,3 +237,15 @@ def test_a_later_page_is_not_asked(desk: Room) -> None:
     with pytest.raises(QueryError, match="later page") as caught:
         desk.ask("ferry", page_size=1, cursor=first.cursor, why_missing="ferry")
     assert caught.value.mend
+
+
+@pytest.mark.parametrize("query", ["pilot", '"pilot strike"', "+pilot +strike", "headline:pilot"])
+def test_no_word_excludes_an_item_that_is_not_indexed_yet(desk: Room, query: str) -> None:
+    desk.put(story("late", "Pilot strike"), vectors=False, index=False)
+    assert not desk.engine.satisfies(desk.engine.standing("late").id, [Word("pilot")])[0]
+    missing = why(desk, "late", query, profile="lexical")
+    assert (missing.stage, missing.excluded_by) == (MissingStage.RETRIEVAL, ())
+    assert (missing.words_missing, missing.retrievers) == ((), ())
+    desk.engine.catch_up()
+    assert why(desk, "late", query, profile="lexical").stage is MissingStage.NONE
+    assert why(desk, "late", '"pilot error"', profile="lexical").stage is MissingStage.QUERY
