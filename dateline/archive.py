@@ -15,12 +15,10 @@ from core.ports import Library
 from core.undescribed import Undescribed
 from dateline.build.engine import build_engine, drop_indexes
 from dateline.build.models import load_models
-from dateline.build.service import archive_clock, build_service
+from dateline.build.service import archive_clock, build_service, query_languages
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
-from search.understanding.query_language import QueryLanguages
 from search.understanding.understand import Understanding
-from storage.words.text_analysis import Analysis
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
@@ -64,7 +62,7 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     """
     models = load_models(settings.with_one_encoder().model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
-    told_by = QueryLanguages(Analysis()).of
+    told_by = query_languages()
     if not settings.has_archive:
         yield (
             Understanding(

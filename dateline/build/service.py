@@ -205,7 +205,7 @@ def build_service(
             clock=clock,
             languages=models.languages,
             tagger_missing=models.not_loaded("tagger"),
-            told_by=QueryLanguages(analysis).of,
+            told_by=query_languages(analysis),
         ),
         analysis=analysis,
         languages=dict(zip(vector_fields(models), models.every_language, strict=True)),
@@ -222,6 +222,11 @@ def build_service(
     freeze_loaded()
     ingest = Ingest(engine, dual_embedder(models), clock, settings.default_products)
     return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
+
+
+def query_languages(analysis: Analysis | None = None) -> Callable[[str], str]:
+    """Return what tells the language of a query."""
+    return QueryLanguages(analysis or Analysis()).of
 
 
 def freeze_loaded() -> None:
