@@ -32,6 +32,7 @@ def test_what_is_understood_for_machines(cli: Cli) -> None:
         "vector_text": "ferry what now",
         "lexical": "(ferry (what now))",
         "filters": "versioncreated in [2024-03-04T05:00:00+00:00, 2024-03-05T05:00:00+00:00)",
+        "language": "en",
         "entities": [],
         "dates": [
             {
