@@ -210,6 +210,7 @@ ADDRESSES = [
     ("http://[::1]:8080/1.jpg", True),
     ("HTTPS://media.example/1.jpg", True),
     ("javascript:alert(1)", False),
+    ("vbscript:alert(1)", False),
     (" javascript:alert(1)", False),
     ("java\tscript:alert(1)", False),
     ("data:text/html,<script>", False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,8 @@ from storage.record import guard as guard_module
 from storage.record.facts import chain_number, values_of
 from storage.record.guard import Guard
 from storage.record.item_rows import to_micros
-from storage.record.port import RecordOfTruth
+from storage.record.port import RecordOfTruth, RecordReads
+from storage.record.visibility import StoryView
 from tests.conftest import new_folder
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
@@ -140,6 +141,39 @@ def test_more_changes_than_are_looked_at_one_by_one(
         assert seen(guard, ids) == ids
     record.set_status([SetStatus(f"{n}", PubStatus.WITHHELD) for n in range(7)])
     assert seen(guard, ids) == ids[7:]
+
+
+def test_what_is_known_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its story changes; a change of another story, and vectors, leave it known."""
+    record = Record(folder, SPACES, SetClock())
+    guard = Guard(record, SetClock())
+    put(record, *(make_item(f"{n}") for n in range(3)))
+    ids, reads = every(record), list[list[int]]()
+    read = guard_module._read
+
+    def counted(
+        moment: RecordReads, seqs: Sequence[int], now: int
+    ) -> dict[int, tuple[str, StoryView]]:
+        reads.append(list(seqs))
+        return read(moment, seqs, now)
+
+    monkeypatch.setattr(guard_module, "_read", counted)
+    for _ in range(3):
+        assert seen(guard, ids) == ids
+    assert reads == [ids]
+    record.set_status([SetStatus("1", PubStatus.WITHHELD)])
+    for _ in range(3):
+        assert seen(guard, ids) == [ids[0], ids[2]]
+    assert reads[:2] == [ids, [ids[1]]]
+    assert all(seqs == [ids[1]] for seqs in reads[1:])
+    record.set_status([SetStatus("1", PubStatus.USABLE)])
+    for _ in range(3):
+        assert seen(guard, ids) == ids
+    assert all(seqs == [ids[1]] for seqs in reads[1:])
+    known = len(reads)
+    assert seen(guard, ids) == ids
+    assert len(reads) == known
+    record.close()
 
 
 def test_what_is_read_while_it_changes_is_never_kept(folder: Path) -> None:

@@ -29,6 +29,7 @@ LATER = NOW + timedelta(days=9)
 OWN = (
     make_item("own withheld", pubstatus=PubStatus.WITHHELD, source={"pubStatus": "stat:withheld"}),
     make_item("own embargo", embargoed=LATER, source={"embargoedUntil": LATER.isoformat()}),
+    make_item("own kill", pubstatus=PubStatus.CANCELED, source={"pubstatus": "canceled"}),
 )
 HELD = {  # what a later version is held as
     "killed": "canceled",
@@ -39,6 +40,7 @@ HELD = {  # what a later version is held as
     "embargoed": "embargoed",
     "own withheld": "",
     "own embargo": "",
+    "own kill": "canceled",  # a kill always binds later versions
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,11 +106,47 @@ def test_a_closed_journal_lets_go_of_its_file(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_another_file_is_not_written_to(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"something else")
+@pytest.mark.parametrize("kept", [14, SIZE])
+def test_another_file_is_not_written_to(tmp_path: Path, kept: int) -> None:
+    other = b"something else".ljust(kept, b".")
+    (tmp_path / FILE).write_bytes(other)
     with pytest.raises(CorruptError):
         Journal(tmp_path)
-    assert (tmp_path / FILE).read_bytes() == b"something else"
+    assert (tmp_path / FILE).read_bytes() == other
+
+
+def test_a_journal_that_was_cut_is_not_written_to(journal: Journal, tmp_path: Path) -> None:
+    journal.append([b"one"])
+    os.truncate(journal.path, SIZE - 1)
+    with pytest.raises(CorruptError):
+        Journal(tmp_path)
+
+
+def test_entries_that_the_disk_takes_in_parts_are_whole(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, place: write(file, data[:7], place))
+    monkeypatch.setattr(journal, "_put_header", lambda *_: None)
+    journal.append([b"an entry of several parts", b"another"])
+    monkeypatch.undo()
+    assert journal.read().data == (b"an entry of several parts", b"another")
+
+
+def test_an_entry_that_is_not_durable_is_refused_and_never_appears(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "no disk")
+
+    journal.append([b"one"])
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fails)
+        with pytest.raises(OSError, match="no disk"):
+            journal.append([b"lost"])
+    assert journal.read().data == (b"one",)
+    journal.append([b"two"])
+    assert journal.read().data == (b"one", b"two")
 
 
 _APPENDS = """

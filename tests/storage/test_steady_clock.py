@@ -111,6 +111,22 @@ def test_over_a_restart_of_the_machine(
     assert machine.clock(tmp_path)() == trusted
 
 
+def test_a_held_step_stays_held_until_somebody_confirms_it_after_a_restart(tmp_path: Path) -> None:
+    machine = Machine()
+    clock = machine.clock(tmp_path)
+    clock()
+    machine.system += YEAR
+    clock()
+    machine.starts_again(START + YEAR + HOUR)
+    for _ in range(2):  # the second process reads what the first one kept
+        again = machine.clock(tmp_path)
+        assert again() == START
+        assert again.held_s == (YEAR + HOUR).total_seconds()
+    machine.passes(HOUR)
+    assert again.confirm() == START + YEAR + 2 * HOUR
+    assert (again.held_s, machine.clock(tmp_path).held_s) == (0, 0)
+
+
 def test_a_torn_file_is_none(tmp_path: Path) -> None:
     machine = Machine()
     machine.clock(tmp_path)()
