@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from search.understanding.query_language import QueryLanguages
-from storage.words.text_analysis import Analysis
+from storage.words.text_analysis import ANALYSIS
 
 _CHARACTERS = 600  # of a text, which show its language
-_LANGUAGES = QueryLanguages(Analysis())
+_LANGUAGES = QueryLanguages(ANALYSIS)
 
 
 def told_language(*texts: str) -> str:

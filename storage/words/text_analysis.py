@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.model_ports import TextAnalysis
 from storage.words.analysis import analyzer
 from storage.words.stop_words import is_stop_word
 
@@ -16,3 +17,6 @@ class Analysis:
     def is_stop_word(self, word: str, language: str) -> bool:
         """Return whether the word is a stop word of the language."""
         return is_stop_word(word, (language,))
+
+
+ANALYSIS: TextAnalysis = Analysis()  # without state, so that rooms may share it

@@ -33,6 +33,7 @@ def test_what_is_understood_for_machines(cli: Cli) -> None:
         "lexical": "(ferry (what now))",
         "filters": "versioncreated in [2024-03-04T05:00:00+00:00, 2024-03-05T05:00:00+00:00)",
         "language": "en",
+        "kinds": [],
         "entities": [],
         "dates": [
             {
