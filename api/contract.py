@@ -155,6 +155,49 @@ class NinjsAnswer(BaseModel):
     uri: str
 
 
+class Differing(BaseModel):
+    """A member before and after; null where a version has none."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    before: Any = Field(None, alias="from")
+    after: Any = Field(None, alias="to")
+
+
+class VersionTold(BaseModel):
+    """A version that is compared."""
+
+    version: int
+    versioncreated: str
+
+
+class LinesChanged(BaseModel):
+    """A changed stretch of the text."""
+
+    line: int = Field(description="Where it begins in the text before, from 1.")
+    removed: list[str]
+    added: list[str]
+
+
+class Difference(BaseModel):
+    """What changed between two versions."""
+
+    uri: str
+    before: VersionTold = Field(alias="from")
+    after: VersionTold = Field(alias="to")
+    fields: dict[str, Differing]
+    body: list[LinesChanged]
+    left_out: list[str] = Field(
+        default=[], description="Members that are too long for an answer and were not compared."
+    )
+
+
+class DifferenceAnswer(BaseAnswer):
+    """What changed between two versions of an item."""
+
+    data: Difference
+
+
 ItemAnswer = ContentAnswer | NinjsAnswer
 
 

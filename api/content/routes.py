@@ -26,6 +26,7 @@ from api.access.checks import no_parameters, read_model
 from api.access.lanes import covered, write_documents
 from api.access.receipts import Receive, receiving
 from api.access.services import ApiSettings
+from api.content.difference import difference
 from api.content.status_change import StatusChange, status_write
 from api.content.writes import refusal, result_json, single_status, uri_of
 from api.envelope import Json, base, problem_response, rfc3339
@@ -75,6 +76,17 @@ class ItemParameters(BaseModel):
     )
 
 
+class DifferenceParameters(BaseModel):
+    """What `GET /content/{item_id}/diff` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: int = Field(alias="from", ge=0, description="The version to compare with.")
+    until: int | None = Field(
+        default=None, alias="to", ge=0, description="The version to compare; else the newest."
+    )
+
+
 class WriteParameters(BaseModel):
     """What `POST /content` takes."""
 
@@ -111,6 +123,57 @@ async def read_text(
         return text_rendition(form, item, caller, library)
 
     return Response(await surface.reads.run(read, caller), media_type=MEDIA_TYPES[form])
+
+
+@reads.get(
+    "/content/{item_id:path}/diff",
+    summary="What changed between two versions of an item",
+    response_model=None,
+    responses=contract.answers(contract.DifferenceAnswer, 400, 401, 404, 503),
+)
+async def read_difference(
+    request: Request,
+    item_id: str,
+    surface: SurfaceDep,
+    caller: CallerDep,
+    parameters: Annotated[DifferenceParameters, Query()],
+) -> Json:
+    """The members that differ, each before and after, and the changed lines of the text.
+
+    Both versions must be among those that `versions=all` shows this key: a version that is killed,
+    or never was, gets the same 404.
+    """
+    library = surface.services.library
+    receive = receiving(surface.services, caller, "item")
+    view = ItemView(caller, whole=True, receive=receive)
+
+    def read() -> dict[str, Any]:
+        pair = _two_versions(library, caller, item_id, parameters)
+        (old, cut_old), (new, cut_new) = items_json(pair, view, library)
+        told = difference(old, new) | {"uri": item_id}
+        left_out = sorted({*cut_old, *cut_new})
+        return told | ({"left_out": left_out} if left_out else {})
+
+    request.state.items = 2
+    data = await surface.reads.run(read, caller)
+    return Json(base(request, org_name=caller.name, data=data))
+
+
+def _two_versions(
+    library: Library, caller: Caller, uri: str, asked: DifferenceParameters
+) -> tuple[Item, Item]:
+    """The versions to compare. Raises NotFoundError if the caller does not see both."""
+    shown = {item.version: item for item in library.chain(uri, caller) if item.uri == uri}
+    if not shown:
+        raise _missing(uri)
+    latest = max(shown) if asked.until is None else asked.until
+    for number in (asked.since, latest):
+        if number not in shown:
+            raise NotFoundError(
+                f"There is no version {number} of '{uri[:200]}' for this key.",
+                mend="versions=all on the item lists the versions.",
+            )
+    return shown[asked.since], shown[latest]
 
 
 @reads.get(

@@ -76,7 +76,7 @@ class Ask:
     @property
     def item(self) -> str:
         """The uri at the end of the path, where that names an item."""
-        return self.path.removesuffix("/download").rpartition("/")[2]
+        return self.path.removesuffix("/download").removesuffix("/diff").rpartition("/")[2]
 
     def about(self, uri: str, other: str) -> Ask:
         """The same question about another item."""
@@ -96,6 +96,7 @@ ROUTES: dict[Operation, Shows] = {
     ("POST", "/content/search"): Shows.HEADS,
     ("GET", "/v1/suggest"): Shows.HEADS,
     ("GET", "/content/{item_id}"): Shows.STORY,
+    ("GET", "/content/{item_id}/diff"): Shows.STORY,
     ("GET", "/content/{item_id}/renditions/{form}"): Shows.HEADS,
     ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
     ("GET", "/media/v/content/search"): Shows.HEADS,
@@ -317,6 +318,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "rss_id": _one(*(str(TOPICS_FROM + number) for number in (1, 2, 3, 4))),
     "after": _one(0),
     "rendition": _one(*_RENDITIONS),
+    **dict.fromkeys(("from", "to"), _one(1, 1, 2, 3)),
     "form": _one("nitf", "newsmlg2", "plain"),
     "products": _one(["wire"]),
     "sort": _one(*SortOrder),
@@ -344,6 +346,7 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
 ALWAYS = frozenset(
     {
         *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
+        "from",
         *("account", "plan", "key", "number", "method", "monitorId", "session_id"),
     }
 )

@@ -335,7 +335,8 @@ class World:
         """Fails where `shown` says more than `reader` may see."""
         view = self.view(reader)
         versions = list(view.heads.values()) if ask.shows.any else []
-        if ask.shows is Shows.STORY and "all" in str(ask.params.get("versions")):
+        whole = "all" in str(ask.params.get("versions")) or ask.path.endswith("/diff")
+        if ask.shows is Shows.STORY and whole:
             versions += view.chain(ask.item)
             if ask.path.startswith(AP):  # which takes an item's itemid, too
                 named = [v.uri for v in versions if (v.named_by, v.chain) == ("itemid", ask.item)]
