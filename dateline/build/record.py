@@ -146,10 +146,12 @@ def backup_archive(settings: Settings, target: Path) -> int:
     return copies.backup(archive_folder(settings), target)
 
 
-def restore_archive(source: Path, settings: Settings, *, force: bool) -> None:
-    """Put a copy in place of the archive. Raises InputError for a record on Postgres."""
+def restore_archive(source: Path, settings: Settings, *, force: bool) -> tuple[str, ...]:
+    """Put a copy in place of the archive; return its keys of accounts that nothing here knew.
+    Raises InputError for a record on Postgres.
+    """
     _need_a_file(settings, "pg_restore brings a copy back")
-    copies.restore(source, archive_folder(settings), force=force)
+    return copies.restore(source, archive_folder(settings), force=force)
 
 
 def _need_a_file(settings: Settings, mend: str) -> None:

@@ -117,8 +117,16 @@ def restore(
         bool, typer.Option("--force", help="Replace an archive that is there.")
     ] = False,
 ) -> None:
-    """Restore a backup; the next start makes the search indexes again."""
+    """Restore a backup; the next start makes the search indexes again.
+
+    Keys of accounts stay as they are in the archive that is replaced. Where there is none, the
+    command lists the keys that are in force again.
+    """
     with reported():
         settings = settings_for(data=data)
-        restore_archive(source, settings, force=force)
+        unknown = restore_archive(source, settings, force=force)
         console.print(f"{escape(str(settings.data))} holds what {escape(str(source))} held")
+        if unknown:
+            console.print("keys as they were at the backup; revoke again what was revoked since:")
+            for key in unknown:
+                console.print(f"  {escape(key)}")

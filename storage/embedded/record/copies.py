@@ -28,6 +28,23 @@ CUSTOMERS = "customers.sqlite"
 _BESIDE = ".customers"  # the end of the second file's name
 _TURN = "dateline_transition_turn"
 _RECEIPTS = "dateline_receipts"
+_KEYS, _ACCOUNTS, _VERSION = (
+    "dateline_account_keys",
+    "dateline_accounts",
+    "dateline_accounts_version",
+)
+_OF_A_KEY = "id, account, name, sha256, created, writes, may_inspect, may_use_models, expires"
+# A revoked key stays revoked, whichever of both files is newer.
+_REVOKE = (
+    f"UPDATE main.{_KEYS} SET revoked = (SELECT revoked FROM present.{_KEYS} AS there"  # noqa: S608
+    f" WHERE there.id = {_KEYS}.id) WHERE revoked IS NULL AND id IN"
+    f" (SELECT id FROM present.{_KEYS} WHERE revoked IS NOT NULL)"
+)
+_TAKE = (
+    f"INSERT OR REPLACE INTO main.{_KEYS} ({_OF_A_KEY}, revoked)"  # noqa: S608 - constants
+    f" SELECT {_OF_A_KEY}, revoked FROM present.{_KEYS}"
+    f" WHERE account IN (SELECT id FROM main.{_ACCOUNTS})"
+)
 
 
 def backup(folder: Path, target: Path) -> int:
@@ -107,10 +124,12 @@ def _settle(folder: Path, copy: sqlite3.Connection) -> None:
             set_status(copy.cursor(), asked.change, asked.writes, int(time.time() * 1_000_000))
 
 
-def restore(source: Path, folder: Path, *, force: bool) -> None:
+def restore(source: Path, folder: Path, *, force: bool) -> tuple[str, ...]:
     """Replace the record in `folder` by a backup, and drop the projections. Customers are those of
     the file beside the backup, else those that are there. Their transitions are another history
-    from then on, and what an account has received is not forgotten.
+    from then on, what an account has received is not forgotten, and keys stay as they are now.
+    Return the restored keys that nothing here knew, as `account/name (id)`: they are in force as
+    they were at the backup.
 
     Raises ConflictError if a process uses the archive, or if there is a record and not `force`.
     """
@@ -130,7 +149,7 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         fresh = folder / f"{FILE}.restored"
         shutil.copyfile(source, fresh)
         _sync(fresh)
-        _restore_customers(beside(source), folder)
+        unknown = _restore_customers(beside(source), folder)
         _drop_projections(folder)  # else words of the old record would find the new one's items
         _fold(folder)
         for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
@@ -140,19 +159,22 @@ def restore(source: Path, folder: Path, *, force: bool) -> None:
         sync_path(folder)
     finally:
         ownership.release()
+    return unknown
 
 
-def _restore_customers(source: Path, folder: Path) -> None:
+def _restore_customers(source: Path, folder: Path) -> tuple[str, ...]:
     """Put a backup of the tables about customers in place, and begin another history of
-    transitions: positions of the one before may mean other transitions by then.
+    transitions: positions of the one before may mean other transitions by then. Return the keys
+    of the backup that are not revoked and that nothing here knew.
     """
-    present = folder / CUSTOMERS
+    present, unknown = folder / CUSTOMERS, tuple[str, ...]()
     if source.exists():
         fresh = folder / f"{CUSTOMERS}.restored"
         shutil.copyfile(source, fresh)
         if present.exists():
             with suppress(sqlite3.Error):  # a damaged file has nothing to keep
                 _keep_receipts(present, fresh)
+        unknown = _keep_keys(present, fresh)
         for name in (f"{CUSTOMERS}-wal", f"{CUSTOMERS}-shm"):
             (folder / name).unlink(missing_ok=True)
         fresh.replace(present)
@@ -161,6 +183,7 @@ def _restore_customers(source: Path, folder: Path) -> None:
             if _has(customers, _TURN):
                 customers.execute(f"UPDATE {_TURN} SET epoch = ?", (secrets.token_hex(8),))  # noqa: S608 - a constant
         _sync(present)
+    return unknown
 
 
 def _keep_receipts(present: Path, fresh: Path) -> None:
@@ -173,6 +196,41 @@ def _keep_receipts(present: Path, fresh: Path) -> None:
                     f"INSERT OR IGNORE INTO main.{_RECEIPTS} SELECT * FROM present.{_RECEIPTS}"  # noqa: S608 - constants
                 )
         customers.execute("DETACH present")
+
+
+def _keep_keys(present: Path, fresh: Path) -> tuple[str, ...]:
+    """Keep the keys of the copy's accounts as they are now: what was revoked, expired, rotated or
+    made since the backup. Return the copy's other keys that are not revoked.
+    """
+    with storage_errors(fresh), closing(sqlite3.connect(fresh)) as customers:
+        if not _has(customers, _KEYS):
+            return ()
+        known: set[str] = set()
+        if present.exists():
+            with suppress(sqlite3.DatabaseError):  # a damaged file has nothing to keep
+                known = _merge_keys(customers, present)
+        rows = customers.execute(
+            f"SELECT id, account, name FROM {_KEYS} WHERE revoked IS NULL ORDER BY account, name"  # noqa: S608
+        )
+        return tuple(f"{account}/{name} ({id_})" for id_, account, name in rows if id_ not in known)
+
+
+def _merge_keys(customers: sqlite3.Connection, present: Path) -> set[str]:
+    """Merge the keys of `present` into the copy; return their ids."""
+    customers.execute("ATTACH ? AS present", (str(present),))
+    if not _has(customers, _KEYS, "present"):
+        return set()
+    here, there = (
+        customers.execute(f"SELECT max(version) FROM {name}.{_VERSION}").fetchone()[0]  # noqa: S608
+        for name in ("main", "present")
+    )
+    with customers:
+        customers.execute(_REVOKE)
+        if there >= here:  # else the copy is newer than what it replaces
+            customers.execute(_TAKE)
+        # No later state of this archive has a lower number.
+        customers.execute(f"UPDATE main.{_VERSION} SET version = ?", (max(here, there) + 1,))  # noqa: S608
+    return {id_ for (id_,) in customers.execute(f"SELECT id FROM present.{_KEYS}")}  # noqa: S608
 
 
 def _has(connection: sqlite3.Connection, table: str, schema_name: str = "main") -> bool:
