@@ -8,21 +8,21 @@ be written holds up no kill, and its entry follows when it can.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
-from core.audit import AuditAction, AuditEntry
-from core.callers import Caller
-from core.customer_ports import AuditLog
+from core.audit import AuditAction, AuditEntry, AuditHead
+from core.callers import OPERATOR, Caller
 from core.errors import DatelineError
-from core.items import PubStatus
-from core.ports import IngestPort, Rejection, StatusWriter
-from core.writes import REFUSED, Part, SetStatus, Written
+from core.items import Item, PubStatus
+from core.ports import Coverer, Writer
+from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 
 log = logging.getLogger(__name__)
 _PATIENCE_S = 0.5
+_NOTHING_NEW = frozenset({*REFUSED, Outcome.UNCHANGED})
 _STATES = {
     PubStatus.CANCELED: AuditAction.KILL,
     PubStatus.WITHHELD: AuditAction.WITHHOLD,
@@ -30,12 +30,27 @@ _STATES = {
 }
 
 
+class Appended(Protocol):
+    """The audit log as far as it is written here."""
+
+    def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
+        """Adds entries, durable when it returns. Raises StorageError."""
+        ...
+
+
 class AuditTrail:
     """Writes entries in a thread of its own, in their order."""
 
-    def __init__(self, audit: AuditLog, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        audit: Appended,
+        clock: Callable[[], datetime],
+        closed: Callable[[], None] | None = None,
+    ) -> None:
+        """`closed` is called at the end, after the last entry."""
         self._audit = audit
         self._clock = clock
+        self._closed = closed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
     def add(self, by: Caller, told: Iterable[tuple[AuditAction, str, str]]) -> None:
@@ -53,6 +68,8 @@ class AuditTrail:
     def close(self) -> None:
         """Writes the rest."""
         self._thread.shutdown()
+        if self._closed is not None:
+            self._closed()
 
     def _write(self, entries: Sequence[AuditEntry]) -> None:
         try:
@@ -62,14 +79,32 @@ class AuditTrail:
             log.error("the audit log lacks %s: %s", uris, error.what)
 
 
-class AuditedWriter:
-    """A writer whose changes of states are in the audit log."""
+class CoveringWriter(Writer, Coverer, Protocol):
+    """The whole write path."""
 
-    def __init__(self, writer: StatusWriter, trail: AuditTrail) -> None:
+
+class AuditedWriter:
+    """A writer whose changes of states are in the audit log, those among them that come with a
+    document: by a request, a file or a worker.
+    """
+
+    def __init__(self, writer: CoveringWriter, trail: AuditTrail) -> None:
         self._writer = writer
         self._trail = trail
 
-    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
+    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
+        """What became of the first of `writes`, in order; durable when it returns."""
+        written = self._writer.put(writes, by)
+        self._trail.add(by, hidden(writes, written))
+        return written
+
+    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
+        """For each item, whether its put would change anything."""
+        return self._writer.unknown(items, by)
+
+    def set_status(
+        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
+    ) -> tuple[Written, ...]:
         """Changes states; in force on every surface when it returns."""
         written = self._writer.set_status(changes, by)
         self._trail.add(by, changed(changes, written))
@@ -78,27 +113,6 @@ class AuditedWriter:
     def cover(self) -> str:
         """Makes recorded items searchable by words."""
         return self._writer.cover()
-
-
-class AuditedIntake:
-    """An intake whose documents that hide their item are in the audit log."""
-
-    def __init__(self, intake: IngestPort, trail: AuditTrail) -> None:
-        self._intake = intake
-        self._trail = trail
-
-    def put_documents(
-        self,
-        documents: Sequence[Mapping[str, Any]],
-        products: Sequence[str],
-        by: Caller,
-        part: Part = Part.WHOLE,
-    ) -> Sequence[Written | Rejection | DatelineError]:
-        """One outcome per document, in order."""
-        outcomes = self._intake.put_documents(documents, products, by, part)
-        if part is not Part.VECTORS:  # whose text was put, and told, before
-            self._trail.add(by, hidden(documents, outcomes))
-        return outcomes
 
 
 def changed(
@@ -123,16 +137,18 @@ def _actions(change: SetStatus) -> list[AuditAction]:
 
 
 def hidden(
-    documents: Sequence[Mapping[str, Any]], outcomes: Sequence[Any]
+    writes: Sequence[PutItem], written: Sequence[Written]
 ) -> list[tuple[AuditAction, str, str]]:
-    """The actions of documents that hide their own item."""
-    told = []
-    for document, one in zip(documents, outcomes, strict=True):
-        if isinstance(one, Written) and one.outcome not in REFUSED:
-            state = str(document.get("pubstatus", "")).strip().lower()
-            detail = f"version={one.version} outcome={one.outcome}"
-            if state in (PubStatus.CANCELED, PubStatus.WITHHELD):
-                told.append((_STATES[PubStatus(state)], one.uri, detail))
-            elif document.get("embargoed"):
-                told.append((AuditAction.EMBARGO, one.uri, detail))
-    return told
+    """The actions of versions that hide their own item and were recorded."""
+    return [
+        (action, one.uri, f"version={one.version} outcome={one.outcome} by=document")
+        for write, one in zip(writes, written, strict=False)
+        if one.outcome not in _NOTHING_NEW and not write.only_vectors
+        for action in _hiding(write.item)
+    ]
+
+
+def _hiding(item: Item) -> list[AuditAction]:
+    if item.pubstatus is not PubStatus.USABLE:
+        return [_STATES[item.pubstatus]]
+    return [AuditAction.EMBARGO] if item.embargoed is not None else []

@@ -14,7 +14,6 @@ from api.app import create_app, create_inner_app
 from api.customers.followed import TopicSearch
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
-from customers.audited import AuditedIntake, AuditedWriter, AuditTrail
 from dateline.archive_folder import archive_folder
 from dateline.build.alerting import monitoring, on_demand, open_alerts
 from dateline.build.customers import (
@@ -35,7 +34,6 @@ from dateline.settings import Settings
 from inference.runtimes.loading import cores
 from search.sampled import SampledSearch
 from search.suggest import Suggester
-from storage.customers.audit import StoredAudit
 from storage.words.sampled_queries import SampledQueries
 
 
@@ -64,7 +62,6 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     clock = archive_clock(settings)
     accounts = accounts_in_force(settings, customers, clock)
     parts = account_parts(settings, customers, accounts, limiter, clock)
-    trail = AuditTrail(StoredAudit(customers), clock)
     topics = followed_topics(settings, customers, service.engine, clock)
     receipts = open_receipts(settings, customers, clock)
     ring = key_ring(settings, accounts, has_more=bool(accounts.book.keys))
@@ -97,7 +94,6 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         if alerts is not None:
             alerts.stop()
         accounts.close()
-        trail.close()
         parts.usage.close()
         receipts.close()
         customers.close()
@@ -110,8 +106,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline, topics
         ),
         library=service.engine,
-        writer=AuditedWriter(service.engine, trail),
-        ingest=AuditedIntake(service.ingest, trail),
+        writer=service.writer,
+        ingest=service.ingest,
         status=status,
         keys=ring,
         settings=_api_settings(settings),

@@ -9,11 +9,9 @@ from functools import partial
 from typing import Any
 
 from core.accounts import Method, Quota
-from core.callers import OPERATOR, Caller
+from core.callers import Caller
 from core.limits import Limiter, Share
 from core.ports import Clock
-from core.writes import SetStatus, Written
-from customers.audited import AuditTrail, changed
 from customers.desk import AccountDesk, Changes
 from customers.downloads import Downloads
 from customers.in_force import INTERVAL_S, AccountsInForce
@@ -24,7 +22,6 @@ from customers.usage import UsageCounts, usage_rows
 from dateline.archive_folder import archive_folder
 from dateline.build.engine import ServedEngine, topic_tree
 from dateline.build.record import need_postgres
-from dateline.build.service import archive_clock
 from dateline.settings import Settings
 from storage.customers.accounts import StoredAccounts
 from storage.customers.audit import StoredAudit
@@ -122,14 +119,3 @@ def account_desk(settings: Settings, accounts: Changes, by: Caller, clock: Clock
     """Return the desk at which `by` changes accounts."""
     taken = {key.name for key in settings.keys}
     return AccountDesk(accounts, by, clock, taken=taken)
-
-
-def audit_change(settings: Settings, change: SetStatus, written: Written) -> None:
-    """Add a change of state by the machine's operator to the audit log. Raises StorageError."""
-    database = open_customers(settings)
-    try:
-        trail = AuditTrail(StoredAudit(database), archive_clock(settings))
-        trail.add(OPERATOR, changed([change], [written]))
-        trail.close()
-    finally:
-        database.close()

@@ -13,6 +13,8 @@ from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
+from customers.audited import AuditedWriter, AuditTrail
+from dateline.build.audit import LateAudit
 from dateline.build.engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -64,7 +66,9 @@ class Service:
     models: Models
     engine: ServedEngine
     pipeline: SearchPipeline
+    writer: AuditedWriter
     ingest: Ingest
+    trail: AuditTrail
     rules: EditorsFile | None = None
     lists: SharedLists | None = None
 
@@ -72,6 +76,7 @@ class Service:
         """End background work and close every file."""
         if self.lists is not None:
             self.lists.close()
+        self.trail.close()
         self.engine.close()
 
     def status(self) -> Mapping[str, Any]:
@@ -220,8 +225,12 @@ def build_service(
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     freeze_loaded()
-    ingest = Ingest(engine, dual_embedder(models), clock, settings.default_products)
-    return Service(settings, models, engine, SearchPipeline(parts), ingest, rules, lists)
+    audit = LateAudit(settings)
+    trail = AuditTrail(audit, clock, audit.close)
+    writer = AuditedWriter(engine, trail)
+    ingest = Ingest(writer, dual_embedder(models), clock, settings.default_products)
+    pipeline = SearchPipeline(parts)
+    return Service(settings, models, engine, pipeline, writer, ingest, trail, rules, lists)
 
 
 def query_languages(analysis: Analysis | None = None) -> Callable[[str], str]:

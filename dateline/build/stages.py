@@ -89,7 +89,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     asking = asking_of(settings, captioner, store, database, scale, rights, ends)
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
-        ingest = Ingest(service.engine, embedder, clock, settings.default_products)
+        ingest = Ingest(service.writer, embedder, clock, settings.default_products)
     last = Stage.EMBED if settings.models_apart else Stage.APPLY
     then = last if asking is None else Stage.DESCRIBE
     threads = files * THREADS_A_FILE

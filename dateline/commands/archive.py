@@ -12,7 +12,6 @@ from core.errors import NotFoundError, QueryError
 from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
-from dateline.build.customers import audit_change
 from dateline.build.record import backup_archive, restore_archive
 from dateline.build.service import archive_clock, build_service
 from dateline.commands.options import (
@@ -50,8 +49,7 @@ def set_status(
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             change = SetStatus(uri, pubstatus, until, lift)
-            written = service.engine.set_status([change])[0]
-            audit_change(service.settings, change, written)
+            written = service.writer.set_status([change])[0]
         finally:
             service.close()
         if written.outcome is Outcome.MISSING:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +158,20 @@ def test_what_makes_no_sense_is_refused(gazette: Cli, command: tuple[str, ...]) 
     refused = gazette("accounts", *command, code=EXIT_INPUT)
     assert "mend:" in refused.stderr
     assert gazette.json("accounts", "show", "gazette") == before
+
+
+def test_a_kill_that_comes_in_a_file_is_in_the_audit_log(cli: Cli, folder: Path) -> None:
+    documents = [
+        {"uri": "urn:ferry", "version": 1, "headline": "Ferry"},
+        {"uri": "urn:ferry", "version": 2, "headline": "Ferry", "pubStatus": "canceled"},
+    ]
+    wire = folder / "wire.jsonl"
+    wire.write_text("\n".join(json.dumps(one) for one in documents), "utf-8")
+    for _ in range(2):  # the second time nothing is new
+        cli("ingest", wire, "--products", "wire")
+    (entry,) = cli.json("audit", "show")
+    assert (entry["action"], entry["item"]) == ("kill", "urn:ferry")
+    assert cli.json("audit", "verify")["whole"]
 
 
 def test_every_change_is_in_the_audit_log(gazette: Cli) -> None:
