@@ -89,7 +89,10 @@ def create_app(services: Services) -> FastAPI:
     app = create_inner_app(services)
     settings = services.settings
     app.add_middleware(
-        MediaFront, keys_in_urls=settings.keys_in_urls, origins=settings.cors_origins
+        MediaFront,
+        keys_in_urls=settings.keys_in_urls,
+        origins=settings.cors_origins,
+        limiter=services.limiter,
     )
     app.add_middleware(Observed, metrics=services.metrics)
     app.add_middleware(

@@ -25,6 +25,40 @@ _INSIDE = frozenset(
 Path = Sequence[str]
 
 
+class CarriedMembers(dict[str, Any]):
+    """The members of an item inside another one, or some of them; `item_uri` is that item's, as it
+    was recorded.
+    """
+
+    __slots__ = ("item_uri",)
+    item_uri: str
+
+    @classmethod
+    def of(cls, uri: str, members: Mapping[str, Any]) -> CarriedMembers:
+        """The members of the item with this uri."""
+        made = cls(members)
+        made.item_uri = uri
+        return made
+
+
+def of_the_same_item(value: Mapping[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """`kept`, marked as members of the item that `value` is marked as."""
+    return CarriedMembers.of(value.item_uri, kept) if isinstance(value, CarriedMembers) else kept
+
+
+def carried_in(value: Any) -> set[str]:
+    """The uris of the items of which members are anywhere in a value."""
+    found: set[str] = set()
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, CarriedMembers):
+            found.add(one.item_uri)
+        if isinstance(one, (dict, list)):
+            left.extend(one.values() if isinstance(one, dict) else one)
+    return found
+
+
 def known_members(names: list[str]) -> list[str]:
     """`names` of members, each once. Raises ValueError for one that no item of ours can have, with
     the nearest name.
@@ -109,8 +143,9 @@ def _only(value: Any, paths: Sequence[Path]) -> Any:
     below: dict[str, list[Path]] = {}
     for path in paths:
         below.setdefault(path[0], []).append(path[1:])
-    kept = {name: _only(value[name], below[name]) for name in value if name in below}
-    return {name: member for name, member in kept.items() if member is not GONE} or GONE
+    chosen = {name: _only(value[name], below[name]) for name in value if name in below}
+    kept = {name: member for name, member in chosen.items() if member is not GONE}
+    return of_the_same_item(value, kept) if kept else GONE
 
 
 def _without(value: Any, paths: Sequence[Path]) -> Any:
@@ -121,7 +156,7 @@ def _without(value: Any, paths: Sequence[Path]) -> Any:
         return [_without(entry, paths) for entry in value]
     if not isinstance(value, Mapping):
         return value
-    kept = dict(value)
+    kept = of_the_same_item(value, dict(value))
     for name in {path[0] for path in paths} & kept.keys():
         _put(kept, name, _without(kept[name], [path[1:] for path in paths if path[0] == name]))
     return kept

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.keys import HEADER
 from api.media.links import below_prefix
-from api.media.quotas import MinuteCounts, quota_headers
+from api.media.quotas import quota_headers
+from core.limits import Limiter
 
 OTHER_HEADER = "x-apikey"
 PARAMETER = "apikey"
@@ -26,14 +27,17 @@ _ALLOWED = f"{HEADER}, {OTHER_HEADER}, if-none-match, x-request-id, content-type
 
 class MediaFront:
     """Pure ASGI middleware. With `keys_in_urls` the parameter `apikey` is taken. `origins` are the
-    sites whose pages may read answers, `*` for all.
+    sites whose pages may read answers, `*` for all. `limiter` counts the requests of keys without
+    an account.
     """
 
-    def __init__(self, app: ASGIApp, *, keys_in_urls: bool, origins: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, keys_in_urls: bool, origins: Collection[str], limiter: Limiter
+    ) -> None:
         self._app = app
         self._keys_in_urls = keys_in_urls
         self._origins = frozenset(origins)
-        self._counts = MinuteCounts()
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -50,7 +54,7 @@ class MediaFront:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
                 if message["status"] == 200:
-                    headers.update(quota_headers(scope, self._counts))
+                    headers.update(quota_headers(scope, self._limiter))
                 if origin:
                     headers.update(_shared(origin))
             await send(message)

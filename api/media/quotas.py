@@ -1,87 +1,50 @@
 """The headers that say how much of a quota is used.
 
 Accounts have quotas of their own (`customers/quotas.py`). Where a caller has no account, its
-requests of the present minute are counted here, in this process, against the rate that its key may
-ask at.
+requests of a minute are counted against the rate that its key may ask at, by the limiter that all
+processes share. They are only told: the rate itself refuses (`api/access/shares.py`).
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import Scope
 
 from api.access.counted import method_of
 from core.accounts import Method
 from core.callers import Caller
+from core.limits import Allowed, Limit, Limiter
+from customers.quotas import QuotaUse
 
-_MINUTE = 60
-
-
-class Told(Protocol):
-    """How much of a quota is used, as headers."""
-
-    def headers(self) -> dict[str, str]:
-        """AP's headers."""
-        ...
+_MINUTE_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
-    """How much of a method's quota is used, and in how many seconds it begins anew."""
-
-    name: str
-    used: int
-    limit: int
-    seconds_left: int
-
-    def headers(self) -> dict[str, str]:
-        """AP's headers."""
-        return {
-            "x-mediaapi-Q-name": self.name,
-            "x-mediaapi-Q-used": f"{self.used}/{self.limit}",
-            "x-mediaapi-Q-secondsLeft": str(self.seconds_left),
-        }
+def used_of(caller: Caller, method: Method, limiter: Limiter) -> QuotaUse:
+    """Counts one request of a caller without an account. What was taken is paid back evenly, as in
+    quotas of accounts.
+    """
+    most = _most(caller)
+    answer = limiter.take(Limit(f"{method} told", most, _MINUTE_S, most), caller.account)
+    used = most - answer.left if isinstance(answer, Allowed) else most
+    return QuotaUse(method, used, most, math.ceil(used * _MINUTE_S / most))
 
 
-@dataclass(slots=True)
-class MinuteCounts:
-    """Requests by caller and method since the present minute began; thread-safe."""
-
-    clock: Callable[[], float] = time.time
-    _minute: int = 0
-    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _lock: Lock = field(default_factory=Lock)
-
-    def add(self, caller: Caller, name: str) -> Used:
-        """Counts one request."""
-        now = self.clock()
-        with self._lock:
-            if self._minute != (minute := int(now // _MINUTE)):
-                self._minute = minute
-                self._counts.clear()
-            self._counts[caller.account, name] += 1
-            used = self._counts[caller.account, name]
-        limit = max(used + 1, math.ceil(caller.share.rate * _MINUTE))
-        return Used(name, used, limit, _MINUTE - int(now % _MINUTE))
+def _most(caller: Caller) -> int:
+    return math.ceil(caller.share.rate * _MINUTE_S)
 
 
 def rates_of(caller: Caller) -> list[dict[str, Any]]:
     """The quotas of a caller without an account: what its key may ask in a minute, by method."""
-    limit = math.ceil(caller.share.rate * _MINUTE)
+    limit = _most(caller)
     return [{"method": str(name), "limit": limit, "period": "minute"} for name in Method]
 
 
-def quota_headers(scope: Scope, counts: MinuteCounts) -> dict[str, str]:
+def quota_headers(scope: Scope, limiter: Limiter) -> dict[str, str]:
     """The headers for a request that was let in; empty if nobody was."""
     state = scope.get("state", {})
-    used: Told | None = state.get("quota")
+    used: QuotaUse | None = state.get("quota")
     if used is None and (caller := state.get("known")) is not None:
-        used = counts.add(caller, str(method_of(scope) or Method.OTHER))
+        used = used_of(caller, method_of(scope) or Method.OTHER, limiter)
     return used.headers() if used else {}

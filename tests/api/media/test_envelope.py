@@ -13,9 +13,10 @@ from fastapi.testclient import TestClient
 
 from api.access.forwarding import Proxies
 from api.media.codes import CODES
-from api.media.quotas import MinuteCounts
+from api.media.quotas import used_of
+from core.accounts import Method
 from core.callers import Caller
-from core.limits import Share
+from core.limits import MemoryLimiter, Share
 from tests.api.conftest import INGEST, READ, Served, app_over, filled, serving
 from tests.api.media.overlaid import code_of, faults, needs_contract
 
@@ -221,14 +222,16 @@ def test_the_quota_is_told_on_every_answer(served: Served) -> None:
     assert "x-mediaapi-q-name" not in served.get("/content/search").headers
 
 
-def test_counts_begin_anew_each_minute() -> None:
-    moments = iter((0.0, 30.0, 59.0, 60.0))
-    counts = MinuteCounts(clock=lambda: next(moments))
-    caller = Caller("desk", frozenset(), share=Share(rate=2.0))
-    used = [counts.add(caller, "search") for _ in range(4)]
-    assert [one.used for one in used] == [1, 2, 3, 1]
-    assert [one.seconds_left for one in used] == [60, 30, 1, 60]
-    assert {one.limit for one in used} == {120}
+def test_requests_of_a_minute_are_counted_by_the_limiter_of_all_processes() -> None:
+    moments = iter(second * 10**9 for second in (0, 0, 0, 30, 31, 32))
+    limiter = MemoryLimiter(now=lambda: next(moments))
+    caller = Caller("desk", frozenset(), share=Share(rate=0.05))  # three in a minute
+    used = [used_of(caller, Method.SEARCH, limiter) for _ in range(5)]
+    assert [one.used for one in used] == [1, 2, 3, 3, 3]
+    assert [one.seconds_left for one in used] == [20, 40, 60, 60, 60]
+    assert {one.limit for one in used} == {3}
+    other = Caller("other", frozenset(), share=Share(rate=0.05))
+    assert used_of(other, Method.SEARCH, limiter).used == 1
 
 
 def test_a_client_that_has_it_gets_nothing(served: Served) -> None:
