@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from api.formats.carried import CarriedMembers
 from core.callers import Caller
 from core.items import Item
 from core.ports import Library
@@ -171,7 +172,8 @@ class _Look:
             for name, text in self.members(own, _DOCUMENT).items()
             if isinstance(text, str)
         }
-        return {**self.inside.carried(item, self._renditions(item)), **said}
+        carried = self.inside.carried(item, self._renditions(item))
+        return CarriedMembers.of(item.uri, {**carried, **said})
 
     def _renditions(self, item: Item) -> dict[str, Any]:
         """The renditions in the item's own document."""

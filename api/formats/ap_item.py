@@ -15,6 +15,7 @@ import orjson
 
 from api.content.media_links import PATH
 from api.formats.ap_contract import CONTENT_ITEM, OUR_ITEM, TYPES
+from api.formats.carried import of_the_same_item
 from api.formats.fitting import GONE, fit
 from core.items import Item, ItemType
 
@@ -76,7 +77,7 @@ def _by_name(entries: list[Any]) -> dict[str, Any]:
     known = [entry for entry in entries if isinstance(entry, Mapping)]
     for number, entry in enumerate(known, start=1):
         name = str(entry.get("name") or number)
-        found[f"{name}-{number}" if name in found else name] = dict(entry)
+        found[f"{name}-{number}" if name in found else name] = of_the_same_item(entry, dict(entry))
     return found
 
 

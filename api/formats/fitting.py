@@ -17,6 +17,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from api.formats.carried import of_the_same_item
 from core.errors import DocumentError
 from indexing.fields import moment
 
@@ -153,7 +154,7 @@ def _object(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+    kept = of_the_same_item(value, {})
     known: Mapping[str, Schema] = schema.get("properties", {})
     plain: Collection[str] = schema.get(PLAIN, ())
     patterns: Mapping[str, Schema] = schema.get("patternProperties", {})

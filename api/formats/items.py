@@ -33,6 +33,7 @@ from api.formats.ap_item import (
     our_members,
     usage_terms,
 )
+from api.formats.carried import carried_in
 from api.formats.concepts import (
     MEMBERS,
     codes_of,
@@ -92,7 +93,7 @@ class ItemView:
     members if it is `whole`.
 
     With `addresses`, below which AP's contract is served, items are AP's to the letter. `receive`
-    is called with every item of the answer, also those inside others, before it leaves
+    is called with every item that leaves in the answer, also inside others, before it does
     (`api.access.receipts.receiving`).
     """
 
@@ -170,18 +171,32 @@ def items_json(
     carrying.hidden.update(hidden)
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
+    chosen: set[str] = set()  # the carried items that some of the made members had
     for place, (item, document, cut) in enumerate(zip(items, documents, cuts, strict=True)):
         shown = inside.members(place, document, private_members(item, view.caller))
         members = _members(item, shown, made, inside, hidden.get(item.uri, ()))
         if view.addresses:
             members = as_contract(item, members, view.addresses)
+        if carrying.items:
+            chosen |= carried_in(members)
+        if view.addresses:
             members = {name: value for name, value in members.items() if view.shows(name)}
         if view.shows_shots and item.shots:
             members["shots"] = shots_json(item, view.links)
         kept, left_out = within(picked(members, view.include, view.exclude), share)
         told.append((kept, cut | dict.fromkeys(left_out)))
-    view.receive([*items, *carrying.items])
+    view.receive([*items, *_leaving(carrying.items, chosen, told)])
     return told
+
+
+def _leaving(
+    carried: Sequence[Item], chosen: Collection[str], told: Sequence[tuple[dict[str, Any], Cut]]
+) -> list[Item]:
+    """The carried items of which members leave: not those that were `chosen` first and then cut
+    out by `include`, `exclude` or the size of the answer.
+    """
+    left = carried_in([members for members, _ in told]) if carried else ()
+    return [item for item in carried if item.uri in left or item.uri not in chosen]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from api.formats.ap_contract import CONTENT_ITEM
+from api.formats.carried import of_the_same_item
 from api.formats.fitting import GONE, Schema
 from indexing.boundary import Document
 
@@ -23,40 +24,6 @@ _INSIDE = frozenset(
     "rel uri literal name role value contactinfo contenttype duration digest by schemes".split()  # noqa: SIM905
 )
 Path = Sequence[str]
-
-
-class CarriedMembers(dict[str, Any]):
-    """The members of an item inside another one, or some of them; `item_uri` is that item's, as it
-    was recorded.
-    """
-
-    __slots__ = ("item_uri",)
-    item_uri: str
-
-    @classmethod
-    def of(cls, uri: str, members: Mapping[str, Any]) -> CarriedMembers:
-        """The members of the item with this uri."""
-        made = cls(members)
-        made.item_uri = uri
-        return made
-
-
-def of_the_same_item(value: Mapping[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """`kept`, marked as members of the item that `value` is marked as."""
-    return CarriedMembers.of(value.item_uri, kept) if isinstance(value, CarriedMembers) else kept
-
-
-def carried_in(value: Any) -> set[str]:
-    """The uris of the items of which members are anywhere in a value."""
-    found: set[str] = set()
-    left = [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, CarriedMembers):
-            found.add(one.item_uri)
-        if isinstance(one, (dict, list)):
-            left.extend(one.values() if isinstance(one, dict) else one)
-    return found
 
 
 def known_members(names: list[str]) -> list[str]:

@@ -33,6 +33,28 @@ def test_an_item_and_what_it_carries_are_received_in_each_form(
     assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY, PICTURE}
 
 
+@pytest.mark.parametrize("path", [f"/content/{STORY}", f"/media/v/content/{STORY}"])
+@pytest.mark.parametrize("name", ["associations", "associations.main", "associations.main.uri"])
+@pytest.mark.parametrize("choice", ["include", "exclude"])
+def test_a_carried_item_is_received_if_members_of_it_leave(
+    gazette: Customer, path: str, name: str, choice: str
+) -> None:
+    item = gazette.get(path, **{choice: name}).json()["data"]["item"]
+    leaves = "main" in item.get("associations", {})
+    assert leaves is (choice == "include" or name == "associations.main.uri")
+    received = {STORY, PICTURE} if leaves else {STORY}
+    assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == received
+
+
+@pytest.mark.parametrize("path", ["/content/search", "/media/v/content/search"])
+@pytest.mark.parametrize("choice", [{"include": "headline"}, {"exclude": "associations"}])
+def test_a_list_without_what_it_carries_gives_no_receipt_for_it(
+    gazette: Customer, path: str, choice: dict[str, str]
+) -> None:
+    assert PICTURE not in gazette.get(path, q="ferry", **choice).text
+    assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY}
+
+
 @pytest.mark.parametrize("form", ["nitf", "newsmlg2", "plain"])
 def test_a_story_is_received_as_text(gazette: Customer, form: str) -> None:
     assert gazette.get(f"/media/v/content/{STORY}", format=form).status_code == 200
