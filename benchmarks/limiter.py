@@ -5,8 +5,8 @@
 N requests of 50 keys are let in. First by the file of one host, from one process; then from several
 processes at the same time, each of which waits a millisecond after a request, as a busy service
 does. `quotas` is the share together with the minute and the day of one of 1,000 accounts. With
-`--record`, also by leases from that server, whose tables must exist. Figures are microseconds of the
-clock and of the thread's processor: on a busy machine most of the tail of the clock is other work.
+`--record`, also by leases from that server, whose tables must exist. Figures are microseconds, of
+the clock and of the thread's processor: on a busy machine most of the clock's tail is other work.
 """
 
 from __future__ import annotations
