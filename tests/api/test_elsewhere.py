@@ -87,6 +87,17 @@ def test_an_answer_from_elsewhere_is_the_answer_from_here(
     assert inner.asked == before + (path != "/content/search?q=%FF" and "&q=" not in path)
 
 
+def test_a_text_goes_with_its_request(served: Served, passing: Served, inner: Inner) -> None:
+    headers = {"x-api-key": READ, "x-request-id": "one-of-mine", "content-type": "text/plain"}
+    before, body = inner.asked, b"A ferry \xff in the harbour"
+    here, elsewhere = (
+        plain(one.http.post("/content/search?page_size=1", content=body, headers=headers))
+        for one in (served, passing)
+    )
+    assert here == elsewhere
+    assert (here[0], inner.asked) == (200, before + 1)
+
+
 def test_who_may_not_ask_is_refused_here(passing: Served, inner: Inner) -> None:
     before = inner.asked
     for key in ("", "nobody's key"):
@@ -97,7 +108,7 @@ def test_who_may_not_ask_is_refused_here(passing: Served, inner: Inner) -> None:
 def test_writes_and_what_no_process_can_answer_stay_here(passing: Served, inner: Inner) -> None:
     before = inner.asked
     assert passing.http.get("/healthz").status_code == 200
-    assert passing.http.post("/content/search", headers={"x-api-key": READ}).status_code == 405
+    assert passing.http.put("/content/search", headers={"x-api-key": READ}).status_code == 405
     inner.running = 0
     assert passing.get("/content/search", q="ferry").status_code == 200
     inner.running = 1
