@@ -102,6 +102,7 @@ def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) 
         floor is None
         or question.by_date
         or question.meaning.like is not None
+        or question.request.text
         or not has_floor(question.asked, question.request.filters, dated=dated)
         or all(part.field != field for part in found.vectors)
     ):
