@@ -58,7 +58,7 @@ from search.similar import check_still_there, likeness
 from search.understanding.editorial import Editorial, no_rules
 from search.understanding.spelling import Doubt, Speller
 from search.understanding.understand import Understanding
-from search.why_missing import why_missing
+from search.why_missing import why_missing, why_not_listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,12 @@ class SearchPipeline:
             counts, cursor = listed.count(engine, request, shown), listed.cursor(request, caller)
         watch.lap("facets")
         suggestion = self._suggestion(request, candidates)
-        missing, flags = why_missing(
-            engine, self._parts.profiles, candidates, shown, faces, request
-        )
+        if listed is None:
+            missing, flags = why_missing(
+                engine, self._parts.profiles, candidates, shown, faces, request
+            )
+        else:
+            missing, flags = why_not_listed(engine, listed.wanted, request), ()
         watch.lap("spelling")
         response = SearchResponse(
             hits=hits,
@@ -332,6 +335,12 @@ def _check(request: SearchRequest) -> None:
     if request.why_missing and request.cursor:
         raise QueryError(
             "why_missing is asked of a later page", where="cursor", mend="leave the cursor out"
+        )
+    if request.fold is not Fold.NONE and request.order is not SortOrder.SCORE:
+        raise QueryError(
+            "fold groups the candidates of a ranked answer; a list by date has everything",
+            where="fold",
+            mend="leave out fold, or sort",
         )
     if request.page < 1:
         raise QueryError(f"page is {request.page}", mend="pages are counted from 1")

@@ -131,8 +131,8 @@ def question_of(
     )
     wider = {name: all_of(own, x) for name, x in left.items() if x is not filters}
     by_date = request.order is not SortOrder.SCORE or is_fact(meaning.tree)
-    # Folding and "why is it missing" compare within a list of candidates.
-    if request.similar_to or request.why_missing or request.fold is not Fold.NONE:
+    # Folding compares within a list of candidates.
+    if request.similar_to or request.fold is not Fold.NONE:
         by_date = False
     return Question(request, caller, profile, meaning, asked, wider, by_date, degraded)
 

@@ -2,7 +2,7 @@
 
 All comes from the search that was just answered: its filters, its tree, its candidates. Only if
 every stage let the item through and the retrievers did not reach it, the same retrieval runs again,
-deeper.
+deeper. A list by date has everything that matches, so there an item that matches has a place.
 
 Only callers who may inspect learn that an item is killed, withheld, embargoed, expired or not
 theirs. Everyone else gets the answer for an unknown uri.
@@ -12,13 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from core.callers import Caller
 from core.ports import Standings
-from core.query_tree import EVERYTHING, Bool, Everything, Node, Word, constraint, is_fact
-from core.retrieval import Floats, Ints, Marks, Retrieval, Retrieved
+from core.query_tree import (
+    EVERYTHING,
+    Bool,
+    DateRange,
+    Everything,
+    Node,
+    Word,
+    all_of,
+    constraint,
+    is_fact,
+)
+from core.retrieval import Browse, Floats, Ints, Marks, Retrieval, Retrieved, SortOrder
 from core.standing import Hiding, Standing
 from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
 from search.candidates import CandidateSet, Faces, face_of
@@ -28,6 +39,8 @@ from search.understanding.understand import describe
 
 PROBED_DEPTH = 2000  # depth to which the retrievers' lists are searched for the item
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SAME_TIME = 10_000  # items of one time among which the item's place is looked for
 _ANY_WORDS = Bool(must_not=(Word("\ue000"),))  # every item of the index: texts have no such word
 _STATES = {
     Hiding.CANCELED: (
@@ -88,17 +101,9 @@ def _dropped(
     places = np.flatnonzero(candidates.ids == standing.id)
     if len(places) and hits[places[0]]:
         return _listed(uri, int(np.count_nonzero(hits[: places[0]])), request)
-    if failed := _failing(archive, standing.id, retrieval.filters):
-        return _excluded(uri, MissingStage.FILTERS, failed)
-    if not is_fact(retrieval.query) and not all(archive.satisfies(standing.id, (_ANY_WORDS,))):
-        return Missing(
-            uri,
-            MissingStage.RETRIEVAL,
-            "its words are not indexed yet",
-            "nothing: ask again in a moment",
-        )
-    if failed := _failing(archive, standing.id, retrieval.query):
-        return _excluded(uri, MissingStage.QUERY, failed)
+    failed = _failed(archive, uri, standing.id, retrieval)
+    if failed is not None:
+        return failed
     if standing.id in candidates.found.ids:
         return Missing(
             uri,
@@ -107,6 +112,71 @@ def _dropped(
             "open the hit's chain",
         )
     return _not_retrieved(archive, uri, standing.id, candidates, retrieval, deeper)
+
+
+def why_not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Missing | None:
+    """Why `request.why_missing` is not on the page of a list by date that `wanted` asks for; None
+    where the request does not ask. The list has everything that matches, so an item that matches
+    has a place in it.
+    """
+    uri, asked = request.why_missing, wanted.asked
+    if not uri:
+        return None
+    standing = engine.standing(uri)
+    hidden = _hidden(engine, uri, standing, asked.caller)
+    if hidden is not None:
+        return hidden
+    failed = _failed(engine, uri, standing.id, asked)
+    if failed is not None:
+        return failed
+    if not all(engine.satisfies(standing.id, (asked.query,))):
+        lacks = tuple(dict.fromkeys(word.text for word in _ranking_words(asked.query)))
+        return Missing(
+            uri,
+            MissingStage.QUERY,
+            f"no word matches it ({', '.join(lacks)})",
+            "one of its own words",
+            words_missing=lacks,
+        )
+    return _listed(uri, _before(engine, asked, standing.id), request)
+
+
+def _before(engine: Engine, asked: Retrieval, id_: int) -> int:
+    """How many items stand before an item in a list by date."""
+    created = int(engine.created(np.array([id_], np.int64))[0])
+    time = _EPOCH + timedelta(microseconds=created)
+    after = time + timedelta(microseconds=1)
+    if asked.order is SortOrder.NEWEST:
+        earlier = DateRange("versioncreated", after, None)
+    else:
+        earlier = DateRange("versioncreated", None, time)
+    same = DateRange("versioncreated", time, after)
+    ids = engine.browse(Browse(_within(asked, same), _SAME_TIME)).ids
+    places = np.flatnonzero(ids == id_)
+    before = int(places[0]) if len(places) else len(ids)
+    return before + engine.browse(Browse(_within(asked, earlier), 1)).matches
+
+
+def _within(asked: Retrieval, dates: DateRange) -> Retrieval:
+    return replace(asked, filters=all_of(asked.filters, dates))
+
+
+def _failed(archive: Standings, uri: str, id_: int, asked: Retrieval) -> Missing | None:
+    """The answer for an item that a filter or a part of the query excludes, or whose words are not
+    indexed yet; None for any other.
+    """
+    if failed := _failing(archive, id_, asked.filters):
+        return _excluded(uri, MissingStage.FILTERS, failed)
+    if not is_fact(asked.query) and not all(archive.satisfies(id_, (_ANY_WORDS,))):
+        return Missing(
+            uri,
+            MissingStage.RETRIEVAL,
+            "its words are not indexed yet",
+            "nothing: ask again in a moment",
+        )
+    if failed := _failing(archive, id_, asked.query):
+        return _excluded(uri, MissingStage.QUERY, failed)
+    return None
 
 
 def _folded_under(

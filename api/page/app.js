@@ -100,7 +100,8 @@ const actions = () => ({
 
 function showForm() {
   for (const name of ["q", "since", "until", "sort"]) byId(name).value = state[name];
-  byId("fold").checked = Boolean(state.fold);
+  byId("fold").disabled = Boolean(state.sort) && !state.similar_to;
+  byId("fold").checked = Boolean(state.fold) && !byId("fold").disabled;
   show(byId("clear"), Boolean(state.q));
   // Without a question there is no best: the newest come first.
   const [best, newest] = byId("sort").options;

@@ -88,7 +88,8 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (facets) params.set("facet_limit", "12");
   const open = facets ? openFacets(state).join(",") : "";
   if (open) params.set("open_facets", open);
-  if (state.fold) params.set("fold", state.fold);
+  // A list by date has everything and is not folded.
+  if (state.fold && (state.similar_to || !state.sort)) params.set("fold", state.fold);
   // A "more like this" search has no query and no other order.
   const own = (name) => !state.text || name !== "q";
   const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];

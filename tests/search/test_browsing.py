@@ -11,7 +11,7 @@ import pytest
 from core.errors import ExpiredError, QueryError
 from core.query_tree import Keyword
 from core.retrieval import Place, SortOrder, TotalRelation
-from search.answers import Fold, SearchRequest
+from search.answers import Fold, MissingStage, SearchRequest
 from search.browsing import Start, read_start, write_start
 from tests.search.room import BOTH, READER, START, Room, story, uris
 
@@ -175,6 +175,45 @@ def test_a_ranked_answer_says_how_deep_it_goes(full: Room) -> None:
     answer = full.ask("ferry", pipeline=pipeline, profile="lexical", page_size=200)
     assert (answer.depth, answer.total.relation) == (10, TotalRelation.LOWER_BOUND)
     assert len(answer.hits) == answer.depth
+
+
+@pytest.mark.parametrize("order", [SortOrder.NEWEST, SortOrder.OLDEST])
+@pytest.mark.parametrize("q", ["ferry", "type:text", ""])
+def test_why_an_item_is_missing_from_a_list_by_date(full: Room, order: SortOrder, q: str) -> None:
+    pipeline = full.build(lexical_depth=10)
+    every = [hit.item.uri for hit in full.ask(q, order=order, page_size=200).hits]
+    for place, uri in enumerate(every):
+        answer = full.ask(q, pipeline=pipeline, order=order, page_size=7, why_missing=uri)
+        assert answer.total.value == len(every)
+        assert answer.cursor.startswith("b.")
+        missing = answer.missing
+        assert missing is not None
+        assert (missing.stage, missing.rank) == (MissingStage.NONE, place + 1)
+        assert missing.page == place // 7 + 1
+
+
+def test_what_does_not_match_is_not_in_a_list_by_date(full: Room) -> None:
+    full.put(story("urn:bank", "bank rates", versioncreated=START))
+    excluded = full.ask("type:picture", why_missing="urn:01").missing
+    assert excluded is not None
+    assert (excluded.stage, len(excluded.excluded_by)) == (MissingStage.FILTERS, 1)
+    wordless = full.ask("ferry quay", order=SortOrder.NEWEST, why_missing="urn:bank").missing
+    assert wordless is not None
+    assert wordless.stage is MissingStage.QUERY
+    assert wordless.words_missing == ("ferry", "quay")
+    filtered = full.ask("", filters=Keyword("type", ("text",)), why_missing="urn:00").missing
+    assert filtered is not None
+    assert filtered.stage is MissingStage.FILTERS
+    unknown = full.ask("", why_missing="urn:never").missing
+    assert unknown is not None
+    assert unknown.stage is MissingStage.ARCHIVE
+
+
+@pytest.mark.parametrize("order", [SortOrder.NEWEST, SortOrder.OLDEST])
+def test_an_order_by_date_is_not_folded(full: Room, order: SortOrder) -> None:
+    with pytest.raises(QueryError) as raised:
+        full.ask("ferry", fold=Fold.NEAR_DUPLICATES, order=order)
+    assert raised.value.where == "fold"
 
 
 def test_folding_compares_within_a_list_of_candidates(full: Room) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.items import Item, ItemType, PubStatus
 from core.near_duplicates import TextSignatures
 from core.query_tree import Keyword
-from core.retrieval import SortOrder, TotalRelation
+from core.retrieval import TotalRelation
 from core.writes import SetStatus
 from search.answers import Fold, MissingStage, SearchResponse
 from search.candidates import NEAR, faces_of, groups_of, ranks_of
@@ -187,10 +187,8 @@ def test_every_profile_folds(wires: Room, profile: str) -> None:
     assert answer.total.value == 3
 
 
-def test_by_date_the_newest_stands_for_its_group(room: Room) -> None:
+def test_of_a_list_the_newest_stands_for_its_group(room: Room) -> None:
     room.put(*(report(f"r{n}", "a", 1, n, when=n) for n in range(3)))
-    assert groups(ask(room, order=SortOrder.NEWEST)) == {"r2": ["r1", "r0"]}
-    assert groups(ask(room, order=SortOrder.OLDEST)) == {"r0": ["r1", "r2"]}
     assert groups(room.ask("", **FOLDED)) == {"r2": ["r1", "r0"]}
 
 

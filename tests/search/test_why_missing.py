@@ -13,7 +13,7 @@ from core.errors import QueryError
 from core.items import Concept, ItemType, PubStatus
 from core.query_tree import Bool, DateRange, Keyword, Word
 from core.writes import SetStatus
-from search.answers import Missing, MissingStage
+from search.answers import Fold, Missing, MissingStage
 from search.pipeline import SearchPipeline
 from search.understanding.editorial import Editorial
 from tests.search.room import READER, START, FailingEncoder, Room, story, uris
@@ -211,10 +211,12 @@ def test_what_lies_below_a_list_is_told_with_rank_and_scores(desk: Room) -> None
     assert f"rank {bm25.rank} by bm25, which gives the best 1" in missing.reason
 
 
-def test_browsing_ends_somewhere_too(desk: Room) -> None:
-    missing = why(desk, "ferry", "", pipeline=desk.build(lexical_depth=2))
-    assert missing.stage is MissingStage.RETRIEVAL
-    assert missing.reason == "it is older than the 2 newest that are listed"
+def test_a_list_by_date_ends_nowhere_and_what_is_folded_of_it_does(desk: Room) -> None:
+    shallow = desk.build(lexical_depth=2)
+    missing = why(desk, "ferry", "", pipeline=shallow)
+    assert (missing.stage, missing.rank) == (MissingStage.NONE, 3)
+    folded = why(desk, "ferry", "", pipeline=shallow, fold=Fold.NEAR_DUPLICATES)
+    assert folded.stage is MissingStage.RETRIEVAL
 
 
 def test_a_failing_encoder_does_not_fail_the_explanation(desk: Room) -> None:
