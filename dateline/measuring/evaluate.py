@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.callers import Caller, folded
-from core.errors import StorageError
+from core.errors import InputError, StorageError
 from core.items import Item
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models, in_force, load_models
@@ -122,6 +122,14 @@ def run_set(
         if not any(row.documents for row in found.rows):
             notes += hidden_from(islice(service.engine.all_items(), _LOOKED_AT), reader_of(judged))
     return replace(found, notes=(*found.notes, *notes))
+
+
+def check_sets(judged: Sequence[JudgedSet]) -> None:
+    """Raise InputError for a set that is named twice."""
+    labels = [f"{one.name}:{one.split}" for one in judged]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"{label} is named twice", mend="name each set once")
 
 
 def candidates_of(

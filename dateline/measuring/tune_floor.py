@@ -12,7 +12,7 @@ from core.errors import ModelError
 from dateline.build.engine import VECTOR_FIELD
 from dateline.build.models import Models, load_models
 from dateline.build.service import Service, profiles
-from dateline.measuring.evaluate import open_indexed, reader_of
+from dateline.measuring.evaluate import check_sets, open_indexed, reader_of
 from dateline.settings import Settings
 from eval.sets.absent_queries import absent_queries, words_of
 from eval.sets.datasets import JudgedSet, read_judged_set
@@ -65,6 +65,7 @@ def tune_floor(
 ) -> LearnedFloor:
     """Learn a floor. Raises InputError, DocumentError, ModelError, StorageError and QueryError."""
     judged = [read_judged_set(name) for name in plan.sets]
+    check_sets(judged)
     profile = profiles(settings)[settings.profile]
     if not profile.is_hybrid:
         mend = "choose a profile with both kinds of retriever, such as hybrid"

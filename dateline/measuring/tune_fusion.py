@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from core.errors import InputError, ModelError
+from core.errors import ModelError
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models, load_models
 from dateline.build.service import profiles
-from dateline.measuring.evaluate import cached_index, open_indexed, reader_of
+from dateline.measuring.evaluate import cached_index, check_sets, open_indexed, reader_of
 from dateline.settings import Settings
 from eval.runs.measures import parse_measure
 from eval.sets.datasets import JudgedSet, read_judged_set
@@ -70,7 +70,7 @@ def tune_fusion(
     measure = parse_measure(plan.measure)
     values = read_parameters(plan.parameters, rerank=plan.rerank)
     judged = [_sampled(read_judged_set(name), plan) for name in plan.sets]
-    _check_sets(judged)
+    check_sets(judged)
     questions = questions_of(judged)
     folds_of(questions, plan.folds, plan.seed)  # fails before any work if there are too few
     profile = profiles(settings)[plan.profile]
@@ -184,13 +184,6 @@ def _sampled(judged: JudgedSet, plan: Plan) -> JudgedSet:
     kept = set(chance.sample(sorted(judged.queries), plan.sample))
     queries = {query: text for query, text in judged.queries.items() if query in kept}
     return replace(judged, queries=queries, qrels={query: judged.qrels[query] for query in queries})
-
-
-def _check_sets(judged: Sequence[JudgedSet]) -> None:
-    labels = [f"{one.name}:{one.split}" for one in judged]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise InputError(f"{label} is named twice", mend="name each set once")
 
 
 def _without_names(

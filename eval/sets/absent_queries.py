@@ -18,7 +18,7 @@ from pathlib import Path
 
 from eval.sets.lines import read_lines
 
-_WORD = re.compile(r"[a-z]+")
+_WORD = re.compile(r"[^\W\d_]+")
 _MEMBERS = ("title", "text", "headline", "body_text", "body_xhtml", "description_text")
 
 _ONSETS = "b br c ch cl d dr f fl g gl gr h j k kl kr l m n p pl pr qu r s sh sk st t tr v w z"

@@ -5,16 +5,19 @@ A suggestion never changes the query. The words come from items that the caller 
 phrases, fielded words, wildcards, numbers and excluded words stay as typed.
 
 Names come first. A name that the archive knows, and a word of a name, is never doubted, however
-rare it is. A misspelt name is corrected whole, as the archive writes it.
+rare it is. A misspelt name is corrected whole, as the archive writes it. A name that the archive
+does not have becomes no common word: what reads as a person or a place is corrected to words of
+names only, and so is a word with a capital letter where only the order of its letters differs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from core.callers import Caller
+from core.entities import EntityLabel
 from core.ports import Names, Vocabulary
 from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
@@ -26,6 +29,8 @@ _ANOTHER_LETTER = 6  # letters; in a shorter word another letter makes another w
 _TWO_EDITS = 9  # letters; in a shorter word only one edit is allowed
 _MOST_WORDS = 12  # in a query; longer ones are prose
 _NAMES = "names"  # the text field of names, sluglines, bylines and subjects
+_NEVER_WORDS = (EntityLabel.PER, EntityLabel.LOC)  # kinds of name that are corrected to names only
+_WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r'("[^"]*"?)')
 
 
@@ -71,9 +76,12 @@ class Speller:
         rest = {word: count for word, count in few.items() if word not in taken}
         asked = [(word, _most_edits(word, count)) for word, count in rest.items()]
         near_words = self._archive.similar_words(asked, caller) if asked else ()
+        tagged = _unknown_names(found)
         for (word, count), near in zip(rest.items(), near_words, strict=True):
-            if better := self._better(word, count, near):
-                suggested = _replaced(suggested, word, better)
+            better = self._better(word, count, near)
+            if not better or self._is_name(word, better, tagged, caller):
+                continue
+            suggested = _replaced(suggested, word, better)
         return suggested if suggested != query else ""
 
     def _better(self, word: str, count: int, near: Sequence[SeenWord]) -> str:
@@ -81,6 +89,25 @@ class Speller:
             if _is_likely(word, seen) and seen.count >= count * self._doubt.times:
                 return seen.text
         return ""
+
+    def _is_name(self, word: str, better: str, tagged: Set[str], caller: Caller) -> bool:
+        """Whether `word` is probably a name that the archive does not have, and `better` is a
+        common word: no name has it.
+        """
+        if word not in tagged and not _is_capitalised_anagram(word, better):
+            return False
+        (named,) = self._archive.seen_counts([better], 0, caller, _NAMES)
+        return not named
+
+
+def _unknown_names(found: Sequence[FoundName]) -> frozenset[str]:
+    """The words of the people and places in the query that the archive does not have."""
+    names = [one.text for one in found if one.label in _NEVER_WORDS and one.known is None]
+    return frozenset(word for name in names for word in _WORD.findall(name))
+
+
+def _is_capitalised_anagram(word: str, better: str) -> bool:
+    return word.istitle() and sorted(word.casefold()) == sorted(better.casefold())
 
 
 def _most_edits(word: str, count: int) -> int:

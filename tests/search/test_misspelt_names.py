@@ -76,6 +76,7 @@ def test_names_are_of_what_the_caller_may_see_now(desk: Room) -> None:
     assert desk.ask("ingrd solvain").suggestion == ""
     desk.kill("oslo")
     assert desk.ask("oslo").suggestion == "solo"
+    assert desk.ask("Oslo").suggestion == desk.ask("ferry Oslo").suggestion == ""
     desk.now += timedelta(2)
     desk.engine.catch_up()
     assert desk.ask("wilme trosst").suggestion == "Wilma Trost"

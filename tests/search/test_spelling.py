@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from core.callers import Caller
+from core.entities import EntityLabel
 from core.items import PubStatus
 from core.standing import SeenWord
 from core.writes import SetStatus
 from indexing.ninjs import read_tree
+from search.answers import FoundName
 from search.pipeline import SearchPipeline
 from search.understanding.spelling import Doubt, Speller
 from search.understanding.understand import Understanding
@@ -52,6 +54,32 @@ def suggested(room: Room, query: str, caller: Caller = READER, doubt: Doubt | No
 @pytest.mark.parametrize(("typed", "expected"), cases())
 def test_the_table(demo: Room, typed: str, expected: str) -> None:
     assert suggested(demo, typed, DEMO) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("Oslo", ""), ("Sotrm", "Storm"), ("Stenhavn", "Stenhaven")]
+)
+def test_a_capital_with_the_letters_of_a_common_word_is_a_name(
+    demo: Room, typed: str, expected: str
+) -> None:
+    assert suggested(demo, typed, DEMO) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "label", "expected"),
+    [
+        ("oslo", EntityLabel.LOC, ""),
+        ("oslo", EntityLabel.ORG, "solo"),
+        ("minster", EntityLabel.PER, ""),
+        ("stenhavn", EntityLabel.LOC, "stenhaven"),
+    ],
+)
+def test_a_tagged_person_or_place_becomes_no_common_word(
+    demo: Room, typed: str, label: EntityLabel, expected: str
+) -> None:
+    tree = Understanding(None).understand(typed).tree
+    found = FoundName(typed, label, 0, len(typed), 0.9)
+    assert Speller(demo.engine).suggestion(typed, tree, DEMO, [found]) == expected
 
 
 def test_the_table_is_large_enough() -> None:

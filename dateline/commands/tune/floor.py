@@ -21,7 +21,7 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.measuring.tune_floor import FloorPlan, LearnedFloor, tune_floor
-from dateline.shown.progress import Bar, Steps, progress_bar
+from dateline.shown.progress import Lazily, Steps, progress_bar
 from search.floor import floor_json
 
 
@@ -30,7 +30,7 @@ def floor(
         list[str], typer.Argument(help="Folders with queries and qrels, and perhaps :split.")
     ],
     sample: Annotated[
-        int, typer.Option(min=0, help="At most so many queries of a set and kind; 0 for all.")
+        int, typer.Option(min=0, help="At most so many queries of a set, kind and half; 0 for all.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of samples and of queries about nothing.")] = 1,
     output: Annotated[
@@ -42,18 +42,20 @@ def floor(
 ) -> None:
     """Learn which hits are strong, and say what is kept of the relevant documents.
 
-    Beside the judged queries, 500 queries about nothing in each collection are asked: nonsense,
-    names that are not there, other topics. Half of them only judge. The setting floor names the
-    file.
+    500 queries about nothing in each collection are asked, too: nonsense,
+    names that are not there, other topics. Half of them only judge.
+    The setting floor names the file that --output writes.
     """
     with reported():
+        if output is not None:
+            _check_writable(output)
         settings = settings_for(data=data, models=models)
         with progress_bar(hidden=as_json) as progress:
             found = tune_floor(
                 settings,
                 FloorPlan(tuple(sets), sample, seed),
                 Steps(progress).said,
-                Bar(progress),
+                Lazily(progress),
             )
         if output is not None:
             _write(output, floor_json(found.floor, [one.label for one in found.sets]))
@@ -76,6 +78,18 @@ def _show(found: LearnedFloor) -> None:
             table.add_row(escape(row.label), *kept, *quiet)
         if rows:
             console.print(table)
+
+
+def _check_writable(path: Path) -> None:
+    """Raise StorageError if the file can't be written, before the work that it is to hold."""
+    new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise StorageError(f"can't be written: {error}", where=str(path)) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,0 +1,88 @@
+"""Learning a floor from made features: signs, threshold, and what it does to other sets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.errors import InputError
+from core.items import FloatMatrix
+from eval.tune.floor_fitting import FloorQuery, FloorSet, kept, learned, left_out
+from search.floor import FEATURES
+
+SHARE, ABOVE = FEATURES.index("share"), FEATURES.index("above")
+
+
+def rows(shares: list[float]) -> FloatMatrix:
+    """Features of which `share` tells what is relevant, and `above` says the opposite of it."""
+    matrix = np.zeros((len(shares), len(FEATURES)), np.float32)
+    matrix[:, SHARE] = shares
+    matrix[:, ABOVE] = 0.5 - 0.3 * np.array(shares)
+    return matrix
+
+
+def answered(best: float = 0.8) -> FloorQuery:
+    """A judged query: three relevant documents, then three others."""
+    return FloorQuery(
+        rows([best, 0.75, 0.7, 0.2, 0.15, 0.1]), np.array([2, 1, 1, 0, 0, 0], np.int32)
+    )
+
+
+def about_nothing(kind: str, *, sealed: bool = False) -> FloorQuery:
+    return FloorQuery(rows([0.25, 0.2, 0.1]), np.zeros(3, np.int32), kind, sealed)
+
+
+def judged_set(label: str) -> FloorSet:
+    absent = [
+        about_nothing(kind, sealed=sealed)
+        for kind in ("nonsense", "topic")
+        for sealed in (False, True)
+    ]
+    return FloorSet(label, (answered(), answered(0.9), *absent))
+
+
+def test_what_can_be_told_apart_is_learned() -> None:
+    one = judged_set("one")
+    floor = learned([one], "digest")
+    assert floor.encoder == "digest"
+    assert floor.weights[SHARE] > 0 > floor.weights[ABOVE]
+    low, high = floor.of_features(rows([0.25, 0.7])).tolist()
+    assert low < floor.least <= high
+    found = kept(one, floor)
+    assert (found.label, found.first_10, found.first_100, found.strong) == ("one", 1.0, 1.0, 3.0)
+    assert found.quiet == {"nonsense": 1.0, "topic": 1.0}
+
+
+def test_sealed_queries_judge_and_teach_nothing() -> None:
+    one = judged_set("one")
+    loud = FloorQuery(rows([0.8]), np.zeros(1, np.int32), "nonsense", sealed=True)
+    more = replace(one, queries=(*one.queries, loud))
+    floor = learned([one], "digest")
+    assert learned([more], "digest") == floor
+    assert kept(more, floor).quiet["nonsense"] == 0.5
+    assert kept(more, floor, sealed=False).quiet["nonsense"] == 1.0
+
+
+def test_without_both_kinds_of_example_nothing_is_learned() -> None:
+    one = judged_set("one")
+    absent = FloorSet("absent", tuple(query for query in one.queries if query.kind))
+    with pytest.raises(InputError):
+        learned([absent], "digest")
+    found = FloorQuery(rows([0.8, 0.7]), np.array([1, 1], np.int32))
+    with pytest.raises(InputError):
+        learned([FloorSet("found", (found,))], "digest")
+    empty = FloorQuery(rows([]), np.zeros(0, np.int32))
+    with pytest.raises(InputError):
+        learned([FloorSet("empty", (empty, replace(empty, kind="name")))], "digest")
+
+
+def test_a_set_is_judged_by_the_floor_of_the_others() -> None:
+    one, two = judged_set("one"), judged_set("two")
+    odd = FloorSet("odd", (FloorQuery(rows([0.2, 0.1]), np.array([1, 1], np.int32)),))
+    assert left_out([one], "digest") == ()
+    found = {each.label: each for each in left_out([one, two, odd], "digest")}
+    assert list(found) == ["one", "two", "odd"]
+    assert found["odd"] == kept(odd, learned([one, two], "digest"))
+    assert found["odd"].first_10 == 0.0
