@@ -49,37 +49,42 @@ def concepts_json(concepts: Sequence[Concept], said: Sequence[Said]) -> list[dic
     return [_concept(concept, by_name.get(concept.name, ())) for concept in concepts]
 
 
+class Listed(NamedTuple):
+    """What a list of hits says of an item's concepts, by member: beside their codes, words that
+    can't be the uri of an item. `codes` are those that could be one, each with the names of its
+    concepts.
+    """
+
+    said: Mapping[str, Sequence[Said]]
+    codes: Mapping[str, set[str]]
+
+
 def said_of(tree: Mapping[str, Any], member: str) -> list[Said]:
     """What a document says of a member's concepts, in both spellings of ninjs."""
     return [_said(entry) for entry in _entries(tree, member)]
 
 
 def _said(entry: Mapping[str, Any]) -> Said:
-    return Said(*_names(entry), entry)
+    return Said(*_names(entry, _codes(entry)), entry)
 
 
-def shortly_said_of(item: Item, member: str) -> list[Said]:
-    """What a list of hits says of an item's concepts: beside their codes, words that can't be the
-    uri of an item.
-    """
-    return [Said(*_names(entry), _short(entry)) for entry in _entries(item.source, member)]
-
-
-def codes_of(item: Item) -> dict[str, set[str]]:
-    """The codes of an item's concepts that could be the uri of an item, each with the names of its
-    concepts.
-    """
+def listed_of(item: Item) -> Listed:
+    """What a list of hits says of an item's concepts."""
+    said: dict[str, list[Said]] = {}
     found: dict[str, set[str]] = {}
     for member in MEMBERS:
+        told = said[member] = []
         for concept in getattr(item, member):
             if ":" in concept.code:
                 found.setdefault(concept.code, set()).add(concept.name)
         for entry in _entries(item.source, member):
-            codes = [code for key in _CODES if key in entry and ":" in (code := _line(entry[key]))]
-            name = _names(entry)[0] if codes else ""
-            for code in codes:
-                found.setdefault(code, set()).add(name)
-    return found
+            codes = _codes(entry)
+            name, code = _names(entry, codes)
+            told.append(Said(name, code, _short(entry)))
+            for one in codes:
+                if ":" in one:
+                    found.setdefault(one, set()).add(name)
+    return Listed(said, found)
 
 
 def passed(
@@ -107,12 +112,14 @@ def _entries(tree: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
     ]
 
 
-def _names(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """The name and the code of an entry, as ingest reads them."""
-    code = ""
-    for key in _CODES:
-        if key in entry and (code := _line(entry[key])):
-            break
+def _codes(entry: Mapping[str, Any]) -> list[str]:
+    """The codes of an entry; ingest reads the first."""
+    return [code for key in _CODES if key in entry and (code := _line(entry[key]))]
+
+
+def _names(entry: Mapping[str, Any], codes: Sequence[str]) -> tuple[str, str]:
+    """The name and the code of an entry with these codes, as ingest reads them."""
+    code = codes[0] if codes else ""
     return (_line(entry["name"]) if "name" in entry else "") or code, code
 
 

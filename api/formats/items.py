@@ -8,10 +8,10 @@ required members that AP's clients read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.content.answer_size import (
     CARRIED_BYTES,
@@ -36,11 +36,11 @@ from api.formats.ap_item import (
 from api.formats.carried import carried_in
 from api.formats.concepts import (
     MEMBERS,
-    codes_of,
+    Said,
     concepts_json,
+    listed_of,
     passed,
     said_of,
-    shortly_said_of,
 )
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
@@ -167,14 +167,16 @@ def items_json(
     if view.addresses:
         carrying.itemids.update(_itemids(carried, library, view.caller))
     listed = () if made.shows_document else items
-    hidden = hidden_concepts([*listed, *carried], view.caller, library)
-    carrying.hidden.update(hidden)
+    concepts = listed_concepts([*listed, *carried], view.caller, library)
+    own = concepts[: len(listed)] or [_NO_CONCEPTS] * len(items)
+    inner = zip(carried, concepts[len(listed) :], strict=True)
+    carrying.concepts.update({item.uri: concepts for item, concepts in inner})
     share = MAX_ANSWER_BYTES // max(1, len(items))
     told: list[tuple[dict[str, Any], Cut]] = []
     chosen: set[str] = set()  # the carried items that some of the made members had
     for place, (item, document, cut) in enumerate(zip(items, documents, cuts, strict=True)):
         shown = inside.members(place, document, private_members(item, view.caller))
-        members = _members(item, shown, made, inside, hidden.get(item.uri, ()))
+        members = _members(item, shown, made, inside, own[place])
         if view.addresses:
             members = as_contract(item, members, view.addresses)
         if carrying.items:
@@ -205,15 +207,15 @@ class _Carrying:
 
     view: ItemView
     itemids: dict[str, str] = field(default_factory=dict)  # AP's ids, by uri
-    hidden: dict[str, set[str]] = field(default_factory=dict)  # names of concepts, by uri
+    concepts: dict[str, ListedConcepts] = field(default_factory=dict)  # by uri
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
         if item.uri not in self.made:
             self.items.append(item)
-            hidden = self.hidden.get(item.uri, ())
-            told = carried_members(item, renditions, hidden, self.view.links)
+            concepts = self.concepts[item.uri]
+            told = carried_members(item, renditions, concepts, self.view.links)
             if addresses := self.view.addresses:
                 altids = {"altids": {"itemid": self.itemids.get(item.uri, item.uri)}}
                 told = as_contract(item, told | altids, addresses)
@@ -221,22 +223,36 @@ class _Carrying:
         return self.made[item.uri]
 
 
-def hidden_concepts(items: Iterable[Item], caller: Caller, library: Library) -> dict[str, set[str]]:
-    """The names of the items' concepts whose code is the uri of an item that the caller may not
-    know of, by the items' uris.
+class ListedConcepts(NamedTuple):
+    """What a list of hits says of an item's concepts, by member, and the names of those whose code
+    is the uri of an item that the caller may not know of.
     """
-    coded = [(item, codes_of(item)) for item in items]
+
+    said: Mapping[str, Sequence[Said]]
+    hidden: Collection[str]
+
+
+_NO_CONCEPTS = ListedConcepts({}, ())
+
+
+def listed_concepts(
+    items: Iterable[Item], caller: Caller, library: Library
+) -> list[ListedConcepts]:
+    """What a list of hits says of each item's concepts."""
+    read = [(item, listed_of(item)) for item in items]
     named: dict[str, set[str]] = {}
-    for item, codes in coded:
+    for item, (_, codes) in read:
         for code in codes:
-            named.setdefault(code, set()).update(item.products)
+            if code in named:
+                named[code].update(item.products)
+            else:
+                named[code] = set(item.products)
     sights = library.sights(named, caller) if named else {}
     hidden = {code for code, sight in sights.items() if not sight.in_chain}
-    return {
-        item.uri: set[str]().union(*(codes[code] for code in codes.keys() & hidden))
-        for item, codes in coded
-        if codes.keys() & hidden
-    }
+    return [
+        ListedConcepts(said, set[str]().union(*(codes[code] for code in codes.keys() & hidden)))
+        for _, (said, codes) in read
+    ]
 
 
 def _itemids(items: Iterable[Item], library: Library, caller: Caller) -> dict[str, str]:
@@ -297,12 +313,12 @@ def _members(
     document: dict[str, Any],
     view: ItemView,
     inside: Inside,
-    hidden: Collection[str],
+    listed: ListedConcepts,
 ) -> dict[str, Any]:
     """All members of an item that `view` shows, but its shots. `document` has those from its
-    document; `hidden` concepts are left out of a list's item.
+    document, and `listed` the concepts of a list's item.
     """
-    members = _contract_members(item, view) | _concepts(item, document, view, hidden)
+    members = _contract_members(item, view) | _concepts(item, document, view, listed)
     if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):
         members["chain"] = item.uri
     if isinstance(document.get("bylines"), list):
@@ -320,14 +336,13 @@ def _members(
 def carried_members(
     item: Item,
     renditions: dict[str, Any],
-    hidden: Collection[str],
+    concepts: ListedConcepts,
     links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """The members of an item inside another one: what is said of it, and its media. `renditions`
-    are those of its document, and `hidden` the names of its concepts that are not told. Its own
-    answer has the rest.
+    are those of its document. Its own answer has the rest.
     """
-    said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED, hidden)
+    said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED, concepts)
     members = {**our_members(item, first_entries(renditions)), **said}
     return within(_with_media(members, item, links), CARRIED_BYTES)[0]
 
@@ -377,22 +392,24 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
 
 
 def _concepts(
-    item: Item, document: dict[str, Any], view: ItemView, hidden: Collection[str]
+    item: Item, document: dict[str, Any], view: ItemView, listed: ListedConcepts
 ) -> dict[str, Any]:
-    """The item's subjects, people, organisations and places that `view` shows. Without a document
-    that the guard has looked at, concepts of `hidden` names are left out.
+    """The item's subjects, people, organisations and places that `view` shows, of a `document` that
+    the guard has looked at, else as `listed`.
     """
     members: dict[str, Any] = {}
     for name in MEMBERS:
         concepts: tuple[Concept, ...] = getattr(item, name)
+        said: Sequence[Said]
         if not concepts or not view.shows(name):
             continue
         if view.shows_document:
             said = said_of(document, name)
             concepts = passed(item, name, document, said)
         else:
-            said = shortly_said_of(item, name)
-            concepts = tuple(one for one in concepts if one.name not in hidden)
+            said = listed.said[name]
+            if listed.hidden:
+                concepts = tuple(one for one in concepts if one.name not in listed.hidden)
         if view.cuts(name):
             concepts = concepts[:LISTED_ENTRIES]
         if told := concepts_json(concepts, said):

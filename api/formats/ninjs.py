@@ -25,8 +25,8 @@ from api.formats.fitting import GONE, Schema, fit, resolved
 from api.formats.items import (
     ItemView,
     carried_members,
-    hidden_concepts,
     items_json,
+    listed_concepts,
     nobody_receives,
     private_members,
 )
@@ -179,8 +179,8 @@ def _shown(
     }
 
     def carried(other: Item, renditions: dict[str, Any]) -> dict[str, Any]:
-        hidden = hidden_concepts([other], caller, library).get(other.uri, ())
-        return _made(carried_members(other, renditions, hidden, links), version)
+        (concepts,) = listed_concepts([other], caller, library)
+        return _made(carried_members(other, renditions, concepts, links), version)
 
     inside = look_inside(library, caller, [(item, document)], carried)
     shown = inside.members(0, document, private)

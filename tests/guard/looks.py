@@ -110,7 +110,8 @@ class Looks:
         reader = host.reader(name)
         if reader.inspects or self.cast.unknown in ask.names:  # two items would become one
             return
-        if ask.path.startswith(AP) and answer.status < 400:  # of an item that has it as its itemid
+        found = 302 if ask.path.endswith("/download") else 200
+        if ask.path.startswith(AP) and answer.status == found:  # an item has it as its itemid
             return
         view = self.world.view(reader)
         seen = {one.uri for story in view.stories for one in story}

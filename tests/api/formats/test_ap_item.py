@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.formats.concepts import shortly_said_of
+from api.formats.concepts import listed_of
 from core.errors import DocumentError
 from core.items import MediaFile, PubStatus
 from tests.api.formats.answers import (
@@ -269,5 +269,5 @@ def test_what_a_list_says_of_a_concept_stays_in_the_order_of_the_document() -> N
         "creator": "desk",
     }
     item = item_of({"uri": "urn:a", "headline": "A ferry", "subject": [entry]})
-    (said,) = shortly_said_of(item, "subject")
+    (said,) = listed_of(item).said["subject"]
     assert list(said.entry) == ["types", "rel", "topparent", "creator"]
