@@ -159,7 +159,7 @@ class World:
         self.posts = WebhookPosts(HERE, total_s=60.0)
         self.counts = AttemptCounts()
         wire: Any = self.wire  # of each port, what is asked here
-        compile_: Any = None
+        compile_: Any = Words().tree
         feed = Feed(
             wire, wire, wire, wire, Words(), compile_, lambda: AT, lambda _: {}, lambda _: []
         )

@@ -31,7 +31,7 @@ QUERIES = {
     "phrase": '"ferry service" harbour',
     "facts": "type:text",
     "nothing": "zebra",
-    "refused": "storm " * 1000,
+    "refused": "colour:red",  # no field has this name
 }
 WORDS = "ferry harbour storm service rates bank islands coal trains visit varland port".split()  # noqa: SIM905
 
