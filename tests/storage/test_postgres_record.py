@@ -427,7 +427,9 @@ def test_a_writer_that_waits_too_long_for_another_host_is_told(
 def test_a_host_that_stands_still_in_a_write_does_not_stop_the_others(
     address: str, record: PostgresRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(connections.LIMITS, "idle_in_transaction_session_timeout", 2000)  # a busy machine stands still for less
+    monkeypatch.setitem(
+        connections.LIMITS, "idle_in_transaction_session_timeout", 2000
+    )  # a busy machine stands still for less
     suspended = PostgresRecord(address, SPACES, SetClock())
     try:
         with pytest.raises(BusyError, match="stood still"):
