@@ -29,7 +29,7 @@ from indexing.ingest import IngestOptions, Observer
 from search.answers import DateUse, EntityUse
 
 CACHE = "eval-cache"
-_LOOKED_AT, _TOLD = 1000, 5  # documents whose products are counted, and products that are told
+LOOKED_AT, _TOLD = 1000, 5  # documents whose products are counted, and products that are told
 _SHAPING = ("hnsw_m", "hnsw_ef_construction")  # settings that shape an index
 # These are part of the key only if they are not the default, so that older indexes stay valid.
 _SHAPING_IF_SET = ("hnsw_implementation", "hnsw_precision")
@@ -120,7 +120,7 @@ def run_set(
         )
         notes = _notes(judged, cached.report() or {}, service.models)
         if not any(row.documents for row in found.rows):
-            notes += hidden_from(islice(service.engine.all_items(), _LOOKED_AT), reader_of(judged))
+            notes += hidden_from(islice(service.engine.all_items(), LOOKED_AT), reader_of(judged))
     return replace(found, notes=(*found.notes, *notes))
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from core.errors import ModelError
+from core.errors import InputError, ModelError
 from dateline.build.engine import VECTOR_FIELD
 from dateline.build.models import Models, load_models
 from dateline.build.service import Service, profiles
-from dateline.measuring.evaluate import check_sets, open_indexed, reader_of
+from dateline.measuring.evaluate import (
+    LOOKED_AT,
+    check_sets,
+    hidden_from,
+    open_indexed,
+    reader_of,
+)
 from dateline.settings import Settings
 from eval.sets.absent_queries import absent_queries, words_of
 from eval.sets.datasets import JudgedSet, read_judged_set
@@ -105,6 +112,9 @@ def _gathered(
         for number, one in enumerate(asked):
             said(label, number, len(asked))
             queries.append(_answered(service, settings.profile, judged, one))
+        if not any(len(query.features) for query in queries):
+            hidden = hidden_from(islice(service.engine.all_items(), LOOKED_AT), reader_of(judged))
+            raise InputError("no query found anything", where=label, mend="; ".join(hidden))
     said(label, len(asked), len(asked))
     return FloorSet(label, tuple(queries))
 
