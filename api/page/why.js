@@ -14,7 +14,7 @@ export function fusedParts(told) {
   const { lexical, vectors, names } = told;
   const parts = [{ kind: "lex", name: "Words", rank: lexical.rank, share: lexical.normalized, weight: lexical.weight,
     raw: raw(lexical.bm25, "BM25", "no word matches") }];
-  vectors.forEach((one, at) => parts.push({ kind: VECTOR_KINDS[Math.min(at, 2)], name: vectors.length > 1 ? `Meaning, ${one.field}` : "Meaning",
+  vectors.forEach((one, at) => parts.push({ kind: VECTOR_KINDS[Math.min(at, 2)], name: vectors.length > 1 ? `Meaning, model ${at + 1}` : "Meaning",
     rank: one.rank, share: one.normalized, weight: one.weight, raw: raw(one.cosine, "cosine", "no vector") }));
   if (names.weight > 0) parts.push({ kind: "nam", name: "Names", rank: null, share: names.share, weight: names.weight, raw: `${Math.round(names.share * 100)}% of them → ` });
   return parts.filter((part) => part.weight > 0).map((part) => ({ ...part, gives: part.share * part.weight }));

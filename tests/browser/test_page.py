@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.service, pytest.mark.browser]
 
 ELECTION = "urn:newsml:dateline.example:20261104:election-leader-4"
 MEMO = "urn:newsml:dateline.example:20260729:halloran-memo"
-PARAPHRASE = "cops nab gang who burgled gallery"
+PARAPHRASE = "cops nab crooks who burgled art gallery"
 
 
 def hits(page: Page) -> list[str]:

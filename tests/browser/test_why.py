@@ -41,9 +41,10 @@ def test_each_hits_picture_adds_up_to_its_score(page: Page) -> None:
     count = len(hits(page))
     for number in (1, 2, 3, count):
         told = gives(unfolded(page, number))
-        assert set(told) == {"Words", "Meaning", "Names", "Score"}
-        parts = told["Words"] + told["Meaning"] + told["Names"]
-        assert parts == pytest.approx(told["Score"], abs=0.002)
+        meanings = {"Meaning, model 1", "Meaning, model 2"}  # two encoders are the default
+        assert set(told) == {"Words", "Names", "Score"} | meanings
+        score = told.pop("Score")
+        assert sum(told.values()) == pytest.approx(score, abs=0.002)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -53,7 +54,7 @@ def test_the_bar_is_as_long_as_the_score(page: Page) -> None:
     picture = unfolded(page, 2)
     bar = picture.locator(".why-total .bar")
     kinds = bar.locator(".bar-fill").evaluate_all("all => all.map(one => one.className)")
-    assert kinds == ["bar-fill lex", "bar-fill vec", "bar-fill nam"]
+    assert kinds == ["bar-fill lex", "bar-fill vec", "bar-fill vec-2", "bar-fill nam"]
     widths = bar.locator(".bar-fill").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().width)"
     )
@@ -181,7 +182,7 @@ def test_the_rerankers_part_is_in_the_picture(page: Page) -> None:
     kinds = picture.locator(".why-total .bar-fill").evaluate_all(
         "all => all.map(one => one.classList[1])"
     )
-    assert kinds == ["lex", "vec", "nam", "floor", "rer"]
+    assert kinds == ["lex", "vec", "vec-2", "nam", "floor", "rer"]
     expect(picture.locator(".why-rows")).to_contain_text("score -2.500 → 1.000 × 0.5")
     expect(page.locator(".ranks").nth(1)).to_contain_text("Reranked#2")
     picture.get_by_label("Compare with").select_option(index=1)

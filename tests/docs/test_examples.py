@@ -55,7 +55,7 @@ def test_each_request_of_the_documentation_is_answered(
 RUNNABLE = [
     (page, command)
     for page, command in commands("dateline")
-    if not re.search(r"[A-Z]{4,}", command)  # capitals stand for what the reader has
+    if not re.search(r"[A-Z]{4,}| models pull ", command)  # capitals: what the reader has; fetched
 ]
 
 
@@ -65,7 +65,7 @@ def test_each_command_of_the_documentation_runs(
 ) -> None:
     """In this process, which has read the libraries already; `service` is made by processes."""
     monkeypatch.chdir(ROOT)
-    _, *rest = shlex.split(command)
+    _, *rest = shlex.split(command, comments=True)
     done = CliRunner().invoke(app, rest, env={"DATELINE_DATA": str(filled_demo)})
     assert done.exit_code == 0, (page, command, done.output)
     assert done.stdout.strip()
@@ -95,7 +95,9 @@ def test_each_query_of_the_documentation_is_understood_and_answered(
         timeout=120,
     ).json()
     assert "error" not in answer
-    assert answer["data"]["understood"]["notes"] == []
+    understood = answer["data"]["understood"]
+    # a language that the demo's encoders do not read is noted, and nothing else
+    assert len(understood["notes"]) == (understood["language"] not in ("", "en"))
 
 
 def test_there_is_something_to_test() -> None:
