@@ -441,7 +441,10 @@ def test_doctor_names_a_changed_model_and_how_to_mend_it(reading: Cli, folder: P
     assert "model.int8.onnx" in reading("search", "x", "--models", str(models), code=6).stderr
 
 
-def test_doctor_without_models(reading: Cli, tmp_path: Path) -> None:
+def test_doctor_without_models(
+    reading: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_PULLED_MODELS", str(tmp_path / "pulled"))  # not those of the user
     rows = reading.json("doctor", "--models", str(tmp_path / "none"), code=1)
     wrong = next(row for row in rows if not row["ok"])
     assert wrong["what"] == "models"
