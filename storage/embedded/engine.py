@@ -303,7 +303,7 @@ class EmbeddedEngine:
         ids = self.moments.lexical().having(facts)
         if not len(ids):
             return ids
-        shown = self.moments.shown(ids, caller, self._topics.expanded(filters))
+        shown = self.moments.shown(ids, caller, self._tree(filters))
         return self._columns.by_date.sorted(shown)[::-1][:most]
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:

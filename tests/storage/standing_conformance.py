@@ -13,7 +13,7 @@ import pytest
 from core.callers import NOBODY, Caller
 from core.items import Concept, PubStatus
 from core.ports import Clock, Engine
-from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word
+from core.query_tree import ARRIVED, EVERYTHING, Bool, DateRange, Keyword, Node, Phrase, Word
 from core.standing import Hiding, SeenWord, Sight
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, write
 
@@ -193,6 +193,8 @@ class StandingConformance(ABC):
         assert having(PHOTOS) == ["photo"]
         assert having(NOBODY) == []
         assert having(WIRE, Keyword("id", ("uri:c",))) == ["c"]
+        assert having(WIRE, DateRange(ARRIVED, NOW, None)) == ["a", "b", "c", "d"]
+        assert having(WIRE, DateRange(ARRIVED, None, NOW)) == []
         change(engine, "a", pubstatus=PubStatus.CANCELED)
         assert having(WIRE, most=2) == ["b", "c"]
         engine.close()
