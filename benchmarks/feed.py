@@ -181,7 +181,7 @@ class Polls:
         self._process = process
 
     def hold(self, *, on: bool) -> None:
-        """Begins to hold, or ends it; returns when all requests are held, or none."""
+        """Holds the requests of all sessions, or ends them all; returns when that is done."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"on\n" if on else b"off\n")

@@ -128,7 +128,7 @@ def _updated(told: Told) -> Told:
 
 @dataclass(slots=True)
 class _Side:
-    """What was read of one of two that are read in turns."""
+    """What one of the two servers, which are read in turns, has answered so far."""
 
     items: int = 0
     seconds: float = 0.0

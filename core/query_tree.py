@@ -13,7 +13,7 @@ a `must`; without a `must`, one of them has to hold, unless one is satisfied by 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -178,6 +178,16 @@ def _conjuncts(node: Node) -> tuple[Node, ...]:
 
 def _is_of(node: Node, field: str) -> bool:
     return isinstance(node, Keyword | DateRange) and node.field == field
+
+
+def scored_words(node: Node) -> Iterator[Word]:
+    """The words of a tree that BM25 scores, in order: no word of a phrase, and none after NOT."""
+    match node:
+        case Word():
+            yield node
+        case Bool(must, should, _):
+            for child in (*must, *should):
+                yield from scored_words(child)
 
 
 def is_fact(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -63,20 +64,15 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     models = load_models(settings.with_one_encoder().model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
     told_by = query_languages()
+    parser = partial(
+        Understanding, models.tagger, languages=languages, tagger_missing=why_not, told_by=told_by
+    )
     if not settings.has_archive:
-        yield (
-            Understanding(
-                models.tagger, languages=languages, tagger_missing=why_not, told_by=told_by
-            ),
-            NOBODY,
-        )
+        yield parser(), NOBODY
         return
     engine = build_engine(settings, models, archive_clock(settings), background=False)
     try:
-        parser = Understanding(
-            models.tagger, engine, languages=languages, tagger_missing=why_not, told_by=told_by
-        )
-        yield parser, Caller("command line", engine.products())
+        yield parser(archive=engine), Caller("command line", engine.products())
     finally:
         engine.close()
 

@@ -160,7 +160,9 @@ def read_floor(path: Path) -> Floor:
 
 
 def floor_json(floor: Floor, learned_from: Sequence[str]) -> bytes:
-    """The file of a floor; `learned_from` names the judged sets."""
+    """The content of a floor's file. `learned_from` has the names of the judged sets that the floor
+    was learned from.
+    """
     tree: dict[str, Any] = {
         "format": FORMAT,
         "encoder": floor.encoder,

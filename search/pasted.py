@@ -8,7 +8,6 @@ A query that is longer than any query may be, or a page of prose, is taken the s
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from math import log
 
@@ -18,17 +17,16 @@ from core.model_ports import TextAnalysis
 from core.ports import Exemplars
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from search.answers import MAX_QUERY_CHARACTERS, SearchRequest, Understood
+from search.similar import MOST_WORDS, WORD, counted_terms
 from search.understanding import accidental_operators
 from search.understanding.lucene_tree import MAX_CLAUSES
 from search.understanding.understand import Meaning, describe
 
-MOST_WORDS = 25
 MOST_PASSAGES = 8
 _PASSAGE = 150  # words
 _MOST_RANKED = 600  # different words of which the archive says how rare they are
 _LONGEST_WORD = 40  # characters; longer ones are base64, links and the like
 _LANGUAGE = "en"  # whose stop words are left out; stems are of each language of the archive
-_WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"\S+")
 
 
@@ -52,7 +50,7 @@ def is_text(query: str) -> bool:
     """
     if len(query) > MAX_QUERY_CHARACTERS:
         return True
-    many = len(query) > 2 * MAX_CLAUSES and len(_WORD.findall(query)) > MAX_CLAUSES
+    many = len(query) > 2 * MAX_CLAUSES and len(WORD.findall(query)) > MAX_CLAUSES
     return many and accidental_operators.is_prose(query)
 
 
@@ -80,14 +78,8 @@ def telling_words(
     archive had a say in them, "" where all of it had. Words that fewer than two items have come
     last: the archive can't tell those that no item has.
     """
-    counts: Counter[str] = Counter()
-    written: dict[str, str] = {}  # by index term
-    for word, count in Counter(_WORD.findall(text)).items():  # in order of appearance
-        if len(word) > _LONGEST_WORD or word.isdecimal() or analysis.is_stop_word(word, _LANGUAGE):
-            continue
-        for term in analysis.terms(word, _LANGUAGE)[:1]:
-            counts[term] += count
-            written.setdefault(term, word)
+    read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
+    counts, written = counted_terms(read, analysis, _LANGUAGE)
     terms = [term for term, _ in counts.most_common(_MOST_RANKED)]
     if not terms:
         return (), ""
@@ -110,7 +102,7 @@ def telling_passages(text: str, words: tuple[str, ...]) -> tuple[str, ...]:
     told = {word.casefold() for word in words}
 
     def telling(span: tuple[int, int]) -> int:
-        held = {word.casefold() for word in _WORD.findall(text[slice(*span)])}
+        held = {word.casefold() for word in WORD.findall(text[slice(*span)])}
         return -len(held & told)
 
     best = sorted(spans, key=telling)[:MOST_PASSAGES]

@@ -26,6 +26,7 @@ from search.answers import (
     Relevance,
     SearchRequest,
     SearchResponse,
+    Understood,
 )
 from search.browsing import ListByDate, Start, browse, read_start
 from search.candidates import (
@@ -134,7 +135,8 @@ class SearchPipeline:
         else:
             counts, cursor = listed.count(engine, request, shown), listed.cursor(request, caller)
         watch.lap("facets")
-        suggestion = self._suggestion(request, candidates)
+        understood = self._parts.understanding.recheck(candidates.understood, caller)
+        suggestion = self._suggestion(request, candidates, understood)
         if listed is None:
             missing, flags = why_missing(
                 engine, self._parts.profiles, candidates, shown, faces, request
@@ -149,7 +151,7 @@ class SearchPipeline:
             page=page.number,
             page_size=request.page_size,
             profile=candidates.profile,
-            understood=self._parts.understanding.recheck(candidates.understood, caller),
+            understood=understood,
             facets=counts.facets,
             cursor=cursor,
             degraded=(*candidates.degraded, *counts.degraded, *flags),
@@ -239,11 +241,14 @@ class SearchPipeline:
         if after is not None and self._parts.profiles[candidates.profile].rerank_depth:
             self._reranking.afterwards.took(after)
 
-    def _suggestion(self, request: SearchRequest, candidates: CandidateSet) -> str:
-        """The query in another spelling; "" for a later page of an answer."""
+    def _suggestion(
+        self, request: SearchRequest, candidates: CandidateSet, said: Understood
+    ) -> str:
+        """The query in another spelling; "" for a later page of an answer. `said` is what the
+        caller is told of the query now.
+        """
         if self._speller is None or request.cursor or request.similar_to or request.text:
             return ""
-        said = self._parts.understanding.recheck(candidates.understood, candidates.caller)
         return self._speller.suggestion(
             request.q, candidates.query, candidates.caller, said.entities
         )

@@ -81,8 +81,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The request that the engine answered in the end, what it found, and the flags of what was
-    left out.
+    """What the engine found, the request that it answered, and the flags of what was left out of
+    the first request.
     """
 
     asked: Retrieval
@@ -240,7 +240,9 @@ def _left_out(found: Retrieved, own: Marks) -> Retrieved:
 
 
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
-    """The 1-based ranks after some candidates are left out; 0 stays 0."""
+    """The 1-based ranks, counted anew without the candidates that are `left_out`. A rank of 0, of a
+    candidate that the retriever did not find, stays 0.
+    """
     gone = np.sort(ranks[left_out & (ranks > 0)])
     closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)
     return closed
@@ -281,16 +283,22 @@ class QueryEncoders:
         out. A field without a say on `language` is left out; the others take over its weight.
         """
         weights = _without_silent(profile.vector_weights, self.silent(language, profile))
-        return self._queries(weights, partial(_encode, text=text)) if text else ((), ())
+        return (
+            self._queries(weights, lambda encoder: encoder.encode_queries([text]))
+            if text
+            else ((), ())
+        )
 
     def of_passages(
         self, passages: Sequence[str], profile: Profile
     ) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
         """The same for the mean of the passages of a text, encoded as those of items are."""
-        return self._queries(profile.vector_weights, partial(_encode_passages, passages=passages))
+        return self._queries(
+            profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))
+        )
 
     def _queries(
-        self, weights: Mapping[str, float], encode: Callable[[TextEncoder, str], FloatMatrix]
+        self, weights: Mapping[str, float], encode: Callable[[TextEncoder], FloatMatrix]
     ) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
         queries: list[VectorQuery] = []
         flags: list[str] = []
@@ -299,7 +307,7 @@ class QueryEncoders:
             if encoder is None:
                 flags.append(f"vectors: no encoder for field {name}")
             elif weight > 0:
-                once = cache(partial(encode, encoder, name))
+                once = cache(partial(_encoded, encode, encoder, name))
                 queries.append(VectorQuery(name, weight, once, self._digest(name, encoder)))
         return tuple(queries), tuple(flags)
 
@@ -321,16 +329,11 @@ class QueryEncoders:
         return known[1]
 
 
-def _encode(encoder: TextEncoder, field: str, text: str) -> FloatMatrix:
+def _encoded(
+    encode: Callable[[TextEncoder], FloatMatrix], encoder: TextEncoder, field: str
+) -> FloatMatrix:
     try:
-        return encoder.encode_queries([text])
-    except Exception as error:
-        raise _EncoderError(field, type(error).__name__) from error
-
-
-def _encode_passages(encoder: TextEncoder, field: str, passages: Sequence[str]) -> FloatMatrix:
-    try:
-        return mean_passage(encoder.encode_passages(passages))
+        return encode(encoder)
     except Exception as error:
         raise _EncoderError(field, type(error).__name__) from error
 

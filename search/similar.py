@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import log
@@ -36,7 +36,7 @@ MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
 MOST_HEADLINE_WORDS = 10
 _LONGEST_TEXT = 20_000  # characters; a story says early what its subject is
 _MOST_READ = 5_000  # words that are read, as in Lucene's MoreLikeThis
-_WORD = re.compile(r"[^\W_]+")
+WORD = re.compile(r"[^\W_]+")
 _ROUNDED_S = 1e-6  # answers give moments to microseconds
 _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
 
@@ -162,15 +162,8 @@ def telling_words(
     tf-idf. Stop words, words of no other item that `caller` sees, and numbers outside the headline
     are left out.
     """
-    counts: dict[str, int] = {}  # by index term
-    written: dict[str, str] = {}
-    words = _WORD.findall(_text(item))[:_MOST_READ]
-    for word, count in Counter(words).items():  # in order of appearance
-        if analysis.is_stop_word(word, item.language):
-            continue
-        for term in analysis.terms(word, item.language)[:1]:
-            counts[term] = counts.get(term, 0) + count
-            written.setdefault(term, word)
+    words = WORD.findall(_text(item))[:_MOST_READ]
+    counts, written = counted_terms(words, analysis, item.language)
     terms = list(counts)
     found = archive.rarities([written[term] for term in terms], item.language, caller)
     rarities = dict(zip(terms, found.values.tolist(), strict=True))
@@ -181,9 +174,26 @@ def telling_words(
     return tuple(written[term] for term in (*chosen, *rest)[:MOST_WORDS]), found.lacking
 
 
+def counted_terms(
+    words: Iterable[str], analysis: TextAnalysis, language: str
+) -> tuple[Counter[str], dict[str, str]]:
+    """How often each index term stands in `words`, without stop words, in order of appearance; and
+    how its first word is written.
+    """
+    counts: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    for word, count in Counter(words).items():
+        if analysis.is_stop_word(word, language):
+            continue
+        for term in analysis.terms(word, language)[:1]:
+            counts[term] += count
+            written.setdefault(term, word)
+    return counts, written
+
+
 def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:
     """The headline's telling index terms; of a long headline the rarest, in order."""
-    words = _WORD.findall(item.headline)[:_MOST_READ]
+    words = WORD.findall(item.headline)[:_MOST_READ]
     found = (analysis.terms(word, item.language)[:1] for word in words)
     terms = [term for term in dict.fromkeys(sum(found, ())) if rarities.get(term, 0.0) > 0]
     rarest = sorted(terms, key=lambda term: -rarities[term])[:MOST_HEADLINE_WORDS]

@@ -28,6 +28,7 @@ from core.query_tree import (
     all_of,
     constraint,
     is_fact,
+    scored_words,
 )
 from core.retrieval import Browse, Floats, Ints, Marks, Retrieval, Retrieved, SortOrder
 from core.standing import Hiding, Standing
@@ -130,7 +131,7 @@ def why_not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Mi
     if failed is not None:
         return failed
     if not all(engine.satisfies(standing.id, (asked.query,))):
-        lacks = tuple(dict.fromkeys(word.text for word in _ranking_words(asked.query)))
+        lacks = tuple(dict.fromkeys(word.text for word in scored_words(asked.query)))
         return Missing(
             uri,
             MissingStage.QUERY,
@@ -280,7 +281,7 @@ def _not_retrieved(
     deeper: Callable[[Retrieval], Retrieved],
 ) -> Missing:
     """Every condition holds, but no retriever's list reached the item."""
-    words = list(dict.fromkeys(_ranking_words(retrieval.query)))
+    words = list(dict.fromkeys(scored_words(retrieval.query)))
     marks = archive.satisfies(id_, words)
     has = tuple(word.text for word, held in zip(words, marks, strict=True) if held)
     lacks = tuple(word.text for word, held in zip(words, marks, strict=True) if not held)
@@ -369,12 +370,3 @@ def _conditions(node: Node) -> Iterator[Node]:
             yield from _conditions(Bool(must, (), must_not))
         case _:
             yield node
-
-
-def _ranking_words(node: Node) -> Iterator[Word]:
-    match node:
-        case Word():
-            yield node
-        case Bool(must, should, _):
-            for child in (*must, *should):
-                yield from _ranking_words(child)

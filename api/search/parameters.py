@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Annotated, Any
@@ -159,41 +159,36 @@ def _parameters() -> dict[str, Any]:
     return {"q": asked["q"], **facts, "tz": asked["tz"], **_span(), **asked}
 
 
-_Asked: Any = create_model(
-    "Asked",
-    __config__=ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS),
-    **_parameters(),
-)
+def _model(name: str, without: Collection[str] = ()) -> Any:
+    """A model of the parameters but for those `without`; it refuses any other name."""
+    return create_model(
+        name,
+        __config__=ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS),
+        **{name: one for name, one in _parameters().items() if name not in without},
+        include=(MemberNames, Field(default_factory=list, description=WHAT_TO_INCLUDE)),
+        exclude=(MemberNames, Field(default_factory=list, description=WHAT_TO_EXCLUDE)),
+        session_label=(
+            str,
+            Field(
+                default="",
+                pattern=r"^[a-zA-Z0-9_. -]{0,48}$",
+                description="A label of your own that comes back: 1 to 48 of a-z A-Z 0-9 _ . - and "
+                "space.",
+            ),
+        ),
+    )
+
+
+_Asked: Any = _model("Asked")
+_Beside: Any = _model("Beside", ("q", "similar_to"))
 
 
 class SearchParameters(_Asked):  # type: ignore[misc]  # the declarations make its fields
     """Everything that `GET /content/search` takes; any other name is refused."""
 
-    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
-    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
-    session_label: str = Field(
-        default="",
-        pattern=r"^[a-zA-Z0-9_. -]{0,48}$",
-        description="A label of your own that comes back: 1 to 48 of a-z A-Z 0-9 _ . - and space.",
-    )
-
-
-_NO_TEXT = ("q", "similar_to")
-_Beside: Any = create_model(
-    "Beside",
-    __config__=ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS),
-    **{name: one for name, one in _parameters().items() if name not in _NO_TEXT},
-)
-
 
 class TextParameters(_Beside):  # type: ignore[misc]  # the declarations make its fields
     """Everything that `POST /content/search` takes beside the text."""
-
-    include: MemberNames = Field(default_factory=list, description=WHAT_TO_INCLUDE)
-    exclude: MemberNames = Field(default_factory=list, description=WHAT_TO_EXCLUDE)
-    session_label: str = Field(
-        default="", pattern=r"^[a-zA-Z0-9_. -]{0,48}$", description="A label that comes back."
-    )
 
 
 def filters_of(parameters: SearchParameters | TextParameters) -> Node:

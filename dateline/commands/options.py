@@ -21,6 +21,7 @@ from core.errors import (
     NotFoundError,
     QueryError,
     SettingsError,
+    StorageError,
     StorageFullError,
 )
 from dateline.settings import Settings, configure
@@ -188,6 +189,15 @@ def write_page(path: Path, page: str) -> None:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", where=str(path)) from error
+
+
+def write_result(path: Path, data: bytes) -> None:
+    """Write a result to a file, in folders that are made if missing. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"can't be written: {error}", where=str(path)) from error
 
 
 def listed(text: str) -> list[str]:

@@ -13,11 +13,11 @@ MANY = "mul"  # the code of a model for many languages, by ISO 639-2
 def unread_language(
     text: str, language: str, filters: Node, languages: Collection[str]
 ) -> tuple[str, ...]:
-    """A note where the encoders, which read `languages`, do not know the query's `language` ("": it
-    is not known): the filters ask for a language that they lack, the words are in one, or most
-    letters are of a script that none of their languages has.
+    """A note if the encoders do not read the query; they read `languages`. They do not if a filter
+    asks for another language, if the query is in another one, or if most of its letters are of a
+    script that none of `languages` has. `language` is the query's, "" if it is not known.
 
-    Words answer such a query as any other, but its vectors mean little.
+    BM25 answers such a query as any other, but its vectors mean little.
     """
     if not languages or MANY in languages:
         return ()

@@ -9,11 +9,10 @@ for questions of 20 to 32 different words. docs/evaluation.md has the figures.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from math import log
 
-from core.query_tree import Bool, Node, Word
+from core.query_tree import Bool, Node, Word, scored_words
 
 _WHOLE, _NOTHING, _STEPS = 20, 32, 4  # words of a question; steps between the two
 
@@ -36,18 +35,9 @@ def damped(tree: Node) -> Node:
 
 def field_share(tree: Node) -> float:
     """The share, 0 to 1, of the weights of single fields that a query of so many words keeps."""
-    words = len({_key(word) for word in _words(tree)})
+    words = len({_key(word) for word in scored_words(tree)})
     left = (_NOTHING - words) / (_NOTHING - _WHOLE)
     return round(_STEPS * min(1.0, max(0.0, left))) / _STEPS
-
-
-def _words(node: Node) -> Iterator[Word]:
-    match node:
-        case Word():
-            yield node
-        case Bool(must, should, _):
-            for child in (*must, *should):
-                yield from _words(child)
 
 
 def _key(word: Word) -> tuple[str, str]:

@@ -46,6 +46,7 @@ NAMES = {
     **{code: f"{script.capitalize()} letters" for code, script in SCRIPTS.items()},
 }
 _OF_SCRIPT = {script: code for code, script in reversed(SCRIPTS.items())}  # its first language
+Bar = tuple[float, float]  # the least evidence, and how many times that of the other side it is
 _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
 _PLAIN, _PLAIN_LEAD = 5.0, 2.0  # likewise, for a text of several sentences
@@ -158,24 +159,25 @@ class QueryLanguages:
         """The ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's script; ""
         where the words do not tell.
         """
-        if (script := script_of(text)) != _LATIN:
-            return _OF_SCRIPT.get(script, "")
-        english, best, others = self._weighed(text)
-        if others >= _LEAST and others > _LEAD * english:
-            return best
-        return "en" if english > others else ""
+        return self._told(text, (_LEAST, _LEAD), (0.0, 1.0))
 
     def of_text(self, text: str) -> str:
         """The language of a text of several sentences, as `of` gives it; "" unless it is plain."""
+        return self._told(text, (_PLAIN, _PLAIN_LEAD), (_PLAIN, _PLAIN_LEAD))
+
+    def _told(self, text: str, another: Bar, english: Bar) -> str:
+        """The language of a text; "" where neither another language nor English passes its bar."""
         if (script := script_of(text)) != _LATIN:
             return _OF_SCRIPT.get(script, "")
-        english, best, others = self._weighed(text)
-        if others >= _PLAIN and others > _PLAIN_LEAD * english:
+        own, best, others = self._weighed(text)
+        if others >= another[0] and others > another[1] * own:
             return best
-        return "en" if english >= _PLAIN and english > _PLAIN_LEAD * others else ""
+        return "en" if own >= english[0] and own > english[1] * others else ""
 
     def _weighed(self, text: str) -> tuple[float, str, float]:
-        """The evidence for English, and for the likeliest of the other languages."""
+        """The evidence for English, the likeliest of the other languages, and the evidence for
+        that one.
+        """
         evidence: dict[str, float] = dict.fromkeys(LANGUAGES, 0.0)
         if "¿" in text or "¡" in text:
             evidence["es"] += 1

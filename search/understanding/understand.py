@@ -242,7 +242,7 @@ class Understanding:
         kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
         kinds = tuple(replace(one, ignored=is_ignored(one, ignored)) for one in kinds)
         dated = parse_dated(without_kinds(clean, kinds), calendar, dates, ignored)
-        if asks_for_types(dated.parsed.filters):
+        if kinds and asks_for_types(dated.parsed.filters):
             kinds, dated = (), parse_dated(clean, calendar, dates, ignored)
         parsed = with_kinds(dated.parsed, kinds)
         language = self._language_of(clean[:_TELLING_CHARACTERS])

@@ -19,6 +19,7 @@ from dateline.commands.options import (
     escape,
     reported,
     settings_for,
+    write_result,
 )
 from dateline.measuring.tune_floor import FloorPlan, LearnedFloor, tune_floor
 from dateline.shown.progress import Lazily, Steps, progress_bar
@@ -58,7 +59,7 @@ def floor(
                 Lazily(progress),
             )
         if output is not None:
-            _write(output, floor_json(found.floor, [one.label for one in found.sets]))
+            write_result(output, floor_json(found.floor, [one.label for one in found.sets]))
     if as_json:
         typer.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2))
         return
@@ -88,13 +89,5 @@ def _check_writable(path: Path) -> None:
         path.open("ab").close()
         if new:
             path.unlink()
-    except OSError as error:
-        raise StorageError(f"can't be written: {error}", where=str(path)) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
     except OSError as error:
         raise StorageError(f"can't be written: {error}", where=str(path)) from error

@@ -10,7 +10,6 @@ import orjson
 import typer
 from rich.table import Table
 
-from core.errors import StorageError
 from dateline.commands.options import (
     AsJson,
     Html,
@@ -21,6 +20,7 @@ from dateline.commands.options import (
     escape,
     reported,
     settings_for,
+    write_result,
 )
 from dateline.measuring.tune_fusion import Plan, settings_to_apply, tune_fusion
 from dateline.settings import FILE
@@ -73,10 +73,10 @@ def fusion(
         for note in found.notes:
             errors.print(f"[yellow]note:[/] {escape(note)}")
         if output is not None:
-            _write(output / "fusion.md", markdown(found, _command(plan)).encode())
-            _write(output / "fusion.json", _json(found))
+            write_result(output / "fusion.md", markdown(found, _command(plan)).encode())
+            write_result(output / "fusion.json", _json(found))
         if html is not None:
-            _write(html, _page(found))
+            write_result(html, _page(found))
         change = _applied(found) if apply else ""
     if as_json:
         typer.echo(_json(found))
@@ -136,11 +136,3 @@ def _command(plan: Plan) -> str:
     options += [f"--sample {plan.sample}"] * bool(plan.sample)
     options += [f"--folds {plan.folds} --measure {shlex.quote(plan.measure)} --seed {plan.seed}"]
     return f"dateline tune fusion {shlex.join(named)} {' '.join(options)}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise StorageError(f"can't be written: {error}", where=str(path)) from error

@@ -45,7 +45,9 @@ _AFTER_CAPITAL = re.compile(r"\b[A-Z]\w*\s+$")
 
 
 def _ago(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Hace 3 días is that day, vor 3 Wochen that week, il y a 3 heures that hour."""
+    """Reads "hace 3 días" as that day, "vor 3 Wochen" as that week, "il y a 3 heures" as that
+    hour.
+    """
     unit, count = _unit(match), _number(match["number"])
     if unit in ("minute", "hour"):
         step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
