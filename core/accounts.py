@@ -1,7 +1,8 @@
-"""Accounts: the organisations that are served, what each may read, and their keys.
+"""Accounts: the organisations that are served, what each may read, their keys and downloads.
 
 An account has plans, a plan has entitlements, an entitlement has product codes. An account reads
-the products of all of its plans. Only the digest of a key is kept.
+the products of all of its plans. Only the digest of a key is kept. A download is an order of a
+rendition of an item, which the ledger keeps.
 """
 
 from __future__ import annotations
@@ -166,3 +167,41 @@ class Uses:
             self.items + other.items,
             self.refused + other.refused,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants which rendition of which item, in which period. `kind` is the item's type."""
+
+    account: str
+    key: str
+    uri: str
+    version: int
+    rendition: str
+    period: str
+    at: datetime
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an order costs, and the ticks that it takes of a plan's meter; plan 0 for none."""
+
+    amount: Decimal = FREE
+    currency: str = "USD"
+    plan: int = 0
+    entitlement: int = 0
+    ticks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A row of the ledger. A `duplicate` repeats an order of the same period and costs nothing. A
+    `void` one was not sent, because the item was hidden in between: it costs nothing either.
+    """
+
+    id: int
+    order: Order
+    charge: Charge
+    duplicate: bool = False
+    void: bool = False

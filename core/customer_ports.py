@@ -12,9 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.accounts import AccountBook, Uses
+from core.accounts import AccountBook, Charge, Download, Order, Uses
 from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
-from core.downloads import Charge, Download, Order
 from core.items import Item
 from core.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.query_tree import Node

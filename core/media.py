@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from core.items import Item
+
 Frames = npt.NDArray[np.uint8]
 Seconds = npt.NDArray[np.float64]
 Kept = TypeVar("Kept")
@@ -158,3 +160,14 @@ class Uncaptioned:
 
     reason: str
     again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Undescribed:
+    """`count` of the `media` visible pictures, videos, sounds and graphics have no description.
+    `items` are the first of them, up to the limit of the request.
+    """
+
+    media: int
+    count: int
+    items: tuple[Item, ...]

@@ -1,13 +1,92 @@
-"""The ports of the models, for the rooms that use them; `core.ports` has the engine's ports."""
+"""The ports of the models, and what goes through them; `core.ports` has the engine's ports.
+
+Besides texts and arrays that is: the limits of a scorer in time and length, the scores that it
+gives within them, and how much of a text a model reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from core.entities import Entity
 from core.items import FloatMatrix, Item, PassageVectors
-from core.reading import PairsReading, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How many tokens of one text a model reads (special tokens included), and whether the text is
+    cut.
+    """
+
+    tokens: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairsReading:
+    """What a model reads of a query and its passages, `passages` in the given order.
+
+    A model that reads the two apart gives `query` the query's own tokens. Where a model reads them
+    together, each passage's reading includes the query's tokens and `query` has 0 tokens.
+    """
+
+    query: Reading
+    passages: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageScores:
+    """`scores` are float32 [n, 1] in the given order. A passage has NaN where time did not suffice
+    or the model failed at it; `failure` is then the class of the first error.
+
+    `truncated` counts the passages that lost their end to `tokens`, the limit in force;
+    `query_truncated` says whether the query did.
+    """
+
+    scores: FloatMatrix
+    truncated: int
+    tokens: int
+    failure: str = ""
+    query_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLimits:
+    """The limits of a scorer. `until` is a reading of `time.perf_counter`: pairs without a score by
+    then are left out, but those that entered the model at once get one. None waits for all. At most
+    `tokens` of a pair are read, and never more than the model can read.
+    """
+
+    until: float | None = None
+    tokens: int | None = None
+
+
+NO_LIMITS = ScoreLimits()
+
+Told = Callable[[PassageScores], None]
+"""Hears the scores that there are so far; called from any thread, and must not take long."""
+
+
+@runtime_checkable
+class BoundedScorer(Protocol):
+    """A PairScorer that can stop in time and reports what it did not read."""
+
+    def score_within(
+        self,
+        query: str,
+        passages: Sequence[str],
+        limits: ScoreLimits = NO_LIMITS,
+        told: Told | None = None,
+    ) -> PassageScores:
+        """The scores of `passages` for `query`, within `limits`; higher is more relevant.
+
+        `told` gets the scores as soon as there are more of them, so that a caller who stops at
+        `limits.until` has what was done by then. Each call gets a new array. Raises BusyError where
+        too much waits for the model already.
+        """
+        ...
 
 
 class TextEncoder(Protocol):

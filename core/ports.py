@@ -11,23 +11,24 @@ from typing import Any, Protocol
 from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.errors import DatelineError
-from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
-from core.near_duplicates import TextSignatures
+from core.media import Undescribed
 from core.query_tree import Node
 from core.retrieval import (
     Browse,
     Browsed,
     DateBuckets,
+    Exemplar,
     FacetCount,
     Ids,
     Marks,
+    Rarities,
     Retrieval,
     Retrieved,
+    Suggestion,
+    TextSignatures,
 )
 from core.standing import SeenWord, Sight, Standing
-from core.suggestions import Suggestion
-from core.undescribed import Undescribed
 from core.writes import Part, PutItem, SetStatus, Written
 
 

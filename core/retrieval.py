@@ -1,7 +1,8 @@
-"""What goes into a retriever and what comes out: arrays over candidates, never objects.
+"""What goes into an engine's search and what comes out: arrays over candidates, never objects.
 
 Ids are the engine's own int64 numbers of item versions. They are opaque and stable, and increase
-with each write.
+with each write. Beside candidates an engine gives signatures of near-duplicates, the item of a
+"more like this" search, and completions of typed text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.callers import Caller
-from core.items import FloatMatrix
+from core.items import FloatMatrix, Item, Passage
 from core.query_tree import EVERYTHING, Node
 
 Ids = npt.NDArray[np.int64]
@@ -251,3 +252,67 @@ class Browsed:
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
+
+
+SignatureMatrix = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class TextSignatures:
+    """MinHash signatures of n candidates' texts.
+
+    `rows` is uint16 [n, k]; the share of equal columns of two rows estimates the Jaccard similarity
+    of the two texts' word shingles. `comparable` is bool [n]: False where an item can't be compared
+    by its text, and its row means nothing.
+    """
+
+    rows: SignatureMatrix
+    comparable: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A visible item whose like is searched for.
+
+    `story` is the number of its story (`core.ports.Catalogue.chains`). `vectors` are its passages'
+    vectors by vector field, float32 [n, d], unit rows; a field without vectors is left out.
+    `passages` says where each row stands in the item, and `encoders` has the digest of each field's
+    encoder.
+    """
+
+    item: Item
+    story: int
+    vectors: Mapping[str, FloatMatrix]
+    passages: Mapping[str, tuple[Passage, ...]] = field(default_factory=dict)
+    encoders: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rarities:
+    """BM25's idf of some words, float32 [n]. `lacking` says why the counts behind it leave out a
+    part of the archive, "" where they have all of it.
+    """
+
+    values: Floats
+    lacking: str = ""
+
+
+class SuggestionKind(StrEnum):
+    """The member of the items that a completion comes from."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+    PLACE = "place"
+    SUBJECT = "subject"
+    HEADLINE = "headline"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A name, subject or headline as the archive writes it, and how many stories that the caller
+    may see have it.
+    """
+
+    text: str
+    kind: SuggestionKind
+    count: int

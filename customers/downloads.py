@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from core.accounts import AccountBook, PlanStyle
+from core.accounts import AccountBook, Charge, Download, Order, PlanStyle
 from core.callers import Caller
 from core.customer_ports import OrderLedger
-from core.downloads import Charge, Download, Order
 from core.errors import InputError
 from core.items import Item
 from customers.pricing import (

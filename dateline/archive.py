@@ -12,8 +12,8 @@ from uuid import uuid4
 import orjson
 
 from core.callers import NOBODY, Caller
+from core.media import Undescribed
 from core.ports import Library
-from core.undescribed import Undescribed
 from dateline.build.engine import build_engine, drop_indexes
 from dateline.build.models import load_models
 from dateline.build.service import archive_clock, build_service, query_languages

@@ -19,8 +19,7 @@ from core.errors import ModelError
 from dateline.commands.options import errors
 from dateline.settings import Settings
 from inference.models.catalogue import Catalogue, in_formats, unpinned
-from inference.models.install import Installed, Source, install, installed
-from inference.models.local_source import FolderSource
+from inference.models.install import FolderSource, Installed, Source, install, installed
 from inference.models.manifest import ModelManifest
 from inference.models.manifest_json import LONGEST, parse_manifest
 from inference.models.package_source import PackageSource, comes_from_a_package

@@ -19,11 +19,9 @@ from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits, cut_texts
 from inference.serving.cache import AnswerCache
 from inference.texts.feeding import Feeding
-from inference.texts.labels import bio_labels
+from inference.texts.labels import Transitions, bio_labels
 from inference.texts.tokens import TextTokens
-from inference.texts.transitions import Transitions
-from inference.texts.word_tokens import WordTokens
-from inference.texts.words import Window, places, split_words, windows
+from inference.texts.words import Window, WordTokens, places, split_words, windows
 
 LOGITS = "logits"
 LONGEST_TEXT = 20_000  # characters; names after that are not looked for

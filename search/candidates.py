@@ -19,10 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.callers import Caller
-from core.near_duplicates import TextSignatures
 from core.ports import Retriever
 from core.query_tree import Node, is_fact
-from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TotalRelation
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TextSignatures, TotalRelation
 from rerank.deadline import Mixing
 from search.answers import Fold, Total, Understood
 from search.exact import exact_ids

@@ -22,12 +22,11 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.exemplars import Exemplar
 from core.items import FloatMatrix, Item, shot_of
 from core.model_ports import TextAnalysis
 from core.ports import Exemplars
 from core.query_tree import EVERYTHING, Bool, Node, Word
-from core.retrieval import VectorQuery
+from core.retrieval import Exemplar, VectorQuery
 from search.answers import Understood
 from search.profiles import Profile
 from search.understanding.understand import Likeness, Meaning, describe

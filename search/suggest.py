@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.callers import Caller
 from core.errors import QueryError
 from core.ports import Suggestions
-from core.suggestions import Suggestion
+from core.retrieval import Suggestion
 
 MAX_SUGGESTIONS = 50
 MAX_TYPED_CHARACTERS = 200

@@ -15,8 +15,7 @@ from transformers import DistilBertForTokenClassification
 from core.entities import EntityLabel
 from inference.serving.batches import cut_batches
 from inference.texts.tokens import padded
-from inference.texts.word_tokens import WordTokens
-from inference.texts.words import Window, windows
+from inference.texts.words import Window, WordTokens, windows
 from training.bert_graph import Weights
 from training.conll import Sentence, augmented
 from training.distilbert import bert_weights, token_classifier

@@ -37,8 +37,7 @@ from inference.models.manifest import ModelManifest, TrainingData
 from inference.models.store import ModelStore
 from inference.tagger import LOGITS, NameTagger
 from inference.texts.tokens import padded
-from inference.texts.word_tokens import WordTokens
-from inference.texts.words import windows
+from inference.texts.words import WordTokens, windows
 from training.bert_graph import BertShape, Ranges, Weights, label_graph
 from training.bge import bge_weights
 from training.conll import Sentence, augmented, read_conll

@@ -8,7 +8,7 @@ second one's (as in `quantize`, at full strength). The ramp costs nothing, becau
 unsigned byte. The two lookups and the heads stay in float32, except the largest dense layer.
 
 Kernels are unsigned, which every processor sums exactly, and are made signed where that is faster
-(`inference.preparing.signed_kernels`).
+(`inference.preparing.forms`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -19,7 +19,7 @@ from core.customer_ports import Receipts
 from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports import IngestPort, Library, StatusWriter
-from core.suggestions import Suggestion
+from core.retrieval import Suggestion
 from customers.feed import Feed
 from customers.monitoring import Monitoring
 from customers.on_demand import OnDemand

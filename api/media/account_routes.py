@@ -23,9 +23,8 @@ from api.media.quotas import rates_of
 from api.media.sold import Sold, sold_to
 from api.problems import ParameterError
 from api.search.parameters import Values
-from core.accounts import Entitlement, Plan, PlanStyle
+from core.accounts import Download, Entitlement, Plan, PlanStyle
 from core.callers import Caller
-from core.downloads import Download
 from core.errors import InputError
 from customers.downloads import KEPT, LONGEST_RANGE
 from customers.pricing import next_interval

@@ -18,9 +18,15 @@ from api.models.served_models import Served, ServedModels
 from api.problems import BodyTooLargeError, ParameterError
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import PairScorer, Tagger, TextEncoder
-from core.pairs import BoundedScorer, ScoreLimits
-from core.reading import PairsReading, Reading
+from core.model_ports import (
+    BoundedScorer,
+    PairScorer,
+    PairsReading,
+    Reading,
+    ScoreLimits,
+    Tagger,
+    TextEncoder,
+)
 
 _NAMED = 10  # a warning names at most this many inputs and counts the rest
 _RERANK_VERSION = "2"

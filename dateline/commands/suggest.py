@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from core.callers import Caller
-from core.suggestions import Suggestion
+from core.retrieval import Suggestion
 from dateline.build.service import build_service
 from dateline.commands.options import (
     AsJson,

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from core.items import Item
-from core.undescribed import Undescribed
+from core.media import Undescribed
 from dateline.commands.options import console, escape
 
 

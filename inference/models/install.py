@@ -1,8 +1,9 @@
-"""Putting a model's folder in place: every file is checked, then the whole folder is renamed.
+"""Puts a model's folder in place: every file is checked, then the whole folder is renamed.
 
 Files are gathered in a hidden folder beside the target. So an interrupted installation leaves
 nothing that a store would find, and the next attempt goes on from what was gathered, also in the
-middle of a file.
+middle of a file. The source of files that is here is a folder: one that an export wrote, or a copy
+of the files of a hub.
 """
 
 import fcntl
@@ -278,3 +279,47 @@ def _on_disk(root: Path) -> Iterator[None]:
         what = f"the model can't be written: {error.strerror or error}"
         mend = "mend the disk, or set pulled_models to a folder that may be written"
         raise ModelError(what, where=str(error.filename or root), mend=mend) from error
+
+
+_CHUNK = 2**20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSource:
+    """A folder with the files of a manifest under their paths."""
+
+    folder: Path
+
+    def offer(self, manifest: ModelManifest) -> Offer:
+        """The files of `manifest` in the folder, with sizes and digests. A file without a sha256 in
+        the manifest is taken as it is.
+
+        Raises ModelError where one is missing.
+        """
+        files = tuple(self._offered(path) for path in manifest.files)
+        unchecked = tuple(path for path, digest in manifest.files.items() if not digest)
+        return Offer(manifest.revision, files, unchecked)
+
+    def fetch(
+        self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
+    ) -> None:
+        """Copy `file` to `part`, going on from what is there."""
+        done = part.stat().st_size if part.exists() else 0
+        with (self.folder / file.path).open("rb") as source, part.open("ab") as target:
+            source.seek(done)
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+                advance(len(chunk))
+
+    def _offered(self, path: str) -> OfferedFile:
+        place = self.folder / path
+        if not place.resolve().is_relative_to(self.folder.resolve()):
+            what = f"{path} is a link to outside the folder"
+            raise ModelError(what, where=str(place), mend="copy the file itself")
+        try:
+            with place.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                return OfferedFile(path, stream.tell(), digest)
+        except OSError as error:
+            what = f"{path} can't be read: {error.strerror or error}"
+            raise ModelError(what, where=str(place), mend="give the folder that has it") from error

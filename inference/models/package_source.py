@@ -19,11 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import ModelError
-from inference.converting.e5_graph import e5_graph
-from inference.converting.packed_e5 import read_packed_e5
-from inference.converting.unigram_tokenizer import unigram_tokenizer
-from inference.models.install import Offer, OfferedFile
-from inference.models.local_source import FolderSource
+from inference.converting.packed_e5 import e5_graph, read_packed_e5, unigram_tokenizer
+from inference.models.install import FolderSource, Offer, OfferedFile
 from inference.models.manifest import ModelManifest
 
 _PURL = re.compile(

@@ -27,7 +27,7 @@ from typing import Any
 
 from inference.models.manifest import companions
 from inference.models.store import LARGEST_FILE, ModelFolder
-from inference.processor import this_processor
+from inference.runtimes.kept import this_processor
 
 # Raise it when `forms` makes other bytes of a graph than before: what is kept is then made anew.
 VERSION = 1

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 from core.errors import ModelError, SettingsError
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
-from inference.processor import this_processor
 from inference.runtime import Runtime
-from inference.runtimes.kept import KeptByModel
+from inference.runtimes.kept import KeptByModel, this_processor
 from inference.runtimes.loading import cores, install_hint, installed
 
 DEFAULT = "onnxruntime"

@@ -1,7 +1,8 @@
-"""Measurements that are kept: a JSON file by model, machine and versions.
+"""Measurements that are kept, and the processor that they hold for.
 
-Another file of the model, another processor or another version of a runtime is another key, so that
-nothing outlives what was measured.
+A measurement is kept in a JSON file by model, machine and versions. Another file of the model,
+another processor or another version of a runtime is another key, so nothing outlives what was
+measured.
 """
 
 from __future__ import annotations
@@ -9,11 +10,48 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from inference.models.manifest import ModelManifest
+
+_SYSTEM = Path("/proc/cpuinfo")
+_FEATURES = ("flags", "Features")  # on x86, on ARM
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A processor's model, and its architecture with the instructions that it has."""
+
+    name: str
+    instructions: str
+
+
+@cache
+def this_processor() -> Processor:
+    """The processor that this process runs on."""
+    lines = _first_core()
+    name = lines.get("model name") or platform.processor() or platform.machine()
+    features = next((lines[key] for key in _FEATURES if key in lines), name)
+    return Processor(name, f"{platform.machine()} {' '.join(sorted(features.split()))}")
+
+
+def _first_core() -> dict[str, str]:
+    """What the system says of the first core, by name; nothing where it says nothing."""
+    found: dict[str, str] = {}
+    try:
+        with _SYSTEM.open(encoding="utf-8") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                if not name.strip():
+                    break
+                found[name.strip()] = value.strip()
+    except OSError:
+        pass
+    return found
 
 
 @dataclass(frozen=True, slots=True)

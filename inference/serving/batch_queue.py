@@ -11,16 +11,154 @@ A batch that fails is tried again row by row, so that a bad row fails alone.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Generic
+from typing import Generic, TypeVar
 
-from core.errors import BusyError
+from core.errors import BusyError, ModelError, UnavailableError
 from core.observation import UNWATCHED, Event, ModelWatch, Stage
-from inference.serving.attempt import Work, attempt
-from inference.serving.batch_ticket import Answer, Row, Ticket, Told
-from inference.serving.batches import BatchLimits
+from inference.serving.batches import BatchLimits, longest_first
 from inference.serving.spare_threads import SpareThreads
+
+Row = TypeVar("Row", bound=Sized)
+Answer = TypeVar("Answer")
+# One answer, or the row's own error, for each row; an exception is about all of them.
+Work = Callable[[Sequence[Row]], Sequence[Answer | Exception]]
+
+MOST_FAILURES = 8  # in a row, of rows tried alone: then the model is at fault, not the rows
+
+
+def attempt(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
+    """The answers of `work` for `rows`. If `work` fails for all of them, each row is tried alone,
+    and a row that fails has its error in place of an answer.
+
+    Raises only what ends a thread (`BaseException`).
+    """
+    try:
+        return _worked(work, rows)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of its row
+        # A busy or unreachable model is no row's fault: asking row by row would make it worse.
+        if len(rows) == 1 or isinstance(error, BusyError | UnavailableError):
+            return [error] * len(rows)
+    return _one_by_one(work, rows)
+
+
+def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
+    """The answers for each row alone. After several failures in a row the other rows fail too."""
+    answers: list[Answer | Exception] = []
+    failures = 0
+    for row in rows:
+        if failures >= MOST_FAILURES:
+            answers.append(answers[-1])
+            continue
+        try:
+            answers += _worked(work, [row])
+            failures = 0
+        except Exception as error:  # noqa: BLE001 - as above
+            answers.append(error)
+            failures += 1
+    return answers
+
+
+def _worked(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
+    """The answers of one call. Raises ModelError where there are not as many answers as rows."""
+    answers = list(work(rows))
+    if len(answers) != len(rows):
+        raise ModelError(f"the model gave {len(answers)} answers for {len(rows)} texts")
+    return answers
+
+
+Told = Callable[[Mapping[int, Answer | Exception]], None]
+"""Hears the answers of rows, by their places, from the thread that ran them; must not take long."""
+
+MOST_RETURNS = 2  # how often rows go back into the queue because the thread that ran them ended
+
+
+@dataclass(slots=True, eq=False)
+class Ticket(Generic[Row, Answer]):
+    """The rows of one caller. Only the queue changes it, under the queue's lock.
+
+    - `left`: rows that no batch has taken yet, longest first; with `headed`, row 0 before all
+      others
+    - `told`: gets answers as they come; `open`: how many rows have no answer yet
+    - `until`: when the caller gives up, as a reading of perf_counter
+    - `leading`: the caller's thread has a lane of the queue; `gone`: the caller waits no longer
+    - `cut`: how many rows each of its batches has; empty where a batch takes what fits
+    """
+
+    rows: Sequence[Row]
+    until: float | None
+    queued: float
+    headed: bool = False
+    told: Told[Answer] | None = None
+    entered: float = 0.0  # when the first of the rows went into the model
+    leading: bool = False
+    gone: bool = False
+    returns: int = 0
+    open: int = 0
+    left: deque[int] = field(default_factory=deque)
+    cut: deque[int] = field(default_factory=deque)
+    answers: list[Answer | Exception] = field(default_factory=list)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.open = len(self.rows)
+        order = longest_first([len(row) for row in self.rows])
+        if self.headed:
+            order = [0, *(index for index in order if index)]
+        self.left = deque(order)
+        late = BusyError("the model was still busy when the time was up", mend="try again")
+        self.answers = [late] * len(self.rows)
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of the rows that no batch has taken yet."""
+        return sum(self.lengths)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row that no batch has taken yet, in the order in which they are taken."""
+        return [len(self.rows[index]) for index in self.left]
+
+    def settle(self, index: int, answer: Answer | Exception) -> None:
+        """Keep the answer of row `index`; the last answer wakes the caller."""
+        self.answers[index] = answer
+        self.open -= 1
+        if not self.open:
+            self.wake.set()
+
+    def tell(self, found: Mapping[int, Answer | Exception]) -> None:
+        """Pass answers to `told`. The thread of another caller may do it, so an error of `told` is
+        dropped. The answers themselves are kept already.
+        """
+        if self.told is not None:
+            with suppress(Exception):
+                self.told(found)
+
+    def give_up(self) -> int:
+        """Stop waiting for rows that no batch has taken; return how many they are."""
+        dropped = len(self.left)
+        self.left.clear()
+        self.open -= dropped
+        if not self.open:
+            self.wake.set()
+        return dropped
+
+    def put_back(self, indexes: Sequence[int]) -> bool:
+        """Let rows wait again whose thread ended; return whether they wait. After two such ends
+        they fail.
+        """
+        self.returns += 1
+        self.cut.clear()
+        if self.returns <= MOST_RETURNS:
+            self.left.extendleft(reversed(indexes))
+            return True
+        for index in indexes:
+            what = "the threads that ran this text ended before it was done"
+            self.settle(index, ModelError(what, mend="try again; see the log for why they ended"))
+        return False
 
 
 class BatchQueue(Generic[Row, Answer]):

@@ -1,34 +1,144 @@
 """Models in another process or on another machine, behind the ports of local ones.
 
 They speak what `dateline serve --models-only` serves: OpenAI's embeddings, Cohere's rerank, and our
-tags. Answers are checked like any input: their shape, that they are numbers, their norm. A digest
-in a header of each answer proves that it came from the same files, so that vectors of two spaces
-never mix. With `remote-unverified` a service without that header is believed; its vectors then have
-a space of their own.
+tags. Texts go in requests of a limited size, and each text is asked for once. Answers are untrusted
+input: their shape, their numbers and their norm are checked. A digest in a header of each answer
+proves that it came from the same files, so that vectors of two spaces never mix. With
+`remote-unverified` a service without that header is believed; its vectors then have a space of
+their own.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.pairs import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.model_ports import NO_LIMITS, PassageScores, ScoreLimits, Told
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.serving.cache import AnswerCache
-from inference.serving.remote_answers import Names, by_index, entities_of, is_real, vector_row
 from inference.serving.remote_calls import DIGEST_HEADER, RemoteService
-from inference.serving.remote_groups import groups, mapped, remembered
 from inference.texts.tokens import TextTokens, surely_fits, well_formed
+
+Names = tuple[Entity, ...]
+_LABELS = frozenset(EntityLabel)
+
+
+def by_index(entries: object, count: int) -> list[dict[str, Any]] | None:
+    """The `count` objects in the order of their `index`; None unless each is there once."""
+    if not isinstance(entries, list) or len(entries) != count:
+        return None
+    placed: dict[object, dict[str, Any]] = {
+        entry["index"]: entry
+        for entry in entries
+        if isinstance(entry, dict) and type(entry.get("index")) is int
+    }
+    if set(placed) != set(range(count)):
+        return None
+    return [placed[index] for index in range(count)]
+
+
+def vector_row(value: object) -> FloatMatrix:
+    """A vector [d] from base64 of little-endian float32, or from a list of numbers."""
+    if isinstance(value, str):
+        return np.frombuffer(base64.b64decode(value, validate=True), "<f4").astype(np.float32)
+    if not isinstance(value, list) or not all(is_real(number) for number in value):
+        raise ValueError("neither numbers nor base64")
+    with np.errstate(over="raise"):
+        row: FloatMatrix = np.array(value, np.float64).astype(np.float32)
+    return row
+
+
+def is_real(value: object) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def entities_of(found: object, text: str) -> Names:
+    """The names of one text; raises where one is not at its place in the text, or overlaps."""
+    if not isinstance(found, list):
+        raise TypeError("no list")
+    made: list[Entity] = []
+    reached = 0
+    for entry in found:
+        start, end, score = entry["start"], entry["end"], entry["score"]
+        if (
+            type(start) is not int
+            or type(end) is not int
+            or not reached <= start < end <= len(text)
+        ):
+            raise ValueError("its place is outside of the text or before the last")
+        if entry["text"] != text[start:end]:
+            raise ValueError("it is not what stands there")
+        if entry["label"] not in _LABELS or not is_real(score) or not 0 <= score <= 1:
+            raise ValueError("its label or score is unknown")
+        made.append(Entity(entry["text"], EntityLabel(entry["label"]), start, end, float(score)))
+        reached = end
+    return tuple(made)
+
+
+GROUP_TEXTS = 64
+GROUP_CHARACTERS = 100_000
+Value = TypeVar("Value")
+
+
+def groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """`texts` in order and well-formed, in requests of at most 64 texts and about 100,000
+    characters.
+    """
+    group: list[str] = []
+    size = 0
+    for text in map(well_formed, texts):
+        if group and (len(group) == GROUP_TEXTS or size + len(text) > GROUP_CHARACTERS):
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    if group:
+        yield group
+
+
+def remembered(
+    cache: AnswerCache[Value], texts: Sequence[str], ask: Callable[[Sequence[str]], Sequence[Value]]
+) -> list[Value]:
+    """An answer for each text: the one that is kept, else one from `ask`, which gets each text
+    once.
+    """
+    answers: dict[str, Value] = {}
+    unknown: list[str] = []
+    for text in dict.fromkeys(texts):
+        kept = cache.get(text)
+        if kept is None:
+            unknown.append(text)
+        else:
+            answers[text] = kept
+    for text, answer in zip(unknown, ask(unknown) if unknown else (), strict=True):
+        cache.put(text, answer)
+        answers[text] = answer
+    return [answers[text] for text in texts]
+
+
+def mapped(
+    ask: Callable[[Sequence[str]], FloatMatrix], parts: Sequence[Sequence[str]], threads: int
+) -> list[FloatMatrix]:
+    """`ask` of each part, several at a time."""
+    if len(parts) < 2 or threads < 2:
+        return [ask(part) for part in parts]
+    with ThreadPoolExecutor(min(threads, len(parts)), thread_name_prefix="remote") as workers:
+        return list(workers.map(ask, parts))
+
 
 QUERY_SECONDS = 2.0  # where a search waits
 BULK_SECONDS = 60.0  # for passages of an ingest, and where nobody waits at a page
@@ -224,7 +334,7 @@ class RemoteScorer(RemotePort):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """The scores of `passages` within `limits`, as `core.pairs.BoundedScorer` says.
+        """The scores of `passages` within `limits`, as `core.model_ports.BoundedScorer` says.
 
         A request that is not answered by `limits.until` is given up. Without it every passage
         needs its score: what went wrong is raised.

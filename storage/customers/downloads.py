@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from core.accounts import Charge, Download, Order
 from core.audit import AuditAction, AuditEntry
-from core.downloads import Charge, Download, Order
 from storage.customers.accounts import amount, millionths
 from storage.customers.audit import StoredAudit, append_in
 from storage.databases import Database

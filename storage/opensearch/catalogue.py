@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.callers import Caller
+from core.media import Undescribed
 from core.query_tree import Node, is_fact
 from core.retrieval import Ids
 from core.standing import SeenWord
-from core.undescribed import Undescribed
 from storage.opensearch.media import undescribed_items
 from storage.opensearch.query.facts import RecordedFacts
 from storage.opensearch.query.names import IndexNames

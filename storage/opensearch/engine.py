@@ -12,26 +12,27 @@ import numpy as np
 from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.errors import BusyError, DatelineError
-from core.exemplars import Exemplar, Rarities
 from core.items import Item, Passage, PassageVectors
-from core.near_duplicates import TextSignatures
+from core.media import Undescribed
 from core.ports import Clock
 from core.query_tree import Node
 from core.retrieval import (
     Browse,
     Browsed,
     DateBuckets,
+    Exemplar,
     FacetCount,
     Floats,
     Ids,
     Marks,
+    Rarities,
     Retrieval,
     Retrieved,
     SortOrder,
+    Suggestion,
+    TextSignatures,
 )
 from core.standing import SeenWord, Sight, Standing
-from core.suggestions import Suggestion
-from core.undescribed import Undescribed
 from core.writes import PutItem, SetStatus, Written
 from storage.media.items import newest_versions
 from storage.opensearch.catalogue import IndexCatalogue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.items import Item
-from core.undescribed import Undescribed
+from core.media import Undescribed
 from storage.media.items import MEDIA
 from storage.opensearch.query.statistics import total
 from storage.opensearch.seen import Ask, Clause, Now, all_of, shown_at

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from core.exemplars import Exemplar
 from core.items import Item
-from core.retrieval import Ids
+from core.retrieval import Exemplar, Ids
 from storage.record.port import RecordOfTruth
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from rensa import RMinHash
 
 from core.items import Item, ItemType
-from core.near_duplicates import SignatureMatrix
+from core.retrieval import SignatureMatrix
 
 _TAKEN = 1
 SCHEME: int = 1000 * _TAKEN + int(RMinHash.ALGORITHM_VERSION)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.near_duplicates import TextSignatures
-from core.retrieval import Ids
+from core.retrieval import Ids, TextSignatures
 from storage.record.near_duplicates import COLUMNS, SCHEME, as_rows, signature_of
 from storage.record.port import RecordOfTruth, RecordReads
 

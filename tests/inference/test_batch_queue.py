@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from core.errors import BusyError, ModelError, UnavailableError
 from core.observation import Event, Stage
 from inference.serving import spare_threads
-from inference.serving.attempt import MOST_FAILURES
-from inference.serving.batch_queue import BatchQueue
+from inference.serving.batch_queue import MOST_FAILURES, BatchQueue
 from inference.serving.batches import BatchLimits
 
 Row = tuple[int, ...]

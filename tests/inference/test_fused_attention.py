@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.models.wire import fields, only, part_field, text_field
-from inference.preparing import signed_kernels
-from inference.preparing.forms import onnxruntime_form
-from inference.preparing.fused_attention import with_fused_attention
-from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
-from inference.preparing.onnx_nodes import MODEL_GRAPH, nodes_of
-from inference.preparing.signed_kernels import sums_signed_exactly, with_signed_kernels
+from inference.preparing import forms as signed_kernels
+from inference.preparing.forms import (
+    onnxruntime_form,
+    sums_signed_exactly,
+    with_fused_attention,
+    with_signed_kernels,
+)
+from inference.preparing.onnx_nodes import FLOAT, INT8, INT32, INT64, MODEL_GRAPH, UINT8, nodes_of
 from tests.inference.written_graphs import Values, graph_of, node, session, tensor
 
 ROOT = Path(__file__).parents[2]

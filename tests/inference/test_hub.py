@@ -20,8 +20,7 @@ import pytest
 from core.errors import ModelError
 from inference.models.catalogue import in_formats, unpinned
 from inference.models.hub import HubSource, repository
-from inference.models.install import Installed, install
-from inference.models.local_source import FolderSource
+from inference.models.install import FolderSource, Installed, install
 from inference.models.manifest import ModelManifest
 from inference.models.manifest_json import parse_manifest
 from inference.models.store import ModelStore

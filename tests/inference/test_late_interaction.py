@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.pairs import ScoreLimits
+from core.model_ports import ScoreLimits
 from inference.late_interaction import MaxSimScorer, max_sim
 from inference.models.store import ModelStore
 

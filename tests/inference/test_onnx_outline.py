@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference.models.onnx_outline import read_outline
+from inference.models.file_checks import read_outline
 
 
 def varint(value: int) -> bytes:

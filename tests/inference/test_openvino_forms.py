@@ -16,8 +16,7 @@ import openvino
 from openvino import opset15 as operations
 
 from inference.models.store import ModelStore
-from inference.preparing.openvino_products import cut_products
-from inference.preparing.signed_kernels import sums_signed_exactly, with_exact_kernels
+from inference.preparing.forms import cut_products, sums_signed_exactly, with_exact_kernels
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.parity import answers, compare

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError
-from inference.converting.e5_graph import e5_graph
-from inference.converting.packed_e5 import PackedE5, read_packed_e5
+from inference.converting.packed_e5 import PackedE5, e5_graph, read_packed_e5
 from inference.encoder import SentenceEncoder
 from inference.models.catalogue import Catalogue
 from inference.models.install import install, installed

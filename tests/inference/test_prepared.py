@@ -17,10 +17,11 @@ import pytest
 
 from core.errors import ModelError
 from inference.models.store import ModelFolder, ModelStore
-from inference.preparing import kept_forms, signed_kernels
+from inference.preparing import forms as signed_kernels
+from inference.preparing import kept_forms
 from inference.preparing.forms import onnxruntime_form
 from inference.preparing.kept_forms import FOLDER, MOST_KEPT, Form, prepared
-from inference.processor import Processor
+from inference.runtimes.kept import Processor
 from inference.runtimes.onnx import OnnxRuntime, session_options
 from tests.inference.small_models import FILES, small_graph, write_model
 from tests.inference.test_fused_attention import MODELS, SHAPES, content_of, padded

@@ -28,7 +28,7 @@ from inference.measuring.node_times import (
 from inference.measuring.operators import Group, Operand, Work, group_of, work_of
 from inference.measuring.profiling import Subject, WatchedRuntime, profile_model
 from inference.models.store import ModelStore
-from inference.preparing.one_node import FLOAT, INT32, UINT8, product_graph
+from inference.preparing.onnx_nodes import FLOAT, INT32, UINT8, product_graph
 from inference.texts.sized_texts import sized_pairs, sized_texts
 from inference.texts.tokens import TextTokens
 

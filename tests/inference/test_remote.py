@@ -22,13 +22,19 @@ import pytest
 
 from api.models.served_models import ServedModels
 from core.errors import DatelineError, ModelError, SettingsError, UnavailableError
-from core.pairs import ScoreLimits
+from core.model_ports import ScoreLimits
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelStore
 from inference.serving import remote_calls
-from inference.serving.remote import RemoteEncoder, RemoteModel, RemoteScorer, RemoteTagger
+from inference.serving.remote import (
+    GROUP_TEXTS,
+    RemoteEncoder,
+    RemoteModel,
+    RemoteScorer,
+    RemoteTagger,
+    groups,
+)
 from inference.serving.remote_calls import RemoteAddress, RemoteService
-from inference.serving.remote_groups import GROUP_TEXTS, groups
 from tests.api.model_service import KEY, bundled_models, serving_models
 
 ROOT = Path(__file__).parents[2] / "models"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.preparing.one_node import INT32, UINT8, product_graph
-from inference.preparing.signed_kernels import sums_signed_exactly, with_signed_kernels
+from inference.preparing.forms import sums_signed_exactly, with_signed_kernels
+from inference.preparing.onnx_nodes import INT32, UINT8, product_graph
 from tests.inference.written_graphs import Values, graph_of, node, session, tensor
 
 TAKEN: Values = {"x": (UINT8, (2, "k"))}

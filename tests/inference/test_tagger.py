@@ -12,7 +12,7 @@ from core.errors import ModelError
 from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from inference.tagger import NameTagger, WordTags, entities
-from inference.texts.transitions import Transitions
+from inference.texts.labels import Transitions
 from inference.texts.words import split_words
 from tests.inference.computed_models import ComputedRuntime, folder_like, hidden_states
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.texts.transitions import Transitions
+from inference.texts.labels import Transitions
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 

@@ -14,8 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from core.errors import ModelError
 from inference.texts.tokens import well_formed
-from inference.texts.word_tokens import LONGEST_KEPT, Pieces, WordTokens
-from inference.texts.words import Window, split_words, windows
+from inference.texts.words import LONGEST_KEPT, Pieces, Window, WordTokens, split_words, windows
 from tests.inference.test_hostile import HOSTILE
 
 BUNDLED = Path(__file__).parents[2] / "models" / "distilbert-ner-news" / "tokenizer.json"

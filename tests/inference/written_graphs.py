@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from inference.models.wire import part_field, text_field, whole_field
-from inference.preparing.one_node import FLOAT, INT8, INT32, INT64, UINT8
+from inference.preparing.onnx_nodes import FLOAT, INT8, INT32, INT64, UINT8
 
 TYPES = {
     np.dtype(np.float32): FLOAT,

@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.items import Item, ItemType, PubStatus
-from core.near_duplicates import TextSignatures
 from core.query_tree import Keyword
-from core.retrieval import TotalRelation
+from core.retrieval import TextSignatures, TotalRelation
 from core.writes import SetStatus
 from search.answers import Fold, MissingStage, SearchResponse
 from search.candidates import NEAR, faces_of, groups_of, ranks_of

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from core.callers import NOBODY, Caller
 from core.errors import NotFoundError, QueryError
-from core.exemplars import Rarities
 from core.items import Concept, ItemType
 from core.query_tree import Keyword
-from core.retrieval import SortOrder, TotalRelation
+from core.retrieval import Rarities, SortOrder, TotalRelation
 from core.writes import PutItem
 from search.similar import MOST_HEADLINE_WORDS, MOST_WORDS, mean_passage, telling_words
 from storage.words.text_analysis import Analysis

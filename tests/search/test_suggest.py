@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
 from core.items import Concept, Item, PubStatus
-from core.suggestions import Suggestion, SuggestionKind
+from core.retrieval import Suggestion, SuggestionKind
 from core.writes import SetStatus
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS, Suggester
 from storage.words.names import plain_words

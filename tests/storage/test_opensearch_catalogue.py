@@ -19,8 +19,7 @@ from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.items import Concept, Item, ItemType, PubStatus
 from core.ports import Engine
 from core.query_tree import EVERYTHING, Keyword
-from core.retrieval import DateBuckets, DateInterval, Ids
-from core.suggestions import Suggestion, SuggestionKind
+from core.retrieval import DateBuckets, DateInterval, Ids, Suggestion, SuggestionKind
 from core.writes import PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.opensearch.query import names, suggestions

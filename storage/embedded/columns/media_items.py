@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.items import Item
-from core.undescribed import Undescribed
+from core.media import Undescribed
 from storage.embedded.columns.facts import Columns
 from storage.media.items import MEDIA
 from storage.record.port import RecordReads

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from core.suggestions import Suggestion, SuggestionKind
+from core.retrieval import Suggestion, SuggestionKind
 from storage.embedded.columns.facts import Columns, ValueColumn
 from storage.embedded.columns.label_rows import LabelRows
 from storage.words.names import plain_words

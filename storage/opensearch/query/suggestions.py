@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.callers import Caller
-from core.suggestions import Suggestion, SuggestionKind
+from core.retrieval import Suggestion, SuggestionKind
 from storage.opensearch.query.name_fields import FIRST, WHOLE
 from storage.opensearch.query.statistics import Term, total
 from storage.opensearch.seen import (

@@ -16,9 +16,8 @@ import numpy as np
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
-from core.exemplars import Rarities
 from core.query_tree import MACHINE, TEXT_FIELDS, Node, Word
-from core.retrieval import Floats
+from core.retrieval import Floats, Rarities
 from core.standing import SeenWord
 from storage.opensearch.query.statistics import (
     OF_MACHINES,

@@ -15,10 +15,18 @@ from threading import Thread
 
 import pytest
 
-from core.accounts import AccountBook, Entitlement, Interval, PlanStyle, Uses
+from core.accounts import (
+    AccountBook,
+    Charge,
+    Download,
+    Entitlement,
+    Interval,
+    Order,
+    PlanStyle,
+    Uses,
+)
 from core.audit import verified
 from core.callers import Caller
-from core.downloads import Charge, Download, Order
 from core.errors import AccessError, InputError
 from core.items import Item
 from customers import accounts as rules
@@ -41,7 +49,7 @@ import os, sys, time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from core.downloads import Charge, Download, Order
+from core.accounts import Charge, Download, Order
 from storage.customers.downloads import StoredDownloads
 from storage.databases import open_database
 place, many = sys.argv[1], int(sys.argv[2])
