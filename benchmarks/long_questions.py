@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log1p, log2
+from math import log1p
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from core.query_tree import Bool, Word
+from eval.runs.measures import means, parse_measure, per_query
 from search.understanding.long_questions import damped, field_share
 from storage.words.analysis import analyzer
 from storage.words.stop_words import is_stop_word
@@ -103,14 +104,15 @@ def measured(asked: Asked, form: Callable[[Bool], tuple[Bool, float]]) -> float:
     ids = [one for one, _, _ in asked.documents]
     texts = Index([f"{headline}\n{text}" for _, headline, text in asked.documents])
     headlines = Index([headline for _, headline, _ in asked.documents])
-    found: list[float] = []
+    run: dict[str, list[str]] = {}
     for name, question in asked.questions.items():
         tree, share = form(Bool(should=tuple(map(Word, _WORD.findall(question)))))
         weights = _weights(tree)
         scores = texts.scores(weights) + (share * headlines.scores(weights) if share else 0.0)
         best = np.argsort(-scores, kind="stable")[:10]
-        found.append(_ndcg([ids[place] for place in best], asked.relevant[name]))
-    return float(np.mean(found))
+        run[name] = [ids[place] for place in best]
+    relevant = {name: asked.relevant[name] for name in asked.questions}
+    return means(per_query([parse_measure("nDCG@10")], relevant, run))["nDCG@10"]
 
 
 def _weights(tree: Bool) -> dict[str, float]:
@@ -120,12 +122,6 @@ def _weights(tree: Bool) -> dict[str, float]:
         for term in analyzer("en").analyze(word.text):
             found[term] = found.get(term, 0.0) + word.boost
     return found
-
-
-def _ndcg(ranked: Sequence[str], relevant: Mapping[str, int]) -> float:
-    ideal = sorted(relevant.values(), reverse=True)[:10]
-    gain = sum(relevant.get(one, 0) / log2(place + 2) for place, one in enumerate(ranked))
-    return gain / sum(grade / log2(place + 2) for place, grade in enumerate(ideal))
 
 
 def _read(folder: Path, split: str = "test") -> Asked:

@@ -159,7 +159,8 @@ class Retrieved:
 
     `bm25` is NaN and `lexical_ranks` 0 where only vectors found the candidate. `lexical_matches`
     counts every item that matches the query and the filters, beyond the depth too. `lexical_bound`
-    is the highest BM25 that an item with every word of the query can get.
+    is the highest BM25 that an item with every word of the query can get; `lexical_seen` is the
+    part of it that is of words that an allowed item has.
     """
 
     ids: Ids
@@ -170,6 +171,7 @@ class Retrieved:
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     lexical_bound: float = 0.0
+    lexical_seen: float = 0.0
 
 
 class DateInterval(StrEnum):

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from core.errors import ModelError
+from core.errors import InputError, ModelError
 from dateline.archive_folder import archive_folder
-from dateline.build.models import Models, load_models
+from dateline.build.models import Models, in_force, load_models
 from dateline.build.service import profiles
 from dateline.measuring.evaluate import cached_index, check_sets, open_indexed, reader_of
 from dateline.settings import Settings
@@ -52,10 +52,9 @@ class Plan:
     seed: int = 1
     sample: int = 0
 
-    @property
-    def profile(self) -> str:
-        """The ranking profile that is tuned."""
-        return "hybrid-rerank" if self.rerank else "hybrid"
+    def profile(self, settings: Settings) -> str:
+        """The ranking profile that is tuned: what these settings serve, or the reranking one."""
+        return "hybrid-rerank" if self.rerank else settings.profile
 
 
 def tune_fusion(
@@ -73,13 +72,15 @@ def tune_fusion(
     check_sets(judged)
     questions = questions_of(judged)
     folds_of(questions, plan.folds, plan.seed)  # fails before any work if there are too few
-    profile = profiles(settings)[plan.profile]
-    shipped = FusionSetting.of(profile)
     models = load_models(settings)
+    settings = in_force(settings, models)
+    profile = profiles(settings)[plan.profile(settings)]
+    shipped = FusionSetting.of(profile)
+    values = _of_fields(values, plan, profile)
     if plan.rerank and models.reranker is None:
         why = "; ".join(models.missing) or "no setting names one"
         raise ModelError("there is no reranker", where=why, mend="see `dateline doctor`")
-    gathering = _Gathering(settings, plan.profile, profile, models, grid(shipped, values))
+    gathering = _Gathering(settings, profile.name, profile, models, grid(shipped, values))
     features = [gathering.features(one, said, observer) for one in judged]
     values, notes = _without_names(values, features)
     candidates = grid(shipped, values)
@@ -165,6 +166,7 @@ class _Gathering:
             "fields": list(self.profile.vector_weights),
             "lexical": asdict(self.profile.lexical),
             "names": self.profile.entity_boost > 0,
+            "foreign": self.profile.foreign_share < 1,
             "hnsw": {
                 name: getattr(self.settings, name)
                 for name in type(self.settings).model_fields
@@ -184,6 +186,20 @@ def _sampled(judged: JudgedSet, plan: Plan) -> JudgedSet:
     kept = set(chance.sample(sorted(judged.queries), plan.sample))
     queries = {query: text for query, text in judged.queries.items() if query in kept}
     return replace(judged, queries=queries, qrels={query: judged.qrels[query] for query in queries})
+
+
+def _of_fields(
+    values: Mapping[str, tuple[Value, ...]], plan: Plan, profile: Profile
+) -> dict[str, tuple[Value, ...]]:
+    """Return the values without those of the second field's share, if the profile has one field.
+    Raises InputError if that share was asked for.
+    """
+    if len(profile.vector_weights) > 1 or "second_share" not in values:
+        return dict(values)
+    if plan.parameters:
+        what = f"profile {profile.name} has one vector field, so there is no second_share"
+        raise InputError(what, mend="name a second_encoder, or leave the parameter out")
+    return {name: tried for name, tried in values.items() if name != "second_share"}
 
 
 def _without_names(

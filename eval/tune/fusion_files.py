@@ -21,7 +21,7 @@ from core.retrieval import Retrieved, VectorScores
 from eval.tune.fusion_features import QueryFeatures, SetFeatures
 from search.candidates import FusionInput
 
-FORMAT = 1  # raise it when what is gathered changes
+FORMAT = 2  # raise it when what is gathered changes
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -83,6 +83,8 @@ def _packed(features: SetFeatures) -> Arrays:
         "rerank": _joined([one.rerank_scores for one in asked], np.float32),
         "shares": _joined([_or_zeros(one.names, one) for one in asked], np.float32),
         "orders": _joined([_or_zeros(one.given_order, one) for one in asked], np.int64),
+        "languages": np.array([one is not None and one.foreign is not None for one in given]),
+        "foreign": _joined([_or_zeros(one.foreign, one) for one in asked], np.bool_),
     }
     for number, field in enumerate(fields):
         arrays |= _packed_field(number, field, given)
@@ -136,6 +138,7 @@ def _unpacked(arrays: Arrays) -> SetFeatures:
             lexical_bound=float(arrays["bounds"][row]),
         )
         shares, order = take("shares", count), take("orders", count)
+        foreign = take("foreign", count)
         return FusionInput(
             found=found,
             names=shares if arrays["named"][row] else None,
@@ -143,6 +146,7 @@ def _unpacked(arrays: Arrays) -> SetFeatures:
             rerank_scores=take("rerank", count),
             given_order=order if arrays["ordered"][row] else None,
             degraded=(),
+            foreign=foreign if arrays["languages"][row] else None,
         )
 
     sizes = np.diff(arrays["ends"], prepend=0).tolist()

@@ -21,9 +21,10 @@ MOST = 20_000
 class FusionSetting:
     """One point of the grid.
 
-    The vectors have the weight 1 - `lexical_weight`. `bound_share` is a share of BM25's supremum
-    (`search.ranking`), for the convex fusion alone. `entity_boost` stands beside the retrievers' 1.
-    A `rerank_weight` of 0 reranks nothing.
+    The vectors have the weight 1 - `lexical_weight`; of it the second field has the share
+    `second_share` (0 with one field), the first one the rest. `bound_share` is a share of BM25's
+    supremum (`search.ranking`), for the convex fusion alone. `entity_boost` stands beside the
+    retrievers' 1. A `rerank_weight` of 0 reranks nothing.
     """
 
     lexical_weight: float
@@ -32,16 +33,24 @@ class FusionSetting:
     entity_boost: float
     rerank_depth: int
     rerank_weight: float
+    second_share: float = 0.0
 
     @classmethod
     def of(cls, profile: Profile) -> FusionSetting:
-        """The setting of a hybrid profile. Raises InputError for a profile of one retriever."""
+        """The setting of a hybrid profile. Raises InputError for a profile of one retriever, and
+        for one of more than two vector fields.
+        """
         if not profile.is_hybrid:
             raise InputError(
                 f"profile {profile.name} has one retriever, so there is nothing to weigh",
                 mend="tune a hybrid profile",
             )
-        whole = profile.lexical_weight + sum(profile.vector_weights.values())
+        vectors = [*profile.vector_weights.values()]
+        if len(vectors) > 2:
+            raise InputError(
+                f"profile {profile.name} has {len(vectors)} vector fields", mend="tune one or two"
+            )
+        whole = profile.lexical_weight + sum(vectors)
         return cls(
             profile.lexical_weight / whole,
             profile.fusion.value,
@@ -49,12 +58,16 @@ class FusionSetting:
             profile.entity_boost,
             profile.rerank_depth,
             profile.rerank_weight,
+            vectors[1] / sum(vectors) if len(vectors) > 1 else 0.0,
         )
 
     def applied(self, profile: Profile) -> Profile:
         """The profile with this setting; `bound_share` is no part of a profile."""
+        shares = (1 - self.second_share, self.second_share)
+        vectors = dict(zip(profile.vector_weights, shares, strict=False))
+        weighed = replace(profile, vector_weights=vectors)
         return replace(
-            profile.with_lexical_weight(self.lexical_weight),
+            weighed.with_lexical_weight(self.lexical_weight),
             fusion=Fusion(self.fusion),
             entity_boost=self.entity_boost,
             rerank_depth=self.rerank_depth,
@@ -83,6 +96,7 @@ GRID: Mapping[str, tuple[Value, ...]] = {
     "entity_boost": (0.0, 0.05, 0.1, 0.2, 0.4),
     "rerank_depth": (20, 30, 50, 100),
     "rerank_weight": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "second_share": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 RERANK = ("rerank_depth", "rerank_weight")
 PARAMETERS = tuple(field.name for field in fields(FusionSetting))
@@ -92,6 +106,7 @@ _LIMITS = {
     "entity_boost": (0.0, 10.0),
     "rerank_depth": (1.0, 100.0),
     "rerank_weight": (0.0, 1.0),
+    "second_share": (0.0, 1.0),
 }
 
 

@@ -240,7 +240,16 @@ def _merge(
     scores = tuple(
         _scores(moment, nearest, ids, own) for nearest, own in zip(found, places, strict=True)
     )
-    return Retrieved(ids, bm25, ranks, hits.matches, scores, milliseconds, lexical_bound=hits.bound)
+    return Retrieved(
+        ids,
+        bm25,
+        ranks,
+        hits.matches,
+        scores,
+        milliseconds,
+        lexical_bound=hits.bound.whole,
+        lexical_seen=hits.bound.seen,
+    )
 
 
 def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:

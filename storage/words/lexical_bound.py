@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log1p
+from typing import NamedTuple
 
 from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
@@ -22,6 +23,16 @@ from storage.words.word_pairs import word_pairs
 
 _PREFIX = 1.0  # every word with the prefix scores this
 _MOST_KNOWN = 4096  # words whose supremum is kept
+
+
+class Bound(NamedTuple):
+    """The upper bound of a query's scores, and the part of it that is of words that an item has."""
+
+    whole: float
+    seen: float
+
+
+NO_BOUND = Bound(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +47,37 @@ class Supremum:
     languages: tuple[str, ...]
     main: tuple[str, ...]
     weights: LexicalWeights
-    _known: dict[Node, float] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Node, Bound] = field(default_factory=dict, repr=False, compare=False)
 
-    def of(self, query: Node) -> float:
+    def of(self, query: Node) -> Bound:
         """Return the limit of the score of an item as the frequency of each word in it grows. Words
         that no item has count in full. A word with several readings counts as the rarest of those
         that an item has.
         """
-        return self._node(without_stop_words(query, self.main)) + self._pairs(query)
+        whole, seen = self._node(without_stop_words(query, self.main))
+        pairs = self._pairs(query)
+        return Bound(whole + pairs, seen + pairs)
 
-    def _node(self, node: Node) -> float:
+    def _node(self, node: Node) -> Bound:
         if isinstance(node, Bool):
-            return sum(self._node(child) for child in (*node.must, *node.should))
-        if not isinstance(node, Word) or len(node.text) > LONGEST_TERM:
-            return self._leaf(node)
+            parts = [self._node(child) for child in (*node.must, *node.should)]
+            return Bound(sum(one.whole for one in parts), sum(one.seen for one in parts))
+        if not isinstance(node, Word):
+            return Bound(whole := self._leaf(node), whole)
+        if len(node.text) > LONGEST_TERM:
+            return Bound(self._leaf(node), 0.0)
         found = self._known.get(node)
         if found is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            found = self._known[node] = self._leaf(node)
+            found = self._known[node] = self._word(node)
         return found
+
+    def _word(self, word: Word) -> Bound:
+        whole = self._leaf(word)
+        readings = (terms_of(word.text, one) for one in self.languages)
+        there = any(self._is_there(terms, word.field) for terms in readings)
+        return Bound(whole, whole if there else 0.0)
 
     def _leaf(self, node: Node) -> float:
         match node:

@@ -41,7 +41,7 @@ def data() -> Iterator[Path]:
 
 
 def found_in(data: Path, **changes: Any) -> Tuning:
-    settings = Settings(data=data, tagger="", threads=1)
+    settings = Settings(data=data, tagger="", second_encoder="", threads=1)
     return tune_fusion(settings, Plan((DEMO,), parameters=SMALL[1::2], **changes))
 
 
@@ -65,8 +65,13 @@ def test_the_command_reports_in_a_table_files_and_json(
     assert sum(tree["stability"]["fusion"].values()) == 5
 
 
+def test_one_field_has_no_second_share(data: Path) -> None:
+    told = Cli(data)("tune", "fusion", DEMO, "--parameters", "second_share", code=2).stderr
+    assert "second_encoder" in told
+
+
 def test_what_ships_has_the_figure_that_is_served(data: Path) -> None:
-    settings = Settings(data=data, tagger="", threads=1)
+    settings = Settings(data=data, tagger="", second_encoder="", threads=1)
     served = evaluate_folder(settings, DEMO, "hybrid").mean("nDCG@10")
     found = found_in(data)
     assert found.shipped_mean == pytest.approx(served, abs=1e-12)
@@ -74,14 +79,14 @@ def test_what_ships_has_the_figure_that_is_served(data: Path) -> None:
 
 
 def test_another_weight_has_the_figure_that_it_would_serve(data: Path) -> None:
-    settings = Settings(data=data, tagger="", threads=1, lexical_weight=0.3)
+    settings = Settings(data=data, tagger="", second_encoder="", threads=1, lexical_weight=0.3)
     served = evaluate_folder(settings, DEMO, "hybrid").mean("nDCG@10")
     row = next(one for one in found_in(data).curves if one.value == 0.3)
     assert row.mean == pytest.approx(served, abs=1e-12)
 
 
 def test_reranking_is_tuned_on_a_sample_of_the_queries(data: Path) -> None:
-    settings = Settings(data=data, tagger="", threads=1)
+    settings = Settings(data=data, tagger="", second_encoder="", threads=1)
     parameters = ("rerank_weight=0.2,0.5", "rerank_depth=20")
     said: list[str] = []
     found = tune_fusion(

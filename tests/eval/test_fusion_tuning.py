@@ -229,7 +229,8 @@ def test_parameters_that_cannot_be_are_errors(text: str, told: str) -> None:
 def test_fusion_is_tuned_first_and_reranking_then() -> None:
     assert set(read_parameters([], rerank=True)) == {"rerank_depth", "rerank_weight"}
     fusion = read_parameters([], rerank=False)
-    assert set(fusion) == {"lexical_weight", "fusion", "bound_share", "entity_boost"}
+    weights = {"lexical_weight", "second_share", "bound_share", "entity_boost"}
+    assert set(fusion) == weights | {"fusion"}
     both = read_parameters(["lexical_weight", "rerank_weight=0.1"], rerank=True)
     assert both == {"lexical_weight": fusion["lexical_weight"], "rerank_weight": (0.1,)}
 
@@ -254,6 +255,19 @@ def test_a_setting_and_its_profile_say_the_same() -> None:
     assert (profile.fusion, profile.entity_boost) == (Fusion.RRF, 0.4)
     assert FusionSetting.of(profile) == setting
     assert SHIPPED.applied(PROFILE) == PROFILE
+
+
+def test_the_second_field_has_a_share_of_the_vectors_weight() -> None:
+    best = standard_profiles(("text", "second"))["best"]
+    shipped = FusionSetting.of(best)
+    assert shipped.second_share == 0.5
+    assert shipped.applied(best) == best
+    moved = replace(shipped, lexical_weight=0.2, second_share=0.75).applied(best)
+    assert moved.lexical_weight == 0.2
+    assert moved.vector_weights == pytest.approx({"text": 0.2, "second": 0.6})
+    three = replace(best, vector_weights=dict.fromkeys(("a", "b", "c"), 1.0))
+    with pytest.raises(InputError):
+        FusionSetting.of(three)
 
 
 # --- texts

@@ -305,5 +305,17 @@ def test_the_bound_does_not_tell_of_a_rare_word_in_hidden_items(
             if killed:
                 engine.set_status([SetStatus("hidden", PubStatus.CANCELED)])
             found = retrieved(engine, any_of("market", "codename"), LexicalWeights())
-            bounds.append(found.lexical_bound)
+            bounds.append((found.lexical_bound, found.lexical_seen))
     assert bounds[0] == bounds[1]
+
+
+def test_the_bound_says_how_much_is_of_words_that_an_item_has(folder: Path) -> None:
+    with opened(folder, SetClock()) as engine:
+        filled(engine, ORDERS)
+        both, red, none = (
+            retrieved(engine, query, LexicalWeights())
+            for query in (any_of("red", "xylophone"), Word("red"), Word("xylophone"))
+        )
+    assert both.lexical_seen == pytest.approx(red.lexical_bound)
+    assert red.lexical_seen == red.lexical_bound
+    assert (none.lexical_seen, none.lexical_bound > 0) == (0.0, True)

@@ -136,6 +136,7 @@ def _are_equal(ours: Retrieved, theirs: Retrieved) -> None:
     scores, others = ours.bm25[order], theirs.bm25[same]
     assert others == pytest.approx(scores, rel=1e-3, abs=1e-3, nan_ok=True)
     assert theirs.lexical_bound == pytest.approx(ours.lexical_bound, rel=1e-3)
+    assert theirs.lexical_seen == pytest.approx(ours.lexical_seen, rel=1e-3)
     for mine, yours in zip(ours.vectors, theirs.vectors, strict=True):
         assert yours.cosines[same] == pytest.approx(mine.cosines[order], abs=1e-6)
         assert yours.ranks[same].tolist() == mine.ranks[order].tolist()

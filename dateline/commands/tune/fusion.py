@@ -61,7 +61,7 @@ def fusion(
     data: Kept = None,
     models: Models = None,
 ) -> None:
-    """Choose the weights of the hybrid profile on judged queries, and say what they are worth.
+    """Choose the weights of the profile in use on judged queries, and say what they are worth.
 
     The figure is of nested cross-validation: no query judges a setting that it helped to choose.
     """

@@ -24,7 +24,7 @@ from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import unstemmed_field
-from storage.words.lexical_bound import Supremum
+from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
 from storage.words.query_words import PLAIN, terms_of
 from storage.words.stop_words import is_stop_word
@@ -84,13 +84,14 @@ class _RareTerms:
 @dataclass(frozen=True, slots=True)
 class LexicalHits:
     """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and the
-    upper bound of an item's score for the query with these weights.
+    upper bound of an item's score for the query with these weights: all of it, and the part of
+    words that an allowed item has.
     """
 
     ids: Ids
     scores: Floats
     matches: int
-    bound: float = 0.0
+    bound: Bound = NO_BOUND
 
 
 class LexicalReader:
@@ -176,7 +177,7 @@ class LexicalReader:
         known = self._compilers.get(key)
         return known or _kept(self._compilers, key, self._compiler.weighing(weights))
 
-    def _bound(self, query: Node, weights: LexicalWeights, allowed: Marks | None) -> float:
+    def _bound(self, query: Node, weights: LexicalWeights, allowed: Marks | None) -> Bound:
         key = (id(allowed), *_key(weights))
         known = self._suprema.get(key)
         if known is None or known[0] is not allowed:  # another mask may have the same id

@@ -47,7 +47,7 @@ from storage.opensearch.query.statistics import Basics, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.seen import seen_by
 from storage.record.vector_rows import lacks
-from storage.words.lexical_bound import Supremum
+from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
 
 _COMMON = 2  # a word without a count is taken to be in one of so many items
@@ -152,7 +152,7 @@ def _begun(sources: Sources, request: Retrieval) -> _Search:
     return search
 
 
-def _looked_up(search: _Search) -> Future[float] | None:
+def _looked_up(search: _Search) -> Future[Bound] | None:
     """Start to look up how rare the query's words are; return None if that is known. It runs while
     the query is encoded, which takes longer.
     """
@@ -271,11 +271,11 @@ def _check(search: _Search, replies: Sequence[Reply]) -> None:
     search.degraded += missing(replies, lexical=lexical, where=where)
 
 
-def _bound(search: _Search) -> Callable[[], float]:
+def _bound(search: _Search) -> Callable[[], Bound]:
     basics, request, held = search.basics, search.request, search.terms.held
     languages = tuple(dict.fromkeys((*basics.main, *basics.all_languages))) or ("en",)
 
-    def reckon() -> float:
+    def reckon() -> Bound:
         """Return the bound, with a new Supremum each time, because that keeps counts that may have
         been guesses.
         """
@@ -289,7 +289,7 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
     started = perf_counter()
     sources, request = search.sources, search.request
     found = merged(hits, near, request.vector_depth, sources.exact, sources.sums)
-    bound = search.terms.reckoned(_bound(search)) if request.lexical_depth else 0.0
+    bound = search.terms.reckoned(_bound(search)) if request.lexical_depth else NO_BOUND
     search.milliseconds["cosines"] = (perf_counter() - started) * 1000
     if why := search.look_ups.lacking:
         search.degraded.append(f"lexical: it is not known how rare some words are: {why}")
@@ -301,7 +301,8 @@ def _answer(search: _Search, hits: Hits, near: Sequence[Near]) -> Retrieved:
         found.vectors,
         search.milliseconds,
         tuple(search.degraded),
-        bound,
+        bound.whole,
+        bound.seen,
     )
 
 
