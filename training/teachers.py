@@ -1,0 +1,140 @@
+"""What frozen models say of mined pairs, so that a passage that is right by chance is no negative.
+
+    python -P -m training.teachers --lists DIR --names NAME,NAME [--teachers MODEL,MODEL]
+                                   [--models DIR] [--depth N] [--threads N]
+
+A teacher is a model that ranks pairs and that nobody here fine-tuned on a judged set: an encoder,
+by the vectors of its tokens, or a cross-encoder that was pulled. NAME.jsonl.gz gets
+NAME.taught.jsonl beside it, one line a query: the mean of the teachers' scores, each put on 0 to 1
+over the list. The lines are in the order of the lists, so a run that is stopped goes on behind the
+last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.model_ports import PairScorer
+from inference.cross_encoder import CrossEncoder
+from inference.late_interaction import MaxSimScorer
+from inference.models.store import ModelStore
+from inference.runtimes.onnx import OnnxRuntime
+from training.candidates import CandidateList, read_lists
+from training.quantize import Floats
+
+MARGIN = 0.05
+DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A list, and the teachers' scores [n] of its first candidates; none where nobody taught."""
+
+    given: CandidateList
+    scores: Floats
+
+    def negatives(self, margin: float | None) -> tuple[int, ...]:
+        """Places of the candidates that are not judged relevant, and whose score is lower than the
+        best right one's by more than `margin`. All of them if `margin` is None or nobody taught.
+        """
+        right = [place for place in self.given.found if place < len(self.scores)]
+        if margin is None or not right:
+            return self.given.others
+        least = max(float(self.scores[place]) for place in right) - margin
+        return tuple(
+            place
+            for place in self.given.others
+            if place < len(self.scores) and self.scores[place] < least
+        )
+
+
+def unit(scores: Floats) -> Floats:
+    """`scores` [n] put on 0 to 1; all 1 where they are equal."""
+    low, high = float(scores.min()), float(scores.max())
+    if high <= low:
+        return np.ones_like(scores)
+    return np.asarray((scores - low) / (high - low), np.float32)
+
+
+def read_taught(path: Path) -> list[Taught]:
+    """The lists of a file, with their teachers' scores as far as there are any."""
+    beside = taught_path(path)
+    lines = beside.read_text("ascii").splitlines() if beside.exists() else []
+    told = [np.array(json.loads(line), np.float32) for line in lines]
+    none = np.zeros(0, np.float32)
+    lists = read_lists(path)
+    return [
+        Taught(given, told[place] if place < len(told) else none)
+        for place, given in enumerate(lists)
+    ]
+
+
+def taught_path(lists: Path) -> Path:
+    """Where the teachers' scores of a file of lists are."""
+    return lists.with_name(lists.name.partition(".")[0] + ".taught.jsonl")
+
+
+def teach(path: Path, teachers: Sequence[PairScorer], depth: int) -> Iterator[int]:
+    """Appends the scores of the lists that have none yet; yields how many lists are left."""
+    lists, beside = read_lists(path), taught_path(path)
+    done = _whole_lines(beside)
+    with beside.open("a", encoding="ascii") as lines:
+        for place in range(done, len(lists)):
+            scores = scored(lists[place], teachers, depth)
+            lines.write(json.dumps([round(float(each), 4) for each in scores]) + "\n")
+            lines.flush()
+            yield len(lists) - place - 1
+
+
+def scored(given: CandidateList, teachers: Sequence[PairScorer], depth: int) -> Floats:
+    """The mean of the teachers' scores of the first `depth` candidates, each on 0 to 1."""
+    texts = given.texts[:depth]
+    asked = [given.query] * len(texts)
+    each = [unit(one.score(asked, texts)[:, 0]) for one in teachers]
+    return np.asarray(np.mean(each, axis=0), np.float32)
+
+
+def _whole_lines(path: Path) -> int:
+    """How many whole lines the file has; a last line that was cut off is taken away."""
+    if not path.exists():
+        return 0
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        path.write_bytes(whole)
+    return whole.count(b"\n")
+
+
+def teacher_of(models: Path, name: str, threads: int) -> PairScorer:
+    """The pair scorer over the model `name`: its own head, or the vectors of its tokens."""
+    folder = ModelStore(models).open(name)
+    kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
+    return kind.over(folder, OnnxRuntime.open(folder, threads=threads))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser.add_argument("--names", required=True, help="which of them, with commas between")
+    parser.add_argument("--teachers", default="bge-small-en-v1.5,all-MiniLM-L6-v2")
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--depth", type=int, default=DEPTH)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    names = given.teachers.split(",")
+    teachers = [teacher_of(given.models, name, given.threads) for name in names]
+    for name in given.names.split(","):
+        for left in teach(given.lists / f"{name}.jsonl.gz", teachers, given.depth):
+            if left % 100 == 0:
+                print(f"{name}: {left} lists left", flush=True)
+
+
+if __name__ == "__main__":
+    main()
