@@ -1,0 +1,117 @@
+"""A joint encoder's run goes on where it was stopped, and fewer layers are taken evenly."""
+
+import itertools
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the [torch] extra")
+pytest.importorskip("onnx", reason="needs the [torch] extra")
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from training.bert_graph import BertShape
+from training.candidates import CandidateList
+from training.distil import Run, bert_of, drawn, every_second, learn, loss_of
+from training.joint import JointEncoder, PairTokens
+from training.projection import Teaching
+from training.teachers import Taught
+
+pytestmark = pytest.mark.torch
+
+WORDS = ("who", "won", "the", "match", "spain", "lost")
+TEACHING = Teaching(distilled=0.5, negatives=3)
+
+
+def tokens() -> PairTokens:
+    special = {"[UNK]": 100, "[CLS]": 101, "[SEP]": 102}
+    vocabulary = special | {word: 103 + number for number, word in enumerate(WORDS)}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PairTokens(made, 16)
+
+
+def weights(layers: int) -> dict[str, np.ndarray]:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=120,
+        hidden_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    state = BertModel(config, add_pooling_layer=False).state_dict()
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def run() -> Run:
+    shape = BertShape(layers=2, heads=2, width=16)
+    return Run.of(JointEncoder(weights(2), shape, vocabulary=120))
+
+
+def taught(count: int) -> list[Taught]:
+    chance = random.Random(3)
+    lists = []
+    for _ in range(count):
+        texts = tuple(" ".join(chance.choices(WORDS, k=4)) for _ in range(5))
+        fused = np.linspace(1.0, 0.2, 5, dtype=np.float32)
+        given = CandidateList(chance.choice(WORDS), fused, (0, 1, 0, 0, 0), texts, (1,))
+        lists.append(Taught(given, np.array([chance.random() for _ in range(5)], np.float32)))
+    return lists
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists, whole, stopped, again = taught(12), run(), run(), run()
+    assert learn(whole, lists, tokens(), TEACHING, 6, tmp_path / "whole")
+    clock = itertools.count()
+    monkeypatch.setattr("training.distil.time.monotonic", lambda: next(clock))
+    assert not learn(stopped, lists, tokens(), TEACHING, 6, tmp_path / "stopped", seconds=4)
+    monkeypatch.undo()
+    again.read(tmp_path / "stopped")
+    assert 0 < again.step < 6
+    assert learn(again, lists, tokens(), TEACHING, 6, tmp_path / "stopped")
+    same = zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in same)
+
+
+def test_moments_are_kept(tmp_path: Path) -> None:
+    lists, first = taught(12), run()
+    learn(first, lists, tokens(), TEACHING, 3, tmp_path / "state")
+    second = run()
+    second.read(tmp_path / "state")
+    pairs = zip(first.model.parameters(), second.model.parameters(), strict=True)
+    for ours, theirs in pairs:
+        before, after = first.optimizer.state[ours], second.optimizer.state[theirs]
+        assert torch.equal(before["exp_avg"], after["exp_avg"])
+        assert float(before["step"]) == float(after["step"]) == 3.0
+    assert {*bert_of(tmp_path / "state")} == {*weights(2)}
+
+
+def test_learning_lowers_the_loss(tmp_path: Path) -> None:
+    lists, one = taught(8), run()
+    group = drawn(lists, TEACHING, random.Random(9))
+    one.model.eval()
+    before = loss_of(one.model, tokens(), group).item()
+    for each in one.optimizer.param_groups:
+        each["highest"] = 1e-2
+    learn(one, lists, tokens(), TEACHING, 12, tmp_path / "state")
+    one.model.eval()
+    assert loss_of(one.model, tokens(), group).item() < before
+
+
+def test_every_second_layer_is_kept_in_order() -> None:
+    twelve = weights(4)
+    half = every_second(twelve, 2)
+    assert {*half} == {*weights(2)}
+    kept = "attention.self.query.weight"
+    assert half[f"encoder.layer.0.{kept}"] is twelve[f"encoder.layer.1.{kept}"]
+    assert half[f"encoder.layer.1.{kept}"] is twelve[f"encoder.layer.3.{kept}"]
+    with pytest.raises(ValueError, match="4 layers"):
+        every_second(twelve, 3)
