@@ -193,7 +193,9 @@ def scorer_of(given: argparse.Namespace) -> Scorer:
     def scores(lists: Sequence[CandidateList]) -> list[Floats]:
         fill(cache, lists, given.models, given.threads)
         width = cache[lists[0].query].shape[1]
-        plain = Head(np.eye(width, dtype=np.float32), np.zeros(width + 1, np.float32), np.ones(2))
+        plain = Head(
+            np.eye(width, dtype=np.float32), np.zeros(width + 1, np.float32), np.ones(2, np.float32)
+        )
         head = read_head(Path(which)) if kind == "head" else plain
         return head_scores(head, lists, cache, given.depth)
 

@@ -59,7 +59,8 @@ class Head:
     def project(self, tokens: FloatMatrix) -> FloatMatrix:
         """float32 [n, width], rows of unit norm."""
         mapped = tokens @ self.projection
-        return mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-9)
+        norms = np.linalg.norm(mapped, axis=1, keepdims=True)
+        return np.asarray(mapped / np.maximum(norms, 1e-9), np.float32)
 
     def weights(self, query: FloatMatrix) -> Floats:
         """float32 [n]: how much each token of `query` [n, d] counts; they add up to 1."""
@@ -122,7 +123,7 @@ def lessons(lists: Sequence[Taught], teaching: Teaching, chance: random.Random) 
 
 
 def _target(scores: Floats, places: Sequence[int], teaching: Teaching) -> Floats:
-    judged = np.eye(1, len(places), dtype=np.float32)[0]
+    judged: Floats = np.eye(1, len(places), dtype=np.float32)[0]
     if not len(scores) or not teaching.distilled:
         return judged
     raised = np.exp(teaching.sharpness * scores[list(places)])
