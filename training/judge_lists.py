@@ -2,13 +2,14 @@
 
     python -P -m training.judge_lists --lists DIR --scores head:FILE|tokens|model:NAME
                                       [--cache DIR] [--models DIR] [--depth N] [--threads N]
-                                      [--choose NAME,…] [--json FILE]
+                                      [--choose NAME,…] [--judge] [--json FILE]
 
 DIR has lists of the profile `best` (`dateline eval candidates --profile best`). The first `--depth`
 of each are ordered anew by the mix that is served. How much the reranker counts is chosen on the
 choosing sets alone: one weight for all queries, or one that falls or rises with something that is
-known of a query before its answer is shown. Then the judging sets are scored once. Each difference
-has a 95 % bootstrap interval over its queries; of a mean of sets, over the queries of each.
+known of a query before its answer is shown. With `--judge` the judging sets are scored, too: only
+what the choosing sets preferred is worth that, or the judging sets choose. Each difference has a
+95 % bootstrap interval over its queries; of a mean of sets, over the queries of each.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from eval.compare.significance import bootstrap_interval
 from training.candidates import CandidateList, ndcg, read_lists
 from training.pools import CHOOSING, JUDGING
 from training.quantize import Floats
-from training.teachers import teacher_of
+from training.teachers import pair_scorer
+from training.token_cache import fill_lists
 
 FIVE = ("scifact-test", "checkthat2020-dev", "cacm", "vaswani", "fnc1")
+ENCODER = "bge-small-en-v1.5"
 DEPTH = 20
 WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 SLOPES = (-1.0, -0.5, 0.5, 1.0)
@@ -184,14 +187,13 @@ def scorer_of(given: argparse.Namespace) -> Scorer:
     """What `--scores` names."""
     kind, _, which = given.scores.partition(":")
     if kind == "model":
-        return partial(_by_model, teacher_of(given.models, which, given.threads), given.depth)
-    from training.projection import Head, fill, head_scores, read_head
-    from training.token_cache import TokenCache
-
-    cache = TokenCache(given.cache)
+        return partial(_by_model, pair_scorer(given.models, which, given.threads), given.depth)
+    from training.projection import Head, head_scores, read_head
 
     def scores(lists: Sequence[CandidateList]) -> list[Floats]:
-        fill(cache, lists, given.models, given.threads)
+        cache = fill_lists(
+            given.cache, given.encoder, lists, given.depth, given.models, given.threads
+        )
         width = cache[lists[0].query].shape[1]
         plain = Head(
             np.eye(width, dtype=np.float32), np.zeros(width + 1, np.float32), np.ones(2, np.float32)
@@ -208,10 +210,12 @@ def main() -> None:
     parser.add_argument("--lists", type=Path, required=True)
     parser.add_argument("--scores", required=True, help="head:FILE, tokens or model:NAME")
     parser.add_argument("--cache", type=Path, help="folder of token vectors")
+    parser.add_argument("--encoder", default=ENCODER, help="whose tokens")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--depth", type=int, default=DEPTH)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--choose", default=",".join(CHOOSING), help="the choosing sets")
+    parser.add_argument("--judge", action="store_true", help="score the judging sets too")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     given = parser.parse_args()
     scorer = scorer_of(given)
@@ -219,7 +223,8 @@ def main() -> None:
     rule = chosen(choosing, rules(one for lists in choosing.values() for one in lists))
     print(f"chosen: {rule}")
     rows = table(choosing, rule, "the choosing sets")
-    for names, label in ((FIVE, "the five"), (JUDGING, "the five unseen sources")):
+    judging = ((FIVE, "the five"), (JUDGING, "the five unseen sources")) if given.judge else ()
+    for names, label in judging:
         rows += table(read_scored(given.lists, names, scorer), rule, label)
     print(shown(rows))
     if given.json is not None:

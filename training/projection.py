@@ -1,8 +1,9 @@
 """A small head over frozen token vectors: what late interaction learns in minutes.
 
-    python -P -m training.projection --lists DIR --cache DIR --models DIR [--learn NAME,NAME]
-                                     [--width 64] [--passes N] [--margin M] [--distilled SHARE]
-                                     --checkpoint FILE [--threads N]
+    python -P -m training.projection --lists DIR --cache DIR --checkpoint FILE
+                                     [--learn NAME,NAME] [--encoder NAME] [--models DIR]
+                                     [--width 64] [--passes N] [--margin M]
+                                     [--distilled SHARE] [--threads N]
 
 The score of a query and a passage is the weighted mean, over the query's tokens, of each token's
 best cosine with a token of the passage, after one linear map of both. Three things are learned: the
@@ -32,11 +33,10 @@ from core.items import FloatMatrix
 from training.candidates import CandidateList
 from training.quantize import Floats
 from training.teachers import MARGIN, Taught, read_taught, unit
-from training.token_cache import TokenCache, encoder_of
+from training.token_cache import TokenCache, fill_lists
 
 ENCODER = "bge-small-en-v1.5"
 WIDTH = 64
-QUERY_TOKENS, PASSAGE_TOKENS = 64, 128
 DEPTH = 20
 NEGATIVES = 11
 AT_ONCE = 8  # lists of a step
@@ -233,15 +233,6 @@ def head_scores(
     return found
 
 
-def fill(cache: TokenCache, lists: Sequence[CandidateList], models: Path, threads: int) -> None:
-    """Encodes what `cache` lacks of the lists' queries and of their first candidates."""
-    queries = (given.query for given in lists)
-    texts = (text for given in lists for text in given.texts[:DEPTH])
-    for what, tokens in ((queries, QUERY_TOKENS), (texts, PASSAGE_TOKENS)):
-        for left in cache.fill(what, encoder_of(models, ENCODER, tokens, threads)):
-            print(f"{left} texts left to encode", flush=True)
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -249,6 +240,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder of token vectors")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
+    parser.add_argument("--encoder", default=ENCODER)
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--margin", type=float, help=f"drop doubtful negatives, such as {MARGIN}")
@@ -260,8 +252,8 @@ def main() -> None:
     chance = random.Random(1)  # noqa: S311
     files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
     taught = [one for path in files for one in read_taught(path)]
-    cache = TokenCache(given.cache)
-    fill(cache, [one.given for one in taught], given.models, given.threads)
+    lists = [one.given for one in taught]
+    cache = fill_lists(given.cache, given.encoder, lists, DEPTH, given.models, given.threads)
     teaching = Teaching(given.margin, given.distilled)
     every = list(lessons(taught, teaching, chance))
     sample = np.concatenate([cache[one.given.query] for one in every[:2000]])

@@ -1,7 +1,7 @@
 """What frozen models say of mined pairs, so that a passage that is right by chance is no negative.
 
-    python -P -m training.teachers --lists DIR --names NAME,NAME [--teachers MODEL,MODEL]
-                                   [--models DIR] [--depth N] [--threads N]
+    python -P -m training.teachers --lists DIR --cache DIR --names NAME,NAME
+                                   [--teachers MODEL,MODEL] [--models DIR] [--depth N] [--threads N]
 
 A teacher is a model that ranks pairs and that nobody here fine-tuned on a judged set: an encoder,
 by the vectors of its tokens, or a cross-encoder that was pulled. NAME.jsonl.gz gets
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +22,17 @@ import numpy as np
 
 from core.model_ports import PairScorer
 from inference.cross_encoder import CrossEncoder
-from inference.late_interaction import MaxSimScorer
+from inference.late_interaction import max_sim
 from inference.models.store import ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from training.candidates import CandidateList, read_lists
 from training.quantize import Floats
+from training.token_cache import TokenCache, fill_lists
 
 MARGIN = 0.05
 DEPTH = 20
+Teacher = Callable[[str, Sequence[str]], Floats]
+"""The scores [n] of n passages for a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def taught_path(lists: Path) -> Path:
     return lists.with_name(lists.name.partition(".")[0] + ".taught.jsonl")
 
 
-def teach(path: Path, teachers: Sequence[PairScorer], depth: int) -> Iterator[int]:
+def teach(path: Path, teachers: Sequence[Teacher], depth: int) -> Iterator[int]:
     """Appends the scores of the lists that have none yet; yields how many lists are left."""
     lists, beside = read_lists(path), taught_path(path)
     done = _whole_lines(beside)
@@ -92,11 +95,10 @@ def teach(path: Path, teachers: Sequence[PairScorer], depth: int) -> Iterator[in
             yield len(lists) - place - 1
 
 
-def scored(given: CandidateList, teachers: Sequence[PairScorer], depth: int) -> Floats:
+def scored(given: CandidateList, teachers: Sequence[Teacher], depth: int) -> Floats:
     """The mean of the teachers' scores of the first `depth` candidates, each on 0 to 1."""
     texts = given.texts[:depth]
-    asked = [given.query] * len(texts)
-    each = [unit(one.score(asked, texts)[:, 0]) for one in teachers]
+    each = [unit(teacher(given.query, texts)) for teacher in teachers]
     return np.asarray(np.mean(each, axis=0), np.float32)
 
 
@@ -111,29 +113,55 @@ def _whole_lines(path: Path) -> int:
     return whole.count(b"\n")
 
 
-def teacher_of(models: Path, name: str, threads: int) -> PairScorer:
-    """The pair scorer over the model `name`: its own head, or the vectors of its tokens."""
+def by_pairs(scorer: PairScorer) -> Teacher:
+    """A teacher that reads query and passage together."""
+    return lambda query, texts: np.asarray(
+        scorer.score([query] * len(texts), texts)[:, 0], np.float32
+    )
+
+
+def by_tokens(cache: TokenCache) -> Teacher:
+    """A teacher by late interaction over token vectors that are in `cache`."""
+    return lambda query, texts: np.array(
+        [max_sim(cache[query], cache[text]) for text in texts], np.float32
+    )
+
+
+def pair_scorer(models: Path, name: str, threads: int) -> PairScorer:
+    """The cross-encoder `name`."""
     folder = ModelStore(models).open(name)
-    kind = CrossEncoder if folder.manifest.task == "score" else MaxSimScorer
-    return kind.over(folder, OnnxRuntime.open(folder, threads=threads))
+    return CrossEncoder.over(folder, OnnxRuntime.open(folder, threads=threads))
+
+
+def teachers_of(given: argparse.Namespace, lists: Sequence[CandidateList]) -> list[Teacher]:
+    """The teachers that the command line names; what they need of `lists` is computed first."""
+    found, store = [], ModelStore(given.models)
+    for name in given.teachers.split(","):
+        if store.open(name).manifest.task == "score":
+            found.append(by_pairs(pair_scorer(given.models, name, given.threads)))
+        else:
+            some = (given.cache, name, lists, given.depth, given.models, given.threads)
+            found.append(by_tokens(fill_lists(*some)))
+    return found
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of token vectors")
     parser.add_argument("--names", required=True, help="which of them, with commas between")
     parser.add_argument("--teachers", default="bge-small-en-v1.5,all-MiniLM-L6-v2")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--depth", type=int, default=DEPTH)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    names = given.teachers.split(",")
-    teachers = [teacher_of(given.models, name, given.threads) for name in names]
-    for name in given.names.split(","):
-        for left in teach(given.lists / f"{name}.jsonl.gz", teachers, given.depth):
+    files = [given.lists / f"{name}.jsonl.gz" for name in given.names.split(",")]
+    teachers = teachers_of(given, [one for path in files for one in read_lists(path)])
+    for path in files:
+        for left in teach(path, teachers, given.depth):
             if left % 100 == 0:
-                print(f"{name}: {left} lists left", flush=True)
+                print(f"{path.name}: {left} lists left", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from inference.late_interaction import MaxSimScorer
 from inference.models.store import ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from inference.texts.tokens import TextTokens
+from training.candidates import CandidateList
 
 AT_ONCE = 64  # texts of a part
+QUERY_TOKENS, PASSAGE_TOKENS = 64, 128  # that are read of a text
 Encode = Callable[[Sequence[str]], Sequence[FloatMatrix]]
 
 
@@ -73,6 +75,21 @@ class TokenCache:
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def fill_lists(
+    top: Path, name: str, lists: Sequence[CandidateList], depth: int, models: Path, threads: int
+) -> TokenCache:
+    """The cache of the encoder `name` below `top`, with the lists' queries and the texts of their
+    first `depth` candidates.
+    """
+    cache = TokenCache(top / name)
+    queries = (given.query for given in lists)
+    texts = (text for given in lists for text in given.texts[:depth])
+    for what, tokens in ((queries, QUERY_TOKENS), (texts, PASSAGE_TOKENS)):
+        for left in cache.fill(what, encoder_of(models, name, tokens, threads)):
+            print(f"{name}: {left} texts left to encode", flush=True)
+    return cache
 
 
 def encoder_of(models: Path, name: str, tokens: int, threads: int) -> Encode:

@@ -26,7 +26,7 @@ from training.projection import (
     started,
     write_head,
 )
-from training.teachers import Taught, read_taught, teach
+from training.teachers import Taught, by_tokens, read_taught, teach
 from training.token_cache import TokenCache
 
 pytestmark = pytest.mark.torch
@@ -132,6 +132,13 @@ def test_a_head_is_read_as_written(tmp_path: Path) -> None:
     assert all(np.array_equal(getattr(found, n), getattr(head, n)) for n in Head.__slots__)
 
 
+def test_a_teacher_by_tokens_is_max_sim(tmp_path: Path) -> None:
+    given = made(1, 4)[0]
+    found = by_tokens(filled(tmp_path, [given]))(given.query, given.texts)
+    expected = [max_sim(vectors_of(given.query), vectors_of(text)) for text in given.texts]
+    assert np.allclose(found, expected, atol=5e-3)
+
+
 @pytest.mark.parametrize(("margin", "left"), [(None, (0, 2, 3)), (0.05, (2, 3)), (0.5, (3,))])
 def test_a_passage_that_teachers_take_for_right_is_no_negative(
     margin: float | None, left: tuple[int, ...]
@@ -151,16 +158,15 @@ def test_teaching_goes_on_behind_the_last_whole_line(tmp_path: Path) -> None:
         rows.append({"query_id": f"q{number}", "query": "x", "ideal": [1], "candidates": each})
     path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
 
-    class Longest:
-        def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-            return np.array([[len(text)] for text in passages], np.float32)
+    def longest(query: str, passages: Sequence[str]) -> FloatMatrix:
+        return np.array([len(text) for text in passages], np.float32)
 
-    running = teach(path, [Longest()], 3)
+    running = teach(path, [longest], 3)
     next(running)
     running.close()
     beside = tmp_path / "some.taught.jsonl"
     beside.write_text(beside.read_text() + "[0.1, 0.")
-    assert [*teach(path, [Longest()], 3)] == [1, 0]
+    assert [*teach(path, [longest], 3)] == [1, 0]
     assert [one.scores.tolist() for one in read_taught(path)] == [[0.0, 0.5, 1.0]] * 3
 
 
