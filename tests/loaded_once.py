@@ -1,17 +1,23 @@
-"""What each call of the command line loads anew, and a process of tests only once: the sessions of
-the models that ship, and the tree of commands. Subprocesses load all of it, as users do.
+"""What each call or service loads anew, and a process of tests only once: the sessions of the
+models that ship, the tree of commands, the handlers of routes, and what clients trust. Subprocesses
+load all of it, as users do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from functools import cache
 from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 
 import pytest
 import typer.testing
+from fastapi.routing import APIRoute, _EffectiveRouteContext
+from httpx._transports import default
 
 from dateline.build import runtimes as build_runtimes
 from inference.models.store import ModelFolder
@@ -50,4 +56,29 @@ def loading_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_runtimes, "open_choice", open_once)
         patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        patch.setattr(_EffectiveRouteContext, "from_api_route", _route_once())
+        patch.setattr(default, "create_ssl_context", _trusting_once())
         yield
+
+
+def _route_once() -> Callable[..., Any]:
+    """Makes the handler of a route once: the applications of all tests have the same routers."""
+    made: dict[Any, Any] = {}
+    make = _EffectiveRouteContext.from_api_route
+
+    def make_once(*, original_route: APIRoute, include_context: Any) -> Any:
+        needs = tuple(each.dependency for each in include_context.dependencies)
+        key = (id(original_route), include_context.prefix, needs)
+        if key not in made:  # what is made keeps the route, and so its id
+            made[key] = make(original_route=original_route, include_context=include_context)
+        return made[key]
+
+    return make_once
+
+
+def _trusting_once() -> Callable[..., SSLContext]:
+    """Reads the certificates that clients trust once: 25 ms for each client, also of one call."""
+    named = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    create = default.create_ssl_context
+    make = cache(lambda given, _: create(**dict(given)))
+    return lambda **given: make(tuple(given.items()), tuple(map(os.environ.get, named)))

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from av.video.frame import VideoFrame
 from hypothesis import given, settings
@@ -120,11 +122,12 @@ class Film:
     sample_aspect_ratio: None = None
 
 
-FRAMES = [
-    VideoFrame.from_ndarray(np.random.default_rng(n).integers(0, 255, (36, 64, 3), np.uint8))
-    for n in range(7)
-]
-SMALL = [frame.reformat(48, 27, "rgb24").to_ndarray() for frame in FRAMES]
+@cache
+def frame_of(number: int) -> tuple[VideoFrame, npt.NDArray[np.uint8]]:
+    """One of seven frames, and the same one made small."""
+    random = np.random.default_rng(number).integers(0, 255, (36, 64, 3), np.uint8)
+    frame = VideoFrame.from_ndarray(random)
+    return frame, frame.reformat(48, 27, "rgb24").to_ndarray()
 
 
 def kept_frames(rate: float = RATE) -> KeptFrames:
@@ -133,7 +136,7 @@ def kept_frames(rate: float = RATE) -> KeptFrames:
 
 def see(kept: KeptFrames, first: int, last: int, rate: float = RATE) -> None:
     for number in range(first, last + 1):
-        kept.see(number, number / rate, FRAMES[number % 7], SMALL[number % 7])
+        kept.see(number, number / rate, *frame_of(number % 7))
 
 
 @given(
