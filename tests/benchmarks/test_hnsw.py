@@ -20,6 +20,8 @@ from dateline.settings import Settings
 from tests.storage.graph_conformance import VECTORS
 from tests.storage.world import SetClock, make_item, opened, vectors
 
+pytestmark = pytest.mark.hnswlib
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import dateline
@@ -60,10 +61,15 @@ def sources(*rooms: str) -> list[Path]:
     return [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
+
+
 def imported(path: Path) -> list[tuple[str, str]]:
     """(module, name) of every import in a file, those inside of functions too."""
     found: list[tuple[str, str]] = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -89,7 +95,7 @@ def test_build_names_them() -> None:
     defined = {
         node.name
         for path in sources(*ROOMS)
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef)
     }
     assert set(CONCRETE) <= defined
@@ -99,7 +105,7 @@ def test_serving_and_evaluation_get_the_same_pipeline() -> None:
     """One place makes a SearchPipeline, and neither `api` nor `eval` makes parts of one."""
     makers = []
     for path in sources(*ROOMS):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             called = node.func if isinstance(node, ast.Call) else None
             if isinstance(called, ast.Name) and called.id in ("SearchPipeline", "Parts"):
                 makers.append((path.relative_to(ROOT).as_posix(), called.id))

@@ -37,6 +37,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 SHAPES = {"encode": "bert", "tag": "distilbert", "score": "bert"}
 LONG = " ".join(TEXTS) * 3  # longer than the small models read
 OTHERS = ("openvino", "torch", "torchscript", "torch-compile")
+# One model is compiled, which takes a minute, and every one in the long form.
+COMPILED_LAST = [*OTHERS[:-1], pytest.param("torch-compile", marks=pytest.mark.deep)]
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,7 @@ def test_an_encoder_gives_the_same_vectors(served: Any, kind: str) -> None:
     assert list(np.argsort(-(theirs @ theirs[0]), kind="stable")) == list(order)
 
 
+@pytest.mark.parametrize("kind", COMPILED_LAST, indirect=True, scope="module")
 def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
     one, other = served("tag", "onnxruntime"), served("tag", kind)
     words = [text.split() for text in (*TEXTS, LONG)]
@@ -111,6 +114,7 @@ def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
         np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", COMPILED_LAST, indirect=True, scope="module")
 def test_a_scorer_gives_the_same_order(served: Any, kind: str) -> None:
     one, other = served("score", "onnxruntime"), served("score", kind)
     queries = ["ferry sank"] * (len(TEXTS) + 1)

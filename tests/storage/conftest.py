@@ -1,4 +1,6 @@
-"""What tests of the storage share: a database for what is not the record of truth, on each kind."""
+"""What tests of the storage share: a database for what is not the record of truth, on each kind; a
+library that may not be here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from storage.databases import Database, open_database
+from storage.graphs.builders import is_installed
 from tests.postgres_server import Server
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("hnswlib") and not is_installed("hnswlib"):
+        pytest.skip("needs the extra [hnswlib]")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

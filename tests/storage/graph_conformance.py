@@ -18,7 +18,7 @@ import pytest
 from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
 from core.retrieval import Ids, Marks
-from storage.graphs.builders import builder_of, is_installed
+from storage.graphs.builders import builder_of
 from storage.graphs.kept import nearest
 from storage.graphs.settings import HnswSettings, Implementation, Precision
 
@@ -81,8 +81,6 @@ class GraphConformance:
 
     @pytest.fixture
     def settings(self) -> HnswSettings:
-        if not is_installed(self.implementation):
-            pytest.skip(f"needs the extra [{self.implementation}]")
         return HnswSettings(
             m=16,
             ef_construction=100,

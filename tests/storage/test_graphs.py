@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import SettingsError
 from storage.graphs import builders
-from storage.graphs.builders import builder_of, builder_of_kind, is_installed
+from storage.graphs.builders import builder_of, builder_of_kind
 from storage.graphs.kept import HalfRows, nearest, widened
 from storage.graphs.settings import HnswSettings, Implementation, Precision
 from storage.graphs.storages import parts_of
@@ -48,12 +48,10 @@ class TestFaissBits(GraphConformance):
     far_floor = 0.8
 
 
+@pytest.mark.hnswlib
 class TestHnswlib(GraphConformance):
     implementation = "hnswlib"
     floor = 0.98
-
-
-needs_hnswlib = pytest.mark.skipif(not is_installed("hnswlib"), reason="needs the extra [hnswlib]")
 
 
 def test_less_precision_takes_less_memory() -> None:
@@ -68,7 +66,9 @@ def test_less_precision_takes_less_memory() -> None:
     assert sizes["binary"] < sizes["pq"] + 8
 
 
-@pytest.mark.parametrize("implementation", ["faiss", pytest.param("hnswlib", marks=needs_hnswlib)])
+@pytest.mark.parametrize(
+    "implementation", ["faiss", pytest.param("hnswlib", marks=pytest.mark.hnswlib)]
+)
 def test_a_build_on_two_threads_leads_everywhere(implementation: Implementation) -> None:
     """Which links there are may depend on who was first; that they lead there does not."""
     settings = HnswSettings(exact_whole=0, implementation=implementation)
@@ -115,7 +115,7 @@ def test_a_truncated_faiss_file_is_an_error(
     assert builder.load(tmp_path).count == 300
 
 
-@needs_hnswlib
+@pytest.mark.hnswlib
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
 def test_a_truncated_hnswlib_file_never_answers(kept: float, tmp_path: Path) -> None:
     """In a process of its own: hnswlib may end it. Segments compare checksums first."""
@@ -151,7 +151,7 @@ def test_a_graph_of_another_precision_is_refused(tmp_path: Path) -> None:
             builder_of(HnswSettings(precision=other)).load(tmp_path)
 
 
-@needs_hnswlib
+@pytest.mark.hnswlib
 def test_hnswlib_has_full_vectors_only() -> None:
     with pytest.raises(SettingsError, match="hnswlib has no int8") as raised:
         builder_of(HnswSettings(implementation="hnswlib", precision="int8"))

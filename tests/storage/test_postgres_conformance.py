@@ -1,6 +1,6 @@
 """What every engine promises, with the record of truth on a real Postgres server: the suites that
-the record on SQLite passes, not one test left out. Random histories are fewer and races shorter,
-for every look at the record goes to another process; POSTGRES_HISTORIES=60 makes them as many.
+the record on SQLite passes, not one test left out. Random examples are fewer and races shorter, for
+every look at the record goes to another process; POSTGRES_HISTORIES=60 makes them as many.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from storage.embedded.engine import EmbeddedEngine
 from storage.postgres.record import PostgresRecord
 from tests.postgres_server import Server
 from tests.storage import test_concurrency
+from tests.storage.engine_under_test import PROPERTY
 from tests.storage.postgres_world import on
 from tests.storage.standing_conformance import StandingConformance
 from tests.storage.test_concurrency import *  # noqa: F403
@@ -32,6 +33,12 @@ HISTORIES = int(os.environ.get("POSTGRES_HISTORIES", "8"))
 @pytest.fixture(autouse=True)
 def _on_postgres(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(test_concurrency, "TURNS", 4 + HISTORIES)
+    fewer = settings(PROPERTY, max_examples=HISTORIES)
+    for test in (
+        TestPostgres.test_filters_mean_the_same_everywhere,
+        TestPostgres.test_any_text_at_all,
+    ):
+        monkeypatch.setattr(test, "_hypothesis_internal_use_settings", fewer)
     with on(postgres):
         yield
 

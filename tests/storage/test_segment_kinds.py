@@ -37,12 +37,9 @@ ITEMS = 40
 INT8 = replace(WALKED, precision="int8")
 HNSWLIB = replace(WALKED, implementation="hnswlib")
 KINDS = [WALKED, replace(WALKED, precision="fp16"), INT8, HNSWLIB]
-needs_hnswlib = pytest.mark.skipif(
-    not builders.is_installed("hnswlib"), reason="needs the extra [hnswlib]"
-)
 every_kind = pytest.mark.parametrize(
     "hnsw",
-    [pytest.param(kind, marks=needs_hnswlib) if kind is HNSWLIB else kind for kind in KINDS],
+    [pytest.param(kind, marks=pytest.mark.hnswlib) if kind is HNSWLIB else kind for kind in KINDS],
     ids=lambda kind: kind.kind,
 )
 
@@ -140,7 +137,7 @@ def test_a_manifest_from_before_there_were_kinds(folder: Path, expected: list[An
         assert answers(engine) == expected
 
 
-@needs_hnswlib
+@pytest.mark.hnswlib
 def test_segments_of_a_library_that_is_gone_are_made_anew(
     folder: Path,
     expected: list[Any],
@@ -189,8 +186,8 @@ def delete(path: Path) -> None:
     [
         (INT8, "vectors.npy"),
         (INT8, "graph.faiss"),
-        pytest.param(HNSWLIB, "graph.hnswlib", marks=needs_hnswlib),
-        pytest.param(HNSWLIB, "vectors.npy", marks=needs_hnswlib),
+        pytest.param(HNSWLIB, "graph.hnswlib", marks=pytest.mark.hnswlib),
+        pytest.param(HNSWLIB, "vectors.npy", marks=pytest.mark.hnswlib),
     ],
 )
 def test_a_damaged_file_is_seen_before_it_is_opened(
