@@ -86,7 +86,7 @@ class Moving:
     def _embedder(self, field: str, digest: str) -> Embedder:
         served = vector_fields(self.models).get(field)
         if served is not None and served.digest == digest:
-            return PassageEmbedder(passage_splitter(self.models), [(field, served)])
+            return PassageEmbedder(passage_splitter(self.models, field), [(field, served)])
         following = following_fields(self.models).get(field)
         if following is not None and following.digest == digest:
             return following_embedders(self.models)[0]

@@ -44,7 +44,9 @@ from search.understanding.understand import Understanding
 from storage.record.steady_clock import SteadyClock
 from storage.words.text_analysis import Analysis
 
-_PASSAGE_TOKENS = 256  # the most that an encoder gets of a passage and its headline
+_PASSAGE_TOKENS = 256  # the most that encoders get of a passage and its headline that they share
+_OWN_TOKENS = 400  # the desired size of a passage that one encoder alone reads
+_PREFIX_TOKENS = 8  # for the words that a model's makers put before a passage
 _NO_CHANGES: Mapping[str, str] = {}
 
 
@@ -120,9 +122,10 @@ class Service:
         """Embed the recorded items that lack vectors of an encoder in use; `told` gets the
         progress. Return how many items each field got.
         """
-        splitter = passage_splitter(self.models)
         embedders: dict[str, Embedder] = {
-            name: PassageEmbedder(splitter, [(name, encoder)], _meters(self.models))
+            name: PassageEmbedder(
+                passage_splitter(self.models, name), [(name, encoder)], _meters(self.models)
+            )
             for name, encoder in vector_fields(self.models).items()
         }
         return embed_lacking(self.engine, embedders, told)
@@ -138,18 +141,38 @@ class Service:
         return True, ""
 
 
-def passage_splitter(models: Models) -> PassageSplitter:
-    """Return a splitter of texts whose passages every encoder reads whole."""
+def own_passages(models: Models) -> tuple[str, ...]:
+    """Return the vector fields with passages of their own: that of a second encoder for many
+    languages. The first encoder's tokenizer knows English, and cuts words of other languages into
+    so many tokens that its passages are half as long.
+    """
+    second = models.second
+    many = second is not None and MANY in manifest_of(second).languages
+    return (SECOND_FIELD,) if many else ()
+
+
+def passage_splitter(models: Models, field: str = VECTOR_FIELD) -> PassageSplitter:
+    """Return the splitter of a field's passages. Those that fields share are read whole by every
+    encoder; those of one field are as long as its encoder reads.
+    """
+    if models.second is not None and field in own_passages(models):
+        longest = manifest_of(models.second).max_tokens - _PREFIX_TOKENS
+        path = models.second.tokenizer_path
+        return PassageSplitter(path, capacity=_OWN_TOKENS, max_tokens=longest)
     longest = min(_PASSAGE_TOKENS, models.longest_text)
     return PassageSplitter(models.encoder.tokenizer_path, max_tokens=longest)
 
 
 def passage_embedder(
     models: Models, around: Callable[[TextEncoder], TextEncoder] | None = None
-) -> PassageEmbedder:
+) -> Embedder:
     """Return an embedder for every vector field; `around` wraps each encoder."""
     fields = [(n, e if around is None else around(e)) for n, e in vector_fields(models).items()]
-    return PassageEmbedder(passage_splitter(models), fields, _meters(models))
+    own = own_passages(models)
+    shared = [each for each in fields if each[0] not in own]
+    first = PassageEmbedder(passage_splitter(models), shared, _meters(models))
+    apart = [PassageEmbedder(passage_splitter(models, n), [(n, e)]) for n, e in fields if n in own]
+    return SeveralEmbedders((first, *apart)) if apart else first
 
 
 def dual_embedder(models: Models) -> Embedder:
@@ -170,7 +193,8 @@ def following_embedders(models: Models) -> list[PassageEmbedder]:
 
 def _meters(models: Models) -> dict[str, TextMeter]:
     meters = zip(vector_fields(models), models.own_meters, strict=True)
-    return {name: meter for name, meter in meters if meter is not None}
+    own = own_passages(models)
+    return {name: meter for name, meter in meters if meter is not None and name not in own}
 
 
 def build_service(

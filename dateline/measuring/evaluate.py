@@ -15,7 +15,7 @@ from core.errors import InputError, StorageError
 from core.items import Item
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models, in_force, load_models
-from dateline.build.service import Service, build_service, profiles
+from dateline.build.service import Service, build_service, own_passages, profiles
 from dateline.measuring.provenance import system_of
 from dateline.settings import Settings
 from eval.runs.answering import PipelineAnswers
@@ -196,6 +196,7 @@ def cached_index(settings: Settings, judged: JudgedSet, models: Models) -> Cache
             shaping[name] = getattr(settings, name)
     if models.second is not None:
         shaping["second_encoder"] = models.second.digest
+        shaping |= dict.fromkeys(own_passages(models), "passages of its own")
     key = CacheKey.of(judged, models.encoder.digest, shaping)
     return CachedIndex(archive_folder(settings) / CACHE, key)
 

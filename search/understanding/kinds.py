@@ -1,96 +1,142 @@
-"""Kinds of item in plain words: "photos of the ferry", "ferry accident video", "audio".
+"""Kinds of item in plain words: "photos of the ferry", "vídeo del incendio", "Hochwasser Bilder".
 
 They set the type and leave the words, as dates do, where people put them: before "of" or "about" at
 the beginning, or at the end of a few words. Elsewhere they are words: "video games", "photos show
-damage", and in headlines.
+damage", and in headlines. Each language declares its words (`core.languages`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core.items import ItemType
+from core.languages import LANGUAGES, KindWords
 from core.query_tree import Bool, Keyword, Node, all_of
 from search.answers import KindSpan
 from search.understanding import accidental_operators
 from search.understanding.dated import as_ignored, pasted, stands_alone
 from search.understanding.dates import Calendar, find_dates
 from search.understanding.language import Parsed
-
-_TYPES = {
-    ItemType.PICTURE: "photos? photographs? pictures? images? pics?",
-    ItemType.VIDEO: "videos? footage clips?",
-    ItemType.AUDIO: "audio recordings?",
-    ItemType.GRAPHIC: "graphics infographics?",
-}
-_PATTERNS = {
-    kind: re.compile(f"(?i)(?:{'|'.join(words.split())})$") for kind, words in _TYPES.items()
-}
-_KIND = rf"\b(?:{'|'.join(' '.join(_TYPES.values()).split())})\b"
-_KINDS = rf"{_KIND}(?:\s*(?:,|/|&|and|or)\s*{_KIND}){{0,3}}"
-_ASKED = r"(?:(?:please\s+)?(?:show\s+me|find(?:\s+me)?|get(?:\s+me)?|i\s+need|looking\s+for)\s+)?"
-_WHICH = r"(?:(?:all|any|some|the|new|latest|recent)\s+){0,2}"
-_BEFORE = re.compile(
-    rf"(?i)^\s*{_ASKED}{_WHICH}(?P<kinds>{_KINDS})\s+(?:of|about|showing|depicting)(?=\s+\S)"
-)
-_ALONE = re.compile(rf"(?i)^\s*{_ASKED}{_WHICH}(?P<kinds>{_KINDS})\s*$")
-_AFTER = re.compile(rf"(?i)(?<=\S)\s+(?P<kinds>{_KINDS})\s*$")
-_HINT = re.compile(rf"(?i){_KIND}")
-# With these before it, the last word names a subject and not a kind of item.
-_SUBJECTS = re.compile(
-    r"(?i)\b(?:music|viral|deepfake|stock|body|moving|satellite|movie|film|court|tv|nude)\s*$"
-)
-
+from search.understanding.templates import ENDED, any_of, any_template, spellings, words_of
 
 _MOST_WORDS = 5  # of a query with kinds at its end
-_SINGULAR = re.compile(r"(?i)^(?:photo|video)$")
-_NO_PLURAL = re.compile(r"(?i)^(?:photograph|picture|image|pic|clip|recording|infographic)$")
-_MOST_SINGULAR = 3  # words of a query with one at its end
+_MOST_SHORT = 3  # words of a query with one at its end that may be of a headline
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How one language asks for kinds: patterns of the ways, and the type of each word."""
+
+    types: dict[str, ItemType]
+    kinds: str
+    before: re.Pattern[str]
+    alone: re.Pattern[str]
+    after: re.Pattern[str]
+    many: frozenset[str]
+    short: frozenset[str]
+
+
+def _asking(words: KindWords) -> _Asking:
+    types = {
+        spelling: ItemType(name)
+        for name, forms in words.forms.items()
+        for group in (forms.many, forms.short, forms.one)
+        for word in words_of(group)
+        for spelling in spellings(word)
+    }
+    kind = rf"(?<!\w)(?:{any_of(types)})(?!\w)"
+    kinds = (
+        rf"{kind}(?:\s*(?:[,/&]|(?<!\w)(?:{any_of(words.joined.split())})(?!\w))\s*{kind}){{0,3}}"
+    )
+    asked = rf"(?:(?:{any_template(words.asked)})\s+)?"
+    which = rf"(?:(?:{any_of(words_of(words.which))})\s+){{0,2}}"
+    begun = rf"^\s*{asked}{which}(?P<kinds>{kinds})"
+    of = rf"\s+(?:{any_template(words.before)}){ENDED}"
+    forms = words.forms.values()
+    return _Asking(
+        types,
+        kinds,
+        re.compile(rf"(?i){begun}{of}(?=\s*\S)"),
+        re.compile(rf"(?i){begun}\s*$"),
+        re.compile(rf"(?i)(?<=\S)\s+(?P<kinds>{kinds})\s*$"),
+        _spelt(" ".join(one.many for one in forms)),
+        _spelt(" ".join(one.short for one in forms)),
+    )
+
+
+def _spelt(group: str) -> frozenset[str]:
+    return frozenset(spelling for word in words_of(group) for spelling in spellings(word))
+
+
+_DECLARED = {code: one.kinds for code, one in LANGUAGES.items() if one.kinds is not None}
+_ASKING = {code: _asking(kinds) for code, kinds in _DECLARED.items()}
+# Languages share words for kinds ("video"), so what is no kind in one is none in the others.
+_NOT_KINDS = any_template(name for one in _DECLARED.values() for name in one.names)
+_NAMES = re.compile(rf"(?i)(?<!\w)(?:{_NOT_KINDS})(?!\w)")
+_SUBJECT_WORDS = any_of(word for one in _DECLARED.values() for word in one.subjects.split())
+_SUBJECTS = re.compile(rf"(?i)\b(?:{_SUBJECT_WORDS})\s*$")
+_WORDS = any_of(word for one in _ASKING.values() for word in one.types)
+_HINT = re.compile(rf"(?i)(?<!\w)(?:{_WORDS})(?!\w)")
 
 
 def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
     """The kinds of item that `query` asks for in plain words: one span, or none. Dates at its end
-    may follow.
+    may follow. The language of the query goes first (`calendar.language`).
     """
-    if not _HINT.search(query) or accidental_operators.is_prose(query) or pasted(query):
+    if (
+        not _HINT.search(query)
+        or _NAMES.search(query)
+        or accidental_operators.is_prose(query)
+        or pasted(query)
+    ):
         return ()
     bare = query
     for date in find_dates(query, calendar)[0]:
         bare = _blanked(bare, date.start, date.end)
-    found = _BEFORE.search(bare) or _ALONE.search(bare) or _AFTER.search(bare)
+    ways = sorted(_ASKING.items(), key=lambda way: way[0] != calendar.language)
+    found = (_span(query, bare, way) for _, way in ways)
+    return next(((span,) for span in found if span is not None), ())
+
+
+def _span(query: str, bare: str, way: _Asking) -> KindSpan | None:
+    """The words for kinds in one language; `bare` is the query without its dates."""
+    found = way.before.search(bare) or way.alone.search(bare) or way.after.search(bare)
     if found is None:
-        return ()
+        return None
     start = len(query) - len(query.lstrip()) if found.start() == 0 else found.start("kinds")
     end = found.start() + len(found[0].rstrip())
-    if found.re is _AFTER and not _may_end(bare[:start], found["kinds"]):
-        return ()
+    if found.re is way.after and not _may_end(bare[:start], found["kinds"], way):
+        return None
     if not stands_alone(query, start, end):
-        return ()
-    types = tuple(
-        kind
-        for kind, pattern in _PATTERNS.items()
-        if any(pattern.match(word) for word in re.findall(r"\w+", found["kinds"]))
-    )
-    return (KindSpan(query[start:end], start, end, types),)
+        return None
+    asked = [" ".join(word.split()) for word in _HINT.findall(found["kinds"].casefold())]
+    types = dict.fromkeys(way.types[word] for word in asked if word in way.types)
+    ordered = tuple(kind for kind in _ORDER if kind in types)
+    return KindSpan(query[start:end], start, end, ordered)
 
 
-def _may_end(before: str, kinds: str) -> bool:
+_ORDER = (ItemType.PICTURE, ItemType.VIDEO, ItemType.AUDIO, ItemType.GRAPHIC)
+
+
+def _may_end(before: str, kinds: str, way: _Asking) -> bool:
     """Whether words for kinds at a query's end may be meant as such: after `before` a headline may
     end with one ("withdraws her video").
     """
-    last = kinds.split()[-1]
+    last = kinds.split()[-1].casefold()
     words = len(before.split()) + 1
-    if _SUBJECTS.search(before) or _NO_PLURAL.match(last) or words > _MOST_WORDS:
+    if _SUBJECTS.search(before) or words > _MOST_WORDS:
         return False
-    return not _SINGULAR.match(last) or words <= _MOST_SINGULAR
+    return last in way.many or (last in way.short and words <= _MOST_SHORT)
 
 
 def is_ignored(span: KindSpan, ignore: Collection[str]) -> bool:
     """Whether the span, or the words for the kinds in it, are in `ignore`."""
-    words = [as_ignored(span.text), *map(as_ignored, re.findall(_KINDS, span.text, re.IGNORECASE))]
-    return any(word in ignore for word in words)
+    inner = (
+        found for way in _ASKING.values() for found in re.findall(f"(?i){way.kinds}", span.text)
+    )
+    return any(as_ignored(words) in ignore for words in (span.text, *inner))
 
 
 def without_kinds(query: str, spans: tuple[KindSpan, ...]) -> str:

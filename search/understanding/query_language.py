@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from core.languages import TOLD, Language
 from core.model_ports import TextAnalysis
 
-LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
+LANGUAGES = tuple(one.code for one in TOLD)
 # Languages that are not written in Latin letters, the commonest of a script first. The script is
 # the first word of a letter's Unicode name.
 SCRIPTS = {
@@ -36,13 +37,7 @@ SCRIPTS = {
 _LATIN = "LATIN"
 _JAPANESE = ("HIRAGANA", "KATAKANA", "CJK")
 NAMES = {
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "de": "German",
-    "it": "Italian",
-    "pt": "Portuguese",
-    "nl": "Dutch",
+    **{one.code: one.name for one in TOLD},
     **{code: f"{script.capitalize()} letters" for code, script in SCRIPTS.items()},
 }
 _OF_SCRIPT = {script: code for code, script in reversed(SCRIPTS.items())}  # its first language
@@ -51,89 +46,24 @@ _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
 _PLAIN, _PLAIN_LEAD = 5.0, 2.0  # likewise, for a text of several sentences
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?=[^\W\d_]))?")
-# Languages by a letter that English lacks; a word counts once.
-_LETTERS = {
-    "ñ": "es",
-    **dict.fromkeys("áíóú", "es pt"),
-    **dict.fromkeys("ãõ", "pt"),
-    "ç": "fr pt",
-    **dict.fromkeys("êâôîûœëï", "fr"),
-    **dict.fromkeys("èà", "fr it"),
-    "ù": "fr it",
-    **dict.fromkeys("ìò", "it"),
-    "é": "fr es pt",
-    **dict.fromkeys("äöüß", "de"),
-}
-_ENDINGS = {
-    "ción": "es",
-    "ciones": "es",
-    "idad": "es",
-    "idades": "es",
-    "miento": "es",
-    "mientos": "es",
-    "dora": "es pt",
-    "zione": "it",
-    "zioni": "it",
-    "ções": "pt",
-    "ção": "pt",
-    "idade": "pt",
-    "mento": "it pt",
-    "eux": "fr",
-    "euse": "fr",
-    "aux": "fr",
-    "ique": "fr",
-    "iques": "fr",
-    "tés": "fr",
-    "ung": "de",
-    "ungen": "de",
-    "keit": "de",
-    "heit": "de",
-    "schaft": "de",
-    "lichen": "de",
-    "licher": "de",
-    "ischen": "de",
-    "ischer": "de",
-    "heid": "nl",
-    "ingen": "nl",
-    "ing": "en",
-    "ed": "en",
-    "ly": "en",
-    "ness": "en",
-    "ers": "en fr",
-}
+
+
+def _speakers(words: Callable[[Language], Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """The languages that each of their words, letters or endings speaks for."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in TOLD:
+        found |= {word: (*found.get(word, ()), one.code) for word in words(one)}
+    return found
+
+
+_LETTERS = _speakers(lambda one: one.letters)  # a word counts once
+_ENDINGS = _speakers(lambda one: sorted(one.endings.split(), key=len))
+_ELIDED = _speakers(lambda one: one.elided.split())  # "d'un" is French or Italian
+_NEWS = _speakers(lambda one: one.telling.split())
 _OF_AN_ENDING = 0.6
 _OF_A_NAME = 0.5  # a letter in Müller or Pelé, who are written so in any language
 _LONGER_THAN_A_NAME = 9
 _SHORTEST = 6  # letters of a word whose ending counts
-# Elided words: "d'un" is French or Italian, and no English "d".
-_ELIDED = {
-    **dict.fromkeys(("d", "l"), "fr it"),
-    **dict.fromkeys(("qu", "j", "c", "n", "jusqu", "aujourd"), "fr"),
-    **dict.fromkeys(("dell", "nell", "all", "un"), "it"),
-}
-# Words of dates and news that no list of stop words has.
-_TELLING = {
-    "es": "ayer hoy mañana semana mes año años pasado pasada lunes martes miércoles jueves viernes "
-    "sábado domingo enero febrero abril junio julio septiembre octubre noviembre diciembre desde "
-    "elecciones gobierno guerra fotos vídeo presidente ministro",
-    "fr": "hier aujourd demain semaine mois année dernier dernière derniers dernières passé lundi "
-    "mardi mercredi jeudi vendredi samedi dimanche janvier février avril juin juillet août "
-    "septembre octobre novembre décembre depuis élections gouvernement guerre photos vidéo",
-    "de": "gestern heute morgen woche monat jahr jahre letzte letzten letzter letztes vergangene "
-    "vergangenen montag dienstag mittwoch donnerstag freitag samstag sonntag januar februar märz "
-    "mai juni juli oktober dezember seit wahl wahlen regierung krieg fotos bilder",
-    "it": "ieri oggi domani settimana mese anno scorso scorsa lunedì martedì elezioni governo "
-    "guerra ministro",
-    "pt": "ontem hoje amanhã semana mês ano passado passada eleições governo guerra",
-    "nl": "gisteren vandaag morgen week maand jaar verkiezingen regering oorlog",
-    "en": "yesterday today week month year last photos pictures video election elections war says "
-    "said killed dead new man men woman women ad ads",
-}
-_NEWS = {
-    word: " ".join(code for code, words in _TELLING.items() if word in words.split())
-    for words in _TELLING.values()
-    for word in words.split()
-}
 
 
 def script_of(text: str) -> str:
@@ -193,19 +123,19 @@ class QueryLanguages:
         """The languages that a word speaks for, each group with its weight."""
         lower = word.casefold()
         if lower[-1] in "'’":
-            yield tuple(_ELIDED.get(lower[:-1], "").split()), 1.0
+            yield _ELIDED.get(lower[:-1], ()), 1.0
             return
         if lower in _NEWS:
-            yield tuple(_NEWS[lower].split()), 1.0
+            yield _NEWS[lower], 1.0
         elif len(lower) > 1 and (stops := self._with_stop_word(lower)):
             yield stops, 1.0
         if letters := {_LETTERS[letter] for letter in lower if letter in _LETTERS}:
             name = word[0].isupper() and len(word) < _LONGER_THAN_A_NAME
-            yield tuple(min(letters, key=len).split()), _OF_A_NAME if name else 1.0
+            yield min(sorted(letters), key=len), _OF_A_NAME if name else 1.0
         if len(lower) >= _SHORTEST:
             ending = next((end for end in _ENDINGS if lower.endswith(end)), "")
             if ending:
-                yield tuple(_ENDINGS[ending].split()), _OF_AN_ENDING
+                yield _ENDINGS[ending], _OF_AN_ENDING
 
     def _with_stop_word(self, word: str) -> tuple[str, ...]:
         """The languages of which a word is a stop word."""

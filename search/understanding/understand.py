@@ -239,13 +239,14 @@ class Understanding:
             )
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
+        language = self._language_of(clean[:_TELLING_CHARACTERS])
+        calendar = replace(calendar, language=language)
         kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
         kinds = tuple(replace(one, ignored=is_ignored(one, ignored)) for one in kinds)
         dated = parse_dated(without_kinds(clean, kinds), calendar, dates, ignored)
         if kinds and asks_for_types(dated.parsed.filters):
             kinds, dated = (), parse_dated(clean, calendar, dates, ignored)
         parsed = with_kinds(dated.parsed, kinds)
-        language = self._language_of(clean[:_TELLING_CHARACTERS])
         asked = all_of(parsed.filters, filters)
         unread = unread_language(parsed.text, language, asked, languages)
         said = Understood(

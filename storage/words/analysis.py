@@ -11,28 +11,9 @@ from functools import lru_cache
 
 import tantivy
 
-STEMMERS = {
-    "ar": "arabic",
-    "da": "danish",
-    "de": "german",
-    "el": "greek",
-    "en": "english",
-    "es": "spanish",
-    "fi": "finnish",
-    "fr": "french",
-    "hu": "hungarian",
-    "it": "italian",
-    "nb": "norwegian",
-    "nl": "dutch",
-    "nn": "norwegian",
-    "no": "norwegian",
-    "pt": "portuguese",
-    "ro": "romanian",
-    "ru": "russian",
-    "sv": "swedish",
-    "ta": "tamil",
-    "tr": "turkish",
-}
+from core.languages import LANGUAGES
+
+STEMMERS = {code: one.stemmer for code, one in LANGUAGES.items() if one.stemmer}
 LONGEST_TERM = 40  # bytes; longer words are base64, links and the like
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from core.items import ItemType
 from core.query_tree import EVERYTHING, Keyword
 from search.understanding.dates import calendar_of
+from search.understanding.query_language import QueryLanguages
 from search.understanding.understand import Meaning, Understanding
+from storage.words.text_analysis import Analysis
+from tests.search.case_table import Row, read_cases
 from tests.search.room import Room, story, uris
 
+CASES = read_cases(Path(__file__).with_name("kind_cases.md"))
 CALENDAR = calendar_of(datetime(2026, 3, 18, 10, tzinfo=UTC), "")
 
 
@@ -48,6 +53,15 @@ def test_a_kind_is_read(query: str, words: str, types: str) -> None:
     assert [*span.types] == types.split()
     assert query[span.start : span.end] == span.text
     assert f"type is {' or '.join(types.split())}" in meaning.said.lexical
+
+
+@pytest.mark.parametrize("row", CASES, ids=str)
+def test_a_kind_in_another_language(row: Row) -> None:
+    told = Understanding(None, told_by=QueryLanguages(Analysis()).of)
+    said = told.understand(row.cells["query"], calendar=CALENDAR).said
+    assert " ".join(said.vector_text.split()) == row.cells["text left"]
+    types = [kind for span in said.kinds for kind in span.types]
+    assert types == row.cells["types"].split()
 
 
 @pytest.mark.parametrize(

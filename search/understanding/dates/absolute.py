@@ -3,43 +3,80 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
+from functools import partial
 
+from core.languages import DateWords
 from search.understanding.dates.calendar import Calendar, Span, month_start
 from search.understanding.dates.point import Point, Recurring, Standing
 from search.understanding.dates.words import (
+    ARTICLES,
+    COUNTED_WORDS,
     DAY_MONTHS,
     DECADES,
+    DOUBTFUL_MONTHS,
+    FIRST_DAYS,
     MONTHS,
+    OF,
     ORDINALS,
+    PAST_AFTER,
+    PAST_BEFORE,
+    QUARTERS,
     SEASONS,
     SHORT_WEEKDAYS,
+    TABLES,
     WEEKDAYS,
-    any_of,
+    YEARS,
+    every,
 )
+from search.understanding.templates import ENDED, any_of, any_template, pattern
+
+
+def _around(words: DateWords) -> tuple[str, ...]:
+    """The templates of words before a month."""
+    return (
+        *words.since,
+        *words.after,
+        *words.before,
+        *words.between,
+        *words.start,
+        *words.within,
+        *words.within_months,
+    )
+
 
 Reader = Callable[[re.Match[str], Calendar], Point | None]
 
 MONTH = rf"(?P<month>{any_of(MONTHS)})(?!\w)\.?"
 DAY_MONTH = rf"(?P<month>{any_of(DAY_MONTHS)})(?!\w)\.?"
 YEAR = r"(?P<year>(?:1[89]|20)[0-9]{2})(?![\w%]|[.,:/][0-9])"
-DAY = r"(?P<day>[0-9]{1,2})(?![0-9])"
+DAY = rf"(?P<day>[0-9]{{1,2}}(?![0-9])|(?:{any_of(FIRST_DAYS)})(?!\w))"
 SEASON = rf"(?P<season>{any_of(SEASONS)})(?!\w)"
-PART = r"(?P<part>early|mid|late|(?:the\s+)?(?:beginning|start|middle|end)\s+of)[\s-]+(?:the\s+)?"
-_NAMED_DAY = rf"(?:(?:{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)})(?!\w)\.?,?\s+(?:the\s+)?)?"
-_WITH_YEAR = rf"(?:,?\s+(?:(?:of|del?)\s+)?{YEAR}|\s+['’](?P<short>[0-9]{{2}})(?!\w))?"
-_TO = r"\s*(?:-|–|—|to|until|till|through|and|bis|au|al?|y)\s*"
-# A number before one of these words is a count, not a date.
-COUNTED = (
-    r"(?!\s+(?:people|persons?|dead|deaths?|killed|injured|wounded|men|women|children|troops|homes|"
-    r"houses|jobs|workers|soldiers|cases|victims|students|players|million|billion|thousand|hundred|"
-    r"per\s?cent|percent|dollars?|euros?|pounds?|yen|km|kilomet\w+|met(?:er|re)s?|miles?|feet|tons?|"
-    r"tonnes?|points?|degrees|votes|seats|pages|times|items|units|words|minutes|hours|days|weeks|"
-    r"months|years|am|pm|a\.m|p\.m|kg|litres?|barrels|flights|schools|companies|stores)(?!\w)"
-    r"|\s*[%°$€£])"
+THIRDS = ("early", "mid", "late")
+_EACH_THIRD = "|".join(
+    rf"(?P<{name}>{any_template(way for one in TABLES.values() for way in one.words.thirds[n])})"
+    for n, name in enumerate(THIRDS)
 )
-_FRENCH = re.compile(r"\b(?:en|de|entre|depuis|avant|après)\s+$", re.IGNORECASE)
+_AFTER = r"(?:(?<=['’])|[\s-]+)"
+PART = rf"(?P<part>{_EACH_THIRD}){_AFTER}"
+_ARTICLE = rf"(?:(?:{any_of(ARTICLES)}){ENDED}\s*)"
+_OF = rf"(?:(?:{any_of(OF)})\s+)"
+_OF_YEAR = rf"(?:(?:{any_template(every('year'))}){ENDED}\s*)"
+_DAY_NAMES = any_of([*WEEKDAYS, *SHORT_WEEKDAYS])
+_NAMED_DAY = rf"(?:(?:{_DAY_NAMES})(?!\w)\.?,?\s+{_ARTICLE}?)?"
+_WITH_YEAR = rf"(?:,?\s+{_OF_YEAR}?{YEAR}|\s+['’](?P<short>[0-9]{{2}})(?!\w))?"
+_PAST_BEFORE = rf"(?:(?:{any_of(PAST_BEFORE)})\s+)?"
+_PAST_AFTER = rf"(?:\s+(?:{any_of(PAST_AFTER)})(?!\w))?"
+_TO = rf"\s*(?:-|–|—|(?:{any_template((*every('to'), 'and', 'y', 'et', 'und'))})(?!\w))\s*"
+# A number before one of these words is a count, not a date.
+COUNTED = rf"(?!\s+(?:{any_of(COUNTED_WORDS)}|per\s?cent)(?!\w)|\s*[%°$€£])"
+_OF_LANGUAGE = {
+    code: re.compile(
+        rf"(?:(?<!\w)(?:{any_template(_around(one.words))}){ENDED}\s*)$", re.IGNORECASE
+    )
+    for code, one in TABLES.items()
+}
 
 
 def _year(match: re.Match[str]) -> int | None:
@@ -58,7 +95,7 @@ def full_year(short: int) -> int:
 
 
 def _a_day(match: re.Match[str], calendar: Calendar) -> Point | None:
-    month, day = DAY_MONTHS.get(match["month"].casefold(), 0), int(match["day"])
+    month, day = DAY_MONTHS.get(match["month"].casefold(), 0), _day(match)
     again = Recurring(month, day)
     year = _year(match)
     if not month or not day:
@@ -70,17 +107,21 @@ def _a_day(match: re.Match[str], calendar: Calendar) -> Point | None:
     return Point(*span, match.end()) if span else _no_such_day(match)
 
 
+def _day(match: re.Match[str]) -> int:
+    return FIRST_DAYS.get(match["day"].casefold()) or int(match["day"])
+
+
 def _no_such_day(match: re.Match[str]) -> Point | None:
     """A point that is no date: 29 february 2023 must not be read as the month with a number before
     it.
     """
-    day = int(match["day"])
+    day = _day(match)
     return Point(None, None, match.end()) if 28 < day < 32 else None
 
 
 def _some_days(match: re.Match[str], calendar: Calendar) -> Point | None:
     """March 5-7, 5 to 7 march 2024."""
-    first, last = int(match["day"]), int(match["last"])
+    first, last = _day(match), int(match["last"])
     month, year = DAY_MONTHS.get(match["month"].casefold(), 0), _year(match)
     if not month or not 0 < first < last:
         return None
@@ -95,8 +136,7 @@ def _some_days(match: re.Match[str], calendar: Calendar) -> Point | None:
 def _a_month(match: re.Match[str], calendar: Calendar) -> Point | None:
     word, year = match["month"].casefold(), _year(match)
     month = DAY_MONTHS.get(word, 0)
-    french = word in MONTHS or _FRENCH.search(match.string, 0, match.start())
-    if not month or not french:
+    if not month or (word in DOUBTFUL_MONTHS and not _is_month(match, word, calendar)):
         return None
     if year is not None:
         return Point(*_part(match, calendar, calendar.months(year, month)), match.end())
@@ -106,8 +146,22 @@ def _a_month(match: re.Match[str], calendar: Calendar) -> Point | None:
         return None
     part = match.groupdict().get("part")
     if part:
-        return Point(*_part(match, calendar, span), match.end(), Standing.AFTER_A_WORD)
+        return Point(*_part(match, calendar, span), match.end(), _standing_of_a_part(match))
     return Point(*span, match.end(), Standing.AFTER_A_WORD, again)
+
+
+def _is_month(match: re.Match[str], word: str, calendar: Calendar) -> bool:
+    """Whether a doubtful word is a month: in a query of its language, or after its words."""
+    code = DOUBTFUL_MONTHS[word]
+    if match.groupdict().get("part") or calendar.language == code:
+        return True
+    return _OF_LANGUAGE[code].search(match.string, 0, match.start()) is not None
+
+
+def _standing_of_a_part(match: re.Match[str]) -> Standing:
+    """English "early march" may be a march; other languages' words for a part are of dates only."""
+    english = re.fullmatch(r"early|mid|late", match["part"], re.IGNORECASE)
+    return Standing.AFTER_A_WORD if english else Standing.ALONE
 
 
 def _a_year(match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -118,21 +172,27 @@ def _a_year(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _part(match: re.Match[str], calendar: Calendar, span: Span) -> Span:
-    word = (match.groupdict().get("part") or "").casefold()
-    return third_of(calendar, span, word) if word else span
+    third = part_of(match)
+    return span if third is None else third_of(calendar, span, third)
 
 
-def third_of(calendar: Calendar, span: Span, word: str) -> Span:
-    """The first, middle or last third of a month, a year or a decade: early, mid, late."""
+def part_of(match: re.Match[str]) -> int | None:
+    """Which third the match names: 0 for early, 1 for mid, 2 for late; None where it names none."""
+    groups = match.groupdict()
+    return next((n for n, name in enumerate(THIRDS) if groups.get(name)), None)
+
+
+def third_of(calendar: Calendar, span: Span, third: int) -> Span:
+    """The first, middle or last third of a week, a month, a year or a decade."""
     first, after = (moment.astimezone(calendar.zone).date() for moment in span)
     if (after - first).days > 400:  # a decade: its years 0 to 3, 4 to 6, 7 to 9
         cuts = [date(first.year + years, 1, 1) for years in (0, 4, 7, 10)]
     elif (after - first).days > 31:
         cuts = [month_start(first.year, month) for month in (1, 5, 9, 13)]
-    else:
+    elif (after - first).days > 7:
         cuts = [first, first.replace(day=11), first.replace(day=21), after]
-    third = 0 if word.split()[-1] == "early" or re.search("beginning|start", word) else 1
-    third = 2 if re.search(r"late|end", word) else third
+    else:
+        cuts = [first + timedelta(days=days) for days in (0, 2, 4, 7)]
     return calendar.moment(cuts[third]), calendar.moment(cuts[third + 1])
 
 
@@ -151,19 +211,22 @@ def season(calendar: Calendar, name: str, year: int) -> Span:
 
 def _a_quarter(match: re.Match[str], calendar: Calendar) -> Point | None:
     groups = match.groupdict()
-    number = int(groups["number"] or 0) or ORDINALS[groups["ordinal"].casefold()]
-    kind = (groups["kind"] or groups["long"]).casefold()
-    months = 3 if kind in ("q", "quarter") else 6
+    written = groups["number"] or groups["n"]  # Q1, or 1T in Spanish
+    number = int(written or 0) or ORDINALS[groups["ordinal"].casefold()]
+    kind = (groups["kind"] or groups["k"] or groups["long"]).casefold()
+    months = QUARTERS.get(kind) or (3 if kind in "qt" else 6)
     if number * months > 12:
         return None
     year = int(match["year"])
     return Point(*calendar.months(year, 1 + months * (number - 1), months), match.end())
 
 
-def _a_decade(match: re.Match[str], calendar: Calendar) -> Point | None:
+def _a_decade(
+    match: re.Match[str], calendar: Calendar, decades: Mapping[str, int] | None = None
+) -> Point | None:
     groups = match.groupdict()
     if groups.get("word"):
-        first = DECADES[groups["word"].casefold()]
+        first = (decades or DECADES)[groups["word"].casefold()]
     else:
         number = int(groups["decade"])
         first = number if number > 99 else 1900 + number
@@ -235,7 +298,19 @@ _IN_NUMBERS = re.compile(
     r"(?<![\w/.-])(?P<first>[0-9]{1,2})(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)"
     r"(?P<written>[0-9]{4}|[0-9]{2})(?!\w)"
 )
-_DAY_TEXT = rf"(?:the\s+)?{DAY}(?:st|nd|rd|th|er|\.)?"
+_DAY_TEXT = rf"{_ARTICLE}?{_PAST_BEFORE}{DAY}(?:st|nd|rd|th|er|º|\.º|\.)?"
+_DECADE = r"(?P<decade>(?:1[89]|20)[0-9]0|[3-9]0)"
+
+
+def _decades() -> Iterator[tuple[str, Reader]]:
+    """The patterns of decades in the languages that write them in their own way."""
+    for code, one in TABLES.items():
+        groups = {"decade": _DECADE, "decade_word": rf"(?P<word>{any_of(one.decades)})"}
+        reader = partial(_a_decade, decades=one.decades)
+        if code != "en":
+            yield from ((rf"{pattern(own, groups)}(?!\w)", reader) for own in one.words.decade)
+
+
 PATTERNS: tuple[tuple[str, Reader], ...] = (
     (
         r"(?P<year>(?:1[89]|20)[0-9]{2})[-/](?P<number>[0-9]{1,2})[-/](?P<day>[0-9]{1,2})(?!\w)",
@@ -251,8 +326,8 @@ PATTERNS: tuple[tuple[str, Reader], ...] = (
     ),
     (
         (
-            rf"{_NAMED_DAY}{_DAY_TEXT}{_TO}(?:the\s+)?(?P<last>[0-9]{{1,2}})(?![0-9])(?:st|nd|rd|th|\.)?"
-            rf"\s+(?:(?:of|de)\s+)?{DAY_MONTH}{_WITH_YEAR}"
+            rf"{_NAMED_DAY}{_DAY_TEXT}{_TO}{_ARTICLE}?(?P<last>[0-9]{{1,2}})(?![0-9])(?:st|nd|rd|th|\.)?"
+            rf"\s+{_OF}?{DAY_MONTH}{_WITH_YEAR}"
         ),
         _some_days,
     ),
@@ -263,17 +338,17 @@ PATTERNS: tuple[tuple[str, Reader], ...] = (
         ),
         _some_days,
     ),
-    (rf"{_NAMED_DAY}{_DAY_TEXT}\s+(?:(?:of|de)\s+)?{DAY_MONTH}{_WITH_YEAR}", _a_day),
+    (rf"{_NAMED_DAY}{_DAY_TEXT}\s+{_OF}?{DAY_MONTH}(?:{_PAST_AFTER}){_WITH_YEAR}", _a_day),
     (rf"{_NAMED_DAY}{MONTH}\s+(?:the\s+)?{DAY}(?:st|nd|rd|th)?(?!\w){COUNTED}{_WITH_YEAR}", _a_day),
     (
-        rf"(?:{PART})?{DAY_MONTH},?\s+(?:(?:of|del?)\s+)?(?:{YEAR}|['’](?P<short>[0-9]{{2}})(?!\w))",
+        rf"(?:{PART})?{DAY_MONTH},?\s+{_OF_YEAR}?(?:{YEAR}|['’](?P<short>[0-9]{{2}})(?!\w))",
         _a_month,
     ),
-    (rf"(?:the\s+)?{SEASON}\s+(?:(?:of|del?)\s+)?{YEAR}", _a_season),
+    (rf"{_ARTICLE}?{SEASON}\s+{_OF_YEAR}?{YEAR}", _a_season),
     (
         (
-            r"(?:the\s+)?(?:(?P<kind>q|h)(?P<number>[1-4])|(?P<ordinal>first|second|third|fourth|1st|2nd|"
-            rf"3rd|4th)\s+(?P<long>quarter|half))\s+(?:of\s+)?{YEAR}"
+            rf"{_ARTICLE}?(?:(?P<kind>[qhts])(?P<number>[1-4])|(?P<n>[1-4])(?P<k>[ts])|(?P<ordinal>{any_of(ORDINALS)})\s+"
+            rf"(?P<long>{any_of(QUARTERS)}))\s+{_OF_YEAR}?{YEAR}"
         ),
         _a_quarter,
     ),
@@ -282,7 +357,8 @@ PATTERNS: tuple[tuple[str, Reader], ...] = (
     (rf"(?:the\s+)?(?:{PART})?['’]?(?P<decade>[5-9]0)['’]?s(?!\w)", _a_decade),
     (rf"the\s+(?:{PART})?['’]?(?P<decade>[34]0)['’]?s(?!\w)", _a_decade),
     (rf"the\s+(?:{PART})?(?P<word>{any_of(DECADES)})(?!\w)", _a_decade),
+    *_decades(),
     (rf"{PART}{YEAR}", _a_year),
     (rf"(?:{PART})?{DAY_MONTH}(?!\s+[0-9])", _a_month),
-    (rf"{YEAR}{COUNTED}", _a_year),
+    (rf"(?:(?:{any_of(YEARS)})\s+)?{YEAR}{COUNTED}", _a_year),
 )

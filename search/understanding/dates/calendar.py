@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -27,7 +26,7 @@ Span = tuple[datetime, datetime]
 class Calendar:
     """When and where a query is asked. `now` is aware; `zone` gives the day. The rest follows from
     the locale: 03/04 is March 4 where the month comes first, weeks begin on Sunday or Monday, and
-    winter is in December or June.
+    winter is in December or June. `language` (ISO 639-1) is that of the query, "" if not known.
     """
 
     now: datetime
@@ -36,6 +35,7 @@ class Calendar:
     month_first: bool = False
     sunday_first: bool = False
     southern: bool = False
+    language: str = ""
 
     @property
     def today(self) -> date:
@@ -91,12 +91,14 @@ def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
             f"{locale[:40]!r} is not a locale", where="locale", mend="write en-US, en-GB or de-DE"
         )
     region = (match[2] or "").upper()
-    flags: Mapping[str, bool] = {
-        "month_first": region in _MONTH_FIRST,
-        "sunday_first": region in _SUNDAY_FIRST,
-        "southern": region in _SOUTHERN,
-    }
-    return Calendar(now, zone, locale, **flags)
+    return Calendar(
+        now,
+        zone,
+        locale,
+        month_first=region in _MONTH_FIRST,
+        sunday_first=region in _SUNDAY_FIRST,
+        southern=region in _SOUTHERN,
+    )
 
 
 @lru_cache(maxsize=256)

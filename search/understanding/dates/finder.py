@@ -12,28 +12,10 @@ from search.understanding.dates.calendar import Calendar
 from search.understanding.dates.names import KNOWN_DAYS, names_in
 from search.understanding.dates.phrases import read_phrase
 from search.understanding.dates.point import Point
-from search.understanding.dates.words import (
-    DAY_MONTHS,
-    DECADES,
-    FRENCH_WEEKDAYS,
-    GERMAN_WEEKDAYS,
-    SHORT_WEEKDAYS,
-    SPANISH_WEEKDAYS,
-    WEEKDAYS,
-    any_of,
-    can_begin,
-)
+from search.understanding.dates.words import TIME_WORDS, can_begin
 
 _MOST = 4  # a text with more dates is a list or a calendar, not a question
-_HINT = re.compile(
-    rf"\b(?:{any_of(DAY_MONTHS)}|{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)}|{any_of(DECADES)}|"
-    rf"{any_of(SPANISH_WEEKDAYS)}|{any_of(FRENCH_WEEKDAYS)}|{any_of(GERMAN_WEEKDAYS)}|"
-    r"today|yesterday|tonight|tomorrow|ago|last|past|previous|this|next|weekend|"
-    r"hoy|ayer|anteayer|antier|anoche|aujourd|hier|heute|gestern|vorgestern|hace|il\s+y\s+a|vor|"
-    r"pasad[oa]|últim[oa]s?|est[ea]|derni(?:er|ère)s?|passée?|précédente?|cette|cet|ce|"
-    r"(?:letzte|vergangene|vorige|diese)[nrsm]?)\b|[0-9]{2}",
-    re.IGNORECASE,
-)
+_HINT = re.compile(rf"(?<!\w)(?:{TIME_WORDS})(?!\w)|[0-9]{{2}}", re.IGNORECASE)
 _STARTS = re.compile(r"(?<![^\s(\[{,;“«—–>])\w+", re.MULTILINE)
 _ENDS = re.compile(r"""(?=$|\s|[,;:.!?…)\]}»”"](?!\w))""")
 

@@ -38,6 +38,17 @@ heute[- ](?:journal|show)
 (?:freaky|ruby|stormy|blue|sheffield|gospel) {day}
 {day} (?:times|nights?|mail|telegraph|mirror|express|roast|school|league|post|herald|independent)
 friday the (?:13|thirteen)th
+freitag,? (?:der|den) 13\.?
+(?:viernes|martes|vendredi) 13
+(?:vendredi|viernes) saint
+(?:lunes|jueves|viernes|sábado|domingo) (?:santo|negro|sangriento)
+(?:lundi|jeudi|vendredi) (?:noir|rouge|de pâques|de pentecôte)
+domingo de (?:ramos|resurrección)
+(?:schwarzer|blutiger) (?:montag|donnerstag|freitag|sonntag)
+welt am sonntag
+bild am sonntag
+journal du dimanche
+fridays for future
 (?:may|lady|boxing|mother['’]?s|father['’]?s|labou?r|canada|australia|bastille|victory) day
 black september
 september song
@@ -95,7 +106,12 @@ _NAMES = re.compile("|".join(_pattern(line) for line in _LINES.split("\n") if li
 KNOWN_DAYS = re.compile(
     r"(?:sept(?:ember|\.)?\s+11(?:th)?|11(?:th)?\s+(?:of\s+)?sept(?:ember|\.)?|"
     r"jan(?:uary|\.)?\s+6(?:th)?|oct(?:ober|\.)?\s+7(?:th)?|july\s+4(?:th)?|"
-    r"(?:the\s+)?4(?:th)?\s+of\s+july|june\s+4(?:th)?|may\s+(?:1st|4th|1))",
+    r"(?:the\s+)?4(?:th)?\s+of\s+july|june\s+4(?:th)?|may\s+(?:1st|4th|1)|"
+    r"(?:del?\s+)?(?:11\s+de\s+septiembre|(?:1|1\.?º|primero)\s+de\s+mayo|8\s+de\s+marzo|"
+    r"12\s+de\s+octubre|20\s+de\s+noviembre)|"
+    r"(?:du\s+)?(?:11\s+septembre|14\s+juillet|1er\s+mai|11\s+novembre|8\s+mai)|"
+    r"(?:vom\s+|des\s+)?(?:11\.\s+september|1\.\s+mai|9\.\s+november|17\.\s+juni|"
+    r"20\.\s+juli|3\.\s+oktober))",
     re.IGNORECASE,
 )
 

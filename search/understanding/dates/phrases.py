@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from search.understanding.dates import absolute, other_languages, relative
+from search.understanding.dates import absolute, relative
 from search.understanding.dates.calendar import Calendar
 from search.understanding.dates.point import Point, Standing
+from search.understanding.dates.words import ARTICLES, TABLES, every
+from search.understanding.templates import ENDED, any_of, any_template
 
 Reader = Callable[[str, re.Match[str], Calendar], Point | None]
 
@@ -17,42 +19,48 @@ _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), reader)
     for pattern, reader in (
         *absolute.PATTERNS[:-3],  # longer patterns are tried before a bare month or year
+        *relative.DAY_PATTERNS,
         *relative.PATTERNS,
-        *other_languages.PATTERNS,
         *absolute.PATTERNS[-3:],
     )
 )
 
 
-def _words(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{text})(?!\w)\s*", re.IGNORECASE)
+_DAYS = tuple((re.compile(text, re.IGNORECASE), read) for text, read in relative.DAY_PATTERNS)
 
 
-_BETWEEN = _words(r"(?:in\s+|from\s+)?between|zwischen|entre")
-_FROM = _words(r"from|von|vom|du|desde|del?")
-_AND = _words(r"\s*(?:and|und|et|y|to|&)")
-_TO = re.compile(
-    r"\s*[-–—]\s*|\s+(?:up\s+to|to|until|till|through|thru|bis|au|hasta|al?)\s+", re.IGNORECASE
-)
+def _words(name: str, *others: str) -> re.Pattern[str]:
+    """A pattern of the words of all languages under one name of `DateWords`, and of others."""
+    return re.compile(rf"(?:{any_template((*every(name), *others))}){ENDED}\s*", re.IGNORECASE)
+
+
+_JOINED = [word for one in TABLES.values() for word in one.words.joined.split()]
+_WITHINS = (*every("within"), *every("within_months"), *every("within_days"))
+_OTHER_ARTICLES = [word for word in ARTICLES if word != "the"]
+_BETWEEN = _words("between")
+_FROM = _words("start")
+_AND = re.compile(rf"\s*(?:{any_of(_JOINED)})(?!\w)\s*", re.IGNORECASE)
+_TO = re.compile(rf"\s*[-–—]\s*|\s+(?:{any_template(every('to'))}){ENDED}\s*", re.IGNORECASE)
 _OPEN_RANGE = re.compile(r"(?<!\w)(?:to|until|till|and|or)\s+$", re.IGNORECASE)
 _ON = re.compile(r"\s+(?:onwards?|on(?=\s*$|\s*[,;]))(?!\w)", re.IGNORECASE)
-_SINCE = _words(r"(?:ever\s+)?since|starting(?:\s+(?:in|on|from))?|seit|depuis|desde")
-_AFTER = _words(r"(?:any\s?time\s+)?after|later\s+than|nach|après|después\s+del?")
-_BEFORE = _words(r"(?:any\s?time\s+)?before|prior\s+to|earlier\s+than|avant|vor|antes\s+del?")
-_UNTIL = _words(r"until|till|up\s+to|up\s+until|through|bis|jusqu['’]en|hasta")
-_WITHIN = _words(
-    r"(?:published\s+|dated\s+)?(?:in|on|during|throughout|within|over|at|im|am|en|au|from|durante|pendant|während)"
+_SINCE, _AFTER, _BEFORE, _UNTIL = map(_words, ("since", "after", "before", "until"))
+_FOR_MONTHS = _words("within_months")
+_FOR_DAYS = _words("within_days")
+_WITHIN = re.compile(
+    rf"(?:published\s+|dated\s+)?(?:{any_template(_WITHINS)}){ENDED}\s*", re.IGNORECASE
 )
-_FOR_MONTHS = frozenset(("in", "during", "throughout", "im", "en", "from", "durante", "pendant"))
-_FOR_DAYS = frozenset(("on", "am", "from", "during"))
-_OF = _words(r"of|for|dated|le|der|den|vom|el|del?|du")
-_ARTICLE = _words(r"the|die|den|dem|der|das|le|la|les|el|los|las")
+_PUBLISHED = re.compile(r"^(?:published|dated)\s+", re.IGNORECASE)
+_OF = _words("start", "of", "for", "dated", *_OTHER_ARTICLES)
+_ARTICLE = re.compile(rf"(?:{any_of(ARTICLES)}){ENDED}\s*", re.IGNORECASE)
 # Words that would make another sentence if read as a month: "after May resigned".
 _PERSON_OR_VERB = re.compile(r"(?:may|march)(?!\w)", re.IGNORECASE)
 
 
 def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
     """The date that begins at character `start` of the text, with the words that belong to it."""
+    for pattern, reader in _DAYS:  # "antes de ayer" is a day, and no time before yesterday
+        if (match := pattern.match(text, start)) and " " in match[0]:
+            return reader(match, calendar)
     for pattern, read in _READERS:
         if match := pattern.match(text, start):
             found = read(text, match, calendar)
@@ -184,10 +192,10 @@ def _within(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
 
 def _fits(word: str, point: Point) -> bool:
     """Whether a point that needs a word has the right one: in march, on friday, at the weekend."""
-    last = word.casefold().split()[-1]
+    within = _PUBLISHED.sub("", word)
     if point.is_year or (point.again and point.again.weekday < 0):
-        return last in _FOR_MONTHS
-    return point.again is None or last in _FOR_DAYS
+        return _FOR_MONTHS.fullmatch(within) is not None
+    return point.again is None or _FOR_DAYS.fullmatch(within) is not None
 
 
 def _of(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:

@@ -1,31 +1,27 @@
-"""Dates relative to now: yesterday, last week, 3 days ago, the past month, friday."""
+"""Dates relative to now: yesterday, la semana pasada, il y a trois jours, letzten Freitag.
+
+Each language declares how it writes them (`core.languages`); a reader here serves all languages.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from search.understanding.dates.absolute import MONTH, SEASON, Reader, season, third_of
+from core.languages import LANGUAGES
+from search.understanding.dates.absolute import PART, Reader, part_of, season, third_of
 from search.understanding.dates.calendar import Calendar, Span, months_before
 from search.understanding.dates.point import Point, Recurring, Standing
-from search.understanding.dates.words import (
-    MONTHS,
-    NUMBERS,
-    PARTS_OF_DAY,
-    SHORT_WEEKDAYS,
-    WEEKDAYS,
-    any_of,
-)
+from search.understanding.dates.words import PARTS_OF_DAY, TABLES, WEEKDAYS, WordTables
+from search.understanding.templates import any_of, any_template, pattern, spellings, words_of
 
-_NUMBER = rf"(?P<number>[0-9]{{1,4}}|{any_of(NUMBERS)})"
-_UNIT = r"(?P<unit>minute|hour|day|week|fortnight|month|quarter|year|decade|weekend)"
-_WEEKDAY = rf"(?P<weekday>{any_of(WEEKDAYS)})(?!\w)"
-_ANY_WEEKDAY = rf"(?P<weekday>{any_of(WEEKDAYS)}|{any_of(SHORT_WEEKDAYS)})(?!\w)"
-_PART = rf"(?P<part>{any_of(PARTS_OF_DAY)})"
 _S = r"(?!\w)(?:['’]s(?!\w))?"  # "last week's"
-
+_NO_DAY = r"(?!\s+[0-9])"  # "last march 5" is a day
 _AFTER_CAPITAL = re.compile(r"\b[A-Z]\w*\s+$")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def unit_back(calendar: Calendar, unit: str, back: int) -> Span:
@@ -72,118 +68,138 @@ def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
     return Point(calendar.moment(first), None, 0)
 
 
-def _number(text: str) -> int:
-    word = " ".join(text.casefold().split())
-    return int(word) if word.isdecimal() else NUMBERS[word]
-
-
 def _ended(point: Point | None, match: re.Match[str]) -> Point | None:
     return Point(point.since, point.until, match.end()) if point else None
 
 
-def _past(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """The last three days, the past week, the last year: up to now."""
-    count = _number(match["number"]) if match.groupdict().get("number") else 1
-    if not match.groupdict().get("number") and match["unit"].casefold() == "minute":
-        return None  # at the last minute
-    return _ended(rolling(calendar, match["unit"].casefold(), count), match)
+@dataclass(frozen=True, slots=True)
+class _Readers:
+    """Reads matches of one language's templates."""
 
+    own: WordTables
 
-def _whole(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Last week, this month, next year: the whole unit of the calendar."""
-    back = {"last": 1, "previous": 1, "this": 0, "next": -1}[match["which"].casefold()]
-    unit = match["unit"].casefold()
-    if unit == "hour" and back == 1:
+    def ago(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours ago that hour."""
+        unit, count = self._unit(match), self._number(match)
+        if unit in ("minute", "hour"):
+            step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
+            since = calendar.now - step
+            return Point(since, since + step / count if count else calendar.now, match.end())
+        return Point(*unit_back(calendar, unit, count), match.end())
+
+    def past(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """The last three days, los últimos tres días: up to now."""
+        return _ended(rolling(calendar, self._unit(match), self._number(match)), match)
+
+    def past_one(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """The past week, la última semana: up to now. None for "at the last minute"."""
+        unit = self._unit(match)
+        if unit == "minute":
+            return None
+        if unit in ("weekend", "quarter"):
+            return Point(*unit_back(calendar, unit, 1), match.end())
         return _ended(rolling(calendar, unit, 1), match)
-    if unit in ("minute", "hour", "day"):  # at the last minute, these days
-        return None
-    return Point(*unit_back(calendar, unit, back), match.end())
 
+    def whole(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
+        """Last week, esta semana, nächstes Jahr: the whole unit of the calendar."""
+        unit = self._unit(match)
+        if unit == "hour" and back == 1:
+            return _ended(rolling(calendar, unit, 1), match)
+        if unit in ("minute", "hour", "day"):  # at the last minute, these days
+            return None
+        return Point(*unit_back(calendar, unit, back), match.end())
 
-def _the_weekend(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """At the weekend: the last one that has begun."""
-    back = 0 if calendar.today.weekday() >= 5 else 1
-    return Point(*_weekend(calendar, back), match.end(), Standing.AFTER_A_WORD)
+    def so_far(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """En lo que va de año: from its beginning up to now."""
+        return Point(unit_back(calendar, self._unit(match), 0)[0], None, match.end())
 
+    def third(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
+        """Early last year, a finales de año, Anfang des Monats."""
+        unit, part = self._unit(match), part_of(match)
+        if unit not in ("week", "month", "year", "decade") or part is None:
+            return None
+        return Point(*third_of(calendar, unit_back(calendar, unit, back), part), match.end())
 
-def _before_last(match: re.Match[str], calendar: Calendar) -> Point | None:
-    return Point(*unit_back(calendar, match["unit"].casefold(), 2), match.end())
+    def moment(
+        self, match: re.Match[str], calendar: Calendar, *, back: int, part: str
+    ) -> Point | None:
+        """Last night, anoche, ce matin."""
+        day = calendar.today - timedelta(days=back)
+        if not part:
+            return Point(*calendar.days(day), match.end())
+        since, until = (calendar.moment(day, hour) for hour in PARTS_OF_DAY[part])
+        return Point(since, until, match.end())
 
+    def day(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """Today, ayer, hier soir, gestern Abend. None in "Russia Today", which is a name, and for
+        "hier" in a German query, where it means here.
+        """
+        word = match["word"]
+        if word[0].isupper() and _AFTER_CAPITAL.search(match.string, 0, match.start()):
+            return None
+        if _means_here(word, match, calendar):
+            return None
+        key = " ".join(word.casefold().replace("’", "'").split())
+        part = next((name for name in PARTS_OF_DAY if match.groupdict().get(_group(name))), "")
+        return self.moment(match, calendar, back=self.own.days[key], part=part)
 
-def _ago(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours ago that hour."""
-    unit, count = match["unit"].casefold(), _number(match["number"])
-    if unit in ("minute", "hour"):
-        step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
-        since = calendar.now - step
-        return Point(since, since + step / count if count else calendar.now, match.end())
-    return Point(*unit_back(calendar, unit, count), match.end())
+    def weekday(
+        self, match: re.Match[str], calendar: Calendar, *, before: int, standing: Standing
+    ) -> Point | None:
+        """Friday, el lunes: the last one, `before` days before today or earlier."""
+        word = match["weekday"].casefold()
+        short = word not in self.own.weekdays
+        again = Recurring(weekday=self.own.short_weekdays[word] if short else WEEKDAYS[word])
+        span = again.latest(calendar, calendar.today - timedelta(days=before))
+        needs = Standing.AFTER_A_WORD if short else standing
+        return Point(*span, match.end(), needs, again if before == 0 else None) if span else None
 
-
-def _day_word(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Today, yesterday, yesterday evening, last night, this morning, tomorrow; None in "Russia
-    Today", which is a name.
-    """
-    if match["word"][0].isupper() and _AFTER_CAPITAL.search(match.string, 0, match.start()):
-        return None
-    word = " ".join(match["word"].casefold().split())
-    back = {"today": 0, "this": 0, "tonight": 0, "tomorrow": -1, "the day before yesterday": 2}
-    day = calendar.today - timedelta(days=back.get(word, 1))
-    part = match.groupdict().get("part") or ("evening" if word == "tonight" else "")
-    if not part:
+    def coming_weekday(
+        self, match: re.Match[str], calendar: Calendar, *, this_week: bool
+    ) -> Point | None:
+        """The friday of this week, or next friday, which lies after today."""
+        number, today = self.own.weekdays[match["weekday"].casefold()], calendar.today
+        ahead = (number - today.weekday() - 1) % 7 + 1
+        day = today + timedelta(days=number - today.weekday() if this_week else ahead)
         return Point(*calendar.days(day), match.end())
-    since, until = PARTS_OF_DAY[part.casefold()]
-    return Point(calendar.moment(day, since), calendar.moment(day, until), match.end())
 
+    def weekday_of_week(
+        self, match: re.Match[str], calendar: Calendar, *, back: int
+    ) -> Point | None:
+        """Tuesday last week, el martes de esta semana."""
+        first = calendar.week_start(back)
+        ahead = (self.own.weekdays[match["weekday"].casefold()] - first.weekday()) % 7
+        return Point(*calendar.days(first + timedelta(days=ahead)), match.end())
 
-def _weekday(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Friday: the last one, today included."""
-    again = Recurring(weekday=_weekday_number(match["weekday"]))
-    span = again.latest(calendar, calendar.today)
-    word = match["weekday"].casefold()
-    standing = Standing.AT_AN_END if word in WEEKDAYS else Standing.AFTER_A_WORD
-    return Point(*span, match.end(), standing, again) if span else None
+    def named(self, match: re.Match[str], calendar: Calendar, *, which: str) -> Point | None:
+        """Last march has ended, this summer is the current one, or this year's."""
+        span = _which(which, calendar, lambda year: self._in_year(match, calendar, year))
+        return Point(*span, match.end())
 
+    def named_of_year(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
+        """March last year, el verano de este año."""
+        return Point(*self._in_year(match, calendar, calendar.today.year - back), match.end())
 
-def _weekday_number(word: str) -> int:
-    name = word.casefold()
-    return WEEKDAYS[name] if name in WEEKDAYS else SHORT_WEEKDAYS[name]
+    def weekend(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """At the weekend: the last one that has begun."""
+        back = 0 if calendar.today.weekday() >= 5 else 1
+        standing = Standing.AFTER_A_WORD if self.own.code == "en" else Standing.ALONE
+        return Point(*_weekend(calendar, back), match.end(), standing)
 
+    def _in_year(self, match: re.Match[str], calendar: Calendar, year: int) -> Span:
+        name = match["named"].casefold()
+        if name in self.own.seasons:
+            return season(calendar, name, year)
+        return calendar.months(year, self.own.months[name])
 
-def _which_weekday(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Last friday lies before today, this friday in this week, next friday after today."""
-    which, number = match["which"].casefold(), WEEKDAYS[match["weekday"].casefold()]
-    today = calendar.today
-    if which in ("last", "previous", "past"):
-        span = Recurring(weekday=number).latest(calendar, today - timedelta(days=1))
-        return Point(*span, match.end()) if span else None
-    ahead = (number - today.weekday() - 1) % 7 + 1
-    day = today + timedelta(days=ahead)
-    if which == "this":
-        day = today + timedelta(days=number - today.weekday())
-    return Point(*calendar.days(day), match.end())
+    def _unit(self, match: re.Match[str]) -> str:
+        word = match.groupdict().get("unit") or match["units"]
+        key = " ".join(word.casefold().split())
+        return self.own.units.get(key) or self.own.plurals[key]
 
-
-def _weekday_of_week(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Tuesday last week."""
-    back = 0 if match["which"].casefold() == "this" else 1
-    first = calendar.week_start(back)
-    ahead = (WEEKDAYS[match["weekday"].casefold()] - first.weekday()) % 7
-    return Point(*calendar.days(first + timedelta(days=ahead)), match.end())
-
-
-def _which_month(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Last march has ended; this march is this year's."""
-    month = MONTHS[match["month"].casefold()]
-    span = _which(match["which"], calendar, lambda year: calendar.months(year, month))
-    return Point(*span, match.end())
-
-
-def _which_season(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Last summer has ended; this winter is the current one, or this year's."""
-    name = match["season"]
-    span = _which(match["which"], calendar, lambda year: season(calendar, name, year))
-    return Point(*span, match.end())
+    def _number(self, match: re.Match[str]) -> int:
+        word = " ".join(match["number"].casefold().replace("’", "'").split())
+        return int(word) if word.isdecimal() else self.own.numbers[word]
 
 
 def _which(which: str, calendar: Calendar, span_of: Callable[[int], Span]) -> Span:
@@ -199,42 +215,81 @@ def _which(which: str, calendar: Calendar, span_of: Callable[[int], Span]) -> Sp
             return running[0] if running else span_of(year)
 
 
-def _of_year(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """March last year, summer of this year."""
-    year = calendar.today.year - (0 if match["which"].casefold() == "this" else 1)
-    groups = match.groupdict()
-    if groups.get("season"):
-        return Point(*season(calendar, groups["season"], year), match.end())
-    return Point(*calendar.months(year, MONTHS[groups["month"].casefold()]), match.end())
+def _means_here(word: str, match: re.Match[str], calendar: Calendar) -> bool:
+    """Whether a French day word is a German word here: "hier"."""
+    if word.casefold() != "hier":
+        return False
+    if calendar.language == "de":
+        return True
+    german, french = (LANGUAGES[code].stop_words or frozenset() for code in ("de", "fr"))
+    rest = match.string[: match.start()] + match.string[match.end() :]
+    return any(each in german and each not in french for each in _WORD.findall(rest.casefold()))
 
 
-def _part_of_unit(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """Early last year, late this month."""
-    back = 0 if match["which"].casefold() == "this" else 1
-    span = unit_back(calendar, match["unit"].casefold(), back)
-    return Point(*third_of(calendar, span, match["part"].casefold()), match.end())
+def _group(part: str) -> str:
+    return part.replace(" ", "_")
 
 
-PATTERNS: tuple[tuple[str, Reader], ...] = (
-    (rf"(?P<word>the\s+day\s+before\s+yesterday){_S}", _day_word),
-    (rf"(?P<word>yesterday|last|this|tomorrow)\s+{_PART}{_S}", _day_word),
-    (rf"(?P<word>today|yesterday|tonight|tomorrow){_S}", _day_word),
-    (rf"{_NUMBER}\s+{_UNIT}s?\s+ago(?!\w)", _ago),
-    (rf"(?:the\s+)?(?:last|past|previous)\s+{_NUMBER}\s+{_UNIT}s?{_S}", _past),
-    (rf"(?:the\s+)?past\s+{_UNIT}{_S}", _past),
-    (rf"the\s+last\s+{_UNIT}(?<!weekend)(?<!quarter){_S}", _past),
-    (rf"(?:the\s+)?{_UNIT}\s+before\s+last(?!\w)", _before_last),
-    (rf"(?:the\s+)?(?P<which>last|previous|this|next)\s+{_UNIT}{_S}", _whole),
-    (rf"{_WEEKDAY},?\s+(?:of\s+)?(?P<which>last|this)\s+week{_S}", _weekday_of_week),
-    (rf"(?P<which>last|past|this|next)\s+{_WEEKDAY}{_S}", _which_weekday),
-    (
-        rf"(?P<part>early|mid|late)[\s-]+(?P<which>last|this)\s+(?P<unit>month|year|decade){_S}",
-        _part_of_unit,
-    ),
-    (rf"{MONTH},?\s+(?:of\s+)?(?P<which>last|this)\s+year{_S}", _of_year),
-    (rf"(?:the\s+)?{SEASON},?\s+(?:of\s+)?(?P<which>last|this)\s+year{_S}", _of_year),
-    (rf"(?P<which>last|this|next)\s+{MONTH}(?!\s+[0-9])", _which_month),
-    (rf"(?P<which>last|this|next)\s+{SEASON}", _which_season),
-    (r"(?:the\s+)?weekend(?!\w)", _the_weekend),
-    (_ANY_WEEKDAY, _weekday),
-)
+def _templates(own: WordTables) -> Iterator[tuple[tuple[str, ...], str, Reader]]:
+    """The templates of a language in the order in which they are tried, each with what must follow
+    and its reader.
+    """
+    read, words = _Readers(own), own.words
+    yield words.ago, _S, read.ago
+    yield words.past, _S, read.past
+    yield words.past_one, _S, read.past_one
+    yield words.so_far, _S, read.so_far
+    yield words.before_last, _S, partial(read.whole, back=2)
+    for back, which in ((1, words.last), (0, words.this), (-1, words.next)):
+        yield which, _S, partial(read.whole, back=back)
+    yield words.weekday_of_last_week, _S, partial(read.weekday_of_week, back=1)
+    yield words.weekday_of_this_week, _S, partial(read.weekday_of_week, back=0)
+    alone = Standing.ALONE
+    yield words.last_weekday, _S, partial(read.weekday, before=1, standing=alone)
+    yield words.this_weekday, _S, partial(read.coming_weekday, this_week=True)
+    yield words.next_weekday, _S, partial(read.coming_weekday, this_week=False)
+    yield words.the_weekday, _S, partial(read.weekday, before=0, standing=alone)
+    for back, which in ((1, words.last), (0, (*words.this, *words.third_of))):
+        thirds = tuple(f"{{part}}{each}" for each in which)
+        yield thirds, _S, partial(read.third, back=back)
+    yield words.of_last_year, _S, partial(read.named_of_year, back=1)
+    yield words.of_this_year, _S, partial(read.named_of_year, back=0)
+    yield words.last_named, _S + _NO_DAY, partial(read.named, which="last")
+    yield words.this_named, _S + _NO_DAY, partial(read.named, which="this")
+    yield words.next_named, _S + _NO_DAY, partial(read.named, which="next")
+    yield words.the_weekend, _S, read.weekend
+
+
+def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
+    """The patterns of words for days and their parts."""
+    read, words = _Readers(own), own.words
+    for moment, (back, part) in words.moments.items():
+        yield rf"{pattern(moment)}{_S}", partial(read.moment, back=back, part=part)
+    parts = "|".join(
+        rf"(?P<{_group(name)}>{any_template(ways)})" for name, ways in words.day_parts.items()
+    )
+    days = any_of(own.days)
+    yield rf"(?P<word>{days})(?:,?\s+(?:{any_of(own.weekdays)}))?\s+(?:{parts}){_S}", read.day
+    yield rf"(?P<word>{days})(?:,?\s+(?:{any_of(own.weekdays)}))?{_S}", read.day
+
+
+def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
+    """The patterns of what a language says relative to now, besides days."""
+    named = any_of([*own.months, *own.seasons])
+    groups = {
+        "number": rf"(?P<number>[0-9]{{1,4}}|{any_of(own.numbers)})",
+        "unit": rf"(?P<unit>{any_of(own.units)})(?!\w)",
+        "units": rf"(?P<units>{any_of(own.plurals)})(?!\w)",
+        "weekday": rf"(?P<weekday>{any_of(own.weekdays)})(?!\w)",
+        "named": rf"(?P<named>{named})(?!\w)\.?",
+        "part": PART,
+    }
+    for templates, after, reader in _templates(own):
+        yield from ((rf"{pattern(one, groups)}{after}", reader) for one in templates)
+    bare = [spelling for word in words_of(own.words.bare_weekdays) for spelling in spellings(word)]
+    reader = partial(_Readers(own).weekday, before=0, standing=Standing.AT_AN_END)
+    yield rf"(?P<weekday>{any_of([*bare, *own.short_weekdays])})(?!\w)", reader
+
+
+DAY_PATTERNS = tuple(each for own in TABLES.values() for each in _day_patterns(own))
+PATTERNS = tuple(each for own in TABLES.values() for each in _patterns(own))

@@ -1,230 +1,135 @@
-"""The words of dates: English, and what is also read in Spanish, French and German."""
+"""The words of dates in all languages that declare them (`core.languages`), as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-_ENGLISH = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
-_OTHERS = {
-    "sept": 9,
-    "januar": 1,
-    "februar": 2,
-    "märz": 3,
-    "maerz": 3,
-    "mai": 5,
-    "juni": 6,
-    "juli": 7,
-    "oktober": 10,
-    "okt": 10,
-    "dezember": 12,
-    "dez": 12,
-    "janvier": 1,
-    "février": 2,
-    "fevrier": 2,
-    "avril": 4,
-    "juin": 6,
-    "juillet": 7,
-    "août": 8,
-    "aout": 8,
-    "septembre": 9,
-    "octobre": 10,
-    "novembre": 11,
-    "décembre": 12,
-    "decembre": 12,
-    "enero": 1,
-    "febrero": 2,
-    "marzo": 3,
-    "abril": 4,
-    "mayo": 5,
-    "junio": 6,
-    "julio": 7,
-    "agosto": 8,
-    "septiembre": 9,
-    "setiembre": 9,
-    "octubre": 10,
-    "noviembre": 11,
-    "diciembre": 12,
-}
-MONTHS = {
-    **{name: number for number, name in enumerate(_ENGLISH, 1)},
-    **{name[:3]: number for number, name in enumerate(_ENGLISH, 1)},
-    **_OTHERS,
-}
-DAY_MONTHS = {**MONTHS, "mars": 3}  # without a day it is the planet
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-WEEKDAYS = {name: number for number, name in enumerate(_DAYS)}
-SHORT_WEEKDAYS = {
-    "mon": 0,
-    "tue": 1,
-    "tues": 1,
-    "wed": 2,
-    "thu": 3,
-    "thur": 3,
-    "thurs": 3,
-    "fri": 4,
-    "sat": 5,
-    "sun": 6,
-}
-SEASONS = {  # first month, north
-    **dict.fromkeys(("spring", "primavera", "printemps", "frühling", "frühjahr"), 3),
-    **dict.fromkeys(("summer", "verano", "été", "sommer"), 6),
-    **dict.fromkeys(("autumn", "fall", "otoño", "automne", "herbst"), 9),
-    **dict.fromkeys(("winter", "invierno", "hiver"), 12),
-}
-SPANISH_WEEKDAYS = {
-    name: number
-    for number, names in enumerate(
-        ("lunes", "martes", "miércoles miercoles", "jueves", "viernes", "sábado sabado", "domingo")
-    )
-    for name in names.split()
-}
-FRENCH_WEEKDAYS = {
-    name: number
-    for number, name in enumerate(
-        ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
-    )
-}
-GERMAN_WEEKDAYS = {
-    **{
-        name: number
-        for number, name in enumerate(
-            ("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag")
-        )
-    },
-    "sonnabend": 5,
-}
-# A unit of time by its words in Spanish, French and German.
-OTHER_UNITS = {
-    word: unit
-    for unit, words in {
-        "minute": "minuto minutos minute minutes minuten",
-        "hour": "hora horas heure heures stunde stunden",
-        "day": "día días dia dias jour jours tag tage tagen",
-        "week": "semana semanas semaine semaines woche wochen",
-        "month": "mes meses mois monat monate monaten",
-        "quarter": "trimestre trimestres quartal quartale quartalen",
-        "year": "año años an ans année années jahr jahre jahren",
-        "decade": "década décadas décennie décennies jahrzehnt jahrzehnte jahrzehnten",
-    }.items()
-    for word in words.split()
-} | {"fin de semana": "weekend", "week-end": "weekend", "wochenende": "weekend"}
-_COUNTED = {
-    1: "un una uno une ein eine einer einem einen",
-    2: "dos deux zwei",
-    3: "tres trois drei",
-    4: "cuatro quatre vier",
-    5: "cinco cinq fünf",
-    6: "seis six sechs",
-    7: "siete sept sieben",
-    8: "ocho huit acht",
-    9: "nueve neuf neun",
-    10: "diez dix zehn",
-    12: "doce douze zwölf",
-    15: "quince quinze fünfzehn",
-    20: "veinte vingt zwanzig",
-    30: "treinta trente dreißig",
-}
-OTHER_NUMBERS = {word: number for number, words in _COUNTED.items() for word in words.split()}
-NUMBERS = {
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
-    "seven": 7,
-    "eight": 8,
-    "nine": 9,
-    "ten": 10,
-    "eleven": 11,
-    "twelve": 12,
-    "thirteen": 13,
-    "fourteen": 14,
-    "fifteen": 15,
-    "sixteen": 16,
-    "seventeen": 17,
-    "eighteen": 18,
-    "nineteen": 19,
-    "twenty": 20,
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "sixty": 60,
-    "ninety": 90,
-    "a": 1,
-    "an": 1,
-    "couple of": 2,
-    "a couple of": 2,
-    "half a dozen": 6,
-    "dozen": 12,
-    "a dozen": 12,
-}
-DECADES = {
-    "twenties": 1920,
-    "thirties": 1930,
-    "forties": 1940,
-    "fifties": 1950,
-    "sixties": 1960,
-    "seventies": 1970,
-    "eighties": 1980,
-    "nineties": 1990,
-}
-ORDINALS = {
-    "first": 1,
-    "second": 2,
-    "third": 3,
-    "fourth": 4,
-    "1st": 1,
-    "2nd": 2,
-    "3rd": 3,
-    "4th": 4,
-}
+from core.languages import LANGUAGES, DateWords
+from search.understanding.templates import any_of, any_template, spellings, table, ways, words_of
+
+DATED = {code: one.dates for code, one in LANGUAGES.items() if one.dates is not None}
 PARTS_OF_DAY = {
+    "small hours": (0, 6),
     "morning": (0, 12),
     "afternoon": (12, 18),
     "evening": (18, 24),
     "night": (18, 30),
 }
-# Other first words of a date, besides months, weekdays, numbers and the like.
-_OPENERS = """
-    early mid late beginning start middle end the today yesterday tonight tomorrow gestern last
-    past previous this next week fortnight month quarter year decade weekend q1 q2 q3 q4 h1 h2 in
-    on during throughout within over at im am en from between zwischen entre von vom du since ever
-    starting seit depuis any anytime after later nach après before prior earlier avant until till
-    up through bis jusqu published dated of for le der den die
-    hoy ayer anteayer antier anoche hace el la los las últimos últimas este esta desde después antes
-    hasta durante aujourd hier avant il les ces l dans pendant ce cette cet dernier dernière
-    del au heute vorgestern vor letzte letzten letzter letztes letztem vergangene vergangenen
-    vergangener vergangenes vorige vorigen voriges diese diesen dieser dieses dem das während week
-"""
-_BEGINNINGS = frozenset(_OPENERS.split()) | frozenset(
-    word.split()[0]
-    for words in (
-        *(DAY_MONTHS, WEEKDAYS, SHORT_WEEKDAYS, SEASONS, NUMBERS, DECADES, ORDINALS),
-        *(SPANISH_WEEKDAYS, FRENCH_WEEKDAYS, GERMAN_WEEKDAYS, OTHER_UNITS, OTHER_NUMBERS),
+
+
+@dataclass(frozen=True, slots=True)
+class WordTables:
+    """The words of one language: the number or the name of each spelling of a word. `units` are of
+    one, `plurals` of several.
+    """
+
+    code: str
+    words: DateWords
+    months: dict[str, int]
+    weekdays: dict[str, int]
+    short_weekdays: dict[str, int]
+    seasons: dict[str, int]
+    units: dict[str, str]
+    plurals: dict[str, str]
+    numbers: dict[str, int]
+    days: dict[str, int]
+    decades: dict[str, int]
+
+
+def tables_of(code: str, words: DateWords) -> WordTables:
+    """The tables of a language's words."""
+    return WordTables(
+        code=code,
+        words=words,
+        months=table(dict(enumerate(words.months, 1))),
+        weekdays=table(dict(enumerate(words.weekdays))),
+        short_weekdays=table(dict(enumerate(words.short_weekdays))),
+        seasons=table(words.seasons),
+        units=table({name: one for name, (one, _) in words.units.items()}),
+        plurals=table({name: many for name, (_, many) in words.units.items()}),
+        numbers=table(words.numbers),
+        days=table(words.days),
+        decades=table(words.decades),
     )
-    for word in words
+
+
+TABLES = {code: tables_of(code, words) for code, words in DATED.items()}
+_ALL = tuple(TABLES.values())
+_ENGLISH = TABLES["en"]
+
+
+def _merged(tables: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The tables as one; of two languages with one word, the first one has it."""
+    return {word: value for each in reversed(list(tables)) for word, value in each.items()}
+
+
+DAY_MONTHS = _merged(one.months for one in _ALL)
+# Without a day beside it, a month that is also another word is not read ("mars", the planet).
+DOUBTFUL_MONTHS = {word: one.code for one in _ALL for word in words_of(one.words.doubtful_months)}
+MONTHS = {word: number for word, number in DAY_MONTHS.items() if word not in DOUBTFUL_MONTHS}
+WEEKDAYS = _merged(one.weekdays for one in _ALL)
+SHORT_WEEKDAYS = _merged(one.short_weekdays for one in _ALL)
+SEASONS = _merged(one.seasons for one in _ALL)  # first month, north
+YEARS = [
+    word for one in _ALL if one.code != "en" for word, unit in one.units.items() if unit == "year"
+]
+DECADES = _ENGLISH.decades
+ORDINALS = _merged(table(one.words.ordinals) for one in _ALL)
+QUARTERS = _merged(table(one.words.quarters) for one in _ALL)  # months of each
+FIRST_DAYS = table({1: " ".join(one.words.first_day for one in _ALL)})
+ARTICLES = [word for one in _ALL for word in words_of(one.words.article)]
+PAST_BEFORE = [s for one in _ALL for w in words_of(one.words.last_before) for s in spellings(w)]
+PAST_AFTER = [s for one in _ALL for w in words_of(one.words.last_after) for s in spellings(w)]
+OF = [word for one in _ALL for word in words_of(one.words.of)]
+COUNTED_WORDS = [s for one in _ALL for w in words_of(one.words.counted) for s in spellings(w)]
+
+
+def every(name: str) -> tuple[str, ...]:
+    """The templates of all languages under one name of `DateWords`."""
+    return tuple(template for one in _ALL for template in getattr(one.words, name))
+
+
+def _first_words() -> frozenset[str]:
+    """The words with which the texts of a declaration begin, and all words of its groups."""
+    texts = [
+        text
+        for one in _ALL
+        for name in DateWords.__dataclass_fields__
+        for text in _texts(getattr(one.words, name))
+    ]
+    first = [word[0] for text in texts if (word := re.match(r"\w+", text))]
+    return frozenset(spelling for word in first for spelling in spellings(word))
+
+
+def _texts(value: object) -> Iterable[str]:
+    """What a value of `DateWords` stands for: the words of groups, and the ways to write templates,
+    which are in tuples or have a blank.
+    """
+    match value:
+        case str():
+            yield from (word for each in value.split() for word in words_of(each))
+            yield from ways(value)
+        case Mapping():
+            yield from (text for pair in value.items() for one in pair for text in _texts(one))
+        case tuple():
+            yield from (text for one in value for text in _texts(one))
+
+
+# Other first words of a date, besides those of the declarations.
+_OTHERS = "q1 q2 q3 q4 h1 h2 t1 t2 t3 t4 s1 s2 published dated for"
+_BEGINNINGS = _first_words() | frozenset(_OTHERS.split())
+TIME_WORDS = "|".join(
+    (
+        any_of([*DAY_MONTHS, *WEEKDAYS, *SHORT_WEEKDAYS, *SEASONS]),
+        any_of([word for one in _ALL for word in (*one.units, *one.plurals, *one.days)]),
+        any_of([word for one in _ALL for word in one.decades]),
+        any_template(moment for one in _ALL for moment in one.words.moments),
+    )
 )
 
 
 def can_begin(word: str) -> bool:
     """Whether a date may begin with this word."""
     return word[0].isdigit() or word.casefold() in _BEGINNINGS
-
-
-def any_of(words: Mapping[str, object]) -> str:
-    """A pattern that matches any of the words, longest first."""
-    return "|".join(sorted(words, key=len, reverse=True)).replace(" ", r"\s+")
