@@ -13,7 +13,7 @@ a `must`; without a `must`, one of them has to hold, unless one is satisfied by 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -188,6 +188,20 @@ def scored_words(node: Node) -> Iterator[Word]:
         case Bool(must, should, _):
             for child in (*must, *should):
                 yield from scored_words(child)
+
+
+def without_words(node: Node, left_out: Callable[[str], bool]) -> Node:
+    """The query without the optional words without a field that are `left_out`, unless all optional
+    words are.
+    """
+    if not isinstance(node, Bool) or not node.should:
+        return node
+    kept = tuple(
+        child
+        for child in node.should
+        if not (isinstance(child, Word) and not child.field and left_out(child.text))
+    )
+    return Bool(node.must, kept or node.should, node.must_not)
 
 
 def is_fact(node: Node) -> bool:

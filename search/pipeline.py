@@ -183,6 +183,7 @@ class SearchPipeline:
             now = start.now if start else None
             read = self._encoders.languages(profile)
             meaning = parts.understanding.meaning(request, caller, parts.editorial(), now, read)
+            meaning = meaning.without_stop_words(parts.analysis)
             meaning = meaning.with_silent(self._encoders.silent(meaning.said.language, profile))
         return question_of(request, caller, profile, meaning, self._encoders)
 

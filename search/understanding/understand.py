@@ -27,6 +27,7 @@ from core.query_tree import (
     Recorded,
     Word,
     all_of,
+    without_words,
 )
 from core.retrieval import VectorQuery
 from search.answers import (
@@ -118,6 +119,16 @@ class Meaning:
         """The meaning with a note on the vector `fields` that have no say on its language."""
         notes = note_on_silent(self.said.language, fields)
         return replace(self, said=replace(self.said, notes=(*self.said.notes, *notes)))
+
+    def without_stop_words(self, analysis: TextAnalysis) -> Meaning:
+        """The meaning without stop words of the query's language among its optional words. The
+        engine knows only those that are stop words in each main language of the archive.
+        """
+        language = self.said.language
+        if not language:
+            return self
+        tree = without_words(self.tree, lambda word: analysis.is_stop_word(word, language))
+        return replace(self, tree=tree)
 
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
         """The meaning with the names that were searched for meanwhile, in the archive's spelling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from core.query_tree import Bool, Node, Word
+from core.query_tree import Node, without_words
 from core.retrieval import LexicalWeights
 from storage.words.analysis import LONGEST_TERM, analyzer
 from storage.words.stop_words import is_stop_word
@@ -40,11 +40,4 @@ def readings(word: str, languages: Iterable[str]) -> set[str]:
 
 def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
     """Return the query without optional stop words, unless all optional words are some."""
-    if not isinstance(node, Bool) or not node.should:
-        return node
-    kept = tuple(
-        child
-        for child in node.should
-        if not (isinstance(child, Word) and not child.field and is_stop_word(child.text, languages))
-    )
-    return Bool(node.must, kept or node.should, node.must_not)
+    return without_words(node, lambda word: is_stop_word(word, languages))

@@ -36,6 +36,7 @@ STORIES = {
     "bank": ("en", "The bank raises its rates"),
     "banco": ("es-MX", "El banco sube los tipos"),
     "unknown": ("", "Barco"),
+    "liga": ("en", "La Liga de Madrid"),
 }
 
 
@@ -153,6 +154,18 @@ def test_the_answer_says_who_has_no_say(ask: Callable[..., SearchResponse]) -> N
     names = ask("Angela Merkel")
     assert names.understood.language == ""
     assert fields_of(names) == set(FIELDS)
+
+
+def test_stop_words_of_the_query_s_language_do_not_rank_in_a_mixed_archive(
+    ask: Callable[..., SearchResponse],
+) -> None:
+    def by_words(query: str) -> set[str]:
+        found = ask(query).hits
+        return {hit.item.uri for hit in found if hit.explanation and hit.explanation.bm25}
+
+    assert by_words("el barco de la costa") == {"hundido", "unknown"}
+    assert "liga" in by_words("de la")  # nothing else is asked for
+    assert "liga" in by_words("Liga")
 
 
 def test_where_no_encoder_reads_the_query_the_answer_says_what_to_do(
