@@ -410,11 +410,15 @@ class TopicStore(Protocol):
         """
         ...
 
-    def position(self) -> int:
-        """The place in the transitions up to which matches were looked for."""
+    def position(self) -> tuple[str, int]:
+        """The history of transitions, and the place in it up to which matches were looked for; ""
+        before the first.
+        """
         ...
 
-    def note(self, before: int, matches: Sequence[TopicMatch], position: int) -> bool:
+    def note(
+        self, before: tuple[str, int], matches: Sequence[TopicMatch], after: tuple[str, int]
+    ) -> bool:
         """Records matches and the new position in one transaction. Returns False, and records
         nothing, if another process has moved the position from `before`.
         """

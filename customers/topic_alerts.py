@@ -2,7 +2,8 @@
 
 It follows the transitions with a position of its own, so a story whose embargo lifts matches, too.
 Matches and the position are recorded in one transaction: nothing is lost when a process ends, and
-any number of processes may run this at the same time.
+any number of processes may run this at the same time. The position names the history of transitions
+that it is of: after a restore the follower forgets what it knows, and goes on in the new history.
 """
 
 from __future__ import annotations
@@ -38,20 +39,32 @@ class TopicAlerts:
     products: Products
     _topics: dict[int, FollowedTopic] = field(default_factory=dict)
     _changes: int = 0
+    _epoch: str = ""
 
     def step(self) -> bool:
         """Looks at the next transitions; returns whether there were some."""
-        before, last = self.store.position(), self.log.last()
-        transitions = self.log.after(before, BATCH, "")
+        before, epoch, last = self.store.position(), self.log.epoch, self.log.last().n
+        if epoch != self._epoch:
+            self._forget()
+            self._epoch = epoch
+        if epoch != before[0]:
+            self.store.note(before, (), (epoch, min(before[1], last)))
+            return True
+        transitions = self.log.after(before[1], BATCH, "")
         if not transitions:
             return False
         self._follow()
         if not self._topics:  # whoever follows one from now on has no use for what was before
-            self.store.note(before, (), max(last.n, transitions[-1].n))
+            self.store.note(before, (), (epoch, max(last, transitions[-1].n)))
             return True
         matches = self._matches([one for one in transitions if one.kind not in ENDS])
-        self.store.note(before, matches, transitions[-1].n)
+        self.store.note(before, matches, (epoch, transitions[-1].n))
         return True
+
+    def _forget(self) -> None:
+        """Forgets the topics: a restore may have taken some back."""
+        self.index.change(dict.fromkeys(self._topics, None))
+        self._topics, self._changes = {}, 0
 
     def _follow(self) -> None:
         """Takes in the topics that were changed since the last look."""

@@ -2,10 +2,13 @@
 
 One row, the state, is written first in every transaction that changes topics or adds matches, so
 these wait for one another: changes and matches are numbered in the order in which they are seen.
+The number of a match is at least the time at which it is recorded, in microseconds. So a restore
+gives no number a second time, and who goes on after an old number misses nothing new.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +62,7 @@ _STATE = sa.Table(
     sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("changes", _NUMBER, nullable=False),
     sa.Column("position", _NUMBER, nullable=False),  # in the transitions
+    sa.Column("epoch", sa.String(32), nullable=False, server_default=""),  # of the transitions
 )
 _TOPIC_COLUMNS = [_TOPICS.c[name] for name in FollowedTopic.__slots__]
 _MATCH_COLUMNS = [_MATCHES.c[name] for name in TopicMatch.__slots__]
@@ -72,6 +76,7 @@ class StoredTopics:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(_TABLES)
+        database.add_columns(_STATE, ["epoch"])
         first = database.insert(_STATE).values(one=1, changes=0, position=0)
         database.run(lambda connection: connection.execute(first.on_conflict_do_nothing()))
 
@@ -127,22 +132,29 @@ class StoredTopics:
         ordered = query.order_by(_TOPICS.c.changed).limit(limit)
         return [_topic(row) for row in self._all(ordered)]
 
-    def position(self) -> int:
-        """Return the place in the transitions up to which matches were looked for."""
-        return int(self._all(sa.select(_STATE.c.position))[0][0])
+    def position(self) -> tuple[str, int]:
+        """Return the history of transitions, and the place in it up to which matches were looked
+        for; "" before the first.
+        """
+        row = self._all(sa.select(_STATE.c.epoch, _STATE.c.position))[0]
+        return row.epoch, row.position
 
-    def note(self, before: int, matches: Sequence[TopicMatch], position: int) -> bool:
+    def note(
+        self, before: tuple[str, int], matches: Sequence[TopicMatch], after: tuple[str, int]
+    ) -> bool:
         """Record matches and the new position in one transaction. Return False, and record nothing,
         if another process has moved the position from `before`.
         """
-        moved = sa.update(_STATE).where(_STATE.c.position == before).values(position=position)
-        rows = [_match_row(match) for match in matches]
+        here = (_STATE.c.epoch == before[0], _STATE.c.position == before[1])
+        moved = sa.update(_STATE).where(*here).values(epoch=after[0], position=after[1])
         newest = {match.topic: to_micros(match.at) for match in sorted(matches, key=_when)}
 
         def work(connection: sa.Connection) -> bool:
             if connection.execute(moved).rowcount != 1:
                 return False
-            if rows:
+            if matches:
+                first = _next_match(connection)
+                rows = [_match_row(match, n) for n, match in enumerate(matches, start=first)]
                 insert = self._database.insert(_MATCHES).on_conflict_do_nothing()
                 connection.execute(insert, rows)
                 old = min(newest.values()) - _KEPT // timedelta(microseconds=1)
@@ -180,6 +192,11 @@ def _next_change(connection: sa.Connection) -> int:
     return int(connection.execute(update.returning(_STATE.c.changes)).scalar_one())
 
 
+def _next_match(connection: sa.Connection) -> int:
+    newest = connection.execute(sa.select(sa.func.max(_MATCHES.c.n))).scalar_one() or 0
+    return max(int(newest) + 1, time.time_ns() // 1000)
+
+
 def _when(match: TopicMatch) -> datetime:
     return match.at
 
@@ -198,9 +215,9 @@ def _topic(row: Any) -> FollowedTopic:
     )
 
 
-def _match_row(match: TopicMatch) -> dict[str, Any]:
-    row = {name: getattr(match, name) for name in TopicMatch.__slots__ if name != "n"}
-    return row | {"at": to_micros(match.at), "kind": str(match.kind)}
+def _match_row(match: TopicMatch, n: int) -> dict[str, Any]:
+    row = {name: getattr(match, name) for name in TopicMatch.__slots__}
+    return row | {"n": n, "at": to_micros(match.at), "kind": str(match.kind)}
 
 
 def _match(row: Any) -> TopicMatch:

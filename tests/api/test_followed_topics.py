@@ -150,7 +150,7 @@ def test_matches_show_what_the_key_may_see_now(desk: Desk) -> None:
         )
         for seq, uri in enumerate("ab", start=1)
     ]  # fmt: skip
-    desk.topics.store.note(0, matches, 2)
+    desk.topics.store.note(("", 0), matches, ("one", 2))
     data = desk.ask("GET", "/v1/topics/matches").json()["data"]
     assert [one["uri"] for one in data["items"]] == ["a", "b"]
     desk.room.engine.set_status([SetStatus("a", PubStatus.CANCELED)])

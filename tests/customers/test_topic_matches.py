@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from core.callers import Caller
 from core.items import PubStatus
@@ -23,6 +24,7 @@ from storage.embedded.percolation import Percolator
 from storage.embedded.topic_set import TopicSet
 from storage.words.topics import Topics
 from tests.search.room import Room, story
+from tests.storage.postgres_world import address_of
 
 GAZETTE = Caller("gazette", frozenset({"wire"}))
 
@@ -30,9 +32,9 @@ GAZETTE = Caller("gazette", frozenset({"wire"}))
 class Wire:
     """An archive, its transitions, and what follows them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "") -> None:
         self.room = Room(folder)
-        self.database = open_database(folder / "customers.sqlite", synced=False)
+        self.database = open_database(address or folder / "customers.sqlite", synced=False)
         self.store = StoredTopics(self.database)
         log, receipts = StoredTransitions(self.database), StoredReceipts(self.database)
         percolator = Percolator(Topics(), self.room.engine.languages)
@@ -57,6 +59,20 @@ class Wire:
             pass
         return [(str(m.kind), m.uri, m.version) for m in self.store.matches(0, 100)]
 
+    def take_back(self, transitions: int, topics: int) -> None:
+        """As a restore does: what came after so many of each is gone, the history is another."""
+        kept = {"n": transitions, "id": topics, "epoch": f"after {self.alerts.log.epoch}"[:32]}
+        for statement in (
+            "DELETE FROM dateline_transitions WHERE n > :n",
+            "DELETE FROM dateline_told WHERE n > :n",
+            "UPDATE dateline_transition_turn SET last = :n, position = 0, line = ''",
+            "UPDATE dateline_transition_turn SET epoch = :epoch",
+            "DELETE FROM dateline_followed_topics WHERE id > :id",
+        ):
+            asked = sa.text(statement)
+            given = {name: kept[name] for name in asked.compile().params}
+            self.database.run(lambda connection, a=asked, g=given: connection.execute(a, g))
+
     def pass_time(self, **by: int) -> None:
         self.room.now += timedelta(**by)
 
@@ -73,7 +89,8 @@ def test_matches_follow_what_is_shown(wire: Wire) -> None:
     room = wire.room
     room.put(story("old", "Ferry of yesterday"))
     assert wire.matched() == []
-    assert wire.store.position() == wire.alerts.log.last().n, "without topics nothing is looked at"
+    end = wire.alerts.log.epoch, wire.alerts.log.last().n
+    assert wire.store.position() == end, "without topics nothing is looked at"
     wire.topics.create(GAZETTE, "Ferries", "ferry")
     wire.pass_time(minutes=1)
     lifts = room.now + timedelta(hours=1)
@@ -96,3 +113,31 @@ def test_matches_follow_what_is_shown(wire: Wire) -> None:
     room.engine.put([PutItem(story("e", "Ferry killed before it is looked at"))])
     room.engine.set_status([SetStatus("e", PubStatus.CANCELED)])
     assert wire.matched() == shown
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_matches_go_on_after_a_restore(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The position lies behind what a restore left, and a topic is gone that the follower knew."""
+    server = request.getfixturevalue("postgres") if kind == "postgres" else None
+    wire = Wire(tmp_path, address_of(server, tmp_path) if server else "")
+    try:
+        kept = wire.topics.create(GAZETTE, "Ferries", "ferry")
+        wire.pass_time(minutes=1)
+        wire.room.put(story("a", "Ferry aground"))
+        assert wire.matched() == [("shown", "a", 1)]
+        told = wire.alerts.log.last().n
+        wire.topics.create(GAZETTE, "Boats", "boat")
+        wire.room.put(*(story(f"b{n}", "Boat sold") for n in range(3)))
+        assert len(wire.matched()) == 4
+        after = wire.store.last()
+        wire.take_back(told, kept.id)
+        wire.pass_time(minutes=1)
+        wire.room.put(story("c", "Ferry and boat"))
+        wire.matched()
+        assert [(m.topic, m.uri) for m in wire.store.matches(after, 10)] == [(kept.id, "c")]
+        assert wire.store.position() == (wire.alerts.log.epoch, wire.alerts.log.last().n)
+    finally:
+        wire.database.close()
+        wire.room.engine.close()

@@ -239,6 +239,11 @@ class TopicsMachine(RuleBasedStateMachine):
         self.catch_up(1)
         self.plans[account] = frozenset(codes)
 
+    @rule()
+    def begin_anew(self) -> None:
+        """The transitions are another history from now on, as after a restore."""
+        self.world.epoch += "+"
+
     @rule(which=st.integers(0, 1))
     def restart(self, which: int) -> None:
         """A process ends and another begins."""

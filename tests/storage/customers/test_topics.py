@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import sqlalchemy as sa
 
 from core.topics import FollowedTopic, TopicMatch
 from core.transitions import TransitionKind
@@ -97,10 +98,13 @@ def test_threads_share_the_limit(store: StoredTopics) -> None:
 
 def test_matches_and_the_position_are_recorded_together(store: StoredTopics) -> None:
     topic = added(store)
-    assert store.note(0, [match(topic.id, 1), match(topic.id, 2)], 5)
-    assert not store.note(0, [match(topic.id, 3)], 6), "another process was faster"
-    assert store.position() == 5
-    assert store.note(5, [match(topic.id, 2), match(topic.id, 4)], 9), "a repeat changes nothing"
+    first, second, third = ("one", 5), ("one", 9), ("other", 5)
+    assert store.note(store.position(), [match(topic.id, 1), match(topic.id, 2)], first)
+    assert not store.note(("", 0), [match(topic.id, 3)], second), "another process was faster"
+    assert store.position() == first
+    assert not store.note(third, [match(topic.id, 3)], second), "another history"
+    repeated = [match(topic.id, 2), match(topic.id, 4)]
+    assert store.note(first, repeated, second), "a repeat changes nothing"
     found = store.matches(0, 10)
     assert [one.id for one in found] == [f"{topic.id}.{n}" for n in (1, 2, 4)]
     assert store.matches(found[0].n, 1) == [found[1]]
@@ -111,7 +115,28 @@ def test_matches_and_the_position_are_recorded_together(store: StoredTopics) -> 
 
 def test_matches_are_kept_for_a_week(store: StoredTopics) -> None:
     topic = added(store)
-    store.note(0, [match(topic.id, 1)], 1)
-    store.note(1, [match(topic.id, 2, NOW + timedelta(days=8))], 2)
+    store.note(("", 0), [match(topic.id, 1)], ("", 1))
+    store.note(("", 1), [match(topic.id, 2, NOW + timedelta(days=8))], ("", 2))
     assert [one.uri for one in store.matches(0, 10)] == ["u2"]
     assert store.last() == store.matches(0, 10)[0].n
+
+
+def test_numbers_of_matches_rise_over_a_restore(store: StoredTopics, database: Database) -> None:
+    topic = added(store)
+    store.note(("", 0), [match(topic.id, 1)], ("one", 1))
+    store.note(("one", 1), [match(topic.id, 2), match(topic.id, 3)], ("one", 2))
+    told = [one.n for one in store.matches(0, 10)]
+    assert told == sorted({*told})
+    restored = "DELETE FROM dateline_topic_matches WHERE n > :n"
+    database.run(lambda connection: connection.execute(sa.text(restored), {"n": told[0]}))
+    store.note(("one", 2), [match(topic.id, 4)], ("other", 2))
+    assert [one.uri for one in store.matches(told[-1], 10)] == ["u4"]
+
+
+def test_the_table_of_an_earlier_version_gets_what_it_lacks(
+    store: StoredTopics, database: Database
+) -> None:
+    store.note(("", 0), [], ("", 7))
+    drop = "ALTER TABLE dateline_topics_state DROP COLUMN epoch"
+    database.run(lambda connection: connection.execute(sa.text(drop)))
+    assert StoredTopics(database).position() == ("", 7)
