@@ -15,10 +15,12 @@ from dateline_client.errors import (
 from dateline_client.places import FilePlace, MemoryPlace, Place
 from dateline_client.retries import Retries
 from dateline_client.values import (
+    Difference,
     Entry,
     FeedPage,
     Hit,
     Item,
+    Lines,
     Match,
     SearchPage,
     Topic,
@@ -32,11 +34,13 @@ __all__ = [
     "AsyncClient",
     "Client",
     "DatelineError",
+    "Difference",
     "Entry",
     "FeedPage",
     "FilePlace",
     "Hit",
     "Item",
+    "Lines",
     "Match",
     "MemoryPlace",
     "Place",

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from dateline_client.values import (
+    Difference,
     FeedPage,
     Hit,
     Json,
@@ -61,6 +62,12 @@ def page(link: str) -> Call[SearchPage]:
 def item(uri: str) -> Call[Hit]:
     """One item."""
     return Call("GET", f"/content/{quote(uri, safe='')}", Hit.of)
+
+
+def diff(uri: str, since: int, until: int | None) -> Call[Difference]:
+    """What changed between two versions of an item."""
+    params = given(**{"from": since, "to": until})
+    return Call("GET", f"/content/{quote(uri, safe='')}/diff", Difference.of, params)
 
 
 def feed(q: str, begin: str, page_size: int, label: str) -> Call[FeedPage]:

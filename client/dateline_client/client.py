@@ -17,7 +17,16 @@ from dateline_client.errors import UnreachableError
 from dateline_client.events import TOPIC, EventLines
 from dateline_client.places import MemoryPlace, Place, Progress
 from dateline_client.retries import Retries, refusal
-from dateline_client.values import Entry, FeedPage, Hit, Match, SearchPage, Topic, Webhook
+from dateline_client.values import (
+    Difference,
+    Entry,
+    FeedPage,
+    Hit,
+    Match,
+    SearchPage,
+    Topic,
+    Webhook,
+)
 
 T = TypeVar("T")
 HEADER = "x-api-key"
@@ -82,6 +91,12 @@ class Client:
     def item(self, uri: str) -> Hit:
         """One item, whole. Raises AnswerError (404) for one that there is not for this key."""
         return self._ask(calls.item(uri))
+
+    def diff(self, uri: str, since: int, until: int | None = None) -> Difference:
+        """What changed in an item from version `since` to version `until`, the newest without it.
+        Raises AnswerError (404) if this key may not see both.
+        """
+        return self._ask(calls.diff(uri, since, until))
 
     def download(self, address: str, to: BinaryIO) -> int:
         """Write the file behind a rendition's address; return its size in bytes."""

@@ -54,6 +54,46 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a text that changed. `line` is where they begin in the old text, counted from 1."""
+
+    line: int
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> Lines:
+        """The lines of their JSON."""
+        return cls(int(raw["line"]), tuple(raw["removed"]), tuple(raw["added"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What changed from version `since` of an item to version `until`: in `fields` the members of
+    the item that differ, each before and after (None: it has none), in `body` the text.
+    """
+
+    uri: str
+    since: int
+    until: int
+    fields: Mapping[str, tuple[Any, Any]]
+    body: tuple[Lines, ...]
+    raw: Json = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Difference:
+        """The difference of its JSON."""
+        return cls(
+            uri=str(raw["uri"]),
+            since=int(raw["from"]["version"]),
+            until=int(raw["to"]["version"]),
+            fields={name: (pair["from"], pair["to"]) for name, pair in raw["fields"].items()},
+            body=tuple(map(Lines.of, raw["body"])),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPage:
     """A page of an answer. `total_relation` says what `total` is: exact, lower_bound or window."""
 

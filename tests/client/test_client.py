@@ -18,6 +18,7 @@ from dateline_client import (
     AsyncClient,
     Client,
     FilePlace,
+    Lines,
     MemoryPlace,
     Retries,
     SessionEndedError,
@@ -114,6 +115,27 @@ def test_an_item_s_uri_is_one_part_of_the_path() -> None:
     with script.client() as client:
         assert client.item("https://a/b?c=d#e").item.version == 1
     assert script.asked[0].url.raw_path == b"/content/https%3A%2F%2Fa%2Fb%3Fc%3Dd%23e"
+
+
+def test_what_changed_between_two_versions_is_read() -> None:
+    content = {
+        "uri": "urn:a/b",
+        "from": {"version": 1, "versioncreated": "2026-03-01T00:00:00Z"},
+        "to": {"version": 3, "versioncreated": "2026-03-02T00:00:00Z"},
+        "fields": {"headline": {"from": None, "to": "Ferry"}},
+        "body": [{"line": 2, "removed": ["Two"], "added": []}],
+    }
+    script = Script(data(content), data(content))
+    with script.client() as client:
+        found = client.diff("urn:a/b", 0)
+        assert client.diff("urn:a/b", 1, 3) == found
+    assert (found.uri, found.since, found.until) == ("urn:a/b", 1, 3)
+    assert found.fields == {"headline": (None, "Ferry")}
+    assert found.body == (Lines(2, ("Two",), ()),)
+    assert [one.url.raw_path for one in script.asked] == [
+        b"/content/urn%3Aa%2Fb/diff?from=0",
+        b"/content/urn%3Aa%2Fb/diff?from=1&to=3",
+    ]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
