@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import orjson
 
@@ -28,6 +29,7 @@ TEXT_FORMS = {
 
 _SEPARATORS = re.compile(r"[,;]")
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
+MAIN, _ORIGINAL = "main", "original"
 _OF_AP = frozenset({"rel", "contentid", "fileextension", "mediafilterid"})
 
 
@@ -124,7 +126,9 @@ def as_contract(item: Item, members: Mapping[str, Any], addresses: ItemAddresses
         return addresses.download(altids["itemid"], item.version, rendition)
 
     renditions = _of_files(item, members.get("renditions"), download)
-    if kind == "text":
+    if kind != "text":
+        renditions |= _main_of(renditions)
+    else:
         renditions |= {
             form: {"rel": "Main", "type": "text", "href": download(form), **more}
             for form, more in TEXT_FORMS.items()
@@ -171,9 +175,24 @@ def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str
         if isinstance(rendition, Mapping):
             ours = f"{PATH}/" in str(rendition.get("href", "")).partition("?")[0]
             found[name] = {**rendition, **({"href": download(name)} if ours else {})}
-            if ours and name == "main":
+            if ours and name == MAIN:
                 found[name] = {"originalfilename": _file_name(item), **found[name]}
     return found
+
+
+def _main_of(renditions: Mapping[str, Any]) -> dict[str, Any]:
+    """The rendition `main`, which AP's clients ask for, where a document has what ninjs calls
+    `original`, with a `contentType`. Its address has a `?`, as clients append parameters.
+    """
+    original = renditions.get(_ORIGINAL, {})
+    href = original.get("href")
+    if MAIN in renditions or not isinstance(href, str):
+        return {}
+    name = _NO_FILE_NAME.sub("-", unquote(href.partition("?")[0]).rpartition("/")[2]).strip("-.")
+    said = {"mimetype": original.get("contentType"), "originalfilename": name}
+    known = {name: text for name, text in said.items() if text}
+    main = {"rel": "Main", **known, **original, "href": href if "?" in href else f"{href}?"}
+    return {MAIN: main}
 
 
 def _in_milliseconds(rendition: Any) -> Any:

@@ -13,10 +13,9 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import DatelineError
-from core.retrieval import Browse, Browsed, FacetRequest, Retrieval, Retrieved
+from core.retrieval import Browse, Browsed, Retrieval, Retrieved
 from storage.opensearch.nodes.connection import Cluster
 from storage.opensearch.nodes.nodes import NodeSettings
-from storage.opensearch.query.facet_counts import FACETS
 from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
@@ -25,7 +24,7 @@ from storage.record.guard import Guard
 from storage.words.topic_trees import WrittenTopics
 
 log = logging.getLogger(__name__)
-MOST_COUNTED = 20_000  # items whose facts are read to count facets that the index does not count
+MOST_COUNTED = 20_000  # items whose facts are read to count facets while the index is behind
 _LONGEST = 3  # times a request's timeout: two for a search, half for the requests beside it
 
 
@@ -71,19 +70,16 @@ class ServedRetrieval:
 
     def browse(self, request: Browse, window: int) -> Browsed:
         """Return a stretch of everything that matches, by date. While the index is behind the
-        record, items that the record hides are taken out, and facets count the newest items.
+        record, items that the record hides are taken out, and facets count the newest items only.
         """
         self._views.look()
         view, wanted = self._views.current, request.facets
         behind = view.projector.make_searchable(self._patience_s)
-        others = [name for name in wanted.names if behind or not _is_indexed(name, wanted)]
-        plain = tuple(name for name in wanted.names if name not in others)
-        request = replace(
-            request,
-            asked=self._read(request.asked),
-            facets=replace(wanted, names=plain),
-        )
-        newest = MOST_COUNTED if others or behind else 0
+        others = wanted.names if behind else ()
+        names = () if behind else wanted.names
+        facets = replace(wanted, names=names)
+        request = replace(request, asked=self._read(request.asked), facets=facets)
+        newest = MOST_COUNTED if behind else 0
         found, ids = browse(self._sources(view), request, window, newest)
         flags = []
         if others and found.matches > len(ids):
@@ -128,6 +124,7 @@ class ServedRetrieval:
             self._cluster.where,
             self._beside,
             self._longest_s,
+            self._topics.topics,
         )
 
     def _guarded(self, found: Retrieved, caller: Caller, behind: str) -> Retrieved:
@@ -152,8 +149,3 @@ class ServedRetrieval:
             vectors=vectors,
             degraded=(*found.degraded, behind),
         )
-
-
-def _is_indexed(name: str, wanted: FacetRequest) -> bool:
-    """Return whether the index counts a facet: not times, and not topics above an item's own."""
-    return name in FACETS and not (wanted.broader and name == "subject")

@@ -22,16 +22,19 @@ _UNITS = {
 Moments = npt.NDArray[np.datetime64]
 
 
-def count_dates(micros: Ids, limit: int, buckets: DateBuckets) -> tuple[FacetCount, ...]:
+def count_dates(
+    micros: Ids, limit: int, buckets: DateBuckets, times: Ids | None = None
+) -> tuple[FacetCount, ...]:
     """Return the counts of the newest `limit` buckets with moments, newest first. `micros` are UTC
-    microseconds.
+    microseconds; each counts once, or as many times as `times` says.
     """
     offsets = _offsets(micros, buckets.zone)
     starts = _starts((micros + offsets).astype("datetime64[us]"), buckets.interval)
     # An hour that the clocks show twice counts as two hours, which differ in UTC.
     hourly = buckets.interval is DateInterval.HOUR
     keys = starts - offsets.astype("timedelta64[us]") if hourly else starts
-    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    _, firsts, places = np.unique(keys, return_index=True, return_inverse=True)
+    counts = np.bincount(places, times, len(firsts))
     newest = range(len(firsts))[::-1][:limit]
     return tuple(
         FacetCount(
@@ -39,6 +42,32 @@ def count_dates(micros: Ids, limit: int, buckets: DateBuckets) -> tuple[FacetCou
         )
         for n in newest
     )
+
+
+def cuts(newest: int, count: int, buckets: DateBuckets) -> Ids:
+    """Return ascending moments that cut time into stretches, each in one bucket, from `count`
+    buckets before that of `newest` on; the last stretch has no end. All are UTC microseconds.
+    """
+    zone, unit = buckets.zone, _UNITS[buckets.interval]
+    last = np.array([newest], np.int64)
+    local = (last + _offsets(last, zone)).astype("datetime64[us]")
+    steps = np.arange(count) * (7 if buckets.interval is DateInterval.WEEK else 1)
+    starts = _starts(local, buckets.interval).astype(f"datetime64[{unit}]") - steps
+    ends = starts.astype("datetime64[us]").astype(np.int64)
+    before, after = (_offsets(ends + day, zone) for day in (-_MICROS_PER_DAY, _MICROS_PER_DAY))
+    found = {*(ends - before).tolist(), *(ends - after).tolist()}
+    for end in ends[before != after].tolist():
+        found.add(_change(zone, end - _MICROS_PER_DAY, end + _MICROS_PER_DAY))
+    return np.array(sorted(found), np.int64)
+
+
+def _change(zone: tzinfo, low: int, high: int) -> int:
+    """Return the moment after `low` from which the zone has another offset."""
+    offset = _offset(zone, low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
+    return high
 
 
 def _starts(local: Moments, interval: DateInterval) -> Moments:

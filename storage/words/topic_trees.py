@@ -23,7 +23,7 @@ class WrittenTopics:
     """
 
     def __init__(self, topics: Topics) -> None:
-        self._topics = topics
+        self.topics = topics
         self._below: dict[str, tuple[str, ...]] = {}
         for code in topics.broader:
             for topic in topics.line(code):
@@ -38,7 +38,7 @@ class WrittenTopics:
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        topics = (topic for value in values for topic in self._topics.meant(value))
+        topics = (topic for value in values for topic in self.topics.meant(value))
         found = dict.fromkeys(code for topic in topics for code in self._below.get(topic, ()))
         return tuple(code for code in found if code not in values)
 

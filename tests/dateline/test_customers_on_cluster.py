@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,9 @@ import pytest
 from dateline_client import Client, FeedPage
 
 from tests.conftest import new_folder
-from tests.dateline.service_hosts import change, environment, start, write
+from tests.dateline.service_hosts import KEYS, change, write
+from tests.demo_service import serving
+from tests.free_ports import free_port
 from tests.opensearch_node import new_name
 from tests.postgres_server import Server
 from tests.storage.opensearch_world import remove_index
@@ -48,18 +51,27 @@ class Wire:
 @pytest.fixture(scope="module")
 def wire(postgres: Server, opensearch: str) -> Iterator[Wire]:
     folder, name = new_folder(), new_name()
-    more: dict[str, object] = {f"opensearch_{key}": value for key, value in PATIENT.items()}
-    more |= {"engine": "opensearch", "opensearch_url": opensearch, "opensearch_index": name}
-    more |= {"webhook_http": "true", "webhook_networks": '["127.0.0.0/8"]'}
-    with pytest.MonkeyPatch.context() as patch, receiver(status(204)) as there:
-        for variable, value in environment(address_of(postgres, folder), **more).items():
-            patch.setenv(variable, value)
-        host = start(folder / "host")
+    settings = {f"opensearch_{key}": str(value) for key, value in PATIENT.items()} | {
+        "record": address_of(postgres, folder),
+        "engine": "opensearch",
+        "opensearch_url": opensearch,
+        "opensearch_index": name,
+        "keys": json.dumps(KEYS),
+        "reranker": "",
+        "tagger": "",
+        "threads": "1",
+        "webhook_http": "true",
+        "webhook_networks": '["127.0.0.0/8"]',
+    }
+    with receiver(status(204)) as there:
         try:
-            with Client(str(host.client.base_url), "desk", timeout_s=120) as client:
-                yield Wire(host.client, client, there)
+            with (
+                serving(folder / "host", free_port(), **settings) as (url, _),
+                httpx.Client(base_url=url, timeout=PATIENCE_S) as http,
+                Client(url, "desk", timeout_s=PATIENCE_S) as client,
+            ):
+                yield Wire(http, client, there)
         finally:
-            host.kill()
             remove_index(opensearch, name)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -13,17 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import QueryError
+from core.items import Concept
 from core.query_tree import EVERYTHING
-from core.retrieval import Browse, Place, Retrieval
+from core.retrieval import Browse, DateBuckets, DateInterval, FacetRequest, Place, Retrieval
+from core.writes import PutItem
 from storage.embedded.columns.date_order import DateOrder, taken
 from storage.embedded.columns.facts import ValueColumn
 from storage.embedded.vectors.growing import GrowingArray
 from storage.opensearch.index.body import IndexSettings
+from storage.opensearch.query import whole_facets
 from storage.opensearch.query.retrieval import SearchSettings
+from storage.words.date_buckets import count_dates, cuts
+from storage.words.topics import read_topics
 from tests.storage.browse_conformance import SEEN, archives, check_pages
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
-from tests.storage.world import SetClock, opened
+from tests.storage.world import NOW, SetClock, make_item, opened
+
+DAY = 86_400_000_000
 
 
 @contextmanager
@@ -45,10 +56,10 @@ def node(opensearch: str) -> Iterator[None]:
 
 
 @contextmanager
-def on_a_node(folder: Path) -> Iterator[Any]:
+def on_a_node(folder: Path, **more: Any) -> Iterator[Any]:
     """A busy machine makes the node slow here, never incomplete."""
     search = SearchSettings(timeout_s=60)
-    engine = open_opensearch(folder, SetClock(), search=search, patience_s=60)
+    engine = open_opensearch(folder, SetClock(), search=search, patience_s=60, **more)
     try:
         yield engine
     finally:
@@ -69,6 +80,66 @@ def test_pages_of_a_node_are_everything_that_matches() -> None:
 def test_a_page_beyond_the_window_of_a_node_is_refused(folder: Path) -> None:
     with on_a_node(folder) as engine, pytest.raises(QueryError):
         engine.browse(Browse(Retrieval(EVERYTHING, SEEN), 10, skip=IndexSettings().window))
+
+
+TOPICS = """\
+# scheme: med http://example.org/topics/
+1\t\tSport
+2\t1\tball games\tBall Sports
+3\t2\tfootball\tsoccer
+4\t1\trowing
+5\t\tWeather
+6\t5\tfootball
+"""
+NAMED = (
+    *(Concept(name, code) for name, code in (("Sport", "1"), ("football", "med:3"), ("x", "6"))),
+    *(Concept("soccer", ""), Concept("soccer", "med:3"), Concept("football", ""), Concept("", "4")),
+    *(Concept("Ball Sports", "2"), Concept("Weather", ""), Concept("chess", "77"), Concept("y")),
+)
+
+
+@pytest.mark.usefixtures("node")
+def test_facets_of_a_node_count_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the record counts the same items, in many requests as well as in one."""
+    monkeypatch.setattr(whole_facets, "_AT_ONCE", 3)
+    (folder / "topics.tsv").write_text(TOPICS)
+    random, items = Random(7), []
+    for number in range(60):
+        moment = NOW - timedelta(minutes=random.choice((1, 600, 80_000)) * random.randrange(60))
+        subject = tuple(random.sample(NAMED, random.randrange(4)))
+        items.append(make_item(f"urn:{number}", versioncreated=moment, subject=subject))
+    with on_a_node(folder, topics=read_topics(folder / "topics.tsv")) as engine:
+        engine.put([PutItem(item) for item in items])
+        engine.catch_up()
+        every = engine.browse(Browse(Retrieval(EVERYTHING, SEEN), 100)).ids
+        assert len(every) == 60
+        for limit, interval in product((1, 4, 200), DateInterval):
+            buckets = DateBuckets(interval, ZoneInfo("Australia/Lord_Howe"))
+            wanted = FacetRequest(("versioncreated", "subject"), limit, buckets, broader=True)
+            found = engine.browse(Browse(Retrieval(EVERYTHING, SEEN), 1, facets=wanted))
+            counted = engine.facets(every, wanted.names, limit, buckets, broader=True)
+            assert found.facets == counted
+            assert found.degraded == ()
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo")
+
+
+@given(
+    st.lists(st.integers(-(10**15), 2 * 10**15), min_size=1, max_size=30),
+    st.sampled_from(ZONES),
+    st.sampled_from(DateInterval),
+)
+def test_each_stretch_between_cuts_is_in_one_bucket(
+    moments: list[int], zone: str, interval: DateInterval
+) -> None:
+    buckets, newest = DateBuckets(interval, ZoneInfo(zone)), max(moments)
+    near = [newest - abs(moment) % (20 * DAY) for moment in moments]
+    for count, times in ((200, moments), (480, near)):
+        found = cuts(newest, count, buckets)
+        within = np.array([at for at in [*times, *found.tolist()] if found[0] <= at], np.int64)
+        firsts = found[np.searchsorted(found, within, "right") - 1]
+        assert count_dates(firsts, 500, buckets) == count_dates(within, 500, buckets)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=3), min_size=1), st.data())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +21,8 @@ from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
 from core.retrieval import (
     Browse,
     Browsed,
+    FacetCount,
+    FacetRequest,
     Ids,
     Place,
     Retrieval,
@@ -33,11 +36,18 @@ from storage.opensearch.nodes.nodes import within
 from storage.opensearch.query.answered import lacking_vectors, missing
 from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.query.exact import ExactCosines
-from storage.opensearch.query.facet_counts import counts_in, inexact
+from storage.opensearch.query.facet_counts import (
+    CREATED,
+    SUBJECT,
+    SUBJECTS,
+    counts_in,
+    inexact,
+)
 from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
 from storage.opensearch.query.query_dsl import EVERY_WORD, Clause, Compiler
 from storage.opensearch.query.search_bodies import (
     MOST_NEAREST,
+    aggregated,
     by_date,
     counting,
     listed,
@@ -45,10 +55,12 @@ from storage.opensearch.query.search_bodies import (
 )
 from storage.opensearch.query.statistics import Basics, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
+from storage.opensearch.query.whole_facets import dates_counted, topics_counted
 from storage.opensearch.seen import seen_by
 from storage.record.vector_rows import lacks
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
+from storage.words.topics import Topics
 
 _COMMON = 2  # a word without a count is taken to be in one of so many items
 _MORE = 2  # times the counted passages, as there may be more by now
@@ -85,6 +97,7 @@ class Sources:
     where: str
     beside: Executor
     longest_s: float
+    topics: Topics
 
 
 @dataclass(slots=True)
@@ -329,23 +342,53 @@ def browse(sources: Sources, request: Browse, window: int, newest: int) -> tuple
         replies = sources.replies(bodies)
         search.milliseconds["lexical"] = (perf_counter() - started) * 1000
         _check(search, replies)
+        facets = _facets(search, matching, request.facets, replies[0])
     others = hits_of(replies[1], SortOrder.NEWEST).ids if newest else no_hits().ids
-    return _stretch(search, request, replies[0]), others
+    return _stretch(search, request, replies[0], facets), others
 
 
-def _stretch(search: _Search, request: Browse, reply: Reply) -> Browsed:
+def _facets(
+    search: _Search, matching: Clause, wanted: FacetRequest, reply: Reply
+) -> dict[str, tuple[FacetCount, ...]]:
+    """Return the facets of everything that matches; `reply` is that to the search itself."""
+    counted = reply.get("aggregations")
+    if not counted:
+        return {}
+    search.degraded += inexact(counted, wanted.names)
+    ask = partial(_aggregated, search, matching)
+    found = counts_in(counted, wanted.names, wanted.limit)
+    if CREATED in wanted.names:
+        found[CREATED] = dates_counted(ask, counted, wanted)
+    if SUBJECTS in counted:
+        found[SUBJECT] = topics_counted(ask, counted, search.sources.topics, wanted.limit)
+    return found
+
+
+def _aggregated(search: _Search, matching: Clause, aggs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return aggregations over everything that matches; {} if the cluster does not answer."""
+    body = aggregated(matching, aggs, search.sources.settings.timeout_s)
+    (reply,) = search.sources.replies([body])
+    _check(search, [reply])
+    found: Mapping[str, Any] = reply.get("aggregations", {})
+    return found
+
+
+def _stretch(
+    search: _Search,
+    request: Browse,
+    reply: Reply,
+    facets: Mapping[str, tuple[FacetCount, ...]],
+) -> Browsed:
     if "error" in reply:
         return Browsed(no_hits().ids, (), 0, more=False, degraded=tuple(search.degraded))
-    hits, wanted = reply["hits"]["hits"], request.facets
+    hits = reply["hits"]["hits"]
     found = hits[: request.size]
-    counted = reply.get("aggregations", {})
-    search.degraded += inexact(counted, wanted.names)
     return Browsed(
         ids=np.array([hit["fields"]["seq"][0] for hit in found], np.int64),
         places=tuple(Place(*hit["sort"]) for hit in found),
         matches=total(reply),
         more=len(hits) > request.size,
-        facets=counts_in(counted, wanted.names, wanted.limit),
+        facets=facets,
         milliseconds=search.milliseconds,
         degraded=tuple(search.degraded),
     )

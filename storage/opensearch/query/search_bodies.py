@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.items import FloatMatrix
@@ -53,6 +53,17 @@ def counting(within: Sequence[Clause], lacking: str = "") -> Clause:
     return {"size": 0, "track_total_hits": True, "query": {"bool": clause}}
 
 
+def aggregated(query: Clause, aggs: Mapping[str, Any], timeout_s: float) -> Clause:
+    """Return the search that only aggregates what satisfies `query`."""
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "timeout": f"{round(timeout_s * 1000)}ms",
+        "query": query,
+        "aggs": aggs,
+    }
+
+
 def by_date(query: Clause, request: Browse, timeout_s: float) -> Clause:
     """Return the search for a stretch of a list by date, and one item more."""
     direction = "asc" if request.asked.order is SortOrder.OLDEST else "desc"
@@ -67,7 +78,7 @@ def by_date(query: Clause, request: Browse, timeout_s: float) -> Clause:
         "sort": [{"versioncreated": direction}, {TIE: direction}],
     }
     if request.facets.names:
-        body["aggs"] = aggregations(request.facets.names, request.facets.limit)
+        body["aggs"] = aggregations(request.facets)
     if request.after is not None:
         return {**body, "search_after": [request.after.time, request.after.tie]}
     return {**body, "from": request.skip}

@@ -96,6 +96,24 @@ def test_sizes_are_whole_and_durations_in_milliseconds() -> None:
     assert ap(of_ap)["renditions"]["main"]["duration"] == 12500
 
 
+def test_a_picture_whose_file_lies_elsewhere_has_a_main_rendition() -> None:
+    file = {
+        "name": "original",
+        "href": "https://m.example/a/1%20b.jpg",
+        "contentType": "image/jpeg",
+    }
+    photo = {"uri": "urn:news:photo", "type": "picture", "renditions": [{**file, "width": 5184}]}
+    item = ap(photo)
+    assert faults(content_item(), item) == []
+    told = item["renditions"]["main"]
+    assert told["href"] == "https://m.example/a/1%20b.jpg?"
+    assert (told["mimetype"], told["width"]) == ("image/jpeg", 5184)
+    assert told["originalfilename"] == "1-b.jpg"
+    assert "main" not in ap({**photo, "type": "text"})["renditions"]
+    own = ap({**photo, "renditions": [{**file, "name": "main", "href": "https://m.example/2?x"}]})
+    assert own["renditions"]["main"]["href"] == "https://m.example/2?x"
+
+
 def test_associations_have_addresses_and_those_without_uri_are_left_out() -> None:
     picture = item_of({"uri": "urn:news:photo", "type": "picture", "headline": "A ferry"})
     hidden = replace(item_of({"uri": "urn:news:killed"}), pubstatus=PubStatus.CANCELED)
