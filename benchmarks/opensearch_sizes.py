@@ -26,10 +26,9 @@ import orjson
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from core.items import FloatMatrix, Item, ItemType
-from storage.opensearch.following.restate import hidden
 from storage.opensearch.index.body import IndexSettings, VectorSpace
 from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
-from storage.opensearch.index.documents import Version, document_of
+from storage.opensearch.index.documents import Version, document_of, hidden
 from storage.opensearch.index.family import IndexFamily
 from storage.opensearch.index.settle import settle
 from storage.opensearch.nodes.connection import Cluster, ClusterSettings

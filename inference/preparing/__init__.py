@@ -2,6 +2,5 @@
 
 A model's folder has the portable graph, which is the file of record. A form of it for one runtime
 and one instruction set is made once (`forms`) and kept (`kept_forms`); later loads read the form
-and change nothing. `signed_kernels`, `fused_attention` and `openvino_products` each change one
-thing in a graph, and no number in its answers.
+and change nothing. No form changes a number in the answers.
 """

@@ -35,12 +35,10 @@ from core.writes import PutItem, SetStatus, Written
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
 from storage.embedded.browsing import browse, matching
-from storage.embedded.columns.facets import count_facets
+from storage.embedded.columns.facets import TopicCodes, TopicFacet, count_facets
 from storage.embedded.columns.facts import Columns
 from storage.embedded.columns.media_items import undescribed_items
 from storage.embedded.columns.names import ColumnsNames
-from storage.embedded.columns.topic_codes import TopicCodes
-from storage.embedded.columns.topic_facet import TopicFacet
 from storage.embedded.lexical import vocabulary
 from storage.embedded.lexical.suggestions import ColumnsSuggestions
 from storage.embedded.moments import Moments
@@ -52,12 +50,18 @@ from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.media.items import newest_versions
 from storage.record.arrivals import request_with_arrivals, with_arrivals
-from storage.record.exemplars import exemplar_of
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
 from storage.record.signatures import StoredSignatures, add_missing
-from storage.record.standing import standing_of
-from storage.record.stories import chain_sizes, passages_at, shown_chain, shown_item, sights_of
+from storage.record.stories import (
+    chain_sizes,
+    exemplar_of,
+    passages_at,
+    shown_chain,
+    shown_item,
+    sights_of,
+    standing_of,
+)
 from storage.words.analysis import primary_subtag
 from storage.words.topics import Topics
 from storage.words.written_words import all_as_written

@@ -24,7 +24,7 @@ from core.query_tree import (
 from storage.record.item_fields import indexed_texts, keywords_of, plain_keywords_of
 from storage.record.item_rows import to_micros
 from storage.words.analysis import LONGEST_TERM, analyzer
-from storage.words.query_words import terms_of, text_readings
+from storage.words.query_readings import terms_of, text_readings
 from storage.words.topics import Topics
 
 _SUBJECT = "subject"

@@ -33,7 +33,7 @@ from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
 from storage.words.analysis import analyzer, primary_subtag
 from storage.words.machine_words import MachineWords
-from storage.words.query_words import PLAIN
+from storage.words.query_readings import PLAIN
 from storage.words.topics import Topics
 
 T = TypeVar("T")

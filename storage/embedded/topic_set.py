@@ -22,7 +22,7 @@ from core.items import Item
 from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Prefix, Word
 from storage.embedded.item_terms import ItemTerms, Verdict, subject_keys, verdict
 from storage.embedded.percolation import Percolator, Reading
-from storage.words.query_words import terms_of, text_readings
+from storage.words.query_readings import terms_of, text_readings
 from storage.words.stop_words import is_stop_word
 
 Share = Callable[[str], float]

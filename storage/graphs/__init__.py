@@ -1,5 +1,4 @@
 """Graphs over unit vectors, for searches of the sealed segments of a vector field.
 
-Reading order: settings.py, kept.py, links.py, storages.py, faiss_hnsw.py, hnswlib_hnsw.py,
-graph.py, builders.py.
+Reading order: settings.py, kept.py, faiss_hnsw.py, hnswlib_hnsw.py, graph.py, builders.py.
 """

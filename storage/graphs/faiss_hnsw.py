@@ -1,10 +1,12 @@
-"""HNSW with faiss. faiss can't remove or add rows while it searches, so links are built once and
-then only read; only the bitmap of allowed rows changes.
+"""HNSW with faiss, and the vectors that a walk of a graph compares, at each precision.
+
+faiss can't remove or add rows while it searches, so links are built once and then only read; only
+the bitmap of allowed rows changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,69 @@ import numpy.typing as npt
 
 from core.items import FloatMatrix
 from core.retrieval import Ids, Marks
-from storage.graphs import storages
 from storage.graphs.settings import HnswSettings, Precision
+
+_METRIC = faiss.METRIC_INNER_PRODUCT
+_PQ_ROWS, _PQ_ROUNDS, _PQ_CENTROIDS = 8192, 8, 256  # larger ones find no more
+
+
+def _fp16(dimension: int) -> Any:
+    return faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, _METRIC)
+
+
+def _int8(dimension: int) -> Any:
+    return faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, _METRIC)
+
+
+def _pq(dimension: int) -> Any:
+    index = faiss.IndexPQ(dimension, parts_of(dimension), 8, _METRIC)
+    index.pq.cp.niter = _PQ_ROUNDS
+    index.pq.cp.min_points_per_centroid = 1  # no warnings on stderr about few rows
+    return index
+
+
+def _binary(dimension: int) -> Any:
+    return faiss.IndexRaBitQ(dimension, _METRIC, 1)
+
+
+_MADE: dict[Precision, tuple[type, Callable[[int], Any]]] = {
+    "fp16": (faiss.IndexScalarQuantizer, _fp16),
+    "int8": (faiss.IndexScalarQuantizer, _int8),
+    "pq": (faiss.IndexPQ, _pq),
+    "binary": (faiss.IndexRaBitQ, _binary),
+}
+
+
+def filled(precision: Precision, vectors: FloatMatrix) -> Any:
+    """Return a trained faiss index with `vectors` float32 [n, d], n > 0, at a reduced precision."""
+    index = _MADE[precision][1](vectors.shape[1])
+    index.train(_sample(vectors) if precision == "pq" else vectors)
+    index.add(vectors)
+    return index
+
+
+def is_of(precision: Precision, storage: Any) -> bool:
+    """Return whether a graph's storage (downcast) is of this precision."""
+    if precision == "fp32":
+        return isinstance(storage, faiss.IndexFlat)
+    kind, make = _MADE[precision]
+    made, size = make(int(storage.d)), int(storage.sa_code_size())
+    return isinstance(storage, kind) and int(made.sa_code_size()) == size
+
+
+def parts_of(dimension: int) -> int:
+    """Return the bytes of a vector in pq: one per four dimensions, or fewer if that is uneven."""
+    return next(parts for parts in range(max(1, dimension // 4), 0, -1) if dimension % parts == 0)
+
+
+def _sample(vectors: FloatMatrix) -> FloatMatrix:
+    """Return rows from all parts of the matrix, at least as many as k-means has centroids."""
+    count = len(vectors)
+    if count < _PQ_CENTROIDS:
+        return np.resize(vectors, (_PQ_CENTROIDS, vectors.shape[1]))
+    rows = np.linspace(0, count - 1, min(count, _PQ_ROWS)).astype(np.int64)
+    return vectors[rows]
+
 
 _WIDEST = 8.0
 
@@ -43,7 +106,7 @@ class FaissLinks:
             index.add(np.ascontiguousarray(vectors, np.float32))
             if settings.precision == "fp32":
                 return cls(index)
-            storage = storages.filled(settings.precision, vectors)
+            storage = filled(settings.precision, vectors)
         reduced = faiss.IndexHNSW(storage, settings.m)
         reduced.hnsw = index.hnsw
         reduced.ntotal = storage.ntotal
@@ -56,7 +119,7 @@ class FaissLinks:
         if not isinstance(index, faiss.IndexHNSW):
             raise ValueError(f"{path.name} is no HNSW graph")
         links = cls(index)
-        if not storages.is_of(precision, links._storage):
+        if not is_of(precision, links._storage):
             raise ValueError(f"{path.name} does not hold {precision} vectors")
         return links
 

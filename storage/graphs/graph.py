@@ -1,16 +1,42 @@
-"""Searches a graph: decides when to walk its links, when to scan rows, and what to rescore."""
+"""Searches a graph: decides when to walk its links, when to scan rows, and what to rescore.
+
+`Links` is the port of an HNSW library, which walks the links.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Marks
 from storage.graphs.kept import HalfRows, Kept, nearest
-from storage.graphs.links import Links
 from storage.graphs.settings import HnswSettings
+
+
+class Links(Protocol):
+    """Linked rows of n vectors in the library's own memory: built once, then only read."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the links and of the vectors that the walk compares."""
+        ...
+
+    def walk(
+        self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
+    ) -> tuple[FloatMatrix, Ids]:
+        """Return near rows of each of `queries` [q, d]: similarities float32 and rows int64 [q, k],
+        best first, k <= n; the row is -1 where fewer were found. The walk passes rows that are not
+        `allowed` (bool [n], with at least one True) but does not return them.
+        """
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write links and vectors into one file."""
+        ...
+
 
 _WIDEST = 8.0  # how far a filter widens the first walk
 _WIDENED = 4  # and each further walk

@@ -49,15 +49,20 @@ from storage.opensearch.query.words import rarities_of
 from storage.opensearch.served_retrieval import ServedRetrieval
 from storage.opensearch.view import View
 from storage.opensearch.views import Views
-from storage.record.exemplars import exemplar_of
 from storage.record.guard import Guard
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
 from storage.record.signatures import StoredSignatures, add_missing
-from storage.record.standing import standing_of
-from storage.record.stories import chain_sizes, passages_at, shown_chain, shown_item, sights_of
-from storage.words.topic_trees import WrittenTopics
-from storage.words.topics import Topics
+from storage.record.stories import (
+    chain_sizes,
+    exemplar_of,
+    passages_at,
+    shown_chain,
+    shown_item,
+    sights_of,
+    standing_of,
+)
+from storage.words.topics import Topics, WrittenTopics
 
 
 @dataclass(frozen=True, slots=True)

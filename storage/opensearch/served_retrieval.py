@@ -21,7 +21,7 @@ from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
 from storage.record.arrivals import LastBefore, request_with_arrivals
 from storage.record.guard import Guard
-from storage.words.topic_trees import WrittenTopics
+from storage.words.topics import WrittenTopics
 
 log = logging.getLogger(__name__)
 MOST_COUNTED = 20_000  # items whose facts are read to count facets while the index is behind

@@ -3,7 +3,8 @@
 It is for engines whose index may be behind the record. It keeps what it read of a story until the
 record's log of changes names the story, or until the moment at which the story changes by itself.
 So a question about a thousand candidates takes one look at the log. A kill that another process
-acknowledged holds from the next question on, even if the index is behind.
+acknowledged holds from the next question on, even if the index is behind. Facts of versions are
+kept without such a check, because the facts under a seq never change.
 """
 
 from __future__ import annotations
@@ -18,12 +19,37 @@ from core.callers import Caller
 from core.items import Item
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.record.facts import chain_number
+from storage.record.facts import FactRow, chain_number
 from storage.record.item_rows import to_micros
-from storage.record.kept_facts import KeptFacts
 from storage.record.port import Change, RecordOfTruth, RecordReads
 from storage.record.unsettled import SETTLED
 from storage.record.visibility import StoryView
+
+_KEPT_FACTS = 20_000  # versions, of some kilobytes
+
+
+class KeptFacts:
+    """The facts of versions by seq, kept up to a limit. Thread-safe."""
+
+    def __init__(self, record: RecordOfTruth) -> None:
+        self._record = record
+        self._kept: dict[int, FactRow] = {}
+        self._lock = threading.Lock()
+
+    def of(self, seqs: Sequence[int]) -> Mapping[int, FactRow]:
+        """Return the facts of the `seqs` that are recorded."""
+        with self._lock:
+            found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
+        missing = [seq for seq in dict.fromkeys(seqs) if seq not in found]
+        if missing:
+            fresh = self._record.reads.facts_by_seq(missing)
+            found |= fresh
+            with self._lock:
+                if len(self._kept) + len(fresh) > _KEPT_FACTS:
+                    self._kept.clear()
+                self._kept |= fresh
+        return found
+
 
 _KEPT = 50_000  # versions, of some 300 bytes
 _MOST_CHANGES = 1_000  # with so many changes, all is read anew

@@ -1,15 +1,20 @@
-"""Reads candidates and their stories from the record, as far as a caller may see them."""
+"""Reads candidates, their stories and single items from the record, as far as a caller may see
+them, and says why an item is not shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
 
 from core.callers import Caller, folded
 from core.items import Item, Passage, PubStatus
-from core.retrieval import Ids
-from core.standing import Sight
+from core.retrieval import Exemplar, Ids
+from core.standing import Hiding, Sight, Standing
 from storage.record.holds import FREE, held
-from storage.record.port import RecordReads
+from storage.record.port import RecordOfTruth, RecordReads
 from storage.record.visibility import StoryView, VersionRow
 
 _EARLIER = 10  # versions of an item that are matched with a query
@@ -141,3 +146,65 @@ def passages_at(
 
 def _at(spans: Sequence[Passage], number: int) -> Passage | None:
     return spans[number] if 0 <= number < len(spans) else None
+
+
+def exemplar_of(
+    record: RecordOfTruth, stories: Callable[[Ids], Ids], item: Item, spaces: Mapping[str, str]
+) -> Exemplar | None:
+    """Return the recorded version `item` with its story's number, from `stories`, and its passages
+    and their vectors in `spaces` (encoders by field); None if it is gone.
+    """
+    seq = record.reads.seq_of(item.uri, item.version)
+    if seq is None:
+        return None
+    story = int(stories(np.array([seq], np.int64))[0])
+    vectors = {
+        field: matrix
+        for field, encoder in spaces.items()
+        for _, matrix in record.reads.vectors_by_seq(field, encoder, [seq])
+    }
+    passages = {
+        field: spans
+        for field in vectors
+        for spans in record.reads.passages_by_seq(field, spaces[field], [seq]).values()
+    }
+    return Exemplar(item, story, vectors, passages, spaces)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BY_STATUS = {PubStatus.CANCELED: Hiding.CANCELED, PubStatus.WITHHELD: Hiding.WITHHELD}
+
+
+def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
+    """Return how `uri` stands at `now` (microseconds), for any caller."""
+    versions = reads.versions_of(uri)
+    if not versions:
+        return Standing(Hiding.UNKNOWN)
+    chain = versions[0].chain
+    view, _ = reads.views_of([chain], now)[chain]
+    shown = next((row for row in versions if row.seq in view.members), None)
+    if shown is None:
+        return _hidden(versions, now)
+    items = reads.items_by_seq([shown.seq, view.head])
+    products = items[shown.seq].products if shown.seq in items else ()
+    if shown.seq == view.head:
+        return Standing(Hiding.NOTHING, shown.seq, products=products)
+    head = items[view.head].uri if view.head in items else ""
+    return Standing(Hiding.SUPERSEDED, head=head, products=products)
+
+
+def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:
+    """Return what hides an item that has no visible version."""
+    embargoes: list[int] = []
+    for row in versions:
+        if row.pubstatus != PubStatus.USABLE:
+            return Standing(_BY_STATUS.get(PubStatus(row.pubstatus), Hiding.WITHHELD))
+        if row.expires is not None and row.expires <= now:
+            return Standing(Hiding.EXPIRED, moment=_moment(row.expires))
+        if row.embargoed is not None and row.embargoed > now:
+            embargoes.append(row.embargoed)
+    return Standing(Hiding.EMBARGOED, moment=_moment(min(embargoes, default=now)))
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

@@ -18,8 +18,7 @@ from core.retrieval import LexicalWeights
 from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import LONGEST_TERM
 from storage.words.machine_words import Held, MachineWords
-from storage.words.query_words import K1, terms_of, without_stop_words
-from storage.words.word_pairs import word_pairs
+from storage.words.query_readings import K1, terms_of, without_stop_words, word_pairs
 
 _PREFIX = 1.0  # every word with the prefix scores this
 _MOST_KNOWN = 4096  # words whose supremum is kept

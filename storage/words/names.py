@@ -11,13 +11,19 @@ read as the name that it is similar to, if there is only one:
     merkel            a person by surname: only one person has this last word; words before it must
                       be in that name too, or be initials of its words ("a. merkel")
     merkle            the same with a misspelt surname of six letters or more
-    ingrd solvain     whole names and surnames that sound alike (sounds.py), if none is nearer
+    ingrd solvain     whole names and surnames that sound alike (see below), if none is nearer
 
 A name of fewer than five letters is never read as a similar one.
 
 Names are never removed. The caller says which spellings count (`Allowed`), so that hidden names
 have no influence, and which names are of one person or thing (`Identity`), so that two names of one
 person do not make each other doubtful.
+
+"solvain" and "solvane" sound alike though they are spelled otherwise.
+
+The sound of a word is its consonants in order, in the six classes of Soundex (Russell, 1918), here
+of any length. Vowels, h, w and y only part consonants, and a vowel at the beginning is one class.
+Two words sound alike if their sounds are equal and few edits lie between them.
 """
 
 from __future__ import annotations
@@ -25,12 +31,53 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import tantivy
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from storage.words.sounds import SoundingWords
+VOWELS = "aeiouyhw"
+CLASSES = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")
+SHORTEST = 6  # letters; shorter words sound like too many others
+_LEAST_SIMILARITY = 0.88
+_LETTERS_PER_EDIT, _MOST_EDITS = 3, 4
+_CLASS_OF = {letter: letters for letters in CLASSES for letter in letters}
+_CLASS_OF |= dict.fromkeys(VOWELS, VOWELS)
+
+
+def sound_of(word: str) -> tuple[str, ...]:
+    """Return the classes of a folded word's letters; a sign without a class is its own."""
+    classes = [kind for kind, _ in groupby(_CLASS_OF.get(letter, letter) for letter in word)]
+    return (*classes[:1], *(kind for kind in classes[1:] if kind != VOWELS))
+
+
+class SoundingWords:
+    """Words by their sound. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[str, ...], list[str]] = {}
+
+    def add(self, word: str) -> None:
+        """Add a word; each word only once."""
+        if len(word) >= SHORTEST:
+            self._words.setdefault(sound_of(word), []).append(word)
+
+    def like(self, word: str) -> list[tuple[str, int]]:
+        """Return the words that sound like `word`, with their edits, nearest first."""
+        return _near(word, self._words.get(sound_of(word), ()))
+
+
+def _near(word: str, others: Iterable[str]) -> list[tuple[str, int]]:
+    most = 0 if len(word) < SHORTEST else min(_MOST_EDITS, len(word) // _LETTERS_PER_EDIT)
+    found = [(other, int(OSA.distance(word, other))) for other in others]
+    alike = [
+        (other, edits)
+        for other, edits in found
+        if edits <= most and JaroWinkler.similarity(word, other) >= _LEAST_SIMILARITY
+    ]
+    return sorted(alike, key=lambda pair: (pair[1], pair[0]))
+
 
 SHORTEST_FUZZY = 5  # letters, of a whole name
 SHORTEST_SURNAME = 4

@@ -1,18 +1,119 @@
 """How both engines read the words of a query, before each compiles them in its own way: which terms
 a word may be, in which fields to search them, and what each adds to a score.
+
+Pairs of neighbouring words add to the score of an item that has them close. The sequential
+dependence model (Metzler and Croft, 2005) scores such pairs besides the words: in
+order, and within a window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
-from core.query_tree import Node
+from core.query_tree import Bool, Node, Word, without_words
 from core.retrieval import LexicalWeights
+from storage.words.analysis import LONGEST_TERM, analyzer
 from storage.words.machine_words import MachineWords
-from storage.words.query_words import terms_of, text_readings
 from storage.words.stop_words import is_stop_word
-from storage.words.word_pairs import WordPair, word_pairs
+
+K1 = 1.2  # tantivy's and Lucene's
+PLAIN = LexicalWeights()
+
+
+def terms_of(text: str, language: str) -> tuple[str, ...]:
+    """Return the index terms of a word or a phrase, in order. They are kept, because one query and
+    others need them many times; those of long texts are not.
+    """
+    return _kept_terms(text, language) if len(text) <= LONGEST_TERM else _terms(text, language)
+
+
+def _terms(text: str, language: str) -> tuple[str, ...]:
+    return tuple(analyzer(language).analyze(text))
+
+
+_kept_terms = lru_cache(maxsize=16_384)(_terms)
+
+
+def text_readings(text: str, languages: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the different readings of a word or a phrase, as tuples of terms, sorted."""
+    return sorted({terms_of(text, language) for language in languages} - {()})
+
+
+def readings(word: str, languages: Iterable[str]) -> set[str]:
+    """Return the terms that a word of one term may become, over the languages."""
+    return {terms[0] for terms in text_readings(word, languages) if len(terms) == 1}
+
+
+def without_stop_words(node: Node, languages: tuple[str, ...]) -> Node:
+    """Return the query without optional stop words, unless all optional words are some."""
+    return without_words(node, lambda word: is_stop_word(word, languages))
+
+
+MOST_PAIRS = 32  # of a query; more pairs of a pasted text add nothing
+
+
+@dataclass(frozen=True, slots=True)
+class WordPair:
+    """Two terms, the second `distance` positions behind the first: more than 1 if stop words are
+    between them.
+    """
+
+    first: str
+    second: str
+    distance: int
+
+
+def word_pairs(
+    query: Node, languages: tuple[str, ...], main: tuple[str, ...]
+) -> tuple[tuple[WordPair, ...], ...]:
+    """Return the query's pairs of neighbours, each once and at most MOST_PAIRS, each with its
+    readings in the `languages`. Only adjacent words without a field in a list of optional words are
+    neighbours. Stop words of the `main` languages are in no pair but keep their position, unless
+    the list has only stop words.
+    """
+    found: dict[tuple[WordPair, ...], None] = {}
+    for words in _lists(query):
+        by_language = [_pairs(words, language, main) for language in languages]
+        for readings in zip(*by_language, strict=True):  # languages differ only in stems
+            found[tuple(dict.fromkeys(readings))] = None
+    return tuple(found)[:MOST_PAIRS]
+
+
+def _lists(node: Node) -> Iterator[tuple[str, ...]]:
+    """Yield every run of words without a field in the lists of a tree, in order."""
+    if not isinstance(node, Bool):
+        return
+    run: list[str] = []
+    for child in node.should:
+        if isinstance(child, Word) and not child.field:
+            run.append(child.text)
+            continue
+        if len(run) > 1:
+            yield tuple(run)
+        run = []
+    if len(run) > 1:
+        yield tuple(run)
+    for child in node.must:
+        yield from _lists(child)
+
+
+def _pairs(words: tuple[str, ...], language: str, main: tuple[str, ...]) -> list[WordPair]:
+    """Return pairs of neighbouring terms in one language; all terms of a word take part."""
+    telling = {word for word in words if not is_stop_word(word, main)} or set(words)
+    placed: list[tuple[int, str]] = []
+    place = 0
+    for word in words:
+        terms = terms_of(word, language)
+        if word in telling:
+            placed += [(place + offset, term) for offset, term in enumerate(terms)]
+        place += len(terms)
+    return [
+        WordPair(first, second, there - here) for (here, first), (there, second) in pairwise(placed)
+    ]
+
 
 WHOLE, LOOSE = 0, -1  # slop of a word of several terms: side by side, or any of them
 SILENT = MachineWords(0, lambda _field, _term: 0)

@@ -1,19 +1,26 @@
-"""A vocabulary of subjects as a tree, such as IPTC's Media Topics.
+"""A vocabulary of subjects as a tree, such as IPTC's Media Topics: read, used in filters, counted.
 
 The file is text with one topic a line: code, broader topic's code, label, another label and the day
 it was retired, with tabs between them; the last ones may be left out. `# scheme: PREFIX URI` says
 how codes are written in full: topic 15000000 of `# scheme: medtop http://cv.iptc.org/…/` is
 `medtop:15000000`, or that address with the number behind it. Other lines with # are comments.
+
+In a filter a topic stands for every topic below it: the codes that items may have are added to the
+filter's value before retrieval, so a new vocabulary needs no rebuild. In counts a story on football
+is also one on sport.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import InputError
+from core.query_tree import Bool, Keyword, Node
+from core.retrieval import FacetCount, Retrieval
 
 MEDIA_TOPICS = Path(__file__).with_name("media_topics.tsv")
 _SCHEME = re.compile(r"#\s*scheme:\s*(\S+)\s+(https?)://(\S+)\s*")
@@ -111,3 +118,109 @@ def _check(broader: Mapping[str, str], path: Path) -> None:
                 )
             seen.add(above)
             above = broader[above]
+
+
+Narrower = Callable[[tuple[str, ...]], tuple[str, ...]]
+_FIELD = "subject"
+
+
+class WrittenTopics:
+    """The codes at and below each topic, in every spelling that the vocabulary knows. It is for an
+    index that can't say which of these spellings its items have.
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self.topics = topics
+        self._below: dict[str, tuple[str, ...]] = {}
+        for code in topics.broader:
+            for topic in topics.line(code):
+                self._below[topic] = (*self._below.get(topic, ()), *topics.spellings(code))
+
+    def retrieval(self, request: Retrieval) -> Retrieval:
+        """Return the request with its query and its filters expanded."""
+        return expanded_request(request, self._narrower)
+
+    def expanded(self, node: Node) -> Node:
+        """Return the tree with narrower topics added to every subject, if there are any."""
+        return expanded(node, self._narrower)
+
+    def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        topics = (topic for value in values for topic in self.topics.meant(value))
+        found = dict.fromkeys(code for topic in topics for code in self._below.get(topic, ()))
+        return tuple(code for code in found if code not in values)
+
+
+def expanded_request(request: Retrieval, narrower: Narrower) -> Retrieval:
+    """Return the request with its query and its filters expanded."""
+    query, filters = expanded(request.query, narrower), expanded(request.filters, narrower)
+    if query is request.query and filters is request.filters:
+        return request
+    return replace(request, query=query, filters=filters)
+
+
+def expanded(node: Node, narrower: Narrower) -> Node:
+    """Return the tree with the codes of `narrower` added to every subject; the same tree if there
+    are none.
+    """
+    match node:
+        case Keyword(field, values) if field == _FIELD:
+            more = narrower(values)
+            return replace(node, values=(*values, *more)) if more else node
+        case Bool(must, should, must_not):
+            parts = tuple(
+                tuple(expanded(child, narrower) for child in children)
+                for children in (must, should, must_not)
+            )
+            same = all(
+                new is old
+                for fresh, children in zip(parts, (must, should, must_not), strict=True)
+                for new, old in zip(fresh, children, strict=True)
+            )
+            return node if same else Bool(*parts)
+        case _:
+            return node
+
+
+Subjects = tuple[Sequence[str], Sequence[str]]  # the names and the codes of an item's subjects
+
+
+class TopicCounts:
+    """Counts for the facet `subject` with a vocabulary of topics.
+
+    An item counts once for each topic at or above one of its codes, under the topic's label. It
+    also counts for each name of its subjects that is no label of these topics. So a topic's count
+    is the number of counted items that a filter by its label finds.
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._lines: dict[str, tuple[str, ...]] = {}  # topics at and above a topic, by its code
+
+    def of(self, items: Iterable[Subjects], limit: int) -> tuple[FacetCount, ...]:
+        """Return the most frequent subjects and broader topics of `items`, by count, then label."""
+        counted: Counter[str] = Counter()
+        written: dict[str, str] = {}
+        for names, codes in items:
+            found = {label.casefold(): label for label in self._labels(names, codes)}
+            counted.update(found.keys())
+            for key, label in found.items():
+                written.setdefault(key, label)
+        ranked = sorted((-count, written[key]) for key, count in counted.items())
+        return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
+
+    def _labels(self, names: Sequence[str], codes: Sequence[str]) -> Iterator[str]:
+        """Yield the labels that one item counts for; those of the vocabulary come last, so that
+        their spelling wins.
+        """
+        topics = dict.fromkeys(topic for code in codes for topic in self._line(code))
+        for name in names:
+            if topics.keys().isdisjoint(self._topics.by_label.get(name.casefold(), ())):
+                yield name
+        for topic in topics:
+            yield self._topics.labels.get(topic) or topic
+
+    def _line(self, code: str) -> tuple[str, ...]:
+        topic = self._topics.code(code)
+        if topic not in self._lines:
+            self._lines[topic] = tuple(self._topics.line(topic))
+        return self._lines[topic]

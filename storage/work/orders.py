@@ -13,8 +13,18 @@ from core.work import Job, JobState, Order, Tracked
 from storage.databases import Database
 from storage.lease_clock import LeaseClock
 from storage.record.steady_clock import TimeSources
-from storage.work.changes import finish, give, read_job, waiting_of, write_assets
-from storage.work.job_tables import ASSETS, JOBS, MAX_CAUSE, ORDERS, order_of
+from storage.work.job_tables import (
+    ASSETS,
+    JOBS,
+    MAX_CAUSE,
+    ORDERS,
+    finish,
+    give,
+    order_of,
+    read_job,
+    waiting_of,
+    write_assets,
+)
 
 LEASE_S = 30.0
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.models.wire import fields, only, part_field, text_field
-from inference.preparing import forms as signed_kernels
+from inference.preparing import forms
 from inference.preparing.forms import (
     onnxruntime_form,
     sums_signed_exactly,
@@ -70,13 +70,13 @@ def test_every_model_answers_the_same_to_the_last_bit(
     content = content_of(model)
     batches = [padded(*shape) for shape in SHAPES]
     expected = answers(content, batches)
-    monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: False)
-    forms = [onnxruntime_form(content)]
+    monkeypatch.setattr(forms, "sums_signed_exactly", lambda: False)
+    made = [onnxruntime_form(content)]
     if sums_signed_exactly():
-        monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda: True)
-        forms.append(onnxruntime_form(content))
-    assert len({bytes(form) for form in forms}) == len(forms)
-    for form in forms:
+        monkeypatch.setattr(forms, "sums_signed_exactly", lambda: True)
+        made.append(onnxruntime_form(content))
+    assert len({bytes(form) for form in made}) == len(made)
+    for form in made:
         for one, other in zip(answers(form, batches), expected, strict=True):
             np.testing.assert_array_equal(one, other)
 

@@ -17,8 +17,7 @@ import pytest
 
 from core.errors import ModelError
 from inference.models.store import ModelFolder, ModelStore
-from inference.preparing import forms as signed_kernels
-from inference.preparing import kept_forms
+from inference.preparing import forms, kept_forms
 from inference.preparing.forms import onnxruntime_form
 from inference.preparing.kept_forms import FOLDER, MOST_KEPT, Form, prepared
 from inference.runtimes.kept import Processor
@@ -118,7 +117,7 @@ def test_other_forms_need_another_version(name: str, monkeypatch: pytest.MonkeyP
     assert kept_forms.VERSION == 1
     found = []
     for exact in (True, False):
-        monkeypatch.setattr(signed_kernels, "sums_signed_exactly", lambda exact=exact: exact)
+        monkeypatch.setattr(forms, "sums_signed_exactly", lambda exact=exact: exact)
         found.append(hashlib.sha256(onnxruntime_form(content_of(name))).hexdigest()[:16])
     assert found == FORMS[name]
 

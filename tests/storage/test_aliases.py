@@ -19,7 +19,7 @@ from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.items import Concept, Item, PubStatus
 from core.ports import Engine
 from core.query_tree import EVERYTHING, Keyword
-from storage.embedded.columns.coded_names import MOST_NAMES
+from storage.embedded.columns.names import MOST_NAMES
 from tests.conftest import new_folder
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, opened, uris, write
 

@@ -11,7 +11,7 @@ from rank_bm25 import BM25Okapi
 
 from core.query_tree import Bool, Word
 from storage.words.analysis import analyzer
-from storage.words.query_words import K1
+from storage.words.query_readings import K1
 from tests.storage.world import WIRE, SetClock, lexical, make_item, opened, versions, write
 
 WORDS = [f"w{chr(97 + n)}{chr(97 + n % 7)}x" for n in range(26)]

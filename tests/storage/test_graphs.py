@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from storage.graphs import builders
 from storage.graphs.builders import builder_of, builder_of_kind
+from storage.graphs.faiss_hnsw import parts_of
 from storage.graphs.kept import HalfRows, nearest, widened
 from storage.graphs.settings import HnswSettings, Implementation, Precision
-from storage.graphs.storages import parts_of
 from tests.storage.graph_conformance import ASKED, VECTORS, GraphConformance, K
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "pq", "binary")

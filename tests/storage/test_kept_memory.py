@@ -17,9 +17,9 @@ import pytest
 from core.items import PubStatus
 from core.query_tree import EVERYTHING, Keyword, Word
 from storage.embedded import background
-from storage.embedded.allowed import AllowedMasks
+from storage.embedded.background import give_back
 from storage.embedded.columns.facts import Columns, View
-from storage.embedded.freed_memory import give_back
+from storage.embedded.moments import AllowedMasks
 from tests.storage.world import (
     FIELD,
     HOUR,

@@ -18,7 +18,7 @@ from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Prefix, Wor
 from core.retrieval import FIELD_WEIGHTS, LexicalWeights, Retrieved
 from core.writes import SetStatus
 from storage.embedded.engine import EmbeddedEngine
-from storage.words.word_pairs import MOST_PAIRS, WordPair, word_pairs
+from storage.words.query_readings import MOST_PAIRS, WordPair, word_pairs
 from tests.conftest import new_folder
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.world import WIRE, SetClock, any_of, lexical, make_item, opened, versions, write

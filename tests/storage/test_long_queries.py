@@ -15,7 +15,7 @@ from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Prefix, Wor
 from core.retrieval import LexicalWeights, Retrieval
 from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, folded
 from storage.opensearch.query.query_dsl import Compiler
-from storage.words.query_words import PLAIN
+from storage.words.query_readings import PLAIN
 from tests.storage.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import WIRE, SetClock, by_vector, make_item, vector_of, write

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from storage.opensearch.query.near_words import near_patterns, sounding_pattern
+from storage.opensearch.query.names import near_patterns, sounding_pattern
 from storage.record.facts import LINK
-from storage.words.names import most_edits
-from storage.words.sounds import SHORTEST, sound_of
+from storage.words.names import SHORTEST, most_edits, sound_of
 
 _WORDS = st.text("abcdéж中1", min_size=1, max_size=24)
 

@@ -19,8 +19,8 @@ from core.retrieval import Retrieval
 from core.writes import Outcome
 from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine
-from storage.opensearch.following.restate import restated
 from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.index.documents import restated
 from storage.record.item_rows import to_micros
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from core.errors import InputError, SettingsError
 from storage.opensearch.index.body import ENCODERS
-from storage.opensearch.index.measured_sizes import HIDDEN_BYTES, MEASURED, link_bytes, sizes_of
 from storage.opensearch.index.plan import (
+    HIDDEN_BYTES,
+    MEASURED,
     MOST_DOCUMENTS,
     REPLACED,
     SHARD_BYTES,
     Archive,
     Graphs,
     Hardware,
+    link_bytes,
     plan,
+    sizes_of,
 )
 
 _GIBI = 2**30

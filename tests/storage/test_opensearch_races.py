@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from core.errors import StorageError
-from storage.opensearch.following.restate import hidden
 from storage.opensearch.index.body import IndexSettings, VectorSpace
 from storage.opensearch.index.bulk import BulkSettings, BulkWriter, Operation
+from storage.opensearch.index.documents import hidden
 from storage.opensearch.index.family import IndexFamily
 from storage.opensearch.nodes.connection import Cluster, ClusterSettings
 from tests.opensearch_node import new_name

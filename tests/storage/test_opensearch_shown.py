@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.items import Item, PubStatus
 from core.writes import PutItem, SetStatus
 from storage.embedded.record.archive import Record
-from storage.opensearch.following.shown import Stretch, shown_of
+from storage.opensearch.index.documents import Stretch, shown_of
 from storage.record.item_rows import to_micros
 from tests.conftest import new_folder
 from tests.storage.engine_under_test import PROPERTY

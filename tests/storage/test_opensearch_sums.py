@@ -19,9 +19,9 @@ from core.retrieval import Retrieval
 from core.writes import Outcome, PutItem, SetStatus
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.following import projector
-from storage.opensearch.following.indexed_vectors import MOST_PASSAGES
 from storage.opensearch.index.bulk import BulkSettings, BulkWriter
 from storage.opensearch.index.check import IndexCheck, expected_of
+from storage.opensearch.index.documents import MOST_PASSAGES
 from storage.opensearch.index.vector_sums import Sum, sums_of
 from storage.record.item_rows import to_micros
 from tests.conftest import new_folder

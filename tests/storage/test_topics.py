@@ -14,9 +14,8 @@ from core.errors import InputError
 from core.items import Concept, Item
 from core.query_tree import EVERYTHING, Bool, Keyword, Node, Word
 from core.writes import PutItem
+from storage.embedded.columns.facets import TopicCodes, TopicFacet
 from storage.embedded.columns.facts import ValueColumn
-from storage.embedded.columns.topic_codes import TopicCodes
-from storage.embedded.columns.topic_facet import TopicFacet
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.words.topics import MEDIA_TOPICS, Topics, read_topics
 from tests.storage.world import (

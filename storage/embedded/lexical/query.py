@@ -31,9 +31,16 @@ from storage.record.item_fields import keyword_field, unstemmed_field
 from storage.record.item_rows import to_micros
 from storage.words.analysis import LONGEST_TERM
 from storage.words.machine_words import MachineWords
-from storage.words.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
-from storage.words.query_words import PLAIN, readings, without_stop_words
-from storage.words.word_pairs import WordPair
+from storage.words.query_readings import (
+    LOOSE,
+    PLAIN,
+    SILENT,
+    WHOLE,
+    QueryReadings,
+    WordPair,
+    readings,
+    without_stop_words,
+)
 
 _FEW_KEYS = 16
 _MOST_KNOWN = 4096  # words whose query is kept

@@ -26,7 +26,7 @@ from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import unstemmed_field
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
-from storage.words.query_words import PLAIN, terms_of
+from storage.words.query_readings import PLAIN, terms_of
 from storage.words.stop_words import is_stop_word
 
 _RARE = 32  # items; so few are checked one by one

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from core.retrieval import Suggestion, SuggestionKind
 from storage.embedded.columns.facts import Columns, ValueColumn
-from storage.embedded.columns.label_rows import LabelRows
+from storage.embedded.columns.names import LabelRows
 from storage.words.names import plain_words
 from storage.words.prefixes import PrefixIndex
 

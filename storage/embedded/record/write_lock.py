@@ -1,7 +1,15 @@
-"""The connection that writes to the record in SQLite: one transaction at a time."""
+"""The connection that writes to the record in SQLite: one transaction at a time.
+
+SQLite gives its write lock to any process that asks at the right moment. A process that writes one
+transaction after another would keep the lock from a process that asks from time to time. So a
+process that has a change of state to write holds a shared flock on a file beside the record. Before
+each ordinary transaction a process waits until nobody holds it. The system releases the flock of a
+process that ends.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,8 +18,44 @@ from pathlib import Path
 
 from storage.embedded.record import schema
 from storage.embedded.record.failures import code_of, storage_errors
-from storage.embedded.record.urgency import Urgency
 from storage.record.turns import Turns
+
+FILE = "urgent.lock"
+_TURN_LOOK_S = 0.001
+_PATIENCE_S = 1.0  # then an ordinary write goes on, even if others are urgent
+
+
+class Urgency:
+    """The flock of one process and archive. One thread at a time may call it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stream = (folder / FILE).open("a+b")
+
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Announce an urgent write while it waits and runs."""
+        fcntl.flock(self._stream, fcntl.LOCK_SH)  # `give_way` holds it only for microseconds
+        try:
+            yield
+        finally:
+            fcntl.flock(self._stream, fcntl.LOCK_UN)
+
+    def give_way(self) -> None:
+        """Wait until no process is urgent, or for a second."""
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_TURN_LOOK_S)
+                continue
+            fcntl.flock(self._stream, fcntl.LOCK_UN)
+            return
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
 
 _WAIT_S = 30.0  # for the transactions of other processes
 _URGENT_WAIT_S = 2.0  # only a stopped process holds the lock for so long

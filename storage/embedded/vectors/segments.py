@@ -27,20 +27,114 @@ import orjson
 
 from core.errors import CorruptError, SettingsError
 from core.items import FloatMatrix
-from core.retrieval import Ids, Ints
+from core.retrieval import Floats, Ids, Ints
 from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
-from storage.embedded.vectors.segment_manifest import (
-    MANIFEST,
-    ROWS,
-    corrupt,
-    digests_of,
-    entry_of,
-    read_manifest,
-)
-from storage.embedded.vectors.tail import Tail
-from storage.embedded.vectors.vector_view import FieldView, Segment
+from storage.embedded.vectors.growing import GrowingArray
+from storage.embedded.vectors.vector_view import Block, FieldView, Segment, sorted_block
 from storage.graphs.builders import FIRST_KIND, builder_of, builder_of_kind
 from storage.graphs.settings import HnswSettings
+
+MANIFEST = "manifest.json"
+ROWS = "rows.npy"
+
+
+def entry_of(segment: Segment) -> dict[str, Any]:
+    """Return a segment's entry in the manifest."""
+    graph, *beside = (file for file in segment.digests if file != ROWS)
+    return {
+        "name": segment.name,
+        "rows": len(segment.seqs),
+        "kind": segment.kind,
+        "graph": segment.digests[graph],
+        "ids": segment.digests[ROWS],
+        "beside": {file: segment.digests[file] for file in beside},
+    }
+
+
+def digests_of(entry: dict[str, Any], files: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 by file, of `files` and the rows; "" if the manifest has none."""
+    graph, *rest = files
+    beside = {file: str(dict(entry.get("beside", {})).get(file, "")) for file in rest}
+    return {graph: str(entry["graph"]), **beside, ROWS: str(entry["ids"])}
+
+
+def read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]:
+    """Return the manifest's segments; none if it is of another encoder."""
+    if not data:
+        return []
+    try:
+        manifest = orjson.loads(data)
+        entries: list[dict[str, Any]] = list(manifest["segments"])
+        same = manifest["encoder"] == encoder
+        names = [(entry["name"], entry["graph"], entry["ids"]) for entry in entries]
+        _ = [dict(entry.get("beside", {})) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise corrupt(path, f"unreadable: {error}") from error
+    if any("/" in str(name) or str(name).startswith(".") for name, _, _ in names):
+        raise corrupt(path, "a segment's name is not a name")
+    return entries if same else []
+
+
+def corrupt(path: Path, what: str) -> CorruptError:
+    """Return the error for a file that is not as it was written."""
+    return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")
+
+
+_NO_ROWS = Block(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
+
+
+class Tail:
+    """Rows in the order in which they came. It changes under the field's lock. Results of `rows`
+    and `block` never change, even if rows are added or dropped later.
+    """
+
+    def __init__(self) -> None:
+        self._vectors: GrowingArray[np.float32] | None = None
+        self._seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._numbers: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self.total: Floats = np.zeros(1, np.float32)  # the sum of the vectors, [d]
+
+    @property
+    def size(self) -> int:
+        """The number of passages."""
+        return self._seqs.size
+
+    @property
+    def seqs(self) -> Ids:
+        """The item of each row."""
+        return self._seqs.view()
+
+    def append(self, seqs: Ids, numbers: Ints, vectors: FloatMatrix) -> None:
+        """Add rows: items [n], passage numbers [n] and vectors float32 [n, d]."""
+        if not len(seqs):
+            return
+        if self._vectors is None:
+            self._vectors = GrowingArray(np.float32, vectors.shape[1])
+        self._vectors.append(vectors)
+        self._numbers.append(numbers)
+        self._seqs.append(seqs)
+        self.total = self.total + vectors.sum(axis=0)
+
+    def rows(self, first: int) -> Block:
+        """Return the `first` rows, in the order in which they came."""
+        if self._vectors is None or not first:
+            return _NO_ROWS
+        return Block(
+            self._seqs.view()[:first], self._numbers.view()[:first], self._vectors.view()[:first]
+        )
+
+    def block(self) -> Block:
+        """Return all rows, in the order of their items."""
+        rows = self.rows(self.size)
+        return sorted_block(rows.seqs, rows.numbers, rows.vectors)
+
+    def only(self, kept: Ids) -> Tail:
+        """Return a tail of these rows only."""
+        rows = self.rows(self.size)
+        fresh = Tail()
+        fresh.append(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept])
+        return fresh
+
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)

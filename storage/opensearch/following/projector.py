@@ -2,7 +2,7 @@
 
 Any process may do the work, and several may do it at once. Each document holds the state of a story
 after a change of the record. The number of that change is the document's version, so an older state
-never replaces a newer one, however late it comes (`restate.py`). A note beside the index says how
+never replaces a newer one, however late it comes (`documents.py`). A note beside the index says how
 far it is (`index/family.py`). A projection reads only the record; making one anew runs no model.
 
 When a write returns, it is in the index, if the cluster takes it. A search first makes all changes
@@ -25,10 +25,9 @@ from typing import Any
 from core.errors import BusyError, DatelineError, StorageError, StorageFullError
 from core.items import FloatMatrix
 from core.ports import Clock
-from storage.opensearch.following.indexed_vectors import indexed_vectors
-from storage.opensearch.following.restate import hidden, restated
 from storage.opensearch.index.body import EMBEDDED
 from storage.opensearch.index.bulk import BulkWriter, Operation
+from storage.opensearch.index.documents import hidden, indexed_vectors, restated
 from storage.opensearch.index.family import IndexFamily, Note
 from storage.opensearch.index.vector_sums import Vectors, difference
 from storage.opensearch.nodes.connection import MissingError

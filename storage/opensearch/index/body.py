@@ -2,9 +2,9 @@
 
 One document is one recorded version that its story shows now or will show at a known time; `_id`
 and `seq` are the engine's id. Of a version that is hidden for good only the number stays (see
-`restate.py`). `storage/words/analysis.py` makes terms of words in this process, and the index only
-splits them at spaces. So both engines always have the same terms. Passages are nested documents,
-one path for each vector field.
+`documents.py`). `storage/words/analysis.py` makes terms of words in this process, and the index
+only splits them at spaces. So both engines always have the same terms. Passages are nested
+documents, one path for each vector field.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.query_tree import DATE_FIELDS, KEYWORD_FIELDS, TEXT_FIELDS
 from storage.opensearch.query.facet_counts import FACETS, label_field
 from storage.opensearch.query.name_fields import NAME_PROPERTIES
 from storage.record.item_fields import unstemmed_field
-from storage.words.query_words import K1
+from storage.words.query_readings import K1
 
 FORMAT = 3  # of the documents; another one needs another index
 TERMS = "terms"  # the analyzer

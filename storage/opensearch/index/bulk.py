@@ -57,7 +57,7 @@ class BulkSettings:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A document to put (`document` is its JSON) or, without one, to delete, as of `version`. The
-    index soon forgets a deletion, so projections hide a document instead: see `restate.py`.
+    index soon forgets a deletion, so projections hide a document instead: see `documents.py`.
     """
 
     id: int

@@ -5,12 +5,16 @@ one moment of the index. The two moments are not the same, so whatever differs i
 in its newest state before it counts. Some documents are compared in full (`samples.py`). The repair
 writes the stories again, as of the record's newest change: an older state never replaces a newer
 one.
+
+The sums of an index's vectors are checked and counted again, too. The projector adds each change to
+a sum, and may miss some changes: see `Sum`. A wrong sum shows, because the index knows how many
+passages it has. The record has all vectors for a new count.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,16 +24,56 @@ import numpy as np
 from core.errors import BusyError
 from core.ports import Clock
 from core.retrieval import Ids
-from storage.opensearch.following.restate import hidden, is_hidden, restated
-from storage.opensearch.following.shown import Stretch, shown_of
-from storage.opensearch.index.body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN
+from storage.opensearch.index.body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN, vector_path
 from storage.opensearch.index.bulk import BulkWriter
+from storage.opensearch.index.documents import Stretch, hidden, is_hidden, restated, shown_of
 from storage.opensearch.index.family import IndexFamily
-from storage.opensearch.index.recount import miscounted, recount
 from storage.opensearch.index.samples import differing_documents
+from storage.opensearch.index.vector_sums import sums_of
 from storage.opensearch.nodes.connection import Cluster, Reply
+from storage.opensearch.query.statistics import failed_parts
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth, RecordReads
+
+_TRIES = 3
+Expected = Callable[[RecordReads, int], Collection[int]]
+
+
+def miscounted(family: IndexFamily) -> dict[str, int]:
+    """Return by vector field how many vectors too many its sum counts, compared with the searchable
+    passages; below 0 too few. Fields with right sums are left out. Returns nothing if a shard does
+    not answer or the index is written to meanwhile.
+    """
+    names = list(family.spaces)
+    passages = {name: {"nested": {"path": vector_path(name)}} for name in names}
+    body = {"size": 0, "track_total_hits": False, "aggs": passages}
+    before = family.note()
+    family.refresh()
+    reply = family.cluster.ask("POST", f"/{family.concrete}/_search", body)
+    if failed_parts(reply) or family.note().applied != before.applied:
+        return {}
+    found, sums = reply["aggregations"], before.sums
+    surplus = {
+        name: (sums[name].count if name in sums else 0) - found[name]["doc_count"] for name in names
+    }
+    return {name: more for name, more in surplus.items() if more}
+
+
+def recount(record: RecordOfTruth, family: IndexFamily, clock: Clock, expected: Expected) -> bool:
+    """Count the sums anew and note them; return whether that succeeded. `expected` returns the
+    versions that the index should hold at a time in microseconds. This reads every vector of the
+    record. If the index and the record are at different changes in each of `_TRIES` tries, the sums
+    stay as they were.
+    """
+    for _ in range(_TRIES):
+        with record.moment() as reads:
+            newest = reads.line(None)
+            seqs = sorted(expected(reads, to_micros(clock())))
+            sums = sums_of(reads, family.spaces, seqs)
+        if family.note_sums(sums, newest[0] if newest else 0):
+            return True
+    return False
+
 
 _PAGE = 5_000  # documents in one answer
 _STORIES = 500  # versions whose stories are written again at once

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from core.query_tree import TEXT_FIELDS
-from storage.opensearch.following.restate import restated
 from storage.opensearch.index.body import LASTING, SHOWN, index_body, vector_path
+from storage.opensearch.index.documents import restated
 from storage.opensearch.index.family import IndexFamily
 from storage.opensearch.nodes.connection import Reply, error_of
 from storage.record.port import RecordReads

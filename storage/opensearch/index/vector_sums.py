@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.items import FloatMatrix
-from storage.opensearch.following.indexed_vectors import indexed_vectors
 from storage.opensearch.index.body import VectorSpace
+from storage.opensearch.index.documents import indexed_vectors
 from storage.record.port import VectorReads
 
 Total = npt.NDArray[np.float64]

@@ -20,13 +20,18 @@ import numpy as np
 from core.entities import KnownName
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
-from storage.record.facts import CODE_FIELDS, LINK_FIELDS, FactRow, check_facet, values_of
+from storage.record.facts import (
+    CODE_FIELDS,
+    LINK_FIELDS,
+    FactRow,
+    check_facet,
+    values_of,
+)
+from storage.record.guard import KeptFacts
 from storage.record.item_rows import to_micros
-from storage.record.kept_facts import KeptFacts
 from storage.words.analysis import primary_subtag
 from storage.words.date_buckets import count_dates
-from storage.words.topic_facet import TopicCounts
-from storage.words.topics import Topics
+from storage.words.topics import TopicCounts, Topics
 
 _KEPT = 20_000  # versions, of some kilobytes
 _NONE: tuple[str, ...] = ()

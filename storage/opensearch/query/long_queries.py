@@ -14,7 +14,7 @@ from typing import Any
 from core.errors import QueryError
 from core.query_tree import MACHINE, Bool, Node, Phrase, Prefix, Word
 from storage.words.machine_words import Held
-from storage.words.query_words import text_readings
+from storage.words.query_readings import text_readings
 
 MOST_CLAUSES = 1_000  # fewer than 1,024, because Lucene adds some of its own
 _LEAVES: Mapping[str, int] = {

@@ -4,16 +4,24 @@ This takes a few rounds of searches, one request each: first the folded text; if
 names similar to it; then the codes and aliases of the names found. The replies have only spellings
 in items that the caller sees, and the numbers of these items. So the rules in `known_names.py` (of
 `storage/words/`) see nothing else.
+
+Similar names are found by patterns for every keyword a few edits from a word;
+`storage.words.names.NearWords` then checks what they find.
+
+A word is cut into k + 1 parts with one letter between them. Each edit, even a swap of neighbours,
+touches at most one part. So after at most k edits one part is unchanged, at most k places from its
+old place (the pigeonhole principle; Wu and Manber, Fast text searching allowing errors, 1992). Each
+part gives one regular expression. Together they find more than the near words and miss none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from core.callers import Caller
 from core.entities import Entity, KnownName
 from storage.opensearch.query.name_fields import NAMED
-from storage.opensearch.query.near_words import near_patterns, sounding_pattern
 from storage.opensearch.seen import (
     Ask,
     Clause,
@@ -28,7 +36,72 @@ from storage.opensearch.seen import (
 )
 from storage.record.facts import LINK
 from storage.words.known_names import known_name, same_name, similar_name
-from storage.words.names import NameBook, folded_words, key_of
+from storage.words.names import (
+    CLASSES,
+    SHORTEST,
+    VOWELS,
+    NameBook,
+    folded_words,
+    key_of,
+    most_edits,
+    sound_of,
+)
+
+_SIGN = f"[^{LINK}]"  # any sign but LINK, which ends the key
+
+
+def near_patterns(word: str) -> tuple[str, ...]:
+    """Return Lucene regular expressions for keywords that begin with a word similar to `word`, with
+    the same first letter, and then LINK; none if `word` is too short for edits.
+    """
+    edits = most_edits(len(word))
+    return tuple(_around(word, start, stop, edits) for start, stop in _parts(len(word), edits))
+
+
+def sounding_pattern(word: str) -> str:
+    """Return the Lucene regular expression for keywords that begin with a word that sounds like
+    `word`, and then LINK; "" if `word` is too short to sound like others.
+    """
+    if len(word) < SHORTEST:
+        return ""
+    sound = sound_of(word)
+    found = _class(sound[0])
+    for before, kind in pairwise(sound):
+        found += f"[{VOWELS}]{'+' if before == kind else '*'}{_class(kind)}"
+    return f"{found}[{VOWELS}]*{LINK}.*"
+
+
+def _class(kind: str) -> str:
+    return f"[{kind}]+" if kind == VOWELS or kind in CLASSES else f"{literal(kind)}+"
+
+
+def _parts(length: int, edits: int) -> Iterator[tuple[int, int]]:
+    """Yield where the parts begin and end, as long as possible; none without edits."""
+    if not edits:
+        return
+    letters, longer = divmod(length - edits, edits + 1)
+    start = 0
+    for part in range(edits + 1):
+        stop = start + letters + (part < longer)
+        yield start, stop
+        start = stop + 1
+
+
+def _around(word: str, start: int, stop: int, edits: int) -> str:
+    part, rest = literal(word[start:stop]), len(word) - stop
+    after = f"{_between(rest - edits, rest + edits)}{LINK}.*"
+    first, found = literal(word[0]), []
+    if start <= edits and word[start] == word[0]:
+        found.append(f"{part}{after}")
+    if start + edits > 0:
+        before = _between(max(start - edits, 1) - 1, start + edits - 1)
+        found.append(f"{first}{before}{part}{after}")
+    return "|".join(found)
+
+
+def _between(least: int, most: int) -> str:
+    return f"{_SIGN}{{{max(least, 0)},{most}}}"
+
 
 MOST_NAMES = 16  # the most visible names that one code may have
 _MOST_SPELLINGS = 1_000  # of one name, and of names similar to a text

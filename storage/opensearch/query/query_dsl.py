@@ -28,9 +28,15 @@ from storage.opensearch.index.body import GAP
 from storage.record.item_fields import unstemmed_field
 from storage.record.item_rows import to_micros
 from storage.words.machine_words import MachineWords
-from storage.words.query_readings import LOOSE, SILENT, WHOLE, QueryReadings
-from storage.words.query_words import PLAIN, without_stop_words
-from storage.words.word_pairs import WordPair
+from storage.words.query_readings import (
+    LOOSE,
+    PLAIN,
+    SILENT,
+    WHOLE,
+    QueryReadings,
+    WordPair,
+    without_stop_words,
+)
 
 Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}

@@ -1,6 +1,6 @@
 """Retrieval from an index: BM25 and the nearest vectors of each field, in one request over one
 moment of the index, all with the same filters. The result is one list of candidates with every
-score, as from the embedded engine.
+score, as from the embedded engine. Flags say which searches or shards did not answer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import QueryError
+from core.errors import BusyError, QueryError
 from core.items import FloatMatrix
 from core.query_tree import EVERYTHING, Everything, Node, constraint, is_fact
 from core.retrieval import (
@@ -31,9 +31,8 @@ from core.retrieval import (
     VectorQuery,
 )
 from storage.opensearch.index.vector_sums import Sum
-from storage.opensearch.nodes.connection import Reply
+from storage.opensearch.nodes.connection import Reply, error_of, reason_of
 from storage.opensearch.nodes.nodes import within
-from storage.opensearch.query.answered import lacking_vectors, missing
 from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.query.exact import ExactCosines
 from storage.opensearch.query.facet_counts import (
@@ -61,6 +60,49 @@ from storage.record.vector_rows import lacks
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
 from storage.words.topics import Topics
+
+
+def missing(replies: Sequence[Reply], *, lexical: bool, where: str) -> list[str]:
+    """Return a flag for each reply that lacks something. With `lexical` the first reply is that of
+    the search for words. If no search was answered, raises the first error, or BusyError.
+    """
+    failed = [reply for reply in replies if "error" in reply or _has_no_shard(reply)]
+    if replies and len(failed) == len(replies):
+        first = failed[0]
+        if "error" in first:
+            error = error_of(first.get("status", 500), first["error"], where)
+            raise error
+        raise BusyError("no part of the index answers", where=where, mend="try again")
+    flags = []
+    for place, reply in enumerate(replies):
+        if what := _partly(reply):
+            flags.append(f"{'lexical' if place == 0 and lexical else 'vectors'}: {what}")
+    return flags
+
+
+def lacking_vectors(fields: Sequence[str], replies: Sequence[Reply]) -> Mapping[str, int]:
+    """Return how many items of the search each of `fields` lacks. `replies` count them, and last
+    all items. Nothing is returned if a count failed.
+    """
+    if any("error" in reply for reply in replies):
+        return {}
+    return {name: total(reply) for name, reply in zip(fields, replies, strict=False)}
+
+
+def _has_no_shard(reply: Reply) -> bool:
+    shards = reply["_shards"]
+    return bool(shards["total"]) and not shards["successful"]
+
+
+def _partly(reply: Reply) -> str:
+    """Return what is missing in a reply, "" if nothing is."""
+    if "error" in reply:
+        return f"not searched: {reason_of(reply['error'])}"
+    shards = reply["_shards"]
+    if shards["failed"]:
+        return f"{shards['failed']} of {shards['total']} parts of the index do not answer"
+    return "not searched to the end in time" if reply["timed_out"] else ""
+
 
 _COMMON = 2  # a word without a count is taken to be in one of so many items
 _MORE = 2  # times the counted passages, as there may be more by now

@@ -20,7 +20,7 @@ from storage.opensearch.index.body import EMBEDDED, HOLDS_ITEM, vector_path
 from storage.opensearch.nodes.connection import Reply
 from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import primary_subtag
-from storage.words.query_words import readings
+from storage.words.query_readings import readings
 from storage.words.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
