@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from api.problems import ParameterError
 from api.search.parameters import SearchParameters, search_request
 from core.errors import ModelError, SettingsError
 from dateline.build import second_encoder as fitting
-from dateline.build.models import load_models
-from dateline.build.service import profiles
+from dateline.build.models import Models, load_models
+from dateline.build.service import own_passages, passage_embedder, profiles
 from dateline.diagnosis import second_encoder
 from dateline.measuring.evaluate import cached_index
 from dateline.settings import Settings
 from eval.sets.datasets import read_judged_set
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
-from tests.search.room import HashingEncoder
+from tests.demo_service import ROOT
+from tests.search.room import HashingEncoder, story
 
 BGE = "bge-small-en-v1.5"
 ONE = Settings(second_encoder="")
 FLAG = "vectors: field second lacks"
+
+
+def encoder_of(languages: tuple[str, ...]) -> Any:
+    """An encoder with BGE's tokenizer, which says that it reads `languages`."""
+    manifest = SimpleNamespace(
+        languages=languages, max_tokens=512, tokenizer="t", files={"t": "same for all"}
+    )
+    return SimpleNamespace(
+        model=SimpleNamespace(manifest=manifest),
+        tokenizer_path=ROOT / "models" / BGE / "tokenizer.json",
+        digest="-".join(languages),
+        dimension=2,
+        encode_passages=lambda texts: np.ones((len(texts), 2), np.float32),
+    )
+
+
+@pytest.mark.parametrize(("languages", "shared"), [(("en",), True), (("mul",), False)])
+def test_an_encoder_for_many_languages_has_passages_of_its_own(
+    languages: tuple[str, ...], shared: bool
+) -> None:
+    models = Models(encoder_of(("en",)), None, None, (), second=encoder_of(languages))
+    item = story("u", body="The market said that the bank rose and ships fell. " * 60)
+    ((first, second),) = passage_embedder(models).embed([item])
+    assert (first.field, second.field) == ("text", "second")
+    assert (first.passages == second.passages) is shared
+    assert len(second.passages) <= len(first.passages)
+    assert second.passages[-1].end == first.passages[-1].end  # nothing is lost
+    assert own_passages(models) == (() if shared else ("second",))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from storage.words.analysis import analyzer
 from tests.opensearch_node import new_name
 
 COUNT = 1000
-LANGUAGES = ("en", "de-AT", "pt-BR", "nb-NO", "ru", "ar", "el", "tr", "xx")
+LANGUAGES = ("en", "es", "fr", "de-AT", "pt-BR", "nb-NO", "ru", "ar", "el", "tr", "xx")
 WORDS = (
     *("the", "Floods", "FLOODING", "re-election", "don't", "U.S.", "x_y", "3,000.50", "£5m", "_"),
     *("Zeitungen", "Straße", "naïve", "Œuvre", "Ångström", "ﬃ", "⑴⒜", "İstanbul", "ıĞ"),
