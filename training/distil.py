@@ -134,6 +134,15 @@ def bert_of(path: Path) -> dict[str, np.ndarray]:
         return {name.removeprefix("model.bert."): file.get_tensor(name) for name in names}
 
 
+def state_of(path: Path) -> tuple[Weights, int]:
+    """The weights in a run's file, under the names that `pair_graph` reads, and how many layers."""
+    head = {"cls.weight": "head.cls.weight", "cls.bias": "head.cls.bias", "scale": "head.scale"}
+    with safe_open(path, "np") as file:
+        layers = int(file.metadata()["layers"])
+        last = {ours: np.atleast_1d(file.get_tensor(f"model.{n}")) for n, ours in head.items()}
+    return {**bert_of(path), **last}, layers
+
+
 def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
     """The model before learning, with `layers` layers (0: as many as the start has)."""
     if what == "minilm":

@@ -6,15 +6,15 @@
 A teacher is a model that ranks pairs and that nobody here fine-tuned on a judged set: an encoder,
 by the vectors of its tokens, or a cross-encoder that was pulled. NAME.jsonl.gz gets
 NAME.taught.jsonl beside it, one line a query: the mean of the teachers' scores, each put on 0 to 1
-over the list. The lines are in the order of the lists, so a run that is stopped goes on behind the
-last one.
+over the list. Its first line names the teachers, and the others are in the order of the lists: a
+run that is stopped goes on behind the last one, and other teachers begin anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def read_taught(path: Path) -> list[Taught]:
     """The lists of a file, with their teachers' scores as far as there are any."""
     beside = taught_path(path)
     lines = beside.read_text("ascii").splitlines() if beside.exists() else []
-    told = [np.array(json.loads(line), np.float32) for line in lines]
+    told = [np.array(json.loads(line), np.float32) for line in lines[1:]]
     none = np.zeros(0, np.float32)
     lists = read_lists(path)
     return [
@@ -83,13 +83,17 @@ def taught_path(lists: Path) -> Path:
     return lists.with_name(lists.name.partition(".")[0] + ".taught.jsonl")
 
 
-def teach(path: Path, teachers: Sequence[Teacher], depth: int) -> Iterator[int]:
+def teach(path: Path, teachers: Mapping[str, Teacher], depth: int) -> Iterator[int]:
     """Appends the scores of the lists that have none yet; yields how many lists are left."""
     lists, beside = read_lists(path), taught_path(path)
-    done = _whole_lines(beside)
+    heading = json.dumps([*sorted(teachers), depth]) + "\n"
+    kept = _whole_lines(beside)
+    if kept[:1] != [heading]:
+        kept = [heading]
+    beside.write_text("".join(kept), "ascii")
     with beside.open("a", encoding="ascii") as lines:
-        for place in range(done, len(lists)):
-            scores = scored(lists[place], teachers, depth)
+        for place in range(len(kept) - 1, len(lists)):
+            scores = scored(lists[place], [*teachers.values()], depth)
             lines.write(json.dumps([round(float(each), 4) for each in scores]) + "\n")
             lines.flush()
             yield len(lists) - place - 1
@@ -102,15 +106,11 @@ def scored(given: CandidateList, teachers: Sequence[Teacher], depth: int) -> Flo
     return np.asarray(np.mean(each, axis=0), np.float32)
 
 
-def _whole_lines(path: Path) -> int:
-    """How many whole lines the file has; a last line that was cut off is taken away."""
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of the file, without a last one that was cut off."""
     if not path.exists():
-        return 0
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        path.write_bytes(whole)
-    return whole.count(b"\n")
+        return []
+    return [line for line in path.read_text("ascii").splitlines(True) if line.endswith("\n")]
 
 
 def by_pairs(scorer: PairScorer) -> Teacher:
@@ -133,15 +133,16 @@ def pair_scorer(models: Path, name: str, threads: int) -> PairScorer:
     return CrossEncoder.over(folder, OnnxRuntime.open(folder, threads=threads))
 
 
-def teachers_of(given: argparse.Namespace, lists: Sequence[CandidateList]) -> list[Teacher]:
+def teachers_of(given: argparse.Namespace, lists: Sequence[CandidateList]) -> dict[str, Teacher]:
     """The teachers that the command line names; what they need of `lists` is computed first."""
-    found, store = [], ModelStore(given.models)
+    found: dict[str, Teacher] = {}
+    store = ModelStore(given.models)
     for name in given.teachers.split(","):
         if store.open(name).manifest.task == "score":
-            found.append(by_pairs(pair_scorer(given.models, name, given.threads)))
+            found[name] = by_pairs(pair_scorer(given.models, name, given.threads))
         else:
             some = (given.cache, name, lists, given.depth, given.models, given.threads)
-            found.append(by_tokens(fill_lists(*some)))
+            found[name] = by_tokens(fill_lists(*some))
     return found
 
 

@@ -11,12 +11,15 @@ pytest.importorskip("torch", reason="needs the [torch] extra")
 pytest.importorskip("onnx", reason="needs the [torch] extra")
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from inference.cross_encoder import CrossEncoder
+from inference.models.store import ModelStore
 from training.bert_graph import BertShape
 from training.candidates import CandidateList
-from training.distil import Run, bert_of, drawn, every_second, learn, loss_of
+from training.distil import Run, bert_of, drawn, every_second, learn, loss_of, state_of
 from training.joint import JointEncoder, PairTokens
+from training.joint_folder import write_model
 from training.projection import Teaching
 from training.teachers import Taught
 
@@ -31,6 +34,11 @@ def tokens() -> PairTokens:
     vocabulary = special | {word: 103 + number for number, word in enumerate(WORDS)}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 101), ("[SEP]", 102)],
+    )
     return PairTokens(made, 16)
 
 
@@ -104,6 +112,25 @@ def test_learning_lowers_the_loss(tmp_path: Path) -> None:
     learn(one, lists, tokens(), TEACHING, 12, tmp_path / "state")
     one.model.eval()
     assert loss_of(one.model, tokens(), group).item() < before
+
+
+def test_a_run_becomes_the_model_that_was_trained(tmp_path: Path) -> None:
+    lists, one = taught(12), run()
+    learn(one, lists, tokens(), TEACHING, 3, tmp_path / "state")
+    found, layers = state_of(tmp_path / "state")
+    tokens().tokenizer.save(str(tmp_path / "tokenizer.json"))
+    shape = BertShape(layers=layers, heads=2, width=16)
+    made = [each.given for each in lists]
+    write_model(tmp_path / "exact", found, shape, tmp_path / "tokenizer.json")
+    write_model(tmp_path / "whole", found, shape, tmp_path / "tokenizer.json", made)
+    query, passages = made[0].query, made[0].texts
+    with torch.no_grad():
+        batch = tokens().batch([(query, text) for text in passages])
+        expected = one.model.eval()(batch).numpy()
+    for name, near in (("exact", 1e-3), ("whole", 1.0)):
+        scorer = CrossEncoder.open(ModelStore(tmp_path), name, threads=1)
+        scores = scorer.score([query] * len(passages), passages)[:, 0]
+        assert np.abs(scores - expected).max() < near
 
 
 def test_every_second_layer_is_kept_in_order() -> None:

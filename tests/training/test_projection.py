@@ -161,13 +161,16 @@ def test_teaching_goes_on_behind_the_last_whole_line(tmp_path: Path) -> None:
     def longest(query: str, passages: Sequence[str]) -> FloatMatrix:
         return np.array([len(text) for text in passages], np.float32)
 
-    running = teach(path, [longest], 3)
+    running = teach(path, {"longest": longest}, 3)
     next(running)
     running.close()
     beside = tmp_path / "some.taught.jsonl"
     beside.write_text(beside.read_text() + "[0.1, 0.")
-    assert [*teach(path, [longest], 3)] == [1, 0]
+    assert [*teach(path, {"longest": longest}, 3)] == [1, 0]
     assert [one.scores.tolist() for one in read_taught(path)] == [[0.0, 0.5, 1.0]] * 3
+    shortest = {"shortest": lambda query, texts: -longest(query, texts)}
+    assert [*teach(path, shortest, 3)] == [2, 1, 0]
+    assert [one.scores.tolist() for one in read_taught(path)] == [[1.0, 0.5, 0.0]] * 3
 
 
 def test_the_rule_is_chosen_where_it_helps_and_judged_by_the_served_mix() -> None:
