@@ -38,8 +38,9 @@ from api.customers.rss_routes import RssParameters
 from api.customers.topic_routes import MatchParameters
 from api.envelope import API_VERSION, problem_response
 from api.media import routes as ap_routes
+from api.media.answers import ApRefusals
 from api.media.front import MediaFront
-from api.media.links import addresses_of, below_prefix
+from api.media.links import addresses_of
 from api.middleware import Observed
 from api.models import routes as model_routes
 from api.problems import Problem, problem_of
@@ -118,6 +119,7 @@ def create_inner_app(services: Services) -> FastAPI:
     app.state.admission = Admission(surface)  # the HTTP server asks it first
     for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
         app.include_router(router)
+    app.add_middleware(ApRefusals)
     app.add_exception_handler(DatelineError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -180,7 +182,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatelineError)
     problem = problem_of(error)
-    if isinstance(error, PriceError) and below_prefix(request):
+    if isinstance(error, PriceError):
         problem = replace(problem, item=addresses_of(request).item(error.uri))
     if problem.status == 500:
         raise error  # the middleware logs it and tells the client nothing of it
@@ -212,8 +214,6 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         **ap_routes.PARAMETERS,
     }
     problem = validation_problem(error.errors(), models.get(path, SearchParameters))
-    if below_prefix(request) and error.errors()[0].get("type") == "extra_forbidden":
-        problem = replace(problem, code="unknown_parameter")
     return problem_response(request, problem)
 
 

@@ -1,14 +1,13 @@
-"""The envelope around every JSON answer: AP Media API's `baseresponse` and `errorresponse`.
-
-Below `/media/v` it is AP's to the letter. On our own routes two members differ on purpose:
-`error.code` is a word (their integer is in `status`), and `error` also has `mend`, which says what
-to do, and the `field` that is wrong.
+"""The envelope around every JSON answer of our own routes: AP Media API's `baseresponse` and
+`errorresponse`, with two members that differ on purpose. `error.code` is a word (AP's integer is in
+`status`), and `error` also has `mend`, which says what to do, and the `field` that is wrong. Routes
+of another contract have an envelope of their own, and name it in `REFUSAL`.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -18,17 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.content.byte_ranges import unchanged
-from api.media.codes import code_of
-from api.media.links import PREFIX, below_prefix
 from api.problems import Problem
 
 API_VERSION = "1.0"
-AP_VERSION = "2.2"
 _SECRET_PARAMETERS = frozenset({"apikey", "api_key", "key", "x-api-key", "token"})
 _ECHO_CHARACTERS = 4096
 _COMPRESSED_FROM = 1024  # bytes; shorter answers gain nothing
 _LEVEL = 5
-_NUMBERS = frozenset({"page", "page_size"})  # parameters that AP's envelope repeats as numbers
+REFUSAL = "refusal"  # in a request's state: what writes the answer to a problem, if not this module
 
 
 class Json(Response):
@@ -39,6 +35,9 @@ class Json(Response):
     def render(self, content: Any) -> bytes:
         """`content` as bytes."""
         return written(content)
+
+
+Refusal = Callable[[Request, Problem, Mapping[str, str]], Json]
 
 
 def rfc3339(moment: datetime) -> str:
@@ -80,36 +79,21 @@ def base(request: Request, **members: Any) -> dict[str, Any]:
     }
 
 
-def ap_base(request: Request, **members: Any) -> dict[str, Any]:
-    """AP's own `baseresponse` with `members` after it; those that are "" are left out."""
-    path = method_name(request).partition(" ")[2]
-    path = path.removeprefix(str(request.scope.get("root_path", ""))).removeprefix(PREFIX)
-    params = {
-        name: int(value) if name in _NUMBERS and _is_number(value) else value
-        for name, value in echo(request).items()
-    }
-    return {
-        "api_version": AP_VERSION,
-        "id": request_id(request),
-        "method": f"{path}.{request.method}",
-        "params": params,
-        **{name: member for name, member in members.items() if member != ""},
-    }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
-
-
 def problem_response(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> Json:
-    """`errorresponse` for `problem`, with Retry-After if waiting helps."""
+    """The answer to `problem` in the envelope of the routes that were asked, with Retry-After if
+    waiting helps.
+    """
     extra = dict(headers or {})
     if problem.retry_after:
         extra["retry-after"] = str(problem.retry_after)
-    if below_prefix(request):
-        return _ap_problem(request, problem, extra)
+    refusal: Refusal = request.scope.get("state", {}).get(REFUSAL, _refusal)
+    return refusal(request, problem, extra)
+
+
+def _refusal(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:
+    """`errorresponse` of our own routes."""
     error: dict[str, Any] = {
         "status": problem.status,
         "code": problem.code,
@@ -119,20 +103,7 @@ def problem_response(
     }
     if problem.field:
         error["field"] = problem.field
-    return Json(base(request, error=error), status_code=problem.status, headers=extra)
-
-
-def _ap_problem(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:
-    """AP's own `errorresponse`. `message` says everything, because clients log nothing else."""
-    code = code_of(problem)
-    error = {
-        "status": code.status,
-        "code": code.number,
-        "message": f"{problem.message} {problem.mend}".strip(),
-        "timestamp": rfc3339(datetime.now(UTC).replace(microsecond=0)),
-        **({"item": problem.item} if problem.item else {}),
-    }
-    return Json(ap_base(request, error=error), status_code=code.status, headers=dict(headers))
+    return Json(base(request, error=error), status_code=problem.status, headers=dict(headers))
 
 
 def delivered(request: Request, body: bytes, kind: str, lasting: bytes | None = None) -> Response:

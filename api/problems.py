@@ -124,7 +124,8 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a caller is told. `retry_after` is in seconds, 0 if waiting does not help. `item` is the
-    address of the item whose price has changed, "" for any other problem.
+    address of the item whose price has changed, "" for any other problem. `unknown` is whether the
+    request has a parameter that there is not.
     """
 
     status: int
@@ -134,6 +135,7 @@ class Problem:
     field: str = ""
     retry_after: int = 0
     item: str = ""
+    unknown: bool = False
 
 
 INTERNAL = Problem(

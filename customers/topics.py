@@ -29,6 +29,7 @@ _NAMED = re.compile(
     r"(?P<sign>(?<!\S)[-+]|(?<=\()[-+])?\bfollowedtopics:(?:(?P<id>\d{1,18})\b|\((?P<ids>[^()]*)\))",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'("(?:\\.|[^"\\])*")')
 _NUMBER = re.compile(r"\d{1,18}")
 _CACHED = 256  # accounts
 _RECENT_S = 1.0  # what other processes change is seen beside hits after so long
@@ -36,6 +37,11 @@ _RECENT_S = 1.0  # what other processes change is seen beside hits after so long
 
 def topic_tree(query: str, now: datetime) -> Node:
     """The tree of a topic's query. Raises QueryError for a query that can't be a topic."""
+    if named := _NAMED.search(_QUOTED.sub("", query)):
+        raise QueryError(
+            f"a topic can't name another topic ({named[0][:80]})",
+            mend="write the query of that topic in its place",
+        )
     tree = strict_tree(query, now)
     if len(strict_query(query)) > MOST_CHARACTERS:
         raise QueryError(
@@ -171,7 +177,7 @@ class FollowedTopics:
             whole = each[0] if len(each) == 1 else f"({' OR '.join(each)})"
             return f"{found['sign'] or '+'}{whole}"
 
-        parts = re.split(r'("(?:\\.|[^"\\])*")', query)  # what stands in quotes is text
+        parts = _QUOTED.split(query)  # what stands in quotes is text
         return "".join(
             part if number % 2 else _NAMED.sub(clause, part) for number, part in enumerate(parts)
         )

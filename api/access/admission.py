@@ -21,6 +21,7 @@ from api.access.callers import Surface, keys_for, unknown_key
 from api.access.forwarding import believe
 from api.access.keys import HEADER, KeyRing
 from api.envelope import problem_response
+from api.media.answers import refuse_as_ap
 from api.middleware import begin, log, with_headers
 from api.problems import Problem, UnknownKeyError, problem_of
 from core.callers import Caller
@@ -131,6 +132,7 @@ class Admission:
             self._kept.clear()
         begin(scope)
         scope["route"] = _Route(route)
+        refuse_as_ap(scope)
         if caller:
             scope["state"]["caller"] = caller.name
         refusal = self._kept[key] = _written(scope, problem_of(error), now)

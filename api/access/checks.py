@@ -126,13 +126,14 @@ def validation_problem(
     if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for the place
         path = path[1:]
     field = ".".join(path)[:80]
-    if first.get("type") == "extra_forbidden":
+    unknown = first.get("type") == "extra_forbidden"
+    if unknown:
         message, mend = f"Unknown parameter '{field}'.", _known(field, model)
     else:
         message, mend = f"{field} {_reason(first)}.", _description(path, model)
     if len(errors) > 1:
         message += f" ({len(errors) - 1} more in this request)"
-    return Problem(400, "bad_parameter", message, mend, field)
+    return Problem(400, "bad_parameter", message, mend, field, unknown=unknown)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

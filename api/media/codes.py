@@ -54,7 +54,6 @@ _WORDS = {
     "bad_request": SYNTAX,
     "bad_parameter": INVALID,
     "bad_query": INVALID,
-    "unknown_parameter": UNKNOWN,
     "cursor_expired": EXPIRED,
     "session_ended": EXPIRED,
     "price_not_acknowledged": PRICE,
@@ -73,4 +72,6 @@ _STATUSES = {
 
 def code_of(problem: Problem) -> Code:
     """AP's code for a problem; `SYNTAX` for one that nothing else describes."""
+    if problem.unknown:
+        return UNKNOWN
     return _WORDS.get(problem.code) or _STATUSES.get(problem.status, SYNTAX)

@@ -100,8 +100,8 @@ def frozen_tree(query: str, now: datetime) -> Node:
         )
     if loose := _bare_word(tree):
         raise QueryError(
-            f"{loose[:40]!r} has signs in it that a filter can't have",
-            mend='put it in quotes, as in "C++"',
+            f"{loose[:40]!r} stands with a sign that a filter can't have, such as ^ or a backslash",
+            mend='leave the sign out, or put the text in quotes, as in "C++"',
         )
     return tree
 

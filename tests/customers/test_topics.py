@@ -81,6 +81,7 @@ def test_a_topic_is_its_account_s(topics: FollowedTopics) -> None:
         ("x", " OR ".join(f"word{n}" for n in range(65))),
         ("x", "a" * 2001),
         ("x", '"open'),
+        ("x", "ferry AND followedtopics:7"),
     ],
 )
 def test_what_is_no_topic_is_refused(topics: FollowedTopics, name: str, query: str) -> None:
