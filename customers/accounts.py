@@ -43,8 +43,8 @@ _LONGEST_NAME = 200
 def create_account(
     book: AccountBook, name: str, title: str, now: datetime, taken: Collection[str] = ()
 ) -> AccountBook:
-    """The book with another account. `taken` are names that accounts can't have: a key of the
-    settings file is an account of its own.
+    """Return the book with another account. `taken` are names that accounts can't have: a key of
+    the settings file is an account of its own.
     """
     if not _ID.fullmatch(name):
         raise InputError(
@@ -63,7 +63,9 @@ def create_account(
 
 
 def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | None) -> AccountBook:
-    """The book in which the account has a quota of its own for a method, or the service's again."""
+    """Return the book in which the account has a quota of its own for a method, or the service's
+    again.
+    """
     before = account_of(book, account)
     if quota is not None and not 0 < quota.minute <= quota.day <= MOST_REQUESTS:
         raise InputError(
@@ -76,7 +78,7 @@ def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | No
 
 
 def put_entitlement(book: AccountBook, entitlement: Entitlement) -> AccountBook:
-    """The book with this entitlement, in place of one of the same id."""
+    """Return the book with this entitlement, in place of one of the same id."""
     if not 0 < entitlement.id <= MOST_NUMBER:
         raise InputError(
             f"{entitlement.id} can't be the id of an entitlement",
@@ -104,7 +106,7 @@ def put_entitlement(book: AccountBook, entitlement: Entitlement) -> AccountBook:
 
 
 def remove_entitlement(book: AccountBook, number: int) -> AccountBook:
-    """The book without an entitlement that no plan has."""
+    """Return the book without an entitlement that no plan has."""
     _entitlement(book, number)
     using = sorted({p.account for p in book.plans.values() if number in p.entitlements})
     if using:
@@ -125,7 +127,7 @@ def add_plan(
     limit: int = 0,
     interval: Interval = Interval.MONTH,
 ) -> AccountBook:
-    """The book with another plan of the account, which has the highest id."""
+    """Return the book with another plan of the account, which has the highest id."""
     account_of(book, account)
     if not entitlements:
         raise InputError("a plan without entitlements sells nothing", mend="name at least one")
@@ -144,7 +146,7 @@ def add_plan(
 
 
 def remove_plan(book: AccountBook, account: str, number: int) -> AccountBook:
-    """The book without a plan of the account."""
+    """Return the book without a plan of the account."""
     account_of(book, account)
     plan = book.plans.get(number)
     if plan is None or plan.account != account:
@@ -154,7 +156,7 @@ def remove_plan(book: AccountBook, account: str, number: int) -> AccountBook:
 
 
 def create_key(book: AccountBook, key: AccountKey) -> AccountBook:
-    """The book with another key."""
+    """Return the book with another key."""
     account_of(book, key.account)
     if any(not _is_product(code) for code in key.writes) and key.writes != EVERY_PRODUCT:
         raise InputError(
@@ -170,8 +172,8 @@ def create_key(book: AccountBook, key: AccountKey) -> AccountBook:
 def rotate_key(
     book: AccountBook, old: str, new: str, digest: bytes, now: datetime, overlap: timedelta
 ) -> AccountBook:
-    """The book with a new key of the same name and rights. The old one expires after `overlap`, or
-    when it would have anyway.
+    """Return the book with a new key of the same name and rights. The old one expires after
+    `overlap`, or when it would have anyway.
     """
     before = key_of(book, old)
     if not before.is_valid(now):
@@ -187,17 +189,17 @@ def rotate_key(
 
 
 def expire_key(book: AccountBook, name: str, at: datetime) -> AccountBook:
-    """The book in which a key expires at a moment, which may have passed."""
+    """Return the book in which a key expires at a moment, which may have passed."""
     return _with_key(book, replace(_unrevoked(book, name), expires=at))
 
 
 def revoke_key(book: AccountBook, name: str, now: datetime) -> AccountBook:
-    """The book in which a key is valid no more, for good."""
+    """Return the book in which a key is valid no more, for good."""
     return _with_key(book, replace(_unrevoked(book, name), revoked=now))
 
 
 def account_of(book: AccountBook, name: str) -> Account:
-    """The account of this name; raises NotFoundError."""
+    """Return the account of this name. Raises NotFoundError."""
     found = book.accounts.get(name)
     if found is None:
         raise NotFoundError(
@@ -207,7 +209,7 @@ def account_of(book: AccountBook, name: str) -> Account:
 
 
 def key_of(book: AccountBook, name: str) -> AccountKey:
-    """The key with this public id; raises NotFoundError."""
+    """Return the key with this public id. Raises NotFoundError."""
     found = book.keys.get(name)
     if found is None:
         raise NotFoundError(
@@ -243,7 +245,7 @@ def _is_product(code: str) -> bool:
 
 
 def _text(text: str, what: str, *, empty: bool = False) -> str:
-    """The text without white space around it; raises InputError if it can't be shown."""
+    """Return the text without white space around it. Raises InputError if it can't be shown."""
     stripped = text.strip()
     if (not stripped and not empty) or len(stripped) > _LONGEST_NAME or _CONTROL.search(stripped):
         raise InputError(

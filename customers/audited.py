@@ -34,7 +34,7 @@ class Appended(Protocol):
     """The audit log as far as it is written here."""
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
-        """Adds entries, durable when it returns. Raises StorageError."""
+        """Add entries, durable when it returns. Raises StorageError."""
         ...
 
 
@@ -54,8 +54,8 @@ class AuditTrail:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
     def add(self, by: Caller, told: Iterable[tuple[AuditAction, str, str]]) -> None:
-        """Adds an entry for each action, uri and detail; returns when they are written, or after
-        half a second.
+        """Add an entry for each action, uri and detail; return when they are written, or after half
+        a second.
         """
         now = self._clock()
         entries = [
@@ -66,7 +66,7 @@ class AuditTrail:
             wait([self._thread.submit(self._write, entries)], _PATIENCE_S)
 
     def close(self) -> None:
-        """Writes the rest."""
+        """Write the rest."""
         self._thread.shutdown()
         if self._closed is not None:
             self._closed()
@@ -93,7 +93,7 @@ class AuditedWriter:
         self._trail = trail
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """What became of the first of `writes`, in order; durable when it returns."""
+        """Return what became of the first of `writes`, in order; durable when it returns."""
         written = self._writer.put(writes, by)
         self._trail.add(by, hidden(writes, written))
         return written
@@ -105,20 +105,20 @@ class AuditedWriter:
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """Changes states; in force on every surface when it returns."""
+        """Change states; in force on every surface when it returns."""
         written = self._writer.set_status(changes, by)
         self._trail.add(by, changed(changes, written))
         return written
 
     def cover(self) -> str:
-        """Makes recorded items searchable by words."""
+        """Make recorded items searchable by words."""
         return self._writer.cover()
 
 
 def changed(
     changes: Sequence[SetStatus], written: Sequence[Written]
 ) -> list[tuple[AuditAction, str, str]]:
-    """The actions of changes of states that were not refused."""
+    """Return the actions of changes of states that were not refused."""
     return [
         (action, change.uri, f"version={one.version} outcome={one.outcome}")
         for change, one in zip(changes, written, strict=True)
@@ -139,7 +139,7 @@ def _actions(change: SetStatus) -> list[AuditAction]:
 def hidden(
     writes: Sequence[PutItem], written: Sequence[Written]
 ) -> list[tuple[AuditAction, str, str]]:
-    """The actions of versions that hide their own item and were recorded."""
+    """Return the actions of versions that hide their own item and were recorded."""
     return [
         (action, one.uri, f"version={one.version} outcome={one.outcome} by=document")
         for write, one in zip(writes, written, strict=False)

@@ -53,7 +53,7 @@ class AccountDesk:
         self._taken = taken
 
     def create_account(self, name: str, title: str = "") -> Account:
-        """Creates an account."""
+        """Create an account."""
         now, taken = self._clock(), self._taken
         after = self._change(
             lambda book: rules.create_account(book, name, title, now, taken),
@@ -63,7 +63,7 @@ class AccountDesk:
         return after.accounts[name]
 
     def set_quota(self, account: str, method: Method, quota: Quota | None) -> Account:
-        """Gives an account a quota of its own for a method, or, with None, the service's."""
+        """Give an account a quota of its own for a method, or, with None, the service's."""
         limits = {} if quota is None else {"minute": quota.minute, "day": quota.day}
         after = self._change(
             lambda book: rules.set_quota(book, account, method, quota),
@@ -73,7 +73,7 @@ class AccountDesk:
         return after.accounts[account]
 
     def put_entitlement(self, entitlement: Entitlement) -> Entitlement:
-        """Keeps an entitlement, in place of one of the same id."""
+        """Keep an entitlement, in place of one of the same id."""
         after = self._change(
             lambda book: rules.put_entitlement(book, entitlement),
             AuditAction.ENTITLEMENT,
@@ -82,7 +82,7 @@ class AccountDesk:
         return after.entitlements[entitlement.id]
 
     def remove_entitlement(self, number: int) -> None:
-        """Removes an entitlement that no plan has."""
+        """Remove an entitlement that no plan has."""
         self._change(
             lambda book: rules.remove_entitlement(book, number),
             AuditAction.ENTITLEMENT_REMOVE,
@@ -98,7 +98,7 @@ class AccountDesk:
         limit: int = 0,
         interval: Interval = Interval.MONTH,
     ) -> Plan:
-        """Adds a plan to an account."""
+        """Add a plan to an account."""
         now = self._clock()
         after = self._change(
             lambda book: rules.add_plan(
@@ -110,7 +110,7 @@ class AccountDesk:
         return after.plans[max(after.plans)]
 
     def remove_plan(self, account: str, number: int) -> None:
-        """Removes a plan from an account."""
+        """Remove a plan from an account."""
         self._change(
             lambda book: rules.remove_plan(book, account, number),
             AuditAction.PLAN_REMOVE,
@@ -127,7 +127,7 @@ class AccountDesk:
         may_use_models: bool = False,
         expires: datetime | None = None,
     ) -> tuple[AccountKey, str]:
-        """Creates a key; returns what is kept, and the key itself, which is kept nowhere."""
+        """Create a key; return what is kept, and the key itself, which is kept nowhere."""
         number, key = new_key()
         made = AccountKey(
             number,
@@ -148,7 +148,7 @@ class AccountDesk:
         return after.keys[number], key
 
     def rotate_key(self, number: str, overlap: timedelta) -> tuple[AccountKey, str]:
-        """Creates a key in place of another one, which stays valid for `overlap`."""
+        """Create a key in place of another one, which stays valid for `overlap`."""
         fresh, key = new_key()
         now = self._clock()
         after = self._change(
@@ -159,7 +159,7 @@ class AccountDesk:
         return after.keys[fresh], key
 
     def expire_key(self, number: str, at: datetime) -> AccountKey:
-        """Lets a key expire at a moment."""
+        """Let a key expire at a moment."""
         after = self._change(
             lambda book: rules.expire_key(book, number, at),
             AuditAction.KEY_EXPIRE,
@@ -168,7 +168,7 @@ class AccountDesk:
         return after.keys[number]
 
     def revoke_key(self, number: str) -> AccountKey:
-        """Ends a key at once and for good."""
+        """End a key at once and for good."""
         now = self._clock()
         after = self._change(
             lambda book: rules.revoke_key(book, number, now),

@@ -43,13 +43,13 @@ class Downloads:
         self._clock = clock
 
     def prices(self, account: str, items: Sequence[Item]) -> list[Price]:
-        """What a download of each item costs the account now."""
+        """Return what a download of each item costs the account now."""
         book = self._book()
         used = self._used(book, account)
         return [price_of(book, account, item.products, used) for item in items]
 
     def used(self, account: str) -> Mapping[int, int]:
-        """The ticks taken in the present interval, for each plan that counts downloads."""
+        """Return the ticks taken in the present interval, for each plan that counts downloads."""
         return self._used(self._book(), account)
 
     def order(
@@ -60,7 +60,7 @@ class Downloads:
         acknowledged: Decimal | None = None,
         currency: str = "",
     ) -> Download:
-        """Keeps the order, durable when it returns: only then the first byte may leave. Ask the
+        """Keep the order, durable when it returns: only then the first byte may leave. Ask the
         guard once more afterwards, and call `void` if the item is hidden by then.
 
         Raises PriceError if the price is not acknowledged, AccessError if no plan allows it.
@@ -82,11 +82,11 @@ class Downloads:
         return self._ledger.order(self._wanted(caller, item, rendition), since, charge)
 
     def is_ordered(self, caller: Caller, item: Item, rendition: str) -> bool:
-        """Whether the account has ordered this rendition in the present period."""
+        """Return whether the account has ordered this rendition in the present period."""
         return self._ledger.is_ordered(self._wanted(caller, item, rendition))
 
     def void(self, download: Download) -> Download:
-        """Takes back an order whose item was hidden before its first byte."""
+        """Take back an order whose item was hidden before its first byte."""
         return self._ledger.void(download, self._clock())
 
     def history(
@@ -96,8 +96,9 @@ class Downloads:
         last: datetime | None = None,
         number: int = 0,
     ) -> Sequence[Download]:
-        """The downloads of an account between two moments, the newest first: of the last 30 days
-        if none is given. Raises InputError for more than 60 days; older than 365 days are left out.
+        """Return the downloads of an account between two moments, the newest first: of the last 30
+        days if none is given. Raises InputError for more than 60 days; older than 365 days are left
+        out.
         """
         now = self._clock()
         last = last or now + timedelta(seconds=1)
@@ -126,7 +127,7 @@ class Downloads:
         return self._ledger.used(self._since(book, account))
 
     def _since(self, book: AccountBook, account: str) -> Mapping[int, datetime]:
-        """Since when each plan that counts downloads counts them."""
+        """Return since when each plan that counts downloads counts them."""
         now = self._clock()
         return {
             plan.id: max(plan.added, interval_start(plan.interval, now))
@@ -136,7 +137,7 @@ class Downloads:
 
 
 def download_row(download: Download, org_name: str) -> dict[str, Any]:
-    """A download as a row of DOWNLOAD_COLUMNS. It has nothing of the item's content."""
+    """Return a download as a row of DOWNLOAD_COLUMNS. It has nothing of the item's content."""
     order = download.order
     values = (
         str(download.id),
@@ -155,8 +156,8 @@ def download_row(download: Download, org_name: str) -> dict[str, Any]:
 
 
 def read_price(text: str) -> Decimal | None:
-    """The price that a text states, or None if the text is empty. Raises InputError for a text
-    that is no price.
+    """Return the price that a text states, or None if the text is empty. Raises InputError for a
+    text that is no price.
     """
     if not text:
         return None

@@ -55,32 +55,32 @@ class AccountsInForce:
 
     @property
     def book(self) -> AccountBook:
-        """All accounts."""
+        """Return all accounts."""
         return self._book
 
     def entitled(self) -> Mapping[str, frozenset[str]]:
-        """The product codes that each account reads. What it read before and reads no more is told
-        to its receivers as hidden (`customers/maker.py`).
+        """Return the product codes that each account reads. What it read before and reads no more
+        is told to its receivers as hidden (`customers/maker.py`).
         """
         return {account: self._products(account) for account in self._book.accounts}
 
     def caller(self, key: str) -> Caller | None:
-        """The caller of a valid key, None for any other text. Digests are compared in constant
-        time, also if there is no key of this id.
+        """Return the caller of a valid key, None for any other text. Digests are compared in
+        constant time, also if there is no key of this id.
         """
         found = self._book.keys.get(id_of(key))
         right = hmac.compare_digest(found.digest if found else _NO_DIGEST, digest_of(key))
         return self._caller_of(found) if found is not None and right else None
 
     def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
-        """The caller of the valid key whose digest has this name by `name_of`."""
+        """Return the caller of the valid key whose digest has this name by `name_of`."""
         found = self._names(name_of).get(name)
         return None if found is None else self._caller_of(found)
 
     def change(
         self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
     ) -> tuple[AccountBook, AccountBook]:
-        """Changes the accounts; returns them before and after. In force here when it returns, in
+        """Change the accounts; return them before and after. In force here when it returns, in
         other processes within a second.
         """
         with self._changing:
@@ -89,22 +89,22 @@ class AccountsInForce:
         return before, after
 
     def version(self) -> int:
-        """The number of changes that are in force."""
+        """Return the number of changes that are in force."""
         return self._book.version
 
     def at_least(self, version: int) -> None:
-        """Has so many changes in force when it returns. Raises StorageError."""
+        """Bring at least so many changes into force. Raises StorageError."""
         if self._book.version < version:
             self.refresh()
 
     def refresh(self) -> None:
-        """Has every change so far in force. Raises StorageError."""
+        """Bring every change so far into force. Raises StorageError."""
         with self._changing:
             if self._store.version() != self._book.version:
                 self._take(self._store.book())
 
     def close(self) -> None:
-        """Ends the thread; a second call does nothing."""
+        """End the thread; a second call does nothing."""
         self._thread.stop()
 
     def _follow(self) -> None:

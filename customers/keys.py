@@ -13,18 +13,18 @@ _ID_LENGTH = 12
 
 
 def new_key() -> tuple[str, str]:
-    """A new public id, and the whole key, which is shown once and kept nowhere."""
+    """Return a new public id, and the whole key, which is shown once and kept nowhere."""
     name = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH))
     return name, f"{_BEGINNING}_{name}_{secrets.token_urlsafe(32)}"
 
 
 def id_of(key: str) -> str:
-    """The public id in a key; "" for a text that is no key of an account."""
+    """Return the public id in a key; "" for a text that is no key of an account."""
     beginning, _, rest = key.partition("_")
     name, _, secret = rest.partition("_")
     return name if beginning == _BEGINNING and secret else ""
 
 
 def digest_of(key: str) -> bytes:
-    """The sha256 of a key: all that is kept of it."""
+    """Return the sha256 of a key: all that is kept of it."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -24,7 +24,7 @@ _AT_ONCE = 50
 _LONGEST = 200
 
 SendMail = Callable[[Sequence[str], str, str], None]
-"""Sends a mail to addresses with a subject and a text; raises OSError if it was not taken."""
+"""Sends a mail to addresses with a subject and a text. Raises OSError if it was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,18 @@ class Monitoring:
     # Monitors
 
     def create(self, caller: Caller, body: Mapping[str, Any]) -> Monitor:
-        """A new monitor of the caller's account. Raises InputError, ConflictError."""
+        """Create a monitor of the caller's account. Raises InputError, ConflictError."""
         wanted = read_monitor(caller.account, body)
         made = self.store.put(wanted, 0, MOST_MONITORS)
         if made is None:
             raise ConflictError(
-                f"this account has a monitor {wanted.name!r}, or {MOST_MONITORS} of them",
+                f"this account has a monitor {wanted.name!r} already, or {MOST_MONITORS} monitors",
                 mend="choose another name, or delete one first",
             )
         return made
 
     def update(self, caller: Caller, named: str, body: Mapping[str, Any]) -> Monitor:
-        """The caller's monitor of this name or id as the body says it."""
+        """Change the caller's monitor of this name or id as the body says; return it."""
         before = self.one(caller, named)
         wanted = read_monitor(caller.account, body)
         made = self.store.put(wanted, before.id, MOST_MONITORS)
@@ -73,17 +73,17 @@ class Monitoring:
         return made
 
     def remove(self, caller: Caller, named: str) -> Monitor:
-        """Deletes the caller's monitor of this name or id, and returns it."""
+        """Delete the caller's monitor of this name or id, and return it."""
         found = self.one(caller, named)
         self.store.remove(caller.account, found.id)
         return found
 
     def all(self, caller: Caller) -> tuple[Monitor, ...]:
-        """The monitors of the caller's account, the oldest first."""
+        """Return the monitors of the caller's account, the oldest first."""
         return tuple(self.store.of(caller.account))
 
     def one(self, caller: Caller, named: str) -> Monitor:
-        """The caller's monitor of this name or id; raises NotFoundError."""
+        """Return the caller's monitor of this name or id. Raises NotFoundError."""
         own = self.all(caller)
         found = [one for one in own if one.name == named] or [
             one for one in own if str(one.id) == named
@@ -106,7 +106,7 @@ class Monitoring:
         agent: str = "",
         failed: bool = False,
     ) -> None:
-        """Counts a request of a session that names a monitor."""
+        """Count a request of a session that names a monitor."""
         now = self.clock()
         with self._lock:
             known = self._counted.get(session)
@@ -121,7 +121,7 @@ class Monitoring:
             )
 
     def sessions(self, caller: Caller, agent: str = "") -> tuple[Session, ...]:
-        """The watched sessions of the caller's account, of one agent if one is named."""
+        """Return the watched sessions of the caller's account, of one agent if one is named."""
         self.flush()
         monitors = {one.name: one for one in self.store.of(caller.account)}
         return tuple(
@@ -131,7 +131,7 @@ class Monitoring:
         )
 
     def session(self, caller: Caller, id_: str) -> Session:
-        """A watched session of the caller's account; raises NotFoundError."""
+        """Return a watched session of the caller's account. Raises NotFoundError."""
         for one in self.sessions(caller):
             if one.watched.session == id_:
                 return one
@@ -141,13 +141,13 @@ class Monitoring:
         )
 
     def enable(self, caller: Caller, id_: str, *, enabled: bool) -> Session:
-        """The session, which is watched from now on, or is not any more."""
+        """Watch the session from now on, or do not any more; return it."""
         self.session(caller, id_)
         self.store.enable(caller.account, id_, enabled=enabled, at=self.clock())
         return self.session(caller, id_)
 
     def alerts(self, caller: Caller, agent: str = "") -> tuple[Alert, ...]:
-        """The caller's recent notices, the newest first."""
+        """Return the caller's recent notices, the newest first."""
         found = self.store.alerts(caller.account, MOST_ALERTS)
         return tuple(one for one in found if not agent or one.agent == agent)
 
@@ -158,7 +158,7 @@ class Monitoring:
     # Work
 
     def flush(self) -> None:
-        """Records the requests that were counted."""
+        """Record the requests that were counted."""
         with self._lock:
             counted, self._counted = self._counted, {}
         try:
@@ -169,7 +169,7 @@ class Monitoring:
             raise
 
     def step(self) -> None:
-        """Looks at every watched session, records notices, and mails what is due."""
+        """Look at every watched session, record notices, and mail what is due."""
         self.flush()
         now = self.clock()
         self.store.forget(now - _IDLE)
@@ -200,7 +200,7 @@ class Monitoring:
 
 
 def subject_of(alert: Alert) -> str:
-    """The subject of a notice."""
+    """Return the subject of a notice."""
     what = {
         AlertKind.ALARM: "Alarm",
         AlertKind.REPEAT: "Still in alarm",
@@ -210,7 +210,7 @@ def subject_of(alert: Alert) -> str:
 
 
 def text_of(alert: Alert, monitor: Monitor) -> str:
-    """The text of a notice. It has nothing of any item."""
+    """Return the text of a notice. It has nothing of any item."""
     lines = [
         f"Monitor: {monitor.name}",
         f"Session: {alert.session}" + (f" ({alert.label})" if alert.label else ""),

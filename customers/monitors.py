@@ -37,7 +37,9 @@ _KNOWN = ("name", "description", "playbook", "repeatAlerts", "notify", "conditio
 
 
 def read_monitor(account: str, body: Mapping[str, Any]) -> Monitor:
-    """The monitor of a request's body, `{"monitor": {…}}`. Raises InputError with the place."""
+    """Return the monitor of a request's body, `{"monitor": {…}}`. Raises InputError with
+    the place.
+    """
     told = body.get("monitor")
     if not isinstance(told, Mapping):
         raise _wrong("monitor", "is no object", 'send {"monitor": {"name": …}}')
@@ -91,7 +93,7 @@ def _emails(notify: Any) -> tuple[str, ...]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is one plain mail address."""
+    """Return whether a text is one plain mail address."""
     name, _, host = text.rpartition("@")
     return bool(_LOCAL.fullmatch(name)) and all(map(_LABEL.fullmatch, host.split(".")))
 
@@ -141,7 +143,7 @@ def _duration(text: Any, where: str, least: timedelta, most: timedelta) -> timed
 
 
 def duration_text(length: timedelta) -> str:
-    """A duration in ISO 8601, as AP writes it; "0" for none."""
+    """Return a duration in ISO 8601, as AP writes it; "0" for none."""
     hours, minutes = divmod(int(length.total_seconds()) // 60, 60)
     parts = (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "")
     return f"PT{parts}" if parts else "0"
@@ -154,7 +156,7 @@ def _wrong(where: str, what: str, mend: str) -> InputError:
 def checked(
     watched: Watched, monitor: Monitor, before: Mapping[ConditionType, Standing], now: datetime
 ) -> Checked:
-    """The session as it is looked at now, and the notices that are due."""
+    """Return the session as it is looked at now, and the notices that are due."""
     standings: list[Standing] = []
     alerts: list[Alert] = []
     for condition in monitor.conditions:
@@ -181,7 +183,7 @@ def checked(
 def _judged(
     watched: Watched, condition: Condition, last: Standing, now: datetime
 ) -> tuple[ConditionState, str]:
-    """How a condition stands now, and why."""
+    """Return how a condition stands now, and why."""
     if not (condition.enabled and watched.enabled):
         return ConditionState.DISABLED, ""
     was_alarm = last.state is ConditionState.ALARM

@@ -48,9 +48,9 @@ class OnDemand:
     receive: Receive
 
     def send(self, account: str, uris: Sequence[str], queue: str = DEFAULT_QUEUE) -> int:
-        """Sends items to an account; returns how many. The account sees those that it may."""
+        """Send items to an account; return how many. The account sees those that it may."""
         if not 1 <= len(uris) <= MOST_SENT:
-            raise InputError(f"{len(uris)} items are sent", mend=f"send 1 to {MOST_SENT}")
+            raise InputError(f"the request names {len(uris)} items", mend=f"name 1 to {MOST_SENT}")
         now = self.clock()
         self.store.drop(now - KEPT)
         return self.store.send(account, _name(queue, "queue"), uris, now)
@@ -63,8 +63,8 @@ class OnDemand:
         position: int | None = None,
         size: int = 10,
     ) -> QueuePage:
-        """The items after `position`, which confirms all up to it; without one, after what the
-        consumer confirmed. The consumer is the key unless one is named.
+        """Return the items after `position`, which confirms all up to it; without one, after what
+        the consumer confirmed. The consumer is the key unless one is named.
         """
         account = caller.account
         queue, who = _name(queue, "queue"), _name(consumer, "consumer_id") if consumer else "-"

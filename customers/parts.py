@@ -33,6 +33,6 @@ class AccountParts:
     counts: bool = True
 
     def title(self, caller: Caller) -> str:
-        """The name of a caller's organisation as customers read it."""
+        """Return the name of a caller's organisation as customers read it."""
         account = self.in_force.book.accounts.get(caller.account)
         return account.title if account else caller.name

@@ -34,14 +34,14 @@ class Price:
 
     @property
     def included(self) -> bool:
-        """Whether the download costs nothing more than the plan."""
+        """Return whether the download costs nothing more than the plan."""
         return self.allowed and self.amount == 0
 
     def __str__(self) -> str:
         return f"{self.amount:.2f} {self.currency}"
 
     def as_ap(self) -> dict[str, Any]:
-        """The member `pricing` of AP Media API."""
+        """Return the member `pricing` of AP Media API."""
         message = "Included in your plan" if self.included else f"A download costs {self}"
         if not self.allowed:
             message = "Your plan's downloads are used up"
@@ -77,9 +77,9 @@ class PriceError(InputError):
 def price_of(
     book: AccountBook, account: str, products: Collection[str], used: Mapping[int, int]
 ) -> Price:
-    """The lowest price of an item with these product codes. `used` are the ticks of each plan in
-    its present interval. An account reads an item by any of its plans, so the plan that costs the
-    least counts.
+    """Return the lowest price of an item with these product codes. `used` are the ticks of each
+    plan in its present interval. An account reads an item by any of its plans, so the plan that
+    costs the least counts.
     """
     if account not in book.accounts:
         return Price()
@@ -128,7 +128,7 @@ def check_acknowledged(
 
 
 def interval_start(interval: Interval, now: datetime) -> datetime:
-    """The beginning of the day, month or year of a moment, in UTC."""
+    """Return the beginning of the day, month or year of a moment, in UTC."""
     day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     match interval:
         case Interval.DAY:
@@ -140,7 +140,7 @@ def interval_start(interval: Interval, now: datetime) -> datetime:
 
 
 def next_interval(interval: Interval, now: datetime) -> datetime:
-    """The beginning of the next day, month or year after a moment, in UTC."""
+    """Return the beginning of the next day, month or year after a moment, in UTC."""
     start = interval_start(interval, now)
     match interval:
         case Interval.DAY:
@@ -153,7 +153,7 @@ def next_interval(interval: Interval, now: datetime) -> datetime:
 
 
 def period_of(now: datetime) -> str:
-    """The period of an order: the month in UTC. Whoever downloads the same again in it is not
-    charged again.
+    """Return the period of an order: the month in UTC. Whoever downloads the same again in it is
+    not charged again.
     """
     return f"{now.astimezone(UTC):%Y-%m}"

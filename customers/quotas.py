@@ -37,11 +37,11 @@ class QuotaUse:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the request exceeds the quota."""
+        """Return whether the request exceeds the quota."""
         return self.retry_after > 0
 
     def headers(self) -> dict[str, str]:
-        """The headers of AP Media API."""
+        """Return the headers of AP Media API."""
         return {
             "x-mediaapi-Q-name": str(self.name),
             "x-mediaapi-Q-used": f"{self.used}/{self.limit}",
@@ -66,14 +66,16 @@ class Quotas:
         self._standard = standard
 
     def of(self, account: str) -> Mapping[Method, Quota]:
-        """The quotas of an account, for every method; empty for a name that is no account."""
+        """Return the quotas of an account, for every method; empty for a name that is no
+        account.
+        """
         known = self._book().accounts.get(account)
         if known is None:
             return {}
         return {method: self._of(known.quotas, method) for method in Method}
 
     def take(self, account: str, method: Method) -> QuotaUse | None:
-        """Counts one request, unless it is refused. None if there is no such account: a key of the
+        """Count one request, unless it is refused. None if there is no such account: a key of the
         settings has a rate and no quota.
         """
         known = self._book().accounts.get(account)

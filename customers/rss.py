@@ -38,12 +38,12 @@ class Searching(Protocol):
     """The query path."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of the answer."""
+        """Return one page of the answer."""
         ...
 
 
 def feeds_of(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
-    """The caller's feeds: its products with a number for a code, then its topics."""
+    """Return the caller's feeds: its products with a number for a code, then its topics."""
     codes = sorted(
         int(code)
         for code in caller.products
@@ -69,7 +69,7 @@ def feeds_of(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
 
 
 def feed_of(caller: Caller, topics: FollowedTopics, number: int) -> RssFeed:
-    """The caller's feed with this number; raises NotFoundError."""
+    """Return the caller's feed with this number. Raises NotFoundError."""
     for feed in feeds_of(caller, topics):
         if feed.id == number:
             return feed
@@ -77,7 +77,7 @@ def feed_of(caller: Caller, topics: FollowedTopics, number: int) -> RssFeed:
 
 
 def newest(feed: RssFeed, search: Searching, caller: Caller, count: int) -> tuple[Item, ...]:
-    """The newest items of a feed that the caller may see now."""
+    """Return the newest items of a feed that the caller may see now."""
     request = SearchRequest(
         q=feed.query,
         filters=feed.filters,

@@ -42,7 +42,7 @@ class TopicAlerts:
     _epoch: str = ""
 
     def step(self) -> bool:
-        """Looks at the next transitions; returns whether there were some."""
+        """Look at the next transitions; return whether there were some."""
         before, epoch, last = self.store.position(), self.log.epoch, self.log.last().n
         if epoch != self._epoch:
             self._forget()
@@ -62,12 +62,12 @@ class TopicAlerts:
         return True
 
     def _forget(self) -> None:
-        """Forgets the topics: a restore may have taken some back."""
+        """Forget the topics: a restore may have taken some back."""
         self.index.change(dict.fromkeys(self._topics, None))
         self._topics, self._changes = {}, 0
 
     def _follow(self) -> None:
-        """Takes in the topics that were changed since the last look."""
+        """Take in the topics that were changed since the last look."""
         while changed := self.store.since(self._changes, _CHANGES):
             kept = [topic for topic in changed if not topic.gone]
             self.index.change(dict.fromkeys((topic.id for topic in changed), None))

@@ -36,7 +36,7 @@ _RECENT_S = 1.0  # what other processes change is seen beside hits after so long
 
 
 def topic_tree(query: str, now: datetime) -> Node:
-    """The tree of a topic's query. Raises QueryError for a query that can't be a topic."""
+    """Return the tree of a topic's query. Raises QueryError for a query that can't be a topic."""
     if named := _NAMED.search(_QUOTED.sub("", query)):
         raise QueryError(
             f"a topic can't name another topic ({named[0][:80]})",
@@ -63,8 +63,8 @@ def _clauses(node: Node) -> int:
 
 
 def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
-    """The trees of stored topics by id. One that an older version took, and that is no topic any
-    more, is reported and matches nothing.
+    """Return the trees of stored topics by id. One that an older version took, and that is no topic
+    any more, is reported and matches nothing.
     """
     trees: dict[int, Node] = {}
     for topic in topics:
@@ -97,7 +97,7 @@ class FollowedTopics:
     _lock: Lock = field(default_factory=Lock)
 
     def create(self, caller: Caller, name: str, query: str) -> FollowedTopic:
-        """A new topic of the caller's account. Raises InputError, QueryError, ConflictError."""
+        """Create a topic of the caller's account. Raises InputError, QueryError, ConflictError."""
         title = _title(name)
         now = self.clock()
         topic_tree(query, now)
@@ -113,7 +113,7 @@ class FollowedTopics:
     def change(
         self, caller: Caller, id_: int, name: str | None = None, query: str | None = None
     ) -> FollowedTopic:
-        """A topic of the caller's account with another name or query, or both."""
+        """Give a topic of the caller's account another name or query, or both; return it."""
         topic = self.one(caller, id_)
         title = topic.name if name is None else _title(name)
         if query is not None:
@@ -127,18 +127,18 @@ class FollowedTopics:
         return changed
 
     def remove(self, caller: Caller, id_: int) -> None:
-        """Deletes a topic of the caller's account; raises NotFoundError."""
+        """Delete a topic of the caller's account. Raises NotFoundError."""
         removed = self.store.remove(caller.account, id_)
         self._recent.pop(caller.account, None)
         if not removed:
             raise _unknown(id_)
 
     def all(self, caller: Caller) -> tuple[FollowedTopic, ...]:
-        """The topics of the caller's account, the oldest first."""
+        """Return the topics of the caller's account, the oldest first."""
         return tuple(self.store.of(caller.account))
 
     def one(self, caller: Caller, id_: int) -> FollowedTopic:
-        """A topic of the caller's account; raises NotFoundError."""
+        """Return a topic of the caller's account. Raises NotFoundError."""
         for topic in self.all(caller):
             if topic.id == id_:
                 return topic
@@ -153,7 +153,9 @@ class FollowedTopics:
         return [tuple(topic for topic in topics if topic.id in numbers) for numbers in found]
 
     def _recent_of(self, caller: Caller) -> tuple[FollowedTopic, ...]:
-        """The topics of a moment ago: reading them takes longer than all else of most searches."""
+        """Return the topics of a moment ago: reading them takes longer than all else of most
+        searches.
+        """
         until, topics = self._recent.get(caller.account, (0.0, ()))
         if monotonic() >= until:
             topics = self.all(caller)
@@ -163,8 +165,8 @@ class FollowedTopics:
         return topics
 
     def written_out(self, query: str, caller: Caller) -> str:
-        """The query with the query of each `followedtopics:ID` in its place, so that it narrows.
-        Raises QueryError for a topic that the caller's account does not have.
+        """Return the query with the query of each `followedtopics:ID` in its place, so that it
+        narrows. Raises QueryError for a topic that the caller's account does not have.
         """
 
         def clause(found: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from core.accounts import AccountBook, AccountKey, Entitlement, Plan
 
 
 def account_tree(book: AccountBook, name: str) -> dict[str, Any]:
-    """An account with its plans and keys."""
+    """Return an account with its plans and keys."""
     account = book.accounts[name]
     return {
         "id": account.id,
@@ -26,7 +26,7 @@ def account_tree(book: AccountBook, name: str) -> dict[str, Any]:
 
 
 def plan_tree(plan: Plan) -> dict[str, Any]:
-    """A plan."""
+    """Return a plan."""
     return {
         "id": plan.id,
         "account": plan.account,
@@ -40,7 +40,7 @@ def plan_tree(plan: Plan) -> dict[str, Any]:
 
 
 def entitlement_tree(entitlement: Entitlement) -> dict[str, Any]:
-    """An entitlement."""
+    """Return an entitlement."""
     overage = entitlement.overage
     return {
         "id": entitlement.id,
@@ -56,7 +56,7 @@ def entitlement_tree(entitlement: Entitlement) -> dict[str, Any]:
 
 
 def key_tree(key: AccountKey) -> dict[str, Any]:
-    """What is kept of a key."""
+    """Return what is kept of a key."""
     return {
         "id": key.id,
         "account": key.account,
@@ -71,5 +71,5 @@ def key_tree(key: AccountKey) -> dict[str, Any]:
 
 
 def time_text(at: datetime) -> str:
-    """A moment to the second."""
+    """Return a moment to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -41,13 +41,13 @@ class UsageCounts:
         self._thread.start()
 
     def add(self, account: str, method: Method, *, items: int = 0, refused: bool = False) -> None:
-        """Counts a request and the items in its answer, or a refusal."""
+        """Count a request and the items in its answer, or a refusal."""
         place = account, day_of(self._clock()), str(method)
         with self._lock:
             self._counts[place] += Uses(0 if refused else 1, items, 1 if refused else 0)
 
     def flush(self) -> None:
-        """Writes what was counted. If that fails, it stays for the next time."""
+        """Write what was counted. If that fails, it stays for the next time."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(Uses)
         if not counts:
@@ -61,12 +61,12 @@ class UsageCounts:
                     self._counts[place] += uses
 
     def close(self) -> None:
-        """Writes the rest and ends the thread; a second call does nothing."""
+        """Write the rest and end the thread; a second call does nothing."""
         self._thread.stop()
 
 
 def day_of(at: datetime) -> str:
-    """The day of a moment, in UTC."""
+    """Return the day of a moment, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
@@ -76,9 +76,9 @@ USAGE_COLUMNS = ("account", "day", "method", "requests", "items", "refused", "do
 def usage_rows(
     counts: Mapping[Place, Uses], downloads: Mapping[tuple[str, str], tuple[int, Mapping[str, str]]]
 ) -> list[dict[str, object]]:
-    """A row for each account, day and method, in this order. Downloads and what they cost are in
-    the row of the method `downloads`. `downloads` maps account and day to how many, and what they
-    cost, by currency.
+    """Return a row for each account, day and method, in this order. Downloads and what they cost
+    are in the row of the method `downloads`. `downloads` maps account and day to how many, and what
+    they cost, by currency.
     """
     method = str(Method.DOWNLOADS)
     places = {*counts, *((account, day, method) for account, day in downloads)}
@@ -93,8 +93,8 @@ def usage_rows(
 
 
 def csv_text(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows as CSV (RFC 4180) with a line of names. A text that a spreadsheet would take for a
-    formula gets an apostrophe before it.
+    """Return rows as CSV (RFC 4180) with a line of names. A text that a spreadsheet would take for
+    a formula gets an apostrophe before it.
     """
     page = io.StringIO()
     names = list(columns)

@@ -154,7 +154,7 @@ def _known(field: str, model: type[BaseModel]) -> str:
     names = list(model.model_fields)
     close = difflib.get_close_matches(field, names, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}There are {', '.join(names)}."
+    return f"{hint}The parameters are {', '.join(names)}."
 
 
 def _description(path: Sequence[str], model: type[BaseModel]) -> str:

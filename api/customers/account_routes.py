@@ -52,7 +52,7 @@ class DownloadParameters(BaseModel):
 
 
 def parts_of(surface: Surface) -> AccountParts:
-    """The accounts of the service; raises NotFoundError if it has none."""
+    """Return the accounts of the service. Raises NotFoundError if it has none."""
     accounts = surface.services.accounts
     if accounts is None:
         raise NotFoundError("This service has no accounts.")

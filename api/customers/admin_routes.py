@@ -34,7 +34,7 @@ _plain = [Depends(no_parameters)]
 
 
 async def administrator_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
-    """A caller who may administer, whatever its share; raises AccessError (403)."""
+    """Return a caller who may administer, whatever its share. Raises AccessError (403)."""
     if not caller.may_administer:
         raise AccessError(
             "This key may not administer accounts.",
@@ -455,7 +455,7 @@ async def _body(request: Request, surface: Surface, model: type[Model]) -> Model
 
 
 async def _at_desk(surface: Surface, caller: Caller, change: Callable[[], Made]) -> Made:
-    """The result of a change, which runs in a thread of its own pool."""
+    """Return the result of a change, which runs in a thread of its own pool."""
     return await surface.operations.run(change, caller)
 
 
@@ -464,5 +464,5 @@ def _told(request: Request, caller: Caller, data: dict[str, Any], status: int = 
 
 
 def _aware(at: datetime) -> datetime:
-    """A moment in UTC; one without a zone is in UTC."""
+    """Return a moment in UTC; one without a zone is in UTC."""
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -21,7 +21,9 @@ class TopicSearch:
     topics: FollowedTopics
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of the answer. Raises QueryError for a topic that the account does not have."""
+        """Return one page of the answer. Raises QueryError for a topic that the account does not
+        have.
+        """
         written = self.topics.written_out(request.q, caller)
         return self.search_port.search(replace(request, q=written), caller)
 
@@ -36,7 +38,7 @@ def named_topics(services: Services, items: Sequence[Item], caller: Caller) -> l
 def names_of(
     topics: FollowedTopics | None, items: Sequence[Item], caller: Caller
 ) -> list[dict[str, Any]]:
-    """The same, for a service that may have no followed topics."""
+    """Return the same, for a service that may have no followed topics."""
     if topics is None or not items:
         return [{} for _ in items]
     return [

@@ -12,7 +12,7 @@ from customers.monitors import duration_text
 
 
 def monitor_json(monitor: Monitor) -> dict[str, Any]:
-    """A monitor, as it can be sent back."""
+    """Return a monitor, as it can be sent back."""
     email = {"channelType": "email", "channelDestinations": list(monitor.emails)}
     return {
         "id": str(monitor.id),
@@ -33,8 +33,8 @@ def _condition(condition: Condition) -> dict[str, Any]:
 
 
 def session_json(session: Session, root: str, *, detail: bool = False) -> dict[str, Any]:
-    """A watched session; links to watch it or not begin with `root`. With `detail` the monitor is
-    whole.
+    """Return a watched session; links to watch it or not begin with `root`. With `detail` the
+    monitor is whole.
     """
     watched = session.watched
     links = f"{root}/{watched.session}"
@@ -71,7 +71,7 @@ def standings_json(standings: Sequence[Standing]) -> dict[str, Any]:
 
 
 def alert_json(alert: Alert) -> dict[str, Any]:
-    """A notice. `mailed` is when the mail server took it, "" before."""
+    """Return a notice. `mailed` is when the mail server took it, "" before."""
     return {
         "id": str(alert.n),
         "monitor": alert.monitor,

@@ -20,7 +20,7 @@ def order_rendition(
     *,
     once: bool = False,
 ) -> Download | None:
-    """Keeps the order of a rendition before its first byte leaves; None without accounts. `price`
+    """Keep the order of a rendition before its first byte leaves; None without accounts. `price`
     and `currency` are what the request acknowledges. With `once`, what was ordered in this period
     already is no second row: a film is read in many parts.
 

@@ -54,7 +54,7 @@ async def list_feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -
 
 
 def feed_list(surface: Surface, caller: Caller, root: str) -> bytes:
-    """The list of feeds, whose addresses begin with `root`."""
+    """Return the list of feeds, whose addresses begin with `root`."""
     feeds = feeds_of(caller, topics_of(surface))
     return list_xml(feeds, root, [f"{root}/{feed.id}" for feed in feeds])
 
@@ -80,7 +80,7 @@ async def show_feed(
 
 
 def feed_document(surface: Surface, caller: Caller, rss_id: str, count: int, root: str) -> bytes:
-    """A feed; addresses of items are `{root}/content/{uri}`. Raises NotFoundError."""
+    """Return a feed; addresses of items are `{root}/content/{uri}`. Raises NotFoundError."""
     if not (rss_id.isascii() and rss_id.isdigit() and len(rss_id) < 12):
         raise NotFoundError(f"There is no RSS feed '{rss_id[:40]}'.", mend="Its id is a number.")
     feed = feed_of(caller, topics_of(surface), int(rss_id))

@@ -17,7 +17,7 @@ register_namespace("atom", _ATOM)
 
 
 def feed_xml(feed: RssFeed, items: Sequence[Item], address: str, pages: Sequence[str]) -> bytes:
-    """A feed's document. `address` is its own, `pages` that of each item."""
+    """Return a feed's document. `address` is its own, `pages` that of each item."""
     rss, channel = _channel(feed.title, feed.description, address)
     if items:
         newest = max(item.versioncreated for item in items)
@@ -28,7 +28,7 @@ def feed_xml(feed: RssFeed, items: Sequence[Item], address: str, pages: Sequence
 
 
 def list_xml(feeds: Sequence[RssFeed], address: str, pages: Sequence[str]) -> bytes:
-    """The document that lists the feeds, each an item of it."""
+    """Return the document that lists the feeds, each an item of it."""
     rss, channel = _channel("RSS feeds", "The RSS feeds that this key may read", address)
     for feed, page in zip(feeds, pages, strict=True):
         entry = SubElement(channel, "item")

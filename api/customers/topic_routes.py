@@ -116,7 +116,7 @@ class MatchListAnswer(contract.BaseAnswer):
 
 
 def topics_of(surface: Surface) -> FollowedTopics:
-    """The followed topics; raises NotFoundError for a service that has none."""
+    """Return the followed topics. Raises NotFoundError for a service that has none."""
     if surface.services.topics is None:
         raise NotFoundError("This service keeps no followed topics.", mend="Search for the words.")
     return surface.services.topics
@@ -184,7 +184,7 @@ async def list_matches(
 
 
 def _shown(surface: Surface, matches: Sequence[TopicMatch], caller: Caller) -> list[dict[str, Any]]:
-    """The matches whose item the caller may see now, in the version that it shows."""
+    """Return the matches whose item the caller may see now, in the version that it shows."""
     sights = surface.services.library.sights({match.uri: () for match in matches}, caller)
     told: list[dict[str, Any]] = []
     for match in matches:
@@ -246,7 +246,7 @@ async def remove_topic(
 
 
 async def _sent(request: Request, surface: Surface) -> dict[str, Any]:
-    """The body. Raises ParameterError for members that ask for what can't be a topic."""
+    """Return the body. Raises ParameterError for members that ask for what can't be a topic."""
     seconds = surface.services.settings.body_timeout_seconds
     sent = await read_object(request, _MOST_BYTES, seconds)
     for name, why in _NO_FILTER.items():
@@ -264,7 +264,7 @@ def _number(topic_id: str) -> int:
 
 
 def topic_json(topic: FollowedTopic) -> dict[str, Any]:
-    """A topic as the routes tell it."""
+    """Return a topic as the routes tell it."""
     matched = "" if topic.last_match is None else rfc3339(topic.last_match)
     return {
         "id": topic.id,
@@ -277,7 +277,7 @@ def topic_json(topic: FollowedTopic) -> dict[str, Any]:
 
 
 def match_json(match: TopicMatch) -> dict[str, Any]:
-    """A match as the routes tell it."""
+    """Return a match as the routes tell it."""
     return {
         "id": match.id,
         "topic": match.topic,

@@ -48,7 +48,9 @@ _POINT = _object(
 
 
 def _concept(required: str, rels: Schema, **more: Schema) -> Schema:
-    """A tag, with who or what set it. What a document does not say was set by its editors."""
+    """Return a tag, with who or what set it. What a document does not say was set by its
+    editors.
+    """
     return _object(
         required,
         **{

@@ -37,18 +37,20 @@ class ItemAddresses(Protocol):
     """Absolute addresses below which AP's contract is served."""
 
     def item(self, itemid: str) -> str:
-        """The address of an item."""
+        """Return the address of an item."""
         ...
 
     def download(self, itemid: str, version: int, rendition: str) -> str:
-        """The address of an item's rendition, with a `?`: clients append parameters to it."""
+        """Return the address of an item's rendition, with a `?`: clients append
+        parameters to it.
+        """
         ...
 
 
 def our_members(item: Item, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Members of an item's document in the contract's shapes: objects by name, lists of words,
-    whole numbers. What can't be told in them is left out; the agency's own members stay as they
-    are.
+    """Return members of an item's document in the contract's shapes: objects by name, lists of
+    words, whole numbers. What can't be told in them is left out; the agency's own members stay as
+    they are.
     """
     shaped = {name: _shaped(name, value) for name, value in members.items()}
     if item.type is ItemType.VIDEO and isinstance(named := shaped.get("renditions"), Mapping):
@@ -72,8 +74,8 @@ def _shaped(name: str, value: Any) -> Any:
 
 
 def _by_name(entries: list[Any]) -> dict[str, Any]:
-    """A list of renditions or associations (ninjs 2 and 3) as the contract's object by name; a name
-    that is taken gets the entry's number.
+    """Return a list of renditions or associations (ninjs 2 and 3) as the contract's object by name;
+    a name that is taken gets the entry's number.
     """
     found: dict[str, Any] = {}
     known = [entry for entry in entries if isinstance(entry, Mapping)]
@@ -84,7 +86,9 @@ def _by_name(entries: list[Any]) -> dict[str, Any]:
 
 
 def _by_role(entries: list[Any]) -> dict[str, Any]:
-    """The alternative ids of ninjs 2 and 3 as the contract's object; the first of a role counts."""
+    """Return the alternative ids of ninjs 2 and 3 as the contract's object; the first of a role
+    counts.
+    """
     found: dict[str, Any] = {}
     for entry in entries:
         if isinstance(entry, Mapping) and isinstance(role := entry.get("role"), str):
@@ -93,7 +97,7 @@ def _by_role(entries: list[Any]) -> dict[str, Any]:
 
 
 def usage_terms(item: Item) -> list[str]:
-    """The usage terms as a list, as AP's documents have them."""
+    """Return the usage terms as a list, as AP's documents have them."""
     if not item.usageterms.strip():
         return []
     listed = any(
@@ -105,7 +109,7 @@ def usage_terms(item: Item) -> list[str]:
 
 
 def as_contract(item: Item, members: Mapping[str, Any], addresses: ItemAddresses) -> dict[str, Any]:
-    """The members of an item as AP's contract has them."""
+    """Return the members of an item as AP's contract has them."""
     kind = item.type.value if item.type.value in TYPES else "text"
     altids = _altids(item, members.get("altids"))
     own: dict[str, Any] = {
@@ -141,7 +145,7 @@ def as_contract(item: Item, members: Mapping[str, Any], addresses: ItemAddresses
 
 
 def ap_time(moment: datetime) -> str:
-    """A time as `2024-03-05T07:30:00Z`, the only form that all of AP's clients read."""
+    """Return a time as `2024-03-05T07:30:00Z`, the only form that all of AP's clients read."""
     text = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
     return f"{text}Z"
 
@@ -156,20 +160,22 @@ def itemid_in(source: Mapping[str, Any]) -> str:
 
 
 def _etag(item: Item, members: Mapping[str, Any]) -> str:
-    """A digest of an item as a caller sees it: its members, its file, what it carries."""
+    """Return a digest of an item as a caller sees it: its members, its file, what it carries."""
     told = orjson.dumps([members, item.uri, item.version, item.media and item.media.digest])
     return hashlib.sha256(told).hexdigest()[:32]
 
 
 def _altids(item: Item, said: Any) -> dict[str, Any]:
-    """The alternative ids. The item's id is AP's where the document has one, else the uri."""
+    """Return the alternative ids. The item's id is AP's where the document has one, else
+    the uri.
+    """
     ids = {k: v for k, v in said.items() if v} if isinstance(said, Mapping) else {}
     ids.pop("etag", None)
     return {"itemid": item.uri, **ids}
 
 
 def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str, Any]:
-    """The renditions of files. Those of our own media have an address that does not end."""
+    """Return the renditions of files. Those of our own media have an address that does not end."""
     found: dict[str, Any] = {}
     for name, rendition in said.items() if isinstance(said, Mapping) else ():
         if isinstance(rendition, Mapping):
@@ -181,8 +187,8 @@ def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str
 
 
 def _main_of(renditions: Mapping[str, Any]) -> dict[str, Any]:
-    """The rendition `main`, which AP's clients ask for, where a document has what ninjs calls
-    `original`, with a `contentType`. Its address has a `?`, as clients append parameters.
+    """Return the rendition `main`, which AP's clients ask for, where a document has what ninjs
+    calls `original`, with a `contentType`. Its address has a `?`, as clients append parameters.
     """
     original = renditions.get(_ORIGINAL, {})
     href = original.get("href")
@@ -196,7 +202,7 @@ def _main_of(renditions: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_milliseconds(rendition: Any) -> Any:
-    """A video's rendition: ninjs has its duration in seconds where AP has milliseconds."""
+    """Return a video's rendition: ninjs has its duration in seconds where AP has milliseconds."""
     if not isinstance(rendition, Mapping) or _OF_AP & rendition.keys():
         return rendition
     seconds = rendition.get("duration")
@@ -206,7 +212,9 @@ def _in_milliseconds(rendition: Any) -> Any:
 
 
 def _file_name(item: Item) -> str:
-    """A name for the file, from the item's uri; where the original lies is nobody's business."""
+    """Return a name for the file, from the item's uri; where the original lies is nobody's
+    business.
+    """
     last = _NO_FILE_NAME.sub("-", item.uri.rpartition("/")[2].rpartition(":")[2]).strip("-.")
     kind = mimetypes.guess_extension(item.media.mimetype) if item.media else None
     return f"{last[-80:] or 'original'}{kind or ''}"

@@ -16,7 +16,7 @@ class CarriedMembers(dict[str, Any]):
 
     @classmethod
     def of(cls, uri: str, members: Mapping[str, Any]) -> CarriedMembers:
-        """The members of the item with this uri."""
+        """Return the members of the item with this uri."""
         made = cls(members)
         made.item_uri = uri
         return made
@@ -28,7 +28,7 @@ def of_the_same_item(value: Mapping[str, Any], kept: dict[str, Any]) -> dict[str
 
 
 def carried_in(value: Any) -> set[str]:
-    """The uris of the items that have members anywhere in a value."""
+    """Return the uris of the items that have members anywhere in a value."""
     found: set[str] = set()
     left = [value]
     while left:

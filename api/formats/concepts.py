@@ -32,8 +32,8 @@ class Said(NamedTuple):
 
 
 def concepts_json(concepts: Sequence[Concept], said: Sequence[Said]) -> list[dict[str, Any]]:
-    """Concepts with all that is `said` of them, and the members that the contract requires. What
-    the document does not say was set by its editors.
+    """Return concepts with all that is `said` of them, and the members that the contract requires.
+    What the document does not say was set by its editors.
     """
     if len(said) == len(concepts) == len({one.name for one in said}) and all(
         (one.name, one.code) == (concept.name, concept.code)
@@ -60,7 +60,7 @@ class Listed(NamedTuple):
 
 
 def said_of(tree: Mapping[str, Any], member: str) -> list[Said]:
-    """What a document says of a member's concepts, in both spellings of ninjs."""
+    """Return what a document says of a member's concepts, in both spellings of ninjs."""
     return [_said(entry) for entry in _entries(tree, member)]
 
 
@@ -69,7 +69,7 @@ def _said(entry: Mapping[str, Any]) -> Said:
 
 
 def listed_of(item: Item) -> Listed:
-    """What a list of hits says of an item's concepts."""
+    """Return what a list of hits says of an item's concepts."""
     said: dict[str, list[Said]] = {}
     found: dict[str, set[str]] = {}
     for member in MEMBERS:
@@ -90,7 +90,9 @@ def listed_of(item: Item) -> Listed:
 def passed(
     item: Item, member: str, document: Mapping[str, Any], said: Sequence[Said]
 ) -> tuple[Concept, ...]:
-    """The item's concepts, without those whose entry the guard took out of its `document`."""
+    """Return the item's concepts, without those whose entry the guard took out of its
+    `document`.
+    """
     concepts: tuple[Concept, ...] = getattr(item, member)
     names = (member, MEMBERS[member])
     if all(document.get(name) is item.source.get(name) for name in names):
@@ -113,12 +115,12 @@ def _entries(tree: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
 
 
 def _codes(entry: Mapping[str, Any]) -> list[str]:
-    """The codes of an entry; ingest reads the first."""
+    """Return the codes of an entry; ingest reads the first."""
     return [code for key in _CODES if key in entry and (code := _line(entry[key]))]
 
 
 def _names(entry: Mapping[str, Any], codes: Sequence[str]) -> tuple[str, str]:
-    """The name and the code of an entry with these codes, as ingest reads them."""
+    """Return the name and the code of an entry with these codes, as ingest reads them."""
     code = codes[0] if codes else ""
     return (_line(entry["name"]) if "name" in entry else "") or code, code
 
@@ -130,7 +132,7 @@ def _line(value: Any) -> str:
 
 
 def _clean_line(value: str) -> str:
-    """A line as ingest reads it."""
+    """Return a line as ingest reads it."""
     plain = value.isascii() and value.isprintable()
     return value.strip() if plain else clean(value)[0].strip()
 
@@ -154,7 +156,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _concept(concept: Concept, said: Sequence[Said]) -> dict[str, Any]:
-    """A concept with what is said of its name and code, else of its name."""
+    """Return a concept with what is said of its name and code, else of its name."""
     code: str = concept.code
     entry: Mapping[str, Any] = {}
     if said:

@@ -46,7 +46,9 @@ def fit(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def resolved(schema: Schema, root: Schema) -> Schema:
-    """A schema with what its reference names in it; a schema of another document allows all."""
+    """Return a schema with what its reference names in it; a schema of another document
+    allows all.
+    """
     found = _REFERENCE.fullmatch(schema["$ref"])
     if found is None:
         return {name: rule for name, rule in schema.items() if name != "$ref"}
@@ -110,7 +112,7 @@ def _word(value: str, words: Sequence[str]) -> Any:
 
 
 def _moment(value: str) -> Any:
-    """A time as RFC 3339; one that ingest reads in another shape is written as that."""
+    """Return a time as RFC 3339; one that ingest reads in another shape is written as that."""
     if _RFC3339.fullmatch(value):
         return value
     try:
@@ -183,7 +185,7 @@ def _members(value: Mapping[str, Any], schema: Schema, root: Schema) -> dict[str
 
 
 def _chosen(value: Mapping[str, Any], schema: Schema) -> Any:
-    """An object with its required members, and with exactly one alternative of `oneOf`."""
+    """Return an object with its required members, and with exactly one alternative of `oneOf`."""
     for name in schema.get("required", ()):
         if name not in value:
             return GONE

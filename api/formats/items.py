@@ -83,7 +83,7 @@ def text_names(item: Item) -> dict[str, str]:
 
 
 def nobody_receives(_: Iterable[Item]) -> None:
-    """Does nothing: the answer goes to no account."""
+    """Do nothing: the answer goes to no account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +108,29 @@ class ItemView:
 
     @property
     def shows_shots(self) -> bool:
-        """Whether every shot is shown; there may be thousands."""
+        """Return whether every shot is shown; there may be thousands."""
         return self.shows("shots") and (self._is_whole or "shots" in heads_of(self.include))
 
     @property
     def shows_document(self) -> bool:
-        """Whether the agency's own members are shown, and not those of a list only."""
+        """Return whether the agency's own members are shown, and not those of a list only."""
         return bool(self._is_whole or self.include or self.addresses)
 
     @property
     def cuts_lists(self) -> bool:
-        """Whether only the first entries of lists are shown that the request does not name."""
+        """Return whether only the first entries of lists are shown that the request does
+        not name.
+        """
         return not (self._is_whole or self.addresses)
 
     def cuts(self, name: str) -> bool:
-        """Whether only the first entries of a list are shown: unless the request names the list."""
+        """Return whether only the first entries of a list are shown: unless the request names the
+        list.
+        """
         return self.cuts_lists and name not in heads_of(self.include)
 
     def shows(self, name: str) -> bool:
-        """Whether the view shows a member; it always shows what identifies the item."""
+        """Return whether the view shows a member; it always shows what identifies the item."""
         known = self._shown.get(name)
         if known is None:
             known = self._shown[name] = self._shows(name)
@@ -152,9 +156,9 @@ _CARRIED = ItemView(NOBODY, exclude=_NOT_CARRIED)
 def items_json(
     items: Sequence[Item], view: ItemView, library: Library
 ) -> list[tuple[dict[str, Any], Cut]]:
-    """Each item's members as `view` shows them, within its share of an answer, and which members
-    are cut or left out. Items inside an item are as the guard lets the caller see them at this
-    moment.
+    """Return each item's members as `view` shows them, within its share of an answer, and which
+    members are cut or left out. Items inside an item are as the guard lets the caller see them at
+    this moment.
     """
     # AP's `etag` is the digest of all members, so all of them are made, and chosen from at the end.
     made = replace(view, include=(EVERYTHING,), exclude=()) if view.addresses else view
@@ -194,8 +198,8 @@ def items_json(
 def _leaving(
     carried: Sequence[Item], chosen: Collection[str], told: Sequence[tuple[dict[str, Any], Cut]]
 ) -> list[Item]:
-    """The carried items of which members leave: not those that were `chosen` first and then cut
-    out by `include`, `exclude` or the size of the answer.
+    """Return the carried items of which members leave: not those that were `chosen` first and then
+    cut out by `include`, `exclude` or the size of the answer.
     """
     left = carried_in([members for members, _ in told]) if carried else ()
     return [item for item in carried if item.uri in left or item.uri not in chosen]
@@ -238,7 +242,7 @@ _NO_CONCEPTS = ListedConcepts({}, ())
 def listed_concepts(
     items: Iterable[Item], caller: Caller, library: Library
 ) -> list[ListedConcepts]:
-    """What a list of hits says of each item's concepts."""
+    """Return what a list of hits says of each item's concepts."""
     read = [(item, listed_of(item)) for item in items]
     named: dict[str, set[str]] = {}
     for item, (_, codes) in read:
@@ -266,7 +270,7 @@ def _itemids(items: Iterable[Item], library: Library, caller: Caller) -> dict[st
 
 
 def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
-    """Cuts the lists of a document as `view` says, and returns which lists are cut. For the
+    """Cut the lists of a document as `view` says, and return which lists are cut. For the
     document's own lists the length is not told, because an entry may be hidden from the caller.
     """
     if not view.cuts_lists:
@@ -284,12 +288,12 @@ def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:
 
 
 def private_members(item: Item, caller: Caller) -> frozenset[str]:
-    """The members of an item's document that only its writers may know."""
+    """Return the members of an item's document that only its writers may know."""
     return frozenset() if reaches(caller.writes, item.products) else PRIVATE
 
 
 def _document(item: Item, view: ItemView) -> dict[str, Any]:
-    """The members of the item's document that `view` shows beside the item's own texts."""
+    """Return the members of the item's document that `view` shows beside the item's own texts."""
     if not view.shows_document:
         names = {name: name for name in _IN_LISTS if name in item.source}
     else:
@@ -299,7 +303,7 @@ def _document(item: Item, view: ItemView) -> dict[str, Any]:
 
 
 def _written(name: str) -> str:
-    """A member's name in the contract, which has one name for both spellings of ninjs."""
+    """Return a member's name in the contract, which has one name for both spellings of ninjs."""
     plain = plain_name(name)
     return plain if plain in _CONTRACT else name
 
@@ -315,7 +319,7 @@ def _members(
     inside: Inside,
     listed: ListedConcepts,
 ) -> dict[str, Any]:
-    """All members of an item that `view` shows, but its shots. `document` has those from its
+    """Return all members of an item that `view` shows, but its shots. `document` has those from its
     document, and `listed` the concepts of a list's item.
     """
     members = _contract_members(item, view) | _concepts(item, document, view, listed)
@@ -339,8 +343,8 @@ def carried_members(
     concepts: ListedConcepts,
     links: MediaLinks | None = None,
 ) -> dict[str, Any]:
-    """The members of an item inside another one: what is said of it, and its media. `renditions`
-    are those of its document. Its own answer has the rest.
+    """Return the members of an item inside another one: what is said of it, and its media.
+    `renditions` are those of its document. Its own answer has the rest.
     """
     said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED, concepts)
     members = {**our_members(item, first_entries(renditions)), **said}
@@ -348,8 +352,8 @@ def carried_members(
 
 
 def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -> dict[str, Any]:
-    """The members with this service's own media of the item. Its renditions replace those of the
-    same name in the document.
+    """Return the members with this service's own media of the item. Its renditions replace those of
+    the same name in the document.
     """
     own = media_members(item, links)
     said = members.get("renditions")
@@ -359,7 +363,7 @@ def _with_media(members: dict[str, Any], item: Item, links: MediaLinks | None) -
 
 
 def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
-    """The contract's members that `view` shows and the item has; others are not computed."""
+    """Return the contract's members that `view` shows and the item has; others are not computed."""
     names = text_names(item)
     plain: dict[str, Any] = {
         "uri": item.uri,
@@ -394,8 +398,8 @@ def _contract_members(item: Item, view: ItemView) -> dict[str, Any]:
 def _concepts(
     item: Item, document: dict[str, Any], view: ItemView, listed: ListedConcepts
 ) -> dict[str, Any]:
-    """The item's subjects, people, organisations and places that `view` shows, of a `document` that
-    the guard has looked at, else as `listed`.
+    """Return the item's subjects, people, organisations and places that `view` shows, of a
+    `document` that the guard has looked at, else as `listed`.
     """
     members: dict[str, Any] = {}
     for name in MEMBERS:

@@ -56,9 +56,9 @@ def clean_text(text: str) -> str:
 
 
 def blocks_of(markup: str, text: str, passes: Passes) -> list[Element]:
-    """The body as the content of NITF's `block`. `text` is the body without markup: it is cut into
-    paragraphs if there is no markup, or if the markup has less text or is beyond reading. `passes`
-    says which addresses may be linked to.
+    """Return the body as the content of NITF's `block`. `text` is the body without markup: it is
+    cut into paragraphs if there is no markup, or if the markup has less text or is beyond reading.
+    `passes` says which addresses may be linked to.
     """
     block, least = etree.Element("block"), _NOTHING_LOST
     root = _parsed(markup) if markup else None
@@ -71,7 +71,7 @@ def blocks_of(markup: str, text: str, passes: Passes) -> list[Element]:
 
 
 def _depth(root: Element) -> int:
-    """How many levels of elements there are."""
+    """Return how many levels of elements there are."""
     levels = {root: 1}
     for node in root.iterdescendants():
         levels[node] = levels[node.getparent()] + 1
@@ -87,14 +87,14 @@ def _block(root: Element, passes: Passes) -> Element:
 
 
 def links_in(markup: str) -> list[str]:
-    """The addresses that the markup links to."""
+    """Return the addresses that the markup links to."""
     root = _parsed(markup) if markup else None
     return [] if root is None else [str(href) for href in root.xpath("//a/@href")]
 
 
 def plain_text(blocks: list[Element]) -> str:
-    """The blocks as plain text: a blank line between paragraphs, a dash before an entry of a list,
-    a tab between the cells of a table.
+    """Return the blocks as plain text: a blank line between paragraphs, a dash before an entry of a
+    list, a tab between the cells of a table.
     """
     return "\n\n".join(text for block in blocks if (text := "\n".join(_lines(block)).strip("\n")))
 
@@ -104,14 +104,14 @@ def _letters(text: str) -> int:
 
 
 def _parsed(markup: str) -> Element | None:
-    """The element with the content; None for markup that the parser can't read."""
+    """Return the element with the content; None for markup that the parser can't read."""
     root = _tree(markup)
     return root if root is None else next(root.iter(_CONTENT), root)
 
 
 def _tree(markup: str) -> Element | None:
-    """Markup as a tree; None if the parser can't read it. What it declares as its encoding does not
-    count: it is text already.
+    """Return markup as a tree; None if the parser can't read it. What it declares as its encoding
+    does not count: it is text already.
     """
     parser = html.HTMLParser(recover=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
@@ -244,7 +244,7 @@ class _Flow:
 
 
 def _mixed(root: Element) -> AbstractSet[Element]:
-    """The elements that have a block in them."""
+    """Return the elements that have a block in them."""
     found: set[Element] = set()
     for node in root.iter():
         if isinstance(node.tag, str) and node.tag.lower() not in _INLINE | _LEFT_OUT:
@@ -290,7 +290,7 @@ def _trim(node: Element) -> None:
 
 
 def _lines(block: Element) -> Iterator[str]:
-    """The lines of a block as plain text."""
+    """Yield the lines of a block as plain text."""
     if block.tag in ("ul", "ol", "dl"):
         for entry in block:
             yield f"- {_flat(entry)}"
@@ -310,7 +310,9 @@ def _flat(node: Element) -> str:
 
 
 def _spelled(node: Element) -> str:
-    """The text of an element. Each `br` becomes a line break, and each block begins a line."""
+    """Return the text of an element. Each `br` becomes a line break, and each block
+    begins a line.
+    """
     words = [node.text or ""]
     for child in node:
         apart = "\n" if child.tag in ("br", "p", "li", "hl2", "tr") else ""
@@ -330,15 +332,15 @@ _TAG = re.compile(r"<[a-zA-Z!?/]")
 
 
 def addresses_in(markup: str) -> list[str]:
-    """All addresses in a text that may be markup."""
+    """Return all addresses in a text that may be markup."""
     root = _tree(markup) if _TAG.search(markup) else None
     nodes = [] if root is None else [node for node in root.iter() if isinstance(node.tag, str)]
     return [v.strip() for node in nodes for n, v in node.attrib.items() if n.lower() in _ADDRESSES]
 
 
 def safe_markup(markup: str, passes: Passes) -> str:
-    """A text itself, unless it is markup with a program or an address that does not pass: then
-    without these. Markup that can't be read becomes its text.
+    """Return a text itself, unless it is markup with a program or an address that does not pass:
+    then without these. Markup that can't be read becomes its text.
     """
     if not _TAG.search(markup):
         return markup
@@ -357,7 +359,7 @@ def safe_markup(markup: str, passes: Passes) -> str:
 
 
 def _made_harmless(root: Element, passes: Passes) -> bool:
-    """Takes programs and addresses that do not pass out of a tree; whether there were any."""
+    """Take programs and addresses that do not pass out of a tree; return whether there were any."""
     found = next(root.iter(*_PROGRAMS), None) is not None
     etree.strip_elements(root, *_PROGRAMS, with_tail=False)
     for node in root.iter(etree.Element):

@@ -49,7 +49,7 @@ def _check(name: str) -> None:
 
 
 def _inner(schema: Schema, part: str) -> Schema:
-    """The schema of a member below; an empty one allows everything."""
+    """Return the schema of a member below; an empty one allows everything."""
     while schema.get("type") == "array":
         schema = schema["items"]
     known: Mapping[str, Schema] = schema.get("properties", {})
@@ -65,15 +65,15 @@ def _unknown(name: str, what: str, known: Collection[str]) -> str:
 
 
 def heads_of(names: Iterable[str]) -> frozenset[str]:
-    """The members that names and paths begin with."""
+    """Return the members that names and paths begin with."""
     return frozenset(name.partition(".")[0] for name in names)
 
 
 def picked(
     members: Mapping[str, Any], include: Collection[str], exclude: Collection[str]
 ) -> dict[str, Any]:
-    """The members without what paths of several parts leave out. Whole members are chosen before
-    they are made.
+    """Return the members without what paths of several parts leave out. Whole members are chosen
+    before they are made.
     """
     kept = dict(members)
     for head in heads_of(name for name in include if "." in name):
@@ -93,13 +93,13 @@ def _put(members: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _below(names: Iterable[str], head: str) -> list[Path]:
-    """The paths below a member, in parts."""
+    """Return the paths below a member, in parts."""
     paths = (name.split(".") for name in names)
     return [path[1:] for path in paths if path[0] == head and len(path) > 1]
 
 
 def _only(value: Any, paths: Sequence[Path]) -> Any:
-    """What the paths lead to; GONE if that is nothing."""
+    """Return what the paths lead to; GONE if that is nothing."""
     if any(not path for path in paths):
         return value
     if isinstance(value, list):
@@ -116,7 +116,7 @@ def _only(value: Any, paths: Sequence[Path]) -> Any:
 
 
 def _without(value: Any, paths: Sequence[Path]) -> Any:
-    """A value without what the paths lead to; GONE if they lead to it."""
+    """Return a value without what the paths lead to; GONE if they lead to it."""
     if any(not path for path in paths):
         return GONE
     if isinstance(value, list):

@@ -25,7 +25,7 @@ _SIZES = ("width", "height")
 
 
 def newsml(story: Story) -> bytes:
-    """The story as a NewsML-G2 document in UTF-8."""
+    """Return the story as a NewsML-G2 document in UTF-8."""
     item = story.item
     root = etree.Element(
         f"{{{_G2}}}newsItem",
@@ -123,7 +123,7 @@ def _remote(story: Story, contents: Element) -> None:
 
 
 def _in_namespace(root: Element) -> Element:
-    """An `nitf` element in NITF's namespace, as another standard may hold it."""
+    """Return an `nitf` element in NITF's namespace, as another standard may hold it."""
     made = etree.Element(f"{{{_NITF}}}nitf", root.attrib, nsmap={None: _NITF})
     made.extend(list(root))
     for node in made.iterdescendants():

@@ -69,9 +69,9 @@ def ninjs(
     links: MediaLinks | None = None,
     receive: Receive = nobody_receives,
 ) -> Ninjs:
-    """An item as the guard lets the caller see it, in a `version` of ninjs or its own one. With
-    `links`, which must be absolute, it has addresses of our own media. `receive` is called with the
-    item and those inside it.
+    """Return an item as the guard lets the caller see it, in a `version` of ninjs or its own one.
+    With `links`, which must be absolute, it has addresses of our own media. `receive` is called
+    with the item and those inside it.
     """
     own = version_in(item.source)
     version = version or own or VERSIONS[-1]
@@ -94,7 +94,7 @@ def ninjs(
 
 @cache
 def schema_of(version: str) -> Schema:
-    """The JSON schema of a version, without its sentences."""
+    """Return the JSON schema of a version, without its sentences."""
     text = files("api.formats").joinpath(f"ninjs_schemas/{version}.json").read_bytes()
     schema: Schema = orjson.loads(text)
     return schema
@@ -102,14 +102,14 @@ def schema_of(version: str) -> Schema:
 
 @cache
 def _names(version: str) -> Mapping[str, str]:
-    """The members of a version, by their names in lower case."""
+    """Return the members of a version, by their names in lower case."""
     schema = schema_of(version)
     whole = resolved(schema, schema) if "$ref" in schema else schema
     return {name.lower(): name for name in whole["properties"]}
 
 
 def _meaning(name: str) -> str:
-    """One name for the spellings of a member in all families."""
+    """Return one name for the spellings of a member in all families."""
     plain = plain_name(name)
     for meant, beginnings in _SPELLINGS.items():
         if plain.startswith(beginnings):
@@ -121,8 +121,8 @@ def _meaning(name: str) -> str:
 
 
 def version_in(source: Mapping[str, Any]) -> str:
-    """The version of ninjs that a document is: the one that it names, else the first that allows
-    all of it, else the newest of the family whose names it has; "" for an empty document.
+    """Return the version of ninjs that a document is: the one that it names, else the first that
+    allows all of it, else the newest of the family whose names it has; "" for an empty document.
     """
     if not source:
         return ""
@@ -133,7 +133,7 @@ def version_in(source: Mapping[str, Any]) -> str:
 
 
 def _fits(source: Mapping[str, Any], version: str) -> bool:
-    """Whether a version has all of a document that is ninjs at all."""
+    """Return whether a version has all of a document that is ninjs at all."""
     schema = schema_of(version)
     ours = {name: value for name, value in source.items() if _is_ninjs(name)}
     return bool(ours) and fit(ours, schema, schema) == ours
@@ -170,7 +170,9 @@ def _family(source: Mapping[str, Any]) -> str:
 def _shown(
     item: Item, caller: Caller, library: Library, version: str, links: MediaLinks | None
 ) -> dict[str, Any]:
-    """The item's document as the guard lets the caller see it; items inside are as they are now."""
+    """Return the item's document as the guard lets the caller see it; items inside are as they are
+    now.
+    """
     private = private_members(item, caller)
     document = {
         name: value
@@ -206,7 +208,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _cleaned(value: Any, passes: Callable[[str], bool]) -> Any:
-    """A document whose markup has no programs and no addresses that do not pass."""
+    """Return a document whose markup has no programs and no addresses that do not pass."""
     if isinstance(value, str):
         return safe_markup(value, passes)
     if isinstance(value, list):
@@ -217,7 +219,7 @@ def _cleaned(value: Any, passes: Callable[[str], bool]) -> Any:
 
 
 def _in_state(told: dict[str, Any], item: Item, version: str) -> dict[str, Any]:
-    """A document with the state and the embargo that the record has for its item."""
+    """Return a document with the state and the embargo that the record has for its item."""
     names = _names(version)
     status = names["pubstatus"]
     if status in told or item.pubstatus.value != "usable":
@@ -238,7 +240,7 @@ def _read(text: Any) -> Any:
 
 
 def _add_media(told: dict[str, Any], item: Item, links: MediaLinks | None, version: str) -> None:
-    """Adds addresses of our own media to the renditions of a document."""
+    """Add addresses of our own media to the renditions of a document."""
     own = media_members(item, links).get("renditions")
     if not own:
         return
@@ -253,8 +255,8 @@ def _add_media(told: dict[str, Any], item: Item, links: MediaLinks | None, versi
 
 
 def respelled(value: Any, schema: Schema, root: Schema) -> Any:
-    """A value whose members have the schema's spelling; ninjs 3 has `versionCreated`, the others
-    `versioncreated`.
+    """Return a value whose members have the schema's spelling; ninjs 3 has `versionCreated`, the
+    others `versioncreated`.
     """
     if "$ref" in schema:
         schema = resolved(schema, root)
@@ -281,7 +283,7 @@ def respelled(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def _made(members: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """A document from an item's members by our own names."""
+    """Return a document from an item's members by our own names."""
     tree = {name: members[name] for name in _PLAIN if name in members}
     tree |= {"version": str(members["version"])} if "version" in members else {}
     if terms := members.get("usageterms"):
@@ -302,7 +304,7 @@ def _made(members: Mapping[str, Any], version: str) -> dict[str, Any]:
 
 
 def _by_version(named: Mapping[str, dict[str, Any]], version: str) -> Any:
-    """Objects by name in ninjs 1, a list of named objects in the others."""
+    """Return objects by name in ninjs 1, a list of named objects in the others."""
     if version[0] != "1":
         return list(named.values())
     return {

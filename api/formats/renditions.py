@@ -20,5 +20,5 @@ _WRITERS: dict[str, Callable[[Story], bytes]] = {NITF: nitf, NEWSML: newsml, PLA
 
 
 def text_rendition(form: str, item: Item, caller: Caller, library: Library) -> bytes:
-    """An item as one of MEDIA_TYPES, as the guard lets the caller see it at this moment."""
+    """Return an item as one of MEDIA_TYPES, as the guard lets the caller see it at this moment."""
     return _WRITERS[form](story_of(item, caller, library))

@@ -34,13 +34,13 @@ class Story:
     blocks: Sequence[Element]
 
     def text(self, name: str) -> str:
-        """A text member, "" without one, in characters that XML can have."""
+        """Return a text member, "" without one, in characters that XML can have."""
         value = self.members.get(name)
         return clean_text(value) if isinstance(value, str) else ""
 
 
 def story_of(item: Item, caller: Caller, library: Library) -> Story:
-    """An item as the guard lets the caller see it at this moment."""
+    """Return an item as the guard lets the caller see it at this moment."""
     ((members, _),) = items_json([item], ItemView(caller, whole=True), library)
     markup = body_markup(item.source)
     links = {href.strip() for href in links_in(markup)}
@@ -53,7 +53,7 @@ def story_of(item: Item, caller: Caller, library: Library) -> Story:
 
 
 def body_markup(source: Mapping[str, Any]) -> str:
-    """The body of a document with its markup, HTML before XML; "" if it has none."""
+    """Return the body of a document with its markup, HTML before XML; "" if it has none."""
     offers: list[tuple[str, str]] = []
     for name, value in source.items():
         plain_name = name.lower().removeprefix("$")
@@ -77,18 +77,18 @@ def _offer(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def nitf(story: Story) -> bytes:
-    """The story as an NITF 3.6 document in UTF-8."""
+    """Return the story as an NITF 3.6 document in UTF-8."""
     return document(nitf_element(story))
 
 
 def document(root: Element) -> bytes:
-    """An XML document in UTF-8."""
+    """Return an XML document in UTF-8."""
     told: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
     return told
 
 
 def nitf_element(story: Story) -> Element:
-    """The element `nitf` of a story."""
+    """Return the element `nitf` of a story."""
     root = etree.Element("nitf", version=_VERSION)
     _head(story, etree.SubElement(root, "head"))
     body = etree.SubElement(root, "body")
@@ -148,13 +148,13 @@ def _byline(byline: Any, head: Element) -> None:
 
 
 def line_of(tree: Any, name: str) -> str:
-    """A text member of a tree, "" without one, in characters that XML can have."""
+    """Return a text member of a tree, "" without one, in characters that XML can have."""
     value = tree.get(name) if isinstance(tree, Mapping) else None
     return clean_text(value).strip() if isinstance(value, str) else ""
 
 
 def names_of(story: Story, member: str) -> Iterator[str]:
-    """The words of a list, or the names of its entries."""
+    """Yield the words of a list, or the names of its entries."""
     entries = story.members.get(member)
     for entry in entries if isinstance(entries, list) else ():
         name = entry if isinstance(entry, str) else line_of(entry, "name")
@@ -183,7 +183,9 @@ def _norm(moment: datetime) -> str:
 
 
 def plain(story: Story) -> bytes:
-    """The story as plain text in UTF-8: headline, byline, place, and the body's paragraphs."""
+    """Return the story as plain text in UTF-8: headline, byline, place, and the body's
+    paragraphs.
+    """
     bylines = [by for one in story.members.get("bylines", ()) if (by := line_of(one, "by"))]
     parts = (
         story.text("headline"),

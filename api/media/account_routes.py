@@ -115,7 +115,7 @@ async def plans(
 
 
 def plans_json(services: Services, caller: Caller, addresses: Addresses) -> list[dict[str, Any]]:
-    """The plans of a caller's account."""
+    """Return the plans of a caller's account."""
     sold = sold_to(services, caller)
     accounts = services.accounts
     if accounts is None or not caller.customer:
@@ -234,7 +234,7 @@ async def downloads(
 
 
 def _download(one: Download, title: str) -> dict[str, Any]:
-    """An order, without anything of the item's content: that may have been killed since."""
+    """Return an order, without anything of the item's content: that may have been killed since."""
     kind = one.order.kind.lower()
     return {
         "id": str(one.id),
@@ -257,7 +257,7 @@ class DatesError(InputError):
 
 
 def _range(asked: DownloadsAsked, moment: datetime) -> tuple[datetime, datetime]:
-    """The dates of a request for downloads. Raises DatesError, ParameterError."""
+    """Return the dates of a request for downloads. Raises DatesError, ParameterError."""
     last = _read("max_date", asked.max_date, moment, end=True) or moment
     first = _read("min_date", asked.min_date, moment, end=False) or moment - timedelta(days=30)
     if asked.max_date and not asked.min_date:
@@ -284,14 +284,14 @@ def _range(asked: DownloadsAsked, moment: datetime) -> tuple[datetime, datetime]
 
 
 def _read(name: str, text: str, moment: datetime, *, end: bool) -> datetime | None:
-    """A date as AP's clients write it; None for an empty text. Raises ParameterError."""
+    """Return a date as AP's clients write it; None for an empty text. Raises ParameterError."""
     if not text:
         return None
     try:
         return _dated(text, moment, end=end)
     except (ValueError, OverflowError):
         raise ParameterError(
-            f"{name} '{text[:40]}' is not read as a date.", field=name, mend=_HOW_TO_DATE
+            f"{name} '{text[:40]}' can't be read as a date.", field=name, mend=_HOW_TO_DATE
         ) from None
 
 
@@ -310,7 +310,7 @@ def _dated(text: str, moment: datetime, *, end: bool) -> datetime:
 
 
 def title_of(services: Services, caller: Caller) -> str:
-    """The name of a caller's organisation."""
+    """Return the name of a caller's organisation."""
     return services.accounts.title(caller) if services.accounts else caller.name
 
 
@@ -336,15 +336,15 @@ _DOWNLOAD = frozenset({*_DOWNLOAD_COLUMNS, "item"})
 def _chosen(
     rows: Sequence[dict[str, Any]], asked: PlansAsked | DownloadsAsked, known: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """The rows with the members that `include` and `exclude` ask for. Raises ParameterError for a
-    name that no row has.
+    """Return the rows with the members that `include` and `exclude` ask for. Raises ParameterError
+    for a name that no row has.
     """
     for name in (*asked.include, *asked.exclude):
         if name not in known and name != "*":
             raise ParameterError(
-                f"'{name[:80]}' is no member here.",
+                f"'{name[:80]}' is no member of these rows.",
                 field="include",
-                mend=f"There are {', '.join(sorted(known))}.",
+                mend=f"The members are {', '.join(sorted(known))}.",
             )
     include = [] if "*" in asked.include else asked.include
     return [_without(_only(row, include), asked.exclude) for row in rows]
@@ -376,7 +376,7 @@ def _inside(row: dict[str, Any], head: str, keeps: Callable[[str], bool]) -> Non
 
 
 def _flat(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows for a table: a line for each entitlement of a plan."""
+    """Return rows for a table: a line for each entitlement of a plan."""
     lines: list[dict[str, Any]] = []
     for row in rows:
         plain = {name: value for name, value in row.items() if not isinstance(value, (list, dict))}
@@ -391,7 +391,7 @@ def _flat(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _table(request: Request, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Response:
-    """Rows as CSV, with the columns that any row has."""
+    """Return rows as CSV, with the columns that any row has."""
     shown = [name for name in columns if not rows or any(name in row for row in rows)]
     text = csv_text(shown, [{name: row.get(name, "") for name in shown} for row in rows])
     return delivered(request, text.encode(), CSV)

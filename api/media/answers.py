@@ -26,13 +26,13 @@ _FLEETING = frozenset({"updated", "next_page", "previous_page", "page_template",
 
 
 def now() -> str:
-    """The present second as AP writes a time."""
+    """Return the present second as AP writes a time."""
     return time_text(datetime.now(UTC))
 
 
 def answer(request: Request, org: str, data: Mapping[str, Any], **members: Any) -> Response:
-    """A successful answer with `data`, in JSON. Each member is written once, for the body and for
-    the entity tag.
+    """Return a successful answer with `data`, in JSON. Each member is written once, for the body
+    and for the entity tag.
     """
     parts = {name: orjson.Fragment(written(value)) for name, value in data.items()}
     lasting = {name: part for name, part in parts.items() if name not in _FLEETING}
@@ -66,13 +66,13 @@ class ApRefusals:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         refuse_as_ap(scope)
         await self._app(scope, receive, send)
 
 
 def refuse_as_ap(scope: Scope) -> None:
-    """Sees to it that a request for AP's API is refused in its envelope; leaves others alone."""
+    """See to it that a request for AP's API is refused in its envelope; leave others alone."""
     if scope["type"] == "http" and below_prefix(HTTPConnection(scope)):
         scope.setdefault("state", {})[REFUSAL] = refusal
 

@@ -98,7 +98,7 @@ async def search(
 
 
 def _wanted(asked: SearchAsked, services: Services, caller: Caller) -> SearchRequest:
-    """The search that AP's parameters ask for."""
+    """Return the search that AP's parameters ask for."""
     return SearchRequest(
         q=in_our_words(asked.q, sold_to(services, caller)),
         filters=included_only(services, caller) if asked.in_my_plan else EVERYTHING,
@@ -111,7 +111,7 @@ def _wanted(asked: SearchAsked, services: Services, caller: Caller) -> SearchReq
 
 
 def _pages(request: Request, response: SearchResponse, addresses: Addresses) -> dict[str, str]:
-    """The links to other pages, and to the feed of the same query."""
+    """Return the links to other pages, and to the feed of the same query."""
     given = request.query_params.multi_items()
     kept = [(name, value) for name, value in given if name not in ("page", "qt")]
 
@@ -137,7 +137,7 @@ def results(
     asked: Priced,
     services: Services,
 ) -> list[dict[str, Any]]:
-    """The `contentresult` of each item."""
+    """Return the `contentresult` of each item."""
     costly = costly_in(services, view.caller, items) if asked.in_my_plan else ()
     contents = contents_of(items, view, services.library, costly)
     sold, topics = sold_to(services, view.caller), named_topics(services, items, view.caller)
@@ -202,8 +202,8 @@ async def download(
 
 
 def _rendition(item: Item, asked: DownloadAsked) -> str:
-    """The name of the rendition that is asked for: as it is, by AP's format, or the item's main
-    one.
+    """Return the name of the rendition that is asked for: as it is, by AP's format, or the item's
+    main one.
     """
     named = asked.rid.lower() or asked.format.lower()
     if named and named != _MAIN:
@@ -264,7 +264,7 @@ async def _ninjs(
     item_id: str,
     asked: ItemAsked,
 ) -> Response:
-    """The item alone, as ninjs of its own version or of the one that `format` names."""
+    """Return the item alone, as ninjs of its own version or of the one that `format` names."""
     version, services = _NINJS[asked.format.lower()], surface.services
     whole = links and replace(links, root_path=addresses_of(request).origin)
 
@@ -278,8 +278,8 @@ async def _ninjs(
 
 
 def found_item(services: Services, item_id: str, caller: Caller) -> Named:
-    """The item that a path names, with or without a version. Raises NotFoundError, with the same
-    message whatever hides the item.
+    """Return the item that a path names, with or without a version. Raises NotFoundError, with the
+    same message whatever hides the item.
     """
     if (item := _by_id(services, item_id, caller)) is not None:
         return Named(item)
@@ -299,7 +299,7 @@ def found_item(services: Services, item_id: str, caller: Caller) -> Named:
 
 
 def _by_id(services: Services, item_id: str, caller: Caller) -> Item | None:
-    """The item with this uri, else the one that has it as AP's itemid."""
+    """Return the item with this uri, else the one that has it as AP's itemid."""
     if (item := services.library.item(item_id, caller)) is not None or not item_id:
         return item
     quoted = item_id.replace("\\", "\\\\").replace('"', '\\"')

@@ -40,7 +40,7 @@ class MediaFront:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] != "http" or not below_prefix(HTTPConnection(scope)):
             await self._app(scope, receive, send)
             return
@@ -62,13 +62,13 @@ class MediaFront:
         await self._app(scope, receive, told)
 
     def _origin(self, scope: Scope) -> str:
-        """The site of the page that asks, if it may read the answer."""
+        """Return the site of the page that asks, if it may read the answer."""
         origin = HTTPConnection(scope).headers.get("origin", "")
         return origin if origin and not self._origins.isdisjoint({origin, "*"}) else ""
 
 
 def one_key(scope: Scope, *, taken: bool) -> None:
-    """Puts the key into the header that routes read, and takes `apikey` out of the address, so that
+    """Put the key into the header that routes read, and take `apikey` out of the address, so that
     nothing after this can log or repeat it. It counts only if it is `taken` from there.
     """
     headers = MutableHeaders(scope=scope)
@@ -81,7 +81,7 @@ def one_key(scope: Scope, *, taken: bool) -> None:
 
 
 def _cut_from_query(scope: Scope) -> str:
-    """Removes `apikey` from the query string, in any case and however escaped; returns its last
+    """Remove `apikey` from the query string, in any case and however escaped; return its last
     value.
     """
     kept, found = [], ""
@@ -105,7 +105,7 @@ def _shared(origin: str) -> dict[str, str]:
 
 
 async def _preflight(send: Send, origin: str) -> None:
-    """Tells a browser what a page of `origin` may send."""
+    """Tell a browser what a page of `origin` may send."""
     headers = {
         **_shared(origin),
         "access-control-allow-methods": "GET, HEAD, POST, DELETE",

@@ -27,7 +27,7 @@ def asked_view(
     receive: Receive,
     whole: bool = False,
 ) -> ItemView:
-    """The view of items that `include` and `exclude` ask for; `*` includes everything."""
+    """Return the view of items that `include` and `exclude` ask for; `*` includes everything."""
     wanted, kept = frozenset(include), frozenset(exclude) - set(_ALWAYS)
     if wanted and _EVERY not in wanted:
         wanted |= set(_ALWAYS)
@@ -37,7 +37,7 @@ def asked_view(
 def contents_of(
     items: Sequence[Item], view: ItemView, library: Library, costly: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """The `contentitem` of each item, without associated items whose itemid is `costly`."""
+    """Return the `contentitem` of each item, without associated items whose itemid is `costly`."""
     told = [members for members, _ in items_json(items, view, library)]
     for members in told:
         if "associations" in members:

@@ -16,7 +16,7 @@ PREFIX = "/media/v"
 
 
 def below_prefix(connection: HTTPConnection) -> bool:
-    """Whether a request is for AP Media API."""
+    """Return whether a request is for AP Media API."""
     path = str(connection.scope["path"]).removeprefix(connection.scope.get("root_path", ""))
     return path == PREFIX or path.startswith(f"{PREFIX}/")
 
@@ -29,24 +29,24 @@ class Addresses:
 
     @property
     def base(self) -> str:
-        """The address of AP's API."""
+        """Return the address of AP's API."""
         return self.origin + PREFIX
 
     def of(self, path: str, params: Iterable[tuple[str, str]] = ()) -> str:
-        """The address of `path` below the prefix. It has a `?`, because clients append `&name=` to
-        what they are given.
+        """Return the address of `path` below the prefix. It has a `?`, because clients append
+        `&name=` to what they are given.
         """
         return f"{self.base}{path}?{urlencode(list(params), safe='{}*')}"
 
     def item(self, itemid: str) -> str:
-        """The address of an item."""
+        """Return the address of an item."""
         return f"{self.base}/content/{quote(itemid, safe='')}"
 
     def download(self, itemid: str, version: int, rendition: str) -> str:
-        """The address of an item's rendition."""
+        """Return the address of an item's rendition."""
         return f"{self.item(itemid)}.{version}/download?{urlencode({'rid': rendition})}"
 
 
 def addresses_of(connection: HTTPConnection) -> Addresses:
-    """The addresses for the client of a request."""
+    """Return the addresses for the client of a request."""
     return Addresses(origin_of(connection))

@@ -65,7 +65,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 
 
 def monitoring_of(surface: Surface) -> Monitoring:
-    """The monitors of the service; raises NotFoundError for one that has none."""
+    """Return the monitors of the service. Raises NotFoundError for one that has none."""
     if surface.services.monitoring is None:
         raise NotFoundError("This service has no monitors.", mend="Watch next_page yourself.")
     return surface.services.monitoring
@@ -74,13 +74,13 @@ def monitoring_of(surface: Surface) -> Monitoring:
 async def _told(
     request: Request, surface: Surface, caller: Caller, read: Callable[[], dict[str, Any]]
 ) -> Response:
-    """What `read` returns, as an answer; it may ask the database."""
+    """Return the answer with what `read` returns; it may ask the database."""
     data = await surface.accounts.run(read, caller)
     return answer(request, title_of(surface.services, caller), data)
 
 
 def _sessions_root(request: Request) -> str:
-    """The address that those of single sessions begin with."""
+    """Return the address that those of single sessions begin with."""
     return f"{addresses_of(request).base}{PATH}/sessions"
 
 
@@ -244,7 +244,7 @@ def _switch(name: str, *, enabled: bool) -> None:
                 asked.agentid
             ):
                 raise NotFoundError(
-                    "No such session is of this agent.", mend="The list has their agents."
+                    "This agent has no such session.", mend="The list of sessions has their agents."
                 )
             changed = monitoring.enable(caller, session_id, enabled=enabled)
             return {"session": session_json(changed, root)}

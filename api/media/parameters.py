@@ -23,7 +23,7 @@ def _order(text: str) -> str:
     plain = re.sub(r"\s+", "", text).lower()
     known = [order.value for order in SortOrder]
     if plain not in known:
-        raise ValueError(f"'{text[:40]}' is no order; there are {', '.join(known)}")
+        raise ValueError(f"'{text[:40]}' is no order; the orders are {', '.join(known)}")
     return plain
 
 

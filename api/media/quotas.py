@@ -22,7 +22,7 @@ _MINUTE_S = 60
 
 
 def used_of(caller: Caller, method: Method, limiter: Limiter) -> QuotaUse:
-    """Counts one request of a caller without an account. What was taken is paid back evenly, as in
+    """Count one request of a caller without an account. What was taken is paid back evenly, as in
     quotas of accounts.
     """
     most = _most(caller)
@@ -36,13 +36,15 @@ def _most(caller: Caller) -> int:
 
 
 def rates_of(caller: Caller) -> list[dict[str, Any]]:
-    """The quotas of a caller without an account: what its key may ask in a minute, by method."""
+    """Return the quotas of a caller without an account: what its key may ask in a minute, by
+    method.
+    """
     limit = _most(caller)
     return [{"method": str(name), "limit": limit, "period": "minute"} for name in Method]
 
 
 def quota_headers(scope: Scope, limiter: Limiter) -> dict[str, str]:
-    """The headers for a request that was let in; empty if nobody was."""
+    """Return the headers for a request that was let in; empty if nobody was."""
     state = scope.get("state", {})
     used: QuotaUse | None = state.get("quota")
     if used is None and (caller := state.get("known")) is not None:

@@ -37,14 +37,14 @@ class Sold:
 
 
 def product_id(code: str) -> int:
-    """The integer that stands for a product's code: the code itself if it is a number."""
+    """Return the integer that stands for a product's code: the code itself if it is a number."""
     if code.isascii() and code.isdigit() and len(code) <= 9:
         return int(code)
     return _DERIVED + crc32(code.encode()) % _DERIVED
 
 
 def sold_to(services: Services, caller: Caller) -> tuple[Sold, ...]:
-    """What a caller may read, in the order of its plans."""
+    """Return what a caller may read, in the order of its plans."""
     accounts = services.accounts
     if accounts is None or not caller.customer:
         return tuple(Sold(product_id(code), code, (code,)) for code in sorted(caller.products))
@@ -57,7 +57,7 @@ def sold_to(services: Services, caller: Caller) -> tuple[Sold, ...]:
 
 
 def products_json(item: Item, sold: Sequence[Sold]) -> list[dict[str, Any]]:
-    """The entitlements by which a caller reads an item."""
+    """Return the entitlements by which a caller reads an item."""
     codes = folded(item.products)
     return [
         {"id": one.id, "name": one.name}
@@ -67,7 +67,7 @@ def products_json(item: Item, sold: Sequence[Sold]) -> list[dict[str, Any]]:
 
 
 def in_our_words(query: str, sold: Sequence[Sold]) -> str:
-    """A query with our product codes in place of AP's numbers: `productid:31991` becomes
+    """Return a query with our product codes in place of AP's numbers: `productid:31991` becomes
     `productid:("wire" OR "sport")`. A number that the caller has not bought stays, and finds
     nothing.
     """
@@ -87,15 +87,15 @@ def _with_codes(ids: str, codes: Mapping[int, tuple[str, ...]]) -> str:
 
 
 def prices_of(services: Services, caller: Caller, items: Sequence[Item]) -> list[Price]:
-    """What a download of each item costs the caller now."""
+    """Return what a download of each item costs the caller now."""
     if services.accounts is None or not caller.customer:
         return [Price() for _ in items]
     return services.accounts.downloads.prices(caller.account, items)
 
 
 def costly_in(services: Services, caller: Caller, items: Sequence[Item]) -> frozenset[str]:
-    """The itemids of those items associated with `items` whose download costs something beyond the
-    caller's plans.
+    """Return the itemids of those items associated with `items` whose download costs something
+    beyond the caller's plans.
     """
     if services.accounts is None or not caller.customer:
         return frozenset()
@@ -111,7 +111,7 @@ def costly_in(services: Services, caller: Caller, items: Sequence[Item]) -> froz
 
 
 def _associated(source: Mapping[str, Any]) -> list[str]:
-    """The uris of what a document is associated with, in either shape of ninjs."""
+    """Return the uris of what a document is associated with, in either shape of ninjs."""
     value = source.get("associations")
     entries = value.values() if isinstance(value, Mapping) else value
     listed = entries if isinstance(entries, Iterable) and not isinstance(entries, str) else ()
@@ -120,7 +120,7 @@ def _associated(source: Mapping[str, Any]) -> list[str]:
 
 
 def included_only(services: Services, caller: Caller) -> Node:
-    """The filter of items whose download costs nothing beyond the caller's plans."""
+    """Return the filter of items whose download costs nothing beyond the caller's plans."""
     accounts = services.accounts
     if accounts is None or not caller.customer:
         return EVERYTHING

@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 def begun(ask: Callable[[A], T], call: A) -> Future[T]:
-    """What `ask(call)` returns or raises, in a thread of its own that keeps no process alive."""
+    """Return what `ask(call)` returns or raises, in a thread of its own that keeps no process
+    alive.
+    """
     future = Future[T]()
 
     def run() -> None:

@@ -69,17 +69,19 @@ class AsyncClient:
     # --- search
 
     async def search(self, q: str = "", **filters: Value) -> SearchPage:
-        """The first page of an answer. `filters` are the parameters of GET /content/search."""
+        """Return the first page of an answer. `filters` are the parameters of GET
+        /content/search.
+        """
         return await self._ask(calls.search(q, filters))
 
     async def next_page(self, page: SearchPage) -> SearchPage | None:
-        """The page after this one; None after the last."""
+        """Return the page after this one; None after the last."""
         if not page.next_page:
             return None
         return await self._ask(calls.page(page.next_page))
 
     async def search_all(self, q: str = "", **filters: Value) -> AsyncIterator[Hit]:
-        """Every hit of an answer, page by page."""
+        """Yield every hit of an answer, page by page."""
         page: SearchPage | None = await self.search(q, **filters)
         while page is not None:
             for hit in page:
@@ -87,12 +89,14 @@ class AsyncClient:
             page = await self.next_page(page)
 
     async def item(self, uri: str) -> Hit:
-        """One item, whole. Raises AnswerError (404) for one that there is not for this key."""
+        """Return one item, whole. Raises AnswerError (404) for one that there is not for
+        this key.
+        """
         return await self._ask(calls.item(uri))
 
     async def diff(self, uri: str, since: int, until: int | None = None) -> Difference:
-        """What changed in an item from version `since` to version `until`, the newest without it.
-        Raises AnswerError (404) if this key may not see both.
+        """Return what changed in an item from version `since` to version `until`, the newest
+        without it. Raises AnswerError (404) if this key may not see both.
         """
         return await self._ask(calls.diff(uri, since, until))
 
@@ -124,11 +128,11 @@ class AsyncClient:
     async def feed(
         self, q: str = "", *, begin: str = "start", page_size: int = 100, label: str = ""
     ) -> FeedPage:
-        """The first page of a new session. `begin` is start, now, or a time."""
+        """Return the first page of a new session. `begin` is start, now, or a time."""
         return await self._ask(calls.feed(q, begin, page_size, label))
 
     async def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
-        """The page behind the `next_page` of another one."""
+        """Return the page behind the `next_page` of another one."""
         return await self._ask(calls.feed_page(link, wait))
 
     async def follow(
@@ -142,8 +146,8 @@ class AsyncClient:
         wait: int = WAIT_S,
         once: bool = False,
     ) -> AsyncIterator[Entry]:
-        """What becomes of stories, each once, in order, without end. With `once` it ends where
-        nothing is new.
+        """Yield what becomes of stories, each once, in order, without end. With `once` it ends
+        where nothing is new.
 
         The place is kept when everything before it was dealt with. After a crash, the entries of
         the last page come again. While more is there, the next page is read while you deal with
@@ -183,7 +187,7 @@ class AsyncClient:
         begin: str = "start",
         label: str = "",
     ) -> AsyncIterator[Entry]:
-        """The same as `follow`, by server-sent events: kills come ahead of what waits. A lost
+        """Yield the same as `follow`, by server-sent events: kills come ahead of what waits. A lost
         connection is made again. Raises SessionEndedError.
         """
         progress = Progress(place or MemoryPlace(), "stream")
@@ -228,7 +232,7 @@ class AsyncClient:
     # --- topics and webhooks
 
     async def topics(self) -> tuple[Topic, ...]:
-        """The account's followed topics."""
+        """Return the account's followed topics."""
         return await self._ask(calls.topics())
 
     async def create_topic(self, name: str, query: str) -> Topic:
@@ -240,11 +244,11 @@ class AsyncClient:
         await self._ask(calls.delete_topic(topic))
 
     async def matches(self, after: int = 0, *, limit: int = 100) -> tuple[tuple[Match, ...], int]:
-        """What matched the topics after a place, and the place to go on from."""
+        """Return what matched the topics after a place, and the place to go on from."""
         return await self._ask(calls.matches(after, limit))
 
     async def webhooks(self) -> tuple[Webhook, ...]:
-        """The account's webhooks."""
+        """Return the account's webhooks."""
         return await self._ask(calls.webhooks())
 
     async def create_webhook(
@@ -277,7 +281,7 @@ class AsyncClient:
     # --- How every method above asks the service
 
     def _headers(self, address: str) -> dict[str, str]:
-        """The key, for addresses of the service only."""
+        """Return the header with the key, for addresses of the service only."""
         url, base = httpx.URL(address), self._http.base_url
         ours = not url.host or (url.scheme, url.host, url.port) == (
             base.scheme,
@@ -287,7 +291,9 @@ class AsyncClient:
         return {HEADER: self._key} if ours else {}
 
     def _path(self, address: str) -> str:
-        """An address below the client's base, which has the path prefix of a proxy already."""
+        """Return an address below the client's base, which has the path prefix of a proxy
+        already.
+        """
         prefix = self._http.base_url.path.rstrip("/")
         return address.removeprefix(prefix) if address.startswith(f"{prefix}/") else address
 

@@ -36,12 +36,12 @@ class Call(Generic[T]):
 
     @property
     def safe(self) -> bool:
-        """Whether the request may be carried out twice."""
+        """Return whether the request may be carried out twice."""
         return self.method != "POST"
 
 
 def given(**params: Value | None) -> dict[str, Any]:
-    """The parameters that are set. Truth values are written as the service reads them."""
+    """Return the parameters that are set. Truth values are written as the service reads them."""
     return {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in params.items()
@@ -50,55 +50,55 @@ def given(**params: Value | None) -> dict[str, Any]:
 
 
 def search(q: str, filters: Mapping[str, Value]) -> Call[SearchPage]:
-    """A search."""
+    """Return the request for a search."""
     return Call("GET", "/content/search", SearchPage.of, given(q=q, **filters))
 
 
 def page(link: str) -> Call[SearchPage]:
-    """The page behind a link."""
+    """Return the request for the page behind a link."""
     return Call("GET", link, SearchPage.of)
 
 
 def item(uri: str) -> Call[Hit]:
-    """One item."""
+    """Return the request for one item."""
     return Call("GET", f"/content/{quote(uri, safe='')}", Hit.of)
 
 
 def diff(uri: str, since: int, until: int | None) -> Call[Difference]:
-    """What changed between two versions of an item."""
+    """Return the request for what changed between two versions of an item."""
     params = given(**{"from": since, "to": until})
     return Call("GET", f"/content/{quote(uri, safe='')}/diff", Difference.of, params)
 
 
 def feed(q: str, begin: str, page_size: int, label: str) -> Call[FeedPage]:
-    """The first page of a new session of the feed."""
+    """Return the request for the first page of a new session of the feed."""
     params = given(q=q, begin=begin, page_size=page_size, session_label=label)
     return Call("GET", "/content/feed", FeedPage.of, params)
 
 
 def feed_page(link: str, wait: int) -> Call[FeedPage]:
-    """The page of a feed behind a link, held for some seconds while it is empty."""
+    """Return the request for the page of a feed, held for some seconds while it is empty."""
     path = link.partition("&wait=")[0]
     return Call("GET", f"{path}&wait={wait}" if wait else path, FeedPage.of)
 
 
 def topics() -> Call[tuple[Topic, ...]]:
-    """The followed topics."""
+    """Return the request for the followed topics."""
     return Call("GET", "/v1/topics", lambda data: tuple(map(Topic.of, items_of(data))))
 
 
 def create_topic(name: str, query: str) -> Call[Topic]:
-    """A new topic."""
+    """Return the request that creates a topic."""
     return Call("POST", "/v1/topics", Topic.of, json={"name": name, "query": query})
 
 
 def delete_topic(id_: int) -> Call[None]:
-    """The end of a topic."""
+    """Return the request that deletes a topic."""
     return Call("DELETE", f"/v1/topics/{id_}", _nothing)
 
 
 def matches(after: int, limit: int) -> Call[tuple[tuple[Match, ...], int]]:
-    """What matched the topics after a place, and the place to go on from."""
+    """Return the request for what matched the topics after a place, and where to go on."""
 
     def read(data: Json) -> tuple[tuple[Match, ...], int]:
         return tuple(map(Match.of, items_of(data))), int(data["position"])
@@ -107,45 +107,45 @@ def matches(after: int, limit: int) -> Call[tuple[tuple[Match, ...], int]]:
 
 
 def webhooks() -> Call[tuple[Webhook, ...]]:
-    """The webhooks."""
+    """Return the request for the webhooks."""
     return Call("GET", "/v1/webhooks", lambda data: tuple(map(Webhook.of, items_of(data))))
 
 
 def create_webhook(url: str, settings: Mapping[str, Any]) -> Call[Webhook]:
-    """A new webhook."""
+    """Return the request that creates a webhook."""
     return Call("POST", "/v1/webhooks", Webhook.of, json={"url": url, **settings})
 
 
 def change_webhook(id_: str, settings: Mapping[str, Any]) -> Call[Webhook]:
-    """Other settings of a webhook."""
+    """Return the request that changes settings of a webhook."""
     return Call("PATCH", f"/v1/webhooks/{quote(id_)}", Webhook.of, json=dict(settings))
 
 
 def delete_webhook(id_: str) -> Call[None]:
-    """The end of a webhook."""
+    """Return the request that deletes a webhook."""
     return Call("DELETE", f"/v1/webhooks/{quote(id_)}", _nothing)
 
 
 def rotate_secret(id_: str, overlap_hours: float) -> Call[Webhook]:
-    """Another secret of a webhook."""
+    """Return the request for another secret of a webhook."""
     body = {"overlap_hours": overlap_hours}
     return Call("POST", f"/v1/webhooks/{quote(id_)}/secret", Webhook.of, json=body)
 
 
 def test_webhook(id_: str) -> Call[None]:
-    """A test message."""
+    """Return the request for a test message."""
     return Call("POST", f"/v1/webhooks/{quote(id_)}/test", _nothing)
 
 
 def replay_webhook(id_: str) -> Call[int]:
-    """All dead letters of a webhook, once more."""
+    """Return the request that sends all dead letters of a webhook again."""
     return Call(
         "POST", f"/v1/webhooks/{quote(id_)}/replay", lambda data: int(data["queued"]), json={}
     )
 
 
 def data_of(body: bytes) -> Json:
-    """The `data` of an answer; empty for an answer without any."""
+    """Return the `data` of an answer; empty for an answer without any."""
     found: Json = (json.loads(body) if body else {}).get("data") or {}
     return found
 

@@ -72,29 +72,33 @@ class Client:
     # --- search
 
     def search(self, q: str = "", **filters: Value) -> SearchPage:
-        """The first page of an answer. `filters` are the parameters of GET /content/search."""
+        """Return the first page of an answer. `filters` are the parameters of GET
+        /content/search.
+        """
         return self._ask(calls.search(q, filters))
 
     def next_page(self, page: SearchPage) -> SearchPage | None:
-        """The page after this one; None after the last."""
+        """Return the page after this one; None after the last."""
         if not page.next_page:
             return None
         return self._ask(calls.page(page.next_page))
 
     def search_all(self, q: str = "", **filters: Value) -> Iterator[Hit]:
-        """Every hit of an answer, page by page."""
+        """Yield every hit of an answer, page by page."""
         page: SearchPage | None = self.search(q, **filters)
         while page is not None:
             yield from page
             page = self.next_page(page)
 
     def item(self, uri: str) -> Hit:
-        """One item, whole. Raises AnswerError (404) for one that there is not for this key."""
+        """Return one item, whole. Raises AnswerError (404) for one that there is not for
+        this key.
+        """
         return self._ask(calls.item(uri))
 
     def diff(self, uri: str, since: int, until: int | None = None) -> Difference:
-        """What changed in an item from version `since` to version `until`, the newest without it.
-        Raises AnswerError (404) if this key may not see both.
+        """Return what changed in an item from version `since` to version `until`, the newest
+        without it. Raises AnswerError (404) if this key may not see both.
         """
         return self._ask(calls.diff(uri, since, until))
 
@@ -125,11 +129,11 @@ class Client:
     def feed(
         self, q: str = "", *, begin: str = "start", page_size: int = 100, label: str = ""
     ) -> FeedPage:
-        """The first page of a new session. `begin` is start, now, or a time."""
+        """Return the first page of a new session. `begin` is start, now, or a time."""
         return self._ask(calls.feed(q, begin, page_size, label))
 
     def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
-        """The page behind the `next_page` of another one."""
+        """Return the page behind the `next_page` of another one."""
         return self._ask(calls.feed_page(link, wait))
 
     def follow(
@@ -143,8 +147,8 @@ class Client:
         wait: int = WAIT_S,
         once: bool = False,
     ) -> Iterator[Entry]:
-        """What becomes of stories, each once, in order, without end. With `once` it ends where
-        nothing is new.
+        """Yield what becomes of stories, each once, in order, without end. With `once` it ends
+        where nothing is new.
 
         The place is kept when everything before it was dealt with. After a crash, the entries of
         the last page come again. While more is there, the next page is read in a thread while you
@@ -175,7 +179,7 @@ class Client:
         begin: str = "start",
         label: str = "",
     ) -> Iterator[Entry]:
-        """The same as `follow`, by server-sent events: kills come ahead of what waits. A lost
+        """Yield the same as `follow`, by server-sent events: kills come ahead of what waits. A lost
         connection is made again. Raises SessionEndedError.
         """
         progress = Progress(place or MemoryPlace(), "stream")
@@ -220,7 +224,7 @@ class Client:
     # --- topics and webhooks
 
     def topics(self) -> tuple[Topic, ...]:
-        """The account's followed topics."""
+        """Return the account's followed topics."""
         return self._ask(calls.topics())
 
     def create_topic(self, name: str, query: str) -> Topic:
@@ -232,11 +236,11 @@ class Client:
         self._ask(calls.delete_topic(topic))
 
     def matches(self, after: int = 0, *, limit: int = 100) -> tuple[tuple[Match, ...], int]:
-        """What matched the topics after a place, and the place to go on from."""
+        """Return what matched the topics after a place, and the place to go on from."""
         return self._ask(calls.matches(after, limit))
 
     def webhooks(self) -> tuple[Webhook, ...]:
-        """The account's webhooks."""
+        """Return the account's webhooks."""
         return self._ask(calls.webhooks())
 
     def create_webhook(
@@ -269,7 +273,7 @@ class Client:
     # --- How every method above asks the service
 
     def _headers(self, address: str) -> dict[str, str]:
-        """The key, for addresses of the service only."""
+        """Return the header with the key, for addresses of the service only."""
         url, base = httpx.URL(address), self._http.base_url
         ours = not url.host or (url.scheme, url.host, url.port) == (
             base.scheme,
@@ -279,7 +283,9 @@ class Client:
         return {HEADER: self._key} if ours else {}
 
     def _path(self, address: str) -> str:
-        """An address below the client's base, which has the path prefix of a proxy already."""
+        """Return an address below the client's base, which has the path prefix of a proxy
+        already.
+        """
         prefix = self._http.base_url.path.rstrip("/")
         return address.removeprefix(prefix) if address.startswith(f"{prefix}/") else address
 

@@ -15,11 +15,11 @@ class Place(Protocol):
     """Keeps a text; "" before anything was kept."""
 
     def read(self) -> str:
-        """The text that was kept last."""
+        """Return the text that was kept last."""
         ...
 
     def keep(self, text: str) -> None:
-        """Keeps a text, durable when it returns."""
+        """Keep a text, durable when it returns."""
         ...
 
 
@@ -30,11 +30,11 @@ class MemoryPlace:
         self._text = ""
 
     def read(self) -> str:
-        """The text that was kept last."""
+        """Return the text that was kept last."""
         return self._text
 
     def keep(self, text: str) -> None:
-        """Keeps a text."""
+        """Keep a text."""
         self._text = text
 
 
@@ -45,14 +45,14 @@ class FilePlace:
         self._path = Path(path)
 
     def read(self) -> str:
-        """The text that was kept last."""
+        """Return the text that was kept last."""
         try:
             return self._path.read_text("utf-8")
         except FileNotFoundError:
             return ""
 
     def keep(self, text: str) -> None:
-        """Keeps a text, durable when it returns."""
+        """Keep a text, durable when it returns."""
         beside = self._path.with_name(f"{self._path.name}.new")
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -69,12 +69,12 @@ class Progress:
         self._by = by
         kept = json.loads(place.read() or "{}")
         if kept and kept["by"] != by:
-            raise ValueError(f"this place is of a {kept['by']}, not of a {by}")
+            raise ValueError(f"this place belongs to a {kept['by']}, not to a {by}")
         self.link: str = kept.get("link", "")
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(kept.get("seen", ()))
 
     def is_new(self, id_: str) -> bool:
-        """Whether an id comes for the first time; it is remembered."""
+        """Return whether an id comes for the first time; it is remembered."""
         if id_ in self._seen:
             return False
         self._seen[id_] = None

@@ -48,7 +48,7 @@ def _retry_after(answer: httpx.Response | None) -> float:
 
 
 def refusal(answer: httpx.Response) -> AnswerError:
-    """The error of an answer that is no success. Its body was read."""
+    """Return the error of an answer that is no success. Its body was read."""
     try:
         error = answer.json()["error"]
         code, message = str(error["code"]), str(error["message"])

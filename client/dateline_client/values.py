@@ -23,7 +23,7 @@ class Item:
 
     @classmethod
     def of(cls, raw: Json) -> Item:
-        """The item of its JSON."""
+        """Return the item of its JSON."""
         return cls(
             uri=str(raw["uri"]),
             version=int(raw.get("version") or 0),
@@ -35,7 +35,7 @@ class Item:
         )
 
     def rendition(self, name: str) -> str:
-        """The address of a rendition, such as `preview`; "" without it."""
+        """Return the address of a rendition, such as `preview`; "" without it."""
         found = (self.raw.get("renditions") or {}).get(name) or {}
         return str(found.get("href", ""))
 
@@ -49,7 +49,7 @@ class Hit:
 
     @classmethod
     def of(cls, raw: Json) -> Hit:
-        """The hit of its JSON."""
+        """Return the hit of its JSON."""
         return cls(Item.of(raw["item"]), raw.get("meta") or {})
 
 
@@ -63,7 +63,7 @@ class Lines:
 
     @classmethod
     def of(cls, raw: Json) -> Lines:
-        """The lines of their JSON."""
+        """Return the lines of their JSON."""
         return cls(int(raw["line"]), tuple(raw["removed"]), tuple(raw["added"]))
 
 
@@ -82,7 +82,7 @@ class Difference:
 
     @classmethod
     def of(cls, raw: Json) -> Difference:
-        """The difference of its JSON."""
+        """Return the difference of its JSON."""
         return cls(
             uri=str(raw["uri"]),
             since=int(raw["from"]["version"]),
@@ -105,7 +105,7 @@ class SearchPage:
 
     @classmethod
     def of(cls, raw: Json) -> SearchPage:
-        """The page of an answer's `data`."""
+        """Return the page of an answer's `data`."""
         return cls(
             hits=tuple(Hit.of(hit) for hit in raw["items"]),
             total=int(raw["total_items"]),
@@ -136,7 +136,7 @@ class Entry:
 
     @classmethod
     def of(cls, raw: Json) -> Entry:
-        """The entry of its JSON."""
+        """Return the entry of its JSON."""
         told = raw["meta"]["transition"]
         return cls(
             str(told["id"]),
@@ -149,7 +149,9 @@ class Entry:
 
     @property
     def gone(self) -> bool:
-        """Whether the item was taken away. Then `item` has its uri, version and pubstatus only."""
+        """Return whether the item was taken away. Then `item` has its uri, version and pubstatus
+        only.
+        """
         return self.kind in ("hidden", "killed", "expired")
 
 
@@ -163,7 +165,7 @@ class FeedPage:
 
     @classmethod
     def of(cls, raw: Json) -> FeedPage:
-        """The page of an answer's `data`."""
+        """Return the page of an answer's `data`."""
         entries = tuple(Entry.of(entry) for entry in raw["items"])
         return cls(entries, str(raw["next_page"]), bool(raw.get("more")))
 
@@ -182,7 +184,7 @@ class Topic:
 
     @classmethod
     def of(cls, raw: Json) -> Topic:
-        """The topic of its JSON."""
+        """Return the topic of its JSON."""
         return cls(int(raw["id"]), str(raw["name"]), str(raw["query"]), str(raw.get("reads", "")))
 
 
@@ -198,7 +200,7 @@ class Match:
 
     @classmethod
     def of(cls, raw: Json) -> Match:
-        """The match of its JSON."""
+        """Return the match of its JSON."""
         return cls(
             str(raw["id"]),
             int(raw["topic"]),
@@ -224,7 +226,7 @@ class Webhook:
 
     @classmethod
     def of(cls, raw: Json) -> Webhook:
-        """The webhook of its JSON."""
+        """Return the webhook of its JSON."""
         return cls(
             id=str(raw["id"]),
             url=str(raw["url"]),
@@ -250,6 +252,6 @@ class WebhookEvent:
 
 
 def items_of(raw: Json) -> Sequence[Json]:
-    """The entries of a list's `data`."""
+    """Return the entries of a list's `data`."""
     found: Sequence[Json] = raw["items"]
     return found

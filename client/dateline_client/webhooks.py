@@ -41,9 +41,9 @@ def verify(
     expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
     # Every one is compared, in constant time.
     if not any([hmac.compare_digest(expected.encode(), one.encode()) for one in signatures]):  # noqa: C419
-        raise SignatureError("no signature is of this secret")
+        raise SignatureError("no signature was made with this secret")
     if age > tolerance_s:
-        raise SignatureError(f"it was signed {age:.0f} seconds from now")
+        raise SignatureError(f"it was signed {age:.0f} s before or after the time of this machine")
     told = json.loads(body)
     data = told.get("data") or {}
     entry = Entry.of(data) if "item" in data else None

@@ -35,7 +35,7 @@ class AddressRules:
 
     @classmethod
     def of(cls, networks: Iterable[str], *, http: bool = False) -> AddressRules:
-        """Rules from networks as text. Raises ValueError."""
+        """Return rules from networks as text. Raises ValueError."""
         return cls(tuple(ip_network(each) for each in networks), http)
 
     def check_url(self, url: str) -> tuple[str, int]:

@@ -32,15 +32,15 @@ class Endpoints(Protocol):
     def delete(self, account: str, name: str) -> None: ...
 
     def add(self, message: Message) -> None:
-        """Queues a message that no transition gives."""
+        """Queue a message that no transition gives."""
         ...
 
     def dead(self, name: str, after: int, limit: int) -> tuple[Message, ...]:
-        """At most `limit` dead letters of an endpoint, with rows above `after`, in order."""
+        """Return at most `limit` dead letters of an endpoint, with rows above `after`, in order."""
         ...
 
     def replay(self, name: str, rows: Collection[int] | None = None) -> int:
-        """Queues dead letters again, all or these; returns how many."""
+        """Queue dead letters again, all or these; return how many."""
         ...
 
 
@@ -48,22 +48,22 @@ class Queue(Protocol):
     """The outbox, for who queues messages."""
 
     def receiving(self) -> tuple[Endpoint, ...]:
-        """The endpoints of all accounts that are not disabled."""
+        """Return the endpoints of all accounts that are not disabled."""
         ...
 
     def position(self) -> tuple[str, int]:
-        """The history of transitions and the place up to which they are queued."""
+        """Return the history of transitions and the place up to which they are queued."""
         ...
 
     def queued(self, uris: Collection[str]) -> frozenset[tuple[str, str]]:
-        """The (endpoint, uri) of messages about these items that are not sent yet."""
+        """Return the (endpoint, uri) of messages about these items that are not sent yet."""
         ...
 
     def queue(
         self, before: tuple[str, int], after: tuple[str, int], messages: Sequence[Message]
     ) -> bool:
-        """Queues messages and moves the position in one transaction; False, and neither, if
-        another process moved it.
+        """Queue messages and moves the position in one transaction; False, and neither, if another
+        process moved it.
         """
         ...
 
@@ -74,7 +74,7 @@ class Outbox(Protocol):
     """The outbox, for who sends. What returns a bool returns False if the lease was lost."""
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Lease, ...]:
-        """Leases lanes with messages: at most so many of the classes kills, prompt and slow."""
+        """Lease lanes with messages: at most so many of the classes kills, prompt and slow."""
         ...
 
     def sent(self, lease: Lease, message: Message) -> bool: ...
@@ -98,7 +98,7 @@ class Post(Protocol):
     """Sends a message over the network."""
 
     def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Posts the body; returns what was answered within the limits. Never raises."""
+        """Post the body; return what was answered within the limits. Never raises."""
         ...
 
 
@@ -108,8 +108,8 @@ class Bodies(Protocol):
     def __call__(
         self, endpoint: Endpoint, message: Message, entry: Entry | None, caller: Caller
     ) -> bytes:
-        """The body of a message with what is told now; without an entry, of a message that is
-        about no item. The receipts of all its items are on the disk when this returns.
+        """Return the body of a message with what is told now; without an entry, of a message that
+        is about no item. The receipts of all its items are on the disk when this returns.
         """
         ...
 

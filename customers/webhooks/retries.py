@@ -26,12 +26,12 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Whether the message has arrived."""
+        """Return whether the message has arrived."""
         return 200 <= self.status < 300
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants no more messages."""
+        """Return whether the receiver wants no more messages."""
         return self.status == _GONE
 
 

@@ -300,7 +300,7 @@ def _monitor(row: Any) -> Monitor:
 
 
 def _row(value: Any) -> dict[str, Any]:
-    """A value as a row of its table."""
+    """Return a value as a row of its table."""
     found = {name: getattr(value, name) for name in type(value).__slots__}
     return {
         name: to_micros(one) if isinstance(one, datetime) else one for name, one in found.items()
@@ -308,7 +308,7 @@ def _row(value: Any) -> dict[str, Any]:
 
 
 def _values(row: Any) -> dict[str, Any]:
-    """The members of a value in a row."""
+    """Return the members of a value in a row."""
     return {
         name: from_micros(one) if name in _TIMES and one is not None else one
         for name, one in row._mapping.items()  # noqa: SLF001 - its public name
