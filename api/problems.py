@@ -79,6 +79,10 @@ class ParameterError(InputError):
         self.field = field
 
 
+class UnknownParameterError(ParameterError):
+    """There is no such parameter."""
+
+
 class TooManyError(BusyError):
     """The caller has used up its share; it has some again in `retry_after` seconds."""
 
@@ -166,6 +170,7 @@ def problem_of(error: DatelineError) -> Problem:
         error.mend,
         field,
         retry_after=_retry_after(error, status),
+        unknown=isinstance(error, UnknownParameterError),
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from api.access.bodies import media_type, parse_object, read_body
-from api.problems import ParameterError, Problem
+from api.problems import ParameterError, Problem, UnknownParameterError
 from api.search.parameters import SearchParameters
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -82,7 +82,7 @@ def read_parameters(request: Request) -> SearchParameters:
 async def no_parameters(request: Request) -> None:
     """Refuses every query parameter, for routes that take none."""
     for name in request.query_params:
-        raise ParameterError(
+        raise UnknownParameterError(
             f"Unknown parameter '{name[:40]}'.", field=name[:40], mend="This address takes none."
         )
 

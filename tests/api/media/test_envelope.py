@@ -60,6 +60,10 @@ def test_pages_follow_each_other_by_absolute_links(served: Served) -> None:
     assert (feed.path, parse_qs(feed.query)["q"]) == ("/media/v/content/feed", ["ferry"])
 
 
+def test_an_address_without_parameters_refuses_all_of_them_as_unknown(served: Served) -> None:
+    assert code_of(served.get("/media/v/account", day="1")) == (400, 5000)
+
+
 def test_ten_items_a_page_and_a_hundred_at_most(served: Served) -> None:
     assert served.get(SEARCH).json()["data"]["page_size"] == 10
     assert served.get(SEARCH, page_size="100").status_code == 200
