@@ -71,6 +71,7 @@ class _Run:
         """Has all tests run, unless one more failure is one too many."""
         terminal: Any = self._session.config.pluginmanager.get_plugin("terminalreporter")
         terminal.showfspath = False  # results of several files come at the same time
+        self._session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # of all
         gc.collect()
         gc.freeze()  # what is there now stays shared
         try:

@@ -59,3 +59,4 @@ def test_each_test_is_told_of_whatever_ends_a_process(tmp_path: Path, forks: int
     cases = ET.parse(told).iter("testcase")
     found = {case.attrib["name"]: {inner.tag for inner in case} - {"system-out"} for case in cases}
     assert (done.returncode, found) == (1, RESULTS), done.stdout
+    assert len([*tmp_path.glob("pytest-of-*/pytest-[0-9]*")]) == 1  # one folder for all processes
