@@ -34,6 +34,7 @@ import psutil
 from dateline_client import Client, Entry
 
 from api.customers.feed_json import entries_json
+from api.customers.kept_forms import KeptForms
 from api.envelope import written
 from api.formats.items import ItemView
 from benchmarks.machine import arguments, show, this_machine
@@ -41,6 +42,7 @@ from benchmarks.served import free_port, started
 from core.callers import Caller
 from core.items import Item
 from core.query_tree import EVERYTHING
+from core.standing import Head
 from core.transitions import START, Told, TransitionKind
 from core.writes import PutItem
 from customers.feed import Feed
@@ -230,8 +232,9 @@ def stages(folder: Path, page_size: int) -> dict[str, float]:
     feed = feed_of(settings, service.engine, database, receipts, clock)
     caller = Caller(f"stages {time.time()}", frozenset({PRODUCT}))
     try:
-        first = _staged(feed, receipts, service, caller, page_size)
-        again = _staged(feed, receipts, service, caller, page_size)
+        forms = KeptForms()
+        first = _staged(feed, receipts, caller, page_size, forms)
+        again = _staged(feed, receipts, caller, page_size, forms)
     finally:
         receipts.close()
         service.close()
@@ -242,12 +245,12 @@ def stages(folder: Path, page_size: int) -> dict[str, float]:
 
 
 def _staged(
-    feed: Feed, receipts: StoredReceipts, service: Service, caller: Caller, page_size: int
+    feed: Feed, receipts: StoredReceipts, caller: Caller, page_size: int, forms: KeptForms
 ) -> dict[str, float]:
     spent = {"look": 0.0, "make": 0.0, "write": 0.0}
     position, count = START, 0
 
-    def receive(items: Iterable[Item]) -> None:
+    def receive(items: Iterable[Item | Head]) -> None:
         receipts.add(caller.account, "feed", {(i.uri, i.version) for i in items}, synced=True)
 
     @contextmanager
@@ -259,10 +262,10 @@ def _staged(
     more = True
     while more and count < _STAGED:
         with timed("look"):
-            page = feed.read(caller, EVERYTHING, position, page_size)
+            page = feed.read(caller, EVERYTHING, position, page_size, whole=False)
         with timed("make"):
             view = ItemView(caller, whole=True, receive=receive)
-            made = entries_json(page.entries, view, service.engine)
+            made = entries_json(page.entries, view, feed.library, kept=forms)
         with timed("write"):
             written({"items": made})
         count, position, more = count + len(page.entries), page.position, page.more

@@ -28,7 +28,7 @@ from core.retrieval import (
     Suggestion,
     TextSignatures,
 )
-from core.standing import SeenWord, Sight, Standing
+from core.standing import Head, SeenWord, Sight, Standing
 from core.writes import Part, PutItem, SetStatus, Written
 
 
@@ -320,7 +320,20 @@ class Shelf(Protocol):
         ...
 
 
-class Library(Protocol):
+class Sights(Protocol):
+    """What callers see of uris at a moment."""
+
+    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
+        """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
+        is no item's.
+
+        `named` has the products with which each uri is named: an item that is killed before it is
+        recorded is hidden where it would have these products.
+        """
+        ...
+
+
+class Library(Sights, Protocol):
     """Single items and their stories, by uri."""
 
     def item(self, uri: str, caller: Caller) -> Item | None: ...
@@ -331,13 +344,16 @@ class Library(Protocol):
         """
         ...
 
-    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
-        is no item's.
 
-        `named` has the products with which each uri is named: an item that is killed before it is
-        recorded is hidden where it would have these products.
-        """
+class Heads(Sights, Protocol):
+    """The items that stand for their stories, and their texts apart from them."""
+
+    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
+        """What `caller` may see at this moment of each of `uris` that stands for its story."""
+        ...
+
+    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
+        """The recorded versions among `ids`, whatever their state: ask for those of `heads`."""
         ...
 
 

@@ -41,12 +41,29 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a caller sees of a recorded item: `item` is set where the item stands for its story;
-    `in_chain` is whether the story's chain shows the caller a version of it.
+    """What a caller sees of a recorded item: `item` is set where the item stands for its story, and
+    `id` is then the engine's number of that version; `in_chain` is whether the story's chain shows
+    the caller a version of it.
     """
 
     item: Item | None = None
     in_chain: bool = False
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The version of an item that stands for its story and that a caller may see, without its
+    texts. `id` is the engine's number of the version. Its content and products never change, but
+    its embargo and the end of its use may.
+    """
+
+    uri: str
+    version: int
+    id: int
+    products: tuple[str, ...]
+    embargoed: datetime | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
 from time import monotonic
-from typing import Protocol
 
 from core.callers import Caller, folded
 from core.customer_ports import FeedSessions, Receipts, TopicMatcher, TransitionLog
 from core.errors import ExpiredError
 from core.items import Item
-from core.ports import Clock
+from core.ports import Clock, Heads
 from core.query_tree import EVERYTHING, Node
-from core.standing import Sight
+from core.standing import Head
 from core.transitions import ENDS, START, FeedSession, Position, Told, Transition, TransitionKind
 from customers.transitions import untold
 
@@ -48,14 +47,6 @@ Earlier = Callable[[Mapping[str, int]], Sequence[Item]]
 UPDATED = TransitionKind.UPDATED
 
 
-class Shown(Protocol):
-    """What of the library feeds and queues ask."""
-
-    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """What the caller sees of each uri now."""
-        ...
-
-
 class SessionEndedError(ExpiredError):
     """A session of a feed that is unknown, was idle for too long, or is of another history."""
 
@@ -64,26 +55,27 @@ class SessionEndedError(ExpiredError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transition as one account is told it now: with `item`, whole, or by its tombstone. `kind`
-    may differ from the transition's: an item that was updated is hidden from an account that has
-    none of its products any more. A tombstone has `itemid`, the agency's own id in the item's
-    `altids`, or "".
+    """A transition as one account is told it now: whole, if it has a `head`, or by its tombstone.
+    `item` is the head's, where it was read. `kind` may differ from the transition's: an item that
+    was updated is hidden from an account that has none of its products any more. A tombstone has
+    `itemid`, the agency's own id in the item's `altids`, or "".
     """
 
     transition: Transition
     kind: TransitionKind
+    head: Head | None = None
     item: Item | None = None
     itemid: str = ""
 
     @property
     def version(self) -> int:
         """The version that is told."""
-        return self.transition.version if self.item is None else self.item.version
+        return self.transition.version if self.head is None else self.head.version
 
     @property
     def pubstatus(self) -> str:
         """`usable` for content; `canceled`, `expired` or `hidden` for a tombstone."""
-        return "usable" if self.item is not None else _STATUS.get(self.kind, "hidden")
+        return "usable" if self.head is not None else _STATUS.get(self.kind, "hidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +103,7 @@ class Feed:
         log: TransitionLog,
         receipts: Receipts,
         sessions: FeedSessions,
-        library: Shown,
+        library: Heads,
         matcher: TopicMatcher,
         compile: Compile,  # noqa: A002 - the word for it
         clock: Clock,
@@ -123,7 +115,7 @@ class Feed:
         self._recorded = recorded
         self.receipts = receipts
         self.sessions = sessions
-        self._library = library
+        self.library = library
         self._matcher = matcher
         self._compile = lru_cache(_MOST)(compile)  # each request of a session asks for its tree
         self._clock = clock
@@ -246,9 +238,12 @@ class Feed:
         position: Position,
         size: int,
         channel: str = FEED,
+        *,
+        whole: bool = True,
     ) -> FeedPage:
         """At most `size` entries after a position, of items that match `tree`. The account's
-        receipts are recorded when this returns.
+        receipts are recorded when this returns. Unless `whole`, entries have their items only where
+        the query needed them.
 
         The work is bounded: if few of many transitions match, the page is short or empty, and its
         position has moved on.
@@ -257,7 +252,7 @@ class Feed:
         while len(entries) < size and (looked < _BATCH or _goes_on(looked, until)):
             wanted = _to_look_at(size - len(entries), looked, len(entries))
             batch = self.log.after(position.n, wanted, caller.account)
-            told = self.entries(batch, caller, tree)
+            told = self.entries(batch, caller, tree, whole=whole)
             fits = told[: size - len(entries)]
             entries += fits
             more = len(batch) == wanted or len(fits) < len(told)
@@ -270,42 +265,59 @@ class Feed:
             looked += len(batch)
             if not more:
                 break
-        received = {(e.item.uri, e.item.version) for e in entries if e.item is not None}
+        received = {(e.head.uri, e.head.version) for e in entries if e.head is not None}
         self.receipts.add(caller.account, channel, received, synced=True)
         return FeedPage(tuple(entries), position, more)
 
     def entries(
-        self, transitions: Sequence[Transition], caller: Caller, tree: Node = EVERYTHING
+        self,
+        transitions: Sequence[Transition],
+        caller: Caller,
+        tree: Node = EVERYTHING,
+        *,
+        whole: bool = True,
     ) -> list[Entry]:
         """What the account is told of these transitions now, in order; those that it is not told
-        are left out.
+        are left out. `whole` as in `read`.
         """
-        items, told = self._sight(transitions, caller)
-        matching = self._matching([*items.values()], tree)
+        heads, told = self._sight(transitions, caller)
+        items = self._items(heads.values()) if whole or tree != EVERYTHING else {}
+        matching = heads.keys() if tree == EVERYTHING else self._matching([*items.values()], tree)
         products = folded(caller.products)
-        ends = [t for t in transitions if _takes_away(t, items, told, products)]
-        updated = {t.uri for t in transitions if t.kind is UPDATED and t.uri in items}
+        ends = [t for t in transitions if _takes_away(t, heads, told, products)]
+        updated = {t.uri for t in transitions if t.kind is UPDATED and t.uri in heads}
         away = updated - matching  # they were in the answers to the query, perhaps
         uris = {t.uri for t in ends} | away
         received = self.receipts.received(caller.account, uris) if uris else {}
         lost = {t.n for t in ends if t.uri in received}
         itemids = self._itemids({t.uri: received[t.uri] for t in ends if t.n in lost}, caller)
-        left = self._matched_before([items[uri] for uri in away & received.keys()], tree)
+        left = self._matched_before([heads[uri] for uri in away & received.keys()], tree)
         found: list[Entry] = []
         for each in transitions:
             if each.n in lost:
                 kind = each.kind if each.kind in ENDS else TransitionKind.HIDDEN
                 ended = replace(each, version=each.version or received[each.uri])
-                found.append(Entry(ended, kind, None, itemids.get(each.uri, "")))
-            elif each.kind in ENDS or each.uri not in items:
+                found.append(Entry(ended, kind, itemid=itemids.get(each.uri, "")))
+            elif each.kind in ENDS or each.uri not in heads:
                 continue
             elif each.uri in matching or (each.uri in left and each.kind is UPDATED):
-                found.append(Entry(each, each.kind, items[each.uri]))
+                found.append(Entry(each, each.kind, heads[each.uri], items.get(each.uri)))
         return found
+
+    def with_items(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries, each whole one with its item. One whose version the record has no more is
+        left out.
+        """
+        items = self._items([e.head for e in entries if e.head is not None and e.item is None])
+        filled = [
+            replace(e, item=items.get(e.head.uri)) if e.head is not None and e.item is None else e
+            for e in entries
+        ]
+        return [e for e in filled if e.head is None or e.item is not None]
 
     def _sight(
         self, transitions: Sequence[Transition], caller: Caller
-    ) -> tuple[dict[str, Item], Mapping[str, Told]]:
+    ) -> tuple[dict[str, Head], Mapping[str, Told]]:
         """The items that the caller is shown now, by uri, and what was told of all. The maker may
         not have looked yet at what the caller sees, and if that goes again it never will. So a
         transition is owed for it, and this page may tell it, or pass it over. What was told as gone
@@ -314,26 +326,30 @@ class Feed:
         uris = {t.uri for t in transitions if t.kind not in ENDS}
         if not uris:
             return {}, {}
-        sights = self._library.sights(dict.fromkeys(uris, ()), caller)
-        told = self.log.told(uris)  # after the sights, so that what comes later is told later
-        items = {uri: sight.item for uri, sight in sights.items() if sight.item is not None}
-        if owed := untold(items, told, folded(caller.products)):
+        heads = self.library.heads(uris, caller)
+        told = self.log.told(uris)  # after the heads, so that what comes later is told later
+        if owed := untold(heads, told, folded(caller.products)):
             self.log.owe(owed)
         gone = {uri for uri, each in told.items() if not each.shown}
-        return {uri: item for uri, item in items.items() if uri not in gone}, told
+        return {uri: head for uri, head in heads.items() if uri not in gone}, told
+
+    def _items(self, heads: Collection[Head]) -> dict[str, Item]:
+        """The items of heads, by uri."""
+        found = self.library.versions([head.id for head in heads]) if heads else {}
+        return {head.uri: found[head.id] for head in heads if head.id in found}
 
     def _matching(self, items: Sequence[Item], tree: Node) -> set[str]:
         """The uris of the items that match."""
-        if tree == EVERYTHING or not items:
-            return {item.uri for item in items}
+        if not items:
+            return set()
         matches = self._matcher.matches(items, [tree])[:, 0].tolist()
         return {item.uri for item, match in zip(items, matches, strict=True) if match}
 
-    def _matched_before(self, items: Sequence[Item], tree: Node) -> set[str]:
-        """The uris of the items of which an earlier version matches: who follows the query may have
+    def _matched_before(self, heads: Sequence[Head], tree: Node) -> set[str]:
+        """The uris of the heads of which an earlier version matches: who follows the query may have
         that, and must not keep it.
         """
-        named = {item.uri: item.version for item in items}
+        named = {head.uri: head.version for head in heads}
         return self._matching(self._earlier(named), tree) if named else set()
 
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
@@ -343,7 +359,7 @@ class Feed:
         items = self._recorded(received) if received else {}
         ids = {uri: itemid_of(item) for uri, item in items.items()}
         named = {id_: items[uri].products for uri, id_ in ids.items() if id_}
-        sights = self._library.sights(named, caller) if named else {}
+        sights = self.library.sights(named, caller) if named else {}
         hidden = {id_ for id_, sight in sights.items() if not sight.in_chain}
         return {uri: id_ for uri, id_ in ids.items() if id_ not in hidden}
 
@@ -375,7 +391,8 @@ class Feed:
         that is told none; it is False only for one that is told none.
         """
         products = frozenset[str]().union(*(caller.products for caller, _ in readers))
-        items = [*self._sight(transitions, Caller("readers", products))[0].values()]
+        heads, _ = self._sight(transitions, Caller("readers", products))
+        items = [*self._items(heads.values()).values()]
         trees = list(dict.fromkeys(tree for _, tree in readers))
         matches = self._matcher.matches(items, trees)
         by_tree = {tree: matches[:, place].tolist() for place, tree in enumerate(trees)}
@@ -405,7 +422,7 @@ def _to_look_at(left: int, looked: int, found: int) -> int:
 
 def _takes_away(
     transition: Transition,
-    items: Mapping[str, Item],
+    heads: Collection[str],
     told: Mapping[str, Told],
     products: frozenset[str],
 ) -> bool:
@@ -416,7 +433,7 @@ def _takes_away(
     if transition.kind in ENDS:
         return True
     each = told.get(transition.uri)
-    if transition.uri in items or each is None or not each.shown:
+    if transition.uri in heads or each is None or not each.shown:
         return False
     return each.n == transition.n and products.isdisjoint(each.products)
 

@@ -16,8 +16,7 @@ from core.callers import Caller
 from core.customer_ports import QueueStore
 from core.errors import InputError
 from core.items import Item
-from core.ports import Clock
-from customers.feed import Shown
+from core.ports import Clock, Sights
 
 CHANNEL = "ondemand"  # of receipts
 KEPT = timedelta(days=7)
@@ -43,7 +42,7 @@ class OnDemand:
     """
 
     store: QueueStore
-    library: Shown
+    library: Sights
     clock: Clock
     receive: Receive
 

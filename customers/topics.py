@@ -144,6 +144,10 @@ class FollowedTopics:
                 return topic
         raise _unknown(id_)
 
+    def has_some(self, caller: Caller) -> bool:
+        """Whether the caller's account follows topics."""
+        return bool(self._recent_of(caller))
+
     def matched(self, items: Sequence[Item], caller: Caller) -> list[tuple[FollowedTopic, ...]]:
         """For each item, the topics of the caller's account that it matches."""
         topics = self._recent_of(caller)

@@ -12,7 +12,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from core.callers import folded
-from core.items import Item, PubStatus
+from core.items import PubStatus
+from core.standing import Head
 from core.transitions import Told, TransitionKind
 from storage.record.visibility import VersionRow, story_view
 
@@ -141,19 +142,19 @@ def _again(state: Told, before: Told | None) -> TransitionKind | None:
 
 
 def untold(
-    items: Mapping[str, Item], told: Mapping[str, Told], products: frozenset[str]
+    heads: Mapping[str, Head], told: Mapping[str, Told], products: frozenset[str]
 ) -> list[str]:
     """Return which items an account with these products sees otherwise than was told: another
-    version, other products, or not at all. `items` has those that it sees. Once such a sight has
+    version, other products, or not at all. `heads` has those that it sees. Once such a sight has
     left, the difference may go without being told, so a transition is owed.
     """
     found: list[str] = []
     for uri, each in told.items():
-        item = items.get(uri)
-        if item is None:
+        head = heads.get(uri)
+        if head is None:
             differs = not products.isdisjoint(each.products)
         else:
-            differs = (item.version, folded(item.products)) != (each.version, each.products)
+            differs = (head.version, folded(head.products)) != (each.version, each.products)
         if each.shown and differs:
             found.append(uri)
     return found

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from api.access.services import Services
 from core.callers import Caller
 from core.items import Item
+from core.standing import Head
 
-Receive = Callable[[Iterable[Item]], None]
+Receive = Callable[[Iterable[Item | Head]], None]
 
 
 def receiving(services: Services, caller: Caller, channel: str, *, synced: bool = False) -> Receive:
@@ -17,7 +18,7 @@ def receiving(services: Services, caller: Caller, channel: str, *, synced: bool 
     """
     receipts = services.receipts
 
-    def receive(items: Iterable[Item]) -> None:
+    def receive(items: Iterable[Item | Head]) -> None:
         if receipts is not None:
             versions = {(item.uri, item.version) for item in items}
             receipts.add(caller.account, channel, versions, synced=synced)

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from api.access.forwarding import Proxies
 from api.access.keys import KeyRing
+from api.customers.kept_forms import KeptForms
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
@@ -184,4 +185,5 @@ class Services:
     readers: Readers | None = None
     monitoring: Monitoring | None = None
     on_demand: OnDemand | None = None
+    forms: KeptForms = field(default_factory=KeptForms)
     close: Callable[[], None] = nothing_to_close

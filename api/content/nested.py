@@ -14,7 +14,7 @@ see at this moment, never the document's old copy:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,7 +23,7 @@ from typing import Any
 from api.formats.carried import CarriedMembers
 from core.callers import Caller
 from core.items import Item
-from core.ports import Library
+from core.ports import Sights
 from core.standing import Sight
 
 Tree = Mapping[str, Any]
@@ -60,7 +60,7 @@ def plain_name(name: str) -> str:
 
 
 def look_inside(
-    library: Library, caller: Caller, documents: Iterable[tuple[Item, Tree]], carried: Carried
+    library: Sights, caller: Caller, documents: Iterable[tuple[Item, Tree]], carried: Carried
 ) -> Inside:
     """What the guard says of all items inside an answer's documents, and of the uris that name its
     stories, in one call; no call if there are none.
@@ -73,12 +73,14 @@ def look_inside(
     for item, document in documents:
         look = _Named()
         look.in_document(document)
+        if item.chain != item.uri:
+            look.uris.append(item.chain)
         looks.append(look)
-        chain = () if item.chain == item.uri else (item.chain,)
-        for uri in (*look.uris, *chain):
+        for uri in look.uris:
             named.setdefault(uri, set()).update(item.products)
     sights = library.sights(named, caller) if named else {}
-    return Inside(named.keys(), sights, carried, [look.plain(sights.keys()) for look in looks])
+    plain = [look.plain(sights.keys()) for look in looks]
+    return Inside(named.keys(), sights, carried, plain, [look.uris for look in looks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Inside:
     sights: Mapping[str, Sight]
     carried: Carried
     plain: Sequence[AbstractSet[str]] = ()
+    named: Sequence[Collection[str]] = ()  # by each document
 
     def may_name(self, uri: str) -> bool:
         """Whether the caller may be told this uri: it is no item's, or the caller may

@@ -249,7 +249,10 @@ def _missing(uri: str) -> NotFoundError:
 
 def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:
     return [
-        {"meta": {"products": products_json(item, view.caller)} | cut_json(cut), "item": members}
+        {
+            "meta": {"products": products_json(item.products, view.caller)} | cut_json(cut),
+            "item": members,
+        }
         for item, (members, cut) in zip(items, items_json(items, view, library), strict=True)
     ]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from api.customers.followed import names_of
+from api.customers.kept_forms import KeptForms
 from api.envelope import rfc3339
-from api.formats.items import ItemView, items_json
+from api.formats.items import ItemView, made_items, share_of
 from api.search.search_json import cut_json, products_json
-from core.ports import Library
+from core.items import Item
+from core.ports import Heads
 from customers.feed import Entry
 from customers.topics import FollowedTopics
 
@@ -17,25 +21,55 @@ from customers.topics import FollowedTopics
 def entries_json(
     entries: Sequence[Entry],
     view: ItemView,
-    library: Library,
+    library: Heads,
     topics: FollowedTopics | None = None,
+    kept: KeptForms | None = None,
 ) -> list[dict[str, Any]]:
     """A result for each entry, in order. A tombstone has `uri`, `altids.itemid`, `version` and
-    `pubstatus`, and nothing else. An item names the `topics` of the account that it matches.
+    `pubstatus`, and nothing else. An item names the `topics` of the account that it matches. Items
+    may be JSON already: `kept` has forms that were made before.
     """
-    items = [entry.item for entry in entries if entry.item is not None]
-    named = names_of(topics, items, view.caller)
-    shown = iter(zip(items_json(items, view, library), named, strict=True))
-    return [_result(entry, shown, view) for entry in entries]
+    whole = [entry.head for entry in entries if entry.head is not None]
+    heads, share = {head.id: head for head in whole}, share_of(len(whole))
+    forms = {} if kept is None else kept.of(heads.values(), view, library, share)
+    follows = topics is not None and topics.has_some(view.caller)
+    items = _items(entries, library, heads.keys() if follows else heads.keys() - forms.keys())
+    told: dict[int, dict[str, Any]] = {
+        id_: {"meta": {}, "item": orjson.Fragment(form.body)} for id_, form in forms.items()
+    }
+    rest = {id_: item for id_, item in items.items() if id_ not in forms}
+    made = made_items([*rest.values()], view, library, share) if rest else ()
+    for (id_, item), each in zip(rest.items(), made, strict=True):
+        told[id_] = {"meta": cut_json(each.cut), "item": each.members}
+        if kept is not None:
+            kept.keep(heads[id_], item, view, each)
+    if forms:
+        view.receive([one for id_, form in forms.items() for one in (heads[id_], *form.carried)])
+    for id_, followed in zip(items, names_of(topics, [*items.values()], view.caller), strict=True):
+        told[id_]["meta"] = followed | told[id_]["meta"]
+    return [*filter(None, (_result(entry, told, view) for entry in entries))]
 
 
-def _result(entry: Entry, shown: Any, view: ItemView) -> dict[str, Any]:
-    told = {"transition": _transition(entry)}
-    if entry.item is None:
-        return {"meta": told, "item": tombstone(entry)}
-    (members, cut), followed = next(shown)
-    products = {"products": products_json(entry.item, view.caller)}
-    return {"meta": {**told, **products, **followed, **cut_json(cut)}, "item": members}
+def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> dict[int, Item]:
+    """The items of these versions: those that the entries have, and the rest from the record."""
+    read = {e.head.id: e.item for e in entries if e.head is not None and e.item is not None}
+    missing = [id_ for id_ in ids if id_ not in read]
+    found = library.versions(missing) if missing else {}
+    return {id_: read.get(id_) or found[id_] for id_ in ids if id_ in read or id_ in found}
+
+
+def _result(
+    entry: Entry, told: Mapping[int, dict[str, Any]], view: ItemView
+) -> dict[str, Any] | None:
+    """The result of an entry; None for a version that the record has no more."""
+    moved = {"transition": _transition(entry)}
+    if entry.head is None:
+        return {"meta": moved, "item": tombstone(entry)}
+    if entry.head.id not in told:
+        return None
+    each = told[entry.head.id]
+    products = {"products": products_json(entry.head.products, view.caller)}
+    return {"meta": {**moved, **products, **each["meta"]}, "item": each["item"]}
 
 
 def _transition(entry: Entry) -> dict[str, Any]:

@@ -101,7 +101,7 @@ async def read_feed(
         caller_now(request, surface, key or ""),
         feed.tree(session),
         int(session.parameters.get("page_size", parameters.page_size)),
-        writing(surface, session, parameters, links, "feed"),
+        writing(surface, feed, session, parameters, links, "feed"),
         answer,
     )
     held = partial(reading.held, position, parameters.wait)
@@ -184,6 +184,7 @@ def _beginning(text: str) -> Position | datetime | None:
 
 def writing(
     surface: Surface,
+    feed: Feed,
     session: FeedSession,
     parameters: SessionParameters,
     links: MediaLinks | None,
@@ -202,7 +203,7 @@ def writing(
         receive = receiving(surface.services, caller, channel, synced=True)
         view = ItemView(caller, include, exclude, links, whole=True, receive=receive)
         services = surface.services
-        return entries_json(entries, view, services.library, services.topics)
+        return entries_json(entries, view, feed.library, services.topics, services.forms)
 
     return write
 

@@ -59,7 +59,7 @@ class Reading:
         caller = self.caller()
 
         def read() -> Page:
-            page = self.feed.read(caller, self.tree, position, self.size)
+            page = self.feed.read(caller, self.tree, position, self.size, whole=False)
             return self.told(Page(self.write(caller, page.entries), page.position, page.more))
 
         return await self.surface.feeds.run(read, caller)

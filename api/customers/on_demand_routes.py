@@ -98,7 +98,10 @@ async def read_queue(
         view = ItemView(caller, links=links, receive=receive)
         told = items_json(page.items, view, surface.services.library)
         items = [
-            {"meta": {"products": products_json(item, caller)} | cut_json(cut), "item": members}
+            {
+                "meta": {"products": products_json(item.products, caller)} | cut_json(cut),
+                "item": members,
+            }
             for item, (members, cut) in zip(page.items, told, strict=True)
         ]
         return {"items": items, "position": page.position, "more": page.more}

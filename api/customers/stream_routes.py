@@ -60,7 +60,7 @@ async def read_stream(
         parameters = parameters.model_copy(update={"session": id_[:64], "position": place[:64]})
     session, position = await begun(surface, feed, known, parameters)
     caller = caller_now(request, surface, key or "")
-    write = writing(surface, session, parameters, links, "stream")
+    write = writing(surface, feed, session, parameters, links, "stream")
     reading = Reading(surface, feed, readers, caller, feed.tree(session), _AT_ONCE, write)
 
     stream = _Stream(reading, session.id, lambda: feed.touch(session))
@@ -122,9 +122,10 @@ def _matched(entry: dict[str, Any]) -> bytes:
     """The event `topic.matched` of an entry, b"" for one that matches none. It has no id, and comes
     before the entry: a client that goes on from the entry's id has had it.
     """
-    meta, item = entry["meta"], entry["item"]
+    meta = entry["meta"]
     if "followed_topics" not in meta:
         return b""
+    item = orjson.loads(orjson.dumps(entry["item"]))  # a kept form is JSON already
     told = {
         "followed_topics": meta["followed_topics"],
         "transition": meta["transition"],

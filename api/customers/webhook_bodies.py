@@ -13,7 +13,8 @@ from api.formats.items import ItemView
 from core.callers import Caller
 from core.customer_ports import Receipts
 from core.items import Item
-from core.ports import Library
+from core.ports import Heads
+from core.standing import Head
 from core.webhooks import RESTARTED, TEST, Endpoint, Message
 from customers.feed import Entry
 from customers.topics import FollowedTopics
@@ -27,7 +28,7 @@ class WebhookBodies:
     """
 
     def __init__(
-        self, library: Library, receipts: Receipts, topics: FollowedTopics | None = None
+        self, library: Heads, receipts: Receipts, topics: FollowedTopics | None = None
     ) -> None:
         self._library = library
         self._receipts = receipts
@@ -38,7 +39,7 @@ class WebhookBodies:
     ) -> bytes:
         """Return the body of a message, once the receipts of its items are written."""
 
-        def receive(items: Iterable[Item]) -> None:
+        def receive(items: Iterable[Item | Head]) -> None:
             versions = {(item.uri, item.version) for item in items}
             self._receipts.add(endpoint.account, endpoint.channel, versions, synced=True)
 

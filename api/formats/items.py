@@ -9,6 +9,7 @@ required members that AP's clients read.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -45,7 +46,8 @@ from api.formats.concepts import (
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
 from core.items import Concept, Item, ItemType
-from core.ports import Library
+from core.ports import Sights
+from core.standing import Head, Sight
 
 # Members of ninjs that repeat, in another form, what the contract's members say.
 _SAID = frozenset(
@@ -82,7 +84,7 @@ def text_names(item: Item) -> dict[str, str]:
     }
 
 
-def nobody_receives(_: Iterable[Item]) -> None:
+def nobody_receives(_: Iterable[Item | Head]) -> None:
     """Do nothing: the answer goes to no account."""
 
 
@@ -103,7 +105,7 @@ class ItemView:
     links: MediaLinks | None = None
     whole: bool = False
     addresses: ItemAddresses | None = None
-    receive: Callable[[Iterable[Item]], None] = field(default=nobody_receives, compare=False)
+    receive: Callable[[Iterable[Item | Head]], None] = field(default=nobody_receives, compare=False)
     _shown: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -153,13 +155,37 @@ class ItemView:
 _CARRIED = ItemView(NOBODY, exclude=_NOT_CARRIED)
 
 
+class Made(NamedTuple):
+    """An item's members, and which of them are cut or left out. `sights` is what the guard said of
+    the `names` in its document, and in those of the items that it carries, that are items' uris.
+    `carried` are the items inside it that leave with it.
+    """
+
+    members: dict[str, Any]
+    cut: Cut
+    names: AbstractSet[str]
+    sights: Mapping[str, Sight]
+    carried: Sequence[Item]
+
+
 def items_json(
-    items: Sequence[Item], view: ItemView, library: Library
+    items: Sequence[Item], view: ItemView, library: Sights
 ) -> list[tuple[dict[str, Any], Cut]]:
     """Return each item's members as `view` shows them, within its share of an answer, and which
     members are cut or left out. Items inside an item are as the guard lets the caller see them at
     this moment.
     """
+    share = share_of(len(items))
+    return [(made.members, made.cut) for made in made_items(items, view, library, share)]
+
+
+def share_of(count: int) -> int:
+    """Return the bytes that each of so many items has in an answer."""
+    return MAX_ANSWER_BYTES // max(1, count)
+
+
+def made_items(items: Sequence[Item], view: ItemView, library: Sights, share: int) -> list[Made]:
+    """Return the same, each item within `share` bytes."""
     # AP's `etag` is the digest of all members, so all of them are made, and chosen from at the end.
     made = replace(view, include=(EVERYTHING,), exclude=()) if view.addresses else view
     documents = [_document(item, made) for item in items]
@@ -175,73 +201,90 @@ def items_json(
     own = concepts[: len(listed)] or [_NO_CONCEPTS] * len(items)
     inner = zip(carried, concepts[len(listed) :], strict=True)
     carrying.concepts.update({item.uri: concepts for item, concepts in inner})
-    share = MAX_ANSWER_BYTES // max(1, len(items))
-    told: list[tuple[dict[str, Any], Cut]] = []
-    chosen: set[str] = set()  # the carried items that some of the made members had
+    told: list[Made] = []
     for place, (item, document, cut) in enumerate(zip(items, documents, cuts, strict=True)):
+        carrying.here.clear()
         shown = inside.members(place, document, private_members(item, view.caller))
         members = _members(item, shown, made, inside, own[place])
         if view.addresses:
             members = as_contract(item, members, view.addresses)
-        if carrying.items:
-            chosen |= carried_in(members)
+        chosen = carried_in(members) if carrying.here else ()
         if view.addresses:
             members = {name: value for name, value in members.items() if view.shows(name)}
         if view.shows_shots and item.shots:
             members["shots"] = shots_json(item, view.links)
         kept, left_out = within(picked(members, view.include, view.exclude), share)
-        told.append((kept, cut | dict.fromkeys(left_out)))
-    view.receive([*items, *_leaving(carrying.items, chosen, told)])
+        leaving = carrying.leaving(chosen, kept)
+        names, sights = carrying.names(inside.named[place], inside.sights)
+        told.append(Made(kept, cut | dict.fromkeys(left_out), names, sights, leaving))
+    view.receive([*items, *{one.uri: one for each in told for one in each.carried}.values()])
     return told
-
-
-def _leaving(
-    carried: Sequence[Item], chosen: Collection[str], told: Sequence[tuple[dict[str, Any], Cut]]
-) -> list[Item]:
-    """Return the carried items of which members leave: not those that were `chosen` first and then
-    cut out by `include`, `exclude` or the size of the answer.
-    """
-    left = carried_in([members for members, _ in told]) if carried else ()
-    return [item for item in carried if item.uri in left or item.uri not in chosen]
 
 
 @dataclass(frozen=True, slots=True)
 class _Carrying:
-    """The members of items inside others; each is made once for an answer."""
+    """The members of items inside others; each is made once for an answer. `here` are those inside
+    the document of the moment.
+    """
 
     view: ItemView
-    itemids: dict[str, str] = field(default_factory=dict)  # AP's ids, by uri
+    itemids: dict[str, ItemId] = field(default_factory=dict)  # by uri
     concepts: dict[str, ListedConcepts] = field(default_factory=dict)  # by uri
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
+    here: dict[str, Item] = field(default_factory=dict)  # by uri
 
     def members(self, item: Item, renditions: dict[str, Any]) -> dict[str, Any]:
+        self.here[item.uri] = item
         if item.uri not in self.made:
-            self.items.append(item)
             concepts = self.concepts[item.uri]
             told = carried_members(item, renditions, concepts, self.view.links)
             if addresses := self.view.addresses:
-                altids = {"altids": {"itemid": self.itemids.get(item.uri, item.uri)}}
+                altids = {"altids": {"itemid": self.itemids[item.uri].shown or item.uri}}
                 told = as_contract(item, told | altids, addresses)
             self.made[item.uri] = told
         return self.made[item.uri]
 
+    def leaving(self, chosen: Collection[str], kept: Mapping[str, Any]) -> list[Item]:
+        """The items here of which members leave: not those that were `chosen` first and then cut
+        out by `include`, `exclude` or the size of the answer.
+        """
+        left = carried_in(kept) if self.here else ()
+        return [item for uri, item in self.here.items() if uri in left or uri not in chosen]
+
+    def names(
+        self, named: Collection[str], sights: Mapping[str, Sight]
+    ) -> tuple[AbstractSet[str], Mapping[str, Sight]]:
+        """All names that the members of the document here depend on, and what the guard says of
+        those that are items'. The document has those that are `named`.
+        """
+        names = frozenset(named)
+        found = {name: sights[name] for name in names & sights.keys()} if sights else {}
+        for uri in self.here:
+            concepts = self.concepts[uri]
+            names |= concepts.codes
+            found |= concepts.sights
+            if uri in self.itemids:
+                names |= {self.itemids[uri].said}
+                found |= self.itemids[uri].sights
+        return names, found
+
 
 class ListedConcepts(NamedTuple):
     """What a list of hits says of an item's concepts, by member, and the names of those whose code
-    is the uri of an item that the caller may not know of.
+    is the uri of an item that the caller may not know of. `sights` is what the guard said of the
+    `codes`.
     """
 
     said: Mapping[str, Sequence[Said]]
     hidden: Collection[str]
+    codes: AbstractSet[str] = frozenset()
+    sights: Mapping[str, Sight] = {}
 
 
 _NO_CONCEPTS = ListedConcepts({}, ())
 
 
-def listed_concepts(
-    items: Iterable[Item], caller: Caller, library: Library
-) -> list[ListedConcepts]:
+def listed_concepts(items: Iterable[Item], caller: Caller, library: Sights) -> list[ListedConcepts]:
     """Return what a list of hits says of each item's concepts."""
     read = [(item, listed_of(item)) for item in items]
     named: dict[str, set[str]] = {}
@@ -252,21 +295,41 @@ def listed_concepts(
             else:
                 named[code] = set(item.products)
     sights = library.sights(named, caller) if named else {}
-    hidden = {code for code, sight in sights.items() if not sight.in_chain}
-    return [
-        ListedConcepts(said, set[str]().union(*(codes[code] for code in codes.keys() & hidden)))
-        for _, (said, codes) in read
-    ]
+    return [_listed(said, codes, sights) for _, (said, codes) in read]
 
 
-def _itemids(items: Iterable[Item], library: Library, caller: Caller) -> dict[str, str]:
-    """AP's ids of the items inside others, by uri, if the caller may know them."""
+def _listed(
+    said: Mapping[str, Sequence[Said]],
+    codes: Mapping[str, set[str]],
+    sights: Mapping[str, Sight],
+) -> ListedConcepts:
+    own = {code: sights[code] for code in codes.keys() & sights.keys()} if sights else {}
+    hidden = [codes[code] for code, sight in own.items() if not sight.in_chain]
+    return ListedConcepts(said, set[str]().union(*hidden), codes.keys(), own)
+
+
+class ItemId(NamedTuple):
+    """AP's id that an item's document has, and what the caller is told: "" for the id of an item
+    that it may not know of. `sights` is what the guard said of it.
+    """
+
+    said: str
+    shown: str
+    sights: Mapping[str, Sight]
+
+
+def _itemids(items: Iterable[Item], library: Sights, caller: Caller) -> dict[str, ItemId]:
+    """AP's ids of the items inside others, by uri."""
     found = [(item, itemid_in(item.source)) for item in items]
-    ids = {item.uri: itemid for item, itemid in found if itemid}
     named = {itemid: item.products for item, itemid in found if itemid}
     sights = library.sights(named, caller) if named else {}
-    hidden = {itemid for itemid, sight in sights.items() if not sight.in_chain}
-    return {uri: itemid for uri, itemid in ids.items() if itemid not in hidden}
+    return {item.uri: _itemid(said, sights) for item, said in found}
+
+
+def _itemid(said: str, sights: Mapping[str, Sight]) -> ItemId:
+    sight = sights.get(said)
+    shown = said if sight is None or sight.in_chain else ""
+    return ItemId(said, shown, {} if sight is None else {said: sight})
 
 
 def _cut(item: Item, document: dict[str, Any], view: ItemView) -> Cut:

@@ -99,7 +99,7 @@ async def feed(
         caller_now(request, surface, key or ""),
         source.tree(session),
         frozen.page_size,
-        _writing(surface, frozen, links, addresses_of(request)),
+        _writing(surface, source, frozen, links, addresses_of(request)),
         tell,
     )
     seconds = surface.services.settings.held_seconds
@@ -244,7 +244,11 @@ def _beginning(query: str, moment: datetime) -> datetime:
 
 
 def _writing(
-    surface: Surface, asked: FeedAsked, links: MediaLinks | None, addresses: Addresses
+    surface: Surface,
+    source: Feed,
+    asked: FeedAsked,
+    links: MediaLinks | None,
+    addresses: Addresses,
 ) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
     """What makes AP's results of a session's entries."""
 
@@ -253,6 +257,7 @@ def _writing(
         view = asked_view(
             caller, asked.include, asked.exclude, links, addresses, whole=True, receive=receive
         )
+        entries = source.with_items(entries)
         if asked.in_my_plan:
             entries = _included(surface.services, caller, entries)
         whole = [(entry.item, entry) for entry in entries if entry.item is not None]

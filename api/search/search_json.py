@@ -12,7 +12,7 @@ shares of each list's best to three digits.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -24,7 +24,6 @@ from api.envelope import rfc3339
 from api.formats.items import ItemView, items_json, text_names
 from core.callers import Caller
 from core.entities import NameMatch
-from core.items import Item
 from core.ports import Library
 from search.answers import (
     Explanation,
@@ -97,7 +96,7 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
     exact = caller.may_inspect
     meta: dict[str, Any] = {
         "score": _share(hit.score, exact),
-        "products": products_json(hit.item, caller),
+        "products": products_json(hit.item.products, caller),
         "rank": hit.rank,
         "versions": hit.versions,
         "pinned": hit.pinned,
@@ -116,9 +115,9 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
     return meta
 
 
-def products_json(item: Item, caller: Caller) -> list[dict[str, Any]]:
-    """The item's products that the caller holds; `id` only where the code is a number."""
-    held = [code for code in item.products if code in caller.products]
+def products_json(codes: Iterable[str], caller: Caller) -> list[dict[str, Any]]:
+    """The products of an item that the caller holds; `id` only where the code is a number."""
+    held = [code for code in codes if code in caller.products]
     return [
         {"id": int(code), "name": code} if _NUMBER.fullmatch(code) else {"name": code}
         for code in held

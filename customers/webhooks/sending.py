@@ -94,11 +94,11 @@ class Sender:
         entry = self._look(transition, caller)
         if entry is None:
             return None
-        if entry.item is None:
+        if entry.head is None:
             return self.bodies(endpoint, message, entry, caller)
         body = self.bodies(endpoint, message, entry, caller)
         again = self._look(transition, caller)
-        return body if again is not None and again.item is not None else None
+        return body if again is not None and again.head is not None else None
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
         told = self.feed.entries([transition], caller)

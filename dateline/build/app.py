@@ -77,7 +77,6 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             receipts,
             caller_of,
             topics,
-            service.engine,
         )
         alerts = open_alerts(settings, customers, service.engine, monitors, caller_of)
         status = WithWebhooks(WithTransitions(service, wire), webhooks)

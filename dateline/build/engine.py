@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 from core.errors import SettingsError
 from core.graph_ports import GraphBuilder
 from core.model_ports import TextEncoder
-from core.ports import Clock, Engine, Exporter, VectorKeeper
+from core.ports import Clock, Engine, Exporter, Heads, VectorKeeper
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models
 from dateline.build.record import drop_projections, open_record
@@ -36,7 +36,7 @@ SECOND_FIELD = "second"  # the same passages by the second encoder
 _PACKAGES = ("opensearchpy",)
 
 
-class ServedEngine(Engine, VectorKeeper, Exporter, Protocol):
+class ServedEngine(Engine, Heads, VectorKeeper, Exporter, Protocol):
     """What the program needs of an engine beside the ports: its record, its life, its state."""
 
     record: RecordOfTruth

@@ -11,7 +11,6 @@ from api.access.services import StatusPort
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
 from core.customer_ports import Receipts
-from core.ports import Library
 from customers.feed import Feed
 from customers.in_force import AccountsInForce
 from customers.topics import FollowedTopics
@@ -49,13 +48,12 @@ def open_webhooks(
     receipts: Receipts,
     caller_of: AccountCaller,
     topics: FollowedTopics,
-    library: Library,
 ) -> Webhooks:
     """Return the webhooks of all accounts, sent by threads of this process too."""
     store, book = StoredWebhooks(database), StoredTransitions(database)
     rules = AddressRules.of(settings.webhook_networks, http=settings.webhook_http)
     posts, counts = WebhookPosts(rules), AttemptCounts()
-    filters, bodies = EndpointFilters(topics), WebhookBodies(library, receipts, topics)
+    filters, bodies = EndpointFilters(topics), WebhookBodies(feed.library, receipts, topics)
     sender = Sender(store, feed, caller_of, bodies, posts, counts)
     maker = MessageMaker(book, store, feed, caller_of, filters.tree)
     threads = WebhookThreads(maker, sender, store, counts)

@@ -30,7 +30,7 @@ from core.retrieval import (
     Suggestion,
     TextSignatures,
 )
-from core.standing import SeenWord, Sight, Standing
+from core.standing import Head, SeenWord, Sight, Standing
 from core.writes import PutItem, SetStatus, Written
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
@@ -56,6 +56,7 @@ from storage.record.signatures import StoredSignatures, add_missing
 from storage.record.stories import (
     chain_sizes,
     exemplar_of,
+    heads_of,
     passages_at,
     shown_chain,
     shown_item,
@@ -386,6 +387,17 @@ class EmbeddedEngine:
         """Return what the caller sees of each named uri."""
         self.projections.refresh()
         return sights_of(self.record.reads, named, caller, to_micros(self._clock()))
+
+    # Heads
+
+    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
+        """Return what the caller may see of each uri that stands for its story."""
+        self.projections.refresh()
+        return heads_of(self.record.reads, uris, caller, to_micros(self._clock()))
+
+    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
+        """Return the recorded versions among `ids`, whatever their state."""
+        return self.record.reads.items_by_seq(sorted(ids))
 
     # MediaItems
 

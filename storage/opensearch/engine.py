@@ -32,7 +32,7 @@ from core.retrieval import (
     Suggestion,
     TextSignatures,
 )
-from core.standing import SeenWord, Sight, Standing
+from core.standing import Head, SeenWord, Sight, Standing
 from core.writes import PutItem, SetStatus, Written
 from storage.media.items import newest_versions
 from storage.opensearch.catalogue import IndexCatalogue
@@ -56,6 +56,7 @@ from storage.record.signatures import StoredSignatures, add_missing
 from storage.record.stories import (
     chain_sizes,
     exemplar_of,
+    heads_of,
     passages_at,
     shown_chain,
     shown_item,
@@ -400,6 +401,14 @@ class OpenSearchEngine:
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """Return what the caller sees of each named uri."""
         return sights_of(self.record.reads, named, caller, self._now())
+
+    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
+        """Return what the caller may see of each uri that stands for its story."""
+        return heads_of(self.record.reads, uris, caller, self._now())
+
+    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
+        """Return the recorded versions among `ids`, whatever their state."""
+        return self.record.reads.items_by_seq(sorted(ids))
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """Return the newest recorded version of each item, in any state."""

@@ -43,11 +43,16 @@ class FactRow:
     uri: str
 
     @property
-    def products(self) -> frozenset[str]:
-        """The codes of products that include the version, casefolded."""
+    def codes(self) -> tuple[str, ...]:
+        """The codes of products that include the version, as written."""
         found = self.facts["products"]
         assert isinstance(found, list)
-        return folded(found)
+        return tuple(found)
+
+    @property
+    def products(self) -> frozenset[str]:
+        """The same, casefolded."""
+        return folded(self.codes)
 
 
 def read_facts(row: Any) -> FactRow:

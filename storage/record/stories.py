@@ -12,8 +12,9 @@ import numpy as np
 from core.callers import Caller, folded
 from core.items import Item, Passage, PubStatus
 from core.retrieval import Exemplar, Ids
-from core.standing import Hiding, Sight, Standing
+from core.standing import Head, Hiding, Sight, Standing
 from storage.record.holds import FREE, held
+from storage.record.item_rows import from_micros
 from storage.record.port import RecordOfTruth, RecordReads
 from storage.record.visibility import StoryView, VersionRow
 
@@ -80,11 +81,40 @@ def sights_of(
     held = folded(caller.products)
     seen |= {seq for seq, item in items.items() if held & folded(item.products)}
     found = {
-        uri: Sight(items.get(shown), True) if {shown, head} <= seen else Sight()
+        uri: Sight(items.get(shown), True, shown) if {shown, head} <= seen else Sight()
         for uri, (shown, head) in pairs.items()
     }
     unknown = {uri: products for uri, products in named.items() if uri not in versions}
     return found | dict.fromkeys(_held_back(reads, unknown, now), Sight())
+
+
+def heads_of(
+    reads: RecordReads, uris: Collection[str], caller: Caller, now: int
+) -> dict[str, Head]:
+    """Return what the caller may see at `now` (microseconds) of each of `uris` that stands for its
+    story. This reads no texts.
+    """
+    versions = reads.versions_of_each(uris)
+    stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)
+    shown = [
+        row
+        for rows in versions.values()
+        for row in rows
+        if row.seq == stories[rows[0].chain][0].head
+    ]
+    facts = reads.facts_by_seq([row.seq for row in shown]) if shown else {}
+    held = folded(caller.products)
+    return {
+        row.uri: _head(row, facts[row.seq].codes)
+        for row in shown
+        if row.seq in facts and held & facts[row.seq].products
+    }
+
+
+def _head(row: VersionRow, products: tuple[str, ...]) -> Head:
+    embargoed = None if row.embargoed is None else from_micros(row.embargoed)
+    expires = None if row.expires is None else from_micros(row.expires)
+    return Head(row.uri, row.version, row.seq, products, embargoed, expires)
 
 
 def recorded_versions(reads: RecordReads, named: Mapping[str, int]) -> dict[str, Item]:

@@ -22,7 +22,7 @@ from core.customer_ports import BoolMatrix
 from core.errors import StorageError
 from core.items import Item, ItemType, PubStatus
 from core.query_tree import EVERYTHING, Node, Word
-from core.standing import Sight
+from core.standing import Head, Sight
 from core.transitions import START, Position, Told, Transition, TransitionKind
 from core.webhooks import Endpoint, EndpointState
 from customers.feed import Feed
@@ -113,6 +113,16 @@ class Wire:
             for item in [*self.items.values()]
             if item.uri in named
         }
+
+    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
+        return {
+            item.uri: Head(item.uri, item.version, seq, item.products)
+            for seq, item in [*self.items.items()]
+            if item.uri in uris and self._shows(item, caller)
+        }
+
+    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
+        return {seq: item for seq, item in [*self.items.items()] if seq in ids}
 
     def _shows(self, item: Item, caller: Caller) -> bool:
         return item.pubstatus is PubStatus.USABLE and bool(caller.products & {*item.products})

@@ -1,0 +1,128 @@
+"""Keeps items as bytes of JSON that are the same for every customer who may see the item.
+
+A kept form says nothing of who may see it: the guard is asked for the item first, at every answer.
+What an item carries, and which other items it names, depends on the caller and the moment. So the
+guard is asked about the names in a kept form, too, and the form is used where it says the same as
+when the form was made.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from threading import Lock
+
+from api.envelope import written
+from api.formats.items import ItemView, Made
+from core.items import Item
+from core.ports import Sights
+from core.standing import Head, Sight
+
+_MOST_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An item as JSON. `names` are the texts in it that could be an item's uri, each with the
+    products with which it is named; `sights` what the guard said of those that are items' uris:
+    the version that is shown, and whether the item may be named. `carried` are the items inside it.
+    """
+
+    body: bytes
+    names: AbstractSet[str]
+    products: AbstractSet[str]
+    sights: Mapping[str, Hashable]
+    carried: tuple[Head, ...]
+
+    def holds(self, sights: Mapping[str, Sight]) -> bool:
+        """Whether the guard says the same of all names."""
+        if not self.sights:
+            return self.names.isdisjoint(sights.keys())
+        return self.sights == _seen({name: sights[name] for name in self.names & sights.keys()})
+
+
+class KeptForms:
+    """The forms that were made last, by the version of the item and what the view shows of it.
+    Thread-safe.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._forms: OrderedDict[tuple[Hashable, Hashable], Form] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    @property
+    def count(self) -> int:
+        """How many are kept."""
+        return len(self._forms)
+
+    def of(
+        self, heads: Collection[Head], view: ItemView, library: Sights, share: int
+    ) -> Mapping[int, Form]:
+        """The kept forms of heads that the guard lets through, by their id, each of at most `share`
+        bytes. None for a caller who writes: it is shown members that others are not.
+        """
+        if view.caller.may_write:
+            return {}
+        shown, known = _shown(view), dict[int, Form]()
+        with self._lock:
+            for head in heads:
+                key = _state(head.id, head), shown
+                form = self._forms.get(key)
+                if form is not None and len(form.body) <= share:
+                    self._forms.move_to_end(key)
+                    known[head.id] = form
+        named: dict[str, set[str]] = {}
+        for form in known.values():
+            for name in form.names:
+                if name in named:
+                    named[name].update(form.products)
+                else:
+                    named[name] = set(form.products)
+        sights = library.sights(named, view.caller) if named else {}
+        return {id_: form for id_, form in known.items() if form.holds(sights)}
+
+    def keep(self, head: Head, item: Item, view: ItemView, made: Made) -> None:
+        """Keeps an item's form, unless it has media: their addresses are signed for one key."""
+        inside = [item, *(sight.item for sight in made.sights.values() if sight.item is not None)]
+        if view.caller.may_write or made.cut or any(one.media or one.shots for one in inside):
+            return
+        form = Form(
+            written(made.members),
+            made.names,
+            {code for one in inside for code in one.products},
+            _seen(made.sights),
+            tuple(Head(one.uri, one.version, 0, one.products) for one in made.carried),
+        )
+        key = _state(head.id, item), _shown(view)  # the item was read after its head
+        with self._lock:
+            self._forget(key)
+            self._forms[key] = form
+            self._bytes += len(form.body)
+            while self._bytes > self._most:
+                self._forget(next(iter(self._forms)))
+
+    def _forget(self, key: tuple[Hashable, Hashable]) -> None:
+        form = self._forms.pop(key, None)
+        if form is not None:
+            self._bytes -= len(form.body)
+
+
+def _seen(sights: Mapping[str, Sight]) -> dict[str, Hashable]:
+    return {
+        name: (sight.in_chain, sight.item and _state(sight.id, sight.item))
+        for name, sight in sights.items()
+    }
+
+
+def _state(id_: int, version: Head | Item) -> Hashable:
+    """What an item's members depend on: the version, and what may change of it."""
+    return id_, version.embargoed, version.expires
+
+
+def _shown(view: ItemView) -> Hashable:
+    """What a view shows of an item that is the same for everybody."""
+    return frozenset(view.include), frozenset(view.exclude), view.whole, view.addresses
