@@ -33,7 +33,7 @@ from core.items import FloatMatrix
 from training.candidates import CandidateList
 from training.quantize import Floats
 from training.teachers import MARGIN, Taught, read_taught, unit
-from training.token_cache import TokenCache, fill_lists
+from training.token_cache import Tokens, fill_lists
 
 ENCODER = "bge-small-en-v1.5"
 WIDTH = 64
@@ -163,7 +163,7 @@ class _Learner(torch.nn.Module):  # type: ignore[misc] # torch ships no types th
 def learn(
     head: Head,
     every: Sequence[Lesson],
-    cache: TokenCache,
+    cache: Tokens,
     passes: int,
     checkpoint: Path | None = None,
     rate: float = RATE,
@@ -193,7 +193,7 @@ def learn(
     return learner.head()
 
 
-def _loss(learner: _Learner, lesson: Lesson, cache: TokenCache) -> torch.Tensor:
+def _loss(learner: _Learner, lesson: Lesson, cache: Tokens) -> torch.Tensor:
     given = lesson.given
     texts = [given.texts[place] for place in lesson.places]
     fused = unit(given.fused)[list(lesson.places)].astype(np.float32)
@@ -215,7 +215,7 @@ def read_head(path: Path) -> Head:
 
 
 def head_scores(
-    head: Head, lists: Sequence[CandidateList], cache: TokenCache, depth: int = DEPTH
+    head: Head, lists: Sequence[CandidateList], cache: Tokens, depth: int = DEPTH
 ) -> list[Floats]:
     """The scores of each list's first `depth` candidates."""
     kept: dict[str, FloatMatrix] = {}
@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder of token vectors")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
-    parser.add_argument("--encoder", default=ENCODER)
+    parser.add_argument("--encoder", default=ENCODER, help="or several, with + between them")
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--margin", type=float, help=f"drop doubtful negatives, such as {MARGIN}")

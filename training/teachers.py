@@ -27,7 +27,7 @@ from inference.models.store import ModelStore
 from inference.runtimes.onnx import OnnxRuntime
 from training.candidates import CandidateList, read_lists
 from training.quantize import Floats
-from training.token_cache import TokenCache, fill_lists
+from training.token_cache import Tokens, fill_lists
 
 MARGIN = 0.05
 DEPTH = 20
@@ -120,7 +120,7 @@ def by_pairs(scorer: PairScorer) -> Teacher:
     )
 
 
-def by_tokens(cache: TokenCache) -> Teacher:
+def by_tokens(cache: Tokens) -> Teacher:
     """A teacher by late interaction over token vectors that are in `cache`."""
     return lambda query, texts: np.array(
         [max_sim(cache[query], cache[text]) for text in texts], np.float32

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -77,12 +79,42 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
+class Tokens(Protocol):
+    """Token vectors by text."""
+
+    def __getitem__(self, text: str) -> FloatMatrix:
+        """float32 [tokens, d], rows of unit norm. Raises KeyError for a text that is not there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The token vectors of several encoders side by side, for encoders that cut texts alike."""
+
+    parts: Sequence[Tokens]
+
+    def __getitem__(self, text: str) -> FloatMatrix:
+        """float32 [tokens, sum of d], rows of unit norm. Raises ValueError for encoders that cut
+        the text differently.
+        """
+        each = [part[text] for part in self.parts]
+        return np.concatenate(each, axis=1) / np.float32(len(each) ** 0.5)
+
+
 def fill_lists(
+    top: Path, names: str, lists: Sequence[CandidateList], depth: int, models: Path, threads: int
+) -> Tokens:
+    """The token vectors of the lists' queries and of the texts of their first `depth` candidates,
+    kept below `top`. `names` is an encoder, or several with + between them, side by side.
+    """
+    each = names.split("+")
+    found = [_filled(top, name, lists, depth, models, threads) for name in each]
+    return found[0] if len(found) == 1 else Joined(found)
+
+
+def _filled(
     top: Path, name: str, lists: Sequence[CandidateList], depth: int, models: Path, threads: int
 ) -> TokenCache:
-    """The cache of the encoder `name` below `top`, with the lists' queries and the texts of their
-    first `depth` candidates.
-    """
     cache = TokenCache(top / name)
     queries = (given.query for given in lists)
     texts = (text for given in lists for text in given.texts[:depth])

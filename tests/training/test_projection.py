@@ -27,7 +27,7 @@ from training.projection import (
     write_head,
 )
 from training.teachers import Taught, by_tokens, read_taught, teach
-from training.token_cache import TokenCache
+from training.token_cache import Joined, TokenCache
 
 pytestmark = pytest.mark.torch
 
@@ -98,6 +98,24 @@ def test_a_cache_goes_on_after_a_stop(tmp_path: Path) -> None:
     assert len(asked) == len(texts) - 64
     reread = TokenCache(tmp_path / "cache")
     assert all(np.allclose(reread[text], vectors_of(text), atol=2e-3) for text in texts)
+
+
+def test_two_encoders_side_by_side_have_the_mean_of_their_cosines(tmp_path: Path) -> None:
+    turned = np.roll(np.eye(WIDTH, dtype=np.float32), 3, axis=0)
+    turned[:, 0] *= 2.0
+
+    def other(texts: Sequence[str]) -> list[FloatMatrix]:
+        found = [vectors @ turned for vectors in encode(texts)]
+        return [one / np.linalg.norm(one, axis=1, keepdims=True) for one in found]
+
+    first, second = TokenCache(tmp_path / "first"), TokenCache(tmp_path / "second")
+    texts = ["abc de", "f ghij k"]
+    assert [*first.fill(texts, encode)] == [*second.fill(texts, other)] == [0]
+    both = Joined((first, second))
+    query, passage = (both[text] for text in texts)
+    apart = [(part[texts[0]] @ part[texts[1]].T) for part in (first, second)]
+    assert np.allclose(query @ passage.T, np.mean(apart, axis=0), atol=1e-5)
+    assert np.allclose(np.linalg.norm(query, axis=1), 1.0, atol=2e-3)
 
 
 def test_the_untrained_head_at_full_width_is_max_sim() -> None:
