@@ -1,6 +1,6 @@
 """What each call or service loads anew, and a process of tests only once: the sessions of the
-models that ship, the tree of commands, the handlers of routes, and what clients trust. Subprocesses
-load all of it, as users do.
+models that ship with their tokenizers, the subjects, the commands, the handlers of routes, and what
+clients trust. Subprocesses load all of it, as users do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from ssl import SSLContext
 from typing import Any
 
@@ -19,10 +20,17 @@ import typer.testing
 from fastapi.routing import APIRoute, _EffectiveRouteContext
 from httpx._transports import default
 
+from dateline.build import engine as build_engine
 from dateline.build import runtimes as build_runtimes
+from dateline.build import service as build_service
+from dateline.commands import lazy_group
+from dateline.commands.lazy_group import Entry
+from indexing.passages import PassageSplitter
 from inference.models.store import ModelFolder
 from inference.runtime import Runtime
 from inference.runtimes.choice import RuntimeChoice, RuntimeKind, open_choice
+from inference.texts.tokens import TextTokens
+from storage.words.topics import MEDIA_TOPICS, Topics, read_topics
 
 SHIPPED = Path(__file__).parent.parent / "models"
 
@@ -56,9 +64,50 @@ def loading_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_runtimes, "open_choice", open_once)
         patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        patch.setattr(lazy_group, "_imported", _command_once())
+        patch.setattr(TextTokens, "open", _tokens_once())
+        patch.setattr(build_service, "PassageSplitter", _splitter_once())
+        patch.setattr(build_engine, "read_topics", _topics_once())
         patch.setattr(_EffectiveRouteContext, "from_api_route", _route_once())
         patch.setattr(default, "create_ssl_context", _trusting_once())
         yield
+
+
+def _command_once() -> Callable[[str, Entry], Any]:
+    """Makes a command of a function, or of a group, once."""
+    imported = lazy_group._imported
+    make = cache(lambda name, entry, _: imported(name, entry))
+    return lambda name, entry: make(name, entry, resolve_name(entry.place))
+
+
+def _tokens_once() -> Callable[[ModelFolder], TextTokens]:
+    make = TextTokens.open
+    made: dict[tuple[Path, str, int], TextTokens] = {}
+
+    def make_once(folder: ModelFolder) -> TextTokens:
+        key = (folder.path, folder.manifest.tokenizer, folder.manifest.max_tokens)
+        if folder.path.parent != SHIPPED:
+            return make(folder)
+        if key not in made:
+            made[key] = make(folder)
+        return made[key]
+
+    return make_once
+
+
+def _splitter_once() -> Callable[..., PassageSplitter]:
+    make = cache(PassageSplitter)
+
+    def make_once(tokenizer_file: Path, **how: int) -> PassageSplitter:
+        shipped = tokenizer_file.is_relative_to(SHIPPED)
+        return make(tokenizer_file, **how) if shipped else PassageSplitter(tokenizer_file, **how)
+
+    return make_once
+
+
+def _topics_once() -> Callable[[Path], Topics]:
+    read = cache(read_topics)
+    return lambda path: read(path) if path == MEDIA_TOPICS else read_topics(path)
 
 
 def _route_once() -> Callable[..., Any]:
