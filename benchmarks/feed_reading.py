@@ -12,6 +12,8 @@ The archive is made once, in the data folder.
 - `floor_per_s`: a server without an application (uvicorn) sends one page of the same size, already
   made, as often as the client (httpx) asks, which parses it as JSON. Both are read in turns.
 - `service_us`, `client_us`: processor time of both sides for an item.
+- `all of them in s`: how long all transitions take at the pace of those that were read before
+  `--seconds` were over.
 - `look_us`, `make_us`, `write_us`: of the service's, in this process and without HTTP: which
   transitions are told (the guard and receipts), items as JSON's values, JSON. `again` is a reader
   whose receipts are known.
@@ -153,7 +155,7 @@ def _spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def read_all(folder: Path, page_size: int, most_s: float) -> dict[str, float]:
+def read_all(folder: Path, transitions: int, page_size: int, most_s: float) -> dict[str, float]:
     """Reads the feed and its floor in turns, for at most so many seconds."""
     until = time.monotonic() + most_s
     keys = orjson.dumps([{"name": "reader", "key": _KEY, "products": [PRODUCT]}]).decode()
@@ -170,6 +172,12 @@ def read_all(folder: Path, page_size: int, most_s: float) -> dict[str, float]:
                 lambda: _some(entries, _OF_FEED * page_size), service
             ):
                 floor.read(lambda: _pages(bare, page_size, _OF_FLOOR), process)
+                print(
+                    f"{feed.items:,} read, {feed.items / feed.seconds:,.0f}/s;"
+                    f" floor {floor.items / floor.seconds:,.0f}/s",
+                    file=sys.stderr,
+                    flush=True,
+                )
     return {
         "read": feed.items,
         "bytes an item": len(body) / page_size,
@@ -181,6 +189,7 @@ def read_all(folder: Path, page_size: int, most_s: float) -> dict[str, float]:
         "floor: service_us": floor.server_s / floor.items * 1e6,
         "floor: client_us": floor.client_s / floor.items * 1e6,
         "read in s": feed.seconds,
+        "all of them in s": transitions * feed.seconds / feed.items,
     }
 
 
@@ -285,7 +294,9 @@ def main() -> None:
     folder = asked.data / f"feed-{asked.stories}-{asked.transitions}"
     made_archive(folder, asked.stories, asked.transitions)
     figures = {"transitions": asked.transitions, "stories": asked.stories}
-    figures |= stages(folder, asked.page) | read_all(folder, asked.page, asked.seconds)
+    figures |= stages(folder, asked.page) | read_all(
+        folder, asked.transitions, asked.page, asked.seconds
+    )
     show("reading a feed to its end", figures, machine, as_json=asked.json)
 
 
