@@ -11,8 +11,9 @@ How fast a feed is read to its end is measured by `benchmarks.feed_reading`.
 - `processor`: the service's share of one processor when only these requests come, and without.
 - `search`: searches by words, one after another, without and with the held requests beside them,
   in turns of some seconds. `ratio` is the median of the ratios of such pairs, between the bounds of
-  95 % (by the order of the ratios). The requests are renewed evenly over fifteen seconds, as those
-  of clients are.
+  95 % (by the order of the ratios). `processor ratio` compares the processor time of the processes
+  that search, which other work on the machine hardly changes. The requests are renewed evenly over
+  fifteen seconds, as those of clients are.
 - `receipt`: the time of recording an answer of 20 items, new ones and known ones.
 """
 
@@ -27,8 +28,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,23 +138,54 @@ def searches(client: httpx.Client) -> float:
     return statistics.median(found)
 
 
-def ratio(client: httpx.Client, polls: Polls, pairs: int) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The median time of a search in one turn, and the mean processor time of the processes that
+    search, for one of its searches.
+    """
+
+    seconds: float
+    processor_s: float
+
+
+def ratio(pid: int, client: httpx.Client, polls: Polls, pairs: int) -> dict[str, float]:
     """How much longer searches take beside the held requests than without."""
-    without, beside = list[float](), list[float]()
+    without, beside = list[_Turn](), list[_Turn]()
     for number in range(pairs):
         for held in (False, True) if number % 2 else (True, False):
             polls.hold(on=held)
-            (beside if held else without).append(searches(client))
-    ratios = sorted(one / other for one, other in zip(beside, without, strict=True))
-    low, high = _bounds(len(ratios))
+            before = _searchers_s(pid)
+            seconds = searches(client)
+            turn = _Turn(seconds, (_searchers_s(pid) - before) / _SEARCHES)
+            (beside if held else without).append(turn)
+    pairs_of_turns = [*zip(beside, without, strict=True)]
     return {
         "pairs": pairs,
-        "search_p50_ms": statistics.median(without) * 1000,
-        "search_beside_held_p50_ms": statistics.median(beside) * 1000,
-        "ratio": statistics.median(ratios),
-        "ratio, low": ratios[low],
-        "ratio, high": ratios[high],
+        "search_p50_ms": statistics.median(turn.seconds for turn in without) * 1000,
+        "search_beside_held_p50_ms": statistics.median(turn.seconds for turn in beside) * 1000,
+        **_ratios("ratio", [one.seconds / other.seconds for one, other in pairs_of_turns]),
+        "search_processor_ms": statistics.median(turn.processor_s for turn in without) * 1000,
+        **_ratios(
+            "processor ratio",
+            [one.processor_s / other.processor_s for one, other in pairs_of_turns],
+        ),
     }
+
+
+def _ratios(name: str, found: Sequence[float]) -> dict[str, float]:
+    ratios = sorted(found)
+    low, high = _bounds(len(ratios))
+    return {
+        name: statistics.median(ratios),
+        f"{name}, low": ratios[low],
+        f"{name}, high": ratios[high],
+    }
+
+
+def _searchers_s(pid: int) -> float:
+    """The processor time of the processes that search for the service."""
+    each = [child.cpu_times() for child in psutil.Process(pid).children(recursive=True)]
+    return float(sum(times.user + times.system for times in each))
 
 
 def spent(pid: int, polls: Polls) -> dict[str, float]:
@@ -281,7 +314,7 @@ def measure(stories: int, count: int, writes: int, pairs: int) -> dict[str, Any]
                 before = memory(pid)
                 polls.hold(on=True)
                 figures["held_mib"] = (memory(pid) - before) / 2**20
-                figures |= spent(pid, polls) | ratio(client, polls, pairs)
+                figures |= spent(pid, polls) | ratio(pid, client, polls, pairs)
     return figures
 
 

@@ -390,21 +390,26 @@ class Feed:
         """For each reader, whether it is told one of these transitions. It may be True for a reader
         that is told none; it is False only for one that is told none.
         """
-        products = frozenset[str]().union(*(caller.products for caller, _ in readers))
+        groups = {(caller.products, tree) for caller, tree in readers}
+        products = frozenset[str]().union(*(products for products, _ in groups))
         heads, _ = self._sight(transitions, Caller("readers", products))
         items = [*self._items(heads.values()).values()]
-        trees = list(dict.fromkeys(tree for _, tree in readers))
+        trees = list(dict.fromkeys(tree for _, tree in groups))
         matches = self._matcher.matches(items, trees)
         by_tree = {tree: matches[:, place].tolist() for place, tree in enumerate(trees)}
         sold = [folded(item.products) for item in items]
+
+        def reaches(products: frozenset[str], tree: Node) -> bool:
+            held = folded(products)
+            return any(m and held & s for s, m in zip(sold, by_tree[tree], strict=True))
+
+        reached = {group for group in groups if reaches(*group)}
         receivers = self.receipts.receivers({t.uri for t in transitions})
         accounts = frozenset[str]().union(*receivers.values())
-        told: list[bool] = []
-        for caller, tree in readers:
-            held = folded(caller.products)
-            pairs = zip(sold, by_tree[tree], strict=True)
-            told.append(caller.account in accounts or any(m and held & s for s, m in pairs))
-        return told
+        return [
+            caller.account in accounts or (caller.products, tree) in reached
+            for caller, tree in readers
+        ]
 
 
 def _goes_on(looked: int, until: float) -> bool:

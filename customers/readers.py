@@ -104,6 +104,8 @@ class Readers:
     def _advance(self) -> bool:
         """Compares the readers with the next transitions; returns whether there may be more."""
         last = self._feed.log.last()
+        if last == self._seen:
+            return False  # as at most looks, which then cost nothing for each reader
         with self._lock:
             readers = [each for each in self._waiting if not each.woken]
             if not readers:
