@@ -145,20 +145,29 @@ def _one_of(nodes: tuple[Node, ...]) -> Node:
     return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
 
 
+def with_leaves(node: Node, fresh: Callable[[Node], Node]) -> Node:
+    """The tree with `fresh(leaf)` for each leaf, a node that is no Bool; the same object where
+    nothing changes.
+    """
+    if not isinstance(node, Bool):
+        return fresh(node)
+    parts = (node.must, node.should, node.must_not)
+    made = tuple(tuple(with_leaves(child, fresh) for child in part) for part in parts)
+    return node if made == parts else Bool(*made)
+
+
 def within_products(node: Node, products: Collection[str]) -> Node:
     """The tree without product codes outside `products` (casefolded), so that no caller learns
     which items are in products of others. A filter without any other code finds nothing.
     """
-    match node:
-        case Keyword("product", values):
-            held = tuple(value for value in values if value.casefold() in products)
-            return node if held == values else Keyword("product", held) if held else NOTHING
-        case Bool(must, should, must_not):
-            parts = (must, should, must_not)
-            held_parts = [tuple(within_products(one, products) for one in part) for part in parts]
-            return node if (*held_parts,) == parts else Bool(*held_parts)
-        case _:
-            return node
+
+    def held(leaf: Node) -> Node:
+        if not isinstance(leaf, Keyword) or leaf.field != "product":
+            return leaf
+        values = tuple(value for value in leaf.values if value.casefold() in products)
+        return Keyword("product", values) if values else NOTHING
+
+    return with_leaves(node, held)
 
 
 def without_field(node: Node, field: str) -> Node:

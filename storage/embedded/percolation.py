@@ -20,7 +20,7 @@ import numpy.typing as npt
 import tantivy
 
 from core.items import Item
-from core.query_tree import Bool, Keyword, Node, Prefix
+from core.query_tree import Bool, Keyword, Node, Prefix, with_leaves
 from storage.embedded.item_terms import (
     KeptTerms,
     Verdict,
@@ -94,14 +94,14 @@ class Reading:
 
     def with_topics(self, node: Node) -> Node:
         """Return the tree in which each subject also has the keys of the topics that it means."""
-        match node:
-            case Keyword(field, values) if field == _SUBJECT:
-                return Keyword(field, (*values, *subject_keys(values, self.topics)))
-            case Bool(must, should, must_not):
-                parts = (must, should, must_not)
-                return Bool(*(tuple(self.with_topics(one) for one in part) for part in parts))
-            case _:
-                return node
+
+        def with_keys(leaf: Node) -> Node:
+            if not isinstance(leaf, Keyword) or leaf.field != _SUBJECT:
+                return leaf
+            values = (*leaf.values, *subject_keys(leaf.values, self.topics))
+            return Keyword(_SUBJECT, values)
+
+        return with_leaves(node, with_keys)
 
 
 class Batch:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from core.query_tree import ARRIVED, Bool, DateRange, Node, Recorded
+from core.query_tree import ARRIVED, DateRange, Node, Recorded, with_leaves
 from core.retrieval import Retrieval
 from storage.record.item_rows import to_micros
 
@@ -35,15 +35,13 @@ LAST_BEFORE = (
 
 def with_arrivals(node: Node, last_before: LastBefore) -> Node:
     """Return the tree with a Recorded in place of each span of arrival."""
-    match node:
-        case DateRange(field, since, until) if field == ARRIVED:
-            return Recorded(_last(since, last_before), _last(until, last_before))
-        case Bool(must, should, must_not):
-            parts = (must, should, must_not)
-            fresh = [tuple(with_arrivals(child, last_before) for child in part) for part in parts]
-            return node if (*fresh,) == parts else Bool(*fresh)
-        case _:
-            return node
+
+    def recorded(leaf: Node) -> Node:
+        if not isinstance(leaf, DateRange) or leaf.field != ARRIVED:
+            return leaf
+        return Recorded(_last(leaf.since, last_before), _last(leaf.until, last_before))
+
+    return with_leaves(node, recorded)
 
 
 def request_with_arrivals(request: Retrieval, last_before: LastBefore) -> Retrieval:

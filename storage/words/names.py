@@ -40,8 +40,8 @@ from rapidfuzz.distance import OSA, JaroWinkler
 VOWELS = "aeiouyhw"
 CLASSES = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")
 SHORTEST = 6  # letters; shorter words sound like too many others
-_LEAST_SIMILARITY = 0.88
-_LETTERS_PER_EDIT, _MOST_EDITS = 3, 4
+_LEAST_ALIKE = 0.88  # of words that sound alike
+_LETTERS_PER_EDIT_OF_SOUND, _MOST_EDITS_OF_SOUND = 3, 4
 _CLASS_OF = {letter: letters for letters in CLASSES for letter in letters}
 _CLASS_OF |= dict.fromkeys(VOWELS, VOWELS)
 
@@ -65,18 +65,26 @@ class SoundingWords:
 
     def like(self, word: str) -> list[tuple[str, int]]:
         """Return the words that sound like `word`, with their edits, nearest first."""
-        return _near(word, self._words.get(sound_of(word), ()))
+        edits = min(_MOST_EDITS_OF_SOUND, len(word) // _LETTERS_PER_EDIT_OF_SOUND)
+        most = edits if len(word) >= SHORTEST else 0
+        return _alike(word, [self._words.get(sound_of(word), [])], most, _LEAST_ALIKE)
 
 
-def _near(word: str, others: Iterable[str]) -> list[tuple[str, int]]:
-    most = 0 if len(word) < SHORTEST else min(_MOST_EDITS, len(word) // _LETTERS_PER_EDIT)
-    found = [(other, int(OSA.distance(word, other))) for other in others]
-    alike = [
-        (other, edits)
-        for other, edits in found
-        if edits <= most and JaroWinkler.similarity(word, other) >= _LEAST_SIMILARITY
+def _alike(
+    word: str, groups: Iterable[Sequence[str]], most: int, least: float
+) -> list[tuple[str, int]]:
+    """Return the words of `groups` that are at most `most` edits from `word` and have a
+    Jaro-Winkler similarity of at least `least`, with their edits, nearest first.
+    """
+    found = [
+        (other, int(edits))
+        for words in groups
+        for other, edits, _ in process.extract(
+            word, words, scorer=OSA.distance, score_cutoff=most, limit=None
+        )
+        if JaroWinkler.similarity(word, other) >= least
     ]
-    return sorted(alike, key=lambda pair: (pair[1], pair[0]))
+    return sorted(found, key=lambda pair: (pair[1], pair[0]))
 
 
 SHORTEST_FUZZY = 5  # letters, of a whole name
@@ -218,18 +226,9 @@ class NearWords:
     def near(self, word: str) -> list[tuple[str, int]]:
         """Return the words that `word` may be a misspelling of, with their edits, nearest first."""
         most = most_edits(len(word))
-        found: list[tuple[str, int]] = []
-        for length in range(len(word) - most, len(word) + most + 1) if most else ():
-            choices = self._words.get((word[0], length))
-            if choices:
-                matches = process.extract(
-                    word, choices, scorer=OSA.distance, score_cutoff=most, limit=None
-                )
-                found += [(other, int(distance)) for other, distance, _ in matches]
-        alike = [
-            pair for pair in found if JaroWinkler.similarity(word, pair[0]) >= LEAST_SIMILARITY
-        ]
-        return sorted(alike, key=lambda pair: (pair[1], pair[0]))
+        lengths = range(len(word) - most, len(word) + most + 1) if most else ()
+        groups = (self._words.get((word[0], length), []) for length in lengths)
+        return _alike(word, groups, most, LEAST_SIMILARITY)
 
 
 def _nearest(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import InputError
-from core.query_tree import Bool, Keyword, Node
+from core.query_tree import Keyword, Node, with_leaves
 from core.retrieval import FacetCount, Retrieval
 
 MEDIA_TOPICS = Path(__file__).with_name("media_topics.tsv")
@@ -162,23 +162,14 @@ def expanded(node: Node, narrower: Narrower) -> Node:
     """Return the tree with the codes of `narrower` added to every subject; the same tree if there
     are none.
     """
-    match node:
-        case Keyword(field, values) if field == _FIELD:
-            more = narrower(values)
-            return replace(node, values=(*values, *more)) if more else node
-        case Bool(must, should, must_not):
-            parts = tuple(
-                tuple(expanded(child, narrower) for child in children)
-                for children in (must, should, must_not)
-            )
-            same = all(
-                new is old
-                for fresh, children in zip(parts, (must, should, must_not), strict=True)
-                for new, old in zip(fresh, children, strict=True)
-            )
-            return node if same else Bool(*parts)
-        case _:
-            return node
+
+    def wider(leaf: Node) -> Node:
+        if not isinstance(leaf, Keyword) or leaf.field != _FIELD:
+            return leaf
+        more = narrower(leaf.values)
+        return replace(leaf, values=(*leaf.values, *more)) if more else leaf
+
+    return with_leaves(node, wider)
 
 
 Subjects = tuple[Sequence[str], Sequence[str]]  # the names and the codes of an item's subjects
