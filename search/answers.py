@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from core.entities import EntityLabel, KnownName
+from core.errors import QueryError
 from core.items import Item, ItemType
-from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of
-from core.retrieval import DateInterval, FacetCount, SortOrder, TotalRelation
+from core.query_tree import EVERYTHING, DateRange, Keyword, Node, all_of, without_field
+from core.retrieval import (
+    DateBuckets,
+    DateInterval,
+    FacetCount,
+    FacetRequest,
+    SortOrder,
+    TotalRelation,
+)
 from search.options import declared_by, option
-from search.understanding.dates.calendar import calendar_of
+from search.understanding.dates.calendar import calendar_of, zone_of
 
 FACET_FIELDS = (
     "type",
@@ -27,6 +35,7 @@ FACET_FIELDS = (
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
+MAX_CLAUSES = 256  # of a query
 MAX_TEXT = 1_000_000  # bytes of a pasted text
 
 
@@ -122,6 +131,18 @@ def _known_zone(text: str) -> None:
 
 def _known_locale(text: str) -> None:
     calendar_of(datetime.now(UTC), locale=text)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The facets to count. Those `opened` are counted without their own filter, which is set."""
+
+    facets: FacetRequest
+    opened: tuple[str, ...]
+
+    def of(self, *names: str) -> FacetRequest:
+        """What to count for the facets `names`."""
+        return replace(self.facets, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +299,67 @@ class SearchRequest:
         True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
     )
     deadline_ms: float | None = None
+
+    def check(self) -> None:
+        """Raises QueryError for values and options that can't be answered."""
+        if not 1 <= self.page_size <= MAX_PAGE_SIZE:
+            raise QueryError(
+                f"page_size is {self.page_size}", mend=f"it must be 1 to {MAX_PAGE_SIZE}"
+            )
+        if self.page < 1:
+            raise QueryError(f"page is {self.page}", mend="pages are counted from 1")
+        if self.why_missing and self.cursor:
+            raise QueryError(
+                "why_missing is asked of a later page", where="cursor", mend="leave the cursor out"
+            )
+        if self.fold is not Fold.NONE and self.order is not SortOrder.SCORE:
+            raise QueryError(
+                "fold groups the candidates of a ranked answer; a list by date has everything",
+                where="fold",
+                mend="leave out fold, or sort",
+            )
+        for name in (*self.facets, *self.open_facets):
+            if name not in FACET_FIELDS:
+                raise QueryError(
+                    f"there is no facet {name!r}", mend=f"one of {', '.join(FACET_FIELDS)}"
+                )
+        if self.similar_to:
+            self._check_similar()
+        if self.text and (self.q.strip() or self.similar_to):
+            raise QueryError(
+                "a text and q or similar_to are both given",
+                mend="search by one of them; filters narrow what is like a text",
+            )
+
+    def _check_similar(self) -> None:
+        """Raises QueryError for options that can't be combined with an item."""
+        if self.q.strip():
+            raise QueryError(
+                "q and similar_to are both given",
+                mend="search by one of them; filters narrow what is like an item",
+            )
+        if self.why_missing == self.similar_to:
+            raise QueryError(
+                "an item is not among what is like it",
+                where="why_missing",
+                mend="ask it of another item",
+            )
+        if self.order is not SortOrder.SCORE:
+            raise QueryError(
+                "what is like an item is ordered by likeness alone",
+                mend="leave the sort order out, or give a range of dates",
+            )
+
+    def counted(self) -> Counted:
+        """What to count for the facets, each once."""
+        names = tuple(dict.fromkeys((*self.facets, *self.open_facets)))
+        buckets = DateBuckets()
+        if "versioncreated" in names:
+            buckets = DateBuckets(self.facet_interval, zone_of(self.tz))
+        broader = self.facet_subjects is FacetSubjects.BROADER
+        wider = {name: without_field(self.filters, name) for name in self.open_facets}
+        opened = tuple(name for name, filters in wider.items() if filters is not self.filters)
+        return Counted(FacetRequest(names, self.facet_limit, buckets, broader), opened)
 
 
 FACTS = tuple(declared_by(Facts))

@@ -12,21 +12,20 @@ it. A group without visible members is gone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from core.callers import Caller
-from core.ports import Retriever
 from core.query_tree import Node, is_fact
 from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TextSignatures, TotalRelation
 from rerank.deadline import Mixing
-from search.answers import Fold, Total, Understood
-from search.exact import exact_ids
-from search.ranking import Fused, Weighed, fuse, ranking, with_items
-from search.retrieval import Engine, retrieve
+from search.answers import Fold, Relevance, Understood
+from search.ranking import Fused, Weighed, exact_ids, fuse, ranking, with_items
+from search.retrieval import Engine, ListByDate, retrieve
+from search.similar import check_still_there
 
 # Of Reuters' 19,043 stories, 460 pairs are at .8 or above. Seven of them differ in more than one
 # number; five of these are forms filled in for another day. Of the others, all that were read are
@@ -134,14 +133,52 @@ class Faces:
         return Faces(self.stands[:count], self.faces[:count], self.folded[:count])
 
 
-def group(engine: Engine, weighed: Weighed, notes: Sequence[str]) -> CandidateSet:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: `size` visible hits, from number `start` of the list on. `before` hits stand before
+    the list.
+    """
+
+    start: int
+    number: int
+    size: int
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The list that answers, and the page of it to show. `token` leads to kept candidates, "" where
+    they are not kept yet. The candidates of a list `by_date` are those of its page alone.
+    """
+
+    candidates: CandidateSet
+    page: Page
+    token: str = ""
+    by_date: ListByDate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What the guard let through: `shown` (bool [n]) says which candidates are visible. Of the hits
+    that they are (`every`), the first are `strong`; `hits` are those that the request wants.
+    `open_facets` has for each open facet the ids of the hits that it counts.
+    """
+
+    shown: Marks
+    every: Faces
+    strong: Faces
+    hits: Faces
+    open_facets: Mapping[str, Ids]
+
+
+def group(engine: Engine, weighed: Weighed) -> CandidateSet:
     """The stories that answer, best first, one candidate each. They are frozen, so that every page
-    shows a part of the same list; the page's number has no influence on them. `notes` go to the
-    user with those of the query.
+    shows a part of the same list; the page's number has no influence on them.
     """
     found, ranked, reranked = weighed.found, weighed.ranking, weighed.reranked
     question = weighed.evidence.question
     request, said = question.request, question.meaning.said
+    notes = (reranked.note,) if reranked.note else ()
     places = pinned_first(exact_first(ranked.order, found, weighed.exact), found, weighed.pins)
     relation = TotalRelation.EXACT
     if not question.by_date:  # in a list by date, each item is a story's
@@ -156,7 +193,7 @@ def group(engine: Engine, weighed: Weighed, notes: Sequence[str]) -> CandidateSe
         caller=question.caller,
         profile=question.profile.name,
         query=question.meaning.tree,
-        understood=replace(said, notes=(*said.notes, *notes)),
+        understood=replace(said, notes=(*said.notes, *question.notes(), *notes)),
         ids=ids,
         scores=ranked.scores[places],
         places=places,
@@ -175,21 +212,54 @@ def group(engine: Engine, weighed: Weighed, notes: Sequence[str]) -> CandidateSe
     )
 
 
-def open_facets(
-    engine: Engine, weighed: Weighed
-) -> tuple[Mapping[str, OpenFacet], tuple[str, ...]]:
-    """The candidates of each open facet whose own filter is set, and the flags of what could not be
-    done. The retrieval is repeated without that filter; the query's vector is not computed again.
+def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
+    """The candidates with those of each open facet whose own filter is set, and the flags of what
+    could not be done. The retrieval is repeated without that filter; the query's vector is not
+    computed again. A list by date counts such facets in a list of their own.
     """
+    question = weighed.evidence.question
+    if question.by_date or not question.wider:
+        return candidates
     found: dict[str, OpenFacet] = {}
     flags: list[str] = []
-    question = weighed.evidence.question
     for name, filters in question.wider.items():
         asked = replace(question.asked, filters=filters)
         wider = retrieve(engine, asked, question.profile)
         flags += [f"facet {name}: {flag}" for flag in (*wider.degraded, *wider.found.degraded)]
         found[name] = _opened(engine, weighed, wider.found, asked)
-    return found, tuple(flags)
+    return replace(candidates, open_facets=found, degraded=(*candidates.degraded, *flags))
+
+
+def first_page(weighed: Weighed, candidates: CandidateSet) -> Listing:
+    """The list with the page that the request asks for; a list by date is its page alone."""
+    request, by_date = weighed.evidence.question.request, weighed.evidence.by_date
+    if by_date is not None:
+        page = Page(0, by_date.page, request.page_size, by_date.rank)
+        return Listing(candidates, page, by_date=by_date)
+    start = (request.page - 1) * request.page_size
+    return Listing(candidates, Page(start, request.page, request.page_size))
+
+
+def guard(engine: Engine, candidates: CandidateSet, least: Relevance) -> Guarded:
+    """What the record of truth lets the caller see of the candidates at this moment. Raises
+    NotFoundError where the item of a "more like this" search has vanished since.
+    """
+    check_still_there(engine, candidates.similar_to, candidates.caller)
+    shown = _visible(engine, candidates.ids, candidates.caller)
+    every = faces_of(shown, candidates.groups)
+    strong = every.before(candidates.strong)
+    opened = {
+        name: own.ids[faces_of(_visible(engine, own.ids, candidates.caller), own.groups).faces]
+        for name, own in candidates.open_facets.items()
+    }
+    hits = strong if least is Relevance.STRONG else every
+    return Guarded(shown, every, strong, hits, opened)
+
+
+def _visible(engine: Engine, ids: Ids, caller: Caller) -> Marks:
+    """Bool [n]: which of `ids` the caller may see at this moment."""
+    seen = engine.visible(ids, caller)
+    return np.ones(len(ids), np.bool_) if len(seen) == len(ids) else np.isin(ids, seen)
 
 
 def _opened(engine: Engine, weighed: Weighed, found: Retrieved, asked: Retrieval) -> OpenFacet:
@@ -199,7 +269,7 @@ def _opened(engine: Engine, weighed: Weighed, found: Retrieved, asked: Retrieval
     question = weighed.evidence.question
     if weighed.pinned:
         found = with_items(found, engine.shown(weighed.pinned, question.caller, asked.filters))
-    found = with_items(found, exact_ids(engine, question.request, asked))
+    found = with_items(found, exact_ids(engine, question, asked))
     ids = found.ids[ranking(fuse(found, question.profile).scores, found.ids)]
     stories = engine.chains(ids)
     places = first_of_each(stories)
@@ -253,27 +323,6 @@ def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> Tot
     if browsing or found.lexical_matches <= retrieval.lexical_depth:
         return TotalRelation.EXACT
     return TotalRelation.LOWER_BOUND
-
-
-def total_of(
-    engine: Retriever, candidates: CandidateSet, shown: Marks, hits: int, *, later: bool
-) -> Total:
-    """The total over what is visible now (`shown`, bool [n]), in `hits` hits.
-
-    A browsed list that is longer than the window gets the count of all matches that pass the
-    filters now. A `later` page counts them again, because some may be hidden since. Near-duplicates
-    are compared within the window only, so with folding that total is a lower bound.
-    """
-    found, asked = candidates.found, candidates.retrieval
-    longer = found.lexical_matches > len(candidates.ids)
-    if candidates.relation is not TotalRelation.EXACT or not longer:
-        return Total(hits, candidates.relation)
-    if candidates.groups is not None or (later and asked is None):
-        return Total(hits, TotalRelation.LOWER_BOUND)
-    matches = found.lexical_matches - int(np.count_nonzero(~shown))
-    if later and asked is not None:
-        matches = engine.retrieve(replace(asked, lexical_depth=1)).lexical_matches
-    return Total(matches, TotalRelation.EXACT)
 
 
 def groups_of(signatures: TextSignatures, near: float = NEAR, pinned: int = 0) -> Ids:

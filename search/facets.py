@@ -1,25 +1,24 @@
-"""Facets: counts over the candidates, and for open facets over those of a second retrieval.
+"""Counts: the total, and facets over the candidates; open facets over those of another retrieval.
 
 A facet counts over the whole answer, so that its counts and the total agree. A facet whose own
 filter is set then has the chosen values only. An interface that lets people choose several values
 asks for an open facet: it is counted without its own filter but with every other one, over
-candidates that are frozen with the answer's own.
+candidates that are frozen with the answer's own, or in a list by date of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from core.query_tree import without_field
-from core.retrieval import DateBuckets, FacetCount, FacetRequest, Ids, Marks
-from search.answers import FacetSubjects, SearchRequest, Total
-from search.candidates import CandidateSet, Faces, faces_of, total_of
-from search.retrieval import Engine
-from search.understanding.dates.calendar import zone_of
+from core.ports import Retriever
+from core.retrieval import Browse, FacetCount, Ids, Marks, TotalRelation
+from search.answers import Counted, Total
+from search.candidates import CandidateSet, Guarded, Listing
+from search.retrieval import Engine, ListByDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,59 +33,75 @@ class Counts:
     degraded: tuple[str, ...] = ()
 
 
-def count(
-    engine: Engine, request: SearchRequest, candidates: CandidateSet, shown: Marks, faces: Faces
+def count(engine: Engine, listing: Listing, guarded: Guarded, counted: Counted) -> Counts:
+    """The total and the facets `counted`, over the strong hits if the answer has a floor."""
+    if listing.by_date is not None:
+        return _count_by_date(engine, listing.by_date, guarded, counted)
+    candidates, strong = listing.candidates, guarded.strong
+    flags = _not_open(counted, candidates)
+    hits = candidates.ids[strong.faces]
+    later = bool(listing.token)
+    total = _total(engine, candidates, guarded.shown, len(hits), later=later)
+    facets = _count_facets(engine, counted, guarded, hits)
+    return Counts(len(guarded.hits.faces), total, facets, flags)
+
+
+def _total(
+    engine: Retriever, candidates: CandidateSet, shown: Marks, hits: int, *, later: bool
+) -> Total:
+    """The total over what is visible now (`shown`, bool [n]), in `hits` hits.
+
+    A browsed list that is longer than the window gets the count of all matches that pass the
+    filters now. A `later` page counts them again, because some may be hidden since. Near-duplicates
+    are compared within the window only, so with folding that total is a lower bound.
+    """
+    found, asked = candidates.found, candidates.retrieval
+    longer = found.lexical_matches > len(candidates.ids)
+    if candidates.relation is not TotalRelation.EXACT or not longer:
+        return Total(hits, candidates.relation)
+    if candidates.groups is not None or (later and asked is None):
+        return Total(hits, TotalRelation.LOWER_BOUND)
+    matches = found.lexical_matches - int(np.count_nonzero(~shown))
+    if later and asked is not None:
+        matches = engine.retrieve(replace(asked, lexical_depth=1)).lexical_matches
+    return Total(matches, TotalRelation.EXACT)
+
+
+def _count_by_date(
+    engine: Engine, listed: ListByDate, guarded: Guarded, counted: Counted
 ) -> Counts:
-    """The total and the facets over the hits, which are `faces`; `shown` (bool [n]) says which
-    candidates are visible.
+    """How many items the list has, and its facets; the engine counted both, before the guard. An
+    open facet is counted in a list without its own filter.
     """
-    hits = candidates.ids[faces.faces]
-    total = total_of(engine, candidates, shown, len(hits), later=bool(request.cursor))
-    facets = count_facets(engine, request, candidates, hits)
-    return Counts(len(hits), total, facets, _not_open(request, candidates))
+    counts, flags = dict(listed.found.facets), list[str]()
+    for name, filters in listed.wider.items():
+        asked = replace(listed.wanted.asked, filters=filters)
+        opened = engine.browse(Browse(asked, size=1, facets=counted.of(name)))
+        counts |= opened.facets
+        flags += [f"facet {name}: {flag}" for flag in opened.degraded]
+    facets = {name: counts[name] for name in counted.facets.names}
+    matches = listed.found.matches - int(np.count_nonzero(~guarded.shown))
+    return Counts(matches, Total(matches, TotalRelation.EXACT), facets, tuple(flags))
 
 
-def count_facets(
-    engine: Engine, request: SearchRequest, candidates: CandidateSet, hits: Ids
+def _count_facets(
+    engine: Engine, counted: Counted, guarded: Guarded, hits: Ids
 ) -> Mapping[str, tuple[FacetCount, ...]]:
-    """The counts of every facet of `request`, over `hits`. An open facet is counted over its own
-    candidates, as far as the caller may see them now.
-    """
-    names = facet_names(request)
-    asked = facet_request(request, names)
-    plain = [name for name in names if name not in candidates.open_facets]
-    count = partial(engine.facets, limit=asked.limit, buckets=asked.buckets, broader=asked.broader)
-    counts = dict(count(hits, plain))
-    for name in names:
-        if own := candidates.open_facets.get(name):
-            shown = np.isin(own.ids, engine.visible(own.ids, candidates.caller))
-            ids = own.ids[faces_of(shown, own.groups).faces]
-            counts |= count(ids, [name])
-    return {name: counts[name] for name in names}
+    """The counts of every facet, over `hits`; an open facet is counted over its own."""
+    asked, opened = counted.facets, guarded.open_facets
+    plain = [name for name in asked.names if name not in opened]
+    counts_of = partial(
+        engine.facets, limit=asked.limit, buckets=asked.buckets, broader=asked.broader
+    )
+    counts = dict(counts_of(hits, plain))
+    for name in asked.names:
+        if name in opened:
+            counts |= counts_of(opened[name], [name])
+    return {name: counts[name] for name in asked.names}
 
 
-def facet_names(request: SearchRequest) -> tuple[str, ...]:
-    """The facets of a request, each once, open ones too."""
-    return tuple(dict.fromkeys((*request.facets, *request.open_facets)))
-
-
-def facet_request(request: SearchRequest, names: Sequence[str]) -> FacetRequest:
-    """What to count for the facets `names`."""
-    buckets = DateBuckets()
-    if "versioncreated" in names:
-        buckets = DateBuckets(request.facet_interval, zone_of(request.tz))
-    broader = request.facet_subjects is FacetSubjects.BROADER
-    return FacetRequest(tuple(names), request.facet_limit, buckets, broader)
-
-
-def _not_open(request: SearchRequest, candidates: CandidateSet) -> tuple[str, ...]:
+def _not_open(counted: Counted, candidates: CandidateSet) -> tuple[str, ...]:
     """The flags of facets that a later page asks to be open and the first page did not."""
-    late = [
-        name
-        for name in request.open_facets
-        if request.cursor
-        and name not in candidates.open_facets
-        and without_field(request.filters, name) is not request.filters
-    ]
+    late = [name for name in counted.opened if name not in candidates.open_facets]
     said = "facets: {} is counted with its filter; it must be open from the first page on"
     return tuple(said.format(name) for name in late)

@@ -12,7 +12,6 @@ Our frozen types are written as {"~": "Word", member: value, …}, tuples as lis
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import struct
 import zlib
@@ -43,12 +42,12 @@ import search.ranking
 from core.callers import Caller
 from core.errors import ExpiredError
 from core.ports import Shelf
-from search.candidates import CandidateSet
+from search.candidates import CandidateSet, Listing
+from search.cursors import write_cursor
 
 log = logging.getLogger(__name__)
 _KEPT = 512
 _LIFETIME_S = 600.0
-_NUMBER = re.compile(r"[0-9]{1,18}")  # JSON carries 63 bits
 FORMAT = 1
 _MAGIC = b"DLCS"
 _HEAD = struct.Struct("<4sBII")
@@ -158,26 +157,24 @@ def new_token() -> str:
     return secrets.token_urlsafe(12)
 
 
+def next_cursor(kept: KeptCandidates, listing: Listing, following: int | None) -> str:
+    """The cursor of the page that begins at number `following` of the list; "" at the end. Ranked
+    candidates are kept with their first cursor.
+    """
+    if listing.by_date is not None:
+        return listing.by_date.cursor
+    if following is None:
+        return ""
+    token = listing.token or kept.keep(listing.candidates)
+    return write_cursor(token, following, listing.page.number + 1)
+
+
 def no_longer_known() -> ExpiredError:
     """The error for every cursor that leads to no candidates."""
     return ExpiredError(
         "this cursor is no longer known",
         mend="ask the query again; a cursor lives for ten minutes",
     )
-
-
-def write_cursor(token: str, start: int, page: int) -> str:
-    """A cursor: the token of a set, the place of the next candidate, and the page's number."""
-    return f"{token}.{start}.{page}"
-
-
-def read_cursor(cursor: str) -> tuple[str, int, int]:
-    """The token, place and page number of a cursor. Raises ExpiredError for any other text."""
-    token, _, rest = cursor.partition(".")
-    start, _, page = rest.partition(".")
-    if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:
-        raise ExpiredError("this is not a cursor", mend="use the one that an answer gave")
-    return token, int(start), int(page)
 
 
 class FormatError(ValueError):

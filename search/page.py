@@ -14,39 +14,18 @@ from core.ports import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
 from search.answers import Explanation, Hit, Relevance, RerankMix, SearchRequest, VectorShare
-from search.browsing import ListByDate
-from search.candidates import CandidateSet, Faces, ranks_of
+from search.candidates import CandidateSet, Faces, Listing, ranks_of
 from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
 
 _MARKED = ("headline", "description", "caption")
 _LONGEST_MARKED = 8_000  # characters of a member that is shown whole
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page: `size` visible hits, from number `start` of the list on. `before` hits stand before
-    the list.
-    """
-
-    start: int
-    number: int
-    size: int
-    before: int = 0
-
-
-def page_of(request: SearchRequest, listed: ListByDate | None) -> Page:
-    """The page with the number that is asked for; a list by date is its page alone."""
-    if listed is not None:
-        return Page(0, listed.page, request.page_size, listed.rank)
-    return Page((request.page - 1) * request.page_size, request.page, request.page_size)
-
-
 def hits_of_page(
     catalogue: Catalogue,
     highlighter: Highlighter,
-    candidates: CandidateSet,
+    listing: Listing,
     faces: Faces,
-    page: Page,
     request: SearchRequest,
 ) -> tuple[tuple[Hit, ...], int | None]:
     """The page's hits, and the number at which the next page begins, None at the end.
@@ -54,6 +33,7 @@ def hits_of_page(
     A hit that vanishes between the guard's look and its reading is left out; nothing older replaces
     it.
     """
+    candidates, page = listing.candidates, listing.page
     ranks = ranks_of(faces.stands, candidates.groups)
     first = int(np.count_nonzero(ranks <= page.start))
     following = int(ranks[first + page.size]) - 1 if len(ranks) > first + page.size else None

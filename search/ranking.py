@@ -10,7 +10,8 @@ Age is a curve with a half-life and a floor: an item that is `half_life_days` ol
 score above the floor. The curve multiplies the fused score and filters nothing, so an old story
 that alone answers the query is still first. Dates in the future count as now.
 
-What editors pinned to a query comes first, in the frozen list like any other.
+What editors pinned to a query comes first, in the frozen list like any other. Then come items that
+have the whole query as a value, such as their slugline.
 """
 
 from __future__ import annotations
@@ -24,19 +25,21 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import Item, Passage
-from core.ports import Catalogue
+from core.ports import Catalogue, Standings
 from core.query_tree import is_fact
-from core.retrieval import Floats, Ids, Marks, Retrieved, SortOrder, VectorScores
+from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder, VectorScores
 from rerank.deadline import DeadlineReranker, Reranked, mix, mixing_of
-from search.exact import NO_IDS, exact_ids
 from search.profiles import Fusion, Profile
-from search.retrieval import Engine, Evidence, Question
+from search.question import Question
+from search.retrieval import Engine, Evidence
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
 BOUND_SHARE = 0.1  # share of BM25's supremum that a list's best must reach to count in full
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) / _MICROSECOND
+MOST_EXACT = 100  # items that have the whole query as a value, the newest
+NO_IDS: Ids = np.zeros(0, np.int64)
 _NONE_NAMED = "no reranker is configured"
 
 
@@ -88,15 +91,15 @@ class Weighed:
     reranked: Reranked
 
 
-def weigh(engine: Engine, evidence: Evidence, pinned: Sequence[str], now: datetime) -> Weighed:
-    """One score for each candidate. Among them are the editors' items with the uris `pinned`, and
-    items of which the whole query is a value, unless the order is not that of scores.
+def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
+    """One score for each candidate. Among them are the items that editors pinned, and items of
+    which the whole query is a value, unless the order is not that of scores.
     """
     question, found, names = evidence.question, evidence.found, evidence.names
     given = given_order(evidence)
-    pinned = pinned if given is None else ()
+    pinned = question.meaning.pinned if given is None else ()
     pins = engine.shown(pinned, question.caller, question.asked.filters) if pinned else NO_IDS
-    exact = exact_ids(engine, question.request, question.asked) if given is None else NO_IDS
+    exact = exact_ids(engine, question, question.asked) if given is None else NO_IDS
     found = with_items(with_items(found, pins), exact)
     profile, ages = question.profile, None
     if profile.recency_half_life_days > 0:
@@ -112,6 +115,16 @@ def weigh(engine: Engine, evidence: Evidence, pinned: Sequence[str], now: dateti
     ranking = Ranked(fused, scores, order if given is None else given, order)
     unscored = Reranked(np.full(len(found.ids), np.nan, np.float32))
     return Weighed(evidence, found, ranking, pinned, pins, exact, unscored)
+
+
+def exact_ids(archive: Standings, question: Question, asked: Retrieval) -> Ids:
+    """The ids of at most MOST_EXACT items that the caller may see, that pass the filters of
+    `asked`, and that have the whole query as one of their values.
+    """
+    exact = question.meaning.exact
+    if exact is None:
+        return NO_IDS
+    return archive.having(exact, asked.caller, asked.filters, MOST_EXACT)
 
 
 def given_order(evidence: Evidence) -> Ids | None:
@@ -316,6 +329,13 @@ class Reranking:
     reranker: DeadlineReranker | None
     missing: str = ""
     afterwards: Afterwards = field(default_factory=Afterwards)
+
+    def answered(self, profile: Profile, milliseconds: float | None) -> None:
+        """Takes in how long an answer took after the reranker, None for a later page, so that later
+        deadlines leave time for it.
+        """
+        if profile.rerank_depth and milliseconds is not None:
+            self.afterwards.took(milliseconds)
 
     def rerank(self, weighed: Weighed, started: float) -> Weighed:
         """The candidates in their new order, and what the reranker gave. `started` is the moment of

@@ -1,9 +1,13 @@
-"""More like this: an item takes the place of the query, and the same path answers.
+"""More like this: an item or a pasted text takes the place of the query; the same path answers.
 
 The vectors are searched for the mean of the item's passages. BM25 searches for its most telling
 words: those of the headline, then those with the highest tf-idf in its text (as Lucene's
 MoreLikeThis chooses them). Its own story is left out before anything is normalized: it matches
 itself best, and would set the scale for the others.
+
+A text is never parsed as a query. It is reduced to its most telling words, as an item is, and to
+the passages that hold most of them. How rare a word is, is asked of the archive as the caller sees
+it. A query that is longer than any query may be, or a page of prose, is taken as a text.
 
 `URI#t=12.5` names the shot of a video that is shown at that second (Media Fragments URI 1.0,
 section 4.2.1).
@@ -28,6 +32,7 @@ from core.ports import Exemplars
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Exemplar, VectorQuery
 from search.answers import Understood
+from search.encoders import mean_passage
 from search.profiles import Profile
 from search.understanding.understand import Likeness, Meaning, describe
 
@@ -38,6 +43,13 @@ _MOST_READ = 5_000  # words that are read, as in Lucene's MoreLikeThis
 WORD = re.compile(r"[^\W_]+")
 _ROUNDED_S = 1e-6  # answers give moments to microseconds
 _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
+
+MOST_PASSAGES = 8  # of a text
+_PASSAGE = 150  # words
+_MOST_RANKED = 600  # different words of a text of which the archive says how rare they are
+_LONGEST_WORD = 40  # characters; longer ones are base64, links and the like
+_STOP_WORDS_OF = "en"  # left out of a text; stems are of each language of the archive
+_PIECE = re.compile(r"\S+")
 
 
 def likeness(
@@ -135,18 +147,6 @@ def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
     return replace(whole, item=alone, vectors=vectors)
 
 
-def mean_passage(passages: FloatMatrix) -> FloatMatrix:
-    """float32 [1, d], unit norm: the mean of unit vectors [n, d]. If they cancel out, the first
-    vector.
-    """
-    mean = passages.mean(axis=0, keepdims=True, dtype=np.float32)
-    length = float(np.linalg.norm(mean))
-    if length < np.finfo(np.float32).eps:
-        mean, length = passages[:1], float(np.linalg.norm(passages[0])) or 1.0
-    found: FloatMatrix = (mean / np.float32(length)).astype(np.float32)
-    return found
-
-
 def _given(vector: FloatMatrix) -> FloatMatrix:
     return vector
 
@@ -212,3 +212,59 @@ def _missing(uri: str) -> NotFoundError:
         where="similar_to",
         mend="check the uri and its encoding, or that your plan includes the item",
     )
+
+
+def meaning_of_text(
+    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
+) -> Meaning:
+    """What a pasted text asks for: its telling words by BM25, its passages by vectors."""
+    words, lacking = words_of_text(text, archive, analysis, caller)
+    passages = passages_of_text(text, words)
+    tree: Node = Bool(should=tuple(map(Word, words))) if words else Word("")
+    whole = len(_PIECE.findall(text))
+    note = (
+        f"a text of {whole:,} words, not read as a query: its {len(words)} most telling words and "
+        f"{len(passages)} passages of it are searched for"
+    )
+    flags = (f"lexical: the words were chosen by a part of the archive: {lacking}",)
+    said = Understood(vector_text="", lexical=describe(tree), notes=(note,))
+    return Meaning(tree, EVERYTHING, said, degraded=flags if lacking else (), passages=passages)
+
+
+def words_of_text(
+    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
+) -> tuple[tuple[str, ...], str]:
+    """At most MOST_WORDS words of the text with the highest tf-idf, and why only a part of the
+    archive had a say in them, "" where all of it had. Words that fewer than two items have come
+    last: the archive can't tell those that no item has.
+    """
+    read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
+    counts, written = counted_terms(read, analysis, _STOP_WORDS_OF)
+    terms = [term for term, _ in counts.most_common(_MOST_RANKED)]
+    if not terms:
+        return (), ""
+    found = archive.rarities([written[term] for term in terms], _STOP_WORDS_OF, caller)
+    weights = {
+        term: (1 + log(counts[term])) * rarity
+        for term, rarity in zip(terms, found.values.tolist(), strict=True)
+    }
+    terms.sort(key=lambda term: -weights[term])  # stable: equals stay in order
+    return tuple(written[term] for term in terms[:MOST_WORDS]), found.lacking
+
+
+def passages_of_text(text: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """At most MOST_PASSAGES passages of the text, in order: those with most of `words`."""
+    pieces = [found.span() for found in _PIECE.finditer(text)]
+    spans = [
+        (pieces[start][0], pieces[min(start + _PASSAGE, len(pieces)) - 1][1])
+        for start in range(0, len(pieces), _PASSAGE)
+    ]
+    told = {word.casefold() for word in words}
+
+    def telling(span: tuple[int, int]) -> int:
+        held = {word.casefold() for word in WORD.findall(text[slice(*span)])}
+        return -len(held & told)
+
+    best = sorted(spans, key=telling)[:MOST_PASSAGES]
+    longest = _PASSAGE * _LONGEST_WORD  # characters of a passage without blanks
+    return tuple(text[start : min(end, start + longest)] for start, end in sorted(best))

@@ -33,7 +33,7 @@ from core.query_tree import (
 from core.retrieval import Browse, Floats, Ints, Marks, Retrieval, Retrieved, SortOrder
 from core.standing import Hiding, Standing
 from search.answers import Missing, MissingStage, RetrieverMiss, SearchRequest
-from search.candidates import CandidateSet, Faces, face_of
+from search.candidates import CandidateSet, Guarded, Listing, face_of
 from search.profiles import Profile
 from search.retrieval import Engine, retrieve
 from search.understanding.understand import describe
@@ -55,17 +55,18 @@ _STATES = {
 def why_missing(
     engine: Engine,
     profiles: Mapping[str, Profile],
-    candidates: CandidateSet,
-    shown: Marks,
-    faces: Faces,
+    listing: Listing,
+    guarded: Guarded,
     request: SearchRequest,
 ) -> tuple[Missing | None, tuple[str, ...]]:
-    """Why `request.why_missing` is not among the hits (`faces`) of the answer made of `candidates`,
-    and the flags of what could not be done for that; None where the request does not ask. `shown`
-    (bool [n]) says which candidates are visible.
+    """Why `request.why_missing` is not among the hits of the answer, and the flags of what could
+    not be done for that; None where the request does not ask.
     """
     if not request.why_missing:
         return None, ()
+    if listing.by_date is not None:
+        return _not_listed(engine, listing.by_date.wanted, request), ()
+    candidates, shown = listing.candidates, guarded.shown
     standing = engine.standing(request.why_missing)
     flags: dict[str, None] = {}
 
@@ -76,7 +77,7 @@ def why_missing(
         return answer.found
 
     hits = np.zeros_like(shown)
-    hits[faces.faces] = True
+    hits[guarded.hits.faces] = True
     missing = _folded_under(standing, candidates, shown, request.why_missing)
     if missing is None:
         missing = _dropped(engine, standing, candidates, hits, request, deeper)
@@ -115,14 +116,11 @@ def _dropped(
     return _not_retrieved(archive, uri, standing.id, candidates, retrieval, deeper)
 
 
-def why_not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Missing | None:
-    """Why `request.why_missing` is not on the page of a list by date that `wanted` asks for; None
-    where the request does not ask. The list has everything that matches, so an item that matches
-    has a place in it.
+def _not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Missing:
+    """Why the item is not on the page of a list by date that `wanted` asks for. The list has
+    everything that matches, so an item that matches has a place in it.
     """
     uri, asked = request.why_missing, wanted.asked
-    if not uri:
-        return None
     standing = engine.standing(uri)
     hidden = _hidden(engine, uri, standing, asked.caller)
     if hidden is not None:

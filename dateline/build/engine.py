@@ -18,7 +18,7 @@ from dateline.archive_folder import archive_folder
 from dateline.build.models import Models
 from dateline.build.record import drop_projections, open_record
 from dateline.settings import Settings
-from search.retrieval import HoldsSpaces, ServedEncoders
+from search.encoders import HoldsSpaces, ServedEncoders
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.record.archive import Record
 from storage.embedded.vectors.merge_plan import ProjectionSettings

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from search.answers import MAX_CLAUSES, MAX_QUERY_CHARACTERS
 from search.understanding.query_fields import FIELD_NAMES
 
 _SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
@@ -19,6 +20,7 @@ _ADDRESS = re.compile(r"(?<!\S)\w+://\w")
 _SENTENCE = re.compile(r"[.?!,;:…](?:\s|$)")
 _PROSE_WORDS, _CAPITALS = 12, 5
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
+_WORD = re.compile(r"[^\W_]+")
 _WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
 
 
@@ -67,6 +69,16 @@ def plain_words(text: str) -> list[str]:
 def is_prose(query: str) -> bool:
     """Whether a query is pasted prose, in which no sign is meant to narrow."""
     return bool(_prose(query.strip()))
+
+
+def is_text(query: str) -> bool:
+    """Whether a query is taken for a pasted text: it has more than 4,096 characters, or it is prose
+    of more than 256 words.
+    """
+    if len(query) > MAX_QUERY_CHARACTERS:
+        return True
+    many = len(query) > 2 * MAX_CLAUSES and len(_WORD.findall(query)) > MAX_CLAUSES
+    return many and is_prose(query)
 
 
 def _prose(text: str) -> str:

@@ -19,10 +19,11 @@ from luqum.exceptions import ParseError
 from luqum.tree import Plus
 
 from core.query_tree import EVERYTHING, Bool, Node, Word, all_of, is_fact
+from search.answers import MAX_CLAUSES
 from search.understanding import accidental_operators
 from search.understanding.field_values import Times
 from search.understanding.lucene_parser import parse_lucene
-from search.understanding.lucene_tree import MAX_CLAUSES, TreeReader, check_cost, too_long, words_in
+from search.understanding.lucene_tree import TreeReader, check_cost, too_long, words_in
 from search.understanding.query_fields import check_names, with_stand_ins
 
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")

@@ -17,6 +17,11 @@ from core.query_tree import Bool, Node, Word, scored_words
 _WHOLE, _NOTHING, _STEPS = 20, 32, 4  # words of a question; steps between the two
 
 
+def of_length(tree: Node) -> tuple[Node, float]:
+    """The tree for a question of its length, and the share of the weights of single fields."""
+    return damped(tree), field_share(tree)
+
+
 def damped(tree: Node) -> Node:
     """The tree, in which the optional words that are repeated count less each."""
     if not isinstance(tree, Bool):

@@ -43,11 +43,11 @@ from core.query_tree import (
     Word,
     is_fact,
 )
+from search.answers import MAX_CLAUSES
 from search.understanding.accidental_operators import plain_words
 from search.understanding.field_values import Bound, Times, range_node, value_node
 from search.understanding.query_fields import without_stand_ins
 
-MAX_CLAUSES = 256
 # The limit of a query's cost, in bare words: about half a second over 100,000 stories. A prefix
 # stands for all words that begin so. A phrase compares the places of its words, which takes longest
 # for two short words that stand everywhere; with a distance, each more word makes it slower. A

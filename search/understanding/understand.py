@@ -40,7 +40,7 @@ from search.answers import (
 from search.understanding.dated import as_ignored, parse_dated
 from search.understanding.dates import Calendar, calendar_of
 from search.understanding.editorial import Editorial, expanded
-from search.understanding.encoder_languages import note_on_silent, unread_language
+from search.understanding.encoder_languages import unread_language
 from search.understanding.kinds import (
     asks_for_types,
     find_kinds,
@@ -49,11 +49,13 @@ from search.understanding.kinds import (
     without_kinds,
 )
 from search.understanding.language import Parsed
-from search.understanding.long_questions import damped
 from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
 _TELLING_CHARACTERS = 400  # of a query, which show its language
+_LONGEST_VALUE = 256  # characters of a query that may be a value of an item
+_LINES = ("slugline", "byline")
+_SIGNED = re.compile(r"(?i)^by:?\s+(?=\S)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
 
@@ -80,7 +82,8 @@ class Meaning:
     Names that don't filter are searched for meanwhile (`names`). `told` adds them, and says which
     of `ignore` is neither a date nor a name; `flags` says whether names could not be searched for.
     `like` is the item in place of a query, if there is one, and `passages` are of a text in its
-    place.
+    place. Editors pinned the items with the uris `pinned` to the query; `exact` are the facts of
+    items that have the whole query as a value, None for a query that can be none.
     """
 
     tree: Node
@@ -91,6 +94,8 @@ class Meaning:
     degraded: tuple[str, ...] = ()
     like: Likeness | None = None
     passages: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    exact: Node | None = None
 
     def flags(self) -> tuple[str, ...]:
         """Flags of what could not be done for the answer; waits for the names."""
@@ -114,11 +119,6 @@ class Meaning:
             f"{text[:60]}: there is no such date, name or kind to ignore" for text in strange
         )
         return replace(said, notes=(*said.notes, *notes)) if notes else said
-
-    def with_silent(self, fields: Collection[str]) -> Meaning:
-        """The meaning with a note on the vector `fields` that have no say on its language."""
-        notes = note_on_silent(self.said.language, fields)
-        return replace(self, said=replace(self.said, notes=(*self.said.notes, *notes)))
 
     def without_stop_words(self, analysis: TextAnalysis) -> Meaning:
         """The meaning without stop words of the query's language among its optional words. The
@@ -179,18 +179,18 @@ class Understanding:
         request: SearchRequest,
         caller: Caller,
         rules: Editorial,
-        now: datetime | None,
+        calendar: Calendar,
         read: Collection[str] | None,
     ) -> Meaning:
-        """What the request's query means by the editors' `rules`. `now` is the time that the first
-        page of a list had, None for a first page; `read` is as in `understand`.
+        """What the request's query means, with the synonyms and pins of the editors' `rules`;
+        `read` is as in `understand`.
         """
-        calendar = self.calendar(request.tz, request.locale)
+        exact = exact_value(request.q)
         meaning = self.understand(
             request.q,
             caller,
             request.entities,
-            calendar=calendar if now is None else replace(calendar, now=now),
+            calendar=calendar,
             filters=request.filters,
             dates=request.dates,
             ignore=request.ignore,
@@ -198,7 +198,8 @@ class Understanding:
         )
         tree, notes = expanded(meaning.tree, rules)
         said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
-        return replace(meaning, tree=damped(tree), said=said)
+        pinned = rules.pinned(request.q)
+        return replace(meaning, tree=tree, said=said, pinned=pinned, exact=exact)
 
     def understand(
         self,
@@ -273,6 +274,21 @@ class Understanding:
     def recheck(self, said: Understood, caller: Caller) -> Understood:
         """`said` with the known names that the caller may see at this moment."""
         return self._names.recheck(said, caller)
+
+
+def exact_value(query: str) -> Node | None:
+    """The facts of an item of which the whole query is a slugline, byline, credit, source, uri or
+    AP item id; None for a query that can be none.
+    """
+    value = " ".join(query.split())
+    if not 0 < len(value) <= _LONGEST_VALUE:
+        return None
+    ids = [f"{name}:{value}" for name in ("uri", "itemid", *_LINES)]
+    signed = _SIGNED.sub("", value)
+    if signed != value:
+        ids.append(f"byline:{signed}")
+    facts = Keyword(FACT, (f"source:{value}", f"credit:{value}"))
+    return Bool(should=(Keyword(ID, tuple(ids)), facts))
 
 
 def describe(node: Node) -> str:

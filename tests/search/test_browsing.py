@@ -12,7 +12,7 @@ from core.errors import ExpiredError, QueryError
 from core.query_tree import Keyword
 from core.retrieval import Place, SortOrder, TotalRelation
 from search.answers import Fold, MissingStage, SearchRequest
-from search.browsing import Start, read_start, write_start
+from search.cursors import Start, read_start, write_start
 from tests.search.room import BOTH, READER, START, Room, story, uris
 
 COUNT = 60

@@ -12,7 +12,8 @@ from core.retrieval import Retrieved, TotalRelation
 from search import kept_candidates
 from search.answers import Understood
 from search.candidates import CandidateSet
-from search.kept_candidates import CandidateStore, read_cursor, write_cursor
+from search.cursors import read_cursor, write_cursor
+from search.kept_candidates import CandidateStore
 from search.ranking import Fused
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 

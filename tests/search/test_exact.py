@@ -9,7 +9,8 @@ import pytest
 from core.query_fields import FACT, ID
 from core.query_tree import Bool, Keyword
 from core.retrieval import SortOrder
-from search.exact import MOST, exact_value
+from search.ranking import MOST_EXACT
+from search.understanding.understand import exact_value
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, PHOTOS, Room, story, uris
@@ -116,4 +117,4 @@ def test_what_can_be_no_value_is_not_looked_up() -> None:
     facts = Keyword(FACT, ("source:By A", "credit:By A"))
     ids = ("uri:By A", "itemid:By A", "slugline:By A", "byline:By A", "byline:A")
     assert exact_value(" By  A ") == Bool(should=(Keyword(ID, ids), facts))
-    assert MOST >= 20
+    assert MOST_EXACT >= 20

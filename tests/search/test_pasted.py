@@ -11,7 +11,13 @@ from core.errors import QueryError
 from core.items import ItemType
 from core.query_tree import Bool, Keyword
 from core.retrieval import SortOrder, TotalRelation
-from search.pasted import MOST_PASSAGES, MOST_WORDS, is_text, meaning_of_text, telling_passages
+from search.similar import (
+    MOST_PASSAGES,
+    MOST_WORDS,
+    meaning_of_text,
+    passages_of_text,
+)
+from search.understanding.accidental_operators import is_text
 from storage.words.text_analysis import Analysis
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 from tests.search.test_similar import FERRY, quay  # noqa: F401 - a fixture
@@ -67,11 +73,11 @@ def test_it_is_reduced_to_a_few_words_and_passages(room: Room) -> None:
 
 def test_passages_are_those_with_the_most_telling_words() -> None:
     pages = [f"{'filler ' * 140}{'ferry' if n == 11 else 'x'} quay {'y ' * 8}" for n in range(30)]
-    found = telling_passages(" ".join(pages), ("ferry", "quay"))
+    found = passages_of_text(" ".join(pages), ("ferry", "quay"))
     assert len(found) == MOST_PASSAGES
     assert any("ferry" in passage for passage in found)
-    assert telling_passages("one two", ()) == ("one two",)
-    assert telling_passages(" ", ()) == ()
+    assert passages_of_text("one two", ()) == ("one two",)
+    assert passages_of_text(" ", ()) == ()
 
 
 def test_filters_callers_and_cursors_hold(quay: Room) -> None:  # noqa: F811

@@ -14,7 +14,7 @@ import pytest
 
 from core.items import FloatMatrix
 from core.retrieval import Retrieval, Retrieved
-from search.retrieval import ServedEncoders
+from search.encoders import ServedEncoders
 from tests.indexing.conftest import HashingEncoder
 from tests.search.room import Room, story
 
