@@ -48,7 +48,7 @@ from api.search import routes as search_routes
 from api.search import suggest_routes
 from api.search.parameters import SearchParameters
 from core.errors import BusyError, DatelineError
-from customers.pricing import PriceError
+from customers.accounts.pricing import PriceError
 
 _DESCRIPTION = """Hybrid search over a news agency's archive and wire.
 

@@ -24,7 +24,7 @@ from benchmarks.machine import arguments, percentile, show, this_machine
 from core.accounts import Account, AccountBook, Method, Quota
 from core.callers import Caller
 from core.limits import Limiter, MemoryLimiter, Share
-from customers.quotas import Quotas
+from customers.accounts.quotas import Quotas
 from storage.work.host_limits import FILE, HostLimits
 
 Times: TypeAlias = list[tuple[float, float]]  # of the clock and of the processor, in seconds

@@ -27,7 +27,7 @@ _ACCOUNT = {name: Method(name) for name in ("plans", "downloads", "quotas")}
 def counted(request: Request, services: Services, caller: Caller) -> None:
     """Counts a request that was let in. Raises TooManyError for one over its quota, except for a
     poll of a feed: that gets what has ended, and sees in `request.state.quota` that it gets no more
-    (`customers.quotas`).
+    (`customers.accounts.quotas`).
     """
     accounts = services.accounts
     method = method_of(request.scope) if accounts and accounts.counts else None

@@ -21,10 +21,10 @@ from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports import IngestPort, Library, StatusWriter
 from core.retrieval import Suggestion
+from customers.accounts.parts import AccountParts
 from customers.feed import Feed
 from customers.monitoring import Monitoring
 from customers.on_demand import OnDemand
-from customers.parts import AccountParts
 from customers.readers import Readers
 from customers.topics import FollowedTopics
 from customers.webhooks.ports import WebhookPorts

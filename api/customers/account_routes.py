@@ -18,11 +18,11 @@ from api.search.parameters import read_time
 from core.accounts import AccountBook, Method, Plan, Quota
 from core.callers import Caller
 from core.errors import NotFoundError
-from customers.downloads import DOWNLOAD_COLUMNS, download_row
-from customers.parts import AccountParts
-from customers.pricing import next_interval
-from customers.trees import entitlement_tree, plan_tree, time_text
-from customers.usage import csv_text
+from customers.accounts.downloads import DOWNLOAD_COLUMNS, download_row
+from customers.accounts.parts import AccountParts
+from customers.accounts.pricing import next_interval
+from customers.accounts.trees import entitlement_tree, plan_tree, time_text
+from customers.accounts.usage import csv_text
 
 router = APIRouter(tags=["account"])
 CSV = "text/csv; charset=utf-8"

@@ -22,9 +22,9 @@ from core.accounts import Entitlement, Interval, Method, PlanStyle, Quota
 from core.audit import AuditFilter
 from core.callers import Caller
 from core.errors import AccessError
-from customers import accounts as rules
-from customers.trees import account_tree, entitlement_tree, key_tree, plan_tree
-from customers.usage import USAGE_COLUMNS, csv_text
+from customers.accounts import rules as rules
+from customers.accounts.trees import account_tree, entitlement_tree, key_tree, plan_tree
+from customers.accounts.usage import USAGE_COLUMNS, csv_text
 
 router = APIRouter(prefix="/v1/admin", tags=["administration"])
 Made = TypeVar("Made")

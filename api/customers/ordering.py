@@ -7,7 +7,7 @@ from core.accounts import Download
 from core.callers import Caller
 from core.errors import NotFoundError
 from core.items import Item
-from customers.downloads import read_price
+from customers.accounts.downloads import read_price
 
 
 def order_rendition(

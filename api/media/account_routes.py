@@ -26,10 +26,10 @@ from api.search.parameters import Values
 from core.accounts import Download, Entitlement, Plan, PlanStyle
 from core.callers import Caller
 from core.errors import InputError
-from customers.downloads import KEPT, LONGEST_RANGE
-from customers.pricing import next_interval
-from customers.trees import time_text
-from customers.usage import csv_text
+from customers.accounts.downloads import KEPT, LONGEST_RANGE
+from customers.accounts.pricing import next_interval
+from customers.accounts.trees import time_text
+from customers.accounts.usage import csv_text
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: account"])
 CSV = "text/csv; charset=utf-8"

@@ -15,7 +15,7 @@ from api.envelope import REFUSAL, Json, delivered, echo, method_name, request_id
 from api.media.codes import code_of
 from api.media.links import PREFIX, below_prefix
 from api.problems import Problem
-from customers.trees import time_text
+from customers.accounts.trees import time_text
 
 AP_VERSION = "2.2"
 JSON = "application/json"

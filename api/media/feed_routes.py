@@ -37,8 +37,8 @@ from api.problems import ParameterError
 from api.search.parameters import read_time
 from core.callers import Caller
 from core.transitions import FeedSession, Position, TransitionKind
+from customers.accounts.trees import time_text
 from customers.feed import Entry, Feed, position_text, read_position
-from customers.trees import time_text
 from search.answers import MAX_QUERY_CHARACTERS
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"])

@@ -1,8 +1,8 @@
 """The headers that say how much of a quota is used.
 
-Accounts have quotas of their own (`customers/quotas.py`). Where a caller has no account, its
-requests of a minute are counted against the rate that its key may ask at, by the limiter that all
-processes share. They are only told: the rate itself refuses (`api/access/shares.py`).
+Accounts have quotas of their own (`customers/accounts/quotas.py`). Where a caller has no account,
+its requests of a minute are counted against the rate that its key may ask at, by the limiter that
+all processes share. They are only told: the rate itself refuses (`api/access/shares.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from api.access.counted import method_of
 from core.accounts import Method
 from core.callers import Caller
 from core.limits import Allowed, Limit, Limiter
-from customers.quotas import QuotaUse
+from customers.accounts.quotas import QuotaUse
 
 _MINUTE_S = 60
 

@@ -17,7 +17,7 @@ from api.formats.ap_item import itemid_in
 from core.callers import Caller, folded
 from core.items import Item
 from core.query_tree import EVERYTHING, Keyword, Node
-from customers.pricing import Price, price_of
+from customers.accounts.pricing import Price, price_of
 
 _DERIVED = 1_000_000_000  # ids of products without a number begin here
 _NAMED = re.compile(

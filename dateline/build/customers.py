@@ -12,13 +12,13 @@ from core.accounts import Method, Quota
 from core.callers import Caller
 from core.limits import Limiter, Share
 from core.ports import Clock
-from customers.desk import AccountDesk, Changes
-from customers.downloads import Downloads
-from customers.in_force import INTERVAL_S, AccountsInForce
-from customers.parts import AccountParts
-from customers.quotas import Quotas
+from customers.accounts.desk import AccountDesk, Changes
+from customers.accounts.downloads import Downloads
+from customers.accounts.in_force import INTERVAL_S, AccountsInForce
+from customers.accounts.parts import AccountParts
+from customers.accounts.quotas import Quotas
+from customers.accounts.usage import UsageCounts, usage_rows
 from customers.topics import FollowedTopics
-from customers.usage import UsageCounts, usage_rows
 from dateline.archive_folder import archive_folder
 from dateline.build.engine import ServedEngine, topic_tree
 from dateline.build.record import need_postgres

@@ -12,7 +12,7 @@ from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
 from core.customer_ports import Receipts
 from customers.feed import Feed
-from customers.in_force import AccountsInForce
+from customers.accounts.in_force import AccountsInForce
 from customers.topics import FollowedTopics
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.filters import EndpointFilters

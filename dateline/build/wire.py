@@ -9,8 +9,8 @@ from typing import Any
 from api.access.services import StatusPort
 from core.callers import folded
 from core.ports import Clock
+from customers.accounts.in_force import AccountsInForce
 from customers.feed import Feed
-from customers.in_force import AccountsInForce
 from customers.maker import MakingTransitions, TransitionMaker
 from customers.readers import Readers
 from dateline.build.customers import open_customers

@@ -16,10 +16,10 @@ import typer
 from core.accounts import AccountBook, Entitlement, Interval, Method, PlanStyle, Quota
 from core.callers import OPERATOR
 from core.errors import InputError
-from customers import accounts as rules
-from customers.desk import AccountDesk
-from customers.trees import account_tree, entitlement_tree, key_tree, plan_tree
-from customers.usage import USAGE_COLUMNS, csv_text
+from customers.accounts import rules as rules
+from customers.accounts.desk import AccountDesk
+from customers.accounts.trees import account_tree, entitlement_tree, key_tree, plan_tree
+from customers.accounts.usage import USAGE_COLUMNS, csv_text
 from dateline.build.customers import account_desk, open_customers, used_by_day
 from dateline.build.service import archive_clock
 from dateline.commands.options import (
@@ -401,7 +401,7 @@ def _key_table(trees: list[dict[str, Any]]) -> Any:
 
 def _key_id(text: str) -> str:
     """Return the public id in a text that is one, or a whole key."""
-    from customers.keys import id_of
+    from customers.accounts.keys import id_of
 
     return id_of(text) or text
 

@@ -19,13 +19,13 @@ from core.callers import Caller
 from core.items import PubStatus
 from core.limits import MemoryLimiter, Share
 from core.writes import SetStatus
+from customers.accounts.desk import AccountDesk
+from customers.accounts.downloads import Downloads
+from customers.accounts.in_force import AccountsInForce
+from customers.accounts.parts import AccountParts
+from customers.accounts.quotas import Quotas
+from customers.accounts.usage import UsageCounts
 from customers.audited import AuditedWriter, AuditTrail
-from customers.desk import AccountDesk
-from customers.downloads import Downloads
-from customers.in_force import AccountsInForce
-from customers.parts import AccountParts
-from customers.quotas import Quotas
-from customers.usage import UsageCounts
 from dateline.build.customers import used_by_day
 from storage.customers.accounts import StoredAccounts
 from storage.customers.audit import StoredAudit

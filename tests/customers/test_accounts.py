@@ -16,9 +16,9 @@ from core.accounts import AccountBook, AccountKey, Entitlement, Interval, PlanSt
 from core.audit import AuditEntry
 from core.callers import EVERY_PRODUCT
 from core.errors import ConflictError, InputError, NotFoundError, StorageError
-from customers import accounts as rules
-from customers.in_force import AccountsInForce
-from customers.keys import digest_of, id_of, new_key
+from customers.accounts import rules as rules
+from customers.accounts.in_force import AccountsInForce
+from customers.accounts.keys import digest_of, id_of, new_key
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from core.accounts import AccountBook, Entitlement, Interval, PlanStyle
 from core.errors import AccessError
-from customers import accounts as rules
-from customers.pricing import (
+from customers.accounts import rules as rules
+from customers.accounts.pricing import (
     Price,
     PriceError,
     check_acknowledged,

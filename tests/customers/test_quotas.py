@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from core.accounts import AccountBook, Method, Quota
 from core.limits import MemoryLimiter
-from customers import accounts as rules
-from customers.quotas import Quotas
+from customers.accounts import rules as rules
+from customers.accounts.quotas import Quotas
 
 NOW = datetime(2026, 3, 18, tzinfo=UTC)
 SECOND = 10**9

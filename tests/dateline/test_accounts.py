@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsError
-from customers.keys import digest_of, id_of
+from customers.accounts.keys import digest_of, id_of
 from dateline.build.customers import has_account_keys
 from dateline.commands.options import EXIT_INPUT, EXIT_STORAGE
 from dateline.serving.keys import key_ring

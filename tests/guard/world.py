@@ -18,8 +18,8 @@ from typing import Any
 
 from core.accounts import AccountBook, AccountKey, Entitlement, Method
 from core.writes import REFUSED, Outcome, SetStatus
-from customers import accounts as rules
-from customers.keys import digest_of, id_of, new_key
+from customers.accounts import rules as rules
+from customers.accounts.keys import digest_of, id_of, new_key
 from dateline.build.customers import CUSTOMERS_FILE
 from storage.customers.accounts import StoredAccounts
 from storage.databases import open_database

@@ -20,8 +20,8 @@ from api.app import create_app
 from core.accounts import Method
 from core.callers import EVERY_PRODUCT, Caller
 from core.items import PubStatus
+from customers.accounts.quotas import QuotaUse
 from customers.maker import MakingTransitions
-from customers.quotas import QuotaUse
 from customers.readers import Readers
 from customers.topics import FollowedTopics
 from storage.customers.topics import StoredTopics

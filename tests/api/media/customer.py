@@ -15,14 +15,14 @@ from api.app import create_app
 from core.accounts import Entitlement, PlanStyle
 from core.callers import OPERATOR
 from core.limits import MemoryLimiter, Share
-from customers.desk import AccountDesk
-from customers.downloads import Downloads
-from customers.in_force import AccountsInForce
+from customers.accounts.desk import AccountDesk
+from customers.accounts.downloads import Downloads
+from customers.accounts.in_force import AccountsInForce
+from customers.accounts.parts import AccountParts
+from customers.accounts.quotas import Quotas
+from customers.accounts.usage import UsageCounts
 from customers.monitoring import Monitoring
 from customers.on_demand import OnDemand
-from customers.parts import AccountParts
-from customers.quotas import Quotas
-from customers.usage import UsageCounts
 from storage.customers.accounts import StoredAccounts
 from storage.customers.audit import StoredAudit
 from storage.customers.downloads import StoredDownloads

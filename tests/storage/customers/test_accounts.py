@@ -13,7 +13,7 @@ import pytest
 
 from core.accounts import AccountBook, AccountKey, Entitlement, Interval, Method, PlanStyle, Quota
 from core.errors import ConflictError
-from customers import accounts as rules
+from customers.accounts import rules as rules
 from storage.customers.accounts import StoredAccounts
 from storage.databases import Database, open_database
 from tests.storage.postgres_world import address_of

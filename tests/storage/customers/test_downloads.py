@@ -29,10 +29,10 @@ from core.audit import verified
 from core.callers import Caller
 from core.errors import AccessError, InputError
 from core.items import Item
-from customers import accounts as rules
-from customers.downloads import Downloads, download_row
-from customers.pricing import PriceError
-from customers.usage import csv_text, usage_rows
+from customers.accounts import rules as rules
+from customers.accounts.downloads import Downloads, download_row
+from customers.accounts.pricing import PriceError
+from customers.accounts.usage import csv_text, usage_rows
 from storage.customers.audit import StoredAudit
 from storage.customers.downloads import StoredDownloads
 from storage.customers.usage import StoredUsage

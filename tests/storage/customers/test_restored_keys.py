@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.accounts import AccountBook, AccountKey
-from customers import accounts as rules
-from customers.keys import digest_of, new_key
+from customers.accounts import rules as rules
+from customers.accounts.keys import digest_of, new_key
 from storage.customers.accounts import StoredAccounts
 from storage.databases import open_database
 from storage.embedded.record import copies, schema

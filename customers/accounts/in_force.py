@@ -19,7 +19,7 @@ from core.callers import Caller
 from core.customer_ports import AccountStore
 from core.errors import DatelineError
 from core.limits import Share
-from customers.keys import digest_of, id_of
+from customers.accounts.keys import digest_of, id_of
 from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)

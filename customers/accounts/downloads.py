@@ -12,14 +12,14 @@ from core.callers import Caller
 from core.customer_ports import OrderLedger
 from core.errors import InputError
 from core.items import Item
-from customers.pricing import (
+from customers.accounts.pricing import (
     Price,
     check_acknowledged,
     interval_start,
     period_of,
     price_of,
 )
-from customers.trees import time_text
+from customers.accounts.trees import time_text
 
 KEPT = timedelta(days=365)
 LONGEST_RANGE = timedelta(days=60)

@@ -9,18 +9,18 @@ from typing import Any
 
 from core.callers import Caller
 from core.customer_ports import AuditLog
-from customers.desk import AccountDesk
-from customers.downloads import Downloads
-from customers.in_force import AccountsInForce
-from customers.quotas import Quotas
-from customers.usage import UsageCounts
+from customers.accounts.desk import AccountDesk
+from customers.accounts.downloads import Downloads
+from customers.accounts.in_force import AccountsInForce
+from customers.accounts.quotas import Quotas
+from customers.accounts.usage import UsageCounts
 
 
 @dataclass(frozen=True, slots=True)
 class AccountParts:
     """The accounts of a service. `desk` is where a caller changes them, `used` the rows of
-    `customers.usage.usage_rows` from the first day to the last one, of one account or of all. A
-    process that answers what another one let in `counts` no requests.
+    `customers.accounts.usage.usage_rows` from the first day to the last one, of one account or of
+    all. A process that answers what another one let in `counts` no requests.
     """
 
     in_force: AccountsInForce

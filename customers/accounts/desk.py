@@ -21,8 +21,8 @@ from core.accounts import (
 )
 from core.audit import AuditAction, AuditEntry
 from core.callers import Caller
-from customers import accounts as rules
-from customers.keys import digest_of, new_key
+from customers.accounts import rules as rules
+from customers.accounts.keys import digest_of, new_key
 
 
 class Changes(Protocol):
