@@ -11,8 +11,8 @@ from api.access.services import StatusPort
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
 from core.customer_ports import Receipts
-from customers.feed import Feed
 from customers.accounts.in_force import AccountsInForce
+from customers.feed import Feed
 from customers.topics import FollowedTopics
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.filters import EndpointFilters
