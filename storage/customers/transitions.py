@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -92,6 +93,7 @@ _NEXT_DUE = sa.select(
     sa.select(sa.func.min(_WAKES.c.at)).scalar_subquery(), sa.exists(sa.select(_OWED.c.uri_key))
 )
 _COLUMNS = [_TRANSITIONS.c[name] for name in Transition.__slots__]
+_KINDS = {str(kind): kind for kind in TransitionKind}
 _TOLD_COLUMNS = [_TOLD.c[name] for name in Told.__slots__]
 
 
@@ -375,15 +377,21 @@ def _codes(products: Iterable[str]) -> str:
 
 
 def _told(row: Sequence[Any]) -> Told:
-    values = dict(zip(Told.__slots__, row, strict=True))
-    values |= {"kind": TransitionKind(values["kind"])}
-    return Told(**values | {"products": frozenset(orjson.loads(values["products"]))})
+    uri, story, kind, version, seq, products, n = row
+    return Told(uri, story, _KINDS[kind], version, seq, _read_codes(products), n)
+
+
+@lru_cache(4096)
+def _read_codes(text: str) -> frozenset[str]:
+    return frozenset(orjson.loads(text))
 
 
 def _transition(row: Sequence[Any]) -> Transition:
-    values = dict(zip(Transition.__slots__, row, strict=True))
-    values |= {"kind": TransitionKind(values["kind"]), "at": from_micros(values["at"])}
-    return Transition(**values)
+    n, id_, at, kind, story, uri, version, seq, account = row
+    return Transition(n, id_, _read_time(at), _KINDS[kind], story, uri, version, seq, account)
+
+
+_read_time = lru_cache(4096)(from_micros)  # transitions that are made together have one time
 
 
 def _parts(entries: Iterable[T]) -> Iterator[list[T]]:

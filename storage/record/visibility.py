@@ -58,9 +58,7 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
     heads: list[VersionRow] = []
     members: list[VersionRow] = []
     moments: list[int] = []
-    by_uri = sorted(rows, key=lambda row: (row.uri, -row.version))
-    for _, group in groupby(by_uri, key=attrgetter("uri")):
-        versions = list(group)
+    for versions in _by_uri([*rows]):
         if versions[0].chain != chain:
             continue
         shown = _shown(versions, now)
@@ -76,6 +74,14 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
         members=tuple(row.seq for row in members) if heads else (),
         changes_at=min(moments, default=None),
     )
+
+
+def _by_uri(rows: list[VersionRow]) -> Iterable[list[VersionRow]]:
+    """Return the versions of each item, the newest first."""
+    if len(rows) < 2:  # as most stories have
+        return [rows] if rows else []
+    rows.sort(key=lambda row: (row.uri, -row.version))
+    return [[*group] for _, group in groupby(rows, key=attrgetter("uri"))]
 
 
 def members_and_view(
