@@ -56,6 +56,86 @@ def test_the_table(demo: Room, typed: str, expected: str) -> None:
     assert suggested(demo, typed, DEMO) == expected
 
 
+WIRE = {
+    "es": (
+        "Inundaciones en Valencia dejan a miles de personas sin electricidad",
+        "El Gobierno aprueba una reforma de las pensiones tras la huelga general",
+        "La manifestación contra el cierre de la fábrica reúne a veinte mil trabajadores",
+        "El presidente convoca elecciones anticipadas para el próximo otoño",
+        "Un incendio forestal obliga a evacuar tres pueblos de Galicia",
+    ),
+    "fr": (
+        "Les cheminots en grève contre la réforme des retraites",
+        "Inondations dans le Finistère : des centaines de sinistrés hébergés dans un gymnase",
+        "Le gouvernement annonce une augmentation du salaire minimum",
+        "Un incendie ravage une forêt près de Marseille",
+        "Élections législatives anticipées après la démission du Premier ministre",
+    ),
+    "de": (
+        "Überschwemmung in Bayern: Tausende Haushalte ohne Strom",
+        "Gewerkschaft kündigt Streik der Lokführer an",
+        "Bundesregierung beschließt höheren Mindestlohn",
+        "Zehntausende bei Demonstration gegen die Schließung des Krankenhauses",
+        "Vorgezogene Wahlen nach dem Rücktritt des Ministerpräsidenten",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Room]:
+    """Stories in three languages."""
+    room = Room(new_folder())
+    told = [(code, n, text) for code, texts in WIRE.items() for n, text in enumerate(texts)]
+    items = [replace(story(f"{code}-{n}", text), language=code) for code, n, text in told]
+    room.put(*items, vectors=False)
+    yield room
+    room.engine.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("inundasiones", "inundaciones"),
+        ("innundaciones", "inundaciones"),
+        ("inundacion", ""),
+        ("manifestacion", ""),
+        ("manifestasion", "manifestación"),
+        ("huelga general", ""),
+        ("eleciones anticipadas", "elecciones anticipadas"),
+        ("gobiernno", "gobierno"),
+        ("presidentte", "presidente"),
+        ("electrisidad", "electricidad"),
+        ("trabajdores", "trabajadores"),
+        ("inondatoins", "inondations"),
+        ("innondations", "inondations"),
+        ("gouvernment", "gouvernement"),
+        ("gouvernement", ""),
+        ("greve", ""),
+        ("manifestation", ""),
+        ("rettraites", "retraites"),
+        ("retraite", ""),
+        ("démision", "démission"),
+        ("demission", ""),
+        ("legislatives", ""),
+        ("cheminos", "cheminots"),
+        ("Uberschwemmung", ""),
+        ("Ueberschwemmung", ""),
+        ("Überschwemung", "Überschwemmung"),
+        ("Gewerkschft", "Gewerkschaft"),
+        ("Bundesregirung", "Bundesregierung"),
+        ("Mindestlon", "Mindestlohn"),
+        ("Demonstraton", "Demonstration"),
+        ("Lokfuehrer", ""),
+        ("Lokführer", ""),
+        ("Ministerpräsidenten", ""),
+        ("Streik", ""),
+        ("Wahlen Rücktrit", "Wahlen Rücktritt"),
+    ],
+)
+def test_a_word_of_another_language(wire: Room, typed: str, expected: str) -> None:
+    assert suggested(wire, typed) == expected
+
+
 @pytest.mark.parametrize(
     ("typed", "expected"), [("Oslo", ""), ("Sotrm", "Storm"), ("Stenhavn", "Stenhaven")]
 )
