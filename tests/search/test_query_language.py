@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import QueryError
-from core.items import Passage, PassageVectors
+from core.items import ItemType, Passage, PassageVectors
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieved, VectorScores
 from core.writes import PutItem
@@ -23,6 +24,7 @@ from search.understanding.query_language import NAMES, QueryLanguages
 from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.words.text_analysis import Analysis
+from tests.demo_service import ROOT
 from tests.search.case_table import Row, read_cases
 from tests.search.room import READER, START, HashingEncoder, story
 
@@ -50,6 +52,19 @@ class OtherEncoder(HashingEncoder):
 @pytest.mark.parametrize("row", CASES, ids=str)
 def test_the_language_of_a_query(row: Row) -> None:
     assert TOLD(row.cells["query"]) == row.cells["language"].replace("–", "")
+
+
+def test_the_demo_s_spanish_queries_are_told() -> None:
+    examples = json.loads((ROOT / "datasets/demo/examples.json").read_text("utf-8"))
+    spanish = [one["q"] for one in examples if "Spanish" in one["label"]]
+    assert len(spanish) >= 2
+    assert [TOLD(query) for query in spanish] == ["es"] * len(spanish)
+    told = Understanding(None, languages=("en",), told_by=TOLD)
+    said = [told.understand(query).said for query in spanish]
+    assert all(any("multilingual" in note for note in one.notes) for one in said)
+    kinds = [span.types for one in said for span in one.kinds]
+    assert kinds == [(ItemType.PICTURE,)]
+    assert [date.text for one in said for date in one.dates] == ["en marzo de 2026"]
 
 
 def test_every_language_has_a_name() -> None:
