@@ -2,9 +2,10 @@
 
 Vectors always find something. So each hit gets a chance of being relevant, from what can be
 compared between queries: BM25 as a share of what the query's words could give, the cosine above
-the query's background and against the hundredth of the nearest, and the query's known names. The
-chance is a logistic function of these; `dateline tune floor` learns it from judged sets, and
-floor.json beside this file is what ships.
+the query's background and against the hundredth of the nearest, the query's known names, and how
+much of the query is words that the archive has: a name or a subject that no item has is a strong
+sign of nothing. The chance is a logistic function of these; `dateline tune floor` learns it from
+judged sets, and floor.json beside this file is what ships.
 
 The list is cut behind the last hit whose chance is high enough, so the floor changes no order. What
 asks for certain words or facts has no floor: quotes, operators, fields, filters, an order by date.
@@ -40,7 +41,9 @@ FEATURES = (
     "length",
     "length and best share",
     "best share and above",
+    "seen",
 )
+_FIRST_FEATURES = FEATURES[:9]  # those of the first version
 _LEAST_SPAN = 0.05  # of cosines between the background and the last of the nearest
 _MOST_NEAR = 6.0
 _LEAST_BOUND = 1e-3
@@ -114,7 +117,8 @@ def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) 
 
 def features(found: Retrieved, names: Floats | None, part: VectorScores) -> FloatMatrix:
     """float32 [m, k]: the FEATURES of each candidate. `share` and `best share` are roots of shares
-    of the BM25 that the query's words could give; `length` is the logarithm of that BM25.
+    of the BM25 that the query's words could give; `length` is the logarithm of that BM25, and
+    `seen` the share of it of words that an allowed item has.
     """
     size = len(found.ids)
     bm25 = np.where(np.isfinite(found.bm25), np.maximum(found.bm25, 0), 0)
@@ -124,8 +128,9 @@ def features(found: Retrieved, names: Floats | None, part: VectorScores) -> Floa
     near = np.clip(above / _span(part), 0.0, _MOST_NEAR)
     held = np.zeros(size) if names is None else np.pad(names, (0, size - len(names)))
     best, length = share.max(initial=0.0), np.log1p(max(bound, 0.0)) / _LONG
+    seen = found.lexical_seen / max(bound, _LEAST_BOUND)
     query = [np.full(size, one) for one in (best, above.max(initial=0.0), length, length * best)]
-    columns = [share, above, near, held, *query, best * above]
+    columns = [share, above, near, held, *query, best * above, np.full(size, seen)]
     matrix: FloatMatrix = np.stack(columns, axis=1).astype(np.float32)
     return matrix
 
@@ -144,13 +149,16 @@ def shipped_floor() -> Floor:
 
 
 def read_floor(path: Path) -> Floor:
-    """The floor in a file. Raises InputError for one that `dateline tune floor` did not write."""
+    """The floor in a file; a feature that it does not name has no weight, because an older version
+    did not know it. Raises InputError for a file that `dateline tune floor` did not write.
+    """
     mend = "write one with `dateline tune floor`, or leave the setting floor out"
     try:
         tree = orjson.loads(path.read_bytes())
-        if tree["format"] != FORMAT or tuple(tree["weights"]) != FEATURES:
+        named = {str(name): float(weight) for name, weight in tree["weights"].items()}
+        if tree["format"] != FORMAT or not {*_FIRST_FEATURES} <= {*named} <= {*FEATURES}:
             raise InputError("it is of another version", where=str(path), mend=mend)
-        weights = tuple(map(float, tree["weights"].values()))
+        weights = tuple(named.get(name, 0.0) for name in FEATURES)
         found = Floor(str(tree["encoder"]), weights, float(tree["bias"]), float(tree["least"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"no floor can be read: {error}", where=str(path), mend=mend) from error

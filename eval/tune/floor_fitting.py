@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from core.retrieval import Ints
+from core.retrieval import Floats, Ints
 from search.floor import Floor
 
 KEPT_10, KEPT_100, QUIET = 0.97, 0.90, 0.90
@@ -88,11 +88,20 @@ def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
 
 def kept(one: FloorSet, floor: Floor, *, sealed: bool = True) -> Kept:
     """What the floor does to a set, with the sealed or the other queries that nothing answers."""
+    return _kept(one, _chances(one, floor), floor, sealed=sealed)
+
+
+def _chances(one: FloorSet, floor: Floor) -> list[Floats]:
+    """The chances of each query's stories; the floor's threshold does not change them."""
+    return [floor.of_features(query.features) for query in one.queries]
+
+
+def _kept(one: FloorSet, chances: Sequence[Floats], floor: Floor, *, sealed: bool) -> Kept:
     first_10 = first_100 = relevant_10 = relevant_100 = 0
     sizes: list[int] = []
     quiet: dict[str, list[bool]] = {}
-    for query in one.queries:
-        strong = floor.strong(floor.of_features(query.features))
+    for query, known in zip(one.queries, chances, strict=True):
+        strong = floor.strong(known)
         if query.kind:
             if query.sealed is sealed:
                 quiet.setdefault(query.kind, []).append(strong == 0)
@@ -124,7 +133,11 @@ def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
 def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
     """The chance that does best where it does worst."""
     floors = [Floor(plain.encoder, plain.weights, plain.bias, least) for least in _CHANCES.tolist()]
-    worst = [min(_reached(kept(one, floor, sealed=False)) for one in sets) for floor in floors]
+    known = [(one, _chances(one, plain)) for one in sets]
+    worst = [
+        min(_reached(_kept(one, chances, floor, sealed=False)) for one, chances in known)
+        for floor in floors
+    ]
     return floors[int(np.argmax(worst))].least
 
 

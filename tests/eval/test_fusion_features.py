@@ -16,7 +16,13 @@ from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import Concept, FloatMatrix
 from eval.sets.datasets import Conventions, Doubts, JudgedSet
-from eval.tune.fusion_features import SetFeatures, every_top, gather, served_orders
+from eval.tune.fusion_features import (
+    PATIENCE_MS,
+    SetFeatures,
+    every_top,
+    gather,
+    served_orders,
+)
 from eval.tune.fusion_files import FeatureFile
 from eval.tune.fusion_settings import FusionSetting
 from rerank.deadline import DeadlineReranker
@@ -117,7 +123,15 @@ def served(room: Room, one: Profile, name: str = "") -> dict[str, list[str]]:
     changes = {member: getattr(one, member) for member in (*ranks, "rerank_weight")}
     asked = pipeline(room, **changes)
     return {
-        query: uris(room.ask(text, pipeline=asked, profile=name or one.name, page_size=200))
+        query: uris(
+            room.ask(
+                text,
+                pipeline=asked,
+                profile=name or one.name,
+                page_size=200,
+                deadline_ms=PATIENCE_MS,
+            )
+        )
         for query, text in QUERIES.items()
         if query != "refused"
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def found(bm25: list[float], cosines: list[float], bound: float = 20.0) -> Retri
     )
     return Retrieved(
         np.arange(count), np.array(bm25, np.float32), np.zeros(count, np.int32), count, (part,),
-        lexical_bound=bound,
+        lexical_bound=bound, lexical_seen=bound,
     )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_the_list_is_cut_behind_its_last_strong_hit() -> None:
 def test_more_evidence_gives_a_higher_chance() -> None:
     tail = [0.15] * 20
     good = found([9.0] + [0.5] * 20, [0.7, *tail])
-    poor = found([float("nan")] * 21, [0.25, *tail])
+    poor = replace(found([float("nan")] * 21, [0.25, *tail]), lexical_seen=0.0)
     chances = [shipped_floor().chances(each, None, "text")[0] for each in (good, poor)]
     assert chances[0] > shipped_floor().least > chances[1]
 
@@ -125,6 +126,24 @@ def test_names_are_known_for_the_candidates_that_were_retrieved_only() -> None:
     assert rows[:, FEATURES.index("names")].tolist() == [1.0, 0.5, 0.0]
 
 
+def test_words_that_no_item_has_lower_the_chance() -> None:
+    tail = [0.15] * 20
+    known = replace(found([9.0] + [0.5] * 20, [0.5, *tail]), lexical_seen=20.0)
+    chances = [
+        shipped_floor().chances(each, None, "text")[0]
+        for each in (known, replace(known, lexical_seen=4.0))
+    ]
+    assert chances[0] > chances[1]
+
+
+def test_a_file_from_before_a_feature_was_known_has_no_weight_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "floor.json"
+    tree = json.loads(SHIPPED.read_bytes())
+    del tree["weights"]["seen"]
+    path.write_text(json.dumps(tree))
+    assert read_floor(path).weights[FEATURES.index("seen")] == 0.0
+
+
 def test_a_floor_is_written_and_read(tmp_path: Path) -> None:
     path = tmp_path / "floor.json"
     floor = Floor("digest", tuple(number / 4 for number in range(len(FEATURES))), -1.5, 0.25)
@@ -132,7 +151,15 @@ def test_a_floor_is_written_and_read(tmp_path: Path) -> None:
     assert read_floor(path) == floor
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"weights": {"share": 1.0}}, {"least": "high"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"weights": {"share": 1.0}},
+        {"weights": dict.fromkeys((*FEATURES, "colour"), 1.0)},
+        {"least": "high"},
+    ],
+)
 def test_another_file_is_an_error(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "floor.json"
     path.write_text(json.dumps(json.loads(SHIPPED.read_bytes()) | change))
