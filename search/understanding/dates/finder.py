@@ -15,7 +15,7 @@ from search.understanding.dates.point import Point
 from search.understanding.dates.words import TIME_WORDS, can_begin
 
 _MOST = 4  # a text with more dates is a list or a calendar, not a question
-_HINT = re.compile(rf"(?<!\w)(?:{TIME_WORDS})(?!\w)|[0-9]{{2}}", re.IGNORECASE)
+_HINT = re.compile(rf"(?<!\w)(?:{'|'.join(TIME_WORDS.values())})(?!\w)|[0-9]{{2}}", re.IGNORECASE)
 _STARTS = re.compile(r"(?<![^\s(\[{,;“«—–>])\w+", re.MULTILINE)
 _ENDS = re.compile(r"""(?=$|\s|[,;:.!?…)\]}»”"](?!\w))""")
 

@@ -10,23 +10,22 @@ from datetime import timedelta
 from search.understanding.dates import absolute, relative
 from search.understanding.dates.calendar import Calendar
 from search.understanding.dates.point import Point, Standing
-from search.understanding.dates.words import ARTICLES, TABLES, every
+from search.understanding.dates.words import ARTICLES, TABLES, every, languages_in
 from search.understanding.templates import ENDED, any_of, any_template
 
 Reader = Callable[[str, re.Match[str], Calendar], Point | None]
 
 _PATTERNS = tuple(
-    (re.compile(pattern, re.IGNORECASE), reader)
-    for pattern, reader in (
-        *absolute.PATTERNS[:-3],  # longer patterns are tried before a bare month or year
+    (re.compile(pattern, re.IGNORECASE), reader, code)
+    for pattern, reader, code in (
+        # Longer patterns are tried before a bare month or year.
+        *((*each, "") for each in absolute.PATTERNS[:-3]),
         *relative.DAY_PATTERNS,
         *relative.PATTERNS,
-        *absolute.PATTERNS[-3:],
+        *((*each, "") for each in absolute.PATTERNS[-3:]),
     )
 )
-
-
-_DAYS = tuple((re.compile(text, re.IGNORECASE), read) for text, read in relative.DAY_PATTERNS)
+_DAYS = tuple((re.compile(text, re.IGNORECASE), read) for text, read, _ in relative.DAY_PATTERNS)
 
 
 def _words(name: str, *others: str) -> re.Pattern[str]:
@@ -83,8 +82,9 @@ def _settled(text: str, start: int, point: Point) -> Point | None:
 
 
 def _point(text: str, start: int, calendar: Calendar) -> Point | None:
-    for pattern, reader in _PATTERNS:
-        if match := pattern.match(text, start):
+    languages = languages_in(text)
+    for pattern, reader, code in _PATTERNS:
+        if (not code or code in languages) and (match := pattern.match(text, start)):
             point = reader(match, calendar)
             if point:
                 return point

@@ -291,5 +291,6 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
     yield rf"(?P<weekday>{any_of([*bare, *own.short_weekdays])})(?!\w)", reader
 
 
-DAY_PATTERNS = tuple(each for own in TABLES.values() for each in _day_patterns(own))
-PATTERNS = tuple(each for own in TABLES.values() for each in _patterns(own))
+# Each with the language that it is of.
+DAY_PATTERNS = tuple((*each, own.code) for own in TABLES.values() for each in _day_patterns(own))
+PATTERNS = tuple((*each, own.code) for own in TABLES.values() for each in _patterns(own))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.languages import LANGUAGES, DateWords
 from search.understanding.templates import any_of, any_template, spellings, table, ways, words_of
@@ -120,14 +121,27 @@ def _texts(value: object) -> Iterable[str]:
 # Other first words of a date, besides those of the declarations.
 _OTHERS = "q1 q2 q3 q4 h1 h2 t1 t2 t3 t4 s1 s2 published dated for"
 _BEGINNINGS = _first_words() | frozenset(_OTHERS.split())
-TIME_WORDS = "|".join(
-    (
-        any_of([*DAY_MONTHS, *WEEKDAYS, *SHORT_WEEKDAYS, *SEASONS]),
-        any_of([word for one in _ALL for word in (*one.units, *one.plurals, *one.days)]),
-        any_of([word for one in _ALL for word in one.decades]),
-        any_template(moment for one in _ALL for moment in one.words.moments),
-    )
-)
+
+
+def _time_words(own: WordTables) -> str:
+    """A pattern of the words of a language without which it writes no date, besides numbers."""
+    named = (own.months, own.seasons, own.weekdays, own.short_weekdays, own.days)
+    counted = (own.units, own.plurals, own.decades)
+    words = any_of(word for each in (*named, *counted) for word in each)
+    return "|".join((words, *filter(None, [any_template(own.words.moments)])))
+
+
+TIME_WORDS = {code: _time_words(own) for code, own in TABLES.items()}
+_IN_TEXT = {
+    code: re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+    for code, words in TIME_WORDS.items()
+}
+
+
+@lru_cache(maxsize=64)
+def languages_in(text: str) -> frozenset[str]:
+    """The languages of which a text has a word of time."""
+    return frozenset(code for code, words in _IN_TEXT.items() if words.search(text))
 
 
 def can_begin(word: str) -> bool:
