@@ -48,7 +48,7 @@ from benchmarks.media_parts import (
     write_cuts,
 )
 from benchmarks.media_worker import opened
-from dateline.build.detector import shot_detector_of, shot_finder_of
+from dateline.build.shots import shot_detector_of, shot_finder_of
 from indexing.media.reading import CagedReader
 from inference.runtimes.loading import cores
 

@@ -18,7 +18,7 @@ from benchmarks.decode import textured
 from core.media import FrameBatch
 from indexing.media.reading import CagedReader
 from indexing.media.shots.windows import FrameWindows, WindowLayout
-from indexing.work.stages.steps import PREVIEW_EDGE, THUMBNAIL_EDGE
+from indexing.work.stages.decode import PREVIEW_EDGE, THUMBNAIL_EDGE
 
 RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
 

@@ -1,24 +1,229 @@
-"""The checks of `dateline doctor`."""
+"""The checks of `dateline doctor`: of an installation, and of an index on OpenSearch."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from time import sleep
+from typing import TYPE_CHECKING, Any
 
-from core.errors import DatelineError
+from core.errors import BusyError, DatelineError
 from dateline.archive import archive_status
+from dateline.build.index import connected, record_of, wanted_index
 from dateline.build.runtimes import open_encoder
 from dateline.build.second_encoder import is_named, measure, told
-from dateline.diagnosis_cluster import diagnose_cluster
-from dateline.finding import Finding
+from dateline.build.service import archive_clock
 from dateline.model_checks import ask_remote_models, check_named_models, verify_models
 from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings
+from storage.record.item_rows import to_micros
+
+if TYPE_CHECKING:
+    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.index.coverage import Coverage
+    from storage.opensearch.index.live_settings import Difference
+    from storage.opensearch.nodes.connection import Cluster
+    from storage.opensearch.nodes.node_health import NodeHealth
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its subject, whether it is well, what was found, how to mend it."""
+
+    what: str
+    ok: bool
+    says: str
+    mend: str = ""
+
+
+TESTED = "2.19."  # the versions that the tests run on
+_KNN = "opensearch-knn"
+_MOST_HEAP = 0.9  # share of a node's heap beyond which it refuses requests and may fail
+_GIBI = 2**30
+_PAUSE_S = 1.0  # in this time a running service brings the index up to the record twice
+_FULL = {
+    "low": "it gets no new shards",
+    "high": "its shards are moved away",
+    "flood_stage": "its indexes take no writes",
+}
+
+
+def diagnose_cluster(settings: Settings) -> list[Finding]:
+    """Return findings about the cluster: reachability, version, plugin, disks, heap and index.
+    Empty if the index is not on a cluster.
+    """
+    if settings.engine != "opensearch":
+        return []
+    try:
+        wanted = wanted_index(settings)
+        with connected(wanted) as cluster:
+            return _findings(settings, wanted, cluster)
+    except DatelineError as error:
+        return [Finding("cluster", False, str(error), error.mend)]
+
+
+def _findings(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> list[Finding]:
+    urls, silent = wanted.cluster.urls, _silent(wanted)
+    says = f"{len(urls) - len(silent)} of {len(urls)} nodes of opensearch_url answer"
+    mend = "see that they run and are reached from here, or take them out of opensearch_url"
+    found = [Finding("cluster", not silent, "; ".join([says, *silent]), mend)]
+    if len(silent) == len(urls):
+        return found
+    from storage.opensearch.nodes.node_health import nodes_of
+
+    try:
+        nodes = nodes_of(cluster)
+        found += [_versions(nodes), _plugin(nodes), _disks(cluster, nodes), _heap(nodes)]
+        found.append(_index(settings, wanted, cluster))
+    except DatelineError as error:
+        found.append(Finding("cluster", False, str(error), error.mend))
+    return found
+
+
+def _silent(wanted: OpenSearchSettings) -> list[str]:
+    """Ask each node of the setting; return those that do not answer, with the reason."""
+    waits = replace(wanted.cluster.nodes, retries=0, timeout_s=wanted.cluster.nodes.connect_s)
+    silent: list[str] = []
+    for url in wanted.cluster.urls:
+        alone = replace(wanted, cluster=replace(wanted.cluster, urls=(url,), nodes=waits))
+        with connected(alone) as cluster:
+            try:
+                cluster.ask("GET", "/")
+            except BusyError:
+                silent.append(f"{cluster.where} does not")
+            except DatelineError as error:
+                silent.append(f"{cluster.where}: {error.what}")
+    return silent
+
+
+def _versions(nodes: Sequence[NodeHealth]) -> Finding:
+    versions = sorted({node.version for node in nodes})
+    is_tested = all(version.startswith(TESTED) for version in versions)
+    mend = f"take one version of {TESTED}x for all nodes, on which Dateline is tested"
+    ok = is_tested and len(versions) == 1
+    return Finding("opensearch", ok, ", ".join(versions), mend)
+
+
+def _plugin(nodes: Sequence[NodeHealth]) -> Finding:
+    lacking = [node.name for node in nodes if node.holds_data and _KNN not in node.plugins]
+    says = f"missing on {', '.join(lacking)}" if lacking else "on every node"
+    mend = f"`opensearch-plugin install {_KNN}` there, and start the node again"
+    return Finding("k-NN plugin", not lacking, says, mend)
+
+
+def _disks(cluster: Cluster, nodes: Sequence[NodeHealth]) -> Finding:
+    from storage.opensearch.nodes.node_health import LEVELS, passed, watermarks_of
+
+    watermarks = watermarks_of(cluster)
+    levels = {node.name: passed(watermarks, node) for node in nodes if node.holds_data}
+    parts = [
+        f"{node.name} {node.disk_free / _GIBI:,.1f} of {node.disk_all / _GIBI:,.1f} GB free"
+        + (f" ({levels[node.name]}: {_FULL[levels[node.name]]})" if levels[node.name] else "")
+        for node in nodes
+        if node.holds_data
+    ]
+    limits = ", ".join(f"{name} {watermarks[name]}" for name in LEVELS[::-1] if name in watermarks)
+    says = f"{'; '.join(parts)}; watermarks: {limits or 'off'}"
+    mend = "free space on these disks, or add nodes"
+    return Finding("cluster's disks", not any(levels.values()), says, mend)
+
+
+def _heap(nodes: Sequence[NodeHealth]) -> Finding:
+    shares = {node.name: node.heap_used / max(1, node.heap_most) for node in nodes}
+    parts = [
+        f"{node.name} {shares[node.name]:.0%} of {node.heap_most / _GIBI:,.1f} GB" for node in nodes
+    ]
+    mend = "give these nodes a larger heap (-Xmx), or add nodes"
+    ok = all(share < _MOST_HEAP for share in shares.values())
+    return Finding("cluster's heap", ok, ", ".join(parts), mend)
+
+
+def _index(settings: Settings, wanted: OpenSearchSettings, cluster: Cluster) -> Finding:
+    """Compare the index with the settings and, by counts, with the record. Changes nothing."""
+    from storage.opensearch.index.family import served_index
+    from storage.opensearch.index.live_settings import differences
+
+    name = served_index(cluster, wanted.name)
+    if not name:
+        says = f"there is none by the name {wanted.name} yet"
+        return Finding("cluster's index", True, says)
+    other = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
+    looks = _looks(settings, wanted, cluster, name) if settings.has_archive else []
+    return _judged(name, other, looks)
+
+
+_SETTINGS_MEND = "see `dateline index diff`; `dateline index apply` changes what can be in place"
+_CHECK_MEND = "`dateline index check --repair`"
+_BEHIND_MEND = "start the service, or `dateline index check`, which brings it up to the record"
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at the counts of an index. `applied` is its change when the look began, `newest` the
+    record's newest change when it ended.
+    """
+
+    coverage: Coverage
+    applied: int
+    newest: int
+
+    @property
+    def drifts(self) -> bool:
+        """Return whether the counts differ by more than the changes since; a change is one item."""
+        return abs(self.coverage.held - self.coverage.wanted) > self.newest - self.applied
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether it needs no second look."""
+        return not self.drifts and not self.coverage.behind
+
+
+def _judged(name: str, other: Sequence[Difference], looks: Sequence[_Look]) -> Finding:
+    """Return the finding by the `other` settings that differ from the wanted ones, and by the
+    counts of each look (none without a record). An index that is behind but advances from look to
+    look is being written to.
+    """
+    told = f"{len(other)} settings are not as wanted" if other else "settings as wanted"
+    if not looks:
+        return Finding("cluster's index", not other, f"{name}: {told}", _SETTINGS_MEND)
+    found = looks[-1].coverage
+    says = (
+        f"{name}: {told}; {found.held:,} of {found.wanted:,} visible items;"
+        f" {found.behind:,} changes behind"
+    )
+    waits = found.behind > 0 and looks[-1].applied == looks[0].applied
+    drifts = all(look.drifts for look in looks)
+    mend = _BEHIND_MEND if waits else _CHECK_MEND if drifts else _SETTINGS_MEND
+    return Finding("cluster's index", not (other or drifts or waits), says, mend)
+
+
+def _looks(
+    settings: Settings, wanted: OpenSearchSettings, cluster: Cluster, name: str
+) -> list[_Look]:
+    """Look once, and again a little later if something differs: another process may be writing."""
+    from storage.opensearch.index.coverage import coverage_of
+    from storage.opensearch.index.family import IndexFamily
+
+    family = IndexFamily(cluster, wanted.name, wanted.index, wanted.spaces, concrete=name)
+    family.open(any_space=True, read_only=True)
+    record = record_of(settings, wanted)
+    looks: list[_Look] = []
+    with closing(record):
+        while not looks or (len(looks) == 1 and not looks[0].is_well):
+            if looks:
+                sleep(_PAUSE_S)
+            applied = family.note().applied
+            with record.moment() as reads:
+                coverage = coverage_of(family, reads, to_micros(archive_clock(settings)()))
+            looks.append(_Look(coverage, applied, record.last_change()))
+    return looks
+
 
 _PACKAGES = (
     "faiss-cpu",

@@ -21,8 +21,7 @@ from indexing.formats.mapping import RowMapping
 from indexing.ingest import IngestOptions
 from indexing.sources import is_document
 from indexing.work.request import Request, Shard
-from indexing.work.sources.listing import absolute, seen_at, speaks_of_media
-from indexing.work.sources.media_names import is_media
+from indexing.work.sources.listing import absolute, is_media, seen_at, speaks_of_media
 from indexing.work.sources.packages import need_packages
 from indexing.work.sources.watching import WatchedFolder, media_meant
 

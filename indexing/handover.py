@@ -1,14 +1,18 @@
 """A bounded queue between two threads that either side can end.
 
 `queue.Queue` can't say "no more is coming", "I failed" or "I stopped listening".
+`reading_ahead` uses it to read a file's frames in one thread while the model works in another.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+from core.media import FrameBatch, Gap
 
 T = TypeVar("T")
 
@@ -59,3 +63,35 @@ class Handover(Generic[T]):
                 value = self._values.popleft()
                 self._changed.notify_all()
             yield value
+
+
+_END_S = 2.0  # a batch takes some milliseconds
+_WAITING = 8  # batches that are read ahead: two megabytes, more than one of a file's windows
+
+
+@contextmanager
+def read_ahead(frames: Iterable[FrameBatch | Gap]) -> Iterator[Iterable[FrameBatch | Gap]]:
+    """Yield all of `frames`, in order. An error of reading is raised after the frames before it.
+    When this ends, `frames` is read no further; a decoder that hangs is not waited for.
+    """
+    waiting: Handover[FrameBatch | Gap] = Handover(_WAITING)
+    reading = (frames, waiting)
+    thread = threading.Thread(target=_read, args=reading, name="frames ahead", daemon=True)
+    thread.start()
+    try:
+        yield waiting
+    finally:
+        waiting.cancel()
+        thread.join(_END_S)
+
+
+def _read(frames: Iterable[FrameBatch | Gap], waiting: Handover[FrameBatch | Gap]) -> None:
+    """The thread: reads until the end, or until nobody takes frames."""
+    try:
+        for each in frames:
+            if not waiting.put(each):
+                return
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        waiting.close(error)
+    else:
+        waiting.close()

@@ -8,6 +8,9 @@ asks for `texts`, because many a folder has notes beside its documents.
 A folder is read recursively in the order of names. Hidden files and files of other kinds are
 skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
 `corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
+
+A person who may put files into a folder must not choose other files of this machine to be read. A
+link to another place below the folder counts as a file; so does a link that was named itself.
 """
 
 from __future__ import annotations
@@ -27,13 +30,24 @@ from core.ports import Clock
 from indexing import beir, ninjs, records
 from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
-from indexing.formats.entries import Entry
-from indexing.formats.rows import Row
-from indexing.inside import LEADS_OUT, is_inside
+from indexing.formats.entries import Entry, Row
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 
 if TYPE_CHECKING:
     from indexing.formats.mapping import RowMapping
+
+LEADS_OUT = "a link that leads out of the folder: name its target to ingest that"
+
+
+def is_inside(path: Path, top: Path) -> bool:
+    """Return whether the real place of `path` is at or below that of `top`. A path that is missing
+    or can't be looked at counts as inside: its reader says why it can't be read.
+    """
+    try:
+        return path.resolve().is_relative_to(top.resolve())
+    except (OSError, RuntimeError):
+        return True
+
 
 Kind = Literal["json", "lines", "beir", "xml", "csv", "parquet", "text", "pdf"]
 _KINDS: dict[str, Kind] = {

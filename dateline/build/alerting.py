@@ -13,8 +13,7 @@ from customers.monitoring import Monitoring, SendMail
 from customers.on_demand import OnDemand
 from customers.topic_alerts import TopicAlerts
 from dateline.build.engine import ServedEngine, topic_tree
-from dateline.serving.alert_threads import AlertThreads
-from dateline.serving.mail import MailServer
+from dateline.serving.alert_threads import AlertThreads, MailServer
 from dateline.settings import Settings
 from storage.customers.monitors import StoredMonitors
 from storage.customers.queues import StoredQueues

@@ -25,7 +25,7 @@ from indexing.captions.rights import rights_now
 from indexing.media.reading import CagedReader
 from indexing.work.caption_batches import CaptionBatches
 from indexing.work.remembered import Remembered
-from indexing.work.scaling import Scaler
+from indexing.work.stages.asking import Scaler
 from storage.embedded.record.archive import Record
 from storage.media.items import newest_versions
 from storage.media.likenesses import StoredLikenesses

@@ -15,10 +15,8 @@ from dateline.archive_folder import archive_folder
 from dateline.build.runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
-from indexing.captions.calls import Calls
+from indexing.captions.calls import Calls, ProviderCaptioner, Rates
 from indexing.captions.provider import Provider
-from indexing.captions.provider_captioner import ProviderCaptioner
-from indexing.captions.rates import Rates
 from indexing.captions.spending import Prices, SpendBook, Spending
 from inference.picture_captioner import PictureCaptioner
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
-from dateline.build.detector import batch_sizes
 from dateline.build.service import Service
+from dateline.build.shots import batch_sizes
 from dateline.build.stages import Stages, build_stages, work_database
 from dateline.media_settings import WORK_CHUNKS
 from dateline.settings import ORDERS, Settings
 from indexing.work.desk import JobDesk
-from indexing.work.queue_names import QUEUES
-from indexing.work.queues import QueueSettings, QueueWorker
+from indexing.work.queues import QUEUES, ProcessName, QueueSettings, QueueWorker
 from indexing.work.sources.stores import FileStores
 from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.reading import Reading
-from indexing.work.workers import ProcessName
 from storage.databases import Database
 from storage.work.jobs import StoredJobs
 from storage.work.ledger import StoredLedger

@@ -2,19 +2,21 @@
 and the command line get their parts here, so evaluation measures what is served.
 """
 
+from __future__ import annotations
+
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from core.audit import AuditEntry, AuditHead
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
 from core.model_ports import Embedder, TextEncoder, TextMeter
 from core.ports import Clock
 from customers.audited import AuditedWriter, AuditTrail
-from dateline.build.audit import LateAudit
 from dateline.build.engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -43,6 +45,34 @@ from search.understanding.spelling import Doubt
 from search.understanding.understand import Understanding
 from storage.record.steady_clock import SteadyClock
 from storage.words.text_analysis import Analysis
+
+if TYPE_CHECKING:
+    from storage.databases import Database
+
+
+class LateAudit:
+    """The audit log, whose database is opened for the first entry: an archive without customers
+    has none until something is hidden, and a command that only searches loads no SQLAlchemy.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+
+    def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
+        """Add entries, durable when it returns. Raises StorageError."""
+        from dateline.build.customers import open_customers
+        from storage.customers.audit import StoredAudit
+
+        if self._database is None:
+            self._database = open_customers(self._settings)
+        return StoredAudit(self._database).append(entries)
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database is not None:
+            self._database.close()
+
 
 _PASSAGE_TOKENS = 256  # the most that encoders get of a passage and its headline that they share
 _OWN_TOKENS = 400  # the desired size of a passage that one encoder alone reads

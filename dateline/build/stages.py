@@ -13,29 +13,23 @@ from core.model_ports import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
 from dateline.build.captions import OwnedCaptioner, asked_in_batches, captioner_of
-from dateline.build.detector import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build.runtimes import model_store
 from dateline.build.service import Service, archive_clock, passage_embedder
+from dateline.build.shots import batch_sizes, shot_detector_of, shot_finder_of
 from dateline.build.stills import media_store
 from dateline.settings import ORDERS, Settings
 from indexing.captions.names import TaggedNames
 from indexing.captions.rights import RightsNow, rights_now
 from indexing.ingest import Ingest
-from indexing.media.asset import Asset, Enrichment
-from indexing.media.assets import build_item
+from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.reading import CagedReader
 from indexing.media.shots.finding import ShotFinder
-from indexing.work.late_finder import LateFinder
-from indexing.work.remembered import Remembered
-from indexing.work.remembered_encoder import RememberedEncoder
-from indexing.work.scaling import Scaler
+from indexing.work.remembered import Remembered, RememberedEncoder
 from indexing.work.sources.stores import FileStores, Spool
 from indexing.work.stages.apply import ApplyStage
-from indexing.work.stages.ask_later import AskLater
-from indexing.work.stages.asking import Asking, AskNow, Scale
-from indexing.work.stages.decode import THREADS_A_FILE, DecodeStage
-from indexing.work.stages.decoding import Decoder
-from indexing.work.stages.describe import DescribeStage
+from indexing.work.stages.asking import Asking, AskNow, Scale, Scaler
+from indexing.work.stages.decode import THREADS_A_FILE, Decoder, DecodeStage, LateFinder
+from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import BuildItem, Preparing
 from indexing.work.stages.stage import StageWork

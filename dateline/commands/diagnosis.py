@@ -20,8 +20,7 @@ from dateline.commands.options import (
     reported,
     settings_for,
 )
-from dateline.diagnosis import diagnose
-from dateline.finding import Finding
+from dateline.diagnosis import Finding, diagnose
 from dateline.settings import Settings, configure
 from dateline.shown.undescribed_list import show_undescribed
 

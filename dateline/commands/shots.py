@@ -18,8 +18,7 @@ from dateline.shown.progress import progress_bar
 from dateline.shown.shots_output import Found, print_json, print_live, print_notes, print_table
 from indexing.media.cage.sources import LiveSource
 from indexing.media.shots import contact_sheet
-from indexing.media.shots.live import LiveSettings
-from indexing.media.shots.live_choice import Patience, chosen_source
+from indexing.media.shots.live import LiveSettings, Patience, chosen_source
 from indexing.media.shots.stills import moments_of
 
 _STILL_EDGE = 320

@@ -50,7 +50,7 @@ def worker(
         need_packages()
         from dateline.build.media import build_worker
         from dateline.shown.work_progress import stopping_on_signals
-        from indexing.work.queue_names import queues_named
+        from indexing.work.queues import queues_named
 
         names = queues_named(queues)
         settings = settings_for(data=data, models=models)

@@ -19,8 +19,7 @@ from dateline.measuring.sweep_subjects import Vectors
 from dateline.settings import Settings
 from eval.tune.neighbours import cached_neighbours, digest_of
 from eval.tune.recommend import recommend
-from eval.tune.sweep_conditions import conditions
-from eval.tune.sweep_filters import Narrowed
+from eval.tune.sweep_filters import Narrowed, conditions
 from eval.tune.sweep_graphs import GraphStore
 from eval.tune.sweep_grid import BuildCell, Grid
 from eval.tune.sweep_log import SweepLog

@@ -5,13 +5,13 @@ as a filter by desk, language or date does. Most queries are then far from the a
 is the hard case for a graph. Each filter is measured two ways: `walked` is the graph alone;
 `served` is what a search does, which scans if few rows are allowed or the segment is small. Churn
 works as in the segments: replaced rows are masked, their successors are in a graph of their own,
-and the two answers are merged.
+and the two answers are merged. These measurements take longer, so only few cells get them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -21,8 +21,10 @@ from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Marks
 from eval.tune.graph_timing import Ask, Timed, time_single
 from eval.tune.neighbours import exact_neighbours, recall
+from eval.tune.sweep_graphs import cell_key
+from eval.tune.sweep_target import Cell
 from eval.tune.vector_source import noisy
-from eval.tune.vector_sweep import Subject
+from eval.tune.vector_sweep import Bench, Observer, Subject, unobserved
 
 SHARES = (0.5, 0.1, 0.02, 0.001)
 CHURN = 0.2
@@ -134,3 +136,46 @@ def _mask(rows: Ids, vectors: FloatMatrix) -> Marks:
 
 def _narrowed(what: str, way: str, share: float, rows: int, found: float, timed: Timed) -> Narrowed:
     return Narrowed(what, way, share, rows, found, timed.qps, timed.milliseconds["p95"])
+
+
+_STATED = {"filters": list(SHARES), "churn": [CHURN, NEAR]}  # in the log's key
+
+
+def conditions(
+    subject: Subject,
+    cell: Cell,
+    bench: Bench,
+    kinds: Sequence[str],
+    observe: Observer = unobserved,
+) -> tuple[Narrowed, ...]:
+    """How a cell does under each of `kinds` (filters, churn), from the log if it is there."""
+    found: list[Narrowed] = []
+    for kind in kinds:
+        key = {"what": kind, "k": cell.k, "ef": cell.ef, "stated": _STATED[kind]}
+        key |= cell_key(cell.build, subject.rows)
+        value = bench.log.get(**key)
+        if value is None:
+            graph, _ = bench.store.open(cell.build, subject.vectors)
+            measured = _measured(kind, subject, cell, bench, graph)
+            value = {"rows": [asdict(row) for row in measured]}
+            bench.log.put(value, **key)
+        found += [Narrowed(**row) for row in value["rows"]]
+        observe(f"{kind}: {cell}", 1.0)
+    return tuple(found)
+
+
+def _measured(
+    kind: str, subject: Subject, cell: Cell, bench: Bench, graph: VectorGraph
+) -> Iterable[Narrowed]:
+    if kind == "filters":
+        return filtered(subject, graph, cell.k, cell.ef, seconds=bench.seconds)
+    builder = bench.store.builder(cell.build)
+    return churned(
+        subject,
+        graph,
+        builder,
+        cell.k,
+        cell.ef,
+        threads=bench.threads,
+        seconds=bench.seconds,
+    )

@@ -6,12 +6,14 @@ existing batch and pays for no second one, whatever changed since. For that, eve
 account is looked through, however many came since. A reservation is released only if none of them
 belongs to the packet.
 https://platform.openai.com/docs/guides/batch
+
+A batch's result files have a line for each request, in any order. They are untrusted.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any, Literal, TypeVar
@@ -21,11 +23,82 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import ModelError, UnavailableError
 from core.media import Caption, ToCaption, Uncaptioned
-from indexing.captions.batch_answers import answers_in
-from indexing.captions.calls import CAP, Calls
-from indexing.captions.failures import Unanswered
-from indexing.captions.gate import refusal
+from indexing.captions.answer import caption_of
+from indexing.captions.calls import CAP, UNUSABLE, Calls
+from indexing.captions.failures import Unanswered, of_status
 from indexing.captions.prompt import made_by, prompt_digest, question
+from indexing.captions.provider import read_completion
+from indexing.captions.rights import refusal
+from indexing.captions.spending import Usage
+
+
+class _Response(BaseModel):
+    status_code: int
+    body: Any = None
+
+
+class _Line(BaseModel):
+    custom_id: str
+    response: _Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswers:
+    """The outcomes by custom id, and the tokens used by those that cost something (None if the
+    provider did not count them).
+    """
+
+    outcomes: dict[str, Caption | Uncaptioned] = field(default_factory=dict)
+    used: dict[str, Usage | None] = field(default_factory=dict)
+
+
+def answers_in(lines: Iterable[bytes], contexts: Mapping[str, str], made_by: str) -> BatchAnswers:
+    """Return the outcomes of the stills in `contexts`; of several lines for one still the first
+    counts.
+
+    Unreadable lines and lines about other stills are skipped: a still without a line has no
+    outcome.
+    """
+    found = BatchAnswers()
+    for text in lines:
+        try:
+            line = _Line.model_validate_json(text)
+        except ValidationError:
+            continue
+        name = line.custom_id
+        if name in contexts and name not in found.outcomes:
+            _read_answer(line.response, contexts[name], made_by, name, found)
+    return found
+
+
+def _read_answer(
+    response: _Response | None, context: str, made_by: str, name: str, found: BatchAnswers
+) -> None:
+    """Puts one still's outcome into `found`."""
+    try:
+        content, used = _answered(response)
+    except Unanswered as failure:
+        found.outcomes[name] = Uncaptioned(failure.reason, failure.again)
+        if failure.billed:
+            found.used[name] = None
+        return
+    found.used[name] = used
+    caption = caption_of(content, context=context, made_by=made_by)
+    found.outcomes[name] = caption or Uncaptioned(UNUSABLE, again=True)
+
+
+def _answered(response: _Response | None) -> tuple[str, Usage | None]:
+    """One answer's text and usage. Raises Unanswered."""
+    if response is None:
+        raise Unanswered("the provider did not come to it")
+    if response.status_code != 200:
+        body = response.body if isinstance(response.body, dict) else {}
+        error = body.get("error")
+        said = error.get("message", "") if isinstance(error, dict) else ""
+        raise of_status(response.status_code, {}, str(said), "")
+    answer = read_completion(orjson.dumps(response.body))
+    return answer.content, answer.usage
+
 
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MOST_REQUESTS = 50_000

@@ -2,22 +2,83 @@
 
 Every attempt reserves its price, waits for its turn in the rates, and passes a breaker that opens
 after FAILURES in a row: then the provider is left alone for REST_S seconds, and calls fail at once.
-Between attempts there is a pause with jitter, or the one that Retry-After asks for.
+Between attempts there is a pause with jitter, or the one that Retry-After asks for. The rates limit
+requests and tokens a minute over all processes together. `ProviderCaptioner` asks several questions
+at once and gives an outcome for every still.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from core.media import ToCaption
+from core.errors import StorageError
+from core.media import Caption, ToCaption, Uncaptioned
+from indexing.captions.answer import caption_of
 from indexing.captions.failures import Unanswered
-from indexing.captions.prompt import question
+from indexing.captions.prompt import made_by, prompt_digest, question
 from indexing.captions.provider import Answer, Provider
-from indexing.captions.rates import Rates
+from indexing.captions.rights import refusal
 from indexing.captions.spending import Spending, TokenEstimate, Usage
+
+_JITTER, _MOST_JITTER_S = 0.1, 1.0  # of a pause: callers that wait do not all ask at once
+
+
+class RateLog(Protocol):
+    """Keeps the requests of the last minute, for every process of an archive."""
+
+    def take(
+        self,
+        name: str,
+        tokens: int,
+        most_requests: float,
+        most_tokens: float,
+        minute_s: float,
+    ) -> float:
+        """Notes one request of `tokens` under a provider's name and returns 0, unless a sum over
+        the last `minute_s` seconds would pass its limit: then returns the seconds until there may
+        be room. One step; a request has at most `most_tokens`. Raises StorageError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Limits over any sliding minute; 0 is no limit. Without limits `log` is not asked.
+    Thread-safe.
+    """
+
+    log: RateLog | None = None
+    name: str = ""
+    requests: int = 0
+    tokens: int = 0
+    minute_s: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def take(self, tokens: int, patience_s: float) -> bool:
+        """Waits until one request of `tokens` may be made; returns False if that would take more
+        than `patience_s` seconds. Raises StorageError.
+
+        A request of more tokens than a minute allows takes the whole minute.
+        """
+        if self.log is None or not (self.requests or self.tokens):
+            return True
+        most_requests, most_tokens = self.requests or float("inf"), self.tokens or float("inf")
+        tokens = min(tokens, self.tokens or tokens)
+        deadline = time.monotonic() + patience_s
+        while True:
+            pause = self.log.take(self.name, tokens, most_requests, most_tokens, self.minute_s)
+            if pause <= 0:
+                return True
+            if time.monotonic() + pause > deadline:
+                return False
+            jitter = min(pause * _JITTER, _MOST_JITTER_S)
+            self.sleep(pause + random.uniform(0, jitter))  # noqa: S311 - no secret
+
 
 ATTEMPTS = 4
 FAILURES = 5
@@ -123,3 +184,49 @@ def _pause(state: Any) -> float:
     failure = state.outcome.exception()
     asked = failure.wait if isinstance(failure, Unanswered) and failure.wait else 0.0
     return float(asked + jitter)
+
+
+AT_ONCE = 4
+UNUSABLE = "the provider's answer holds no caption"
+
+
+class ProviderCaptioner:
+    """Captions from an outside service. Thread-safe.
+
+    A still whose rights forbid it, or that is larger than `edge` pixels, is never sent.
+    """
+
+    leaves = True  # stills are sent to another service
+
+    def __init__(self, calls: Calls, edge: int, at_once: int = AT_ONCE) -> None:
+        self.calls = calls
+        self.edge = edge
+        self.model = calls.provider.model
+        self._pool = ThreadPoolExecutor(max(1, at_once), thread_name_prefix="captions")
+
+    @property
+    def digest(self) -> str:
+        """sha256 over model, prompt and schema."""
+        return prompt_digest(self.model)
+
+    def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
+        """Return a caption of each still, or why there is none; never raises for a single still."""
+        return tuple(self._pool.map(self._one, stills))
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self._pool.shutdown()
+        self.calls.close()
+
+    def _one(self, still: ToCaption) -> Caption | Uncaptioned:
+        refused = refusal(still, self.edge)
+        if refused is not None:
+            return refused
+        try:
+            content = self.calls.ask(still).content
+        except Unanswered as failure:
+            return Uncaptioned(failure.reason, failure.again)
+        except StorageError as error:
+            return Uncaptioned(f"what is spent can't be written down: {error.what}", again=True)
+        found = caption_of(content, context=still.context, made_by=made_by(self.model))
+        return found if found is not None else Uncaptioned(UNUSABLE, again=True)

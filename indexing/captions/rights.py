@@ -10,6 +10,9 @@ Usage terms in prose are not interpreted. Every prohibition of Data Mining forbi
 training only: nobody can check here what a provider does with a picture. What can't be read also
 forbids, because sending can't be undone.
 https://ns.useplus.org/LDF/ldf-XMPSpecification, https://www.w3.org/community/reports/tdmrep/
+
+A still's size is checked, too, before anything leaves. Its bytes are not decoded: only the size in
+the JPEG's frame header is read (ITU-T T.81, annex B).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Literal
 from xml.etree.ElementTree import Element, ParseError
 
 from core.items import Item, PubStatus
+from core.media import ToCaption, Uncaptioned
 
 Rule = Literal["unless_forbidden", "only_allowed"]
 
@@ -126,3 +130,45 @@ def _properties(root: Element) -> Iterator[tuple[str, str]]:
                 yield name, value.strip()
             if element.tag == name:
                 yield name, element.get(_RESOURCE, "".join(element.itertext())).strip()
+
+
+MOST_BYTES = 4 * 2**20
+RIGHTS = "rights forbid external processing"
+_START = b"\xff\xd8"
+_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+
+
+def refusal(still: ToCaption, edge: int) -> Uncaptioned | None:
+    """Why a still may not be sent, or None. `edge` is the largest allowed, in pixels."""
+    if not still.may_leave:
+        return Uncaptioned(RIGHTS, again=False)
+    if len(still.jpeg) > MOST_BYTES:
+        return Uncaptioned(f"the still has {len(still.jpeg):,} bytes", again=False)
+    size = jpeg_size(still.jpeg)
+    if size is None:
+        return Uncaptioned("the still is no JPEG", again=False)
+    if max(size) > edge:
+        what = f"the still is {size[0]}x{size[1]}, not scaled to {edge}"
+        return Uncaptioned(what, again=False)
+    return None
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels from a JPEG's frame header; None without one."""
+    if not data.startswith(_START):
+        return None
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        elif marker in _ALONE:
+            place += 2
+        elif marker in _FRAMES:
+            height = int.from_bytes(data[place + 5 : place + 7])
+            width = int.from_bytes(data[place + 7 : place + 9])
+            return (width, height) if width and height else None
+        else:
+            place += 2 + max(int.from_bytes(data[place + 2 : place + 4]), 2)
+    return None

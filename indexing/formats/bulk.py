@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import DocumentError
 from indexing import json_tree, records
-from indexing.formats.rows import Row
+from indexing.formats.entries import Row
 
 _ACTION = re.compile(rb'\s*\{\s*"(index|create|update|delete)"\s*:\s*\{')
 _NAMES = ("index", "create", "update", "delete")

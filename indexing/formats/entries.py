@@ -1,9 +1,12 @@
-"""One document of a file in another format: the ninjs that it becomes, or why it becomes none."""
+"""One document of a file in another format: the ninjs that it becomes, or why it becomes none.
+
+A row is a line of a table or a document of another schema; a mapping turns it into ninjs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import DocumentError
@@ -52,3 +55,16 @@ def told(tree: Tree) -> Tree:
     return {
         name: value for name, value in tree.items() if value is not None and value not in ([], {})
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The values of one row by column, or of one document by path; its line or row, from 1; its
+    size in bytes; or why it can't be read. A blank in a table is no value.
+    """
+
+    line: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
+    error: DocumentError | None = None
+    is_table: bool = False

@@ -37,8 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import DocumentError, InputError
 from indexing import boundary, ninjs
-from indexing.formats.entries import Entry, Tree, entry
-from indexing.formats.rows import Row
+from indexing.formats.entries import Entry, Row, Tree, entry
 
 _MAX_BYTES = 1024 * 1024
 _THINGS = frozenset(

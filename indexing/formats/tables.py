@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 from core.errors import DocumentError, InputError
 from indexing.formats.advice import ending_of
+from indexing.formats.entries import Row
 from indexing.formats.mapping import Csv, RowMapping
-from indexing.formats.rows import Row
 
 MAX_COLUMNS = 1_000
 _ROWS_AT_ONCE = 64

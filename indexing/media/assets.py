@@ -9,24 +9,60 @@ described gets no machine's words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import DocumentError
 from core.items import Item, MediaFile, Shot
 from core.made_up_names import FoundNames, without_made_up_names
-from core.media import Caption, MediaKind
+from core.media import Caption, MediaFacts, MediaKind
 from core.ports import Clock
 from indexing import ninjs, texts
 from indexing.fields import item_type
-from indexing.media.asset import Asset, Enrichment
 from indexing.media.metadata.properties import embedded_tree
 from indexing.media.metadata.sidecars import SHOTLIST, XMP_PACKET, overlaid, with_alt_texts
 from indexing.media.shots.aligning import aligned
 from indexing.media.shots.listed import MAX_SHOTS
 from indexing.media.shots.shot_lists import in_seconds, lines_of_tree
 from indexing.ninjs import Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A media file to be made findable.
+
+    `location` is its path or a store's URL, `digest` the sha256 of its bytes in hex and `size`
+    their number. `sidecar` has what is said of it elsewhere, as members of ninjs: a document beside
+    it, a document that names it, or a manifest's row; None without any. `products` are those that
+    it is for besides its own.
+    """
+
+    location: str
+    digest: str
+    size: int
+    sidecar: Mapping[str, Any] | None = None
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """The computed data of an asset.
+
+    `shots` are in order, with the stills' names in the media store and without descriptions, empty
+    in a picture. `captions` has one entry per shot, or one for a picture: None without a machine's
+    caption. `thumbnail` and `preview` name the whole asset's stills, `similarity` is its perceptual
+    hash in hex (PDQ). `notes` say what could not be done, for a person to read.
+    """
+
+    facts: MediaFacts
+    shots: tuple[Shot, ...] = ()
+    captions: tuple[Caption | None, ...] = field(default=())
+    thumbnail: str = ""
+    preview: str = ""
+    similarity: str = ""
+    notes: tuple[str, ...] = ()
+
 
 MAX_CAPTION = 4_000  # characters
 _STATE = ("pubstatus", "embargoed", "embargoeduntil")

@@ -27,13 +27,11 @@ from core.work import Stage, WaitingStill
 from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
-from indexing.captions.gate import RIGHTS
-from indexing.captions.rights import RightsNow
+from indexing.captions.rights import RIGHTS, RightsNow
 from indexing.work.caption_packets import PAGE, Packets
 from indexing.work.desk import JobDesk
 from indexing.work.remembered import Remembered, caption_tree
-from indexing.work.stages.alike import SAME_PICTURE_BITS
-from indexing.work.stages.asking import Scale
+from indexing.work.stages.asking import SAME_PICTURE_BITS, Scale
 
 MOST = 1_000  # stills in a batch
 TRIES = 3

@@ -15,8 +15,7 @@ from core.media_ports import MediaStore
 from core.work import WaitingStill
 from core.work_ports import WaitingStills
 from indexing.captions.rights import RightsNow
-from indexing.work.stages.alike import Looks
-from indexing.work.stages.asking import Scale
+from indexing.work.stages.asking import Looks, Scale
 
 PAGE = 1_000
 

@@ -18,8 +18,7 @@ from core.work_ports import Jobs
 from indexing.media.metadata.sidecars import overlaid
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of
-from indexing.work.sources.listing import Store, absolute, look_at, look_in_store
-from indexing.work.sources.media_names import is_media
+from indexing.work.sources.listing import Store, absolute, is_media, look_at, look_in_store
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)

@@ -5,22 +5,99 @@
 
 Another thread renews the leases, so that a long piece of work keeps its order. A worker that is
 killed renews nothing: its orders go to the next one.
+
+There is a queue for reading, and one for each stage. The name of a worker's process has three
+parts: the host's name, the archive folder's and a number. The number's lock in that folder is held
+as long as the process lives. So after a kill the next process of the folder has the same name, and
+can take the orders that are leased to that name at once. Several folders of one host may share a
+database of orders, and so may containers of one host name. So the folder's part comes from a random
+text that is kept in it, and from its place on the disk, because a copy of a folder is another
+folder.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import logging
+import os
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
-from core.errors import StorageError
-from core.work import READ, Order
+from core.errors import BusyError, InputError, StorageError
+from core.work import MODEL_STAGES, READ, STAGES, Order
 from core.work_ports import Orders
-from indexing.work.queue_names import QUEUES
 from indexing.work.stages.stage import Stop
+
+QUEUES = (READ, *(str(stage) for stage in STAGES))
+MODELS = "models"  # stands for the queues whose work needs a model
+
+
+def queues_named(text: str) -> tuple[str, ...]:
+    """Return the queues in a list with commas. Raises InputError."""
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    models = [str(stage) for stage in MODEL_STAGES]
+    found = [one for name in named for one in (models if name == MODELS else [name])]
+    unknown = next((name for name in found if name not in QUEUES), "" if found else text)
+    if unknown or not found:
+        mend = f"one of {', '.join(QUEUES)}, or {MODELS} for {', '.join(models)}"
+        raise InputError(f"there is no queue {unknown!r}", mend=mend)
+    return tuple(dict.fromkeys(found))
+
+
+_MOST = 256  # processes of a folder
+_MARK = "folder.mark"
+
+
+class ProcessName:
+    """A name that no other living process has, until `release` or the end of the process."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        host = f"{socket.gethostname()[:100]}-{_mark_of(folder)}"
+        for number in range(_MOST):
+            lock = _try_lock(folder / f"{number}.lock")
+            if lock is not None:
+                self.name, self._lock = f"{host}-{number}", lock
+                return
+        raise BusyError(f"{_MOST} workers run on this folder", where=str(folder))
+
+    def release(self) -> None:
+        """Give the name back."""
+        self._lock.close()
+
+
+def _mark_of(folder: Path) -> str:
+    """Return a mark that no other folder has, as 8 hex digits; the same at every start."""
+    with (folder / _MARK).open("a+", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # if two processes begin, one of them writes it
+        stream.seek(0)
+        mark = stream.read()
+        if not mark:
+            mark = os.urandom(16).hex()
+            stream.write(mark)
+            stream.flush()
+            os.fsync(stream.fileno())
+    found = folder.stat()
+    parts = f"{mark}:{found.st_dev}:{found.st_ino}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:8]
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    stream = path.open("a+")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        return None
+    return stream
+
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Results in the ledger as JSON, and their keys.
+"""Results in the ledger as JSON, their keys, and an encoder that keeps its vectors there.
 
 A key is sha256 over the digest of the content, the step, the digest of the model and the step's
 parameters. So other bytes, another model or another size have another key, and after any other
@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import orjson
 
+from core.items import FloatMatrix
 from core.media import Caption, MediaFacts, MediaKind, ShotBounds, Transition
 from core.media_ports import Ledger
+from core.model_ports import TextEncoder
 
 _CANONICAL = orjson.OPT_SORT_KEYS
 _MOST = 4_096  # results that are kept in memory, each of at most _MOST_BYTES
@@ -152,3 +155,50 @@ def caption_of(tree: Mapping[str, Any]) -> Caption:
     """Return the caption that `caption_tree` wrote."""
     lists = {name: tuple(tree[name]) for name in ("persons", "places", "keywords")}
     return Caption(tree["text"], tree["made_by"], **lists)
+
+
+class RememberedEncoder:
+    """A `core.model_ports.TextEncoder`; keeps passages' vectors by text and the model's digest."""
+
+    def __init__(self, encoder: TextEncoder, ledger: Ledger) -> None:
+        self._encoder = encoder
+        self._ledger = ledger
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return self._encoder.name
+
+    @property
+    def digest(self) -> str:
+        """Return the model's digest."""
+        return self._encoder.digest
+
+    @property
+    def dimension(self) -> int:
+        """Return the width of a vector."""
+        return self._encoder.dimension
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """Encode queries, which are not kept."""
+        return self._encoder.encode_queries(texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """Encode passages; known ones are not computed."""
+        keys = [self._key(text) for text in texts]
+        known = {key: v for key, v in zip(keys, self._ledger.get(keys), strict=True) if v}
+        missing = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}
+        if missing:
+            rows = self._encoder.encode_passages(list(missing.values()))
+            fresh = {
+                key: np.ascontiguousarray(row, "<f4").tobytes()
+                for key, row in zip(missing, rows, strict=True)
+            }
+            self._ledger.put(fresh)
+            known |= fresh
+        found = np.frombuffer(b"".join(known[key] for key in keys), "<f4").astype(np.float32)
+        return found.reshape(len(texts), self.dimension)
+
+    def _key(self, text: str) -> str:
+        content = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return result_key(content, "passage", self.digest, {"dtype": "float32"})

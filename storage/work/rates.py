@@ -35,7 +35,7 @@ _TAKEN = sa.Table(
 
 
 class StoredRates:
-    """`indexing.captions.rates.RateLog` in a database, for any number of processes. Thread-safe."""
+    """`indexing.captions.calls.RateLog` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

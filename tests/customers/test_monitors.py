@@ -18,7 +18,7 @@ from core.errors import ConflictError, InputError, NotFoundError
 from core.monitors import AlertKind, ConditionState, ConditionType
 from customers.monitoring import Monitoring
 from customers.monitors import duration_text, is_address, read_monitor
-from dateline.serving.mail import MailServer
+from dateline.serving.alert_threads import MailServer
 from storage.customers.monitors import StoredMonitors
 from storage.databases import open_database
 from tests.free_ports import free_port

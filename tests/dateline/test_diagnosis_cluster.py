@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dateline import diagnosis_cluster
-from dateline.diagnosis_cluster import _Look
+from dateline import diagnosis as diagnosis_cluster
+from dateline.diagnosis import _Look
 from storage.opensearch.index.coverage import Coverage
 from storage.opensearch.index.live_settings import Difference
 from storage.opensearch.nodes.node_health import NodeHealth, passed

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from dateline.serving.mail import MailServer
+from dateline.serving.alert_threads import MailServer
 from tests.certificates import own_authority
 from tests.free_ports import free_port
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
-from eval.sets.agreement import ordinal_alpha
 from eval.sets.datasets import read_judged_set
+from eval.sets.news_queries import ordinal_alpha
 
 STORIES = tuple({"uri": f"urn:s{n}", "version": "1", "headline": f"Story {n}"} for n in range(4))
 QUERIES = (

@@ -24,22 +24,19 @@ from core.media import MediaFacts, Still
 from core.work import JobState, Stage
 from core.writes import PutItem, Written
 from indexing.ingest import Ingest
-from indexing.media.asset import Asset, Enrichment
-from indexing.media.assets import build_item
+from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.reading import CagedReader
 from indexing.passages import PassageEmbedder, PassageSplitter
-from indexing.work.queues import QueueSettings, QueueWorker
+from indexing.work.queues import ProcessName, QueueSettings, QueueWorker
 from indexing.work.remembered import Remembered
 from indexing.work.sources.stores import FileStores, Spool
 from indexing.work.stages.apply import ApplyStage
 from indexing.work.stages.chunks import ChunkRunner
-from indexing.work.stages.decode import DecodeStage
-from indexing.work.stages.decoding import Decoder
+from indexing.work.stages.decode import Decoder, DecodeStage
 from indexing.work.stages.describe import DescribeStage
 from indexing.work.stages.preparing import Preparing
 from indexing.work.stages.reading import Reading
 from indexing.work.stages.stage import StageWork
-from indexing.work.workers import ProcessName
 from storage.databases import open_database
 from storage.media.files import FolderMediaStore
 from storage.work.jobs import StoredJobs

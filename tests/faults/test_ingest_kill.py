@@ -28,7 +28,7 @@ from core.work import AssetState, Job, JobState, Priority, Stage
 from indexing.work.desk import JobDesk
 from indexing.work.request import Request
 from indexing.work.sources.stores import FileStores
-from indexing.work.stages.steps import picture_key
+from indexing.work.stages.decode import picture_key
 from storage.databases import open_database
 from storage.work.jobs import StoredJobs
 from tests.faults.world import open_archive

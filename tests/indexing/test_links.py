@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.work import FoundAsset
-from indexing.inside import LEADS_OUT
-from indexing.sources import Accepted, Rejected, Sources
+from indexing.sources import LEADS_OUT, Accepted, Rejected, Sources
 from indexing.work.sources.listing import in_folder, seen_at
 from indexing.work.sources.watching import WatchedFolder
 

@@ -20,8 +20,7 @@ from av.container import InputContainer
 from indexing.media.cage.limits import CageLimits, Refusal
 from indexing.media.cage.wire import Message, Work, receive, send
 from indexing.media.inside.open import check_sizes, open_source, options_of, prepare, video_of
-from indexing.media.inside.stream import step_of, turns_of
-from indexing.media.inside.times import Timeline
+from indexing.media.inside.times import Timeline, step_of, turns_of
 from indexing.media.inside.video import Batch, Damage, Shrinker, decoded, said, time_of
 
 _FRAMES = 16

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from core.media import Frames
 from indexing.media.inside.painting import Found, Painter
 from indexing.media.inside.pictures import looks_black
-from indexing.media.inside.stream import turns_of
+from indexing.media.inside.times import turns_of
 from indexing.media.shots.stills import (
     AROUND_S,
     MOMENTS,

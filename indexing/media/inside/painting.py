@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from core.media import FRAME_HEIGHT, FRAME_WIDTH
-from indexing.media.inside.stream import turns_of
+from indexing.media.inside.times import turns_of
 from indexing.media.shots.stills import Gray
 
 _LOOKED_AT = 320

@@ -14,8 +14,8 @@ from indexing.media.cage.limits import CageLimits, Refusal
 from indexing.media.cage.wire import Message
 from indexing.media.inside.open import open_file, video_of
 from indexing.media.inside.pictures import facts_of_picture, open_picture
-from indexing.media.inside.stream import duration_of
 from indexing.media.inside.tags import container_tags, packed
+from indexing.media.inside.times import duration_of
 
 _ROTATION = re.compile(r"(?i)display ?matrix: rotation of (-?\d+(?:\.\d+)?) degrees")
 _MIMETYPES = {

@@ -19,7 +19,7 @@ from indexing.media.cage.wire import Message, Work, receive
 from indexing.media.inside.kept_frames import KeptFrames
 from indexing.media.inside.painting import Painter
 from indexing.media.inside.pictures import renditions
-from indexing.media.inside.stream import step_of
+from indexing.media.inside.times import step_of
 from indexing.media.inside.video import See, seen_frames
 
 

@@ -19,8 +19,14 @@ from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames, Gap
 from indexing.media.cage.limits import CageLimits, Refusal
 from indexing.media.cage.wire import Message
 from indexing.media.inside.open import check_sizes, open_file, prepare, video_of
-from indexing.media.inside.stream import duration_of, is_stamped, stamp_of, step_of, turns_of
-from indexing.media.inside.times import Timeline
+from indexing.media.inside.times import (
+    Timeline,
+    duration_of,
+    is_stamped,
+    stamp_of,
+    step_of,
+    turns_of,
+)
 
 BATCH = 64
 _JUMP_S = 3600.0

@@ -4,6 +4,7 @@ Documents, XMP packets and shot lists beside a media file describe it
 (`indexing.media.metadata.sidecars`). If one can't be read, its file is rejected: the sidecar may
 say who must not see it. Paths are made absolute, because a worker may run elsewhere; URLs
 (s3://bucket/folder) stay as they are.
+The ending of its name says whether a file is media.
 """
 
 from __future__ import annotations
@@ -12,16 +13,39 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from core.errors import InputError
 from core.media import is_url
 from core.work import FoundAsset
-from indexing.inside import LEADS_OUT, is_inside
 from indexing.media.metadata.sidecars import MAX_SIDECAR_BYTES, sidecar_names, sidecar_of
-from indexing.sources import Rejected
-from indexing.work.sources.media_names import is_media
+from indexing.sources import LEADS_OUT, Rejected, is_inside
+
+PICTURES = frozenset(
+    ".avif .bmp .gif .heic .heif .jfif .jp2 .jpeg .jpg .png .tif .tiff .webp".split()  # noqa: SIM905
+)
+VIDEOS = frozenset(
+    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()  # noqa: SIM905
+)
+SOUNDS = frozenset(".aac .aiff .flac .m4a .mp3 .oga .ogg .opus .wav .wma".split())  # noqa: SIM905
+MEDIA = PICTURES | VIDEOS | SOUNDS
+
+
+def ending(name: str) -> str:
+    """Return the ending of a name from its last dot, in lower case; of a URL without its query."""
+    return PurePosixPath(name.split("?")[0]).suffix.lower()
+
+
+def is_media(name: str) -> bool:
+    """Return whether a file of this name is read as media."""
+    return ending(name) in MEDIA and not PurePosixPath(name).name.startswith(".")
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file of this name is first tried as a picture."""
+    return ending(name) in PICTURES
+
 
 _DOCUMENTS = (".json", ".csv", ".txt")
 _SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")

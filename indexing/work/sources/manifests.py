@@ -22,8 +22,7 @@ from core.errors import InputError
 from core.media import is_url
 from core.work import FoundAsset
 from indexing.sources import Rejected
-from indexing.work.sources.listing import Found, Store, stamp_of
-from indexing.work.sources.media_names import ending
+from indexing.work.sources.listing import Found, Store, ending, stamp_of
 
 MAX_MANIFEST_BYTES = 2 * 2**30
 MAX_LINE = 2**20  # characters

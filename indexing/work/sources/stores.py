@@ -17,8 +17,7 @@ from typing import Any
 
 from core.errors import InputError, LimitError, MediaError, SettingsError, StorageFullError
 from core.media import is_url
-from indexing.work.sources.listing import stamp_of
-from indexing.work.sources.media_names import ending
+from indexing.work.sources.listing import ending, stamp_of
 
 _PIECE = 2**20
 _ALLOWED = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"})

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from core.errors import InputError
-from indexing.inside import is_inside
 from indexing.media.metadata.sidecars import sidecar_names
-from indexing.work.sources.listing import stamp_of
-from indexing.work.sources.media_names import is_media
+from indexing.sources import is_inside
+from indexing.work.sources.listing import is_media, stamp_of
 
 SETTLED_S = 2.0
 _TICK_MS = 500

@@ -1,20 +1,107 @@
-"""Asks a captioner about the stills of a chunk, once for near-duplicates."""
+"""Asks a captioner about the stills of a chunk, once for near-duplicates.
+
+Stills look the same if their perceptual hashes (PDQ, 256 bits) differ in few bits. Stills are
+scaled to the size that a captioner takes, with the same caged reader as all else.
+https://github.com/facebook/ThreatExchange/blob/main/hashing/hashing.pdf
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
-from core.errors import ModelError
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import ModelError, StorageError
 from core.media import Caption, ToCaption, Uncaptioned
-from core.media_ports import Captioner, MediaStore
+from core.media_ports import Captioner, MediaReader, MediaStore
 from core.work_ports import Likenesses
-from indexing.captions.rights import RightsNow
+from indexing.captions.rights import RightsNow, jpeg_size
 from indexing.work.remembered import Remembered, caption_tree
-from indexing.work.stages.alike import SAME_PICTURE_BITS, first_alike
 from indexing.work.stages.preparing import Prepared, Wish
 from indexing.work.stages.stage import Stop
+
+SAME_PICTURE_BITS = 31  # of 256: the threshold of PDQ's makers
+_BYTES = 32
+
+
+class Looks:
+    """Hashes to compare others with, in the order in which they came."""
+
+    def __init__(self, similarities: Sequence[str] = ()) -> None:
+        self._rows = np.frombuffer(bytes.fromhex("".join(similarities)), np.uint8)
+        self._rows = self._rows.reshape(len(similarities), _BYTES)
+        self._count = len(similarities)
+
+    def nearest(self, similarity: str) -> int | None:
+        """Return the place of the most similar hash, if it looks the same."""
+        if not self._count:
+            return None
+        apart = np.bitwise_count(self._rows[: self._count] ^ _bits(similarity)).sum(axis=1)
+        near = int(apart.argmin())
+        return near if apart[near] <= SAME_PICTURE_BITS else None
+
+    def add(self, similarity: str) -> None:
+        """Add a hash."""
+        if self._count == len(self._rows):
+            grown = np.zeros((max(64, 2 * self._count), _BYTES), np.uint8)
+            grown[: self._count] = self._rows
+            self._rows = grown
+        self._rows[self._count] = _bits(similarity)
+        self._count += 1
+
+
+def first_alike(similarities: Sequence[str]) -> tuple[int, ...]:
+    """Return, for each, the place of the first that looks the same; its own if it is the first."""
+    looks, firsts, found = Looks(), [], []
+    for place, similarity in enumerate(similarities):
+        near = looks.nearest(similarity)
+        if near is None:
+            looks.add(similarity)
+            firsts.append(place)
+        found.append(place if near is None else firsts[near])
+    return tuple(found)
+
+
+def _bits(similarity: str) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex(similarity), np.uint8)
+
+
+class Scaler:
+    """Scales JPEGs to at most `edge` pixels; through a file in `folder`, because readers read
+    files. Thread-safe.
+    """
+
+    def __init__(self, reader: MediaReader, folder: Path, edge: int) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._edge = edge
+
+    def scaled(self, jpeg: bytes) -> bytes:
+        """Return the picture scaled, or unchanged if it is small. Raises MediaError,
+        StorageError.
+        """
+        size = jpeg_size(jpeg)
+        if size is not None and max(size) <= self._edge:
+            return jpeg
+        path = self._folder / f"{os.urandom(8).hex()}.jpg"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg)
+        except OSError as error:
+            raise StorageError(f"can't be written: {error.strerror}", where=str(path)) from error
+        try:
+            _, (still,) = self._reader.picture(path, (self._edge,))
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        return still.jpeg
+
 
 AT_ONCE = 16  # stills in one call of the captioner
 

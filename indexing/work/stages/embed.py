@@ -1,6 +1,6 @@
 """The embed stage: computes vectors before items are applied, for hosts with fast models.
 
-They go into the ledger (`indexing.work.remembered_encoder`), where the apply stage finds them.
+They go into the ledger (`indexing.work.remembered`), where the apply stage finds them.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from core.items import Item, PubStatus
 from core.media import Caption
 from core.work import Tracked
 from indexing.captions.rights import Rule, may_leave
-from indexing.media.asset import Asset, Enrichment
+from indexing.media.assets import Asset, Enrichment
 from indexing.media.metadata.sidecars import XMP_PACKET
 from indexing.work.remembered import Remembered, caption_of, result_key
-from indexing.work.stages.decoding import Decoder
+from indexing.work.stages.decode import Decoder
 
 MAX_CONTEXT = 2_000  # characters
 

@@ -2,22 +2,48 @@
 
 It may be begun again at any time, after a crash or a pause: files that the job knows already are
 skipped, because a file belongs to a job once.
+A request names the assets under its paths and in its manifests.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from core.errors import InputError, StorageError
+from core.media import is_url
 from core.work import FoundAsset, Job, JobState, Order
 from core.work_ports import Jobs, Orders
 from indexing.sources import Rejected
-from indexing.work.request import request_of
-from indexing.work.sources.finding import find
-from indexing.work.sources.listing import Found, Store
+from indexing.work.request import Request, request_of
+from indexing.work.sources import manifests
+from indexing.work.sources.listing import Found, Store, in_folder, in_store
 from indexing.work.stages.chunks import Wait
 from indexing.work.stages.stage import Stop
+
+
+def find(request: Request, store: Store) -> Iterator[Found]:
+    """Yield the media under the request's paths and in its manifests, as far as its share goes.
+
+    An unreadable row of a manifest or sidecar is Rejected; the rest goes on.
+    """
+    for path in request.paths:
+        found = (
+            in_store(path, request.products, store)
+            if is_url(path)
+            else in_folder(Path(path), request.products)
+        )
+        yield from (entry for entry in found if _is_ours(entry, request))
+    for path in request.manifests:
+        entries = manifests.rows(path, request.products, store)
+        yield from (entry for entry in entries if _is_ours(entry, request))
+
+
+def _is_ours(entry: Found, request: Request) -> bool:
+    place = entry.location if isinstance(entry, FoundAsset) else f"{entry.file}:{entry.line}"
+    return request.shard.has(place)
+
 
 log = logging.getLogger(__name__)
 

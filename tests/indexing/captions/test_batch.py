@@ -15,8 +15,8 @@ from core.media import Caption, ToCaption, Uncaptioned
 from indexing.captions import batch as batch_module
 from indexing.captions.batch import FULL, BatchCaptioner
 from indexing.captions.calls import CAP
-from indexing.captions.gate import RIGHTS
 from indexing.captions.prompt import question
+from indexing.captions.rights import RIGHTS
 from indexing.captions.spending import Prices, TokenEstimate
 from tests.caption_provider import CaptionServer, Reply
 from tests.indexing.captions.world import EDGE, MODEL, Book, captioner, jpeg, still

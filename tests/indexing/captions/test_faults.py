@@ -19,9 +19,8 @@ from PIL import Image
 from core.errors import SettingsError
 from core.media import Caption, Uncaptioned
 from indexing.captions import provider
-from indexing.captions.calls import LEFT_ALONE, LONGEST_PAUSE_S
+from indexing.captions.calls import LEFT_ALONE, LONGEST_PAUSE_S, UNUSABLE
 from indexing.captions.failures import LONGEST_WAIT_S, seconds_to_wait
-from indexing.captions.provider_captioner import UNUSABLE
 from tests.caption_looks import captions_of
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.indexing.captions.world import Book, captioner, still

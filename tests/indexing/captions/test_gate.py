@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.media import Caption, Uncaptioned
-from indexing.captions.gate import MOST_BYTES, RIGHTS, jpeg_size
+from indexing.captions.rights import MOST_BYTES, RIGHTS, jpeg_size
 from tests.caption_provider import CaptionServer
 from tests.indexing.captions.world import EDGE, captioner, jpeg, still
 

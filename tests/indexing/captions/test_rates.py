@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from core.media import Caption, Uncaptioned
 from indexing.captions import calls as calls_module
+from indexing.captions.calls import Rates
 from indexing.captions.prompt import question
-from indexing.captions.rates import Rates
 from indexing.captions.spending import TokenEstimate
 from storage.databases import Database, open_database
 from storage.work.rates import StoredRates

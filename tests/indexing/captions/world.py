@@ -10,10 +10,8 @@ from typing import Any
 from PIL import Image
 
 from core.media import ToCaption
-from indexing.captions.calls import Calls, new_breaker
+from indexing.captions.calls import Calls, ProviderCaptioner, Rates, new_breaker
 from indexing.captions.provider import Provider
-from indexing.captions.provider_captioner import ProviderCaptioner
-from indexing.captions.rates import Rates
 from indexing.captions.spending import Prices, SpendBook, Spending
 from tests.caption_provider import KEY, CaptionServer
 

@@ -14,8 +14,7 @@ import orjson
 
 from indexing import records
 from indexing.formats import bulk, mapping, tables, xml_documents, xml_tree
-from indexing.formats.entries import Entry
-from indexing.formats.rows import Row
+from indexing.formats.entries import Entry, Row
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "formats"
 LIMIT = 8 * 1024 * 1024

@@ -17,7 +17,7 @@ from core.errors import DocumentError, InputError
 from core.writes import Outcome
 from indexing import ninjs, records
 from indexing.formats import bulk, mapping
-from indexing.formats.rows import Row
+from indexing.formats.entries import Row
 from indexing.ingest import Ingest, IngestOptions
 from indexing.sources import Accepted, Reading, Rejected, Sources
 from tests.indexing.formats.golden import (

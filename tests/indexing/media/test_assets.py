@@ -17,8 +17,7 @@ from core.errors import DocumentError
 from core.items import Item, ItemType, PubStatus, Shot
 from core.media import Caption, MediaFacts, MediaKind
 from core.writes import Outcome, PutItem, SetStatus
-from indexing.media.asset import Asset, Enrichment
-from indexing.media.assets import build_item
+from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.inside.tags import picture_tags
 from indexing.media.metadata.sidecars import XMP_PACKET, overlaid, sidecar_names, sidecar_of
 from tests.indexing.media.described_media import alt, jpeg, packet

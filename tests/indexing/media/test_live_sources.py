@@ -18,8 +18,7 @@ from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
 from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
-from indexing.media.shots.live import LiveFrames
-from indexing.media.shots.live_choice import Patience, chosen_source
+from indexing.media.shots.live import LiveFrames, Patience, chosen_source
 from tests.live_servers import RtspServer, served_folder
 from tests.rtmp_server import RtmpServer
 

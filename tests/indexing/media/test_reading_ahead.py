@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import MediaError
 from core.media import FrameBatch, Gap
-from indexing.media.reading_ahead import read_ahead
+from indexing.handover import read_ahead
 
 
 def batch(first: int) -> FrameBatch:

@@ -18,14 +18,12 @@ from dateline.build.captions import captioner_of
 from dateline.build.stages import asking_of
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner, Leave, Submission
-from indexing.captions.calls import CAP, Calls, new_breaker
-from indexing.captions.gate import RIGHTS
+from indexing.captions.calls import CAP, Calls, Rates, new_breaker
 from indexing.captions.provider import Provider
-from indexing.captions.rates import Rates
-from indexing.captions.rights import Rule, may_leave_as_recorded, rights_now
+from indexing.captions.rights import RIGHTS, Rule, may_leave_as_recorded, rights_now
 from indexing.captions.spending import Prices, Spending
 from indexing.work.caption_batches import RENEWED, TRIES, UNRECORDED, CaptionBatches
-from indexing.work.stages.ask_later import WAITS
+from indexing.work.stages.describe import WAITS
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.indexing.captions.world import EDGE, MODEL, Book, jpeg
 from tests.indexing.work.world import Describer, World, look_of

@@ -16,7 +16,7 @@ from core.items import PubStatus
 from core.media import Caption, ToCaption, Uncaptioned
 from core.work import AssetState, Stage
 from core.writes import SetStatus
-from indexing.captions.gate import RIGHTS
+from indexing.captions.rights import RIGHTS
 from indexing.work.remembered import caption_tree, result_key
 from tests.indexing.work.world import Describer, World, look_of
 

@@ -9,7 +9,7 @@ import pytest
 from core.errors import InputError
 from core.work import MODEL_STAGES, READ, STAGES, Job, JobState, Stage
 from indexing.passages import PassageSplitter
-from indexing.work.queue_names import QUEUES, queues_named
+from indexing.work.queues import QUEUES, queues_named
 from tests.indexing.work.world import Describer, World
 
 

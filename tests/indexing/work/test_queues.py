@@ -22,8 +22,7 @@ import pytest
 
 from core.errors import StorageError
 from core.work import AssetState, FoundAsset, Job, JobState, Order
-from indexing.work.queues import QueueSettings, QueueWorker
-from indexing.work.workers import ProcessName
+from indexing.work.queues import ProcessName, QueueSettings, QueueWorker
 from storage.databases import Database, open_database
 from storage.work.jobs import StoredJobs
 from storage.work.orders import StoredOrders
@@ -190,7 +189,7 @@ VICTIM = """
 import sys, time
 from pathlib import Path
 from indexing.work.queues import QueueSettings, QueueWorker
-from indexing.work.workers import ProcessName
+from indexing.work.queues import ProcessName
 from storage.databases import open_database
 from storage.work.orders import StoredOrders
 

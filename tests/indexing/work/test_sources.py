@@ -14,9 +14,9 @@ from core.errors import InputError
 from core.work import FoundAsset
 from indexing.sources import Rejected
 from indexing.work.request import Request, Shard, request_of, shard_of
-from indexing.work.sources.finding import find
 from indexing.work.sources.listing import speaks_of_media
 from indexing.work.sources.stores import FileStores
+from indexing.work.stages.reading import find
 
 
 def write(path: Path, text: str = "x") -> Path:

@@ -37,21 +37,17 @@ from core.media_ports import FindShots
 from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
 from indexing.ingest import Ingest
-from indexing.media.asset import Asset, Enrichment
-from indexing.media.assets import build_item
+from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.desk import JobDesk
-from indexing.work.remembered import Remembered
-from indexing.work.remembered_encoder import RememberedEncoder
+from indexing.work.remembered import Remembered, RememberedEncoder
 from indexing.work.request import Request
 from indexing.work.sources.stores import FileStores, Spool
 from indexing.work.stages.apply import ApplyStage
-from indexing.work.stages.ask_later import AskLater
 from indexing.work.stages.asking import AT_ONCE, Asking, AskNow
 from indexing.work.stages.chunks import ChunkRunner
-from indexing.work.stages.decode import DecodeStage
-from indexing.work.stages.decoding import Decoder
-from indexing.work.stages.describe import DescribeStage
+from indexing.work.stages.decode import Decoder, DecodeStage
+from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import Preparing
 from indexing.work.stages.reading import Reading
@@ -145,7 +141,7 @@ class TextReader:
 
 
 class EachFrameAShot:
-    """`indexing.work.stages.decoding.ShotFinder` for `TextReader`: one shot a frame."""
+    """`indexing.work.stages.decode.ShotFinder` for `TextReader`: one shot a frame."""
 
     def __init__(self, digest: str = "shots-1", joined: int = 1) -> None:
         self.digest = digest
