@@ -6,7 +6,7 @@ Each language declares how it writes them (`core.languages`); a reader here serv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -140,8 +140,8 @@ class _Readers:
         if _means_here(word, match, calendar):
             return None
         key = " ".join(word.casefold().replace("’", "'").split())
-        part = next((name for name in PARTS_OF_DAY if match.groupdict().get(_group(name))), "")
-        return self.moment(match, calendar, back=self.own.days[key], part=part)
+        back = self.own.days[key]
+        return self.moment(match, calendar, back=back, part=_part_of_day(match))
 
     def weekday(
         self, match: re.Match[str], calendar: Calendar, *, before: int, standing: Standing
@@ -153,6 +153,16 @@ class _Readers:
         span = again.latest(calendar, calendar.today - timedelta(days=before))
         needs = Standing.AFTER_A_WORD if short else standing
         return Point(*span, match.end(), needs, again if before == 0 else None) if span else None
+
+    def evening(self, match: re.Match[str], calendar: Calendar, *, before: int) -> Point | None:
+        """El lunes por la noche, lundi soir, Montagabend: the last one that has begun."""
+        hours, today = PARTS_OF_DAY[_part_of_day(match)], calendar.today
+        back = (today.weekday() - self.own.weekdays[match["weekday"].casefold()]) % 7
+        day = today - timedelta(days=back or (7 if before else 0))
+        if calendar.moment(day, hours[0]) > calendar.now:
+            day -= timedelta(days=7)
+        since, until = (calendar.moment(day, hour) for hour in hours)
+        return Point(since, until, match.end())
 
     def coming_weekday(
         self, match: re.Match[str], calendar: Calendar, *, this_week: bool
@@ -226,6 +236,18 @@ def _means_here(word: str, match: re.Match[str], calendar: Calendar) -> bool:
     return any(each in german and each not in french for each in _WORD.findall(rest.casefold()))
 
 
+def _part_of_day(match: re.Match[str]) -> str:
+    """The name of the part of a day in the match, "" without one."""
+    groups = match.groupdict()
+    return next((name for name in PARTS_OF_DAY if groups.get(_group(name))), "")
+
+
+def _parts_pattern(own: WordTables) -> str:
+    return "|".join(
+        rf"(?P<{_group(name)}>{any_template(ways)})" for name, ways in own.words.day_parts.items()
+    )
+
+
 def _group(part: str) -> str:
     return part.replace(" ", "_")
 
@@ -265,10 +287,7 @@ def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
     read, words = _Readers(own), own.words
     for moment, (back, part) in words.moments.items():
         yield rf"{pattern(moment)}{_S}", partial(read.moment, back=back, part=part)
-    parts = "|".join(
-        rf"(?P<{_group(name)}>{any_template(ways)})" for name, ways in words.day_parts.items()
-    )
-    days = any_of(own.days)
+    days, parts = any_of(own.days), _parts_pattern(own)
     yield rf"(?P<word>{days})(?:,?\s+(?:{any_of(own.weekdays)}))?\s+(?:{parts}){_S}", read.day
     yield rf"(?P<word>{days})(?:,?\s+(?:{any_of(own.weekdays)}))?{_S}", read.day
 
@@ -284,11 +303,23 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
         "named": rf"(?P<named>{named})(?!\w)\.?",
         "part": PART,
     }
+    if own.code != "en":  # "friday night" is a name more often
+        evening = rf"(?P<weekday>{any_of(own.weekdays)})\s*(?:{_parts_pattern(own)})(?!\w)"
+        yield from _evenings(own, {"weekday": evening})
     for templates, after, reader in _templates(own):
         yield from ((rf"{pattern(one, groups)}{after}", reader) for one in templates)
     bare = [spelling for word in words_of(own.words.bare_weekdays) for spelling in spellings(word)]
     reader = partial(_Readers(own).weekday, before=0, standing=Standing.AT_AN_END)
     yield rf"(?P<weekday>{any_of([*bare, *own.short_weekdays])})(?!\w)", reader
+
+
+def _evenings(own: WordTables, groups: Mapping[str, str]) -> Iterator[tuple[str, Reader]]:
+    """The patterns of weekdays with a part of the day."""
+    read = _Readers(own)
+    for one in own.words.last_weekday:
+        yield rf"{pattern(one, groups)}{_S}", partial(read.evening, before=1)
+    for one in (*own.words.the_weekday, "{weekday}"):
+        yield rf"{pattern(one, groups)}{_S}", partial(read.evening, before=0)
 
 
 # Each with the language that it is of.

@@ -118,16 +118,24 @@ def _texts(value: object) -> Iterable[str]:
             yield from (text for one in value for text in _texts(one))
 
 
+def _evenings(own: WordTables) -> list[str]:
+    """Weekdays with a part of the day in one word, as in German: montagabend."""
+    parts = [way for texts in own.words.day_parts.values() for text in texts for way in ways(text)]
+    return [f"{day}{part}" for day in own.weekdays for part in parts if " " not in part]
+
+
 # Other first words of a date, besides those of the declarations.
 _OTHERS = "q1 q2 q3 q4 h1 h2 t1 t2 t3 t4 s1 s2 published dated for"
-_BEGINNINGS = _first_words() | frozenset(_OTHERS.split())
+_BEGINNINGS = frozenset(
+    (*_first_words(), *_OTHERS.split(), *(word for one in _ALL for word in _evenings(one)))
+)
 
 
 def _time_words(own: WordTables) -> str:
     """A pattern of the words of a language without which it writes no date, besides numbers."""
     named = (own.months, own.seasons, own.weekdays, own.short_weekdays, own.days)
     counted = (own.units, own.plurals, own.decades)
-    words = any_of(word for each in (*named, *counted) for word in each)
+    words = any_of(word for each in (*named, *counted, _evenings(own)) for word in each)
     return "|".join((words, *filter(None, [any_template(own.words.moments)])))
 
 
