@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +25,7 @@ from eval.sets.absent_queries import absent_queries, words_of
 from eval.sets.datasets import JudgedSet, read_judged_set
 from eval.tune.floor_fitting import (
     DEEP,
+    ELSEWHERE,
     FloorQuery,
     FloorSet,
     Kept,
@@ -39,6 +40,7 @@ from search.candidates import first_of_each
 from search.floor import FEATURES, Floor, features
 from search.ranking import fuse, ranking
 
+OF_EACH = 8  # queries of each set that is elsewhere
 Said = Callable[[str, int, int], None]
 
 
@@ -56,12 +58,14 @@ class LearnedFloor:
 @dataclass(frozen=True, slots=True)
 class FloorPlan:
     """What to learn from: judged sets, and at most `sample` queries of each (0 for all), of the
-    judged ones and of each kind that nothing answers.
+    judged ones and of each kind that nothing answers. Some queries of the sets `elsewhere` are
+    asked of each other set, too: nothing answers most of them.
     """
 
     sets: tuple[str, ...]
     sample: int = 0
     seed: int = 1
+    elsewhere: tuple[str, ...] = ()
 
 
 def tune_floor(
@@ -73,12 +77,13 @@ def tune_floor(
     """Learn a floor. Raises InputError, DocumentError, ModelError, StorageError and QueryError."""
     judged = [read_judged_set(name) for name in plan.sets]
     check_sets(judged)
+    foreign = [read_judged_set(name) for name in plan.elsewhere]
     profile = profiles(settings)[settings.profile]
     if not profile.is_hybrid:
         mend = "choose a profile with both kinds of retriever, such as hybrid"
         raise ModelError(f"{profile.name} has no floor", where="profile", mend=mend)
     models = load_models(settings)
-    gathered = [_gathered(settings, one, plan, models, said, observer) for one in judged]
+    gathered = [_gathered(settings, one, foreign, plan, models, said, observer) for one in judged]
     floor = learned(gathered, models.encoder.digest)
     return LearnedFloor(
         floor,
@@ -100,13 +105,14 @@ class _Asked:
 def _gathered(
     settings: Settings,
     judged: JudgedSet,
+    foreign: Sequence[JudgedSet],
     plan: FloorPlan,
     models: Models,
     said: Said,
     observer: Observer | None,
 ) -> FloorSet:
     label = f"{judged.name}:{judged.split}"
-    asked = [*_judged(judged, plan), *_absent(judged, plan)]
+    asked = [*_judged(judged, plan), *_absent(judged, plan), *_elsewhere(judged, foreign, plan)]
     queries = []
     with open_indexed(settings, judged, observer, models) as service:
         for number, one in enumerate(asked):
@@ -133,6 +139,17 @@ def _absent(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
         one = _Asked(query.text, {}, query.kind.value, query.sealed)
         found.setdefault((one.kind, one.sealed), []).append(one)
     return [one for listed in found.values() for one in listed[: plan.sample or None]]
+
+
+def _elsewhere(judged: JudgedSet, foreign: Sequence[JudgedSet], plan: FloorPlan) -> list[_Asked]:
+    """Queries of sets over other documents, at most OF_EACH of each; every second one is sealed."""
+    chance, found = random.Random(plan.seed), list[_Asked]()  # noqa: S311 - a sample
+    for one in foreign:
+        if one.corpus_sha256 != judged.corpus_sha256:
+            texts = sorted({*one.queries.values()})
+            chosen = chance.sample(texts, min(OF_EACH, len(texts)))
+            found += [_Asked(text, {}, ELSEWHERE, bool(n % 2)) for n, text in enumerate(chosen)]
+    return found
 
 
 def _answered(service: Service, name: str, judged: JudgedSet, asked: _Asked) -> FloorQuery:

@@ -5,7 +5,9 @@ they are of; negative are the first documents of queries that nothing answers, a
 those of judged queries that are not judged relevant, because many of them are relevant and nobody
 looked. The least chance of a strong hit is the one that does best where it does worst: it is to
 keep KEPT_10 of the relevant documents of the first ten and KEPT_100 of the first hundred of each
-set, and QUIET of each kind of queries that nothing answers are to have no strong hit.
+set, and QUIET of each kind of queries that nothing answers are to have no strong hit. Queries of
+other collections (ELSEWHERE) teach with a weight of their own, because they have words that the
+collection knows, as made ones hardly do; less is asked of them, because some are answered.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from core.items import FloatMatrix
 from core.retrieval import Floats, Ints
 from search.floor import Floor
 
-KEPT_10, KEPT_100, QUIET = 0.97, 0.90, 0.90
+KEPT_10, KEPT_100, QUIET, QUIET_ELSEWHERE = 0.97, 0.90, 0.90, 0.50
+ELSEWHERE = "elsewhere"
 DEEP = 100
 _FIRST = 10  # documents of a query that nothing answers
 _UNJUDGED, _UNJUDGED_WEIGHT = 30, 0.15
@@ -144,24 +147,28 @@ def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
 def _reached(found: Kept) -> float:
     """How far the worst of a set's figures is above what is asked, as a share of what is left."""
     figures = [(found.first_10, KEPT_10), (found.first_100, KEPT_100)]
-    figures += [(share, QUIET) for share in found.quiet.values()]
+    for kind, share in found.quiet.items():
+        figures.append((share, QUIET_ELSEWHERE if kind == ELSEWHERE else QUIET))
     return min((figure - asked) / (1 - asked) for figure, asked in figures)
 
 
 def _examples(one: FloorSet) -> Iterable[tuple[Matrix, float, float]]:
     """The rows of a set, their label, and the weight of all of them together."""
-    positive, unjudged, absent = [], [], []
+    positive, unjudged = [], []
+    absent: list[FloatMatrix] = []
+    elsewhere: list[FloatMatrix] = []
     for query in one.queries:
         rows, relevant = query.features[:DEEP], query.grades[:DEEP] > 0
         if not query.kind:
             positive.append(rows[relevant])
             unjudged.append(rows[~relevant][:_UNJUDGED])
         elif not query.sealed:
-            absent.append(rows[:_FIRST])
+            (elsewhere if query.kind == ELSEWHERE else absent).append(rows[:_FIRST])
     for parts, label, weight in (
         (positive, 1.0, 1.0),
         (unjudged, 0.0, _UNJUDGED_WEIGHT),
         (absent, 0.0, 1.0),
+        (elsewhere, 0.0, 1.0),
     ):
         if sum(map(len, parts)):
             yield np.concatenate(parts).astype(np.float64), label, weight

@@ -42,18 +42,30 @@ def small() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def elsewhere(folder: Path) -> Path:
+    """A judged set of one document that has nothing to do with the demo."""
+    made = folder / "elsewhere"
+    (made / "qrels").mkdir(parents=True)
+    (made / "corpus.jsonl").write_text('{"_id": "d", "text": "A proof that a lattice is finite."}')
+    queries = ("finite lattices", "a proof by induction")
+    lines = [json.dumps({"_id": str(n), "text": text}) for n, text in enumerate(queries)]
+    (made / "queries.jsonl").write_text("\n".join(lines))
+    (made / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n0\td\t1\n1\td\t1\n")
+    return made
+
+
 def test_a_floor_is_learned_written_and_used(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli, asked = Cli(small / "data"), ("tune", "floor", small / "small", "--sample", "5")
     path = tmp_path / "made" / "floor.json"
-    told = cli.json(*asked, "--output", path)
+    told = cli.json(*asked, "--output", path, "--elsewhere", elsewhere(tmp_path))
     floor = read_floor(path)
     assert told["floor"]["encoder"] == floor.encoder
     assert told["floor"]["weights"] == pytest.approx(floor.weights, abs=1e-6)
     assert json.loads(path.read_bytes())["learned_from"] == ["small:test"]
     (row,) = told["sets"]
-    assert set(row["quiet"]) == {kind.value for kind in Kind}
+    assert set(row["quiet"]) == {kind.value for kind in Kind} | {"elsewhere"}
     assert row["first_10"] > 0.5
     assert told["left_out"] == []
     cli("ingest", small / "small" / "stories.jsonl", "--products", "demo")

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from eval.tune.floor_fitting import FloorQuery, FloorSet, kept, learned, left_out
+from eval.tune.floor_fitting import ELSEWHERE, FloorQuery, FloorSet, kept, learned, left_out
 from search.floor import FEATURES
 
 SHARE, ABOVE = FEATURES.index("share"), FEATURES.index("above")
@@ -63,6 +63,16 @@ def test_sealed_queries_judge_and_teach_nothing() -> None:
     assert learned([more], "digest") == floor
     assert kept(more, floor).quiet["nonsense"] == 0.5
     assert kept(more, floor, sealed=False).quiet["nonsense"] == 1.0
+
+
+def test_queries_of_other_collections_teach_and_less_is_asked_of_them() -> None:
+    one = judged_set("one")
+    loud = FloorQuery(rows([0.7]), np.zeros(1, np.int32), ELSEWHERE)
+    taught = learned([replace(one, queries=(*one.queries, loud))], "digest")
+    before = learned([one], "digest")
+    high = rows([0.7])
+    assert taught.of_features(high)[0] < before.of_features(high)[0]
+    assert kept(one, taught).first_10 == 1.0
 
 
 def test_without_both_kinds_of_example_nothing_is_learned() -> None:

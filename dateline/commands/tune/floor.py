@@ -33,6 +33,10 @@ def floor(
     sample: Annotated[
         int, typer.Option(min=0, help="At most so many queries of a set, kind and half; 0 for all.")
     ] = 0,
+    elsewhere: Annotated[
+        list[str] | None,
+        typer.Option(help="A set over other documents, whose queries nothing answers. Repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and of queries about nothing.")] = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the floor, JSON.")
@@ -54,7 +58,7 @@ def floor(
         with progress_bar(hidden=as_json) as progress:
             found = tune_floor(
                 settings,
-                FloorPlan(tuple(sets), sample, seed),
+                FloorPlan(tuple(sets), sample, seed, tuple(elsewhere or ())),
                 Steps(progress).said,
                 Lazily(progress),
             )
