@@ -36,9 +36,9 @@ import psutil
 from dateline_client import Client, Entry
 
 from api.customers.feed_json import entries_json
-from api.customers.kept_forms import KeptForms
 from api.envelope import written
 from api.formats.items import ItemView
+from api.formats.kept_forms import KeptForms
 from benchmarks.machine import arguments, show, this_machine
 from benchmarks.served import free_port, started
 from core.callers import Caller

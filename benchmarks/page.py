@@ -4,7 +4,8 @@
 
 The items are stories of the demo corpus, each with 13 concepts: its own, then those of others.
 
-- `list` and `AP`: the members of the items, as our own lists and as AP's contract have them.
+- `list` and `AP`: the members of the items, as our own lists and as AP's contract have them;
+  `again` of items whose forms are kept.
 - `topics`: which of an account's followed topics the items match, `new` for items that no page had
   before and `again` for the same ones. The topics are of two words of a story each; every tenth is
   the beginning of a word.
@@ -24,7 +25,8 @@ from time import process_time
 
 import orjson
 
-from api.formats.items import ItemView, items_json
+from api.formats.items import ItemView
+from api.formats.kept_forms import KeptForms, told_versions
 from benchmarks.machine import arguments, show, this_machine
 from core.callers import Caller
 from core.items import Item
@@ -108,11 +110,18 @@ class _Addresses:
 
 def forms(page: Sequence[Item]) -> dict[str, Callable[[], object]]:
     """What makes the members of a page's items, by the name of the form."""
-    return {"list": partial(_made, page, None), "AP": partial(_made, page, _Addresses())}
+    kept = KeptForms()
+    return {
+        "list": partial(_made, page, None, None),
+        "list, again": partial(_made, page, None, kept),
+        "AP": partial(_made, page, _Addresses(), None),
+        "AP, again": partial(_made, page, _Addresses(), kept),
+    }
 
 
-def _made(page: Sequence[Item], addresses: _Addresses | None) -> object:
-    return items_json(page, ItemView(_READER, addresses=addresses), _NoItems())
+def _made(page: Sequence[Item], addresses: _Addresses | None, kept: KeptForms | None) -> object:
+    view = ItemView(_READER, addresses=addresses)
+    return told_versions([*enumerate(page, start=1)], view, _NoItems(), kept)
 
 
 def matching(stories: Sequence[Item], size: int, topics: int, turns: int) -> dict[str, float]:

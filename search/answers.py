@@ -499,7 +499,8 @@ class Hit:
     does. `versions` counts the versions and write-throughs of the story that the caller sees.
     `pinned` says that editors put the story there for this query, `exact` that the whole query is a
     value of it, such as its slugline. `near_duplicates` are the uris of the stories that are folded
-    under it, best first. `relevance` is None where the answer has no floor.
+    under it, best first. `relevance` is None where the answer has no floor. `id` is the engine's
+    number of the version, 0 where it is not known.
     """
 
     item: Item
@@ -514,6 +515,7 @@ class Hit:
     near_duplicates: tuple[str, ...] = ()
     shot: int = 0
     relevance: Relevance | None = None
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

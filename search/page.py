@@ -85,6 +85,7 @@ def _hit(
         near_duplicates=folded,
         shot=shown.shot,
         relevance=relevance_of(candidates, place),
+        id=int(candidates.ids[place]),
     )
 
 

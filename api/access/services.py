@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from api.access.forwarding import Proxies
 from api.access.keys import KeyRing
-from api.customers.kept_forms import KeptForms
+from api.formats.kept_forms import KeptForms
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller

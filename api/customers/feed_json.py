@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import orjson
-
 from api.customers.followed import names_of
-from api.customers.kept_forms import KeptForms
 from api.envelope import rfc3339
-from api.formats.items import ItemView, made_items, share_of
+from api.formats.items import ItemView, share_of
+from api.formats.kept_forms import KeptForms, ToldItem, told_items
 from api.search.search_json import cut_json, products_json
 from core.items import Item
 from core.ports import Heads
@@ -30,24 +29,14 @@ def entries_json(
     may be JSON already: `kept` has forms that were made before.
     """
     whole = [entry.head for entry in entries if entry.head is not None]
-    heads, share = {head.id: head for head in whole}, share_of(len(whole))
-    forms = {} if kept is None else kept.of(heads.values(), view, library, share)
-    follows = topics is not None and topics.has_some(view.caller)
-    items = _items(entries, library, heads.keys() if follows else heads.keys() - forms.keys())
-    told: dict[int, dict[str, Any]] = {
-        id_: {"meta": {}, "item": orjson.Fragment(form.body)} for id_, form in forms.items()
-    }
-    rest = {id_: item for id_, item in items.items() if id_ not in forms}
-    made = made_items([*rest.values()], view, library, share) if rest else ()
-    for (id_, item), each in zip(rest.items(), made, strict=True):
-        told[id_] = {"meta": cut_json(each.cut), "item": each.members}
-        if kept is not None:
-            kept.keep(heads[id_], item, view, each)
-    if forms:
-        view.receive([one for id_, form in forms.items() for one in (heads[id_], *form.carried)])
-    for id_, followed in zip(items, names_of(topics, [*items.values()], view.caller), strict=True):
-        told[id_]["meta"] = followed | told[id_]["meta"]
-    return [*filter(None, (_result(entry, told, view) for entry in entries))]
+    heads, read = {head.id: head for head in whole}, partial(_items, entries, library)
+    told = told_items(heads, read, view, library, share_of(len(whole)), kept)
+    followed: dict[int, dict[str, Any]] = {}
+    if topics is not None and topics.has_some(view.caller):
+        items = read(told.keys())
+        named = names_of(topics, [*items.values()], view.caller)
+        followed = dict(zip(items, named, strict=True))
+    return [*filter(None, (_result(entry, told, followed, view) for entry in entries))]
 
 
 def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> dict[int, Item]:
@@ -59,17 +48,21 @@ def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> di
 
 
 def _result(
-    entry: Entry, told: Mapping[int, dict[str, Any]], view: ItemView
+    entry: Entry,
+    told: Mapping[int, ToldItem],
+    followed: Mapping[int, dict[str, Any]],
+    view: ItemView,
 ) -> dict[str, Any] | None:
     """The result of an entry; None for a version that the record has no more."""
     moved = {"transition": _transition(entry)}
     if entry.head is None:
         return {"meta": moved, "item": tombstone(entry)}
-    if entry.head.id not in told:
+    id_ = entry.head.id
+    if id_ not in told:
         return None
-    each = told[entry.head.id]
     products = {"products": products_json(entry.head.products, view.caller)}
-    return {"meta": {**moved, **products, **each["meta"]}, "item": each["item"]}
+    more = followed.get(id_, {}) | cut_json(told[id_].cut)
+    return {"meta": {**moved, **products, **more}, "item": told[id_].item}
 
 
 def _transition(entry: Entry) -> dict[str, Any]:

@@ -216,6 +216,7 @@ def made_items(items: Sequence[Item], view: ItemView, library: Sights, share: in
         kept, left_out = within(picked(members, view.include, view.exclude), share)
         leaving = carrying.leaving(chosen, kept)
         names, sights = carrying.names(inside.named[place], inside.sights)
+        names, sights = names | own[place].codes, {**sights, **own[place].sights}
         told.append(Made(kept, cut | dict.fromkeys(left_out), names, sights, leaving))
     view.receive([*items, *{one.uri: one for each in told for one in each.carried}.values()])
     return told

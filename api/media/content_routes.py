@@ -78,7 +78,8 @@ async def search(
         response = services.search.search(_wanted(asked, services, caller), caller)
         items = [hit.item for hit in response.hits]
         scores = [{"score": round(float(hit.score), 3)} for hit in response.hits]
-        return response, results(items, scores, view, asked, services)
+        ids = [hit.id for hit in response.hits]
+        return response, results(items, scores, view, asked, services, ids)
 
     response, told = await surface.reads.run(found, caller)
     request.state.items = len(told)
@@ -136,10 +137,12 @@ def results(
     view: ItemView,
     asked: Priced,
     services: Services,
+    ids: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """Return the `contentresult` of each item."""
     costly = costly_in(services, view.caller, items) if asked.in_my_plan else ()
-    contents = contents_of(items, view, services.library, costly)
+    versions = [*zip(ids or [0] * len(items), items, strict=True)]
+    contents = contents_of(versions, view, services.library, services.forms, costly)
     sold, topics = sold_to(services, view.caller), named_topics(services, items, view.caller)
     prices = prices_of(services, view.caller, items) if asked.pricing else [None] * len(items)
     return [

@@ -262,7 +262,9 @@ def _writing(
             entries = _included(surface.services, caller, entries)
         whole = [(entry.item, entry) for entry in entries if entry.item is not None]
         metas = [{"transition": transition_json(entry)} for _, entry in whole]
-        shown = iter(results([item for item, _ in whole], metas, view, asked, surface.services))
+        ids = [entry.head.id for _, entry in whole if entry.head is not None]
+        items = [item for item, _ in whole]
+        shown = iter(results(items, metas, view, asked, surface.services, ids))
         return [
             next(shown) if entry.item is not None else tombstone(entry, addresses)
             for entry in entries

@@ -7,7 +7,8 @@ from typing import Any
 
 from api.access.receipts import Receive
 from api.content.media_links import MediaLinks
-from api.formats.items import ItemView, items_json
+from api.formats.items import ItemView
+from api.formats.kept_forms import KeptForms, told_versions
 from api.media.links import Addresses
 from core.callers import Caller
 from core.items import Item
@@ -35,14 +36,23 @@ def asked_view(
 
 
 def contents_of(
-    items: Sequence[Item], view: ItemView, library: Library, costly: Collection[str] = ()
-) -> list[dict[str, Any]]:
-    """Return the `contentitem` of each item, without associated items whose itemid is `costly`."""
-    told = [members for members, _ in items_json(items, view, library)]
-    for members in told:
+    versions: Sequence[tuple[int, Item]],
+    view: ItemView,
+    library: Library,
+    kept: KeptForms,
+    costly: Collection[str] = (),
+) -> list[Any]:
+    """Return the `contentitem` of each version, without associated items whose itemid is `costly`.
+    One without any may be JSON already.
+    """
+
+    def shape(members: dict[str, Any]) -> dict[str, Any]:
         if "associations" in members:
             members["associations"] = _leading_somewhere(members["associations"], costly)
-    return told
+        return members
+
+    told = told_versions(versions, view, library, None if costly else kept, shape)
+    return [each.item for each in told]
 
 
 def _leading_somewhere(value: Mapping[str, Any], costly: Collection[str]) -> dict[str, Any]:

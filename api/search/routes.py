@@ -144,7 +144,7 @@ async def _answered(
     def searched() -> tuple[SearchResponse, list[dict[str, Any]]]:
         found = surface.services.search.search(asked, caller)
         # Not in the event loop: a video has thousands of shots, each with signed links.
-        items = hits_json(found.hits, view, surface.services.library)
+        items = hits_json(found.hits, view, surface.services.library, surface.services.forms)
         topics = named_topics(surface.services, [hit.item for hit in found.hits], caller)
         for item, named in zip(items, topics, strict=True):
             item["meta"] |= named

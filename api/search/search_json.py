@@ -21,7 +21,8 @@ from api.content.answer_size import Cut
 from api.content.media_json import film_strip, shot_json
 from api.content.media_links import MediaLinks
 from api.envelope import rfc3339
-from api.formats.items import ItemView, items_json, text_names
+from api.formats.items import ItemView, text_names
+from api.formats.kept_forms import KeptForms, told_versions
 from core.callers import Caller
 from core.entities import NameMatch
 from core.ports import Library
@@ -77,9 +78,12 @@ def search_data(
     }
 
 
-def hits_json(hits: Sequence[Hit], view: ItemView, library: Library) -> list[dict[str, Any]]:
-    """A `contentresult` for each hit."""
-    items = items_json([hit.item for hit in hits], view, library)
+def hits_json(
+    hits: Sequence[Hit], view: ItemView, library: Library, kept: KeptForms | None = None
+) -> list[dict[str, Any]]:
+    """A `contentresult` for each hit; with `kept` its item may be JSON already."""
+    versions = [(hit.id, hit.item) for hit in hits]
+    items = told_versions(versions, view, library, kept)
     return [
         {"meta": _meta(hit, view.caller, view.links) | cut_json(cut), "item": item}
         for hit, (item, cut) in zip(hits, items, strict=True)

@@ -9,13 +9,17 @@ when the form was made.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any, NamedTuple
 
+import orjson
+
+from api.content.answer_size import Cut
 from api.envelope import written
-from api.formats.items import ItemView, Made
+from api.formats.items import ItemView, Made, made_items, share_of
 from core.items import Item
 from core.ports import Sights
 from core.standing import Head, Sight
@@ -88,7 +92,12 @@ class KeptForms:
     def keep(self, head: Head, item: Item, view: ItemView, made: Made) -> None:
         """Keeps an item's form, unless it has media: their addresses are signed for one key."""
         inside = [item, *(sight.item for sight in made.sights.values() if sight.item is not None)]
-        if view.caller.may_write or made.cut or any(one.media or one.shots for one in inside):
+        if (
+            head.id <= 0
+            or view.caller.may_write
+            or made.cut
+            or any(one.media or one.shots for one in inside)
+        ):
             return
         form = Form(
             written(made.members),
@@ -109,6 +118,63 @@ class KeptForms:
         form = self._forms.pop(key, None)
         if form is not None:
             self._bytes -= len(form.body)
+
+
+class ToldItem(NamedTuple):
+    """An item's members, or the JSON of them, and which are cut."""
+
+    item: Any
+    cut: Cut
+
+
+def told_items(
+    heads: Mapping[int, Head],
+    read: Callable[[Collection[int]], Mapping[int, Item]],
+    view: ItemView,
+    library: Sights,
+    share: int,
+    kept: KeptForms | None,
+    shape: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> dict[int, ToldItem]:
+    """Return what is told of versions that the guard lets through, by their id: a kept form, else
+    the members of the item that `read` returns, shaped and each within `share` bytes. One that
+    `read` does not return is left out.
+    """
+    forms = {} if kept is None else kept.of(heads.values(), view, library, share)
+    told = {id_: ToldItem(orjson.Fragment(form.body), {}) for id_, form in forms.items()}
+    items = read(heads.keys() - forms.keys())
+    made = made_items([*items.values()], view, library, share) if items else ()
+    for (id_, item), each in zip(items.items(), made, strict=True):
+        shaped = each._replace(members=shape(each.members))
+        told[id_] = ToldItem(shaped.members, shaped.cut)
+        if kept is not None:
+            kept.keep(heads[id_], item, view, shaped)
+    if forms:
+        view.receive([one for id_, form in forms.items() for one in (heads[id_], *form.carried)])
+    return told
+
+
+def told_versions(
+    versions: Sequence[tuple[int, Item]],
+    view: ItemView,
+    library: Sights,
+    kept: KeptForms | None,
+    shape: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> list[ToldItem]:
+    """Return the same for items that are read already, each with the engine's number of the
+    version, 0 where it is not known.
+    """
+    items = {id_ or -n: item for n, (id_, item) in enumerate(versions, start=1)}
+    heads = {
+        id_: Head(item.uri, item.version, id_, item.products, item.embargoed, item.expires)
+        for id_, item in items.items()
+    }
+
+    def read(ids: Collection[int]) -> dict[int, Item]:
+        return {id_: item for id_, item in items.items() if id_ in ids}
+
+    told = told_items(heads, read, view, library, share_of(len(versions)), kept, shape)
+    return [told[id_ or -n] for n, (id_, _) in enumerate(versions, start=1)]
 
 
 def _seen(sights: Mapping[str, Sight]) -> dict[str, Hashable]:
