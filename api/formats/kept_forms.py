@@ -185,8 +185,10 @@ def _seen(sights: Mapping[str, Sight]) -> dict[str, Hashable]:
 
 
 def _state(id_: int, version: Head | Item) -> Hashable:
-    """What an item's members depend on: the version, and what may change of it."""
-    return id_, version.embargoed, version.expires
+    """What an item's members depend on: the version, and what may change of it. After a restore
+    another item may have its number.
+    """
+    return id_, version.uri, version.version, version.embargoed, version.expires
 
 
 def _shown(view: ItemView) -> Hashable:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from api.customers.feed_json import entries_json
 from api.formats.items import ItemView
-from api.formats.kept_forms import KeptForms
+from api.formats.kept_forms import KeptForms, told_versions
 from api.media.links import Addresses
 from core.callers import Caller
 from core.items import Concept, MediaFile, PubStatus
@@ -206,3 +206,15 @@ def test_kept_forms_tell_what_new_ones_do(
 
 
 STATUS = {"kill": "canceled", "withhold": "withheld", "release": "usable"}
+
+
+def test_a_number_that_another_item_has_after_a_restore_gives_no_old_form(
+    world: FeedWorld,
+) -> None:
+    kept, view = KeptForms(), ItemView(A)
+    story, photo = (world.engine.item(uri, A) for uri in ("urn:story", "urn:photo"))
+    assert story is not None
+    assert photo is not None
+    for item in (story, photo):
+        ((made, _),) = told_versions([(7, item)], view, world.engine, kept)
+        assert item.headline.encode() in orjson.dumps(made)
