@@ -122,6 +122,7 @@ def _tell(service: Service, settings: Settings, stories: int, transitions: int) 
             to = replace(turn, number=turn.number + 1)
             if not book.write(turn, again, (), {}, to, to_micros(clock())):
                 raise SystemExit("another process makes transitions in this archive")
+            print(f"{numbers.stop:,} of {left:,} transitions made", file=sys.stderr, flush=True)
     finally:
         receipts.close()
 
