@@ -10,16 +10,15 @@ READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 READY_TORCH := .venv-torch/.installed
 # By name, as each process would load the plugins of every other package that is installed.
-PLUGINS := --disable-plugin-autoload -p timeout -p hypothesispytest
+PLUGINS := --disable-plugin-autoload -p xdist -p timeout -p hypothesispytest
 # `-P`: the code that is installed, and not what lies in the folder.
 PYTEST := $(BIN)/python -P -m pytest $(PLUGINS)
 PYTEST_TORCH := .venv-torch/bin/python -P -m pytest $(PLUGINS)
-# Files of tests side by side (tests/side_by_side.py), each whole in one process, as what they share
-# is made once for a file.
-SIDE_BY_SIDE := --forks 2
+# Files of tests side by side, each whole in one process, as what they share is made once for a file.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 # Three of them on two cores, as tests wait for half of their time; in the order of
 # tests/long_files.tsv, so that no long file begins last.
-ALL_SIDE_BY_SIDE := --forks 3
+ALL_SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 NEITHER := not torch and not faults and not cluster
 UNIT := $(NEITHER) and not service
 SUITE = @bash scripts/suite $@
@@ -134,7 +133,7 @@ wheels: $(READY)
 	$(BIN)/python -P scripts/wheels.py
 
 cover: $(READY_DEV)
-	$(PYTEST) -p pytest_cov --cov --cov-report=term --cov-report=xml -m "$(NEITHER) and not deep"
+	$(PYTEST) -p pytest_cov $(SIDE_BY_SIDE) --cov --cov-report=term --cov-report=xml -m "$(NEITHER) and not deep"
 
 # Its own environment: faiss-gpu and faiss-cpu are the same module. Nothing is fetched without a card.
 bench-gpu:

@@ -23,7 +23,6 @@ from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 
 from tests.loaded_once import loaded_once  # noqa: F401 - a fixture
 from tests.opensearch_node import opensearch  # noqa: F401 - a fixture
 from tests.postgres_server import postgres  # noqa: F401 - a fixture
-from tests.side_by_side import pytest_addoption, pytest_runtestloop  # noqa: F401 - hooks
 from tests.timed import pytest_runtest_protocol, pytest_terminal_summary  # noqa: F401 - hooks
 
 # A run with a mutant names its own, which goes with it.

@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from tests.free_ports import free_port
-from tests.side_by_side import folder_of_run
 
 ROOT = Path(__file__).parents[1]
 STORIES = ROOT / "datasets/demo/stories.jsonl"
@@ -43,9 +42,10 @@ def _plain() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def demo_archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of the demo corpus, to copy: one for all processes of a run."""
-    shared = folder_of_run(request.config, tmp_path_factory.getbasetemp())
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     data, whole = shared / "corpus", shared / "corpus-is-whole"
     with (shared / "corpus-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

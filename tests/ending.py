@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from time import monotonic
-from typing import NoReturn
 
 import pytest
 
@@ -31,9 +30,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the process, and names threads of ours that are left, with what they do."""
-    if _STATUS not in config.stash:
-        return  # no run at all
+    """Ends the process, once what is registered for its end was done."""
+    if hasattr(config, "workerinput") or _STATUS not in config.stash:
+        return  # a part of a run, which another process ends; or no run at all
     until = monotonic() + _PATIENCE_S
     main = threading.main_thread()
     for thread in threading.enumerate():
@@ -43,12 +42,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if left:
         print(f"threads that did not end: {', '.join(left)}", file=sys.stderr)
         faulthandler.dump_traceback(sys.stderr, all_threads=True)
-    end_process(config.stash[_STATUS])
-
-
-def end_process(status: int) -> NoReturn:
-    """Ends this process, once what is registered for its end was done."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    os._exit(config.stash[_STATUS])

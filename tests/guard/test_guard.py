@@ -138,7 +138,7 @@ def _commands(command: Any, names: tuple[str, ...]) -> Iterator[str]:
             yield from _commands(inner, (*names, name))
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(600 + 60 * min(HISTORIES, MOST))  # a busy machine plays two a minute
 def test_no_surface_shows_what_the_dict_hides(world: World, kind: Kind) -> None:
     for seed in kind.seeds:
         history = History(world, seed)
