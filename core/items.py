@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 FloatMatrix = npt.NDArray[np.float32]
-IntMatrix = npt.NDArray[np.int32]
 
 
 class ItemType(StrEnum):

@@ -33,14 +33,6 @@ def vector_row(entry: PassageVectors) -> VectorRow:
     return entry.field, entry.encoder, orjson.dumps(spans), matrix, entry.truncated
 
 
-def passage_vectors(
-    field: str, encoder: str, spans: bytes, matrix: bytes, truncated: int
-) -> PassageVectors:
-    """Return the entry of the columns, with the matrix as float32 [n, d]."""
-    passages = passages_of(spans)
-    return PassageVectors(field, encoder, passages, as_matrix(matrix, len(passages)), truncated)
-
-
 def passages_of(spans: bytes) -> tuple[Passage, ...]:
     """Return the passages of a row."""
     return tuple(Passage(*span) for span in orjson.loads(spans))
