@@ -197,7 +197,7 @@ TUNE_COMMANDS = {
     ),
     "fusion": Entry(
         "dateline.commands.tune.fusion:fusion",
-        "Choose the weights of the hybrid profile on judged queries, and say what they are worth.",
+        "Choose the weights of the profile in use on judged queries, and say what they are worth.",
         bare_is_help=True,
     ),
     "growth": Entry(

@@ -33,7 +33,8 @@ _LINKS = {
     "feed": re.compile(r'"next_page":"(/content/feed[^"\s]+)"'),
     "media": re.compile(r'"(/v1/media/[^"\s]+)"'),
 }  # addresses that answers give out
-_FOR_ACCOUNTS = (
+_RARELY_TELL = (
+    ("GET", "/v1/suggest"),
     ("GET", "/content/ondemand"),
     ("GET", "/media/v/content/ondemand"),
     ("GET", "/v1/topics/matches"),
@@ -86,7 +87,7 @@ class Looks:
     def _ask_a_route(self) -> None:
         weights = [6 if shows.any else 1 for shows in ROUTES.values()]
         operation = self.rng.choices([*ROUTES], weights)[0]
-        silent = [one for one in _FOR_ACCOUNTS if not self._has_told(one)]
+        silent = [one for one in _RARELY_TELL if not self._has_told(one)]
         if silent and self.rng.random() < 0.25:
             operation = self.rng.choice(silent)
         self._ask(self.world.contract.ask(self.cast, operation), *self._anybody())
