@@ -6,7 +6,8 @@ The stories are generated: whole documents of the demo corpus, again and again u
 that an item has the size and the members of a real one. Each has the same number of transitions:
 the first is made from the record, the others are updates in the same tables, written as the maker
 of transitions writes them. So the feed is that of a wire whose stories are updated so many times.
-The archive is made once, in the data folder.
+The archive is made once, in the data folder; seven transitions of the demo corpus itself are not
+told to the reader.
 
 - `read_per_s`: items a second of one client that follows the feed, over loopback, whole items.
 - `floor_per_s`: a server without an application (uvicorn) sends one page of the same size, already
