@@ -50,11 +50,16 @@ SAVED_EVERY = 25  # steps
 _LAYER = "encoder.layer."
 
 
+def depth_of(weights: Weights) -> int:
+    """How many layers the weights have."""
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
+
+
 def every_second(weights: Weights, layers: int) -> dict[str, np.ndarray]:
     """The weights of a model with `layers` layers: the last of each group of those that there are.
     Raises ValueError if they can't be grouped.
     """
-    depth = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
+    depth = depth_of(weights)
     if depth % layers:
         raise ValueError(f"{depth} layers can't be grouped to {layers}")
     step, found = depth // layers, {}
@@ -151,9 +156,7 @@ def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
         weights = bge_weights(fetch(BGE_GRAPH, cache)) if what == "bge" else bert_of(Path(what))
     if layers:
         weights = every_second(weights, layers)
-    depth = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
-    shape = BertShape(layers=depth)
-    return JointEncoder(dict(weights), shape)
+    return JointEncoder(dict(weights), BertShape(layers=depth_of(weights)))
 
 
 def loss_of(model: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]) -> torch.Tensor:

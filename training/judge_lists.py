@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -228,12 +228,8 @@ def main() -> None:
         rows += table(read_scored(given.lists, names, scorer), rule, label)
     print(shown(rows))
     if given.json is not None:
-        written = {"rule": _fields(rule), "rows": [_fields(row) for row in rows]}
+        written = {"rule": asdict(rule), "rows": [asdict(row) for row in rows]}
         given.json.write_text(json.dumps(written, indent=1), "utf-8")
-
-
-def _fields(value: Rule | Row) -> dict[str, object]:
-    return {name: getattr(value, name) for name in value.__slots__}
 
 
 if __name__ == "__main__":

@@ -69,10 +69,16 @@ class Head:
 
     def score(self, query: FloatMatrix, passage: FloatMatrix) -> float:
         """The score of a pair of token vectors; 0 where one of them has no token."""
-        if not len(query) or not len(passage):
-            return 0.0
-        best = (self.project(query) @ self.project(passage).T).max(axis=1)
-        return float(best @ self.weights(query))
+        return weighted_best(self.weights(query), self.project(query), self.project(passage))
+
+
+def weighted_best(weights: Floats, query: FloatMatrix, passage: FloatMatrix) -> float:
+    """The mean, by `weights` [n], of the best cosine of each of a query's projected tokens [n, d]
+    with a token of the passage; 0 where one of them has no token.
+    """
+    if not len(query) or not len(passage):
+        return 0.0
+    return float((query @ passage.T).max(axis=1) @ weights)
 
 
 def started(sample: FloatMatrix, width: int) -> Head:
@@ -222,13 +228,9 @@ def head_scores(
     found = []
     for given in lists:
         query = cache[given.query]
-        asked, weights, row = head.project(query), head.weights(query), []
-        for text in given.texts[:depth]:
-            if text not in kept:
-                kept[text] = head.project(cache[text])
-            told = kept[text]
-            best = (asked @ told.T).max(axis=1) if len(told) and len(asked) else np.zeros(1)
-            row.append(float(best @ weights) if len(best) == len(weights) else 0.0)
+        asked, weights, texts = head.project(query), head.weights(query), given.texts[:depth]
+        kept |= {text: head.project(cache[text]) for text in texts if text not in kept}
+        row = [weighted_best(weights, asked, kept[text]) for text in texts]
         found.append(np.array(row, np.float32))
     return found
 

@@ -30,12 +30,12 @@ def entries_json(
     """
     whole = [entry.head for entry in entries if entry.head is not None]
     heads, read = {head.id: head for head in whole}, partial(_items, entries, library)
-    told = told_items(heads, read, view, library, share_of(len(whole)), kept)
     followed: dict[int, dict[str, Any]] = {}
     if topics is not None and topics.has_some(view.caller):
-        items = read(told.keys())
+        items = read(heads.keys())
         named = names_of(topics, [*items.values()], view.caller)
-        followed = dict(zip(items, named, strict=True))
+        followed, read = dict(zip(items, named, strict=True)), partial(_among, items)
+    told = told_items(heads, read, view, library, share_of(len(whole)), kept)
     return [*filter(None, (_result(entry, told, followed, view) for entry in entries))]
 
 
@@ -45,6 +45,11 @@ def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> di
     missing = [id_ for id_ in ids if id_ not in read]
     found = library.versions(missing) if missing else {}
     return {id_: read.get(id_) or found[id_] for id_ in ids if id_ in read or id_ in found}
+
+
+def _among(items: Mapping[int, Item], ids: Collection[int]) -> dict[int, Item]:
+    """Those of the items that have one of these ids."""
+    return {id_: items[id_] for id_ in ids if id_ in items}
 
 
 def _result(

@@ -19,7 +19,7 @@ from search.understanding import accidental_operators
 from search.understanding.dated import as_ignored, pasted, stands_alone
 from search.understanding.dates import Calendar, find_dates
 from search.understanding.language import Parsed
-from search.understanding.templates import ENDED, any_of, any_template, spellings, words_of
+from search.understanding.templates import ENDED, any_of, any_template, spelt, words_of
 
 _MOST_WORDS = 5  # of a query with kinds at its end
 _MOST_SHORT = 3  # words of a query with one at its end that may be of a headline
@@ -43,8 +43,7 @@ def _asking(words: KindWords) -> _Asking:
         spelling: ItemType(name)
         for name, forms in words.forms.items()
         for group in (forms.many, forms.short, forms.one)
-        for word in words_of(group)
-        for spelling in spellings(word)
+        for spelling in spelt(group)
     }
     kind = rf"(?<!\w)(?:{any_of(types)})(?!\w)"
     kinds = (
@@ -61,13 +60,9 @@ def _asking(words: KindWords) -> _Asking:
         re.compile(rf"(?i){begun}{of}(?=\s*\S)"),
         re.compile(rf"(?i){begun}\s*$"),
         re.compile(rf"(?i)(?<=\S)\s+(?P<kinds>{kinds})\s*$"),
-        _spelt(" ".join(one.many for one in forms)),
-        _spelt(" ".join(one.short for one in forms)),
+        frozenset(spelt(" ".join(one.many for one in forms))),
+        frozenset(spelt(" ".join(one.short for one in forms))),
     )
-
-
-def _spelt(group: str) -> frozenset[str]:
-    return frozenset(spelling for word in words_of(group) for spelling in spellings(word))
 
 
 _DECLARED = {code: one.kinds for code, one in LANGUAGES.items() if one.kinds is not None}

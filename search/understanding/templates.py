@@ -38,14 +38,14 @@ def spellings(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((word, _bare(word), two, _bare(two))))
 
 
+def spelt(group: str) -> list[str]:
+    """Each spelling of each word of a group."""
+    return [spelling for word in words_of(group) for spelling in spellings(word)]
+
+
 def table(groups: Mapping[Value, str]) -> dict[str, Value]:
     """Each spelling of each word of the groups, with the group's key."""
-    return {
-        spelling: value
-        for value, group in groups.items()
-        for word in words_of(group)
-        for spelling in spellings(word)
-    }
+    return {spelling: value for value, group in groups.items() for spelling in spelt(group)}
 
 
 def any_of(words: Iterable[str]) -> str:

@@ -59,6 +59,10 @@ class Topics:
         code = self.code(text)
         return (code,) if code else self.by_label.get(text.casefold().strip(), ())
 
+    def label(self, code: str) -> str:
+        """Return the label of a topic; its code if it has none."""
+        return self.labels.get(code) or code
+
     def line(self, code: str) -> Iterator[str]:
         """Yield a topic and every broader one, upwards."""
         while code:
@@ -141,7 +145,7 @@ class WrittenTopics:
         return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
-        """Return the tree with narrower topics added to every subject, if there are any."""
+        """Return the tree. Each subject in it also stands for its narrower topics."""
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,6 +176,14 @@ def expanded(node: Node, narrower: Narrower) -> Node:
     return with_leaves(node, wider)
 
 
+def most_frequent(
+    counts: Mapping[str, int], labels: Mapping[str, str], limit: int
+) -> tuple[FacetCount, ...]:
+    """Return the most frequent of casefolded labels, by count and then by label as written."""
+    ranked = sorted((-count, labels[key]) for key, count in counts.items() if count)
+    return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
+
+
 Subjects = tuple[Sequence[str], Sequence[str]]  # the names and the codes of an item's subjects
 
 
@@ -196,8 +208,7 @@ class TopicCounts:
             counted.update(found.keys())
             for key, label in found.items():
                 written.setdefault(key, label)
-        ranked = sorted((-count, written[key]) for key, count in counted.items())
-        return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
+        return most_frequent(counted, written, limit)
 
     def _labels(self, names: Sequence[str], codes: Sequence[str]) -> Iterator[str]:
         """Yield the labels that one item counts for; those of the vocabulary come last, so that
@@ -208,7 +219,7 @@ class TopicCounts:
             if topics.keys().isdisjoint(self._topics.by_label.get(name.casefold(), ())):
                 yield name
         for topic in topics:
-            yield self._topics.labels.get(topic) or topic
+            yield self._topics.label(topic)
 
     def _line(self, code: str) -> tuple[str, ...]:
         topic = self._topics.code(code)

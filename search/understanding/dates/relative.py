@@ -16,12 +16,13 @@ from search.understanding.dates.absolute import PART, Reader, part_of, season, t
 from search.understanding.dates.calendar import Calendar, Span, months_before
 from search.understanding.dates.point import Point, Recurring, Standing
 from search.understanding.dates.words import PARTS_OF_DAY, TABLES, WEEKDAYS, WordTables
-from search.understanding.templates import any_of, any_template, pattern, spellings, words_of
+from search.understanding.templates import any_of, any_template, pattern, spelt
 
 _S = r"(?!\w)(?:['’]s(?!\w))?"  # "last week's"
 _NO_DAY = r"(?!\s+[0-9])"  # "last march 5" is a day
 _AFTER_CAPITAL = re.compile(r"\b[A-Z]\w*\s+$")
 _WORD = re.compile(r"[^\W\d_]+")
+_CLOCK = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 
 
 def unit_back(calendar: Calendar, unit: str, back: int) -> Span:
@@ -56,9 +57,8 @@ def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
     """The last `count` units up to now: hours to the minute, days and more from a day's
     start on.
     """
-    if unit in ("minute", "hour"):
-        step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
-        return Point(calendar.now - step, None, 0)
+    if unit in _CLOCK:
+        return Point(calendar.now - count * _CLOCK[unit], None, 0)
     days = {"day": 1, "week": 7, "fortnight": 14, "weekend": 7}.get(unit)
     if days:
         first = calendar.today - timedelta(days=days * count)
@@ -81,10 +81,9 @@ class _Readers:
     def ago(self, match: re.Match[str], calendar: Calendar) -> Point | None:
         """3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours ago that hour."""
         unit, count = self._unit(match), self._number(match)
-        if unit in ("minute", "hour"):
-            step = timedelta(minutes=count) if unit == "minute" else timedelta(hours=count)
-            since = calendar.now - step
-            return Point(since, since + step / count if count else calendar.now, match.end())
+        if unit in _CLOCK:
+            since = calendar.now - count * _CLOCK[unit]
+            return Point(since, since + _CLOCK[unit] if count else calendar.now, match.end())
         return Point(*unit_back(calendar, unit, count), match.end())
 
     def past(self, match: re.Match[str], calendar: Calendar) -> Point | None:
@@ -215,7 +214,7 @@ class _Readers:
 def _which(which: str, calendar: Calendar, span_of: Callable[[int], Span]) -> Span:
     year, begun = calendar.today.year, calendar.moment(calendar.today)
     spans = [span_of(each) for each in range(year - 2, year + 3)]
-    match which.casefold():
+    match which:
         case "last":
             return [span for span in spans if span[1] <= begun][-1]
         case "next":
@@ -308,9 +307,9 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
         yield from _evenings(own, {"weekday": evening})
     for templates, after, reader in _templates(own):
         yield from ((rf"{pattern(one, groups)}{after}", reader) for one in templates)
-    bare = [spelling for word in words_of(own.words.bare_weekdays) for spelling in spellings(word)]
     reader = partial(_Readers(own).weekday, before=0, standing=Standing.AT_AN_END)
-    yield rf"(?P<weekday>{any_of([*bare, *own.short_weekdays])})(?!\w)", reader
+    bare = any_of([*spelt(own.words.bare_weekdays), *own.short_weekdays])
+    yield rf"(?P<weekday>{bare})(?!\w)", reader
 
 
 def _evenings(own: WordTables, groups: Mapping[str, str]) -> Iterator[tuple[str, Reader]]:

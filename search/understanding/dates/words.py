@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.languages import LANGUAGES, DateWords
-from search.understanding.templates import any_of, any_template, spellings, table, ways, words_of
+from search.understanding.templates import (
+    any_of,
+    any_template,
+    spellings,
+    spelt,
+    table,
+    ways,
+    words_of,
+)
 
 DATED = {code: one.dates for code, one in LANGUAGES.items() if one.dates is not None}
 PARTS_OF_DAY = {
@@ -81,10 +89,10 @@ ORDINALS = _merged(table(one.words.ordinals) for one in _ALL)
 QUARTERS = _merged(table(one.words.quarters) for one in _ALL)  # months of each
 FIRST_DAYS = table({1: " ".join(one.words.first_day for one in _ALL)})
 ARTICLES = [word for one in _ALL for word in words_of(one.words.article)]
-PAST_BEFORE = [s for one in _ALL for w in words_of(one.words.last_before) for s in spellings(w)]
-PAST_AFTER = [s for one in _ALL for w in words_of(one.words.last_after) for s in spellings(w)]
+PAST_BEFORE = [word for one in _ALL for word in spelt(one.words.last_before)]
+PAST_AFTER = [word for one in _ALL for word in spelt(one.words.last_after)]
 OF = [word for one in _ALL for word in words_of(one.words.of)]
-COUNTED_WORDS = [s for one in _ALL for w in words_of(one.words.counted) for s in spellings(w)]
+COUNTED_WORDS = [word for one in _ALL for word in spelt(one.words.counted)]
 
 
 def every(name: str) -> tuple[str, ...]:
@@ -132,7 +140,7 @@ _BEGINNINGS = frozenset(
 
 
 def _time_words(own: WordTables) -> str:
-    """A pattern of the words of a language without which it writes no date, besides numbers."""
+    """A pattern of words of time: a date in this language has one of them, or a number."""
     named = (own.months, own.seasons, own.weekdays, own.short_weekdays, own.days)
     counted = (own.units, own.plurals, own.decades)
     words = any_of(word for each in (*named, *counted, _evenings(own)) for word in each)

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.items import Item
 from core.retrieval import FacetCount, FacetRequest
+from storage.words.topics import most_frequent
 
 CREATED, SUBJECT = "versioncreated", "subject"
 SUBJECTS = "subjects"  # the aggregation of all values of subjects, names and codes
@@ -101,12 +102,4 @@ class Labelled:
 
     def ranked(self, limit: int) -> tuple[FacetCount, ...]:
         """Return the most frequent labels, by count and then by label."""
-        return ranked(self.counts, self.labels, limit)
-
-
-def ranked(
-    counts: Mapping[str, int], labels: Mapping[str, str], limit: int
-) -> tuple[FacetCount, ...]:
-    """Return the most frequent of casefolded labels, by count and then by label as written."""
-    found = sorted((-count, labels[key]) for key, count in counts.items() if count)
-    return tuple(FacetCount(label, -count) for count, label in found[:limit])
+        return most_frequent(self.counts, self.labels, limit)

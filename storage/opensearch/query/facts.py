@@ -31,7 +31,7 @@ from storage.record.guard import KeptFacts
 from storage.record.item_rows import to_micros
 from storage.words.analysis import primary_subtag
 from storage.words.date_buckets import count_dates
-from storage.words.topics import TopicCounts, Topics
+from storage.words.topics import TopicCounts, Topics, most_frequent
 
 _KEPT = 20_000  # versions, of some kilobytes
 _NONE: tuple[str, ...] = ()
@@ -132,8 +132,7 @@ def _counts(facts: Sequence[Facts], name: str, limit: int) -> tuple[FacetCount, 
     for each in reversed(facts):
         if name in each.keys:
             labels.update(zip(each.keys[name], each.labels[name], strict=True))
-    ranked = sorted((-count, labels[key]) for key, count in counts.items())
-    return tuple(FacetCount(label, -count) for count, label in ranked[:limit])
+    return most_frequent(counts, labels, limit)
 
 
 def _facts(row: FactRow) -> Facts:

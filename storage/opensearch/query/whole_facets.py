@@ -5,23 +5,22 @@ with the topics above them. Both are exact, as in the embedded engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from core.retrieval import FacetCount, FacetRequest
-from storage.opensearch.query.facet_counts import CREATED, SUBJECT, SUBJECTS, Labelled, ranked
+from storage.opensearch.query.facet_counts import CREATED, SUBJECT, SUBJECTS, Labelled
 from storage.opensearch.query.query_dsl import Clause
 from storage.words.date_buckets import count_dates, cuts
-from storage.words.topics import Topics
+from storage.words.topics import Topics, most_frequent
 
 _AT_ONCE = 1_000  # buckets of time in one request
 _END = 2**62  # microseconds, after every time
 _RANGES, _OLDER = "ranges", "older"
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Asks for aggregations over everything that matches; returns none if there is no answer."""
+"""Asks for aggregations over everything that matches; returns {} if there is no answer."""
 
 
 def dates_counted(
@@ -61,45 +60,28 @@ def topics_counted(
     all of their values. A name that is no label of the vocabulary is counted already; the items of
     a topic are counted by a filter of the values at and below it.
     """
-    labels, below = _Labels.of(topics), _below(topics, reply)
-    names = Labelled.of(reply[SUBJECT]["buckets"])
-    counts, filters = dict(names.counts), dict[str, Clause]()
-    for key in {labels.key(topic) for topic in below} | (names.counts.keys() & topics.by_label):
-        filters[key] = _filter(key, labels.topics.get(key, ()), topics.by_label.get(key, ()), below)
+    below, names = _below(topics, reply), Labelled.of(reply[SUBJECT]["buckets"])
+    keys = {topics.label(topic).casefold() for topic in below}
+    keys |= names.counts.keys() & topics.by_label
+    own = {key: _topics_of(key, topics) for key in keys}
+    filters = {k: _filter(k, own[k], topics.by_label.get(k, ()), below) for k in keys}
+    counts = dict(names.counts)
     if filters:
-        keys = [*filters]
         answer = ask({SUBJECT: {"filters": {"filters": [*filters.values()]}}})
         buckets = answer[SUBJECT]["buckets"] if answer else []
-        counts |= {key: one["doc_count"] for key, one in zip(keys, buckets, strict=False)}
-    written = {
-        **names.labels,
-        **{key: labels.written[key] for key in counts if key in labels.written},
-    }
-    return ranked(counts, written, limit)
+        counts |= {key: one["doc_count"] for key, one in zip(filters, buckets, strict=False)}
+    written = {key: topics.label(some[0]) for key, some in own.items() if some}
+    return most_frequent(counts, {**names.labels, **written}, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    """Topics by their first label: `topics` and the label as written, by casefolded label, and the
-    casefolded label of each topic.
-    """
-
-    topics: dict[str, list[str]] = field(default_factory=dict)
-    written: dict[str, str] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, topics: Topics) -> _Labels:
-        made = cls()
-        for topic in topics.broader:
-            label = topics.labels.get(topic) or topic
-            key = made.keys[topic] = label.casefold()
-            made.topics.setdefault(key, []).append(topic)
-            made.written.setdefault(key, label)
-        return made
-
-    def key(self, topic: str) -> str:
-        return self.keys[topic]
+def _topics_of(key: str, topics: Topics) -> list[str]:
+    """Return the topics that are counted under a casefolded `key`, their first label or code."""
+    named = dict.fromkeys((*topics.by_label.get(key, ()), key))
+    return [
+        topic
+        for topic in named
+        if topic in topics.broader and topics.label(topic).casefold() == key
+    ]
 
 
 def _below(topics: Topics, reply: Mapping[str, Any]) -> dict[str, list[str]]:
