@@ -16,8 +16,8 @@ from core.items import FloatMatrix, Item, PassageVectors
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How many tokens of one text a model reads (special tokens included), and whether the text is
-    cut.
+    """How a model reads one text. `tokens` counts what it reads, special tokens included;
+    `truncated` says that the text is longer than that.
     """
 
     tokens: int

@@ -321,7 +321,7 @@ class Shelf(Protocol):
 
 
 class Sights(Protocol):
-    """What callers see of uris at a moment."""
+    """What a caller sees of items, by uri, at a moment."""
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
         """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
@@ -346,7 +346,7 @@ class Library(Sights, Protocol):
 
 
 class Heads(Sights, Protocol):
-    """The items that stand for their stories, and their texts apart from them."""
+    """The items that stand for their stories: their heads, and apart from these their texts."""
 
     def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
         """What `caller` may see at this moment of each of `uris` that stands for its story."""

@@ -141,7 +141,7 @@ class Monitoring:
         )
 
     def enable(self, caller: Caller, id_: str, *, enabled: bool) -> Session:
-        """Watch the session from now on, or do not any more; return it."""
+        """Watch the session from now on, or stop watching it; return it."""
         self.session(caller, id_)
         self.store.enable(caller.account, id_, enabled=enabled, at=self.clock())
         return self.session(caller, id_)

@@ -74,7 +74,7 @@ class QueryEncoders:
         return self._of_words(meaning.said.vector_text, profile, meaning.said.language)
 
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
-        """The same for a query in `language`. A field without a say on that language is left out;
+        """What they are asked for a query in `language`. A field without a say there is left out;
         the others take over its weight.
         """
         fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
@@ -87,7 +87,7 @@ class QueryEncoders:
         return replace(part, notes=note_on_silent(language, silent), unread=tuple(unread))
 
     def _of_passages(self, passages: Sequence[str], profile: Profile) -> VectorPart:
-        """The same for the mean of the passages of a text, encoded as those of items are."""
+        """What they are asked for a text: the mean of its passages, encoded as those of items."""
         return self._part(
             profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))
         )

@@ -87,7 +87,7 @@ def _count_by_date(
 def _count_facets(
     engine: Engine, counted: Counted, guarded: Guarded, hits: Ids
 ) -> Mapping[str, tuple[FacetCount, ...]]:
-    """The counts of every facet, over `hits`; an open facet is counted over its own."""
+    """The counts of every facet over `hits`; an open facet is counted over hits of its own."""
     asked, opened = counted.facets, guarded.open_facets
     plain = [name for name in asked.names if name not in opened]
     counts_of = partial(

@@ -53,7 +53,7 @@ class Question:
     degraded: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
-        """What the vectors that were asked do not take in of the query."""
+        """Notes on what the vectors leave out of the query."""
         asked = [one.field for one in self.asked.vectors]
         unread = [name for name in asked if name in self.vectors.unread]
         cut = (f"vectors: not all of the query was read for field {name}" for name in unread)
@@ -147,7 +147,7 @@ def _asked(
 
 
 def _with_text(request: SearchRequest) -> SearchRequest:
-    """The request, with a query that is no query as its text."""
+    """The request. If its `q` is prose, or too long for a query, that becomes its `text`."""
     if request.text or request.similar_to or not is_text(request.q):
         return request
     return replace(request, q="", text=request.q)

@@ -82,8 +82,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine found, the request that it answered, and the flags of what was left out of
-    the first request.
+    """An engine's answer. `asked` is the request that it answered, `found` what it found. The flags
+    in `degraded` say what was left out of the first request.
     """
 
     asked: Retrieval

@@ -38,7 +38,7 @@ def named_topics(services: Services, items: Sequence[Item], caller: Caller) -> l
 def names_of(
     topics: FollowedTopics | None, items: Sequence[Item], caller: Caller
 ) -> list[dict[str, Any]]:
-    """Return the same, for a service that may have no followed topics."""
+    """Return that member for each item; a service may have no followed topics."""
     if topics is None or not items:
         return [{} for _ in items]
     return [

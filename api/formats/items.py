@@ -171,9 +171,9 @@ class Made(NamedTuple):
 def items_json(
     items: Sequence[Item], view: ItemView, library: Sights
 ) -> list[tuple[dict[str, Any], Cut]]:
-    """Return each item's members as `view` shows them, within its share of an answer, and which
-    members are cut or left out. Items inside an item are as the guard lets the caller see them at
-    this moment.
+    """Return the members of each item that `view` shows, and which of them are cut or left out.
+    Each item has an equal share of the answer's size. The guard decides at this moment what the
+    caller sees of the items inside.
     """
     share = share_of(len(items))
     return [(made.members, made.cut) for made in made_items(items, view, library, share)]
@@ -185,7 +185,7 @@ def share_of(count: int) -> int:
 
 
 def made_items(items: Sequence[Item], view: ItemView, library: Sights, share: int) -> list[Made]:
-    """Return the same, each item within `share` bytes."""
+    """Return the items as `view` shows them, each within `share` bytes."""
     # AP's `etag` is the digest of all members, so all of them are made, and chosen from at the end.
     made = replace(view, include=(EVERYTHING,), exclude=()) if view.addresses else view
     documents = [_document(item, made) for item in items]

@@ -161,8 +161,8 @@ def told_versions(
     kept: KeptForms | None,
     shape: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> list[ToldItem]:
-    """Return the same for items that are read already, each with the engine's number of the
-    version, 0 where it is not known.
+    """Return what is told of items that were read already, in order. Each comes with the engine's
+    number of its version, or 0 if that is not known.
     """
     items = {id_ or -n: item for n, (id_, item) in enumerate(versions, start=1)}
     heads = {

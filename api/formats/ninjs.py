@@ -69,9 +69,11 @@ def ninjs(
     links: MediaLinks | None = None,
     receive: Receive = nobody_receives,
 ) -> Ninjs:
-    """Return an item as the guard lets the caller see it, in a `version` of ninjs or its own one.
-    With `links`, which must be absolute, it has addresses of our own media. `receive` is called
-    with the item and those inside it.
+    """Return an item as ninjs, with what the guard lets the caller see. Without `version` the
+    document has the version of ninjs that the item came in, else the newest.
+
+    `links` must be absolute; with them the document has the addresses of our own media. `receive`
+    is called with the item and with the items inside it.
     """
     own = version_in(item.source)
     version = version or own or VERSIONS[-1]

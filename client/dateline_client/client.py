@@ -283,8 +283,8 @@ class Client:
         return {HEADER: self._key} if ours else {}
 
     def _path(self, address: str) -> str:
-        """Return an address below the client's base, which has the path prefix of a proxy
-        already.
+        """Return the address without the base's path prefix, because httpx adds that prefix to
+        every address.
         """
         prefix = self._http.base_url.path.rstrip("/")
         return address.removeprefix(prefix) if address.startswith(f"{prefix}/") else address

@@ -1,5 +1,5 @@
-"""What a language declares: one value a language holds its stemmer, stop words, words of dates and
-of kinds of items, and what tells it from other languages.
+"""What a language declares. One `Language` holds its stemmer, its stop words, its words for dates
+and for kinds of items, and what tells it from other languages.
 
 A group of words is a string, with blanks between the words and "_" for a blank within one. Words
 are written with their accents in lower case; a reader may leave accents out, or write "ae" for "ä".

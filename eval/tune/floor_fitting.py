@@ -95,7 +95,7 @@ def kept(one: FloorSet, floor: Floor, *, sealed: bool = True) -> Kept:
 
 
 def _chances(one: FloorSet, floor: Floor) -> list[Floats]:
-    """The chances of each query's stories; the floor's threshold does not change them."""
+    """Return the chances of each query's stories. They do not depend on the floor's threshold."""
     return [floor.of_features(query.features) for query in one.queries]
 
 

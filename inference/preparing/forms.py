@@ -321,9 +321,10 @@ def cut_products(model: Any, operations: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """A product that is cut by columns in `split`: `activations` times a kernel, plus a bias [m].
+    """The nodes of a dense layer whose output the node `split` cuts by columns.
 
-    The kernel is whole numbers [k, m] less `zero` [m], times `scale` [m].
+    The layer multiplies `activations` by a kernel and adds a bias [m]. The kernel is quantized: to
+    get its values, subtract `zero` [m] from the integers [k, m] and multiply by `scale` [m].
     """
 
     split: Any

@@ -27,9 +27,11 @@ class Links(Protocol):
     def walk(
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
-        """Return near rows of each of `queries` [q, d]: similarities float32 and rows int64 [q, k],
-        best first, k <= n; the row is -1 where fewer were found. The walk passes rows that are not
-        `allowed` (bool [n], with at least one True) but does not return them.
+        """Return the k nearest rows that the walk finds for each of `queries` [q, d], k <= n.
+
+        The similarities are float32 [q, k] and the rows int64 [q, k], best first; a row is -1 if
+        fewer were found. The walk goes through rows that are not `allowed` (bool [n], at least one
+        True), but does not return them.
         """
         ...
 

@@ -25,7 +25,7 @@ _MOST_KNOWN = 4096  # words whose supremum is kept
 
 
 class Bound(NamedTuple):
-    """The upper bound of a query's scores, and the part of it that is of words that an item has."""
+    """`whole` is the upper bound of a query's scores, `seen` its part by words that an item has."""
 
     whole: float
     seen: float

@@ -143,8 +143,8 @@ class Flights:
 
 
 class LateFinder:
-    """`indexing.work.stages.decode.ShotFinder` that calls `load` once, when needed. Thread-safe.
-    If loading fails, the video fails with the reason, and the next one tries again.
+    """A `ShotFinder` that calls `load` for its first video. Thread-safe. If loading fails, the
+    video fails with the reason, and the next one tries again.
     """
 
     def __init__(self, load: Callable[[], ShotFinder]) -> None:

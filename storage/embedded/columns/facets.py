@@ -60,7 +60,7 @@ class TopicCodes:
         return expanded_request(request, self._narrower)
 
     def expanded(self, node: Node) -> Node:
-        """Return the tree with narrower topics added to every subject, if there are any."""
+        """Return the tree. Each subject in it also stands for its narrower topics."""
         return expanded(node, self._narrower)
 
     def _narrower(self, values: tuple[str, ...]) -> tuple[str, ...]:
