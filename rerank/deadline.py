@@ -38,7 +38,7 @@ class Mixing:
     rerank_ends: tuple[float, float]
 
     def shares(self, fused: float, reranked: float) -> tuple[float, float]:
-        """One candidate's fused and rerank score, each on 0 to 1."""
+        """Return one candidate's fused and rerank score, each on 0 to 1."""
         return _place(fused, self.fused_ends), _place(reranked, self.rerank_ends)
 
 
@@ -78,7 +78,8 @@ class DeadlineReranker:
     def rerank(
         self, query: str, passages: Sequence[str], budget_ms: float, *, tokens: int | None = None
     ) -> Reranked:
-        """Scores `passages` for `query` within `budget_ms` milliseconds.
+        """Score `passages` for `query` within `budget_ms`
+        milliseconds.
 
         A scorer that takes limits reads at most `tokens` of a pair. A batch that is predicted not
         to fit is not begun. A failing scorer is reported, never raised.
@@ -106,7 +107,7 @@ class DeadlineReranker:
         return Reranked(scores, _flag(scores, why), unread.note())
 
     def _first_size(self, seconds: float) -> int:
-        """How many passages the first batch has, before this query's pace is known."""
+        """Return how many passages the first batch has, before this query's pace is known."""
         if self._pace <= 0:
             return _FIRST
         return max(1, min(_FIRST, int(seconds / 2 / self._pace)))
@@ -114,8 +115,8 @@ class DeadlineReranker:
     def _scored(
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
     ) -> tuple[PassageScores, str]:
-        """The scores of one batch by `end`, and what stopped the rest: _IN_TIME, an error's class,
-        or "" where the scorer finished.
+        """Return the scores of one batch by `end`, and what stopped the rest: _IN_TIME, an error's
+        class, or "" where the scorer finished.
         """
         heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
@@ -156,14 +157,14 @@ class _Unread:
     query: bool = False
 
     def add(self, found: PassageScores, read: int) -> None:
-        """Adds a batch's report, after which `read` passages are read."""
+        """Add a batch's report, after which `read` passages are read."""
         self.query = self.query or found.query_truncated
         if found.tokens:
             self.read, self.limit = read, found.tokens
             self.truncated += found.truncated
 
     def note(self) -> str:
-        """The note in words; "" where all was read."""
+        """Return the note in words; "" where all was read."""
         parts = ["not all of the query was read"] if self.query else []
         if self.truncated:
             of = f"{self.truncated} of {self.read} passages"
@@ -184,7 +185,7 @@ class _Heard:
 
 
 def _sound(found: PassageScores, count: int) -> PassageScores:
-    """`found`, checked. Raises IndexError or ValueError unless it has one score for each of
+    """Return `found`, checked. Raises IndexError or ValueError unless it has one score for each of
     `count`.
     """
     if found.scores.shape[1:] != (1,):
@@ -195,8 +196,8 @@ def _sound(found: PassageScores, count: int) -> PassageScores:
 
 
 def _next_size(left: int, seconds: float, pace: float, first: int) -> int:
-    """How many of the `left` passages the next batch scores at `pace` seconds each: `first` where
-    the pace is unknown, 0 if time is up.
+    """Return how many of the `left` passages the next batch scores at `pace` seconds each: `first`
+    where the pace is unknown, 0 if time is up.
     """
     least = min(left, first)
     if seconds <= 0 or least * pace > seconds:
@@ -205,7 +206,7 @@ def _next_size(left: int, seconds: float, pace: float, first: int) -> int:
 
 
 def _flag(scores: Floats, why: str) -> str:
-    """The flag about passages without a score. `why` is an error's class, _IN_TIME or ""."""
+    """Return the flag about passages without a score. `why` is an error's class, _IN_TIME or ""."""
     scored = int(np.isfinite(scores).sum())
     if scored == len(scores):
         return ""
@@ -216,7 +217,7 @@ def _flag(scores: Floats, why: str) -> str:
 
 
 def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
-    """`weight` of the rerank score plus the rest of the fused score, both min-max over the
+    """Return `weight` of the rerank score plus the rest of the fused score, both min-max over the
     candidates that were reranked.
 
     Candidates without a rerank score keep their place below these. But a candidate above some
@@ -237,7 +238,7 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
 
 
 def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
-    """How `mix` mixes these scores; None where it leaves them alone."""
+    """Return how `mix` mixes these scores; None where it leaves them alone."""
     known = np.isfinite(reranked)
     if weight <= 0 or len(np.unique(reranked[known])) < _TOLD_APART:
         return None
@@ -251,7 +252,7 @@ def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
 
 
 def _among(fused: Floats, known: Bools) -> Bools:
-    """Which candidates were reranked (`known`), or stand no lower than a reranked one."""
+    """Return which candidates were reranked (`known`), or stand no lower than a reranked one."""
     among: Bools = known | (fused >= fused[known].min())
     return among
 

@@ -117,7 +117,9 @@ class Facts:
     )
 
     def filters(self, since: datetime | None = None, until: datetime | None = None) -> Node:
-        """The facts as a tree, with a span of `versioncreated` if `since` or `until` is given."""
+        """Return the facts as a tree, with a span of `versioncreated` if `since` or `until` is
+        given.
+        """
         named = [(one.name, getattr(self, one.name)) for one in fields(self)]
         nodes: list[Node] = [Keyword(name, values) for name, values in named if values]
         if since or until:
@@ -141,7 +143,7 @@ class Counted:
     opened: tuple[str, ...]
 
     def of(self, *names: str) -> FacetRequest:
-        """What to count for the facets `names`."""
+        """Return what to count for the facets `names`."""
         return replace(self.facets, names=names)
 
 
@@ -301,7 +303,7 @@ class SearchRequest:
     deadline_ms: float | None = None
 
     def check(self) -> None:
-        """Raises QueryError for values and options that can't be answered."""
+        """Raise QueryError for values and options that can't be answered."""
         if not 1 <= self.page_size <= MAX_PAGE_SIZE:
             raise QueryError(
                 f"page_size is {self.page_size}", mend=f"it must be 1 to {MAX_PAGE_SIZE}"
@@ -332,7 +334,7 @@ class SearchRequest:
             )
 
     def _check_similar(self) -> None:
-        """Raises QueryError for options that can't be combined with an item."""
+        """Raise QueryError for options that can't be combined with an item."""
         if self.q.strip():
             raise QueryError(
                 "q and similar_to are both given",
@@ -351,7 +353,7 @@ class SearchRequest:
             )
 
     def counted(self) -> Counted:
-        """What to count for the facets, each once."""
+        """Return what to count for the facets, each once."""
         names = tuple(dict.fromkeys((*self.facets, *self.open_facets)))
         buckets = DateBuckets()
         if "versioncreated" in names:

@@ -126,7 +126,7 @@ class Faces:
     folded: tuple[Ids, ...] = ()
 
     def before(self, place: int | None) -> Faces:
-        """The hits whose group stands before this place; all for None."""
+        """Return the hits whose group stands before this place; all for None."""
         if place is None:
             return self
         count = int(np.searchsorted(self.stands, place))
@@ -172,8 +172,8 @@ class Guarded:
 
 
 def group(engine: Engine, weighed: Weighed) -> CandidateSet:
-    """The stories that answer, best first, one candidate each. They are frozen, so that every page
-    shows a part of the same list; the page's number has no influence on them.
+    """Return the stories that answer, best first, one candidate each. They are frozen, so that
+    every page shows a part of the same list; the page's number has no influence on them.
     """
     found, ranked, reranked = weighed.found, weighed.ranking, weighed.reranked
     question = weighed.evidence.question
@@ -213,8 +213,8 @@ def group(engine: Engine, weighed: Weighed) -> CandidateSet:
 
 
 def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
-    """The candidates with those of each open facet whose own filter is set, and the flags of what
-    could not be done. The retrieval is repeated without that filter; the query's vector is not
+    """Return the candidates with those of each open facet whose own filter is set, and the flags of
+    what could not be done. The retrieval is repeated without that filter; the query's vector is not
     computed again. A list by date counts such facets in a list of their own.
     """
     question = weighed.evidence.question
@@ -231,7 +231,7 @@ def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet)
 
 
 def first_page(weighed: Weighed, candidates: CandidateSet) -> Listing:
-    """The list with the page that the request asks for; a list by date is its page alone."""
+    """Return the list with the page that the request asks for; a list by date is its page alone."""
     request, by_date = weighed.evidence.question.request, weighed.evidence.by_date
     if by_date is not None:
         page = Page(0, by_date.page, request.page_size, by_date.rank)
@@ -241,7 +241,7 @@ def first_page(weighed: Weighed, candidates: CandidateSet) -> Listing:
 
 
 def guard(engine: Engine, candidates: CandidateSet, least: Relevance) -> Guarded:
-    """What the record of truth lets the caller see of the candidates at this moment. Raises
+    """Return what the record of truth lets the caller see of the candidates at this moment. Raises
     NotFoundError where the item of a "more like this" search has vanished since.
     """
     check_still_there(engine, candidates.similar_to, candidates.caller)
@@ -257,14 +257,14 @@ def guard(engine: Engine, candidates: CandidateSet, least: Relevance) -> Guarded
 
 
 def _visible(engine: Engine, ids: Ids, caller: Caller) -> Marks:
-    """Bool [n]: which of `ids` the caller may see at this moment."""
+    """Return bool [n]: which of `ids` the caller may see at this moment."""
     seen = engine.visible(ids, caller)
     return np.ones(len(ids), np.bool_) if len(seen) == len(ids) else np.isin(ids, seen)
 
 
 def _opened(engine: Engine, weighed: Weighed, found: Retrieved, asked: Retrieval) -> OpenFacet:
-    """One candidate per story, without the story of the "more like this" item, and folded if asked
-    for.
+    """Return one candidate per story, without the story of the "more like this" item, and folded if
+    asked for.
     """
     question = weighed.evidence.question
     if weighed.pinned:
@@ -280,13 +280,13 @@ def _opened(engine: Engine, weighed: Weighed, found: Retrieved, asked: Retrieval
 
 
 def first_of_each(stories: Ids) -> Ids:
-    """The place of the first occurrence of each number in `stories`, in order."""
+    """Return the place of the first occurrence of each number in `stories`, in order."""
     _, firsts = np.unique(stories, return_index=True)
     return np.sort(firsts)
 
 
 def exact_first(order: Ids, found: Retrieved, exact: Ids) -> Ids:
-    """`order` with the places of the items `exact` moved to the front; both parts keep their
+    """Return `order` with the places of the items `exact` moved to the front; both parts keep their
     order.
     """
     if not len(exact):
@@ -296,7 +296,9 @@ def exact_first(order: Ids, found: Retrieved, exact: Ids) -> Ids:
 
 
 def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
-    """`order` with the places of the items `pins` moved to the front, in the order of `pins`."""
+    """Return `order` with the places of the items `pins` moved to the front, in the order of
+    `pins`.
+    """
     if not len(pins):
         return order
     by_id = np.argsort(found.ids)
@@ -305,14 +307,15 @@ def pinned_first(order: Ids, found: Retrieved, pins: Ids) -> Ids:
 
 
 def _ranks_in(order: Ids) -> Ids:
-    """The 1-based rank of each candidate in `order`."""
+    """Return the 1-based rank of each candidate in `order`."""
     ranks: Ids = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks
 
 
 def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
-    """What the number of candidates is.
+    """Return what the number of candidates
+    is.
 
     Vectors, and a search for what is `similar` to an item, always find the nearest, so the number
     is that of a window. A list of matches that was cut is a lower bound.
@@ -326,8 +329,8 @@ def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> Tot
 
 
 def groups_of(signatures: TextSignatures, near: float = NEAR, pinned: int = 0) -> Ids:
-    """int64 [n]: for each candidate, best first, the place of its group's first member. Raises
-    ValueError if `near` is not above .75.
+    """Return int64 [n]: for each candidate, best first, the place of its group's first member.
+    Raises ValueError if `near` is not above .75.
     """
     rows = signatures.rows
     needed = int(np.ceil(near * rows.shape[1]))
@@ -348,8 +351,8 @@ def groups_of(signatures: TextSignatures, near: float = NEAR, pinned: int = 0) -
 
 
 def _sharing(signatures: TextSignatures, least: int) -> Ids:
-    """The places of candidates that share at least `least` bands with others. Every pair that is
-    near enough is among them: each column in which two differ spoils at most one band.
+    """Return the places of candidates that share at least `least` bands with others. Every pair
+    that is near enough is among them: each column in which two differ spoils at most one band.
     """
     places = np.flatnonzero(signatures.comparable)
     bands = np.ascontiguousarray(signatures.rows[places]).view(np.uint64)
@@ -360,7 +363,7 @@ def _sharing(signatures: TextSignatures, least: int) -> Ids:
 
 
 def _repeated(values: npt.NDArray[np.uint64]) -> Marks:
-    """Bool [n]: which values occur more than once."""
+    """Return bool [n]: which values occur more than once."""
     order = np.argsort(values, kind="stable")
     same = values[order[1:]] == values[order[:-1]]
     found = np.zeros(len(values), np.bool_)
@@ -370,8 +373,8 @@ def _repeated(values: npt.NDArray[np.uint64]) -> Marks:
 
 
 def faces_of(shown: Marks, groups: Ids | None) -> Faces:
-    """Which of the candidates in `shown` (bool [n]) are hits. Without `groups`, each candidate is a
-    hit.
+    """Return which of the candidates in `shown` (bool [n]) are hits. Without `groups`, each
+    candidate is a hit.
     """
     places: Ids = np.flatnonzero(shown)
     if groups is None:
@@ -383,7 +386,7 @@ def faces_of(shown: Marks, groups: Ids | None) -> Faces:
 
 
 def ranks_of(stands: Ids, groups: Ids | None) -> Ids:
-    """int64 [h]: the 1-based ranks of groups among all frozen groups."""
+    """Return int64 [h]: the 1-based ranks of groups among all frozen groups."""
     if groups is None:
         return stands + 1
     begins: Ids = np.cumsum(groups == np.arange(len(groups)))
@@ -391,7 +394,7 @@ def ranks_of(stands: Ids, groups: Ids | None) -> Ids:
 
 
 def face_of(place: int, shown: Marks, groups: Ids | None) -> int:
-    """The place of the hit that shows the candidate at `place`: its own place if it is a hit
+    """Return the place of the hit that shows the candidate at `place`: its own place if it is a hit
     itself, -1 if it is not shown.
     """
     if not shown[place]:

@@ -43,7 +43,7 @@ class Start:
 
 
 def write_start(start: Start, request: SearchRequest, caller: Caller) -> str:
-    """The cursor of a later page."""
+    """Return the cursor of a later page."""
     body = _LAYOUT.pack(
         start.place.time,
         start.place.tie,
@@ -57,9 +57,9 @@ def write_start(start: Start, request: SearchRequest, caller: Caller) -> str:
 
 
 def read_start(request: SearchRequest, caller: Caller) -> Start | None:
-    """Where the request's page begins; None for a first page and for the cursor of a frozen list.
-    Raises QueryError for a cursor that no answer gave and for that of another query, ExpiredError
-    for another caller's.
+    """Return where the request's page begins; None for a first page and for the cursor of a frozen
+    list. Raises QueryError for a cursor that no answer gave and for that of another query,
+    ExpiredError for another caller's.
     """
     if not request.cursor.startswith(_PREFIX):
         return None
@@ -103,7 +103,7 @@ def _digest(parts: Sequence[object]) -> bytes:
 
 
 def _of_query(request: SearchRequest) -> Sequence[object]:
-    """What decides which items are listed, and in which order."""
+    """Return what decides which items are listed, and in which order."""
     return (
         request.q or request.text,
         request.filters,
@@ -121,12 +121,16 @@ def _of_caller(caller: Caller) -> Sequence[object]:
 
 
 def write_cursor(token: str, start: int, page: int) -> str:
-    """A cursor: the token of a set, the place of the next candidate, and the page's number."""
+    """Return a cursor: the token of a set, the place of the next candidate, and the page's
+    number.
+    """
     return f"{token}.{start}.{page}"
 
 
 def read_cursor(cursor: str) -> tuple[str, int, int]:
-    """The token, place and page number of a cursor. Raises ExpiredError for any other text."""
+    """Return the token, place and page number of a cursor. Raises ExpiredError for any other
+    text.
+    """
     token, _, rest = cursor.partition(".")
     start, _, page = rest.partition(".")
     if not token or not _NUMBER.fullmatch(start) or not _NUMBER.fullmatch(page) or len(cursor) > 64:

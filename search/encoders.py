@@ -54,16 +54,16 @@ class QueryEncoders:
         self._digests: dict[str, tuple[TextEncoder, str]] = {}  # by field
 
     def languages(self, profile: Profile) -> Collection[str] | None:
-        """The languages that the profile's encoders read together; None where it has no vectors, or
-        where that is not known of one.
+        """Return the languages that the profile's encoders read together; None where it has no
+        vectors, or where that is not known of one.
         """
         read = [self._languages.get(name, ()) for name in _weighed(profile)]
         return {code for codes in read for code in codes} if read and all(read) else None
 
     def part(self, meaning: Meaning, profile: Profile, order: SortOrder) -> VectorPart:
-        """What each of the profile's vector fields is asked for a meaning. An order by date asks
-        for BM25's matches only: the nearest vectors are near by comparison, not in themselves, and
-        would put unrelated items on top.
+        """Return what each of the profile's vector fields is asked for a meaning. An order by date
+        asks for BM25's matches only: the nearest vectors are near by comparison, not in themselves,
+        and would put unrelated items on top.
         """
         if meaning.like is not None:
             return VectorPart(meaning.like.vectors, meaning.like.degraded)
@@ -74,8 +74,8 @@ class QueryEncoders:
         return self._of_words(meaning.said.vector_text, profile, meaning.said.language)
 
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
-        """What they are asked for a query in `language`. A field without a say there is left out;
-        the others take over its weight.
+        """Return what they are asked for a query in `language`. A field without a say there is left
+        out; the others take over its weight.
         """
         fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
         silent = silent_fields(language, fields)
@@ -87,7 +87,9 @@ class QueryEncoders:
         return replace(part, notes=note_on_silent(language, silent), unread=tuple(unread))
 
     def _of_passages(self, passages: Sequence[str], profile: Profile) -> VectorPart:
-        """What they are asked for a text: the mean of its passages, encoded as those of items."""
+        """Return what they are asked for a text: the mean of its passages, encoded as those of
+        items.
+        """
         return self._part(
             profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))
         )
@@ -107,8 +109,8 @@ class QueryEncoders:
         return VectorPart(tuple(queries), tuple(flags))
 
     def _digest(self, name: str, encoder: TextEncoder) -> str:
-        """The encoder's digest, which is a hash of its files' hashes. It is computed once for each
-        encoder that a field gets while its archive moves from one encoder to another.
+        """Return the encoder's digest, which is a hash of its files' hashes. It is computed once
+        for each encoder that a field gets while its archive moves from one encoder to another.
         """
         known = self._digests.get(name)
         if known is None or known[0] is not encoder:
@@ -117,8 +119,8 @@ class QueryEncoders:
 
 
 def mean_passage(passages: FloatMatrix) -> FloatMatrix:
-    """float32 [1, d], unit norm: the mean of unit vectors [n, d]. If they cancel out, the first
-    vector.
+    """Return float32 [1, d], unit norm: the mean of unit vectors [n, d]. If they cancel out, the
+    first vector.
     """
     mean = passages.mean(axis=0, keepdims=True, dtype=np.float32)
     length = float(np.linalg.norm(mean))
@@ -138,19 +140,21 @@ def _encoded(
 
 
 def _weighed(profile: Profile) -> list[str]:
-    """The profile's vector fields that have a weight."""
+    """Return the profile's vector fields that have a weight."""
     return [name for name, weight in profile.vector_weights.items() if weight > 0]
 
 
 def _without_silent(weights: Mapping[str, float], silent: Collection[str]) -> dict[str, float]:
-    """The weights of vector fields, where those that are not `silent` have the weight of all."""
+    """Return the weights of vector fields, where those that are not `silent` have the weight of
+    all.
+    """
     heard = {name: weight for name, weight in weights.items() if name not in silent}
     share = sum(weights.values()) / (sum(heard.values()) or 1.0)
     return {name: weight * share for name, weight in heard.items()} if silent else dict(weights)
 
 
 def _cuts(encoder: object, text: str) -> bool:
-    """Whether an encoder does not read `text` to the end, as far as it can tell."""
+    """Return whether an encoder does not read `text` to the end, as far as it can tell."""
     if not isinstance(encoder, TruncatingEncoder):
         return False
     try:

@@ -34,7 +34,7 @@ class Counts:
 
 
 def count(engine: Engine, listing: Listing, guarded: Guarded, counted: Counted) -> Counts:
-    """The total and the facets `counted`, over the strong hits if the answer has a floor."""
+    """Return the total and the facets `counted`, over the strong hits if the answer has a floor."""
     if listing.by_date is not None:
         return _count_by_date(engine, listing.by_date, guarded, counted)
     candidates, strong = listing.candidates, guarded.strong
@@ -49,7 +49,8 @@ def count(engine: Engine, listing: Listing, guarded: Guarded, counted: Counted) 
 def _total(
     engine: Retriever, candidates: CandidateSet, shown: Marks, hits: int, *, later: bool
 ) -> Total:
-    """The total over what is visible now (`shown`, bool [n]), in `hits` hits.
+    """Return the total over what is visible now (`shown`, bool [n]), in `hits`
+    hits.
 
     A browsed list that is longer than the window gets the count of all matches that pass the
     filters now. A `later` page counts them again, because some may be hidden since. Near-duplicates
@@ -70,8 +71,8 @@ def _total(
 def _count_by_date(
     engine: Engine, listed: ListByDate, guarded: Guarded, counted: Counted
 ) -> Counts:
-    """How many items the list has, and its facets; the engine counted both, before the guard. An
-    open facet is counted in a list without its own filter.
+    """Return how many items the list has, and its facets; the engine counted both, before the
+    guard. An open facet is counted in a list without its own filter.
     """
     counts, flags = dict(listed.found.facets), list[str]()
     for name, filters in listed.wider.items():
@@ -87,7 +88,9 @@ def _count_by_date(
 def _count_facets(
     engine: Engine, counted: Counted, guarded: Guarded, hits: Ids
 ) -> Mapping[str, tuple[FacetCount, ...]]:
-    """The counts of every facet over `hits`; an open facet is counted over hits of its own."""
+    """Return the counts of every facet over `hits`; an open facet is counted over hits of its
+    own.
+    """
     asked, opened = counted.facets, guarded.open_facets
     plain = [name for name in asked.names if name not in opened]
     counts_of = partial(
@@ -101,7 +104,7 @@ def _count_facets(
 
 
 def _not_open(counted: Counted, candidates: CandidateSet) -> tuple[str, ...]:
-    """The flags of facets that a later page asks to be open and the first page did not."""
+    """Return the flags of facets that a later page asks to be open and the first page did not."""
     late = [name for name in counted.opened if name not in candidates.open_facets]
     said = "facets: {} is counted with its filter; it must be open from the first page on"
     return tuple(said.format(name) for name in late)

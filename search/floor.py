@@ -63,29 +63,31 @@ class Floor:
     least: float
 
     def chances(self, found: Retrieved, names: Floats | None, field: str) -> Floats:
-        """float32 [m]: each candidate's chance of being relevant, by its cosines in `field`."""
+        """Return float32 [m]: each candidate's chance of being relevant, by its cosines in
+        `field`.
+        """
         part = next(part for part in found.vectors if part.field == field)
         return self.of_features(features(found, names, part))
 
     def of_features(self, rows: FloatMatrix) -> Floats:
-        """float32 [m]: the chance by the FEATURES [m, k] of each candidate."""
+        """Return float32 [m]: the chance by the FEATURES [m, k] of each candidate."""
         scores = np.clip(rows @ np.array(self.weights) + self.bias, -30, 30)
         chances: Floats = (1.0 / (1.0 + np.exp(-scores))).astype(np.float32)
         return chances
 
     def field_in(self, asked: Retrieval) -> str:
-        """The vector field of the request whose encoder this is; "" without one."""
+        """Return the vector field of the request whose encoder this is; "" without one."""
         return next((one.field for one in asked.vectors if one.encoder == self.encoder), "")
 
     def strong(self, chances: Floats) -> int:
-        """How many of the first hits are strong; `chances` are in the order of the list."""
+        """Return how many of the first hits are strong; `chances` are in the order of the list."""
         high = np.flatnonzero(chances >= self.least)
         return int(high[-1]) + 1 if len(high) else 0
 
 
 def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
-    """Whether the query only ranks: nothing in it narrows the answer. `filters` are those of the
-    request; with `dated`, a range of dates was read from plain words and is allowed.
+    """Return whether the query only ranks: nothing in it narrows the answer. `filters` are those of
+    the request; with `dated`, a range of dates was read from plain words and is allowed.
     """
     if asked.order is not SortOrder.SCORE or filters != EVERYTHING or not asked.lexical_depth:
         return False
@@ -94,8 +96,9 @@ def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
 
 
 def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
-    """The candidates with their chances, and how many of the first are strong: at least those that
-    editors pinned and those of which the query is a value. The same where there is no floor.
+    """Return the candidates with their chances, and how many of the first are strong: at least
+    those that editors pinned and those of which the query is a value. The same where there is no
+    floor.
     """
     evidence, found = weighed.evidence, weighed.found
     question = evidence.question
@@ -116,9 +119,9 @@ def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) 
 
 
 def features(found: Retrieved, names: Floats | None, part: VectorScores) -> FloatMatrix:
-    """float32 [m, k]: the FEATURES of each candidate. `share` and `best share` are roots of shares
-    of the BM25 that the query's words could give; `length` is the logarithm of that BM25, and
-    `seen` the share of it of words that an allowed item has.
+    """Return float32 [m, k]: the FEATURES of each candidate. `share` and `best share` are roots of
+    shares of the BM25 that the query's words could give; `length` is the logarithm of that BM25,
+    and `seen` the share of it of words that an allowed item has.
     """
     size = len(found.ids)
     bm25 = np.where(np.isfinite(found.bm25), np.maximum(found.bm25, 0), 0)
@@ -136,7 +139,7 @@ def features(found: Retrieved, names: Floats | None, part: VectorScores) -> Floa
 
 
 def _span(part: VectorScores) -> float:
-    """How far above the background the last of the nearest is."""
+    """Return how far above the background the last of the nearest is."""
     nearest = part.cosines[part.ranks > 0]
     known = nearest[np.isfinite(nearest)]
     return max(float(known.min()) - part.background if len(known) else 0.0, _LEAST_SPAN)
@@ -144,13 +147,13 @@ def _span(part: VectorScores) -> float:
 
 @cache
 def shipped_floor() -> Floor:
-    """The floor in floor.json."""
+    """Return the floor in floor.json."""
     return read_floor(SHIPPED)
 
 
 def read_floor(path: Path) -> Floor:
-    """The floor in a file; a feature that it does not name has no weight, because an older version
-    did not know it. Raises InputError for a file that `dateline tune floor` did not write.
+    """Return the floor in a file; a feature that it does not name has no weight, because an older
+    version did not know it. Raises InputError for a file that `dateline tune floor` did not write.
     """
     mend = "write one with `dateline tune floor`, or leave the setting floor out"
     try:
@@ -168,8 +171,8 @@ def read_floor(path: Path) -> Floor:
 
 
 def floor_json(floor: Floor, learned_from: Sequence[str]) -> bytes:
-    """The content of a floor's file. `learned_from` has the names of the judged sets that the floor
-    was learned from.
+    """Return the content of a floor's file. `learned_from` has the names of the judged sets that
+    the floor was learned from.
     """
     tree: dict[str, Any] = {
         "format": FORMAT,

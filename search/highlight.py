@@ -35,7 +35,7 @@ class _KnownWords:
         self._lock = Lock()
 
     def take_in(self, words: set[str]) -> None:
-        """Analyzes the words that are not known yet."""
+        """Analyze the words that are not known yet."""
         fresh = words.difference(self.terms)
         if not fresh:
             return
@@ -47,7 +47,7 @@ class _KnownWords:
                 self.terms[word] = term
 
     def of(self, term: str) -> tuple[str, ...]:
-        """The known words whose first term is `term`."""
+        """Return the known words whose first term is `term`."""
         return self._words.get(term, ())
 
 
@@ -60,8 +60,8 @@ class Highlighter:
         self.terms = lru_cache(maxsize=512)(self._terms)
 
     def _terms(self, query: Node, language: str) -> frozenset[str]:
-        """The index terms to mark in a text in `language`; "term*" stands for every term that
-        begins so.
+        """Return the index terms to mark in a text in `language`; "term*" stands for every term
+        that begins so.
         """
         nodes = list(positive_texts(query))
         telling = [n for n in nodes if not self._analysis.is_stop_word(n.text, language)]
@@ -75,8 +75,8 @@ class Highlighter:
         return frozenset(found)
 
     def words(self, query: Node, texts: Iterable[str], language: str) -> frozenset[str]:
-        """The words of `texts` (all in `language`) to mark. One call takes a whole page, so that
-        each distinct word is analyzed once.
+        """Return the words of `texts` (all in `language`) to mark. One call takes a whole page, so
+        that each distinct word is analyzed once.
         """
         terms = self.terms(query, language)
         if not terms:
@@ -89,7 +89,7 @@ class Highlighter:
         return frozenset(matching)
 
     def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
-        """How many different terms behind `words` each of `texts` has."""
+        """Return how many different terms behind `words` each of `texts` has."""
         if not words:
             return [0 for _ in texts]
         known = self._known_words(set(words), language).terms
@@ -97,7 +97,7 @@ class Highlighter:
         return [len({known[word] for word in each}) for each in found]
 
     def _known_words(self, words: set[str], language: str) -> _KnownWords:
-        """The known words of the language, `words` included."""
+        """Return the known words of the language, `words` included."""
         known = self._known.get(language)
         if known is None or len(known.terms) > _KNOWN_WORDS:
             known = self._known[language] = _KnownWords(partial(self._first_term, language))
@@ -110,7 +110,7 @@ class Highlighter:
 
 
 def mark(text: str, words: frozenset[str]) -> str:
-    """The text with START and END around each of `words` in it."""
+    """Return the text with START and END around each of `words` in it."""
     clean = _clean(text)
     return _marked(clean, _spans(clean, words), 0, len(clean))
 
@@ -128,7 +128,7 @@ def snippet(text: str, words: frozenset[str]) -> str:
 
 
 def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
-    """The words and phrases of a tree that are not negated."""
+    """Yield the words and phrases of a tree that are not negated."""
     match node:
         case Word() | Phrase() | Prefix():
             yield node
@@ -138,21 +138,21 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
 
 
 def _clean(text: str) -> str:
-    """`text` without the two mark characters, so that none in it passes for one of ours."""
+    """Return `text` without the two mark characters, so that none in it passes for one of ours."""
     if text.isascii():
         return text
     return text.replace(START, "").replace(END, "")
 
 
 def _distinct_words(text: str) -> set[str]:
-    """The words of `text` as `_WORD` finds them; for ASCII in a fifth of the time."""
+    """Return the words of `text` as `_WORD` finds them; for ASCII in a fifth of the time."""
     if text.isascii():
         return set(text.translate(_SPACED).split())
     return set(_WORD.findall(text))
 
 
 def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
-    """The places of `words` in `text` as whole words, in order."""
+    """Return the places of `words` in `text` as whole words, in order."""
     if len(words) > _MANY_WORDS:
         words &= _distinct_words(text)
     spans = []
@@ -170,7 +170,7 @@ def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
 
 
 def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
-    """`text[start:end]` with marks around the spans that lie in it."""
+    """Return `text[start:end]` with marks around the spans that lie in it."""
     pieces: list[str] = []
     done = start
     for first, last in spans:
@@ -181,16 +181,16 @@ def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> st
 
 
 def _best_start(text: str, places: list[int]) -> int:
-    """Where a snippet should begin: at a sentence from which most of the ascending `places` fit
-    into the snippet, the first such group. If all places are too deep in their sentences, a little
-    before the first place.
+    """Return where a snippet should begin: at a sentence from which most of the ascending `places`
+    fit into the snippet, the first such group. If all places are too deep in their sentences, a
+    little before the first place.
     """
     if not places:
         return 0
 
     def worth(start: int) -> tuple[int, int, int]:
-        """How many places fit into a snippet from `start`, how few lie before it, and how late it
-        is.
+        """Return how many places fit into a snippet from `start`, how few lie before it, and how
+        late it is.
         """
         skipped = bisect_left(places, start)
         return bisect_left(places, start + SNIPPET_CHARACTERS) - skipped, -skipped, start
@@ -204,7 +204,7 @@ def _best_start(text: str, places: list[int]) -> int:
 
 
 def _sentence_starts(text: str) -> Iterator[int]:
-    """The places after the end of each sentence or line."""
+    """Yield the places after the end of each sentence or line."""
     for match in _SENTENCE_END.finditer(text):
         if match.end() > match.start() + 1 or text[match.start()] == "\n":
             yield match.end()

@@ -71,12 +71,12 @@ class KeptCandidates(Protocol):
     """Keeps candidate sets for their later pages. Safe from any thread."""
 
     def keep(self, candidates: CandidateSet) -> str:
-        """Keeps a set for a while and returns its token, which can't be guessed."""
+        """Keep a set for a while and return its token, which can't be guessed."""
         ...
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """The set of a token, for the caller it was made for. Raises ExpiredError, with the same
-        message for a set that is gone and for another caller's set.
+        """Return the set of a token, for the caller it was made for. Raises ExpiredError, with the
+        same message for a set that is gone and for another caller's set.
         """
         ...
 
@@ -91,20 +91,20 @@ class CandidateStore:
         self._lock = Lock()
 
     def keep(self, candidates: CandidateSet) -> str:
-        """Keeps a set in memory."""
+        """Keep a set in memory."""
         token = new_token()
         self.put(token, candidates)
         return token
 
     def put(self, token: str, candidates: CandidateSet) -> None:
-        """Keeps a set under the given token."""
+        """Keep a set under the given token."""
         with self._lock:
             self._sets[token] = (monotonic() + self._lifetime_s, candidates)
             while len(self._sets) > self._kept:
                 self._sets.popitem(last=False)
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """The set in memory; raises ExpiredError."""
+        """Return the set in memory; raises ExpiredError."""
         with self._lock:
             until, candidates = self._sets.get(token, (0.0, None))
             if candidates is None or until < monotonic() or candidates.caller != caller:
@@ -123,7 +123,7 @@ class SharedCandidateStore:
         self._memory = memory or CandidateStore()
 
     def keep(self, candidates: CandidateSet) -> str:
-        """Keeps a set in memory and on the shelf before the cursor is given out, so that the next
+        """Keep a set in memory and on the shelf before the cursor is given out, so that the next
         request may go to any process.
         """
         token = new_token()
@@ -135,7 +135,7 @@ class SharedCandidateStore:
         return token
 
     def find(self, token: str, caller: Caller) -> CandidateSet:
-        """The set in memory or on the shelf; raises ExpiredError."""
+        """Return the set in memory or on the shelf; raises ExpiredError."""
         try:
             return self._memory.find(token, caller)
         except ExpiredError:
@@ -158,8 +158,8 @@ def new_token() -> str:
 
 
 def next_cursor(kept: KeptCandidates, listing: Listing, following: int | None) -> str:
-    """The cursor of the page that begins at number `following` of the list; "" at the end. Ranked
-    candidates are kept with their first cursor.
+    """Return the cursor of the page that begins at number `following` of the list; "" at the end.
+    Ranked candidates are kept with their first cursor.
     """
     if listing.by_date is not None:
         return listing.by_date.cursor
@@ -170,7 +170,7 @@ def next_cursor(kept: KeptCandidates, listing: Listing, following: int | None) -
 
 
 def no_longer_known() -> ExpiredError:
-    """The error for every cursor that leads to no candidates."""
+    """Return the error for every cursor that leads to no candidates."""
     return ExpiredError(
         "this cursor is no longer known",
         mend="ask the query again; a cursor lives for ten minutes",
@@ -182,8 +182,8 @@ class FormatError(ValueError):
 
 
 def to_bytes(candidates: CandidateSet) -> bytes:
-    """The set as bytes, without a `retrieval` that holds encoders. Raises FormatError for a value
-    that the format can't hold.
+    """Return the set as bytes, without a `retrieval` that holds encoders. Raises FormatError for a
+    value that the format can't hold.
     """
     writer, asked = _Writer(), candidates.retrieval
     kept = None if asked is None or asked.vectors else asked
@@ -196,8 +196,8 @@ def to_bytes(candidates: CandidateSet) -> bytes:
 
 
 def from_bytes(data: bytes) -> CandidateSet:
-    """The candidate set in `data`. Raises FormatError for anything else, also for a damaged set or
-    a later format.
+    """Return the candidate set in `data`. Raises FormatError for anything else, also for a damaged
+    set or a later format.
     """
     if len(data) < _HEAD.size + 4:
         raise FormatError("too short")
@@ -219,7 +219,7 @@ def from_bytes(data: bytes) -> CandidateSet:
 
 @cache
 def _types() -> Mapping[str, type]:
-    """The dataclasses and enums of the modules, by name."""
+    """Return the dataclasses and enums of the modules, by name."""
     found: dict[str, type] = {}
     for module in _MODULES:
         for name, value in vars(module).items():
@@ -231,13 +231,13 @@ def _types() -> Mapping[str, type]:
 
 @cache
 def _members() -> Mapping[type, tuple[str, ...]]:
-    """The names of each dataclass's members."""
+    """Return the names of each dataclass's members."""
     kinds = [kind for kind in _types().values() if is_dataclass(kind)]
     return {kind: tuple(field.name for field in fields(kind)) for kind in kinds}
 
 
 def _endless(value: float) -> dict[str, object]:
-    """A float that JSON lacks (infinity or NaN), as an object."""
+    """Return a float that JSON lacks (infinity or NaN), as an object."""
     return {"~": "float", "is": str(value)}
 
 

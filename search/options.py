@@ -60,12 +60,12 @@ class Declared:
 
 
 def option(default: Any, told: str, **more: Any) -> Any:
-    """A field of a request that callers may set; `Option` says what `more` takes."""
+    """Return a field of a request that callers may set; `Option` says what `more` takes."""
     return field(default=default, metadata={"option": Option(told, **more)})
 
 
 def declared_by(request: type[Any]) -> Iterator[Declared]:
-    """Every option among the fields of `request`, in order."""
+    """Yield every option among the fields of `request`, in order."""
     hints = get_type_hints(request)
     for one in fields(request):
         if found := one.metadata.get("option"):

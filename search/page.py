@@ -28,7 +28,8 @@ def hits_of_page(
     faces: Faces,
     request: SearchRequest,
 ) -> tuple[tuple[Hit, ...], int | None]:
-    """The page's hits, and the number at which the next page begins, None at the end.
+    """Return the page's hits, and the number at which the next page begins, None at the
+    end.
 
     A hit that vanishes between the guard's look and its reading is left out; nothing older replaces
     it.
@@ -90,7 +91,9 @@ def _hit(
 
 
 def relevance_of(candidates: CandidateSet, place: int) -> Relevance | None:
-    """What the hit at `place` is by the floor. The hit of a group counts by its group's place."""
+    """Return what the hit at `place` is by the floor. The hit of a group counts by its group's
+    place.
+    """
     if candidates.strong is None:
         return None
     stands = place if candidates.groups is None else int(candidates.groups[place])
@@ -104,7 +107,9 @@ def _shown(
     places: Ids,
     wanted: bool,
 ) -> list[_Shown | None]:
-    """What is shown of the candidates at `places`; None for a candidate that is gone meanwhile."""
+    """Return what is shown of the candidates at `places`; None for a candidate that is gone
+    meanwhile.
+    """
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)
     passages = _passages(catalogue, candidates, places)
@@ -119,7 +124,7 @@ def _shown(
 def _folded_uris(
     catalogue: Catalogue, candidates: CandidateSet, folded: Sequence[Ids], hits: int
 ) -> list[tuple[str, ...]]:
-    """The uris folded under each of the page's hits, as far as they are still visible."""
+    """Return the uris folded under each of the page's hits, as far as they are still visible."""
     if not any(len(places) for places in folded):
         return [()] * hits
     places = np.concatenate(list(folded))
@@ -129,7 +134,7 @@ def _folded_uris(
 
 
 def explain(candidates: CandidateSet, place: int) -> Explanation:
-    """What each stage gave the candidate at `place`."""
+    """Return what each stage gave the candidate at `place`."""
     found, fused = candidates.found, candidates.fused
     at = int(candidates.places[place])
     bm25 = float(found.bm25[at])
@@ -153,7 +158,7 @@ def explain(candidates: CandidateSet, place: int) -> Explanation:
 
 
 def _vector_shares(candidates: CandidateSet, at: int) -> tuple[VectorShare, ...]:
-    """What each vector field gave the candidate at place `at` of `found`."""
+    """Return what each vector field gave the candidate at place `at` of `found`."""
     found, fused = candidates.found, candidates.fused
     return tuple(
         VectorShare(
@@ -185,7 +190,7 @@ def _mix(candidates: CandidateSet, place: int, rerank: float) -> RerankMix | Non
 def _passages(
     catalogue: Catalogue, candidates: CandidateSet, places: Ids
 ) -> tuple[Passage | None, ...]:
-    """The best passage of each hit, by the first vector field."""
+    """Return the best passage of each hit, by the first vector field."""
     if not candidates.found.vectors:
         return (None,) * len(places)
     part = candidates.found.vectors[0]
@@ -225,7 +230,7 @@ def _marked(
 
 
 def _told(text: str, said: frozenset[str]) -> str:
-    """A member's text, marked; of a very long text only the part to show."""
+    """Return a member's text, marked; of a very long text only the part to show."""
     return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
@@ -237,8 +242,8 @@ def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: froz
 
 
 def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
-    """The number, from 1, of the shot that answers best; 0 where neither words nor meaning lead to
-    a shot.
+    """Return the number, from 1, of the shot that answers best; 0 where neither words nor meaning
+    lead to a shot.
 
     It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
     is the nearest by meaning (`span` is the item's best passage), else the first.
@@ -251,8 +256,8 @@ def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
 
 
 def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:
-    """The texts of an item to show: the members that are marked, and its best passage by vectors or
-    else the beginning of its body.
+    """Return the texts of an item to show: the members that are marked, and its best passage by
+    vectors or else the beginning of its body.
     """
     if item is None:
         return {}, ""

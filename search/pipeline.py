@@ -107,7 +107,9 @@ class SearchPipeline:
         self._speller = Speller(parts.engine, parts.doubt or NOT_DOUBTED, parts.engine)
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of stories for `request`. Raises QueryError, NotFoundError and ExpiredError."""
+        """Return one page of stories for `request`. Raises QueryError, NotFoundError and
+        ExpiredError.
+        """
         watch, engine, parts = Stopwatch(), self._engine, self._parts
         request.check()
         counted, typed, start = request.counted(), "", read_start(request, caller)
@@ -151,8 +153,8 @@ class SearchPipeline:
         return _answer(listing, guarded, hits, counts, cursor, told, watch)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """What a reranker would get of the best `depth` stories, to train and judge one apart from
-        the service. The request's profile must not rerank. Raises QueryError.
+        """Return what a reranker would get of the best `depth` stories, to train and judge one
+        apart from the service. The request's profile must not rerank. Raises QueryError.
         """
         evidence = self._evidence(request, caller)
         candidates = group(self._engine, weigh(self._engine, evidence, self._parts.clock()))
@@ -171,7 +173,8 @@ class SearchPipeline:
         caller: Caller,
         to_rerank: Callable[[Retrieved, Floats | None], Ids] | None = None,
     ) -> FusionInput:
-        """The values that are fused for one query, so that they can be weighed otherwise.
+        """Return the values that are fused for one query, so that they can be weighed
+        otherwise.
 
         `to_rerank` gets the candidates with their shares of names and returns the places that the
         reranker scores, whatever the profile says, within the request's deadline. Raises
@@ -196,7 +199,7 @@ class SearchPipeline:
         )
 
     def _evidence(self, request: SearchRequest, caller: Caller) -> Evidence:
-        """The candidates before any weight applies, for a list by date too."""
+        """Return the candidates before any weight applies, for a list by date too."""
         request.check()
         question = self._questions.question(request, caller, request.counted())
         evidence = gather(self._engine, replace(question, by_date=False))
@@ -243,7 +246,7 @@ class Stopwatch:
         self._ends: dict[str, float] = {}
 
     def lap(self, stage: str, *, ran: bool = True) -> None:
-        """Ends a stage, and begins the next. One that did not run has no time."""
+        """End a stage, and begin the next. One that did not run has no time."""
         if not ran:
             return
         now = perf_counter()
@@ -252,11 +255,11 @@ class Stopwatch:
         self._last = now
 
     def since_ms(self, stage: str) -> float | None:
-        """Milliseconds since that stage ended; None if it did not run."""
+        """Return milliseconds since that stage ended; None if it did not run."""
         ended = self._ends.get(stage)
         return None if ended is None else (perf_counter() - ended) * 1000
 
     def report(self, inner: Mapping[str, float]) -> dict[str, float]:
-        """The times of every stage, of the retriever's `inner` stages, and "total"."""
+        """Return the times of every stage, of the retriever's `inner` stages, and "total"."""
         total = (perf_counter() - self.started) * 1000
         return {**self._laps, **inner, "total": total}

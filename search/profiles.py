@@ -87,8 +87,8 @@ class Profile:
         return self.lexical_weight > 0 and sum(self.vector_weights.values()) > 0
 
     def with_lexical_weight(self, weight: float) -> Profile:
-        """A hybrid profile with BM25 at `weight` of 1; the vector fields share the rest in their
-        old proportions.
+        """Return a hybrid profile with BM25 at `weight` of 1; the vector fields share the rest in
+        their old proportions.
         """
         whole = sum(self.vector_weights.values())
         vectors = {name: old * (1 - weight) / whole for name, old in self.vector_weights.items()}
@@ -98,8 +98,8 @@ class Profile:
 def standard_profiles(
     fields: tuple[str, ...], many_languages: Collection[str] = ()
 ) -> dict[str, Profile]:
-    """The profiles that ship, over the first of the index's vector `fields`. With several fields
-    there is also `best`, over all fields at equal shares. If one of them is among
+    """Return the profiles that ship, over the first of the index's vector `fields`. With several
+    fields there is also `best`, over all fields at equal shares. If one of them is among
     `many_languages`, for its encoder reads many, there is `multilingual`.
     """
     vectors = dict.fromkeys(fields[:1], 0.5)
@@ -129,7 +129,7 @@ def standard_profiles(
 
 
 def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
-    """The profile of that name. Raises QueryError for an unknown name."""
+    """Return the profile of that name. Raises QueryError for an unknown name."""
     try:
         return profiles[name]
     except KeyError:
@@ -138,7 +138,7 @@ def profile_named(profiles: Mapping[str, Profile], name: str) -> Profile:
 
 
 def no_such_profile(name: str, known: Iterable[str]) -> tuple[str, str]:
-    """The message for a profile that is not among those `known` here, and how to mend it."""
+    """Return the message for a profile that is not among those `known` here, and how to mend it."""
     others = f"one of {', '.join(known)}"
     if name == BEST:
         what = "there is no profile 'best' without a second vector field"

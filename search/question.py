@@ -53,7 +53,7 @@ class Question:
     degraded: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
-        """Notes on what the vectors leave out of the query."""
+        """Note on what the vectors leave out of the query."""
         asked = [one.field for one in self.asked.vectors]
         unread = [name for name in asked if name in self.vectors.unread]
         cut = (f"vectors: not all of the query was read for field {name}" for name in unread)
@@ -75,7 +75,7 @@ class Questions:
     def question(
         self, request: SearchRequest, caller: Caller, counted: Counted, start: Start | None = None
     ) -> Question:
-        """What `request` asks for, with the facets `counted`. A list by date that goes on at
+        """Return what `request` asks for, with the facets `counted`. A list by date that goes on at
         `start` reads dates by the time of its first page. Raises QueryError.
         """
         request, rules, analysis = _with_text(request), self.editorial(), self.analysis
@@ -129,8 +129,8 @@ def _asked(
     share: float,
     order: SortOrder,
 ) -> Retrieval:
-    """What the engine is asked. The words of an item and of a text are in no order that means
-    anything; a query keeps the `share` of the weights of single fields.
+    """Return what the engine is asked. The words of an item and of a text are in no order that
+    means anything; a query keeps the `share` of the weights of single fields.
     """
     no_order, weights = bool(meaning.like or meaning.passages), profile.lexical
     asks_words = profile.lexical_weight > 0 or not vectors.queries
@@ -147,7 +147,7 @@ def _asked(
 
 
 def _with_text(request: SearchRequest) -> SearchRequest:
-    """The request. If its `q` is prose, or too long for a query, that becomes its `text`."""
+    """Return the request. If its `q` is prose, or too long for a query, that becomes its `text`."""
     if request.text or request.similar_to or not is_text(request.q):
         return request
     return replace(request, q="", text=request.q)

@@ -92,8 +92,8 @@ class Weighed:
 
 
 def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
-    """One score for each candidate. Among them are the items that editors pinned, and items of
-    which the whole query is a value, unless the order is not that of scores.
+    """Return one score for each candidate. Among them are the items that editors pinned, and items
+    of which the whole query is a value, unless the order is not that of scores.
     """
     question, found, names = evidence.question, evidence.found, evidence.names
     given = given_order(evidence)
@@ -118,7 +118,7 @@ def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
 
 
 def exact_ids(archive: Standings, question: Question, asked: Retrieval) -> Ids:
-    """The ids of at most MOST_EXACT items that the caller may see, that pass the filters of
+    """Return the ids of at most MOST_EXACT items that the caller may see, that pass the filters of
     `asked`, and that have the whole query as one of their values.
     """
     exact = question.meaning.exact
@@ -128,8 +128,9 @@ def exact_ids(archive: Standings, question: Question, asked: Retrieval) -> Ids:
 
 
 def given_order(evidence: Evidence) -> Ids | None:
-    """The places of the candidates, best first, where the engine gives the order: the request asks
-    for an order by date, or there is nothing to score by. None where scores give the order.
+    """Return the places of the candidates, best first, where the engine gives the order: the
+    request asks for an order by date, or there is nothing to score by. None where scores give the
+    order.
     """
     asked, found = evidence.question.asked, evidence.found
     browsing = is_fact(asked.query) and not asked.vectors
@@ -144,7 +145,8 @@ def fuse(
     names: Floats | None = None,
     foreign: Marks | None = None,
 ) -> Fused:
-    """One score per candidate, in 0..1 for the convex combination.
+    """Return one score per candidate, in 0..1 for the convex
+    combination.
 
     `names` is the share, 0 to 1, of the query's known names that each candidate has. If no
     candidate has a name, names have no weight. `foreign` bool [m] marks candidates in another
@@ -176,8 +178,8 @@ def fuse(
 def _with_foreign(
     lexical: Floats, vectors: tuple[Floats, ...], found: Retrieved, foreign: Marks, kept: float
 ) -> Floats:
-    """The lexical shares, where those of `foreign` candidates keep `kept` of their weight and give
-    the rest to the vectors' shares.
+    """Return the lexical shares, where those of `foreign` candidates keep `kept` of their weight
+    and give the rest to the vectors' shares.
     """
     whole = sum(part.weight for part in found.vectors)
     if not whole:
@@ -189,7 +191,8 @@ def _with_foreign(
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
-    """BM25 divided by the list's best; 0 where no word matched.
+    """Return BM25 divided by the list's best; 0 where no word
+    matched.
 
     Equal scores stay equal. If even the best has little of what the query's words could give
     (`bound`), its share is little too: one common word of six is no full match.
@@ -202,8 +205,8 @@ def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
 
 
 def bounded_cosines(part: VectorScores) -> Floats:
-    """Cosines from the corpus's background (0) to the list's best (1); 0 below the background and
-    without a vector.
+    """Return cosines from the corpus's background (0) to the list's best (1); 0 below the
+    background and without a vector.
     """
     cosines = np.where(np.isfinite(part.cosines), part.cosines, np.float32(-1))
     span = float(cosines.max(initial=-1.0)) - part.background
@@ -215,18 +218,18 @@ def bounded_cosines(part: VectorScores) -> Floats:
 
 
 def ranking(scores: Floats, ids: Ids) -> Ids:
-    """The places of the candidates from best to worst. Equal scores go by id, the first recorded
-    first: so the order is the same on every page and in every process, and a copy stands behind its
-    original.
+    """Return the places of the candidates from best to worst. Equal scores go by id, the first
+    recorded first: so the order is the same on every page and in every process, and a copy stands
+    behind its original.
     """
     order: Ids = np.lexsort((ids, -scores))
     return order
 
 
 def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, Ids]:
-    """Scores float32 [m] times the shares in `ages` (None: 1), and the places of the candidates
-    from best to worst. Equal results go by the score before, so that equal dates keep their order,
-    and then by id.
+    """Return scores float32 [m] times the shares in `ages` (None: 1), and the places of the
+    candidates from best to worst. Equal results go by the score before, so that equal dates keep
+    their order, and then by id.
     """
     scores = fused if ages is None else fused * ages
     order: Ids = np.lexsort((ids, -fused, -scores))
@@ -236,8 +239,8 @@ def aged_ranking(fused: Floats, ages: Floats | None, ids: Ids) -> tuple[Floats, 
 def reordered(
     scores: Floats, order: Ids, ids: Ids, reranked: Floats, weight: float
 ) -> tuple[Floats, Ids]:
-    """Scores and order after the first `len(reranked)` of `order` are mixed with their rerank
-    scores at `weight`. The rest stay behind them, unchanged.
+    """Return scores and order after the first `len(reranked)` of `order` are mixed with their
+    rerank scores at `weight`. The rest stay behind them, unchanged.
     """
     top, rest = order[: len(reranked)], order[len(reranked) :]
     final = scores.copy()
@@ -246,7 +249,9 @@ def reordered(
 
 
 def _list_min_max(scores: Floats, ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
-    """Scores from the list's worst (0) to its best (1); 0 for candidates outside the list."""
+    """Return scores from the list's worst (0) to its best (1); 0 for candidates outside the
+    list.
+    """
     known = (ranks > 0) & np.isfinite(scores)
     shares = np.zeros(len(scores), np.float32)
     if known.any():
@@ -262,13 +267,13 @@ def _reciprocal(ranks: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Float
 
 
 def utc_now() -> datetime:
-    """Returns the time now, in UTC: a pipeline's default clock."""
+    """Return the time now, in UTC: a pipeline's default clock."""
     return datetime.now(UTC)
 
 
 def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float) -> Floats:
-    """float32 [m], `floor` to 1: the share of its score that each candidate keeps. `created` is
-    int64 [m] in microseconds since 1970 UTC. A half-life of 0 switches the curve off.
+    """Return float32 [m], `floor` to 1: the share of its score that each candidate keeps. `created`
+    is int64 [m] in microseconds since 1970 UTC. A half-life of 0 switches the curve off.
     """
     if half_life_days <= 0:
         return np.ones(len(created), np.float32)
@@ -278,8 +283,8 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
 
 
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
-    """`found` with those of `ids` that no retriever found as its last candidates, without BM25 and
-    cosine.
+    """Return `found` with those of `ids` that no retriever found as its last candidates, without
+    BM25 and cosine.
     """
     fresh = ids[~np.isin(ids, found.ids)]
     if not len(fresh):
@@ -314,7 +319,7 @@ class Afterwards:
         self.milliseconds = self._LEAST_MS
 
     def took(self, milliseconds: float) -> None:
-        """Adds the time of one more answer."""
+        """Add the time of one more answer."""
         lately = max(milliseconds, self.milliseconds * self._KEPT)
         self.milliseconds = min(self._MOST_MS, max(self._LEAST_MS, lately))
 
@@ -331,15 +336,15 @@ class Reranking:
     afterwards: Afterwards = field(default_factory=Afterwards)
 
     def answered(self, profile: Profile, milliseconds: float | None) -> None:
-        """Takes in how long an answer took after the reranker, None for a later page, so that later
+        """Take in how long an answer took after the reranker, None for a later page, so that later
         deadlines leave time for it.
         """
         if profile.rerank_depth and milliseconds is not None:
             self.afterwards.took(milliseconds)
 
     def rerank(self, weighed: Weighed, started: float) -> Weighed:
-        """The candidates in their new order, and what the reranker gave. `started` is the moment of
-        `perf_counter` at which the deadline begins.
+        """Return the candidates in their new order, and what the reranker gave. `started` is the
+        moment of `perf_counter` at which the deadline begins.
         """
         question, ranking = weighed.evidence.question, weighed.ranking
         profile, found = question.profile, weighed.found
@@ -363,8 +368,8 @@ class Reranking:
         )
 
     def score(self, question: Question, found: Retrieved, top: Ids, started: float) -> Reranked:
-        """The rerank scores of the candidates at the places `top`, within what is left of the
-        deadline.
+        """Return the rerank scores of the candidates at the places `top`, within what is left of
+        the deadline.
         """
         if self.reranker is None:
             flag = f"rerank: skipped, {self.missing or _NONE_NAMED}"
@@ -381,8 +386,8 @@ class Reranking:
         )
 
     def passages(self, found: Retrieved, top: Ids, caller: Caller) -> list[tuple[str, str]]:
-        """What the reranker reads of each of `top`: the item's uri, and as text its headline and
-        its best passage. Both are "" for an item that is hidden.
+        """Return what the reranker reads of each of `top`: the item's uri, and as text its headline
+        and its best passage. Both are "" for an item that is hidden.
         """
         items = self.catalogue.items(found.ids[top], caller)
         spans: tuple[Passage | None, ...] = (None,) * len(top)

@@ -75,7 +75,7 @@ class Evidence:
     by_date: ListByDate | None = None
 
     def flags(self, *more: str) -> tuple[str, ...]:
-        """Every flag so far, and `more`."""
+        """Return every flag so far, and `more`."""
         flags = (*self.question.degraded, *self.found.degraded, *more)
         return tuple(flag for flag in flags if flag)
 
@@ -92,7 +92,9 @@ class Answer:
 
 
 def gather(engine: Engine, question: Question) -> Evidence:
-    """The candidates, by words and by vectors, without names; for a list by date its page."""
+    """Return the candidates, by words and by vectors, without names; for a list by date its
+    page.
+    """
     if not question.by_date:
         return _retrieved(engine, question)
     return _browsed(engine, question)
@@ -107,7 +109,9 @@ def _retrieved(engine: Engine, question: Question) -> Evidence:
 
 
 def _browsed(engine: Browser, question: Question) -> Evidence:
-    """The page of a list by date that the question begins at, as candidates in that order."""
+    """Return the page of a list by date that the question begins at, as candidates in that
+    order.
+    """
     request, start, asked = question.request, question.start, question.asked
     order = asked.order if asked.order is not SortOrder.SCORE else SortOrder.NEWEST
     asked = replace(asked, order=order, vectors=())
@@ -139,8 +143,8 @@ def _browsed(engine: Browser, question: Question) -> Evidence:
 
 
 def with_names(engine: Engine, analysis: TextAnalysis, evidence: Evidence) -> Evidence:
-    """The evidence with the query's names, which were searched for while the engine answered. Where
-    the archive spells one of them otherwise, the engine is asked again.
+    """Return the evidence with the query's names, which were searched for while the engine
+    answered. Where the archive spells one of them otherwise, the engine is asked again.
     """
     question = _named(evidence.question, analysis)
     if question.asked.query is evidence.question.asked.query:
@@ -155,7 +159,7 @@ def with_names(engine: Engine, analysis: TextAnalysis, evidence: Evidence) -> Ev
 
 
 def _named(question: Question, analysis: TextAnalysis) -> Question:
-    """The question with its names, in the archive's spelling."""
+    """Return the question with its names, in the archive's spelling."""
     request, meaning = question.request, question.meaning
     boosts = question.profile.entity_boost > 0 and request.order is SortOrder.SCORE
     meaning = meaning.with_names(request.entities, analysis, boosts=boosts)
@@ -168,8 +172,8 @@ def _named(question: Question, analysis: TextAnalysis) -> Question:
 
 
 def _foreign_items(archive: Catalogue, ids: Ids, language: str, profile: Profile) -> Marks | None:
-    """Which items are in another language than the query, bool [m]: not those whose language is not
-    known. None where that of the query is not, or where the profile weighs both alike.
+    """Return which items are in another language than the query, bool [m]: not those whose language
+    is not known. None where that of the query is not, or where the profile weighs both alike.
     """
     if not language or profile.foreign_share == 1.0:
         return None
@@ -180,8 +184,8 @@ def _foreign_items(archive: Catalogue, ids: Ids, language: str, profile: Profile
 def retrieve(
     engine: Retriever, asked: Retrieval, profile: Profile, degraded: tuple[str, ...] = ()
 ) -> Answer:
-    """The engine's answer, without the fields whose encoders fail; `degraded` are the
-    flags so far.
+    """Return the engine's answer, without the fields whose encoders fail; `degraded` are the flags
+    so far.
     """
     while True:
         try:
@@ -192,8 +196,8 @@ def retrieve(
 
 
 def _without(asked: Retrieval, field: str, profile: Profile) -> Retrieval:
-    """The request without a vector field: the others take over its weight; without others BM25
-    answers alone.
+    """Return the request without a vector field: the others take over its weight; without others
+    BM25 answers alone.
     """
     if all(query.field == field for query in asked.vectors):
         return replace(asked, vectors=(), lexical_depth=profile.lexical_depth)
@@ -201,7 +205,7 @@ def _without(asked: Retrieval, field: str, profile: Profile) -> Retrieval:
 
 
 def _left_out(found: Retrieved, own: Marks) -> Retrieved:
-    """The candidates without those marked in `own` (bool [m]). Ranks close up."""
+    """Return the candidates without those marked in `own` (bool [m]). Ranks close up."""
     if not own.any():
         return found
     kept = ~own
@@ -226,8 +230,8 @@ def _left_out(found: Retrieved, own: Marks) -> Retrieved:
 
 
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
-    """The 1-based ranks, counted anew without the candidates that are `left_out`. A rank of 0, of a
-    candidate that the retriever did not find, stays 0.
+    """Return the 1-based ranks, counted anew without the candidates that are `left_out`. A rank of
+    0, of a candidate that the retriever did not find, stays 0.
     """
     gone = np.sort(ranks[left_out & (ranks > 0)])
     closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)

@@ -19,7 +19,7 @@ class SampledSearch:
         self._keep = keep
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Searches, and passes the words to `keep`."""
+        """Search, and pass the words to `keep`."""
         if not request.cursor:
             self._keep(request.q)
         return self._pipeline.search(request, caller)

@@ -55,8 +55,8 @@ _PIECE = re.compile(r"\S+")
 def likeness(
     archive: Exemplars, analysis: TextAnalysis, uri: str, caller: Caller, profile: Profile
 ) -> Meaning:
-    """The item at `uri` and its words, as a query's meaning. Raises NotFoundError, with the same
-    message for an item that does not exist and for one that the caller may not see.
+    """Return the item at `uri` and its words, as a query's meaning. Raises NotFoundError, with the
+    same message for an item that does not exist and for one that the caller may not see.
     """
     exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
@@ -78,7 +78,9 @@ def likeness(
 def _vector_queries(
     exemplar: Exemplar, profile: Profile
 ) -> tuple[tuple[VectorQuery, ...], tuple[str, ...]]:
-    """The request to each vector field, and the flags of fields without a vector of the item."""
+    """Return the request to each vector field, and the flags of fields without a vector of the
+    item.
+    """
     queries: list[VectorQuery] = []
     flags: list[str] = []
     for field, weight in profile.vector_weights.items():
@@ -92,7 +94,7 @@ def _vector_queries(
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
-    """Raises NotFoundError where the item of a "more like this" answer has vanished since, because
+    """Raise NotFoundError where the item of a "more like this" answer has vanished since, because
     the answer tells the item's words. An empty uri always passes.
     """
     if uri and exemplar_at(archive, uri, caller) is None:
@@ -100,8 +102,9 @@ def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
 
 
 def exemplar_at(archive: Exemplars, uri: str, caller: Caller) -> Exemplar | None:
-    """The item at `uri`; for a shot, that shot's words and vectors alone. None where the caller
-    sees no such item. Raises QueryError for a shot that does not exist or has no description.
+    """Return the item at `uri`; for a shot, that shot's words and vectors alone. None where the
+    caller sees no such item. Raises QueryError for a shot that does not exist or has no
+    description.
     """
     found = archive.exemplar(uri, caller)
     named = _MOMENT.fullmatch(uri)
@@ -154,8 +157,8 @@ def _given(vector: FloatMatrix) -> FloatMatrix:
 def telling_words(
     item: Item, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> tuple[tuple[str, ...], str]:
-    """At most MOST_WORDS telling words of an item, and why only a part of the archive had a say in
-    them ("" where all of it had).
+    """Return at most MOST_WORDS telling words of an item, and why only a part of the archive had a
+    say in them ("" where all of it had).
 
     Up to MOST_HEADLINE_WORDS come from the headline, in order; then come those with the highest
     tf-idf. Stop words, words of no other item that `caller` sees, and numbers outside the headline
@@ -176,8 +179,8 @@ def telling_words(
 def counted_terms(
     words: Iterable[str], analysis: TextAnalysis, language: str
 ) -> tuple[Counter[str], dict[str, str]]:
-    """How often each index term stands in `words`, without stop words, in order of appearance; and
-    how its first word is written.
+    """Return how often each index term stands in `words`, without stop words, in order of
+    appearance; and how its first word is written.
     """
     counts: Counter[str] = Counter()
     written: dict[str, str] = {}
@@ -191,7 +194,7 @@ def counted_terms(
 
 
 def _of_headline(item: Item, analysis: TextAnalysis, rarities: Mapping[str, float]) -> list[str]:
-    """The headline's telling index terms; of a long headline the rarest, in order."""
+    """Return the headline's telling index terms; of a long headline the rarest, in order."""
     words = WORD.findall(item.headline)[:_MOST_READ]
     found = (analysis.terms(word, item.language)[:1] for word in words)
     terms = [term for term in dict.fromkeys(sum(found, ())) if rarities.get(term, 0.0) > 0]
@@ -217,7 +220,7 @@ def _missing(uri: str) -> NotFoundError:
 def meaning_of_text(
     text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> Meaning:
-    """What a pasted text asks for: its telling words by BM25, its passages by vectors."""
+    """Return what a pasted text asks for: its telling words by BM25, its passages by vectors."""
     words, lacking = words_of_text(text, archive, analysis, caller)
     passages = passages_of_text(text, words)
     tree: Node = Bool(should=tuple(map(Word, words))) if words else Word("")
@@ -234,8 +237,8 @@ def meaning_of_text(
 def words_of_text(
     text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> tuple[tuple[str, ...], str]:
-    """At most MOST_WORDS words of the text with the highest tf-idf, and why only a part of the
-    archive had a say in them, "" where all of it had. Words that fewer than two items have come
+    """Return at most MOST_WORDS words of the text with the highest tf-idf, and why only a part of
+    the archive had a say in them, "" where all of it had. Words that fewer than two items have come
     last: the archive can't tell those that no item has.
     """
     read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
@@ -253,7 +256,7 @@ def words_of_text(
 
 
 def passages_of_text(text: str, words: tuple[str, ...]) -> tuple[str, ...]:
-    """At most MOST_PASSAGES passages of the text, in order: those with most of `words`."""
+    """Return at most MOST_PASSAGES passages of the text, in order: those with most of `words`."""
     pieces = [found.span() for found in _PIECE.finditer(text)]
     spans = [
         (pieces[start][0], pieces[min(start + _PASSAGE, len(pieces)) - 1][1])

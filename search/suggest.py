@@ -18,8 +18,9 @@ class Suggester:
         self._archive = archive
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """The archive's completions of `text` (`core.ports.Suggestions`). Raises QueryError for a
-        `limit` outside 1 to MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS characters.
+        """Return the archive's completions of `text` (`core.ports.Suggestions`). Raises QueryError
+        for a `limit` outside 1 to MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS
+        characters.
         """
         if not 1 <= limit <= MAX_SUGGESTIONS:
             raise QueryError(f"limit is {limit}", mend=f"it must be 1 to {MAX_SUGGESTIONS}")

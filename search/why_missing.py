@@ -59,8 +59,8 @@ def why_missing(
     guarded: Guarded,
     request: SearchRequest,
 ) -> tuple[Missing | None, tuple[str, ...]]:
-    """Why `request.why_missing` is not among the hits of the answer, and the flags of what could
-    not be done for that; None where the request does not ask.
+    """Return why `request.why_missing` is not among the hits of the answer, and the flags of what
+    could not be done for that; None where the request does not ask.
     """
     if not request.why_missing:
         return None, ()
@@ -92,7 +92,9 @@ def _dropped(
     request: SearchRequest,
     deeper: Callable[[Retrieval], Retrieved],
 ) -> Missing:
-    """The first stage that dropped the item; `hits` (bool [n]) says which candidates are shown."""
+    """Return the first stage that dropped the item; `hits` (bool [n]) says which candidates are
+    shown.
+    """
     uri, caller = request.why_missing, candidates.caller
     hidden = _hidden(archive, uri, standing, caller)
     if hidden is not None:
@@ -117,7 +119,7 @@ def _dropped(
 
 
 def _not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Missing:
-    """Why the item is not on the page of a list by date that `wanted` asks for. The list has
+    """Return why the item is not on the page of a list by date that `wanted` asks for. The list has
     everything that matches, so an item that matches has a place in it.
     """
     uri, asked = request.why_missing, wanted.asked
@@ -141,7 +143,7 @@ def _not_listed(engine: Engine, wanted: Browse, request: SearchRequest) -> Missi
 
 
 def _before(engine: Engine, asked: Retrieval, id_: int) -> int:
-    """How many items stand before an item in a list by date."""
+    """Return how many items stand before an item in a list by date."""
     created = int(engine.created(np.array([id_], np.int64))[0])
     time = _EPOCH + timedelta(microseconds=created)
     after = time + timedelta(microseconds=1)
@@ -161,8 +163,8 @@ def _within(asked: Retrieval, dates: DateRange) -> Retrieval:
 
 
 def _failed(archive: Standings, uri: str, id_: int, asked: Retrieval) -> Missing | None:
-    """The answer for an item that a filter or a part of the query excludes, or whose words are not
-    indexed yet; None for any other.
+    """Return the answer for an item that a filter or a part of the query excludes, or whose words
+    are not indexed yet; None for any other.
     """
     if failed := _failing(archive, id_, asked.filters):
         return _excluded(uri, MissingStage.FILTERS, failed)
@@ -181,8 +183,8 @@ def _failed(archive: Standings, uri: str, id_: int, asked: Retrieval) -> Missing
 def _folded_under(
     standing: Standing, candidates: CandidateSet, shown: Marks, uri: str
 ) -> Missing | None:
-    """The answer for a visible item that stands under a hit with nearly the same text; None for any
-    other. `shown` is bool [n]: the visible candidates.
+    """Return the answer for a visible item that stands under a hit with nearly the same text; None
+    for any other. `shown` is bool [n]: the visible candidates.
     """
     places = np.flatnonzero(candidates.ids == standing.id)
     if candidates.groups is None or not len(places) or not shown[places[0]]:
@@ -198,7 +200,7 @@ def _folded_under(
 
 
 def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
-    """What keeps the item from every answer to this caller; None where nothing does."""
+    """Return what keeps the item from every answer to this caller; None where nothing does."""
     unknown = Missing(
         uri, MissingStage.ARCHIVE, "there is no such item, for this key", "check the uri"
     )
@@ -229,8 +231,8 @@ def _state(uri: str, standing: Standing) -> Missing:
 def _superseded(
     uri: str, standing: Standing, caller: Caller, *, head_is_seen: bool
 ) -> Missing | None:
-    """The answer for a superseded item. Callers get it if they may see the head and this version,
-    for then their chain shows it.
+    """Return the answer for a superseded item. Callers get it if they may see the head and this
+    version, for then their chain shows it.
     """
     own = {code.casefold() for code in standing.products}
     held = {code.casefold() for code in caller.products}
@@ -278,7 +280,7 @@ def _not_retrieved(
     retrieval: Retrieval,
     deeper: Callable[[Retrieval], Retrieved],
 ) -> Missing:
-    """Every condition holds, but no retriever's list reached the item."""
+    """Return every condition holds, but no retriever's list reached the item."""
     words = list(dict.fromkeys(scored_words(retrieval.query)))
     marks = archive.satisfies(id_, words)
     has = tuple(word.text for word, held in zip(words, marks, strict=True) if held)
@@ -305,7 +307,7 @@ def _not_retrieved(
 def _misses(
     id_: int, found: Retrieved, deeper: Retrieved, retrieval: Retrieval
 ) -> Iterator[RetrieverMiss]:
-    """How far below each retriever's reach the item lies."""
+    """Yield how far below each retriever's reach the item lies."""
     places = np.flatnonzero(deeper.ids == id_)
     at = int(places[0]) if len(places) else -1
     if retrieval.lexical_depth:
@@ -326,7 +328,7 @@ def _miss(
 
 
 def _last(scores: Floats, ranks: Ints) -> float | None:
-    """The lowest score in a retriever's list."""
+    """Return the lowest score in a retriever's list."""
     listed = scores[(ranks > 0) & np.isfinite(scores)]
     return float(listed.min()) if len(listed) else None
 
@@ -348,14 +350,14 @@ def _reach(
 
 
 def _failing(archive: Standings, id_: int, node: Node) -> tuple[Node, ...]:
-    """The conditions in `node` that the item does not meet."""
+    """Return the conditions in `node` that the item does not meet."""
     held = tuple(_conditions(constraint(node)))
     marks = archive.satisfies(id_, held)
     return tuple(one for one, met in zip(held, marks, strict=True) if not met)
 
 
 def _conditions(node: Node) -> Iterator[Node]:
-    """The conditions of a tree, one by one."""
+    """Yield the conditions of a tree, one by one."""
     match node:
         case Everything():
             return

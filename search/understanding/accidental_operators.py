@@ -25,35 +25,35 @@ _WORDS = re.compile(r"[^\s\"()\[\]{}^~*?:/\\+!&|<>=]+")
 
 
 def without_punctuation(query: str) -> str:
-    """`query` with blanks in place of punctuation that only looks like operators, of the same
-    length; unchanged if it has nothing else.
+    """Return `query` with blanks in place of punctuation that only looks like operators, of the
+    same length; unchanged if it has nothing else.
     """
     blanked = _PUNCTUATION.sub(lambda found: " " * len(found[0]), query)
     return blanked if blanked.strip() else query
 
 
 def headings(query: str) -> tuple[str, ...]:
-    """The names of fields with a colon and a blank after it, which are no `field:value`."""
+    """Return the names of fields with a colon and a blank after it, which are no `field:value`."""
     return tuple(found[0] for found in _HEADING.finditer(query))
 
 
 def without_headings(query: str) -> str:
-    """`query` with a blank in place of each heading's colon, of the same length."""
+    """Return `query` with a blank in place of each heading's colon, of the same length."""
     return _HEADING.sub(r"\1 ", query)
 
 
 def has_operators(text: str) -> bool:
-    """Whether `text` has any sign or word of the query language."""
+    """Return whether `text` has any sign or word of the query language."""
     return bool(_SIGNS.search(text) or _OPERATORS.search(text))
 
 
 def has_named_operators(text: str) -> bool:
-    """Whether `text` has AND, OR or NOT."""
+    """Return whether `text` has AND, OR or NOT."""
     return any(found[1] != "TO" for found in _OPERATORS.finditer(text))
 
 
 def why_plain(text: str) -> str:
-    """The note on why the operators in `text` are not meant; "" where they may be."""
+    """Return the note on why the operators in `text` are not meant; "" where they may be."""
     if _ADDRESS.search(text):
         return "read as plain words: there is a web address in it"
     if prose := _prose(text):
@@ -62,18 +62,18 @@ def why_plain(text: str) -> str:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of `text` between its signs."""
+    """Return the words of `text` between its signs."""
     return _WORDS.findall(text)
 
 
 def is_prose(query: str) -> bool:
-    """Whether a query is pasted prose, in which no sign is meant to narrow."""
+    """Return whether a query is pasted prose, in which no sign is meant to narrow."""
     return bool(_prose(query.strip()))
 
 
 def is_text(query: str) -> bool:
-    """Whether a query is taken for a pasted text: it has more than 4,096 characters, or it is prose
-    of more than 256 words.
+    """Return whether a query is taken for a pasted text: it has more than 4,096 characters, or it
+    is prose of more than 256 words.
     """
     if len(query) > MAX_QUERY_CHARACTERS:
         return True
@@ -82,8 +82,8 @@ def is_text(query: str) -> bool:
 
 
 def _prose(text: str) -> str:
-    """Why a text is pasted prose and no query; "" where it may be a query. People paste sentences
-    and headlines, and mean neither a quotation nor a capital NOT in them to narrow.
+    """Return why a text is pasted prose and no query; "" where it may be a query. People paste
+    sentences and headlines, and mean neither a quotation nor a capital NOT in them to narrow.
     """
     if _FIELD.search(text):
         return ""

@@ -35,7 +35,8 @@ def parse_dated(
     use: DateUse = DateUse.FILTER,
     ignore: Collection[str] = frozenset(),
 ) -> Dated:
-    """Reads a query and the dates in it.
+    """Read a query and the dates in
+    it.
 
     A date that is part of an operator's clause, in quotes or in pasted prose stays plain words. So
     does a date in `ignore`, written as by `as_ignored`.
@@ -61,13 +62,13 @@ def parse_dated(
 
 
 def as_ignored(text: str) -> str:
-    """The text for comparison with words to ignore: without case and extra white space."""
+    """Return the text for comparison with words to ignore: without case and extra white space."""
     return " ".join(text.casefold().split())
 
 
 def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
-    """The dates that filter, and notes. A pasted headline or sentence has dates that report and do
-    not filter.
+    """Return the dates that filter, and notes. A pasted headline or sentence has dates that report
+    and do not filter.
     """
     if accidental_operators.is_prose(query):
         return (), ()
@@ -82,7 +83,7 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
 
 
 def pasted(query: str) -> str:
-    """Why a query with dates is pasted text; "" where it may be a query."""
+    """Return why a query with dates is pasted text; "" where it may be a query."""
     words = [word for word in query.split() if word[0].isalpha()]
     if len(words) >= _CAPITALS and query.isupper():
         return "is all in capitals"
@@ -96,7 +97,7 @@ def pasted(query: str) -> str:
 
 
 def stands_alone(query: str, start: int, end: int) -> bool:
-    """Whether a span is outside quotes and groups, and is not an operator's operand."""
+    """Return whether a span is outside quotes and groups, and is not an operator's operand."""
     before, after = query[:start], query[end:]
     if before.count('"') % 2 or after.count('"') % 2:
         return False
@@ -106,7 +107,9 @@ def stands_alone(query: str, start: int, end: int) -> bool:
 
 
 def _without(query: str, dates: Sequence[FoundDate]) -> tuple[str, list[int]]:
-    """The query with a blank in place of each date, and where each of its characters stood."""
+    """Return the query with a blank in place of each date, and where each of its characters
+    stood.
+    """
     pieces: list[str] = []
     origins: list[int] = []
     at = 0
@@ -120,7 +123,9 @@ def _without(query: str, dates: Sequence[FoundDate]) -> tuple[str, list[int]]:
 
 
 def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
-    """The filter of all dates: the time that they share if they overlap, else any of them."""
+    """Return the filter of all dates: the time that they share if they overlap, else any of
+    them.
+    """
     ranges = tuple(DateRange(_FIELD, date.since, date.until) for date in dates)
     if len(ranges) == 1:
         return ranges[0], ()

@@ -49,12 +49,12 @@ class Editorial:
     pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def pinned(self, query: str) -> tuple[str, ...]:
-        """The uris that come first for `query`, in order."""
+        """Return the uris that come first for `query`, in order."""
         return self.pins.get(_folded(query), ())
 
 
 def no_rules() -> Editorial:
-    """The rules without an editors' file: none."""
+    """Return the rules without an editors' file: none."""
     return _NO_RULES
 
 
@@ -77,7 +77,7 @@ class EditorsFile:
         self.problem = ""
 
     def __call__(self) -> Editorial:
-        """The rules in force."""
+        """Return the rules in force."""
         if self._clock() - self._looked >= _CHECKED_S and self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -86,7 +86,7 @@ class EditorsFile:
         return self._rules
 
     def status(self) -> dict[str, object]:
-        """The rules in force, ready for JSON."""
+        """Return the rules in force, ready for JSON."""
         rules = self()
         return {
             "file": str(self._path),
@@ -132,7 +132,7 @@ class _File(BaseModel):
 
 
 def read_editorial(path: Path) -> Editorial:
-    """Reads and checks an editors' file. Raises SettingsError, which says what is wrong, where, and
+    """Read and check an editors' file. Raises SettingsError, which says what is wrong, where, and
     how to mend it.
     """
     try:
@@ -157,8 +157,8 @@ def read_editorial(path: Path) -> Editorial:
 
 
 def expanded(tree: Node, rules: Editorial) -> tuple[Node, tuple[str, ...]]:
-    """The tree with synonyms as optional clauses beside its bare words, and notes on what was
-    added. Phrases, fielded words and excluded words stay as they are.
+    """Return the tree with synonyms as optional clauses beside its bare words, and notes on what
+    was added. Phrases, fielded words and excluded words stay as they are.
     """
     if not rules.synonyms:
         return tree, ()
@@ -183,7 +183,7 @@ def _expanded(node: Node, rules: Editorial, notes: list[str]) -> Node:
 
 
 def _others(nodes: tuple[Node, ...], rules: Editorial, notes: list[str]) -> tuple[Node, ...]:
-    """The synonyms of every sequence of bare words among `nodes`, each once."""
+    """Return the synonyms of every sequence of bare words among `nodes`, each once."""
     typed = [node.text if isinstance(node, Word) and not node.field else "" for node in nodes]
     found: dict[str, Node] = {}
     for start, end in product(range(len(typed)), range(1, len(typed) + 1)):
@@ -197,8 +197,8 @@ def _others(nodes: tuple[Node, ...], rules: Editorial, notes: list[str]) -> tupl
 
 
 def _alternative(text: str, typed: int) -> Node:
-    """A synonym of `typed` words. A phrase scores for each of its words, so its weight is lowered
-    to that of the typed words.
+    """Return a synonym of `typed` words. A phrase scores for each of its words, so its weight is
+    lowered to that of the typed words.
     """
     words = len(text.split())
     boost = SYNONYM_BOOST * min(1.0, typed / words)
@@ -254,7 +254,7 @@ def _folded(query: str) -> str:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """Values that change when the file does; zeros where there is no file."""
+    """Return values that change when the file does; zeros where there is no file."""
     try:
         stat = path.stat()
     except OSError:

@@ -13,9 +13,9 @@ MANY = "mul"  # the code of a model for many languages, by ISO 639-2
 def unread_language(
     text: str, language: str, filters: Node, languages: Collection[str]
 ) -> tuple[str, ...]:
-    """A note if the encoders do not read the query; they read `languages`. They do not if a filter
-    asks for another language, if the query is in another one, or if most of its letters are of a
-    script that none of `languages` has. `language` is the query's, "" if it is not known.
+    """Return a note if the encoders do not read the query; they read `languages`. They do not if a
+    filter asks for another language, if the query is in another one, or if most of its letters are
+    of a script that none of `languages` has. `language` is the query's, "" if it is not known.
 
     BM25 answers such a query as any other, but its vectors mean little.
     """
@@ -37,8 +37,8 @@ def unread_language(
 
 
 def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """The vector fields that have no say on a query in `language`: those whose encoder does not
-    read it, where another one's does. `fields` are the languages of each field's encoder, none
+    """Return the vector fields that have no say on a query in `language`: those whose encoder does
+    not read it, where another one's does. `fields` are the languages of each field's encoder, none
     where they are not known.
     """
     if not language:
@@ -48,12 +48,12 @@ def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple
 
 
 def reads(language: str, languages: Collection[str]) -> bool:
-    """Whether an encoder of `languages` reads one; unknown languages are taken to be all."""
+    """Return whether an encoder of `languages` reads one; unknown languages are taken to be all."""
     return not languages or MANY in languages or language in languages
 
 
 def note_on_silent(language: str, silent: Collection[str]) -> tuple[str, ...]:
-    """A note that says which vector fields have no say, if any."""
+    """Return a note that says which vector fields have no say, if any."""
     if not silent:
         return ()
     named = ", ".join(silent)
@@ -62,7 +62,7 @@ def note_on_silent(language: str, silent: Collection[str]) -> tuple[str, ...]:
 
 
 def _asked(node: Node) -> Iterator[str]:
-    """The languages that a filter lets through."""
+    """Yield the languages that a filter lets through."""
     match node:
         case Keyword("language", values):
             yield from (value.casefold().replace("_", "-") for value in values)
@@ -72,7 +72,9 @@ def _asked(node: Node) -> Iterator[str]:
 
 
 def _foreign_script(text: str, languages: Collection[str]) -> str:
-    """The script of most letters; "" where it is Latin or a language of the encoder uses it."""
+    """Return the script of most letters; "" where it is Latin or a language of the encoder uses
+    it.
+    """
     script = script_of(text)
     known = {SCRIPTS.get(code, "LATIN") for code in languages}
     return "" if script in known or script == "LATIN" else script

@@ -77,8 +77,8 @@ _HINT = re.compile(rf"(?i)(?<!\w)(?:{_WORDS})(?!\w)")
 
 
 def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
-    """The kinds of item that `query` asks for in plain words: one span, or none. Dates at its end
-    may follow. The language of the query goes first (`calendar.language`).
+    """Return the kinds of item that `query` asks for in plain words: one span, or none. Dates at
+    its end may follow. The language of the query goes first (`calendar.language`).
     """
     if (
         not _HINT.search(query)
@@ -96,7 +96,7 @@ def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
 
 
 def _span(query: str, bare: str, way: _Asking) -> KindSpan | None:
-    """The words for kinds in one language; `bare` is the query without its dates."""
+    """Return the words for kinds in one language; `bare` is the query without its dates."""
     found = way.before.search(bare) or way.alone.search(bare) or way.after.search(bare)
     if found is None:
         return None
@@ -116,8 +116,8 @@ _ORDER = (ItemType.PICTURE, ItemType.VIDEO, ItemType.AUDIO, ItemType.GRAPHIC)
 
 
 def _may_end(before: str, kinds: str, way: _Asking) -> bool:
-    """Whether words for kinds at a query's end may be meant as such: after `before` a headline may
-    end with one ("withdraws her video").
+    """Return whether words for kinds at a query's end may be meant as such: after `before` a
+    headline may end with one ("withdraws her video").
     """
     last = kinds.split()[-1].casefold()
     words = len(before.split()) + 1
@@ -127,7 +127,7 @@ def _may_end(before: str, kinds: str, way: _Asking) -> bool:
 
 
 def is_ignored(span: KindSpan, ignore: Collection[str]) -> bool:
-    """Whether the span, or the words for the kinds in it, are in `ignore`."""
+    """Return whether the span, or the words for the kinds in it, are in `ignore`."""
     inner = (
         found for way in _ASKING.values() for found in re.findall(f"(?i){way.kinds}", span.text)
     )
@@ -135,7 +135,7 @@ def is_ignored(span: KindSpan, ignore: Collection[str]) -> bool:
 
 
 def without_kinds(query: str, spans: tuple[KindSpan, ...]) -> str:
-    """`query` with blanks for the spans that are not ignored, of the same length."""
+    """Return `query` with blanks for the spans that are not ignored, of the same length."""
     for span in spans:
         if not span.ignored:
             query = _blanked(query, span.start, span.end)
@@ -143,7 +143,7 @@ def without_kinds(query: str, spans: tuple[KindSpan, ...]) -> str:
 
 
 def with_kinds(parsed: Parsed, spans: tuple[KindSpan, ...]) -> Parsed:
-    """The parsed query, filtered by the types that its words set."""
+    """Return the parsed query, filtered by the types that its words set."""
     types = [str(kind) for span in spans if not span.ignored for kind in span.types]
     if not types:
         return parsed
@@ -151,7 +151,7 @@ def with_kinds(parsed: Parsed, spans: tuple[KindSpan, ...]) -> Parsed:
 
 
 def asks_for_types(node: Node) -> bool:
-    """Whether a tree of facts filters by type already."""
+    """Return whether a tree of facts filters by type already."""
     if isinstance(node, Bool):
         return any(map(asks_for_types, (*node.must, *node.should, *node.must_not)))
     return isinstance(node, Keyword) and node.field == "type"

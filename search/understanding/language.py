@@ -44,7 +44,7 @@ class Parsed:
 
 
 def parse(query: str, zone: tzinfo = UTC, now: datetime | None = None) -> Parsed:
-    """Reads a query whose dates are in `zone`; `now` is the time of "now-2d", the clock's without
+    """Read a query whose dates are in `zone`; `now` is the time of "now-2d", the clock's without
     it. Raises QueryError for an impossible date, for a `name:value` of no field, and for more than
     256 clauses.
     """
@@ -80,7 +80,7 @@ def _parse(blanked: str, times: Times) -> Parsed:
 
 
 def _reason(error: Exception) -> str:
-    """Why a text is no query, in our words for luqum's error."""
+    """Return why a text is no query, in our words for luqum's error."""
     said = str(error)
     if "end of expression" in said:
         return "something is missing at its end, such as a bracket or a word after an operator"
@@ -106,7 +106,7 @@ def _plain(text: str, start: int, notes: tuple[str, ...]) -> Parsed:
 
 
 def _without_facts(node: Node) -> tuple[Node, Node]:
-    """Takes the facts that everything must satisfy out of the tree: they filter and never score."""
+    """Take the facts that everything must satisfy out of the tree: they filter and never score."""
     if is_fact(node):
         return EVERYTHING, node
     if not isinstance(node, Bool):

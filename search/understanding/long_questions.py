@@ -18,12 +18,14 @@ _WHOLE, _NOTHING, _STEPS = 20, 32, 4  # words of a question; steps between the t
 
 
 def of_length(tree: Node) -> tuple[Node, float]:
-    """The tree for a question of its length, and the share of the weights of single fields."""
+    """Return the tree for a question of its length, and the share of the weights of single
+    fields.
+    """
     return damped(tree), field_share(tree)
 
 
 def damped(tree: Node) -> Node:
-    """The tree, in which the optional words that are repeated count less each."""
+    """Return the tree, in which the optional words that are repeated count less each."""
     if not isinstance(tree, Bool):
         return tree
     counts = Counter(_key(child) for child in tree.should if isinstance(child, Word))
@@ -39,7 +41,9 @@ def damped(tree: Node) -> Node:
 
 
 def field_share(tree: Node) -> float:
-    """The share, 0 to 1, of the weights of single fields that a query of so many words keeps."""
+    """Return the share, 0 to 1, of the weights of single fields that a query of so many words
+    keeps.
+    """
     words = len({_key(word) for word in scored_words(tree)})
     left = (_NOTHING - words) / (_NOTHING - _WHOLE)
     return round(_STEPS * min(1.0, max(0.0, left))) / _STEPS

@@ -82,7 +82,7 @@ class TreeReader:
     negated: int = 0
 
     def node(self, item: Item, name: str) -> Node:
-        """The node for `item` inside field `name` ("" outside any field)."""
+        """Return the node for `item` inside field `name` ("" outside any field)."""
         self.nodes += 1
         if self.nodes > MAX_CLAUSES:
             raise too_long(self.nodes)
@@ -132,7 +132,7 @@ class TreeReader:
         return Bool(should=(word, self.node(item.expr, name)))
 
     def boosted(self, item: Item, name: str) -> Node:
-        """A clause with a boost: x^2."""
+        """Return a clause with a boost: x^2."""
         node = self.node(item.expr, name)
         boost = min(100.0, max(0.01, float(item.force)))
         match node:
@@ -146,7 +146,7 @@ class TreeReader:
         return node
 
     def near(self, item: Item, name: str) -> Node:
-        """A phrase with a distance: "a b"~3."""
+        """Return a phrase with a distance: "a b"~3."""
         node = self.node(item.term, name)
         slop = min(50, max(0, int(item.degree)))
         if not isinstance(node, Phrase):
@@ -166,11 +166,11 @@ class TreeReader:
         return self.node(item.term, name)
 
     def word(self, item: Item, name: str) -> Node:
-        """One word, perhaps with * at its end."""
+        """Return one word, perhaps with * at its end."""
         return self._word(item.value, name, item.pos)
 
     def phrase(self, item: Item, name: str) -> Node:
-        """Words in quotes."""
+        """Return words in quotes."""
         text = item.value[1:-1].replace('\\"', '"')
         if known := _of_facts(name):
             return value_node(known, without_stand_ins(text), self.times)
@@ -211,7 +211,7 @@ class TreeReader:
         return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))
 
     def _word(self, value: str, name: str, place: int) -> Node:
-        """A word of field `name` at `place` of the text."""
+        """Return a word of field `name` at `place` of the text."""
         text = re.sub(r"\\(.)", r"\1", without_stand_ins(value))
         if known := _of_facts(name):
             if "*" in text and known.kind not in _DATED:
@@ -233,7 +233,7 @@ class TreeReader:
         return Word(text, name)
 
     def _spend(self, words: int) -> None:
-        """Adds the cost of a clause."""
+        """Add the cost of a clause."""
         self.cost += words * (_NEGATED if self.negated else 1)
         check_cost(self.cost)
 
@@ -242,9 +242,7 @@ class TreeReader:
         return Nothing()
 
     def _embed(self, text: str, written: str, place: int) -> None:
-        """Adds `text` to what is embedded; the query has it as `written`, at `place` of
-        the text.
-        """
+        """Add `text` to what is embedded; the query has it as `written`, at `place` of the text."""
         if self.negated:
             return
         if self.words:
@@ -264,7 +262,9 @@ def _of_facts(name: str) -> QueryField | None:
 
 
 def _narrows(node: Node) -> bool:
-    """Whether a clause without an operator narrows: phrases, wildcards, facts and fielded words."""
+    """Return whether a clause without an operator narrows: phrases, wildcards, facts and fielded
+    words.
+    """
     match node:
         case Word(_, name, _):
             return bool(name)
@@ -279,12 +279,12 @@ def _has_word(text: str) -> bool:
 
 
 def words_in(text: str) -> int:
-    """The cost of one word of a query: "time-sharing" counts as two."""
+    """Return the cost of one word of a query: "time-sharing" counts as two."""
     return max(1, len(_WORD.findall(text)))
 
 
 def check_cost(words: int) -> None:
-    """Raises QueryError for a query that costs more than allowed."""
+    """Raise QueryError for a query that costs more than allowed."""
     if words > MAX_COST:
         raise QueryError(
             "the query's phrases and wildcards would take too long",
@@ -293,7 +293,7 @@ def check_cost(words: int) -> None:
 
 
 def too_long(count: int) -> QueryError:
-    """The error for a query of `count` or more clauses."""
+    """Return the error for a query of `count` or more clauses."""
     return QueryError(
         f"the query has {count} or more clauses",
         mend=f"at most {MAX_CLAUSES} are allowed; leave words out",

@@ -71,8 +71,8 @@ class NameFinder:
         use: EntityUse,
         ignore: Collection[str] = frozenset(),
     ) -> Found:
-        """The names in `text`, whose character i was typed at `places[i]`, and what could not be
-        done.
+        """Return the names in `text`, whose character i was typed at `places[i]`, and what could
+        not be done.
 
         Names are an extra: if the tagger fails, is busy or unavailable, the search goes on. Names
         in `ignore`, written as by `as_ignored`, have no effect.
@@ -97,7 +97,7 @@ class NameFinder:
         return Found(found, _unfiltered(found) if filtering else ())
 
     def recheck(self, said: Understood, caller: Caller) -> Understood:
-        """`said` with the known names that the caller may see at this moment."""
+        """Return `said` with the known names that the caller may see at this moment."""
         found = said.entities
         if self._archive is None or not any(entity.known for entity in found):
             return said
@@ -113,13 +113,13 @@ class NameFinder:
 
 
 def known_names(found: Sequence[FoundName], use: EntityUse) -> tuple[KnownName, ...]:
-    """The known names with that use, each once."""
+    """Return the known names with that use, each once."""
     names = [entity.known for entity in found if entity.known and entity.use is use]
     return tuple({(name.field, name.name): name for name in names}.values())
 
 
 def only_told(said: Understood) -> Understood:
-    """`said` for an answer that names do not rank: names that would boost are only shown."""
+    """Return `said` for an answer that names do not rank: names that would boost are only shown."""
     return replace(
         said,
         entities=tuple(
@@ -130,14 +130,14 @@ def only_told(said: Understood) -> Understood:
 
 
 def name_filters(found: Sequence[FoundName]) -> Node:
-    """All known names that filter, as facts: each matches any of its spellings."""
+    """Return all known names that filter, as facts: each matches any of its spellings."""
     names = known_names(found, EntityUse.FILTER)
     return all_of(*(Keyword(name.field, name.spellings) for name in names))
 
 
 def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats | None:
-    """float32 [len(ids)]: the share, 0 to 1, of the boosting known names that each candidate has;
-    None where no name boosts.
+    """Return float32 [len(ids)]: the share, 0 to 1, of the boosting known names that each candidate
+    has; None where no name boosts.
     """
     names = known_names(found, EntityUse.BOOST)
     if not names:
@@ -147,8 +147,8 @@ def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats 
 
 
 def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> Node:
-    """The tree with the archive's spelling of used names where it has other words than the query,
-    as optional phrases in the field of names.
+    """Return the tree with the archive's spelling of used names where it has other words than the
+    query, as optional phrases in the field of names.
     """
     names = dict.fromkeys(
         entity.known.name
@@ -160,7 +160,7 @@ def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> N
 
 
 def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
-    """The tree with more clauses that only rank; what it asks for stays as it is."""
+    """Return the tree with more clauses that only rank; what it asks for stays as it is."""
     if not phrases or isinstance(tree, Everything):
         return tree
     if not isinstance(tree, Bool):
@@ -172,7 +172,7 @@ def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
 
 
 def _differs(entity: FoundName, analysis: TextAnalysis) -> bool:
-    """Whether a typed word is none of the known name's words."""
+    """Return whether a typed word is none of the known name's words."""
     if entity.known is None:
         return False
     return bool(
@@ -189,12 +189,14 @@ def _found(
 
 
 def _own_name(known: KnownName | None) -> str:
-    """The name that the text was read as, because only hidden items may link an alias to `name`."""
+    """Return the name that the text was read as, because only hidden items may link an alias to
+    `name`.
+    """
     return "" if known is None else known.read_as or known.name
 
 
 def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
-    """The known name as it is now; None where it is gone or only a similar name is left."""
+    """Return the known name as it is now; None where it is gone or only a similar name is left."""
     if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
         return None
     return replace(now, match=before.match)
@@ -207,7 +209,7 @@ def _missing(reason: str, use: EntityUse) -> Found:
 
 
 def _unfiltered(found: Sequence[FoundName]) -> tuple[str, ...]:
-    """The notes where names were to filter and some or all of them do not."""
+    """Return the notes where names were to filter and some or all of them do not."""
     if not found:
         return ("no name was recognised, so none filters",)
     return tuple(

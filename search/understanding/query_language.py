@@ -49,7 +49,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’](?=[^\W\d_]))?")
 
 
 def _speakers(words: Callable[[Language], Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """The languages that each of their words, letters or endings speaks for."""
+    """Return the languages that each of their words, letters or endings speaks for."""
     found: dict[str, tuple[str, ...]] = {}
     for one in TOLD:
         found |= {word: (*found.get(word, ()), one.code) for word in words(one)}
@@ -67,7 +67,9 @@ _SHORTEST = 6  # letters of a word whose ending counts
 
 
 def script_of(text: str) -> str:
-    """The script of most letters, in capitals as Unicode names it; LATIN where there are none."""
+    """Return the script of most letters, in capitals as Unicode names it; LATIN where there are
+    none.
+    """
     if text.isascii():
         return _LATIN
     scripts = [_script(letter) for letter in text if letter.isalpha()]
@@ -86,17 +88,21 @@ class QueryLanguages:
     analysis: TextAnalysis
 
     def of(self, text: str) -> str:
-        """The ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's script; ""
-        where the words do not tell.
+        """Return the ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's
+        script; "" where the words do not tell.
         """
         return self._told(text, (_LEAST, _LEAD), (0.0, 1.0))
 
     def of_text(self, text: str) -> str:
-        """The language of a text of several sentences, as `of` gives it; "" unless it is plain."""
+        """Return the language of a text of several sentences, as `of` gives it; "" unless it is
+        plain.
+        """
         return self._told(text, (_PLAIN, _PLAIN_LEAD), (_PLAIN, _PLAIN_LEAD))
 
     def _told(self, text: str, another: Bar, english: Bar) -> str:
-        """The language of a text; "" where neither another language nor English passes its bar."""
+        """Return the language of a text; "" where neither another language nor English passes its
+        bar.
+        """
         if (script := script_of(text)) != _LATIN:
             return _OF_SCRIPT.get(script, "")
         own, best, others = self._weighed(text)
@@ -105,8 +111,8 @@ class QueryLanguages:
         return "en" if own >= english[0] and own > english[1] * others else ""
 
     def _weighed(self, text: str) -> tuple[float, str, float]:
-        """The evidence for English, the likeliest of the other languages, and the evidence for
-        that one.
+        """Return the evidence for English, the likeliest of the other languages, and the evidence
+        for that one.
         """
         evidence: dict[str, float] = dict.fromkeys(LANGUAGES, 0.0)
         if "¿" in text or "¡" in text:
@@ -120,7 +126,7 @@ class QueryLanguages:
         return english, best, others
 
     def _told_by(self, word: str) -> Iterator[tuple[tuple[str, ...], float]]:
-        """The languages that a word speaks for, each group with its weight."""
+        """Yield the languages that a word speaks for, each group with its weight."""
         lower = word.casefold()
         if lower[-1] in "'’":
             yield _ELIDED.get(lower[:-1], ()), 1.0
@@ -138,5 +144,5 @@ class QueryLanguages:
                 yield _ENDINGS[ending], _OF_AN_ENDING
 
     def _with_stop_word(self, word: str) -> tuple[str, ...]:
-        """The languages of which a word is a stop word."""
+        """Return the languages of which a word is a stop word."""
         return tuple(code for code in LANGUAGES if self.analysis.is_stop_word(word, code))

@@ -66,8 +66,8 @@ class Speller:
     def suggestion(
         self, query: str, tree: Node, caller: Caller, found: Sequence[FoundName] = ()
     ) -> str:
-        """`query` with its doubtful words replaced, "" without a suggestion. `tree` is the parsed
-        query, and `found` are the names in it.
+        """Return `query` with its doubtful words replaced, "" without a suggestion. `tree` is the
+        parsed query, and `found` are the names in it.
         """
         if not query or self._doubt.few < 0:
             return ""
@@ -101,8 +101,8 @@ class Speller:
         return ""
 
     def _is_name(self, word: str, better: str, tagged: Set[str], caller: Caller) -> bool:
-        """Whether `word` is probably a name that the archive does not have, and `better` is a
-        common word: no name has it.
+        """Return whether `word` is probably a name that the archive does not have, and `better` is
+        a common word: no name has it.
         """
         if word not in tagged and not _is_capitalised_anagram(word, better):
             return False
@@ -111,7 +111,7 @@ class Speller:
 
 
 def _unknown_names(found: Sequence[FoundName]) -> frozenset[str]:
-    """The words of the people and places in the query that the archive does not have."""
+    """Return the words of the people and places in the query that the archive does not have."""
     names = [one.text for one in found if one.label in _NEVER_WORDS and one.known is None]
     return frozenset(word for name in names for word in _WORD.findall(name))
 
@@ -125,8 +125,8 @@ def _most_edits(word: str, count: int) -> int:
 
 
 def _bare_words(node: Node) -> Iterator[str]:
-    """The bare words of the query that are long enough to be doubted; excluded words
-    are left out.
+    """Yield the bare words of the query that are long enough to be doubted; excluded words are left
+    out.
     """
     match node:
         case Word(text, "") if text.isalpha() and len(text) >= _SHORTEST:
@@ -137,9 +137,9 @@ def _bare_words(node: Node) -> Iterator[str]:
 
 
 def _is_likely(word: str, seen: SeenWord) -> bool:
-    """Whether a near word may be meant. Compared with a short word, it may lack a letter, have one
-    more, or have them in another order; with another letter in it ("cops", "cope") it is probably
-    another word.
+    """Return whether a near word may be meant. Compared with a short word, it may lack a letter,
+    have one more, or have them in another order; with another letter in it ("cops", "cope") it is
+    probably another word.
     """
     text, typed = seen.text.casefold(), word.casefold()
     if text == typed or not text.isalpha() or len(text) < _SHORTEST:
@@ -150,7 +150,7 @@ def _is_likely(word: str, seen: SeenWord) -> bool:
 
 
 def _replaced(query: str, word: str, better: str) -> str:
-    """`query` with `word` replaced where it stands outside quotes and names no field."""
+    """Return `query` with `word` replaced where it stands outside quotes and names no field."""
     pattern = re.compile(rf"(?<![\w:]){re.escape(word)}(?![\w:*~])")
     parts = _QUOTED.split(query)
     return "".join(
@@ -160,7 +160,7 @@ def _replaced(query: str, word: str, better: str) -> str:
 
 
 def _cased(word: str, better: str) -> str:
-    """`better` in the case that `word` was typed in."""
+    """Return `better` in the case that `word` was typed in."""
     if word.islower():
         return better.lower()
     if word.isupper():
@@ -188,7 +188,7 @@ def misspelt_names(
     archive: Names | None,
     caller: Caller,
 ) -> list[Misspelt]:
-    """The names of `query` with any of the `doubtful` words, in order, none over another."""
+    """Return the names of `query` with any of the `doubtful` words, in order, none over another."""
     names = [
         Misspelt(one.start, one.end, _better_name(query[one.start : one.end], one.known), words)
         for one in found
@@ -210,7 +210,7 @@ def misspelt_names(
 
 
 def with_names(query: str, names: Sequence[Misspelt]) -> str:
-    """`query` with the names as the archive spells them."""
+    """Return `query` with the names as the archive spells them."""
     for name in sorted(names, key=lambda name: -name.start):
         if name.better:
             query = query[: name.start] + name.better + query[name.end :]
@@ -218,8 +218,8 @@ def with_names(query: str, names: Sequence[Misspelt]) -> str:
 
 
 def _better_name(typed: str, known: KnownName | None) -> str:
-    """The archive's spelling of a name that was typed otherwise, as many words of it as typed; ""
-    where each typed word is in it.
+    """Return the archive's spelling of a name that was typed otherwise, as many words of it as
+    typed; "" where each typed word is in it.
     """
     if known is None or known.match is not NameMatch.FUZZY:
         return ""
@@ -236,8 +236,8 @@ def _doubtful_in(text: str, doubtful: Collection[str]) -> frozenset[str]:
 
 
 def _groups(query: str, doubtful: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Where groups of words stand that may be a name: neighbours of which both are doubtful, then
-    those of which one is, then doubtful words alone.
+    """Yield where groups of words stand that may be a name: neighbours of which both are doubtful,
+    then those of which one is, then doubtful words alone.
     """
     quoted = [found.span() for found in _QUOTED.finditer(query)]
     words = [

@@ -46,7 +46,7 @@ _WHAT_CAN = (
 
 
 def strict_query(query: str) -> str:
-    """The strict form of a query; "" for a query without anything in it."""
+    """Return the strict form of a query; "" for a query without anything in it."""
     parts: list[str] = []
     joins = False  # whether an operand stands before, without an operator behind it
     for token in _TOKEN.finditer(query):
@@ -62,14 +62,14 @@ def strict_query(query: str) -> str:
 
 
 def _quoted(term: str) -> str:
-    """A bare word in quotes; anything else as it is."""
+    """Return a bare word in quotes; anything else as it is."""
     found = _WORD.fullmatch(term)
     return f'{found["sign"]}"{found["word"]}"' if found else term
 
 
 def strict_tree(query: str, now: datetime) -> Node:
-    """The tree that each match of a stored query satisfies. Raises QueryError for a query that is
-    no filter, or not the same one tomorrow.
+    """Return the tree that each match of a stored query satisfies. Raises QueryError for a query
+    that is no filter, or not the same one tomorrow.
     """
     tree = frozen_tree(query, now)
     if not _asks(tree):
@@ -83,8 +83,8 @@ def strict_tree(query: str, now: datetime) -> Node:
 
 
 def frozen_tree(query: str, now: datetime) -> Node:
-    """The tree that each match of a query satisfies, whose times relative to now are those of
-    `now`. A query without anything in it is Everything. Raises QueryError for one that is no
+    """Return the tree that each match of a query satisfies, whose times relative to now are those
+    of `now`. A query without anything in it is Everything. Raises QueryError for one that is no
     filter.
     """
     if len(query) > MAX_QUERY_CHARACTERS:
@@ -126,7 +126,7 @@ def _asks_arrival(node: Node) -> bool:
 
 
 def _asks(node: Node) -> bool:
-    """Whether a tree asks for anything at all."""
+    """Return whether a tree asks for anything at all."""
     match node:
         case Everything() | Nothing():
             return False
@@ -139,7 +139,7 @@ def _asks(node: Node) -> bool:
 
 
 def _bare_word(node: Node) -> str:
-    """A word that would only rank in a search, "" if there is none."""
+    """Return a word that would only rank in a search, "" if there is none."""
     match node:
         case Word(text, field="") if text:
             return text

@@ -28,41 +28,41 @@ ENDED = r"(?:(?<=['’])|(?!\w))"  # after a word, or after an apostrophe
 
 
 def words_of(group: str) -> list[str]:
-    """The words of a group, with a blank for each "_"."""
+    """Return the words of a group, with a blank for each "_"."""
     return [word.replace("_", " ") for word in group.split()]
 
 
 def spellings(word: str) -> tuple[str, ...]:
-    """A word with its accents, without them, and with umlauts written as two letters."""
+    """Return a word with its accents, without them, and with umlauts written as two letters."""
     two = "".join(_UMLAUTS.get(letter, letter) for letter in word)
     return tuple(dict.fromkeys((word, _bare(word), two, _bare(two))))
 
 
 def spelt(group: str) -> list[str]:
-    """Each spelling of each word of a group."""
+    """Return each spelling of each word of a group."""
     return [spelling for word in words_of(group) for spelling in spellings(word)]
 
 
 def table(groups: Mapping[Value, str]) -> dict[str, Value]:
-    """Each spelling of each word of the groups, with the group's key."""
+    """Return each spelling of each word of the groups, with the group's key."""
     return {spelling: value for value, group in groups.items() for spelling in spelt(group)}
 
 
 def any_of(words: Iterable[str]) -> str:
-    """A pattern that matches any of the words, longest first."""
+    """Return a pattern that matches any of the words, longest first."""
     longest = sorted(set(words), key=lambda word: (-len(word), word))
     return "|".join(re.escape(word).replace(r"\ ", r"\s+").replace("'", "['’]") for word in longest)
 
 
 def pattern(template: str, groups: Mapping[str, str] | None = None) -> str:
-    """The pattern of a template; `groups` are the patterns of what stands in braces."""
+    """Return the pattern of a template; `groups` are the patterns of what stands in braces."""
     pieces = _NAMED.split(template)
     own = groups or {}
     return "".join(own[piece] if n % 2 else _plain(piece) for n, piece in enumerate(pieces))
 
 
 def ways(template: str) -> list[str]:
-    """Every text that a template stands for."""
+    """Return every text that a template stands for."""
     found = _INNERMOST.search(template)
     if found is None:
         return [template]
@@ -73,7 +73,7 @@ def ways(template: str) -> list[str]:
 
 
 def any_template(templates: Iterable[str]) -> str:
-    """A pattern that matches any of the templates, longest first."""
+    """Return a pattern that matches any of the templates, longest first."""
     return "|".join(map(pattern, sorted(templates, key=len, reverse=True)))
 
 
@@ -89,6 +89,6 @@ def _letter(sign: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """A word without accents."""
+    """Return a word without accents."""
     letters = unicodedata.normalize("NFD", word)
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

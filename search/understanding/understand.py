@@ -102,7 +102,7 @@ class Meaning:
         return self.degraded if self.names is None else self.names.result().degraded
 
     def told(self) -> Understood:
-        """What goes back to the user, names included; waits for them."""
+        """Return what goes back to the user, names included; waits for them."""
         said = self.said
         if self.names is not None:
             found = self.names.result()
@@ -121,8 +121,8 @@ class Meaning:
         return replace(said, notes=(*said.notes, *notes)) if notes else said
 
     def without_stop_words(self, analysis: TextAnalysis) -> Meaning:
-        """The meaning without stop words of the query's language among its optional words. The
-        engine knows only those that are stop words in each main language of the archive.
+        """Return the meaning without stop words of the query's language among its optional words.
+        The engine knows only those that are stop words in each main language of the archive.
         """
         language = self.said.language
         if not language:
@@ -131,8 +131,8 @@ class Meaning:
         return replace(self, tree=tree)
 
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
-        """The meaning with the names that were searched for meanwhile, in the archive's spelling
-        where that differs. Names that neither boost nor filter are only shown.
+        """Return the meaning with the names that were searched for meanwhile, in the archive's
+        spelling where that differs. Names that neither boost nor filter are only shown.
         """
         said = self.told() if boosts else only_told(self.told())
         wanted = boosts or use is EntityUse.FILTER
@@ -171,7 +171,9 @@ class Understanding:
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
-        """A caller's calendar at this moment. Raises QueryError for an unknown zone or locale."""
+        """Return a caller's calendar at this moment. Raises QueryError for an unknown zone or
+        locale.
+        """
         return calendar_of(self._clock(), tz, locale)
 
     def meaning(
@@ -182,8 +184,8 @@ class Understanding:
         calendar: Calendar,
         read: Collection[str] | None,
     ) -> Meaning:
-        """What the request's query means, with the synonyms and pins of the editors' `rules`;
-        `read` is as in `understand`.
+        """Return what the request's query means, with the synonyms and pins of the editors'
+        `rules`; `read` is as in `understand`.
         """
         exact = exact_value(request.q)
         meaning = self.understand(
@@ -213,8 +215,9 @@ class Understanding:
         ignore: Sequence[str] = (),
         read: Collection[str] | None = None,
     ) -> Meaning:
-        """What `query` means beside `filters`, by the caller's `calendar` (default: now and UTC).
-        `read` are the languages that the profile's encoders read, None for those of the archive.
+        """Return what `query` means beside `filters`, by the caller's `calendar` (default: now and
+        UTC). `read` are the languages that the profile's encoders read, None for those of the
+        archive.
 
         Dates and names in `ignore` are plain words. Raises QueryError for what can't be read and
         must not be guessed: a malformed date, or a query of more than 4,096 characters.
@@ -243,7 +246,7 @@ class Understanding:
         ignored: Collection[str],
         languages: Collection[str],
     ) -> tuple[Parsed, Understood]:
-        """The parsed query and what is said of it, still without names."""
+        """Return the parsed query and what is said of it, still without names."""
         if len(query) > MAX_QUERY_CHARACTERS:
             raise QueryError(
                 f"the query has {len(query)} characters",
@@ -272,13 +275,13 @@ class Understanding:
         return parsed, said
 
     def recheck(self, said: Understood, caller: Caller) -> Understood:
-        """`said` with the known names that the caller may see at this moment."""
+        """Return `said` with the known names that the caller may see at this moment."""
         return self._names.recheck(said, caller)
 
 
 def exact_value(query: str) -> Node | None:
-    """The facts of an item of which the whole query is a slugline, byline, credit, source, uri or
-    AP item id; None for a query that can be none.
+    """Return the facts of an item of which the whole query is a slugline, byline, credit, source,
+    uri or AP item id; None for a query that can be none.
     """
     value = " ".join(query.split())
     if not 0 < len(value) <= _LONGEST_VALUE:
@@ -292,7 +295,7 @@ def exact_value(query: str) -> Node | None:
 
 
 def describe(node: Node) -> str:
-    """A tree as one readable line."""
+    """Return a tree as one readable line."""
     match node:
         case Word(text, field) | Prefix(text, field):
             star = "*" if isinstance(node, Prefix) else ""

@@ -34,7 +34,7 @@ from search.understanding.templates import ENDED, any_of, any_template, pattern
 
 
 def _around(words: DateWords) -> tuple[str, ...]:
-    """The templates of words before a month."""
+    """Return the templates of words before a month."""
     return (
         *words.since,
         *words.after,
@@ -80,7 +80,7 @@ _OF_LANGUAGE = {
 
 
 def _year(match: re.Match[str]) -> int | None:
-    """The year that was written; a short '24 is of this century up to '68."""
+    """Return the year that was written; a short '24 is of this century up to '68."""
     groups = match.groupdict()
     if groups.get("year"):
         return int(groups["year"])
@@ -90,7 +90,7 @@ def _year(match: re.Match[str]) -> int | None:
 
 
 def full_year(short: int) -> int:
-    """The year of two digits, as POSIX reads them: 69 to 99 are of the last century."""
+    """Return the year of two digits, as POSIX reads them: 69 to 99 are of the last century."""
     return short + (1900 if short >= 69 else 2000)
 
 
@@ -112,8 +112,8 @@ def _day(match: re.Match[str]) -> int:
 
 
 def _no_such_day(match: re.Match[str]) -> Point | None:
-    """A point that is no date: 29 february 2023 must not be read as the month with a number before
-    it.
+    """Return a point that is no date, so that 29 february 2023 is not read as a month with a number
+    before it.
     """
     day = _day(match)
     return Point(None, None, match.end()) if 28 < day < 32 else None
@@ -151,7 +151,7 @@ def _a_month(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _is_month(match: re.Match[str], word: str, calendar: Calendar) -> bool:
-    """Whether a doubtful word is a month: in a query of its language, or after its words."""
+    """Return whether a doubtful word is a month: in a query of its language, or after its words."""
     code = DOUBTFUL_MONTHS[word]
     if match.groupdict().get("part") or calendar.language == code:
         return True
@@ -177,13 +177,15 @@ def _part(match: re.Match[str], calendar: Calendar, span: Span) -> Span:
 
 
 def part_of(match: re.Match[str]) -> int | None:
-    """Which third the match names: 0 for early, 1 for mid, 2 for late; None where it names none."""
+    """Return which third the match names: 0 for early, 1 for mid, 2 for late; None where it names
+    none.
+    """
     groups = match.groupdict()
     return next((n for n, name in enumerate(THIRDS) if groups.get(name)), None)
 
 
 def third_of(calendar: Calendar, span: Span, third: int) -> Span:
-    """The first, middle or last third of a week, a month, a year or a decade."""
+    """Return the first, middle or last third of a week, a month, a year or a decade."""
     first, after = (moment.astimezone(calendar.zone).date() for moment in span)
     if (after - first).days > 400:  # a decade: its years 0 to 3, 4 to 6, 7 to 9
         cuts = [date(first.year + years, 1, 1) for years in (0, 4, 7, 10)]
@@ -202,7 +204,9 @@ def _a_season(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def season(calendar: Calendar, name: str, year: int) -> Span:
-    """The three months of a season, by the meteorologists' calendar, that begins in `year`."""
+    """Return the three months of a season, by the meteorologists' calendar, that begins in
+    `year`.
+    """
     month = SEASONS[name.casefold()]
     if calendar.southern:
         month = (month + 5) % 12 + 1
@@ -277,7 +281,7 @@ def _is_doubtful(first: int, second: int, mark: str) -> bool:
 
 
 def other_reading(words: str, calendar: Calendar) -> str:
-    """The words of a date with its ambiguous numbers written in their other reading: "since
+    """Return the words of a date with its ambiguous numbers written in their other reading: "since
     03/04/2024" becomes "since 2024-03-04" where the locale puts the day first. "" where no number
     is ambiguous.
     """
@@ -303,7 +307,7 @@ _DECADE = r"(?P<decade>(?:1[89]|20)[0-9]0|[3-9]0)"
 
 
 def _decades() -> Iterator[tuple[str, Reader]]:
-    """The patterns of decades in the languages that write them in their own way."""
+    """Yield the patterns of decades in the languages that write them in their own way."""
     for code, one in TABLES.items():
         groups = {"decade": _DECADE, "decade_word": rf"(?P<word>{any_of(one.decades)})"}
         reader = partial(_a_decade, decades=one.decades)

@@ -43,44 +43,47 @@ class Calendar:
         return self.now.astimezone(self.zone).date()
 
     def moment(self, day: date, hours: int = 0) -> datetime:
-        """`hours` o'clock of `day` in the zone, in UTC."""
+        """Return `hours` o'clock of `day` in the zone, in UTC."""
         local = datetime(day.year, day.month, day.day) + timedelta(hours=hours)
         return local.replace(tzinfo=self.zone).astimezone(UTC)
 
     def days(self, first: date, count: int = 1) -> Span:
-        """The span of `count` days from `first` on."""
+        """Return the span of `count` days from `first` on."""
         return self.moment(first), self.moment(first + timedelta(days=count))
 
     def months(self, year: int, month: int, count: int = 1) -> Span:
-        """The span of `count` months; a `month` outside 1 to 12 counts on into other years."""
+        """Return the span of `count` months; a `month` outside 1 to 12 counts on into other
+        years.
+        """
         return self.moment(month_start(year, month)), self.moment(month_start(year, month + count))
 
     def years(self, first: int, count: int = 1) -> Span:
-        """The span of `count` years."""
+        """Return the span of `count` years."""
         return self.months(first, 1, 12 * count)
 
     def week_start(self, weeks_back: int = 0) -> date:
-        """The first day of this week, or of an earlier one."""
+        """Return the first day of this week, or of an earlier one."""
         since = (self.today.weekday() + (1 if self.sunday_first else 0)) % 7
         return self.today - timedelta(days=since + 7 * weeks_back)
 
 
 def month_start(year: int, month: int) -> date:
-    """The first day of a month; a month outside 1 to 12 counts on into other years."""
+    """Return the first day of a month; a month outside 1 to 12 counts on into other years."""
     years, index = divmod(month - 1, 12)
     return date(year + years, index + 1, 1)
 
 
 def months_before(day: date, count: int) -> date:
-    """The same day `count` months earlier, or the last day of that month."""
+    """Return the same day `count` months earlier, or the last day of that month."""
     first = month_start(day.year, day.month - count)
     last = (month_start(first.year, first.month + 1) - timedelta(days=1)).day
     return first.replace(day=min(day.day, last))
 
 
 def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
-    """The calendar of a caller in time zone `tz` (an IANA name, "" for UTC) with `locale` (a BCP 47
-    tag such as en-US; "" writes the day before the month). Raises QueryError for unknown ones.
+    """Return the calendar of a caller in time zone `tz` (an IANA name, "" for UTC) with `locale` (a
+    BCP 47 tag such as en-US; "" writes the day before the month). Raises QueryError for unknown
+    ones.
     """
     zone = zone_of(tz)
     if not locale:
@@ -103,7 +106,7 @@ def calendar_of(now: datetime, tz: str = "", locale: str = "") -> Calendar:
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
-    """The time zone of an IANA name, UTC for "". Raises QueryError for an unknown name."""
+    """Return the time zone of an IANA name, UTC for "". Raises QueryError for an unknown name."""
     if not name:
         return UTC
     try:

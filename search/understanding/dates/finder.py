@@ -35,7 +35,8 @@ class FoundDate:
 
 
 def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
-    """The dates in `text`, from left to right, and notes.
+    """Return the dates in `text`, from left to right, and
+    notes.
 
     The notes tell of dates that can be read in several ways, and of those that stay words because
     they lie ahead or name an event.
@@ -59,7 +60,7 @@ def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tu
 
 
 def _points(text: str, calendar: Calendar) -> Iterator[tuple[int, Point]]:
-    """The points in time and where each begins; names that look like dates are skipped."""
+    """Yield the points in time and where each begins; names that look like dates are skipped."""
     names: tuple[tuple[int, int], ...] | None = None
     end = 0
     for word in _STARTS.finditer(text):
@@ -84,7 +85,7 @@ def _read(text: str, start: int, calendar: Calendar) -> Point | None:
 
 
 def _why_words(words: str, point: Point, calendar: Calendar) -> str:
-    """Why a date does not filter; "" where it does."""
+    """Return why a date does not filter; "" where it does."""
     if KNOWN_DAYS.fullmatch(words):
         return 'an event has this name (for the day, write its year, or "on" before it)'
     if point.since is point.until is None:

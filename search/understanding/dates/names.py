@@ -117,5 +117,5 @@ KNOWN_DAYS = re.compile(
 
 
 def names_in(text: str) -> tuple[tuple[int, int], ...]:
-    """The spans in the text of names that look like dates."""
+    """Return the spans in the text of names that look like dates."""
     return tuple(found.span() for found in _NAMES.finditer(text))

@@ -29,7 +29,9 @@ _DAYS = tuple((re.compile(text, re.IGNORECASE), read) for text, read, _ in relat
 
 
 def _words(name: str, *others: str) -> re.Pattern[str]:
-    """A pattern of the words of all languages under one name of `DateWords`, and of others."""
+    """Return a pattern of the words of all languages under one name of `DateWords`, and of
+    others.
+    """
     return re.compile(rf"(?:{any_template((*every(name), *others))}){ENDED}\s*", re.IGNORECASE)
 
 
@@ -56,7 +58,9 @@ _PERSON_OR_VERB = re.compile(r"(?:may|march)(?!\w)", re.IGNORECASE)
 
 
 def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
-    """The date that begins at character `start` of the text, with the words that belong to it."""
+    """Return the date that begins at character `start` of the text, with the words that belong to
+    it.
+    """
     for pattern, reader in _DAYS:  # "antes de ayer" is a day, and no time before yesterday
         if (match := pattern.match(text, start)) and " " in match[0]:
             return reader(match, calendar)
@@ -72,7 +76,7 @@ def read_phrase(text: str, start: int, calendar: Calendar) -> Point | None:
 
 
 def _settled(text: str, start: int, point: Point) -> Point | None:
-    """The point, if it needs no word before it; else None."""
+    """Return the point, if it needs no word before it; else None."""
     if point.standing is Standing.ALONE:
         return point
     if _TO.match(text, point.end) or _OPEN_RANGE.search(text, 0, start):  # monday to friday
@@ -101,7 +105,7 @@ def _between(text: str, word: re.Match[str], calendar: Calendar) -> Point | None
 
 
 def _from(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    """Reads "from a to b" and "from a on"."""
+    """Read "from a to b" and "from a on"."""
     first = _point(text, word.end(), calendar)
     if first is None:
         return None
@@ -113,8 +117,8 @@ def _from(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _a_range(text: str, first: Point, calendar: Calendar, *, bare: bool) -> Point | None:
-    """A point, "to", and another point. A `bare` range needs two years, or a point that stands
-    alone.
+    """Return a point, "to", and another point. A `bare` range needs two years, or a point that
+    stands alone.
     """
     joined = _TO.match(text, first.end)
     last = _point(text, joined.end(), calendar) if joined else None
@@ -191,7 +195,9 @@ def _within(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _fits(word: str, point: Point) -> bool:
-    """Whether a point that needs a word has the right one: in march, on friday, at the weekend."""
+    """Return whether a point that needs a word has the right one: in march, on friday, at the
+    weekend.
+    """
     within = _PUBLISHED.sub("", word)
     if point.is_year or (point.again and point.again.weekday < 0):
         return _FOR_MONTHS.fullmatch(within) is not None
@@ -199,7 +205,7 @@ def _fits(word: str, point: Point) -> bool:
 
 
 def _of(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    """Reads "of march 2024" and "of the 5th of march": only what is also a date without "of"."""
+    """Read "of march 2024" and "of the 5th of march": only what is also a date without "of"."""
     point = _point(text, word.end(), calendar)
     return point if point and point.standing is Standing.ALONE else None
 

@@ -29,8 +29,8 @@ class Recurring:
     weekday: int = -1
 
     def latest(self, calendar: Calendar, limit: date) -> Span | None:
-        """Its last occurrence that begins at `limit` or before; None for a day that no
-        month has.
+        """Return its last occurrence that begins at `limit` or before; None for a day that no month
+        has.
         """
         if self.weekday >= 0:
             back = (limit.weekday() - self.weekday) % 7
@@ -42,7 +42,7 @@ class Recurring:
         return None
 
     def in_year(self, calendar: Calendar, year: int) -> Span | None:
-        """Its occurrence in a year."""
+        """Return its occurrence in a year."""
         if not self.day:
             return calendar.months(year, self.month)
         if self.day > (month_start(year, self.month + 1) - timedelta(days=1)).day:

@@ -26,7 +26,7 @@ _CLOCK = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 
 
 def unit_back(calendar: Calendar, unit: str, back: int) -> Span:
-    """The whole unit of the calendar that lies `back` units back; 0 is the current one."""
+    """Return the whole unit of the calendar that lies `back` units back; 0 is the current one."""
     today = calendar.today
     match unit:
         case "day":
@@ -54,7 +54,7 @@ def _weekend(calendar: Calendar, back: int) -> Span:
 
 
 def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
-    """The last `count` units up to now: hours to the minute, days and more from a day's
+    """Return the last `count` units up to now: hours to the minute, days and more from a day's
     start on.
     """
     if unit in _CLOCK:
@@ -87,11 +87,11 @@ class _Readers:
         return Point(*unit_back(calendar, unit, count), match.end())
 
     def past(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """The last three days, los últimos tres días: up to now."""
+        """Return the last three days, los últimos tres días: up to now."""
         return _ended(rolling(calendar, self._unit(match), self._number(match)), match)
 
     def past_one(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """The past week, la última semana: up to now. None for "at the last minute"."""
+        """Return the past week, la última semana: up to now. None for "at the last minute"."""
         unit = self._unit(match)
         if unit == "minute":
             return None
@@ -166,7 +166,7 @@ class _Readers:
     def coming_weekday(
         self, match: re.Match[str], calendar: Calendar, *, this_week: bool
     ) -> Point | None:
-        """The friday of this week, or next friday, which lies after today."""
+        """Return the friday of this week, or next friday, which lies after today."""
         number, today = self.own.weekdays[match["weekday"].casefold()], calendar.today
         ahead = (number - today.weekday() - 1) % 7 + 1
         day = today + timedelta(days=number - today.weekday() if this_week else ahead)
@@ -225,7 +225,7 @@ def _which(which: str, calendar: Calendar, span_of: Callable[[int], Span]) -> Sp
 
 
 def _means_here(word: str, match: re.Match[str], calendar: Calendar) -> bool:
-    """Whether a French day word is a German word here: "hier"."""
+    """Return whether a French day word is a German word here: "hier"."""
     if word.casefold() != "hier":
         return False
     if calendar.language == "de":
@@ -236,7 +236,7 @@ def _means_here(word: str, match: re.Match[str], calendar: Calendar) -> bool:
 
 
 def _part_of_day(match: re.Match[str]) -> str:
-    """The name of the part of a day in the match, "" without one."""
+    """Return the name of the part of a day in the match, "" without one."""
     groups = match.groupdict()
     return next((name for name in PARTS_OF_DAY if groups.get(_group(name))), "")
 
@@ -252,8 +252,8 @@ def _group(part: str) -> str:
 
 
 def _templates(own: WordTables) -> Iterator[tuple[tuple[str, ...], str, Reader]]:
-    """The templates of a language in the order in which they are tried, each with what must follow
-    and its reader.
+    """Yield the templates of a language in the order in which they are tried, each with what must
+    follow and its reader.
     """
     read, words = _Readers(own), own.words
     yield words.ago, _S, read.ago
@@ -282,7 +282,7 @@ def _templates(own: WordTables) -> Iterator[tuple[tuple[str, ...], str, Reader]]
 
 
 def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
-    """The patterns of words for days and their parts."""
+    """Yield the patterns of words for days and their parts."""
     read, words = _Readers(own), own.words
     for moment, (back, part) in words.moments.items():
         yield rf"{pattern(moment)}{_S}", partial(read.moment, back=back, part=part)
@@ -292,7 +292,7 @@ def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
 
 
 def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
-    """The patterns of what a language says relative to now, besides days."""
+    """Yield the patterns of what a language says relative to now, besides days."""
     named = any_of([*own.months, *own.seasons])
     groups = {
         "number": rf"(?P<number>[0-9]{{1,4}}|{any_of(own.numbers)})",
@@ -313,7 +313,7 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
 
 
 def _evenings(own: WordTables, groups: Mapping[str, str]) -> Iterator[tuple[str, Reader]]:
-    """The patterns of weekdays with a part of the day."""
+    """Yield the patterns of weekdays with a part of the day."""
     read = _Readers(own)
     for one in own.words.last_weekday:
         yield rf"{pattern(one, groups)}{_S}", partial(read.evening, before=1)

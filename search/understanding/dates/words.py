@@ -48,7 +48,7 @@ class WordTables:
 
 
 def tables_of(code: str, words: DateWords) -> WordTables:
-    """The tables of a language's words."""
+    """Return the tables of a language's words."""
     return WordTables(
         code=code,
         words=words,
@@ -70,7 +70,7 @@ _ENGLISH = TABLES["en"]
 
 
 def _merged(tables: Iterable[dict[str, int]]) -> dict[str, int]:
-    """The tables as one; of two languages with one word, the first one has it."""
+    """Return the tables as one; of two languages with one word, the first one has it."""
     return {word: value for each in reversed(list(tables)) for word, value in each.items()}
 
 
@@ -96,12 +96,12 @@ COUNTED_WORDS = [word for one in _ALL for word in spelt(one.words.counted)]
 
 
 def every(name: str) -> tuple[str, ...]:
-    """The templates of all languages under one name of `DateWords`."""
+    """Return the templates of all languages under one name of `DateWords`."""
     return tuple(template for one in _ALL for template in getattr(one.words, name))
 
 
 def _first_words() -> frozenset[str]:
-    """The words with which the texts of a declaration begin, and all words of its groups."""
+    """Return the words with which the texts of a declaration begin, and all words of its groups."""
     texts = [
         text
         for one in _ALL
@@ -113,8 +113,8 @@ def _first_words() -> frozenset[str]:
 
 
 def _texts(value: object) -> Iterable[str]:
-    """What a value of `DateWords` stands for: the words of groups, and the ways to write templates,
-    which are in tuples or have a blank.
+    """Yield what a value of `DateWords` stands for: the words of groups, and the ways to write
+    templates, which are in tuples or have a blank.
     """
     match value:
         case str():
@@ -140,7 +140,7 @@ _BEGINNINGS = frozenset(
 
 
 def _time_words(own: WordTables) -> str:
-    """A pattern of words of time: a date in this language has one of them, or a number."""
+    """Return a pattern of words of time: a date in this language has one of them, or a number."""
     named = (own.months, own.seasons, own.weekdays, own.short_weekdays, own.days)
     counted = (own.units, own.plurals, own.decades)
     words = any_of(word for each in (*named, *counted, _evenings(own)) for word in each)
@@ -156,10 +156,10 @@ _IN_TEXT = {
 
 @lru_cache(maxsize=64)
 def languages_in(text: str) -> frozenset[str]:
-    """The languages of which a text has a word of time."""
+    """Return the languages of which a text has a word of time."""
     return frozenset(code for code, words in _IN_TEXT.items() if words.search(text))
 
 
 def can_begin(word: str) -> bool:
-    """Whether a date may begin with this word."""
+    """Return whether a date may begin with this word."""
     return word[0].isdigit() or word.casefold() in _BEGINNINGS

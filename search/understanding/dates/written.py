@@ -14,8 +14,8 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def parse_span(text: str, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
-    """The span [since, until) in UTC of a date in `zone`: a year, a month, a day, or a moment to
-    its microsecond. Raises QueryError for text that is no date.
+    """Return the span [since, until) in UTC of a date in `zone`: a year, a month, a day, or a
+    moment to its microsecond. Raises QueryError for text that is no date.
     """
     value = text.strip().strip('"')
     try:
@@ -46,7 +46,7 @@ def _calendar_span(
 
 
 def _in_utc(local: datetime, zone: tzinfo) -> datetime:
-    """A local time of `zone` in UTC; the last moment of the calendar stays as it is."""
+    """Return a local time of `zone` in UTC; the last moment of the calendar stays as it is."""
     if local == datetime.max:
         return _END_OF_TIME
     return local.replace(tzinfo=zone).astimezone(UTC)
