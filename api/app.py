@@ -84,8 +84,8 @@ _EVERYTHING = (
 
 
 def create_app(services: Services) -> FastAPI:
-    """The ASGI application over `services`. Its shutdown drains the pools and closes
-    the services.
+    """Return the ASGI application over `services`. Its shutdown drains the pools and closes the
+    services.
     """
     app = create_inner_app(services)
     settings = services.settings
@@ -103,7 +103,9 @@ def create_app(services: Services) -> FastAPI:
 
 
 def create_inner_app(services: Services) -> FastAPI:
-    """The same application, for requests that another process has accepted, counted and logged."""
+    """Return the same application, for requests that another process has accepted, counted and
+    logged.
+    """
     surface = _surface(services)
     app = FastAPI(
         title="Dateline",

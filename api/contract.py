@@ -368,7 +368,7 @@ def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A JSON body that the route reads itself, for the OpenAPI document."""
+    """Return a JSON body that the route reads itself, for the OpenAPI document."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schema = _inlined(schema, schema.pop("$defs", {}))
     content = {"application/json": {"schema": schema}}
@@ -376,7 +376,7 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
-    """`node` with references to its own definitions replaced by them."""
+    """Return `node` with references to its own definitions replaced by them."""
     if isinstance(node, list):
         return [_inlined(child, definitions) for child in node]
     if not isinstance(node, dict):

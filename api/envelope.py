@@ -33,7 +33,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """`content` as bytes."""
+        """Return `content` as bytes."""
         return written(content)
 
 
@@ -41,17 +41,17 @@ Refusal = Callable[[Request, Problem, Mapping[str, str]], Json]
 
 
 def rfc3339(moment: datetime) -> str:
-    """A UTC time as `2024-03-05T07:30:00Z`, with a fraction only if it has one."""
+    """Return a UTC time as `2024-03-05T07:30:00Z`, with a fraction only if it has one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def request_id(request: Request) -> str:
-    """The id of this request, as in the header `x-request-id` and the log."""
+    """Return the id of this request, as in the header `x-request-id` and the log."""
     return str(request.scope.get("state", {}).get("request_id", ""))
 
 
 def echo(request: Request) -> dict[str, Any]:
-    """The query parameters as they came, shortened, without any that may be a key."""
+    """Return the query parameters as they came, shortened, without any that may be a key."""
     echoed: dict[str, Any] = {}
     for name in request.query_params:
         if name.lower() in _SECRET_PARAMETERS:
@@ -62,14 +62,14 @@ def echo(request: Request) -> dict[str, Any]:
 
 
 def method_name(request: Request) -> str:
-    """The operation in words that are the same for all items: `GET /content/{item_id}`."""
+    """Return the operation in words that are the same for all items: `GET /content/{item_id}`."""
     route = request.scope.get("route")
     path = request.url.path[:_ECHO_CHARACTERS] if route is None else getattr(route, "path", "")
     return f"{request.method} {str(path).replace(':path}', '}')}"
 
 
 def base(request: Request, **members: Any) -> dict[str, Any]:
-    """`baseresponse` with `members` after it."""
+    """Return `baseresponse` with `members` after it."""
     return {
         "api_version": API_VERSION,
         "id": request_id(request),
@@ -82,8 +82,8 @@ def base(request: Request, **members: Any) -> dict[str, Any]:
 def problem_response(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> Json:
-    """The answer to `problem` in the envelope of the routes that were asked, with Retry-After if
-    waiting helps.
+    """Return the answer to `problem` in the envelope of the routes that were asked, with
+    Retry-After if waiting helps.
     """
     extra = dict(headers or {})
     if problem.retry_after:
@@ -93,7 +93,7 @@ def problem_response(
 
 
 def _refusal(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:
-    """`errorresponse` of our own routes."""
+    """Return `errorresponse` of our own routes."""
     error: dict[str, Any] = {
         "status": problem.status,
         "code": problem.code,
@@ -107,9 +107,9 @@ def _refusal(request: Request, problem: Problem, headers: Mapping[str, str]) -> 
 
 
 def delivered(request: Request, body: bytes, kind: str, lasting: bytes | None = None) -> Response:
-    """A body as the client takes it: nothing but 304 if it has it already, and compressed where the
-    client reads gzip. So the entity tag is weak. It is that of the body, or of the part that is
-    `lasting`, in a body that differs at each request.
+    """Return a body as the client takes it: nothing but 304 if it has it already, and compressed
+    where the client reads gzip. So the entity tag is weak. It is that of the body, or of the part
+    that is `lasting`, in a body that differs at each request.
     """
     tag = f'"{blake2b(body if lasting is None else lasting, digest_size=12).hexdigest()}"'
     headers = {"etag": f"W/{tag}", "cache-control": "private, no-cache", "vary": "accept-encoding"}
@@ -127,7 +127,7 @@ def written(content: Any) -> bytes:
 
 
 def _reads_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip."""
+    """Return whether an Accept-Encoding header allows gzip."""
     for coding in accepted.lower().split(","):
         name, _, weight = coding.partition(";")
         if name.strip() in ("gzip", "*"):

@@ -106,22 +106,22 @@ class Metrics:
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts an answer."""
+        """Count an answer."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def refused(self) -> None:
-        """Counts a request that found every place taken."""
+        """Count a request that found every place taken."""
         self._refused.inc()
 
     def refused_at_once(self, method: str, route: str, status: int) -> None:
-        """Counts a request that was refused before routing. Its time is not counted, for it says
+        """Count a request that was refused before routing. Its time is not counted, for it says
         nothing of how long answers take.
         """
         self._requests.labels(method, route, str(status)).inc()
 
     def searched(self, milliseconds: Mapping[str, float], *, degraded: bool) -> None:
-        """Counts a search, with the milliseconds of its stages."""
+        """Count a search, with the milliseconds of its stages."""
         for stage, spent in milliseconds.items():
             histogram = self._by_stage.get(stage)
             if histogram is None:
@@ -131,7 +131,7 @@ class Metrics:
             self._degraded.inc()
 
     def figures(self) -> Figures:
-        """The counts of this process, for the metrics page of another process."""
+        """Return the counts of this process, for the metrics page of another process."""
         return [
             (metric.name, sample.name, sample.labels, sample.value)
             for metric in self._registry.collect()
@@ -176,7 +176,7 @@ class _Summed:
     others: Figures
 
     def collect(self) -> Iterable[Metric]:
-        """Each metric once, each of its series summed over all processes."""
+        """Return each metric once, each of its series summed over all processes."""
         metrics = {metric.name: metric for metric in self.own}
         sums: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {
             name: {_series(sample.name, sample.labels): sample for sample in metric.samples}

@@ -53,7 +53,7 @@ class Observed:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; only `BaseException` passes through."""
+        """Answer one request; only `BaseException` passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -83,7 +83,7 @@ class Observed:
 
 
 def leave(scope: Scope) -> None:
-    """Ends the request's place in its caller's share, if the caller was let in, and counts it with
+    """End the request's place in its caller's share, if the caller was let in, and count it with
     the items in its answer.
     """
     state = scope["state"]
@@ -94,14 +94,14 @@ def leave(scope: Scope) -> None:
 
 
 def begin(scope: Scope) -> None:
-    """Gives a request its id: the client's own if it is harmless, else a new one."""
+    """Give a request its id: the client's own if it is harmless, else a new one."""
     sent = Headers(scope=scope).get("x-request-id", "")
     given = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
     scope.setdefault("state", {})["request_id"] = given
 
 
 def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
-    """An answer's own headers, plus those of every answer."""
+    """Return an answer's own headers, plus those of every answer."""
     own = [pair for pair in headers if pair[0] != b"x-request-id"]
     there = {name for name, _ in own}
     own += (pair for pair in _RAW_HEADERS if pair[0] not in there)
@@ -114,7 +114,7 @@ def with_headers(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[t
 
 
 def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
-    """Writes a log line for an answer that was given `times` times since the last such line."""
+    """Write a log line for an answer that was given `times` times since the last such line."""
     if not _access.isEnabledFor(logging.INFO):
         return
     line: dict[str, Any] = {
@@ -136,12 +136,12 @@ def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
 
 
 def route_of(scope: Scope) -> str:
-    """The route's path, which is the same for all items."""
+    """Return the route's path, which is the same for all items."""
     return str(getattr(scope.get("route"), "path", "unmatched"))
 
 
 def method_of(scope: Scope) -> str:
-    """The method; "other" for an unknown one, which must not make a new time series."""
+    """Return the method; "other" for an unknown one, which must not make a new time series."""
     return scope["method"] if scope["method"] in _METHODS else "other"
 
 

@@ -18,27 +18,27 @@ class NoArchive:
     """Every port of an archive; each method answers that there is no archive."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def item(self, uri: str, caller: Caller) -> Item | None:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def cover(self) -> str:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def put_documents(
@@ -48,7 +48,7 @@ class NoArchive:
         by: Caller,
         part: Part = Part.WHOLE,
     ) -> Sequence[Written | Rejection | DatelineError]:
-        """Raises NotFoundError."""
+        """Raise NotFoundError."""
         self._absent()
 
     def _absent(self) -> NoReturn:

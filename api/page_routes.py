@@ -27,8 +27,8 @@ _TYPES = {
 
 
 def _load() -> dict[str, tuple[bytes, str]]:
-    """Every file of the page by name. A name that is not here is not served, so dots in it do no
-    harm.
+    """Return every file of the page by name. A name that is not here is not served, so dots in it
+    do no harm.
     """
     return {
         path.name: (path.read_bytes(), _TYPES[path.suffix])

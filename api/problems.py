@@ -151,12 +151,12 @@ INTERNAL = Problem(
 
 
 def status_of(error: DatelineError) -> int:
-    """The HTTP status of `error`; 500 for an error that the caller can't have caused."""
+    """Return the HTTP status of `error`; 500 for an error that the caller can't have caused."""
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def problem_of(error: DatelineError) -> Problem:
-    """`error` as the caller gets it; an error of ours (500) tells no path and no cause."""
+    """Return `error` as the caller gets it; an error of ours (500) tells no path and no cause."""
     status = status_of(error)
     if status == 500:
         return INTERNAL

@@ -133,7 +133,7 @@ class Feed:
         label: str = "",
         at: Position | datetime | None = START,
     ) -> FeedSession:
-        """Begins a session with frozen parameters; `q` is the query. It begins `at` a position, at
+        """Begin a session with frozen parameters; `q` is the query. It begins `at` a position, at
         the transitions since a moment, or with None at the end, where nothing has come yet. Raises
         QueryError for a query that can't be read.
         """
@@ -157,8 +157,8 @@ class Feed:
         return session
 
     def resume(self, caller: Caller, id_: str, position: Position) -> FeedSession:
-        """The caller's session of this id. Raises SessionEndedError if it ended, or if `position`
-        is not one of this history: a backup was restored since.
+        """Return the caller's session of this id. Raises SessionEndedError if it ended, or if
+        `position` is not one of this history: a backup was restored since.
         """
         session, now = self._session(id_), self._clock()
         if session is None or session.account != caller.account:
@@ -172,9 +172,9 @@ class Feed:
         return session
 
     def waiting(self, caller: Caller, id_: str, position: Position) -> FeedSession | None:
-        """The same, if nothing has to be read for it: the session and its epoch were seen lately,
-        and nothing has come after the position. None if that is not so. Held requests that are
-        renewed need no thread.
+        """Return the same, if nothing has to be read for it: the session and its epoch were seen
+        lately, and nothing has come after the position. None if that is not so. Held requests that
+        are renewed need no thread.
         """
         session, used = self._sessions.get(id_), self._used.get(id_)
         epoch, read = self._epoch
@@ -185,8 +185,8 @@ class Feed:
         return session if same and recent and position == self.end else None
 
     def _session(self, id_: str) -> FeedSession | None:
-        """The session of an id. One that this process has seen in use lately is not read again:
-        nothing but the time of its use changes.
+        """Return the session of an id. One that this process has seen in use lately is not read
+        again: nothing but the time of its use changes.
         """
         session = self._sessions.get(id_)
         recent = self._used.get(id_)
@@ -199,14 +199,14 @@ class Feed:
         return session
 
     def _epoch_now(self) -> str:
-        """The epoch, at most a second old."""
+        """Return the epoch, at most a second old."""
         epoch, read = self._epoch
         if not epoch or monotonic() - read > _EPOCH_S:
             self._epoch = (self.log.epoch, monotonic())
         return self._epoch[0]
 
     def touch(self, session: FeedSession) -> None:
-        """Notes that a session is in use, to some minutes."""
+        """Note that a session is in use, to some minutes."""
         self._use(session, self._clock())
 
     def _use(self, session: FeedSession, now: datetime) -> None:
@@ -218,17 +218,17 @@ class Feed:
         self.sessions.use(session.id, now)
 
     def tree(self, session: FeedSession) -> Node:
-        """The session's query as a tree."""
+        """Return the session's query as a tree."""
         return self._compile(session.q, session.started)
 
     def now(self) -> datetime:
-        """The moment by the clock that the archive has."""
+        """Return the moment by the clock that the archive has."""
         return self._clock()
 
     # Pages
 
     def page(self, caller: Caller, session: FeedSession, position: Position, size: int) -> FeedPage:
-        """The page of a session after a position."""
+        """Return the page of a session after a position."""
         return self.read(caller, self.tree(session), position, size)
 
     def read(
@@ -241,7 +241,7 @@ class Feed:
         *,
         whole: bool = True,
     ) -> FeedPage:
-        """At most `size` entries after a position, of items that match `tree`. The account's
+        """Return at most `size` entries after a position, of items that match `tree`. The account's
         receipts are recorded when this returns. Unless `whole`, entries have their items only where
         the query needed them.
 
@@ -277,8 +277,8 @@ class Feed:
         *,
         whole: bool = True,
     ) -> list[Entry]:
-        """What the account is told of these transitions now, in order; those that it is not told
-        are left out. `whole` as in `read`.
+        """Return what the account is told of these transitions now, in order; those that it is not
+        told are left out. `whole` as in `read`.
         """
         heads, told = self._sight(transitions, caller)
         items = self._items(heads.values()) if whole or tree != EVERYTHING else {}
@@ -305,8 +305,8 @@ class Feed:
         return found
 
     def with_items(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries, each whole one with its item. One whose version the record has no more is
-        left out.
+        """Return the entries, each whole one with its item. One whose version the record has no
+        more is left out.
         """
         items = self._items([e.head for e in entries if e.head is not None and e.item is None])
         filled = [
@@ -318,10 +318,10 @@ class Feed:
     def _sight(
         self, transitions: Sequence[Transition], caller: Caller
     ) -> tuple[dict[str, Head], Mapping[str, Told]]:
-        """The items that the caller is shown now, by uri, and what was told of all. The maker may
-        not have looked yet at what the caller sees, and if that goes again it never will. So a
-        transition is owed for it, and this page may tell it, or pass it over. What was told as gone
-        is not shown: it has its end, or its next transition, behind these.
+        """Return the items that the caller is shown now, by uri, and what was told of all. The
+        maker may not have looked yet at what the caller sees, and if that goes again it never will.
+        So a transition is owed for it, and this page may tell it, or pass it over. What was told as
+        gone is not shown: it has its end, or its next transition, behind these.
         """
         uris = {t.uri for t in transitions if t.kind not in ENDS}
         if not uris:
@@ -334,27 +334,27 @@ class Feed:
         return {uri: head for uri, head in heads.items() if uri not in gone}, told
 
     def _items(self, heads: Collection[Head]) -> dict[str, Item]:
-        """The items of heads, by uri."""
+        """Return the items of heads, by uri."""
         found = self.library.versions([head.id for head in heads]) if heads else {}
         return {head.uri: found[head.id] for head in heads if head.id in found}
 
     def _matching(self, items: Sequence[Item], tree: Node) -> set[str]:
-        """The uris of the items that match."""
+        """Return the uris of the items that match."""
         if not items:
             return set()
         matches = self._matcher.matches(items, [tree])[:, 0].tolist()
         return {item.uri for item, match in zip(items, matches, strict=True) if match}
 
     def _matched_before(self, heads: Sequence[Head], tree: Node) -> set[str]:
-        """The uris of the heads of which an earlier version matches: who follows the query may have
-        that, and must not keep it.
+        """Return the uris of the heads of which an earlier version matches: who follows the query
+        may have that, and must not keep it.
         """
         named = {head.uri: head.version for head in heads}
         return self._matching(self._earlier(named), tree) if named else set()
 
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
-        """The agency's own ids of versions that the caller received, by uri. One that is the uri of
-        another item is left out where the caller may not know of that.
+        """Return the agency's own ids of versions that the caller received, by uri. One that is the
+        uri of another item is left out where the caller may not know of that.
         """
         items = self._recorded(received) if received else {}
         ids = {uri: itemid_of(item) for uri, item in items.items()}
@@ -364,12 +364,14 @@ class Feed:
         return {uri: id_ for uri, id_ in ids.items() if id_ not in hidden}
 
     def kills(self, caller: Caller, n: int, limit: int) -> list[Entry]:
-        """The kills after place `n` that the account is told, whatever stands before them."""
+        """Return the kills after place `n` that the account is told, whatever stands before
+        them.
+        """
         killed = self.log.after(n, limit, caller.account, TransitionKind.KILLED)
         return self.entries(killed, caller)
 
     def all_kills(self, caller: Caller, n: int) -> list[Entry]:
-        """The kills after place `n` that the account is told, for a poll over its quota: its
+        """Return the kills after place `n` that the account is told, for a poll over its quota: its
         position stays, and kills of items that it never received must not hide one that it did. At
         most _MOST are looked at.
         """
@@ -417,8 +419,8 @@ def _goes_on(looked: int, until: float) -> bool:
 
 
 def _to_look_at(left: int, looked: int, found: int) -> int:
-    """How many transitions are looked at for the `left` entries of a page, when `found` of `looked`
-    were told so far.
+    """Return how many transitions are looked at for the `left` entries of a page, when `found` of
+    `looked` were told so far.
     """
     if not looked:
         return min(_BATCH, left)
@@ -431,9 +433,9 @@ def _takes_away(
     told: Mapping[str, Told],
     products: frozenset[str],
 ) -> bool:
-    """Whether a transition takes an item away from an account with these products. An item that is
-    hidden for everybody has a transition of its own for it. One that only left the products of the
-    account has none, and this is told in place of its update.
+    """Return whether a transition takes an item away from an account with these products. An item
+    that is hidden for everybody has a transition of its own for it. One that only left the products
+    of the account has none, and this is told in place of its update.
     """
     if transition.kind in ENDS:
         return True
@@ -444,20 +446,20 @@ def _takes_away(
 
 
 def itemid_of(item: Item) -> str:
-    """The agency's own id of an item, in its document's `altids`; "" without one."""
+    """Return the agency's own id of an item, in its document's `altids`; "" without one."""
     altids = item.source.get("altids") or item.source.get("altIds")
     found = altids.get("itemid", "") if isinstance(altids, Mapping) else ""
     return found if isinstance(found, str) else ""
 
 
 def position_text(position: Position) -> str:
-    """A position as it stands in links."""
+    """Return a position as it stands in links."""
     return f"{position.n}-{position.id}" if position != START else "0"
 
 
 def read_position(text: str) -> Position:
-    """The position in a link. Raises SessionEndedError for a text that `position_text` did not
-    make.
+    """Return the position in a link. Raises SessionEndedError for a text that `position_text` did
+    not make.
     """
     number, _, id_ = text.partition("-")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):

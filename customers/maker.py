@@ -194,11 +194,11 @@ class MakingTransitions:
         self._thread.wake()
 
     def status(self) -> dict[str, Any]:
-        """How far the transitions are behind the record, and why, ready for JSON."""
+        """Return how far the transitions are behind the record, and why, ready for JSON."""
         return {**self._maker.status(), "failure": self.failure}
 
     def close(self) -> None:
-        """Ends the thread after the step under way; a second call does nothing."""
+        """End the thread after the step under way; a second call does nothing."""
         self._thread.stop()
 
     def _step(self) -> None:

@@ -186,7 +186,7 @@ class Monitoring:
             self.mail(self.send)
 
     def mail(self, send: SendMail) -> None:
-        """Mails the notices that are due. One that is not taken is tried again later."""
+        """Mail the notices that are due. One that is not taken is tried again later."""
         now = self.clock()
         for alert in self.store.take_mail(now, now + _RETRY, _AT_ONCE):
             own = self.store.of(alert.account)

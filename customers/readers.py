@@ -59,7 +59,7 @@ class Readers:
     def wait(
         self, caller: Caller, tree: Node, position: Position, wake: Callable[[], object]
     ) -> Waiting | None:
-        """Has `wake` called when the caller is told something after a position; None if there may
+        """Have `wake` called when the caller is told something after a position; None if there may
         be something already.
         """
         waiting = Waiting(caller, tree, position, wake)
@@ -70,11 +70,11 @@ class Readers:
         return waiting
 
     def is_end(self, position: Position) -> bool:
-        """Whether nothing has come after a position, as far as this process has seen."""
+        """Return whether nothing has come after a position, as far as this process has seen."""
         return position == self._seen
 
     def leave(self, waiting: Waiting) -> Position:
-        """Ends the waiting; returns the place up to which there was nothing for the reader."""
+        """End the waiting; return the place up to which there was nothing for the reader."""
         with self._lock:
             self._waiting.discard(waiting)
         return waiting.position
@@ -85,7 +85,7 @@ class Readers:
         return self._closed
 
     def close(self) -> None:
-        """Wakes everybody and ends the thread."""
+        """Wake everybody and end the thread."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, set()
@@ -102,7 +102,7 @@ class Readers:
             self._thread.pause(_PAUSE_S)
 
     def _advance(self) -> bool:
-        """Compares the readers with the next transitions; returns whether there may be more."""
+        """Compare the readers with the next transitions; return whether there may be more."""
         last = self._feed.log.last()
         if last == self._seen:
             return False  # as at most looks, which then cost nothing for each reader

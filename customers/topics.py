@@ -145,7 +145,7 @@ class FollowedTopics:
         raise _unknown(id_)
 
     def has_some(self, caller: Caller) -> bool:
-        """Whether the caller's account follows topics."""
+        """Return whether the caller's account follows topics."""
         return bool(self._recent_of(caller))
 
     def matched(self, items: Sequence[Item], caller: Caller) -> list[tuple[FollowedTopic, ...]]:

@@ -92,7 +92,7 @@ def differences(
 
 
 def _rank(told: Told) -> tuple[int, int]:
-    """Kills first, then other ends; the rest in the order of the record."""
+    """Kill first, then other ends; the rest in the order of the record."""
     return 0 if told.kind is TransitionKind.KILLED else 2 if told.shown else 1, told.seq
 
 

@@ -36,7 +36,7 @@ class Offer:
 
 
 def headline(members: Document) -> str:
-    """`headline`, else the main one of `headlines`, else another one, else the title."""
+    """Return `headline`, else the main one of `headlines`, else another one, else the title."""
     own = Offer("", "", members.headline)
     offers = (own, *_offers("headline_", members, members.headlines))
     return _best("headline", offers, lambda offer: offer.role not in ("main", "")) or members.title
@@ -71,7 +71,7 @@ def _best(field: str, offers: Iterable[Offer], rank: Callable[[Offer], float]) -
 
 
 def _base(role: str) -> str:
-    """`caption` for `caption_xhtml`; a role that only names a format is `text`."""
+    """Return `caption` for `caption_xhtml`; a role that only names a format is `text`."""
     base = role.split("_")[0]
     return "text" if base in ("html", "xhtml", "html5", "xml") else base
 

@@ -48,7 +48,8 @@ class SeveralEmbedders:
 def embed_lacking(
     keeper: VectorKeeper, embedders: Mapping[str, Embedder], told: Told, batch: int = _BATCH
 ) -> Mapping[str, int]:
-    """Embeds, field by field, every recorded version that lacks vectors of the field's encoder.
+    """Embed, field by field, every recorded version that lacks vectors of the field's
+    encoder.
 
     `embedders` has one embedder for each field, with that field alone; `told` is called after each
     batch is written. Returns how many items each field got. Raises StorageError and ModelError; the

@@ -149,5 +149,7 @@ _LANGUAGES = QueryLanguages(ANALYSIS)
 
 
 def told_language(*texts: str) -> str:
-    """The ISO 639-1 code of the language of `texts`; "" unless their words tell it plainly."""
+    """Return the ISO 639-1 code of the language of `texts`; "" unless their words tell it
+    plainly.
+    """
     return _LANGUAGES.of_text(" ".join(filter(None, texts))[:_CHARACTERS])

@@ -29,7 +29,7 @@ class Handover(Generic[T]):
         self._failure: BaseException | None = None
 
     def put(self, value: T) -> bool:
-        """Hands `value` over, waiting for room; False if the taker has cancelled."""
+        """Hand `value` over, waiting for room; False if the taker has cancelled."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._values) < self._size or self._cancelled)
             if self._cancelled:
@@ -39,14 +39,14 @@ class Handover(Generic[T]):
             return True
 
     def close(self, failure: BaseException | None = None) -> None:
-        """Ends the queue: the taker gets the remaining values, then `failure` is raised there."""
+        """End the queue: the taker gets the remaining values, then `failure` is raised there."""
         with self._changed:
             self._closed = True
             self._failure = failure
             self._changed.notify_all()
 
     def cancel(self) -> None:
-        """Stops taking: waiting values are dropped and `put` returns False from now on."""
+        """Stop taking: waiting values are dropped and `put` returns False from now on."""
         with self._changed:
             self._cancelled = True
             self._values.clear()

@@ -89,7 +89,7 @@ class Observer(Protocol):
     """Gets the progress of an ingest after each batch, in a thread of the ingest."""
 
     def advance(self, progress: Progress) -> None:
-        """Takes progress with growing counts."""
+        """Take progress with growing counts."""
         ...
 
 
@@ -97,7 +97,7 @@ class Silent:
     """An observer that does nothing."""
 
     def advance(self, progress: Progress) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,8 @@ class Ingest:
         options: IngestOptions | None = None,
         observer: Observer | None = None,
     ) -> IngestReport:
-        """Ingests every document under `paths`.
+        """Ingest every document under
+        `paths`.
 
         Returns early, with what was acknowledged until then, on an interrupt (`interrupted`: the
         batches already embedded are still written) and on an error of storage, model or, if strict,
@@ -160,10 +161,10 @@ class Ingest:
         by: Caller = OPERATOR,
         part: Part = Part.WHOLE,
     ) -> tuple[Written | Rejected | DatelineError, ...]:
-        """Writes ninjs documents of `by`, as bytes or parsed, in order, a few at a time; returns
-        the answers in their order. A rejected document has its number, from 1, as its line; one
-        that could not be written has the error. With `Part.VECTORS`, a version that was changed
-        since its text was put is left as it is.
+        """Write ninjs documents of `by`, as bytes or parsed, in order, a few at a time; return the
+        answers in their order. A rejected document has its number, from 1, as its line; one that
+        could not be written has the error. With `Part.VECTORS`, a version that was changed since
+        its text was put is left as it is.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
@@ -224,7 +225,7 @@ class Ingest:
         return [item if item.products else replace(item, products=default) for item in items]
 
     def _vectors(self, items: Sequence[Item]) -> Sequence[tuple[PassageVectors, ...]]:
-        """Vectors of each item; waits while other callers fill the model's queue."""
+        """Return the vectors of each item; wait while other callers fill the model's queue."""
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -235,7 +236,7 @@ class Ingest:
             time.sleep(_LOOK_S)
 
     def put(self, writes: Sequence[PutItem]) -> tuple[Written, ...]:
-        """Puts all of `writes`, in order. Raises StorageError if the record takes no more; the
+        """Put all of `writes`, in order. Raises StorageError if the record takes no more; the
         earlier ones are written, and putting them again changes nothing.
         """
         done: list[Written] = []
@@ -281,7 +282,7 @@ class _Run:
         self._embedded: Handover[_Embedded] = Handover(WRITE_BEHIND)
 
     def run(self) -> IngestReport:
-        """Runs until the end or until an error or an interrupt."""
+        """Run until the end or until an error or an interrupt."""
         reader = _Worker(self._read_all, self._read.close)
         writer = _Worker(self._write_all, lambda _: self._embedded.cancel())
         try:
@@ -371,7 +372,7 @@ class _Worker(threading.Thread):
 
 
 def _batches(sources: Sources, options: IngestOptions) -> Iterator[_Batch]:
-    """Batches of bounded length and size; if strict, the last ends at the first rejection."""
+    """Yield batches of bounded length and size; if strict, the last ends at the first rejection."""
     readings: list[Reading] = []
     size = 0
     for reading in sources:

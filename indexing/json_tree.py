@@ -46,8 +46,8 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def check(tree: object) -> dict[str, Any]:
-    """`tree` itself, if it is an object with only JSON values, at most 64 levels deep, with at most
-    1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
+    """Return `tree` itself, if it is an object with only JSON values, at most 64 levels deep, with
+    at most 1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
 
     Raises DocumentError with the JSON path of a list that is too long, a lone surrogate, a number
     that is not finite or beyond 64 bits, a key that is no string, or a value of another type.

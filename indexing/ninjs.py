@@ -170,7 +170,7 @@ def _embargo(reading: _Reading) -> datetime | None:
 
 
 def refuse_unread_embargo(unknown: Iterable[str]) -> None:
-    """Raises DocumentError for a member that would hide the item if it were spelled right."""
+    """Raise DocumentError for a member that would hide the item if it were spelled right."""
     for spelling in unknown:
         letters = _NO_LETTERS.sub("", spelling.lower())
         if letters.startswith("embargo") or get_close_matches(letters, _EMBARGOES, cutoff=0.85):

@@ -150,9 +150,9 @@ class PassageSplitter:
         return self._tokenizer.encode_batch(list(texts), add_special_tokens=False) if texts else []
 
     def _split(self, text: str, encoding: Encoding) -> Iterator[_Span]:
-        """Splits by characters, at this text's own ratio of characters to tokens: the exact
-        splitter counts the tokens of every trial, which takes ten times as long. A piece that is
-        denser than the rest, and so too large, goes to the exact splitter.
+        """Split by characters, at this text's own ratio of characters to tokens: the exact splitter
+        counts the tokens of every trial, which takes ten times as long. A piece that is denser than
+        the rest, and so too large, goes to the exact splitter.
         """
         total = len(encoding.ids)
         if total <= self._capacity:

@@ -27,7 +27,9 @@ class Record:
 
 
 def lines(stream: BinaryIO, limit: int) -> Iterator[Record]:
-    """One record per line that is not blank; a line of more than `limit` bytes is a problem."""
+    """Yield one record per line that is not blank; a line of more than `limit` bytes is a
+    problem.
+    """
     number = 0
     while line := stream.readline(limit + 1):
         number += 1
@@ -77,7 +79,9 @@ class _Array:
         self._escaped = False
 
     def elements(self, stream: BinaryIO, piece: bytes) -> Iterator[Record]:
-        """One record per element; a problem for one that is too large and for an unclosed array."""
+        """Yield one record per element; a problem for one that is too large and for an unclosed
+        array.
+        """
         while piece:
             position = 0
             while position < len(piece):

@@ -115,7 +115,7 @@ class Tally:
         self._warnings: Counter[str] = Counter()
 
     def add_readings(self, readings: Iterable[Reading]) -> None:
-        """Counts documents that were read or rejected."""
+        """Count documents that were read or rejected."""
         for reading in readings:
             self.read += 1
             if isinstance(reading, Accepted):
@@ -128,7 +128,7 @@ class Tally:
                 self._rejections.append(reading)
 
     def add_written(self, written: Iterable[Written], writes: Iterable[PutItem]) -> None:
-        """Counts the outcomes of `writes`, and their new passages."""
+        """Count the outcomes of `writes`, and their new passages."""
         for answer, write in zip(written, writes, strict=True):
             self._add_answer(answer)
             if not write.item.products:
@@ -147,7 +147,7 @@ class Tally:
             self._refused.append(answer)
 
     def stop_at(self, entry: Rejected) -> None:
-        """Counts the document that ends a strict ingest, and takes it as the error."""
+        """Count the document that ends a strict ingest, and take it as the error."""
         self.add_readings((entry,))
         place = f"{entry.file}:{entry.line}"
         self.stopped_by = DocumentError(entry.reason, where=place, field=entry.field)
@@ -177,7 +177,7 @@ class Tally:
 
 
 def _count(counter: Counter[str], names: Iterable[str]) -> None:
-    """Counts names, but no more different ones than a report can hold."""
+    """Count names, but no more different ones than a report can hold."""
     for name in names:
         known = name in counter or len(counter) < MAX_NAMES
         counter[name if known else OTHERS] += 1

@@ -107,7 +107,7 @@ def rejected(file: str, line: int, error: DocumentError) -> Rejected:
 
 
 def nothing(_: Path) -> bool:
-    """Skips no file."""
+    """Skip no file."""
     return False
 
 

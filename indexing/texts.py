@@ -39,8 +39,8 @@ _LINE = frozenset({"br", "td", "th"})
 
 
 def clean(text: str) -> tuple[str, int]:
-    """`text` in NFC without C0 control characters (tab, newline and carriage return stay) and
-    without marks beyond 30 in a row, and the number of removed characters. Right-to-left marks,
+    """Return `text` in NFC without C0 control characters (tab, newline and carriage return stay)
+    and without marks beyond 30 in a row, and the number of removed characters. Right-to-left marks,
     joiners and emoji stay.
     """
     removed = 0
@@ -56,21 +56,21 @@ def clean(text: str) -> tuple[str, int]:
 
 
 def check_size(text: str, field: str, most: int = MAX_TEXT_BYTES) -> str:
-    """`text` itself. Raises DocumentError if it is larger than `most` bytes in UTF-8."""
+    """Return `text` itself. Raises DocumentError if it is larger than `most` bytes in UTF-8."""
     if len(text) * 4 > most and len(text.encode()) > most:
         raise DocumentError(f"text too large: over {most} bytes", field=field)
     return text
 
 
 def check_body(text: str, field: str) -> str:
-    """`text` itself. Raises DocumentError if it is larger than 1 MiB."""
+    """Return `text` itself. Raises DocumentError if it is larger than 1 MiB."""
     return check_size(text, field, MAX_BODY_BYTES)
 
 
 def check_words(item: Item) -> Item:
-    """`item` itself. Raises DocumentError if people's words in it are more than 200,000; a shot
-    that they describe counts for five more. Each word costs the same to index, however short it is
-    and in whatever member.
+    """Return `item` itself. Raises DocumentError if people's words in it are more than 200,000; a
+    shot that they describe counts for five more. Each word costs the same to index, however short
+    it is and in whatever member.
     """
     said = [text for name, text in indexed_texts(item).items() if name != MACHINE]
     described = item.agency_shotlist
@@ -146,7 +146,7 @@ def _next_hidden(hidden: str, name: str, piece: str) -> str:
 
 
 def _text(raw: str) -> str:
-    """Text with character references resolved; line breaks of the markup become blanks."""
+    """Return text with character references resolved; line breaks of the markup become blanks."""
     if "&" in raw:
         raw = html.unescape(_NO_REFERENCE.sub("\ufffd", raw))
     return raw.replace("\n", " ")
@@ -169,7 +169,7 @@ def _is_stream_safe(text: str) -> bool:
 
 
 def _stream_safe(text: str) -> str:
-    """`text` without the marks beyond 30 in a row."""
+    """Return `text` without the marks beyond 30 in a row."""
     kept: list[str] = []
     run = 0
     for char in text:

@@ -71,7 +71,7 @@ class Admission:
         self._kept: dict[tuple[str, str, str], Refusal] = {}
 
     def __call__(self, scope: Scope) -> Refusal | None:
-        """The whole answer to a request that is refused at once, else None."""
+        """Return the whole answer to a request that is refused at once, else None."""
         route = self._route_of(scope)
         key = _key_of(scope, route) if route else ""
         if not key:  # its route refuses a request without a key
@@ -90,7 +90,9 @@ class Admission:
         return None
 
     def _route_of(self, scope: Scope) -> str:
-        """The route of a request that needs a key; "" if it needs none, or if more decides that."""
+        """Return the route of a request that needs a key; "" if it needs none, or if more decides
+        that.
+        """
         method, path = scope["method"], scope["path"].removeprefix(self._settings.root_path)
         if path in _MODELS:
             return path if method == "POST" else ""
@@ -107,8 +109,8 @@ class Admission:
         return keys_for(Request(scope), self._surface) if keys.local_only else keys
 
     def _check(self, route: str, caller: Caller | None) -> None:
-        """Raises UnknownKeyError, TooManyError or BusyError. Writes are never refused for load
-        here, because some of them hide an item.
+        """Raise UnknownKeyError, TooManyError or BusyError. Writes are never refused for load here,
+        because some of them hide an item.
         """
         if caller is None:
             raise unknown_key()
@@ -120,8 +122,8 @@ class Admission:
     def _refusal(
         self, scope: Scope, route: str, caller: Caller | None, error: DatelineError
     ) -> Refusal:
-        """The answer that this caller, or this address with an unknown key, gets for the rest of
-        the second. The first one of a second is made and logged.
+        """Return the answer that this caller, or this address with an unknown key, gets for the
+        rest of the second. The first one of a second is made and logged.
         """
         name = caller.name if caller else (scope.get("client") or ("",))[0]
         key = route, name, error.what
@@ -141,7 +143,7 @@ class Admission:
 
 
 def _item_route(path: str) -> str:
-    """The route of an item's path, "" for any other path."""
+    """Return the route of an item's path, "" for any other path."""
     if path in _FEEDS:
         return ""
     if path.startswith("/content/"):
@@ -151,7 +153,7 @@ def _item_route(path: str) -> str:
 
 
 def _key_of(scope: Scope, route: str) -> str:
-    """The key in the header that the route takes. One in an address waits for its route."""
+    """Return the key in the header that the route takes. One in an address waits for its route."""
     headers = Headers(scope=scope)
     sent = headers.get(HEADER, "")
     if sent or route not in _MODELS:

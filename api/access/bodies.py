@@ -34,7 +34,7 @@ class Unreadable:
 
 
 def media_type(request: Request, *, lines: bool) -> str:
-    """The body's content type; raises MediaTypeError for one that is not read here."""
+    """Return the body's content type; raises MediaTypeError for one that is not read here."""
     also = ", application/x-ndjson, or NewsML-G2, NITF, RSS or Atom as application/xml."
     wanted = f"Send {JSON} in UTF-8" + (also if lines else ".")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -51,7 +51,7 @@ def media_type(request: Request, *, lines: bool) -> str:
 
 
 async def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The whole body, at most `limit` bytes and `seconds` long; no more than that is ever in
+    """Return the whole body, at most `limit` bytes and `seconds` long; no more than that is ever in
     memory.
     """
     announced = request.headers.get("content-length", "")
@@ -83,7 +83,9 @@ def _too_large(limit: int) -> BodyTooLargeError:
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value; raises DocumentError for malformed text and for nesting over 64 deep."""
+    """Return the JSON value; raises DocumentError for malformed text and for nesting over 64
+    deep.
+    """
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -101,7 +103,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def deeper_than(value: Any, limit: int) -> bool:
-    """Whether lists and objects nest deeper than `limit`; walks level by level."""
+    """Return whether lists and objects nest deeper than `limit`; walks level by level."""
     level: list[Any] = [value]
     for _ in range(limit + 1):
         level = [child for node in level for child in _children(node)]
@@ -117,7 +119,7 @@ def _children(node: Any) -> Iterable[Any]:
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """One JSON object; raises DocumentError or ParameterError."""
+    """Return one JSON object; raises DocumentError or ParameterError."""
     value = parse_json(data)
     if not isinstance(value, dict):
         raise ParameterError("The body must be one JSON object.", mend='Such as {"name": "value"}.')
@@ -125,7 +127,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
 
 def parse_documents(data: bytes, kind: str) -> tuple[bool, list[Any]]:
-    """Whether the body is a single document, and the documents: objects, or `Unreadable` lines.
+    """Return whether the body is a single document, and the documents: objects, or `Unreadable`
+    lines.
 
     JSON that is neither an object nor an array raises DocumentError, as does XML that is malformed
     or of no known format. In JSON lines and in XML, a bad document does not stop the others.
@@ -155,7 +158,7 @@ def _xml_documents(data: bytes) -> Iterable[Entry]:
 
 
 def _entry(entry: Entry) -> Any:
-    """The ninjs that the document becomes, or why it becomes none."""
+    """Return the ninjs that the document becomes, or why it becomes none."""
     if entry.error is None:
         return entry.tree
     error = entry.error

@@ -49,7 +49,7 @@ class Surface:
 
 
 async def surface_of(request: Request) -> Surface:
-    """The surface that `create_app` made."""
+    """Return the surface that `create_app` made."""
     surface: Surface = request.app.state.surface
     return surface
 
@@ -58,9 +58,9 @@ SurfaceDep = Annotated[Surface, Depends(surface_of)]
 
 
 def keys_for(request: Request, surface: Surface) -> KeyRing:
-    """The keys that are valid for this request: the service's, or none where those are for this
-    machine only and the request comes from elsewhere. Keys and signatures are looked up in this
-    ring only.
+    """Return the keys that are valid for this request: the service's, or none where those are for
+    this machine only and the request comes from elsewhere. Keys and signatures are looked up in
+    this ring only.
     """
     keys = surface.services.keys
     if keys.local_only and not is_local(request, surface.services.settings):
@@ -69,14 +69,14 @@ def keys_for(request: Request, surface: Surface) -> KeyRing:
 
 
 def unknown_key() -> UnknownKeyError:
-    """The error for a key that is not known."""
+    """Return the error for a key that is not known."""
     return UnknownKeyError("This key is not known.", mend=_MEND)
 
 
 async def known_caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
-    """The caller of the request's key, whatever its share; raises UnknownKeyError (401)."""
+    """Return the caller of the request's key, whatever its share; raises UnknownKeyError (401)."""
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
     keys = keys_for(request, surface)
@@ -92,13 +92,13 @@ async def known_caller_of(
 async def caller_of(
     request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> Caller:
-    """The caller of the request's key; raises UnknownKeyError (401), TooManyError (429)."""
+    """Return the caller of the request's key; raises UnknownKeyError (401), TooManyError (429)."""
     return admitted(request, surface, await known_caller_of(request, surface, key))
 
 
 def admitted(request: Request, surface: Surface, caller: Caller) -> Caller:
-    """The caller. This request counts in its share until it is answered (`middleware.Observed`),
-    and in the quota of its account. Raises TooManyError.
+    """Return the caller. This request counts in its share until it is answered
+    (`middleware.Observed`), and in the quota of its account. Raises TooManyError.
     """
     request.state.leave = surface.shares.enter(caller)
     counted(request, surface.services, caller)
@@ -114,8 +114,8 @@ async def model_caller_of(
     key: Annotated[str | None, Security(KEY_HEADER)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
-    """The caller of a model request. The key may also come as a bearer token, as clients of the
-    published APIs send it. Raises UnknownKeyError (401) and AccessError (403).
+    """Return the caller of a model request. The key may also come as a bearer token, as clients of
+    the published APIs send it. Raises UnknownKeyError (401) and AccessError (403).
     """
     sent = key or (bearer.credentials if bearer else None)
     caller = await caller_of(request, surface, sent)
@@ -133,7 +133,7 @@ ModelCallerDep = Annotated[Caller, Depends(model_caller_of)]
 async def links_of(
     surface: SurfaceDep, key: Annotated[str | None, Security(KEY_HEADER)]
 ) -> MediaLinks | None:
-    """Addresses of media for the request's key; None if this service serves no media."""
+    """Return addresses of media for the request's key; None if this service serves no media."""
     media = surface.services.media
     if media is None or not key:
         return None
@@ -145,7 +145,7 @@ LinksDep = Annotated[MediaLinks | None, Depends(links_of)]
 
 
 async def uncounted_writer_of(caller: Annotated[Caller, Depends(known_caller_of)]) -> Caller:
-    """A caller who may write, whatever its share: a kill is not refused for the key's other
+    """Return a caller who may write, whatever its share: a kill is not refused for the key's other
     requests. Raises AccessError (403).
     """
     if not caller.may_write:

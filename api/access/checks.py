@@ -28,7 +28,7 @@ _REPEATABLE = frozenset(
 
 
 async def check_query_string(request: Request) -> None:
-    """Refuses bytes that are not UTF-8, control characters other than white space in a parameter or
+    """Refuse bytes that are not UTF-8, control characters other than white space in a parameter or
     the path, and single parameters that are given twice.
 
     Without these checks, each would silently be read as something else.
@@ -65,9 +65,9 @@ def _check_characters(name: str, text: str) -> None:
 
 
 def read_parameters(request: Request) -> SearchParameters:
-    """The parameters of a search; `check_query_string` must run before. Raises the same errors as
-    FastAPI's own reading. That one takes every field of the model by itself, which takes as long as
-    all else that HTTP adds to a search here.
+    """Return the parameters of a search; `check_query_string` must run before. Raises the same
+    errors as FastAPI's own reading. That one takes every field of the model by itself, which takes
+    as long as all else that HTTP adds to a search here.
     """
     given = request.query_params
     values = {name: given.getlist(name) if name in _REPEATABLE else given[name] for name in given}
@@ -80,7 +80,7 @@ def read_parameters(request: Request) -> SearchParameters:
 
 
 async def no_parameters(request: Request) -> None:
-    """Refuses every query parameter, for routes that take none."""
+    """Refuse every query parameter, for routes that take none."""
     for name in request.query_params:
         raise UnknownParameterError(
             f"Unknown parameter '{name[:40]}'.", field=name[:40], mend="This address takes none."
@@ -88,20 +88,20 @@ async def no_parameters(request: Request) -> None:
 
 
 async def read_model(request: Request, model: type[Model], limit: int, seconds: float) -> Model:
-    """The JSON body, of at most `limit` bytes and `seconds`, as a model. Raises the errors of
-    reading one, and ParameterError.
+    """Return the JSON body, of at most `limit` bytes and `seconds`, as a model. Raises the errors
+    of reading one, and ParameterError.
     """
     return model_of(await read_object(request, limit, seconds), model)
 
 
 async def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
-    """The body as one JSON object. Raises the errors of reading one, and ParameterError."""
+    """Return the body as one JSON object. Raises the errors of reading one, and ParameterError."""
     media_type(request, lines=False)
     return parse_object(await read_body(request, limit, seconds))
 
 
 def model_of(sent: Mapping[str, Any], model: type[Model]) -> Model:
-    """What a body says, as a model. Raises ParameterError."""
+    """Return what a body says, as a model. Raises ParameterError."""
     try:
         return model.model_validate(with_one_unknown(sent, model))
     except ValidationError as error:
@@ -110,8 +110,8 @@ def model_of(sent: Mapping[str, Any], model: type[Model]) -> Model:
 
 
 def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
-    """`body` without all unknown members but the first: each would be an error of its own, and a
-    body can have a million of them.
+    """Return `body` without all unknown members but the first: each would be an error of its own,
+    and a body can have a million of them.
     """
     unknown = [name for name in body if name not in model.model_fields][:1]
     return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
@@ -120,7 +120,7 @@ def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping
 def validation_problem(
     errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = SearchParameters
 ) -> Problem:
-    """The first of pydantic's `errors` in words, and how many more there are."""
+    """Return the first of pydantic's `errors` in words, and how many more there are."""
     first = errors[0]
     path = [str(part) for part in first.get("loc", ())]
     if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for the place
@@ -137,7 +137,9 @@ def validation_problem(
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    """The message of pydantic, as the end of a sentence that begins with the parameter's name."""
+    """Return the message of pydantic, as the end of a sentence that begins with the parameter's
+    name.
+    """
     if error.get("type") == "missing":
         return "is missing"
     message = str(error.get("msg", "is wrong"))

@@ -25,7 +25,7 @@ _ACCOUNT = {name: Method(name) for name in ("plans", "downloads", "quotas")}
 
 
 def counted(request: Request, services: Services, caller: Caller) -> None:
-    """Counts a request that was let in. Raises TooManyError for one over its quota, except for a
+    """Count a request that was let in. Raises TooManyError for one over its quota, except for a
     poll of a feed: that gets what has ended, and sees in `request.state.quota` that it gets no more
     (`customers.accounts.quotas`).
     """
@@ -47,8 +47,8 @@ def counted(request: Request, services: Services, caller: Caller) -> None:
 
 
 def method_of(scope: Scope) -> Method | None:
-    """What a request counts as; None for what is in no quota: writes, so that none delays a kill,
-    previews, completions, the models, and what operators ask.
+    """Return what a request counts as; None for what is in no quota: writes, so that none delays a
+    kill, previews, completions, the models, and what operators ask.
     """
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
     inner = path.removeprefix(_AP) if path.startswith(_AP) else path.lstrip("/")

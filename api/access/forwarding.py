@@ -62,7 +62,7 @@ class Forwarding:
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] == "http":
             if self._root_path:
                 self._place(scope)
@@ -70,7 +70,7 @@ class Forwarding:
         await self._app(scope, receive, send)
 
     def _place(self, scope: Scope) -> None:
-        """Makes the path whole, whether the proxy removed its own prefix or not."""
+        """Make the path whole, whether the proxy removed its own prefix or not."""
         root, path = self._root_path, scope["path"]
         scope["root_path"] = root
         if path != root and not path.startswith(f"{root}/"):
@@ -79,7 +79,7 @@ class Forwarding:
 
 
 def believe(scope: Scope, proxies: Proxies) -> None:
-    """Replaces what the connection says of a request by what our `proxies` report."""
+    """Replace what the connection says of a request by what our `proxies` report."""
     peer = scope.get("client")
     if peer is None or peer[0] not in proxies:
         return
@@ -97,7 +97,9 @@ def believe(scope: Scope, proxies: Proxies) -> None:
 
 
 def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
-    """The newest hop whose client is no proxy of ours. Anybody can write the hops before it."""
+    """Return the newest hop whose client is no proxy of ours. Anybody can write the hops before
+    it.
+    """
     for hop in reversed(hops):
         if hop.client not in proxies:
             return hop
@@ -105,14 +107,14 @@ def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
 
 
 def _agreed(values: Iterable[str]) -> str:
-    """The one value that is given; "" where the values differ."""
+    """Return the one value that is given; "" where the values differ."""
     different = {value for value in values if value}
     return different.pop() if len(different) == 1 else ""
 
 
 def _x_forwarded(headers: Headers) -> list[Hop]:
-    """The hops of X-Forwarded-For, -Proto and -Host, the oldest first. A proxy that does not append
-    to the latter two writes one value, for the newest hop.
+    """Return the hops of X-Forwarded-For, -Proto and -Host, the oldest first. A proxy that does not
+    append to the latter two writes one value, for the newest hop.
     """
     clients, schemes, hosts = (
         [one.strip() for line in headers.getlist(f"x-forwarded-{name}") for one in line.split(",")]
@@ -130,7 +132,7 @@ def _x_forwarded(headers: Headers) -> list[Hop]:
 
 
 def _forwarded(headers: Headers) -> list[Hop]:
-    """The hops of Forwarded (RFC 7239), the oldest first."""
+    """Return the hops of Forwarded (RFC 7239), the oldest first."""
     elements = [one for line in headers.getlist("forwarded") for one in line.split(",")]
     found = []
     for element in elements:
@@ -140,12 +142,12 @@ def _forwarded(headers: Headers) -> list[Hop]:
 
 
 def is_host(text: str) -> bool:
-    """Whether a text is a host, with or without a port."""
+    """Return whether a text is a host, with or without a port."""
     return _HOST.fullmatch(text) is not None
 
 
 def _hop(client: str, scheme: str, host: str) -> Hop:
-    """A hop with the well-formed parts; "" for the others."""
+    """Return a hop with the well-formed parts; "" for the others."""
     address = client[1:].partition("]")[0] if client.startswith("[") else client
     if address.count(":") == 1:
         address = address.partition(":")[0]
@@ -158,8 +160,8 @@ def _hop(client: str, scheme: str, host: str) -> Hop:
 
 
 def origin_of(connection: HTTPConnection) -> str:
-    """Scheme, host and a proxy's prefix as the client reaches them. A Host header that is none
-    counts as absent.
+    """Return scheme, host and a proxy's prefix as the client reaches them. A Host header that is
+    none counts as absent.
     """
     scope = connection.scope
     host = connection.headers.get("host", "")

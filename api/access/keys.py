@@ -14,7 +14,7 @@ HEADER = "x-api-key"
 
 
 def fingerprint(key: str) -> bytes:
-    """sha256 of a key. Memory holds only this, so that no dump or traceback shows a key."""
+    """Return sha256 of a key. Memory holds only this, so that no dump or traceback shows a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -22,19 +22,19 @@ class AccountKeys(Protocol):
     """The keys of accounts, which change while the service runs."""
 
     def caller(self, key: str) -> Caller | None:
-        """The owner of a valid key, None for any other text."""
+        """Return the owner of a valid key, None for any other text."""
         ...
 
     def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
-        """The owner of the valid key whose fingerprint has this name by `name_of`."""
+        """Return the owner of the valid key whose fingerprint has this name by `name_of`."""
         ...
 
     def version(self) -> int:
-        """The number of changes that are in force."""
+        """Return the number of changes that are in force."""
         ...
 
     def at_least(self, version: int) -> None:
-        """Has so many changes in force when it returns. Raises StorageError."""
+        """Have so many changes in force when it returns. Raises StorageError."""
         ...
 
 
@@ -59,13 +59,13 @@ class KeyRing:
         local_only: bool = False,
         accounts: AccountKeys | None = None,
     ) -> KeyRing:
-        """A ring from a mapping of key to caller; an empty key is left out."""
+        """Return a ring from a mapping of key to caller; an empty key is left out."""
         entries = tuple((fingerprint(key), caller) for key, caller in callers.items() if key)
         return cls(entries, local_only, accounts)
 
     def caller(self, key: str) -> Caller | None:
-        """The owner of `key`, None for an unknown key. Every entry is compared, in constant time,
-        also after a match.
+        """Return the owner of `key`, None for an unknown key. Every entry is compared, in constant
+        time, also after a match.
         """
         wanted = fingerprint(key)
         found: Caller | None = None
@@ -75,8 +75,8 @@ class KeyRing:
         return self.accounts.caller(key) if found is None and self.accounts else found
 
     def named(self, name: str, name_of: Callable[[bytes], str]) -> Caller | None:
-        """The owner of the key whose fingerprint has this name by `name_of`, in constant time for
-        the keys of the settings.
+        """Return the owner of the key whose fingerprint has this name by `name_of`, in constant
+        time for the keys of the settings.
         """
         found: Caller | None = None
         for known, caller in self.entries:
@@ -85,10 +85,10 @@ class KeyRing:
         return self.accounts.named(name, name_of) if found is None and self.accounts else found
 
     def version(self) -> int:
-        """The number of changes of accounts that are in force."""
+        """Return the number of changes of accounts that are in force."""
         return self.accounts.version() if self.accounts else 0
 
     def at_least(self, version: int) -> None:
-        """Has so many changes of accounts in force when it returns. Raises StorageError."""
+        """Have so many changes of accounts in force when it returns. Raises StorageError."""
         if self.accounts:
             self.accounts.at_least(version)

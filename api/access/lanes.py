@@ -30,8 +30,8 @@ async def write_documents(
     body_bytes: int,
     refused: DatelineError | None = None,
 ) -> tuple[list[Outcome], str]:
-    """What became of each of `documents` (parsed JSON), in order, and a note if searches don't find
-    all of them yet.
+    """Return what became of each of `documents` (parsed JSON), in order, and a note if searches
+    don't find all of them yet.
 
     With `refused`, only documents that hide their item are written, and each other one gets that
     error. Raises the error if all documents failed with the same one.
@@ -64,8 +64,8 @@ async def write_documents(
 
 
 async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
-    """A note if searches don't find yet what was just recorded, else "". The write is recorded, so
-    a failure here is no error.
+    """Return a note if searches don't find yet what was just recorded, else "". The write is
+    recorded, so a failure here is no error.
     """
     try:
         return await pool.run(surface.services.writer.cover, caller)
@@ -76,7 +76,9 @@ async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
 async def _answers(
     places: Sequence[int], run: Awaitable[Sequence[Outcome]]
 ) -> Mapping[int, Outcome]:
-    """The outcomes by place; if a whole run fails, its error is the outcome of each place."""
+    """Return the outcomes by place; if a whole run fails, its error is the outcome of each
+    place.
+    """
     try:
         found = await run
     except DatelineError as error:
@@ -85,8 +87,8 @@ async def _answers(
 
 
 def _hiding(documents: Sequence[Any]) -> Iterator[int]:
-    """The places of documents that hide an item. A document whose item an earlier one names is left
-    out, because the order of the two matters.
+    """Yield the places of documents that hide an item. A document whose item an earlier one names
+    is left out, because the order of the two matters.
     """
     seen: set[str] = set()
     for place, document in enumerate(documents):
@@ -97,8 +99,8 @@ def _hiding(documents: Sequence[Any]) -> Iterator[int]:
 
 
 def _hides(document: Mapping[str, Any]) -> bool:
-    """Whether a document says that its item must not be seen. The ingest checks closely; a wrong
-    guess here only costs a place in the wrong queue.
+    """Return whether a document says that its item must not be seen. The ingest checks closely; a
+    wrong guess here only costs a place in the wrong queue.
     """
     said = document.get("pubstatus") or document.get("pubStatus") or ""
     return not isinstance(said, str) or said.strip().lower().removeprefix("stat:") not in _SHOWN

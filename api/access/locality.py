@@ -13,7 +13,8 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_local(request: Request, settings: ApiSettings) -> bool:
-    """Whether a request was made on this machine to a service that listens on loopback only.
+    """Return whether a request was made on this machine to a service that listens on loopback
+    only.
 
     A proxy on the same machine also connects from 127.0.0.1, so forwarding headers are refused. A
     web page elsewhere can point its own name at 127.0.0.1 (DNS rebinding), so the Host header is

@@ -34,7 +34,7 @@ class _Call:
     future: Future[Any] = field(default_factory=Future)
 
     def carry_out(self) -> None:
-        """Does the work, unless nobody waits for it any more."""
+        """Do the work, unless nobody waits for it any more."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -43,7 +43,7 @@ class _Call:
             self.future.set_exception(error)
 
     def refuse(self, error: BusyError) -> None:
-        """Ends the call without doing the work."""
+        """End the call without doing the work."""
         if self.future.set_running_or_notify_cancel():
             self.future.set_exception(error)
 
@@ -73,7 +73,7 @@ class _Refusals:
     last: float = -inf
 
     def note(self) -> None:
-        """Records a refusal now."""
+        """Record a refusal now."""
         now = monotonic()
         if now - self.last > _CALM_S:
             self.began = now
@@ -131,12 +131,14 @@ class WorkPool:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=begin)
 
     async def run(self, work: Callable[[], Result], caller: Caller, places: int = 1) -> Result:
-        """The result of `work()`. Raises BusyError where the queue lacks the `places` for it."""
+        """Return the result of `work()`. Raises BusyError where the queue lacks the `places` for
+        it.
+        """
         answer: Result = await asyncio.wrap_future(self._entered(work, caller, places))
         return answer
 
     def offer(self, work: Callable[[], object], caller: Caller) -> bool:
-        """Queues `work()` if there is room; nobody waits for it. Returns whether there was."""
+        """Queue `work()` if there is room; nobody waits for it. Returns whether there was."""
         try:
             self._entered(work, caller, 1)
         except BusyError:
@@ -157,7 +159,7 @@ class WorkPool:
         return call.future
 
     def check(self, caller: Caller) -> None:
-        """Raises BusyError if a call of this caller would find no place now, so that a refused
+        """Raise BusyError if a call of this caller would find no place now, so that a refused
         request need not be read first. Else its call counts until the event loop's next turn, in
         which it comes: requests that are read in one turn do not all see the same free place.
         """
@@ -185,7 +187,7 @@ class WorkPool:
         return self._lines.get(caller.name) or _Line(caller.name)
 
     def _lacks(self, places: int) -> bool:
-        """Whether a call has to wait and the queue has too few places for it."""
+        """Return whether a call has to wait and the queue has too few places for it."""
         while self._taken > self._places:  # refusals go on, so there are fewer places now
             self._refuse_newest(max(self._queued(), key=self._had))
         return not self._idle and self._taken + places > self._places
@@ -195,7 +197,7 @@ class WorkPool:
         return self._crowded if self._refusals.go_on else self._waiting
 
     def leave(self, work: Callable[[], object]) -> None:
-        """Has `work()` done later; nobody waits for it, and it is never refused."""
+        """Have `work()` done later; nobody waits for it, and it is never refused."""
         try:
             future = self._executor.submit(work)
         except RuntimeError:  # the executor is shut down, and the process ends
@@ -204,7 +206,7 @@ class WorkPool:
         future.add_done_callback(lambda done: work() if done.cancelled() else None)
 
     def close(self) -> None:
-        """Waits for running calls and drops waiting ones."""
+        """Wait for running calls and drop waiting ones."""
         with self._lock:
             dropped = [call for line in self._lines.values() for call in line.waiting]
             self._lines.clear()
@@ -213,8 +215,8 @@ class WorkPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _claimed(self, line: _Line, lines: list[_Line]) -> _Line:
-        """The one of the `lines` that gives up a place to the next call in `line`: the one with the
-        most calls. Raises BusyError if that line has at least as good a claim.
+        """Return the one of the `lines` that gives up a place to the next call in `line`: the one
+        with the most calls. Raises BusyError if that line has at least as good a claim.
         """
         self._refusals.note()
         longest = max(lines, key=self._had, default=line)
@@ -228,7 +230,7 @@ class WorkPool:
         return [line for line in self._lines.values() if line.waiting]
 
     def _had(self, line: _Line) -> tuple[int, tuple[float, int]]:
-        """How much of the pool a caller has: its calls, and when it had its last turn."""
+        """Return how much of the pool a caller has: its calls, and when it had its last turn."""
         return line.calls, self._last_turns[line.name]
 
     def _refuse_newest(self, line: _Line) -> None:
@@ -245,7 +247,7 @@ class WorkPool:
         )
 
     def _start_waiting(self) -> None:
-        """Gives the idle threads to the calls whose turn it is."""
+        """Give the idle threads to the calls whose turn it is."""
         while self._idle:
             lines = self._queued()
             if not lines:
@@ -271,7 +273,7 @@ class WorkPool:
             self._drop_idle_lines()
 
     def _forget(self, line: _Line, call: _Call, done: Future[Any]) -> None:
-        """Frees the place of a waiting call whose client has gone."""
+        """Free the place of a waiting call whose client has gone."""
         if not done.cancelled():
             return
         with self._lock:

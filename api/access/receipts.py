@@ -13,8 +13,8 @@ Receive = Callable[[Iterable[Item | Head]], None]
 
 
 def receiving(services: Services, caller: Caller, channel: str, *, synced: bool = False) -> Receive:
-    """What records the items of an answer by a channel. It is called in the thread that makes the
-    answer. With `synced`, the receipts are on the disk when it returns.
+    """Return what records the items of an answer by a channel. It is called in the thread that
+    makes the answer. With `synced`, the receipts are on the disk when it returns.
     """
     receipts = services.receipts
 

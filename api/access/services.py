@@ -35,8 +35,8 @@ class SearchPort(Protocol):
     """The whole query path, from a request to one page of an answer."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of the answer. Raises QueryError, ExpiredError; `degraded` says what a stage
-        could not do.
+        """Return one page of the answer. Raises QueryError, ExpiredError; `degraded` says what a
+        stage could not do.
         """
         ...
 
@@ -45,7 +45,7 @@ class SuggestPort(Protocol):
     """Completions of an unfinished text."""
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """The best `limit` completions, best first. Raises QueryError."""
+        """Return the best `limit` completions, best first. Raises QueryError."""
         ...
 
 
@@ -58,11 +58,11 @@ class StatusPort(Protocol):
     """
 
     def status(self) -> Mapping[str, Any]:
-        """The figures; cheap enough for a scrape every few seconds."""
+        """Return the figures; cheap enough for a scrape every few seconds."""
         ...
 
     def ready(self) -> tuple[bool, str]:
-        """Whether searches can be answered; the reason if not."""
+        """Return whether searches can be answered; the reason if not."""
         ...
 
 
@@ -70,16 +70,18 @@ class MediaPort(Protocol):
     """The files behind pictures and videos, open for reading and seeking."""
 
     def still(self, name: str) -> BinaryIO:
-        """A thumbnail, a preview or a shot's still by its name; raises NotFoundError."""
+        """Return a thumbnail, a preview or a shot's still by its name; raises NotFoundError."""
         ...
 
     def has_original(self, location: str) -> bool:
-        """Whether originals at such a location are served; the file itself is not checked."""
+        """Return whether originals at such a location are served; the file itself is not
+        checked.
+        """
         ...
 
     def original(self, media: MediaFile) -> BinaryIO:
-        """The original; raises NotFoundError if it is not served, is gone, or is another file by
-        now.
+        """Return the original; raises NotFoundError if it is not served, is gone, or is another
+        file by now.
         """
         ...
 
@@ -93,13 +95,13 @@ class Elsewhere(Protocol):
         ...
 
     def ask(self, request: bytes) -> bytes:
-        """The answer that `api.search.elsewhere.answered` makes there. Raises BusyError if the
-        process ends before it answers.
+        """Return the answer that `api.search.elsewhere.answered` makes there. Raises BusyError if
+        the process ends before it answers.
         """
         ...
 
     def figures(self) -> Sequence[Figures]:
-        """The counts of each process."""
+        """Return the counts of each process."""
         ...
 
 
@@ -157,7 +159,7 @@ class ApiSettings:
 
 
 def nothing_to_close() -> None:
-    """Does nothing: the default `close` of services without anything open."""
+    """Do nothing: the default `close` of services without anything open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Shares:
         self._spent: dict[str, float] = {}  # the moment until which a name's rate is used up
 
     def check(self, caller: Caller) -> None:
-        """Raises TooManyError if `enter` would, as far as that is known without counting."""
+        """Raise TooManyError if `enter` would, as far as that is known without counting."""
         with self._lock:
             self._check_concurrency(caller)
             left = self._spent.get(caller.name, 0.0) - monotonic()
@@ -38,7 +38,7 @@ class Shares:
             raise _over_rate(caller, left)
 
     def enter(self, caller: Caller) -> Callable[[], None]:
-        """Lets a request in; call the returned function at its end. Raises TooManyError."""
+        """Let a request in; call the returned function at its end. Raises TooManyError."""
         name, share = caller.name, caller.share
         with self._lock:
             self._check_concurrency(caller)

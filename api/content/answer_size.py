@@ -21,7 +21,9 @@ Cut = dict[str, int | None]
 
 
 def first_entries(value: Any) -> Any:
-    """The first LISTED_ENTRIES of a list or an object, at any depth; anything else unchanged."""
+    """Return the first LISTED_ENTRIES of a list or an object, at any depth; anything else
+    unchanged.
+    """
     if isinstance(value, list):
         return [first_entries(entry) for entry in value[:LISTED_ENTRIES]]
     if isinstance(value, Mapping):
@@ -31,8 +33,8 @@ def first_entries(value: Any) -> Any:
 
 
 def within(members: Mapping[str, Any], most: int) -> tuple[dict[str, Any], list[str]]:
-    """The members of an item that fit into `most` bytes, and the names of the members that were
-    left out, the longest first. `uri` always stays, because it identifies the item.
+    """Return the members of an item that fit into `most` bytes, and the names of the members that
+    were left out, the longest first. `uri` always stays, because it identifies the item.
     """
     kept = dict(members)
     if _size(kept) <= most:

@@ -26,8 +26,8 @@ class ByteRange:
 
 
 def asked_range(header: str, size: int) -> ByteRange:
-    """The bytes that a Range header asks for, of a file of `size` bytes; the whole file without a
-    header, or if its unit is not bytes, as the RFC says.
+    """Return the bytes that a Range header asks for, of a file of `size` bytes; the whole file
+    without a header, or if its unit is not bytes, as the RFC says.
 
     Raises RangeError if no byte of the range is in the file, and for several ranges: while a
     multipart answer is sent, the guard would have to check each part again.
@@ -53,14 +53,14 @@ def asked_range(header: str, size: int) -> ByteRange:
 
 
 def same_version(if_range: str, etag: str) -> bool:
-    """Whether a range may be answered: If-Range is absent, or names this very version. A date never
-    matches, because two versions may be of the same second.
+    """Return whether a range may be answered: If-Range is absent, or names this very version. A
+    date never matches, because two versions may be of the same second.
     """
     return not if_range.strip() or if_range.strip() == etag
 
 
 def unchanged(if_none_match: str, etag: str) -> bool:
-    """Whether the client has this version already (If-None-Match, weak comparison)."""
+    """Return whether the client has this version already (If-None-Match, weak comparison)."""
     listed = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
     return etag in listed or "*" in listed
 

@@ -12,8 +12,8 @@ _TOLD_APART = ("uri", "version", "versioncreated", BODY)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """What leads from the members `old` to `new`: `fields`, each with its value before and after
-    (null for none), and `body`, the lines of the text that were removed and added.
+    """Return what leads from the members `old` to `new`: `fields`, each with its value before and
+    after (null for none), and `body`, the lines of the text that were removed and added.
     """
     names = [name for name in {**old, **new} if name not in _TOLD_APART]
     return {
@@ -38,7 +38,7 @@ def _lines(members: Mapping[str, Any]) -> list[str]:
 
 
 def _lines_changed(old: Sequence[str], new: Sequence[str]) -> list[dict[str, Any]]:
-    """The changed stretches in order: `line` is where one begins in the old text, from 1."""
+    """Return the changed stretches in order: `line` is where one begins in the old text, from 1."""
     first = _same(old, new)
     last = _same(old[first:][::-1], new[first:][::-1])
     before, after = old[first : len(old) - last], new[first : len(new) - last]
@@ -54,6 +54,6 @@ def _lines_changed(old: Sequence[str], new: Sequence[str]) -> list[dict[str, Any
 
 
 def _same(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many lines at the beginning of both are the same."""
+    """Return how many lines at the beginning of both are the same."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -13,7 +13,9 @@ MOST_SHOTS = 2_000  # of one item in an answer
 
 
 def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
-    """`renditions` in AP's terms, and `machine_caption`: a machine's description and its model."""
+    """Return `renditions` in AP's terms, and `machine_caption`: a machine's description and its
+    model.
+    """
     members: dict[str, Any] = {}
     if item.caption:
         members["machine_caption"] = {"text": item.caption, "made_by": item.caption_by}
@@ -23,20 +25,20 @@ def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
 
 
 def shots_json(item: Item, links: MediaLinks | None) -> list[dict[str, Any]]:
-    """Every shot of a video, MOST_SHOTS at most."""
+    """Return every shot of a video, MOST_SHOTS at most."""
     return [shot_json(item, number + 1, links) for number in range(len(item.shots[:MOST_SHOTS]))]
 
 
 def film_strip(item: Item, shot: int, links: MediaLinks | None) -> list[dict[str, Any]]:
-    """The shots around number `shot`, or the first shots if it is 0."""
+    """Return the shots around number `shot`, or the first shots if it is 0."""
     first = max(1, min(shot - STRIP_SHOTS // 2, len(item.shots) - STRIP_SHOTS + 1))
     last = min(len(item.shots), first + STRIP_SHOTS - 1)
     return [shot_json(item, number, links) for number in range(first, last + 1)]
 
 
 def shot_json(item: Item, number: int, links: MediaLinks | None) -> dict[str, Any]:
-    """Shot `number`, from 1, with its times in seconds and as time codes `hh:mm:ss.mmm`. `made_by`
-    is present if a machine described it.
+    """Return shot `number`, from 1, with its times in seconds and as time codes `hh:mm:ss.mmm`.
+    `made_by` is present if a machine described it.
     """
     shot = item.shots[number - 1]
     told: dict[str, Any] = {

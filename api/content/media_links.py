@@ -27,7 +27,7 @@ ORIGINAL, PREVIEW, THUMBNAIL = "original", "preview", "thumbnail"
 
 
 def shot_still(number: int) -> str:
-    """The name of the rendition that is a shot's still; shots count from 1."""
+    """Return the name of the rendition that is a shot's still; shots count from 1."""
     return f"shot-{number}"
 
 
@@ -41,12 +41,12 @@ class MediaSigner:
     clock: Callable[[], float] = time.time
 
     def links(self, key: str) -> MediaLinks:
-        """Addresses for the owner of `key`."""
+        """Return addresses for the owner of `key`."""
         return MediaLinks(self, self._name(fingerprint(key)))
 
     def signed(self, name: str, uri: str, rendition: str) -> str:
-        """The address of an item's rendition for the key with this `name`, valid for at least
-        `LIFETIME_SECONDS`.
+        """Return the address of an item's rendition for the key with this `name`, valid for at
+        least `LIFETIME_SECONDS`.
         """
         step = int(self.clock()) // _STEP_SECONDS + 1
         expires = str(step * _STEP_SECONDS + LIFETIME_SECONDS)
@@ -57,8 +57,8 @@ class MediaSigner:
     def caller(
         self, keys: KeyRing, uri: str, rendition: str, query: Mapping[str, str]
     ) -> Caller | None:
-        """The caller among `keys` that an address was made for; None if the address is not ours or
-        has ended.
+        """Return the caller among `keys` that an address was made for; None if the address is not
+        ours or has ended.
         """
         expires, name = query.get("expires", ""), query.get("for", "")
         right = self._signature(expires, name, uri, rendition)
@@ -70,7 +70,7 @@ class MediaSigner:
         return keys.named(name, self._name)
 
     def _name(self, known: bytes) -> str:
-        """A key's name in an address. The key can't be computed from it."""
+        """Return a key's name in an address. The key can't be computed from it."""
         return hmac.new(self.secret, b"key\n" + known, hashlib.sha256).hexdigest()[:24]
 
     def _signature(self, expires: str, name: str, uri: str, rendition: str) -> str:
@@ -92,5 +92,5 @@ class MediaLinks:
     root_path: str = ""
 
     def of(self, uri: str, rendition: str) -> str:
-        """The signed address of an item's rendition."""
+        """Return the signed address of an item's rendition."""
         return self.root_path + self.signer.signed(self.name, uri, rendition)

@@ -56,7 +56,7 @@ async def media_caller_of(
     rendition: str,
     item_id: str,
 ) -> Caller:
-    """The caller of the request's key, or else of its signature; raises UnknownKeyError."""
+    """Return the caller of the request's key, or else of its signature; raises UnknownKeyError."""
     if key:
         return await caller_of(request, surface, key)
     caller = surface.signer.caller(
@@ -129,7 +129,7 @@ async def read_media(
 
 
 def _ordered(surface: Surface, caller: Caller, request: Request, uri: str, rendition: str) -> None:
-    """Keeps the order of an account's original, once a period. Raises NotFoundError, and PriceError
+    """Keep the order of an account's original, once a period. Raises NotFoundError, and PriceError
     if it costs something that neither an earlier order nor the parameters `price` and `currency`
     acknowledge.
     """
@@ -157,8 +157,8 @@ def _headers(file: _File) -> dict[str, str]:
 
 
 def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
-    """The file of a rendition that the caller may see now. Raises NotFoundError, with the same
-    message whatever is missing.
+    """Return the file of a rendition that the caller may see now. Raises NotFoundError, with the
+    same message whatever is missing.
     """
     item = surface.services.library.item(uri, caller)
     media = surface.services.media
@@ -179,7 +179,7 @@ def _open(surface: Surface, caller: Caller, uri: str, rendition: str) -> _File:
 
 
 def _still(item: Item, rendition: str) -> str:
-    """The name of a still in the media store, "" for an unknown rendition."""
+    """Return the name of a still in the media store, "" for an unknown rendition."""
     assert item.media is not None
     if rendition in (THUMBNAIL, PREVIEW):
         return item.media.thumbnail if rendition == THUMBNAIL else item.media.preview
@@ -200,7 +200,7 @@ def _size(stream: BinaryIO) -> int:
 
 
 def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> bool:
-    """Whether the caller may still see the item, and the file is still the item's own."""
+    """Return whether the caller may still see the item, and the file is still the item's own."""
     item = surface.services.library.item(uri, caller)
     if item is None or item.media is None:
         return False
@@ -212,8 +212,8 @@ def _still_shown(surface: Surface, caller: Caller, uri: str, file: _File) -> boo
 async def _sent(
     surface: Surface, caller: Caller, file: _File, part: ByteRange, shown: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """The part of the file in chunks. It ends early if the item is hidden meanwhile, has another
-    file, or the file is shorter: the client sees a broken transfer, never the rest.
+    """Yield the part of the file in chunks. It ends early if the item is hidden meanwhile, has
+    another file, or the file is shorter: the client sees a broken transfer, never the rest.
     """
     left, looked = part.length, time.monotonic()
     try:

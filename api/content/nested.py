@@ -53,8 +53,8 @@ _GONE = object()
 
 @lru_cache(4096)
 def plain_name(name: str) -> str:
-    """A member's name in one spelling; ninjs has `versionCreated` and `versioncreated`, and names
-    with `$`.
+    """Return a member's name in one spelling; ninjs has `versionCreated` and `versioncreated`, and
+    names with `$`.
     """
     return name.lower().removeprefix("$")
 
@@ -62,8 +62,8 @@ def plain_name(name: str) -> str:
 def look_inside(
     library: Sights, caller: Caller, documents: Iterable[tuple[Item, Tree]], carried: Carried
 ) -> Inside:
-    """What the guard says of all items inside an answer's documents, and of the uris that name its
-    stories, in one call; no call if there are none.
+    """Return what the guard says of all items inside an answer's documents, and of the uris that
+    name its stories, in one call; no call if there are none.
 
     `documents` has each document with its item. `carried` returns the members of an item inside
     another one, from that item and its document's renditions.
@@ -97,8 +97,8 @@ class Inside:
     named: Sequence[Collection[str]] = ()  # by each document
 
     def may_name(self, uri: str) -> bool:
-        """Whether the caller may be told this uri: it is no item's, or the caller may
-        see its item.
+        """Return whether the caller may be told this uri: it is no item's, or the caller may see
+        its item.
         """
         sight = self.sights.get(uri)
         return uri in self.asked and (sight is None or sight.in_chain)
@@ -106,8 +106,8 @@ class Inside:
     def members(
         self, place: int, document: Mapping[str, Any], private: AbstractSet[str]
     ) -> dict[str, Any]:
-        """The members of the document at a place that the caller may see. No object inside it
-        keeps a member called `private`, which is of `PRIVATE`.
+        """Return the members of the document at a place that the caller may see. No object inside
+        it keeps a member called `private`, which is of `PRIVATE`.
         """
         plain = self.plain[place]
         others = {name: member for name, member in document.items() if name not in plain}
@@ -134,7 +134,7 @@ class _Look:
     alone: _Look | None
 
     def members(self, tree: Tree, place: str) -> dict[str, Any]:
-        """The members of an object at a place that are shown."""
+        """Return the members of an object at a place that are shown."""
         kept: dict[str, Any] = {}
         for name, member in tree.items():
             inner = place if place == _ALTIDS else plain_name(name)
@@ -179,25 +179,25 @@ class _Look:
         return CarriedMembers.of(item.uri, {**carried, **said})
 
     def _renditions(self, item: Item) -> dict[str, Any]:
-        """The renditions in the item's own document."""
+        """Return the renditions in the item's own document."""
         named = (member for name, member in item.source.items() if plain_name(name) == _RENDITIONS)
         shown = (self.alone or self).shown(next(named, {}), _RENDITIONS)
         return {} if shown is _GONE else {_RENDITIONS: shown}
 
     def _names_hidden(self, member: Any, place: str) -> bool:
-        """Whether a member names a hidden item. Alternative ids are not tested here, because each
-        is left out by itself.
+        """Return whether a member names a hidden item. Alternative ids are not tested here, because
+        each is left out by itself.
         """
         return place != _ALTIDS and isinstance(member, str) and self._hides(member, place)
 
     def _hides(self, text: str, place: str) -> bool:
-        """Whether a text is the uri of an item that the caller may not know of."""
+        """Return whether a text is the uri of an item that the caller may not know of."""
         uri = _possible_uri(text, place)
         return bool(uri) and not self.inside.may_name(uri)
 
 
 def is_passed_on(text: str, name: str) -> bool:
-    """Whether the text of a member `name` may go into an answer: it is a safe address, or no
+    """Return whether the text of a member `name` may go into an answer: it is a safe address, or no
     address. In a member for addresses, such as `href`, it must be a safe address.
     """
     if name in _ADDRESSES:
@@ -227,14 +227,14 @@ class _Named:
     passes: bool = True
 
     def in_document(self, document: Tree) -> None:
-        """Looks at a whole document."""
+        """Look at a whole document."""
         for name, member in document.items():
             before, self.passes = len(self.uris), True
             self._in_member(name, plain_name(name), member)
             self.members[name] = self.uris[before:] if self.passes else None
 
     def plain(self, items: AbstractSet[str]) -> AbstractSet[str]:
-        """The members that are shown as they are, where `items` are the uris of items."""
+        """Return the members that are shown as they are, where `items` are the uris of items."""
         return {
             name
             for name, uris in self.members.items()
@@ -270,7 +270,7 @@ class _Named:
 
 
 def _reading(text: str, place: str) -> tuple[bool, str]:
-    """Whether a text at a place is passed on, and the uri that it could be."""
+    """Return whether a text at a place is passed on, and the uri that it could be."""
     return is_passed_on(text, place), _possible_uri(text, place)
 
 
@@ -278,13 +278,13 @@ _kept_reading = lru_cache(16_384)(_reading)  # the same concepts stand in many d
 
 
 def _inner(place: str, name: str) -> str:
-    """The place of the member `name` of an object at a place."""
+    """Return the place of the member `name` of an object at a place."""
     return place if place == _ALTIDS else plain_name(name)
 
 
 def _possible_uri(text: str, place: str) -> str:
-    """A text as a uri if it could be an item's, else "". In `uri` and in alternative ids any text
-    could be; elsewhere only text with a scheme and without blanks.
+    """Return a text as a uri if it could be an item's, else "". In `uri` and in alternative ids any
+    text could be; elsewhere only text with a scheme and without blanks.
     """
     if place not in _NAMING and ":" not in text:
         return ""

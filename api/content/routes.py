@@ -162,7 +162,7 @@ async def read_difference(
 def _two_versions(
     library: Library, caller: Caller, uri: str, asked: DifferenceParameters
 ) -> tuple[Item, Item]:
-    """The versions to compare. Raises NotFoundError if the caller does not see both."""
+    """Return the versions to compare. Raises NotFoundError if the caller does not see both."""
     shown = {item.version: item for item in library.chain(uri, caller) if item.uri == uri}
     if not shown:
         raise _missing(uri)
@@ -222,7 +222,7 @@ async def read_content(
 
 
 def _refuse_choices(parameters: ItemParameters) -> None:
-    """Raises ParameterError for what can't be chosen of ninjs."""
+    """Raise ParameterError for what can't be chosen of ninjs."""
     for name in ("include", "exclude", "versions"):
         if getattr(parameters, name):
             raise ParameterError(
@@ -316,8 +316,8 @@ async def write_content(
 async def _read(
     request: Request, surface: Surface, caller: Caller
 ) -> tuple[bytes, TooManyError | None]:
-    """The body, and the error for documents that don't hide their item, if the caller's share is
-    used up. Raises that error if the body is too large for kills.
+    """Return the body, and the error for documents that don't hide their item, if the caller's
+    share is used up. Raises that error if the body is too large for kills.
     """
     limit, refused = surface.services.settings.max_body_bytes, None
     try:
@@ -332,7 +332,7 @@ async def _read(
 
 
 def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
-    """The service's products for documents that name none, if the caller may write them."""
+    """Return the service's products for documents that name none, if the caller may write them."""
     return settings.default_products if covers(caller.writes, settings.default_products) else ()
 
 

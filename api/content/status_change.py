@@ -42,8 +42,8 @@ class StatusChange(BaseModel):
 
 
 def status_write(uri: str, change: StatusChange) -> SetStatus:
-    """The write. Without `embargoed` the embargo stays as it is. Raises DocumentError for a uri
-    that no item can have, because nothing can be held under it.
+    """Return the write. Without `embargoed` the embargo stays as it is. Raises DocumentError for a
+    uri that no item can have, because nothing can be held under it.
     """
     return SetStatus(
         identifier(uri, "uri"),

@@ -32,7 +32,7 @@ _STATUSES = {Outcome.CREATED: 201, Outcome.HELD: 202}
 
 
 def uri_of(document: Any) -> str:
-    """The uri that a document gives, "" without one; answers name the document by it."""
+    """Return the uri that a document gives, "" without one; answers name the document by it."""
     uri = document.get("uri") if isinstance(document, dict) else None
     return uri[:500] if isinstance(uri, str) else ""
 
@@ -40,7 +40,7 @@ def uri_of(document: Any) -> str:
 def result_json(
     number: int, outcome: Written | Rejection | Unreadable | DatelineError, uri: str = ""
 ) -> dict[str, Any]:
-    """The answer for the document number `number` (from 1); `uri` is the document's."""
+    """Return the answer for the document number `number` (from 1); `uri` is the document's."""
     if isinstance(outcome, Unreadable):
         error = {"status": 400, "code": "bad_document", "message": outcome.reason}
         return {"number": number, "line": outcome.line, "error": error}
@@ -67,7 +67,7 @@ def result_json(
 
 
 def _failure(problem: Problem) -> dict[str, Any]:
-    """The error of a document that could not be written through no fault of its own."""
+    """Return the error of a document that could not be written through no fault of its own."""
     return {
         "status": problem.status,
         "code": problem.code,
@@ -77,7 +77,7 @@ def _failure(problem: Problem) -> dict[str, Any]:
 
 
 def refusal(result: dict[str, Any]) -> Problem | None:
-    """A single document's error as the error of the whole request."""
+    """Return a single document's error as the error of the whole request."""
     error = result.get("error")
     if not error:
         return None

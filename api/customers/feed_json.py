@@ -24,9 +24,9 @@ def entries_json(
     topics: FollowedTopics | None = None,
     kept: KeptForms | None = None,
 ) -> list[dict[str, Any]]:
-    """A result for each entry, in order. A tombstone has `uri`, `altids.itemid`, `version` and
-    `pubstatus`, and nothing else. An item names the `topics` of the account that it matches. Items
-    may be JSON already: `kept` has forms that were made before.
+    """Return a result for each entry, in order. A tombstone has `uri`, `altids.itemid`, `version`
+    and `pubstatus`, and nothing else. An item names the `topics` of the account that it matches.
+    Items may be JSON already: `kept` has forms that were made before.
     """
     whole = [entry.head for entry in entries if entry.head is not None]
     heads, read = {head.id: head for head in whole}, partial(_items, entries, library)
@@ -40,7 +40,9 @@ def entries_json(
 
 
 def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> dict[int, Item]:
-    """The items of these versions: those that the entries have, and the rest from the record."""
+    """Return the items of these versions: those that the entries have, and the rest from the
+    record.
+    """
     read = {e.head.id: e.item for e in entries if e.head is not None and e.item is not None}
     missing = [id_ for id_ in ids if id_ not in read]
     found = library.versions(missing) if missing else {}
@@ -48,7 +50,7 @@ def _items(entries: Sequence[Entry], library: Heads, ids: Collection[int]) -> di
 
 
 def _among(items: Mapping[int, Item], ids: Collection[int]) -> dict[int, Item]:
-    """Those of the items that have one of these ids."""
+    """Return those of the items that have one of these ids."""
     return {id_: items[id_] for id_ in ids if id_ in items}
 
 
@@ -58,7 +60,7 @@ def _result(
     followed: Mapping[int, dict[str, Any]],
     view: ItemView,
 ) -> dict[str, Any] | None:
-    """The result of an entry; None for a version that the record has no more."""
+    """Return the result of an entry; None for a version that the record has no more."""
     moved = {"transition": _transition(entry)}
     if entry.head is None:
         return {"meta": moved, "item": tombstone(entry)}
@@ -81,7 +83,7 @@ def _transition(entry: Entry) -> dict[str, Any]:
 
 
 def tombstone(entry: Entry) -> dict[str, Any]:
-    """All that is told of an item that was taken away."""
+    """Return all that is told of an item that was taken away."""
     altids = {"altids": {"itemid": entry.itemid}} if entry.itemid else {}
     own = {"version": entry.version, "pubstatus": entry.pubstatus}
     return {"uri": entry.transition.uri, **altids, **own}

@@ -110,7 +110,7 @@ async def read_feed(
 
 
 def _answer(request: Request, name: str, session: FeedSession, wait: int, page: Page) -> Response:
-    """The answer with a page of a session, to a caller of this name."""
+    """Return the answer with a page of a session, to a caller of this name."""
     envelope = base(request, org_name=name)
     if session.label:
         envelope["session_label"] = session.label
@@ -129,7 +129,7 @@ def _answer(request: Request, name: str, session: FeedSession, wait: int, page: 
 async def begun(
     surface: Surface, feed: Feed, caller: Caller, parameters: SessionParameters
 ) -> tuple[FeedSession, Position]:
-    """The session that a request begins or goes on with, and the place to read from."""
+    """Return the session that a request begins or goes on with, and the place to read from."""
     if parameters.session:
         position = read_position(parameters.position or "0")
         session = await resumed(surface, feed, caller, parameters.session, position)
@@ -152,7 +152,7 @@ async def begun(
 async def resumed(
     surface: Surface, feed: Feed, caller: Caller, id_: str, position: Position
 ) -> FeedSession:
-    """The caller's session of an id. Raises SessionEndedError."""
+    """Return the caller's session of an id. Raises SessionEndedError."""
     if (session := feed.waiting(caller, id_, position)) is not None:
         return session
     return await surface.feeds.run(lambda: feed.resume(caller, id_, position), caller)
@@ -190,8 +190,8 @@ def writing(
     links: MediaLinks | None,
     channel: str,
 ) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
-    """What makes JSON of a session's entries. `include` and `exclude` of a request go before those
-    of the session.
+    """Return what makes JSON of a session's entries. `include` and `exclude` of a request go before
+    those of the session.
     """
 
     def names(name: str, own: Sequence[str]) -> Sequence[str]:
@@ -209,7 +209,7 @@ def writing(
 
 
 def next_page(request: Request, session: FeedSession, position: Position, wait: int) -> str:
-    """The link to the next page, relative to this host."""
+    """Return the link to the next page, relative to this host."""
     place = {"session": session.id, "position": position_text(position)}
     held = {"wait": str(wait)} if wait else {}
     return f"{request.url.path}?{urlencode(place | held)}"

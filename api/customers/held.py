@@ -55,7 +55,7 @@ class Reading:
     answer: Callable[[Page], Response] | None = None
 
     async def page(self, position: Position) -> Page:
-        """The page after a position."""
+        """Return the page after a position."""
         caller = self.caller()
 
         def read() -> Page:
@@ -65,13 +65,13 @@ class Reading:
         return await self.surface.feeds.run(read, caller)
 
     def told(self, page: Page) -> Page:
-        """The page with its answer, if it has items; for a thread of the pool."""
+        """Return the page with its answer, if it has items; for a thread of the pool."""
         if self.answer is None or not page.items:
             return page
         return replace(page, answer=self.answer(page))
 
     async def held(self, position: Position, seconds: float) -> Page:
-        """The next page with something in it, or an empty one after so many seconds."""
+        """Return the next page with something in it, or an empty one after so many seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         if seconds and self.readers.is_end(position):
@@ -102,9 +102,9 @@ async def polled(
     position: Position,
     held: Callable[[], Awaitable[Page]],
 ) -> Page:
-    """The `held` page of a poll, which counts in the quota of its account. Over the quota it is the
-    kills behind the position, which stays, so that no quota delays a kill. Raises TooManyError if
-    there are none.
+    """Return the `held` page of a poll, which counts in the quota of its account. Over the quota it
+    is the kills behind the position, which stays, so that no quota delays a kill. Raises
+    TooManyError if there are none.
     """
     counted(request, reading.surface.services, caller)
     quota = getattr(request.state, "quota", None)
@@ -129,7 +129,7 @@ def _waker(loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> Callable[[]
 
 
 def feed_of(surface: Surface) -> tuple[Feed, Readers]:
-    """The feed and its readers. Raises NotFoundError for a service without them."""
+    """Return the feed and its readers. Raises NotFoundError for a service without them."""
     feed, readers = surface.services.feed, surface.services.readers
     if feed is None or readers is None:
         raise NotFoundError(_NO_FEED, mend="The API is described at /docs.")
@@ -137,8 +137,8 @@ def feed_of(surface: Surface) -> tuple[Feed, Readers]:
 
 
 def caller_now(request: Request, surface: Surface, key: str) -> Callable[[], Caller]:
-    """What returns the caller of a key as it is in force at the moment. It raises UnknownKeyError
-    for a key that was revoked.
+    """Return what returns the caller of a key as it is in force at the moment. It raises
+    UnknownKeyError for a key that was revoked.
     """
 
     def caller() -> Caller:

@@ -58,7 +58,7 @@ def session_json(session: Session, root: str, *, detail: bool = False) -> dict[s
 
 
 def standings_json(standings: Sequence[Standing]) -> dict[str, Any]:
-    """`conditionStatus` of a session."""
+    """Return `conditionStatus` of a session."""
     found: dict[str, Any] = {}
     for one in standings:
         told = {"enabled": one.state.value != "disabled", "status": one.state.value}

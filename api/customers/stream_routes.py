@@ -78,7 +78,9 @@ class _Stream:
     touch: Callable[[], object]
 
     async def until_revoked(self, position: Position) -> AsyncIterator[bytes]:
-        """The events until the client goes, the service ends, or the key is not valid any more."""
+        """Yield the events until the client goes, the service ends, or the key is not valid any
+        more.
+        """
         try:
             async for part in self._events(position):
                 yield part
@@ -119,8 +121,8 @@ def _event(entry: dict[str, Any]) -> bytes:
 
 
 def _matched(entry: dict[str, Any]) -> bytes:
-    """The event `topic.matched` of an entry, b"" for one that matches none. It has no id, and comes
-    before the entry: a client that goes on from the entry's id has had it.
+    """Return the event `topic.matched` of an entry, b"" for one that matches none. It has no id,
+    and comes before the entry: a client that goes on from the entry's id has had it.
     """
     meta = entry["meta"]
     if "followed_topics" not in meta:

@@ -23,7 +23,7 @@ class CarriedMembers(dict[str, Any]):
 
 
 def of_the_same_item(value: Mapping[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """`kept`, marked as members of the item that `value` is marked as."""
+    """Return `kept`, marked as members of the item that `value` is marked as."""
     return CarriedMembers.of(value.item_uri, kept) if isinstance(value, CarriedMembers) else kept
 
 

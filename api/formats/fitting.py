@@ -35,7 +35,9 @@ _NO_TYPE = "none"  # of a schema that no value fits
 
 
 def fit(value: Any, schema: Schema, root: Schema) -> Any:
-    """`value` as `schema` allows it, or GONE. `root` is the document that references point into."""
+    """Return `value` as `schema` allows it, or GONE. `root` is the document that references point
+    into.
+    """
     if "$ref" in schema:
         schema = resolved(schema, root)
     value = _typed(value, schema, root)

@@ -74,7 +74,7 @@ _ALWAYS = ("uri", "altids")  # what AP's clients identify an item by
 
 
 def text_names(item: Item) -> dict[str, str]:
-    """Our text members and their names in the contract, which depend on the item's type."""
+    """Return our text members and their names in the contract, which depend on the item's type."""
     summary = item.type in (ItemType.TEXT, ItemType.COMPOSITE, ItemType.EVENT, ItemType.PLANNING)
     return {
         "headline": "headline",
@@ -246,8 +246,8 @@ class _Carrying:
         return self.made[item.uri]
 
     def leaving(self, chosen: Collection[str], kept: Mapping[str, Any]) -> list[Item]:
-        """The items here of which members leave: not those that were `chosen` first and then cut
-        out by `include`, `exclude` or the size of the answer.
+        """Return the items here of which members leave: not those that were `chosen` first and then
+        cut out by `include`, `exclude` or the size of the answer.
         """
         left = carried_in(kept) if self.here else ()
         return [item for uri, item in self.here.items() if uri in left or uri not in chosen]
@@ -255,8 +255,8 @@ class _Carrying:
     def names(
         self, named: Collection[str], sights: Mapping[str, Sight]
     ) -> tuple[AbstractSet[str], Mapping[str, Sight]]:
-        """All names that the members of the document here depend on, and what the guard says of
-        those that are items'. The document has those that are `named`.
+        """Return all names that the members of the document here depend on, and what the guard says
+        of those that are items'. The document has those that are `named`.
         """
         names = frozenset(named)
         found = {name: sights[name] for name in names & sights.keys()} if sights else {}

@@ -41,7 +41,7 @@ class Form:
     carried: tuple[Head, ...]
 
     def holds(self, sights: Mapping[str, Sight]) -> bool:
-        """Whether the guard says the same of all names."""
+        """Return whether the guard says the same of all names."""
         if not self.sights:
             return self.names.isdisjoint(sights.keys())
         return self.sights == _seen({name: sights[name] for name in self.names & sights.keys()})
@@ -66,8 +66,8 @@ class KeptForms:
     def of(
         self, heads: Collection[Head], view: ItemView, library: Sights, share: int
     ) -> Mapping[int, Form]:
-        """The kept forms of heads that the guard lets through, by their id, each of at most `share`
-        bytes. None for a caller who writes: it is shown members that others are not.
+        """Return the kept forms of heads that the guard lets through, by their id, each of at most
+        `share` bytes. None for a caller who writes: it is shown members that others are not.
         """
         if view.caller.may_write:
             return {}
@@ -90,7 +90,7 @@ class KeptForms:
         return {id_: form for id_, form in known.items() if form.holds(sights)}
 
     def keep(self, head: Head, item: Item, view: ItemView, made: Made) -> None:
-        """Keeps an item's form, unless it has media: their addresses are signed for one key."""
+        """Keep an item's form, unless it has media: their addresses are signed for one key."""
         inside = [item, *(sight.item for sight in made.sights.values() if sight.item is not None)]
         if (
             head.id <= 0
@@ -185,12 +185,12 @@ def _seen(sights: Mapping[str, Sight]) -> dict[str, Hashable]:
 
 
 def _state(id_: int, version: Head | Item) -> Hashable:
-    """What an item's members depend on: the version, and what may change of it. After a restore
-    another item may have its number.
+    """Return what an item's members depend on: the version, and what may change of it. After a
+    restore another item may have its number.
     """
     return id_, version.uri, version.version, version.embargoed, version.expires
 
 
 def _shown(view: ItemView) -> Hashable:
-    """What a view shows of an item that is the same for everybody."""
+    """Return what a view shows of an item that is the same for everybody."""
     return frozenset(view.include), frozenset(view.exclude), view.whole, view.addresses

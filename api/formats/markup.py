@@ -51,7 +51,7 @@ _OF_NITF = 0.5  # as the body was read with NITF's own headlines
 
 
 def clean_text(text: str) -> str:
-    """`text` without the characters that XML can't have."""
+    """Return `text` without the characters that XML can't have."""
     return _NOT_XML.sub("", text)
 
 

@@ -27,8 +27,8 @@ Path = Sequence[str]
 
 
 def known_members(names: list[str]) -> list[str]:
-    """`names` of members, each once. Raises ValueError for one that no item of ours can have, with
-    the nearest name.
+    """Return `names` of members, each once. Raises ValueError for one that no item of ours can
+    have, with the nearest name.
     """
     for name in names:
         if name != EVERYTHING:

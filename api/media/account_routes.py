@@ -367,7 +367,7 @@ def _without(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _inside(row: dict[str, Any], head: str, keeps: Callable[[str], bool]) -> None:
-    """Leaves only the members that `keeps` says of what stands at `head`, an object or several."""
+    """Leave only the members that `keeps` says of what stands at `head`, an object or several."""
     value = row.get(head)
     if isinstance(value, Mapping):
         row[head] = {name: member for name, member in value.items() if keeps(name)}

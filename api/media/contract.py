@@ -68,7 +68,7 @@ TEXTS: dict[str, Any] = {kind.partition(";")[0]: {} for kind in MEDIA_TYPES.valu
 def served(
     router: APIRouter, path: str, summary: str, found: Any = None, **more: Any
 ) -> Callable[[Handler], Handler]:
-    """Declares a route for GET and for HEAD; `found` is the 200 of a route that has more forms."""
+    """Declare a route for GET and for HEAD; `found` is the 200 of a route that has more forms."""
 
     def declared(handler: Handler) -> Handler:
         responses = RESPONSES | ({200: {"description": "The answer", **found}} if found else {})

@@ -118,7 +118,9 @@ def _answer(
     asked: FeedAsked,
     page: Page,
 ) -> Response:
-    """The answer with a page of a session. For a thread of a pool if the session is watched."""
+    """Return the answer with a page of a session. For a thread of a pool if the session is
+    watched.
+    """
     monitor = _monitor(request, surface, known, session)
     told = _data(page, session, asked, addresses_of(request))
     title = title_of(surface.services, known)
@@ -128,7 +130,7 @@ def _answer(
 def _data(
     page: Page, session: FeedSession, asked: FeedAsked, addresses: Addresses
 ) -> dict[str, Any]:
-    """The `data` of an answer with a page of a session."""
+    """Return the `data` of an answer with a page of a session."""
     place = [("qt", session.id), ("seq", position_text(page.position))]
     return {
         "query": asked.q,
@@ -141,8 +143,8 @@ def _data(
 
 
 async def _held(reading: Reading, position: Position, seconds: float) -> Page:
-    """The next page with something in it, or what there is after so many seconds. A stretch in
-    which nothing concerns the session is passed over within them.
+    """Return the next page with something in it, or what there is after so many seconds. A stretch
+    in which nothing concerns the session is passed over within them.
     """
     until = monotonic() + seconds
     page = await reading.held(position, seconds)
@@ -152,14 +154,14 @@ async def _held(reading: Reading, position: Position, seconds: float) -> Page:
 
 
 def _is_watched(surface: Surface, session: FeedSession) -> bool:
-    """Whether the session names a monitor."""
+    """Return whether the session names a monitor."""
     return surface.services.monitoring is not None and "with_monitor" in session.parameters
 
 
 def _monitor(
     request: Request, surface: Surface, caller: Caller, session: FeedSession
 ) -> dict[str, Any]:
-    """Counts the request for the monitor that the session names, and tells how that stands; nothing
+    """Count the request for the monitor that the session names, and tell how that stands; nothing
     without one.
     """
     monitoring, name = surface.services.monitoring, session.parameters.get("with_monitor", "")
@@ -174,7 +176,7 @@ def _monitor(
 async def _session(
     surface: Surface, source: Feed, caller: Caller, asked: FeedAsked
 ) -> tuple[FeedSession, Position]:
-    """The session that a request begins or goes on with, and the place to read from. Raises
+    """Return the session that a request begins or goes on with, and the place to read from. Raises
     SessionEndedError.
     """
     if asked.qt:
@@ -196,14 +198,16 @@ async def _session(
 
 
 def _query(surface: Surface, caller: Caller, query: str) -> str:
-    """A query with our product codes, and with the queries of the followed topics that it names."""
+    """Return a query with our product codes, and with the queries of the followed topics that it
+    names.
+    """
     topics = surface.services.topics
     own = in_our_words(query, sold_to(surface.services, caller))
     return topics.written_out(own, caller) if topics else own
 
 
 def _check_monitor(surface: Surface, caller: Caller, name: str) -> None:
-    """Raises ParameterError if the caller's account has no monitor of this name."""
+    """Raise ParameterError if the caller's account has no monitor of this name."""
     monitoring = surface.services.monitoring
     if monitoring is None or all(one.name != name for one in monitoring.all(caller)):
         raise ParameterError(
@@ -214,14 +218,16 @@ def _check_monitor(surface: Surface, caller: Caller, name: str) -> None:
 
 
 def _text(value: Any) -> str:
-    """A parameter as a session keeps it."""
+    """Return a parameter as a session keeps it."""
     if isinstance(value, list):
         return ",".join(value)
     return "" if value is None or value is False else str(value)
 
 
 def _frozen(session: FeedSession, asked: FeedAsked) -> FeedAsked:
-    """The parameters of a session. What a request says itself of members goes before them."""
+    """Return the parameters of a session. What a request says itself of members goes before
+    them.
+    """
     kept = session.parameters
     told = asked.model_dump(exclude_unset=True, include={"include", "exclude"})
     return FeedAsked(
@@ -235,7 +241,7 @@ def _frozen(session: FeedSession, asked: FeedAsked) -> FeedAsked:
 
 
 def _beginning(query: str, moment: datetime) -> datetime:
-    """The moment at which a new session begins: that of `mindate`, or 30 days ago."""
+    """Return the moment at which a new session begins: that of `mindate`, or 30 days ago."""
     found = _MINDATE.search(query)
     try:
         return read_time(found[1], end=False) if found else moment - AVAILABLE
@@ -250,7 +256,7 @@ def _writing(
     links: MediaLinks | None,
     addresses: Addresses,
 ) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
-    """What makes AP's results of a session's entries."""
+    """Return what makes AP's results of a session's entries."""
 
     def write(caller: Caller, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         receive = receiving(surface.services, caller, "feed", synced=True)
@@ -274,20 +280,20 @@ def _writing(
 
 
 def _included(services: Services, caller: Caller, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries whose items cost nothing beyond the caller's plans, and all tombstones."""
+    """Return the entries whose items cost nothing beyond the caller's plans, and all tombstones."""
     items = [entry.item for entry in entries if entry.item is not None]
     prices = iter(prices_of(services, caller, items))
     return [entry for entry in entries if entry.item is None or next(prices).included]
 
 
 def transition_json(entry: Entry) -> dict[str, Any]:
-    """What happened: `id` stays the same wherever it is told."""
+    """Return what happened: `id` stays the same wherever it is told."""
     moved = entry.transition
     return {"id": moved.id, "kind": str(entry.kind), "at": time_text(moved.at)}
 
 
 def tombstone(entry: Entry, addresses: Addresses) -> dict[str, Any]:
-    """All that is told of an item that was taken away."""
+    """Return all that is told of an item that was taken away."""
     itemid = entry.itemid or entry.transition.uri
     killed = entry.kind is TransitionKind.KILLED
     return {

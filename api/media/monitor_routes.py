@@ -222,7 +222,7 @@ async def session(
 
 
 def _switch(name: str, *, enabled: bool) -> None:
-    """Declares the route that enables, or disables, watching a session."""
+    """Declare the route that enables, or disables, watching a session."""
 
     @router.get(
         f"{PATH}/sessions/{{session_id}}/{name}",

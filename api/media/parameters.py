@@ -19,7 +19,7 @@ _TOKEN_CHARACTERS = 512
 
 
 def _order(text: str) -> str:
-    """`name:direction` without the blanks that AP's own examples have. Raises ValueError."""
+    """Return `name:direction` without the blanks that AP's own examples have. Raises ValueError."""
     plain = re.sub(r"\s+", "", text).lower()
     known = [order.value for order in SortOrder]
     if plain not in known:
@@ -28,7 +28,7 @@ def _order(text: str) -> str:
 
 
 def _truth(value: Any) -> Any:
-    """True and false, as the contract has them. Raises ValueError."""
+    """Return True and false, as the contract has them. Raises ValueError."""
     if isinstance(value, str) and value not in ("true", "false"):
         raise ValueError(f"'{value[:40]}' is neither true nor false")
     return value

@@ -19,7 +19,7 @@ _MODEL = "The model's name, as GET /v1/models gives it; may be left out, as ther
 
 
 def _texts(value: Any) -> Any:
-    """One text or many as a list; token numbers are refused with a clear message."""
+    """Return one text or many as a list; token numbers are refused with a clear message."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list) and any(_is_number(entry) for entry in value):
@@ -35,7 +35,7 @@ def _is_number(entry: Any) -> bool:
 
 
 def _document(value: Any) -> Any:
-    """A document's text: it is a string, or an object with only `text`."""
+    """Return a document's text: it is a string, or an object with only `text`."""
     if isinstance(value, dict) and set(value) == {"text"}:
         return value["text"]
     if isinstance(value, dict):

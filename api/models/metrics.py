@@ -61,7 +61,7 @@ class ModelMetrics:
         )
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """The watch of one model and task."""
+        """Return the watch of one model and task."""
         stages = {stage: self._seconds.labels(model, task, stage.value).observe for stage in Stage}
         events: dict[Event, Callable[[float], None]] = {
             event: self._cache.labels(model, task, event.value).inc for event in _CACHE

@@ -105,8 +105,9 @@ async def _computed(
     kind: type[Body],
     work: Callable[[Served[Port], Body, int], dict[str, Any]],
 ) -> tuple[dict[str, Any], str]:
-    """What `work` makes of the request's body with the model that serves `role`, in a thread of the
-    models' pool; and the digest of that model. Raises the errors of `read_model` and `_named`.
+    """Return what `work` makes of the request's body with the model that serves `role`, in a thread
+    of the models' pool; and the digest of that model. Raises the errors of `read_model` and
+    `_named`.
     """
     services = surface.services
     settings = services.settings
@@ -117,7 +118,7 @@ async def _computed(
 
 
 def _named(served: Served[Port] | None, asked: str, role: str, reason: str) -> Served[Port]:
-    """The model for a task; raises UnknownModelError (404) or ModelAbsentError (503)."""
+    """Return the model for a task; raises UnknownModelError (404) or ModelAbsentError (503)."""
     if served is None and reason:
         raise ModelAbsentError(
             f"The {role} of this service could not be loaded.",

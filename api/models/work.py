@@ -34,7 +34,7 @@ Readings = Sequence[Reading]
 
 
 def listed(models: ServedModels) -> dict[str, Any]:
-    """The models in OpenAI's list."""
+    """Return the models in OpenAI's list."""
     tasks = (("encode", models.encoder), ("tag", models.tagger), ("score", models.scorer))
     data = [
         {
@@ -109,7 +109,7 @@ def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str
 def _scores(
     served: Served[PairScorer], query: str, texts: Sequence[str], limit: int | None
 ) -> FloatMatrix:
-    """The scores, float32 [n, 1], of pairs read to at most `limit` tokens."""
+    """Return the scores, float32 [n, 1], of pairs read to at most `limit` tokens."""
     scorer = served.port
     if limit is None:
         return scorer.score([query] * len(texts), texts)
@@ -123,7 +123,7 @@ def _scores(
 
 
 def tag(served: Served[Tagger], body: TagBody, limit: int) -> dict[str, Any]:
-    """The names of each text; raises BodyTooLargeError and the tagger's errors."""
+    """Return the names of each text; raises BodyTooLargeError and the tagger's errors."""
     measured = _bounded(served.meter.measure(body.texts), limit)
     found = served.port.tag(body.texts)
     results = [
@@ -148,7 +148,7 @@ def tag(served: Served[Tagger], body: TagBody, limit: int) -> dict[str, Any]:
 
 
 def _bounded(readings: Readings, limit: int) -> Readings:
-    """`readings`; raises BodyTooLargeError if they have more tokens than one request may."""
+    """Return `readings`; raises BodyTooLargeError if they have more tokens than one request may."""
     total = _tokens(readings)
     if total > limit:
         raise BodyTooLargeError(
@@ -159,7 +159,7 @@ def _bounded(readings: Readings, limit: int) -> Readings:
 
 
 def _finite(values: FloatMatrix, name: str) -> FloatMatrix:
-    """`values`; raises ModelError if one is not finite, which JSON can't express."""
+    """Return `values`; raises ModelError if one is not finite, which JSON can't express."""
     if not np.isfinite(values).all():
         raise ModelError(f"{name} gave a value that is no number", mend="see `dateline doctor`")
     return values
@@ -212,7 +212,9 @@ def _truncated(readings: Readings) -> list[int]:
 
 
 def _warnings(readings: Readings, word: str) -> list[str]:
-    """One sentence about the texts that were not read to the end; no sentence if all were."""
+    """Return one sentence about the texts that were not read to the end; no sentence if all
+    were.
+    """
     places = _truncated(readings)
     if not places:
         return []
@@ -220,8 +222,8 @@ def _warnings(readings: Readings, word: str) -> list[str]:
 
 
 def _empty(texts: Sequence[str], word: str) -> list[str]:
-    """One sentence about the texts without a word, for which the answer means nothing; no sentence
-    if all have words.
+    """Return one sentence about the texts without a word, for which the answer means nothing; no
+    sentence if all have words.
     """
     places = [place for place, text in enumerate(texts) if not text.strip()]
     if not places:

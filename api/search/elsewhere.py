@@ -38,7 +38,7 @@ class ReadRoute(APIRoute):
     """A route whose requests other processes answer, if there are any."""
 
     def get_route_handler(self) -> Answered:
-        """The handler, which answers here or in another process."""
+        """Return the handler, which answers here or in another process."""
         here = self.answered_here()
 
         async def answer(request: Request) -> Response:
@@ -51,11 +51,13 @@ class ReadRoute(APIRoute):
         return answer
 
     async def read(self, request: Request) -> bytes:
-        """The body that the other process needs; a route that takes none has an empty one."""
+        """Return the body that the other process needs; a route that takes none has an empty
+        one.
+        """
         return b""
 
     def answered_here(self) -> Answered:
-        """The handler that answers in this process."""
+        """Return the handler that answers in this process."""
         return super().get_route_handler()
 
 
@@ -65,7 +67,7 @@ async def _answer_elsewhere(
     elsewhere: Elsewhere,
     read: Callable[[Request], Coroutine[Any, Any, bytes]],
 ) -> Response:
-    """Lets the caller in, and has another process answer in the caller's turn."""
+    """Let the caller in, and have another process answer in the caller's turn."""
     await check_query_string(request)
     caller = await caller_of(request, surface, request.headers.get(HEADER))
     body = await read(request)
@@ -79,8 +81,8 @@ async def _answer_elsewhere(
 
 
 def request_bytes(scope: Scope, accounts: int = 0, body: bytes = b"") -> bytes:
-    """A request as bytes, for `answered`. `accounts` is how many changes of accounts were in force
-    when it was let in.
+    """Return a request as bytes, for `answered`. `accounts` is how many changes of accounts were in
+    force when it was let in.
     """
     sent = {name: scope.get(name) for name in _PLAIN}
     sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
@@ -90,8 +92,8 @@ def request_bytes(scope: Scope, accounts: int = 0, body: bytes = b"") -> bytes:
 
 
 async def answered(app: ASGIApp, request: bytes) -> bytes:
-    """The answer of `app` as bytes: a line of JSON with the status and the headers,
-    then the body.
+    """Return the answer of `app` as bytes: a line of JSON with the status and the headers, then the
+    body.
     """
     sent = orjson.loads(request)
     body = sent.pop("body", "").encode("latin-1")

@@ -53,8 +53,8 @@ def split_list(value: Any) -> Any:
 
 
 def read_time(text: str, *, end: bool, zone: tzinfo = UTC) -> datetime:
-    """A date or time in UTC. A bare date is a day of `zone`: its first moment, or with `end` the
-    first moment of the next day.
+    """Return a date or time in UTC. A bare date is a day of `zone`: its first moment, or with `end`
+    the first moment of the next day.
     """
     try:
         if _DATE.fullmatch(text):
@@ -80,14 +80,14 @@ def _until(value: Any, info: ValidationInfo) -> Any:
 
 
 def _zone_of(info: ValidationInfo) -> tzinfo:
-    """The request's zone, UTC without one. `tz` is declared before the dates, so that it is read
-    first.
+    """Return the request's zone, UTC without one. `tz` is declared before the dates, so that it is
+    read first.
     """
     return calendar_of(datetime.now(UTC), info.data.get("tz", "")).zone
 
 
 def _known(values: list[str], declared: Declared) -> list[str]:
-    """`values`. Raises ValueError for a value that the option does not have."""
+    """Return `values`. Raises ValueError for a value that the option does not have."""
     known, noun = declared.option.values, declared.option.noun
     for value in values if known else ():
         if value not in known:
@@ -112,7 +112,7 @@ WHAT_TO_EXCLUDE = "Members of the item to leave out: names, or paths such as ren
 
 
 def _parameter(one: Declared) -> tuple[Any, Any]:
-    """The type of a parameter, and its pydantic field."""
+    """Return the type of a parameter, and its pydantic field."""
     option, kind = one.option, one.kind
     told: dict[str, Any] = {"description": option.help}
     if kind is tuple:
@@ -129,7 +129,7 @@ def _parameter(one: Declared) -> tuple[Any, Any]:
 
 
 def _span() -> dict[str, tuple[Any, Any]]:
-    """The parameters `since` and `until`, for the time when versions were created."""
+    """Return the parameters `since` and `until`, for the time when versions were created."""
     return {
         "since": (
             Annotated[datetime | None, BeforeValidator(_since)],
@@ -151,8 +151,8 @@ def _span() -> dict[str, tuple[Any, Any]]:
 
 
 def _parameters() -> dict[str, Any]:
-    """The parameters by name, in the order of the contract; `tz` stands before the days that need
-    it.
+    """Return the parameters by name, in the order of the contract; `tz` stands before the days that
+    need it.
     """
     asked = {one.name: _parameter(one) for one in OPTIONS}
     facts = {one.name: _parameter(one) for one in FACTS}
@@ -160,7 +160,7 @@ def _parameters() -> dict[str, Any]:
 
 
 def _model(name: str, without: Collection[str] = ()) -> Any:
-    """A model of the parameters but for those `without`; it refuses any other name."""
+    """Return a model of the parameters but for those `without`; it refuses any other name."""
     return create_model(
         name,
         __config__=ConfigDict(extra="forbid", str_max_length=MAX_QUERY_CHARACTERS),
@@ -192,7 +192,7 @@ class TextParameters(_Beside):  # type: ignore[misc]  # the declarations make it
 
 
 def filters_of(parameters: SearchParameters | TextParameters) -> Node:
-    """The filters as a tree; raises ParameterError where `since` is not before `until`."""
+    """Return the filters as a tree; raises ParameterError where `since` is not before `until`."""
     since, until = parameters.since, parameters.until
     if since and until and since >= until:
         raise ParameterError(
@@ -207,7 +207,9 @@ def filters_of(parameters: SearchParameters | TextParameters) -> Node:
 def search_request(
     parameters: SearchParameters | TextParameters, profiles: tuple[str, ...]
 ) -> SearchRequest:
-    """The core's request; raises ParameterError for a profile that the service does not have."""
+    """Return the core's request; raises ParameterError for a profile that the service does not
+    have.
+    """
     if parameters.profile and parameters.profile not in profiles:
         needs = " It needs the service's setting second_encoder."
         raise ParameterError(

@@ -39,7 +39,7 @@ class SearchRoute(ReadRoute):
     """
 
     def answered_here(self) -> Answered:
-        """The handler that answers in this process."""
+        """Return the handler that answers in this process."""
 
         async def answer(request: Request) -> Response:
             await check_query_string(request)
@@ -81,7 +81,7 @@ class TextRoute(ReadRoute):
     """A route with a text as its body."""
 
     async def read(self, request: Request) -> bytes:
-        """The body, of at most a megabyte."""
+        """Return the body, of at most a megabyte."""
         surface = await surface_of(request)
         return await read_body(request, MAX_TEXT, surface.services.settings.body_timeout_seconds)
 
@@ -121,7 +121,7 @@ async def search_by_text(
 
 
 def text_in(request: Request, body: bytes) -> str:
-    """The text of a body. Bytes that are no UTF-8 are replaced: a text is never refused."""
+    """Return the text of a body. Bytes that are no UTF-8 are replaced: a text is never refused."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
         return str(parse_object(body).get("text", ""))
     return body.decode("utf-8", "replace")

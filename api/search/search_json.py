@@ -47,7 +47,7 @@ def search_data(
     items: list[dict[str, Any]],
     caller: Caller,
 ) -> dict[str, Any]:
-    """The `data` member of a search's envelope."""
+    """Return the `data` member of a search's envelope."""
     missing = response.missing
     facets = {
         name: [{"value": count.value, "count": count.count} for count in counts]
@@ -81,7 +81,7 @@ def search_data(
 def hits_json(
     hits: Sequence[Hit], view: ItemView, library: Library, kept: KeptForms | None = None
 ) -> list[dict[str, Any]]:
-    """A `contentresult` for each hit; with `kept` its item may be JSON already."""
+    """Return a `contentresult` for each hit; with `kept` its item may be JSON already."""
     versions = [(hit.id, hit.item) for hit in hits]
     items = told_versions(versions, view, library, kept)
     return [
@@ -91,7 +91,7 @@ def hits_json(
 
 
 def cut_json(cut: Cut) -> dict[str, Any]:
-    """The member `cut` for members that are not given whole; empty if all are."""
+    """Return the member `cut` for members that are not given whole; empty if all are."""
     return {"cut": cut} if cut else {}
 
 
@@ -120,7 +120,9 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
 
 
 def products_json(codes: Iterable[str], caller: Caller) -> list[dict[str, Any]]:
-    """The products of an item that the caller holds; `id` only where the code is a number."""
+    """Return the products of an item that the caller holds; `id` only where the code is a
+    number.
+    """
     held = [code for code in codes if code in caller.products]
     return [
         {"id": int(code), "name": code} if _NUMBER.fullmatch(code) else {"name": code}
@@ -129,8 +131,8 @@ def products_json(codes: Iterable[str], caller: Caller) -> list[dict[str, Any]]:
 
 
 def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]:
-    """Each stage's rank (0: it did not find the hit) and normalized score; with `exact` its raw
-    score.
+    """Return each stage's rank (0: it did not find the hit) and normalized score; with `exact` its
+    raw score.
     """
     return {
         "lexical": {
@@ -158,8 +160,8 @@ def explanation_json(explanation: Explanation, *, exact: bool) -> dict[str, Any]
 
 
 def reranked_json(explanation: Explanation, *, exact: bool) -> dict[str, Any] | None:
-    """The reranker's part. The hit's score is floor + (1 - weight) * fused_normalized + weight *
-    normalized.
+    """Return the reranker's part. The hit's score is floor + (1 - weight) * fused_normalized +
+    weight * normalized.
     """
     if explanation.rerank_score is None and explanation.mix is None:
         return None
@@ -182,7 +184,7 @@ def _share(value: float, exact: bool) -> float:
 
 
 def understood_json(understood: Understood) -> dict[str, Any]:
-    """What was made of the query."""
+    """Return what was made of the query."""
     return {
         "vector_text": understood.vector_text,
         "lexical": understood.lexical,
@@ -215,7 +217,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
 
 
 def missing_json(missing: Missing, *, exact: bool) -> dict[str, Any]:
-    """Why an item is not among the hits; `stage` is the first that dropped it."""
+    """Return why an item is not among the hits; `stage` is the first that dropped it."""
     return {
         "uri": missing.uri,
         "stage": missing.stage.value,
@@ -238,9 +240,9 @@ def missing_json(missing: Missing, *, exact: bool) -> dict[str, Any]:
 
 
 def found_name_json(found: FoundName) -> dict[str, Any]:
-    """A name in the query: `query[start:end]` in characters, `canonical` as the archive writes it
-    ("" for an unknown name) in the item's member `field`, its `aliases` there, and what was done
-    with it.
+    """Return a name in the query: `query[start:end]` in characters, `canonical` as the archive
+    writes it ("" for an unknown name) in the item's member `field`, its `aliases` there, and what
+    was done with it.
     """
     known = found.known
     return {
@@ -261,7 +263,8 @@ def found_name_json(found: FoundName) -> dict[str, Any]:
 def page_links(
     path: str, params: Collection[tuple[str, str]], response: SearchResponse
 ) -> dict[str, str]:
-    """`next_page`, `previous_page` and `page_template`, relative to this host.
+    """Return `next_page`, `previous_page` and `page_template`, relative to this
+    host.
 
     The next page has the cursor, so that a story that arrives meanwhile can't move a hit to another
     page; the previous page is asked for by number.

@@ -112,7 +112,7 @@ def _rank(price: Price) -> tuple[bool, Decimal, int, int, int]:
 def check_acknowledged(
     price: Price, uri: str, acknowledged: Decimal | None, currency: str = ""
 ) -> None:
-    """Raises PriceError unless the download is free, or a price that is no lower was acknowledged;
+    """Raise PriceError unless the download is free, or a price that is no lower was acknowledged;
     AccessError for one that no plan allows.
     """
     if not price.allowed:

@@ -62,7 +62,7 @@ class Queue(Protocol):
     def queue(
         self, before: tuple[str, int], after: tuple[str, int], messages: Sequence[Message]
     ) -> bool:
-        """Queue messages and moves the position in one transaction; False, and neither, if another
+        """Queue messages and move the position in one transaction; False, and neither, if another
         process moved it.
         """
         ...

@@ -27,7 +27,9 @@ _JOINERS = "\u200c\u200d"  # they shape letters in Persian and in scripts of Ind
 
 
 def clean_line(text: str, most: int) -> str:
-    """`text` as one line of printable characters, at most `most` of them, cut after a word."""
+    """Return `text` as one line of printable characters, at most `most` of them, cut after a
+    word.
+    """
     spaced = _spaced(unicodedata.normalize("NFC", text[: most * 8]))
     kept = "".join(c for c in spaced if c in _JOINERS or unicodedata.category(c)[0] != "C")
     line = " ".join(kept.split())

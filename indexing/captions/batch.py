@@ -74,7 +74,7 @@ def answers_in(lines: Iterable[bytes], contexts: Mapping[str, str], made_by: str
 def _read_answer(
     response: _Response | None, context: str, made_by: str, name: str, found: BatchAnswers
 ) -> None:
-    """Puts one still's outcome into `found`."""
+    """Put one still's outcome into `found`."""
     try:
         content, used = _answered(response)
     except Unanswered as failure:
@@ -88,7 +88,7 @@ def _read_answer(
 
 
 def _answered(response: _Response | None) -> tuple[str, Usage | None]:
-    """One answer's text and usage. Raises Unanswered."""
+    """Return one answer's text and usage. Raises Unanswered."""
     if response is None:
         raise Unanswered("the provider did not come to it")
     if response.status_code != 200:
@@ -168,13 +168,14 @@ class BatchCaptioner:
         return prompt_digest(self.calls.provider.model)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self.calls.close()
 
     def submit(
         self, stills: Mapping[str, ToCaption], packet: str, leave: Leave = lambda _: None
     ) -> Submission:
-        """Sends stills by custom id as the packet of this name (each at most 64 characters).
+        """Send stills by custom id as the packet of this name (each at most 64
+        characters).
 
         `leave` gets the stills that are not put into the batch, before anything is sent. A packet
         is one batch, however often it is sent, until that batch has failed; sending it again
@@ -199,7 +200,7 @@ class BatchCaptioner:
         packet: str,
         leave: Leave,
     ) -> Submission:
-        """Sends what fits into the day's cap and into a file."""
+        """Send what fits into the day's cap and into a file."""
         if not wanted:
             leave(left)
             return Submission("", left)
@@ -288,7 +289,7 @@ class BatchCaptioner:
         return chosen, total
 
     def _written(self, chosen: Mapping[str, ToCaption], file: IO[bytes]) -> set[str]:
-        """Writes a line for each still while there is room; returns their names."""
+        """Write a line for each still while there is room; return their names."""
         provider = self.calls.provider
         written: set[str] = set()
         for name, one in chosen.items():

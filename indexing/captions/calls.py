@@ -39,9 +39,9 @@ class RateLog(Protocol):
         most_tokens: float,
         minute_s: float,
     ) -> float:
-        """Notes one request of `tokens` under a provider's name and returns 0, unless a sum over
-        the last `minute_s` seconds would pass its limit: then returns the seconds until there may
-        be room. One step; a request has at most `most_tokens`. Raises StorageError.
+        """Note one request of `tokens` under a provider's name and return 0, unless a sum over the
+        last `minute_s` seconds would pass its limit: then returns the seconds until there may be
+        room. One step; a request has at most `most_tokens`. Raises StorageError.
         """
         ...
 
@@ -60,8 +60,8 @@ class Rates:
     sleep: Callable[[float], None] = time.sleep
 
     def take(self, tokens: int, patience_s: float) -> bool:
-        """Waits until one request of `tokens` may be made; returns False if that would take more
-        than `patience_s` seconds. Raises StorageError.
+        """Wait until one request of `tokens` may be made; return False if that would take more than
+        `patience_s` seconds. Raises StorageError.
 
         A request of more tokens than a minute allows takes the whole minute.
         """
@@ -133,7 +133,7 @@ class Calls:
         return retrying(self._attempt, still)
 
     def close(self) -> None:
-        """Closes the connections, and what it owns."""
+        """Close the connections, and what it owns."""
         self.provider.close()
         for close in self.owned:
             close()
@@ -177,7 +177,9 @@ def _passing(error: BaseException) -> bool:
 
 
 def _pause(state: Any) -> float:
-    """Seconds before the next attempt: the requested ones plus a random part of a growing pause."""
+    """Return seconds before the next attempt: the requested ones plus a random part of a growing
+    pause.
+    """
     from tenacity import wait_random_exponential
 
     jitter = wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)(state)
@@ -214,7 +216,7 @@ class ProviderCaptioner:
         return tuple(self._pool.map(self._one, stills))
 
     def close(self) -> None:
-        """Ends the threads and closes the connections."""
+        """End the threads and close the connections."""
         self._pool.shutdown()
         self.calls.close()
 

@@ -34,15 +34,15 @@ class Exchange:
         self._timer.daemon = True
 
     def start(self) -> None:
-        """Starts the time."""
+        """Start the time."""
         self._timer.start()
 
     def end(self) -> None:
-        """Stops the time."""
+        """Stop the time."""
         self._timer.cancel()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Takes httpcore's events, to learn which socket was opened."""
+        """Take httpcore's events, to learn which socket was opened."""
         if not event.endswith(_OPENED):
             return
         with self._lock:

@@ -74,7 +74,7 @@ def question(still: ToCaption) -> str:
 
 
 def prompt_digest(model: str) -> str:
-    """sha256 in hex over the model's name, the prompt and the schema."""
+    """Return sha256 in hex over the model's name, the prompt and the schema."""
     asked: list[Any] = [
         model,
         PROMPT_VERSION,

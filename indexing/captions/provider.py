@@ -149,7 +149,7 @@ class Provider:
         return found
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self.client.close()
 
     def _refused(self, error: Any, exchange: Exchange) -> Unanswered:
@@ -212,7 +212,7 @@ def _usage(value: object) -> Usage | None:
 
 
 def need_packages() -> None:
-    """Raises SettingsError if the extra is not installed."""
+    """Raise SettingsError if the extra is not installed."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SettingsError(
@@ -223,7 +223,7 @@ def need_packages() -> None:
 
 
 def check_address(url: str) -> None:
-    """Raises SettingsError, without repeating a password, if `url` is not a provider's address."""
+    """Raise SettingsError, without repeating a password, if `url` is not a provider's address."""
     if not url:
         return
     try:

@@ -121,7 +121,7 @@ def _of_statement(name: str, value: str) -> Iterator[bool]:
 
 
 def _properties(root: Element) -> Iterator[tuple[str, str]]:
-    """Our properties with their values. RDF writes them in three ways: as an attribute, as an
+    """Yield our properties with their values. RDF writes them in three ways: as an attribute, as an
     element's text, as an address in `rdf:resource`.
     """
     for element in root.iter():
@@ -140,7 +140,7 @@ _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
 def refusal(still: ToCaption, edge: int) -> Uncaptioned | None:
-    """Why a still may not be sent, or None. `edge` is the largest allowed, in pixels."""
+    """Return why a still may not be sent, or None. `edge` is the largest allowed, in pixels."""
     if not still.may_leave:
         return Uncaptioned(RIGHTS, again=False)
     if len(still.jpeg) > MOST_BYTES:
@@ -155,7 +155,7 @@ def refusal(still: ToCaption, edge: int) -> Uncaptioned | None:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels from a JPEG's frame header; None without one."""
+    """Return width and height in pixels from a JPEG's frame header; None without one."""
     if not data.startswith(_START):
         return None
     place = 2

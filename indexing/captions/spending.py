@@ -28,11 +28,11 @@ class SpendBook(Protocol):
     """
 
     def reserve(self, key: str, day: str, amount: float, most: float) -> bool:
-        """Reserves `amount` for `key` unless the day's sum would pass `most`, in one step."""
+        """Reserve `amount` for `key` unless the day's sum would pass `most`, in one step."""
         ...
 
     def settle(self, key: str, amount: float) -> None:
-        """Replaces the reservation of `key` by `amount`; a second time changes nothing."""
+        """Replace the reservation of `key` by `amount`; a second time changes nothing."""
         ...
 
     def spent(self, day: str) -> float:
@@ -77,7 +77,7 @@ class TokenEstimate:
         return Usage(_text_tokens(text) + self.image, MOST_TOKENS)
 
     def learn(self, text: str, used: Usage) -> None:
-        """Updates the estimate with a call's real tokens."""
+        """Update the estimate with a call's real tokens."""
         image = min(used.tokens_in - _text_tokens(text), _MOST_IMAGE_TOKENS)
         with self._lock:
             self.image = max(self.image, image)
@@ -97,7 +97,7 @@ class Spending:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def reserve(self, amount: float, key: str = "") -> str | None:
-        """Reserves `amount` and returns its key; None if that would pass the day's cap."""
+        """Reserve `amount` and return its key; None if that would pass the day's cap."""
         key = key or uuid.uuid4().hex
         most = float("inf") if self.most is None else self.most
         return key if self.book.reserve(key, self.today, amount, most) else None

@@ -51,7 +51,7 @@ class CagedReader:
         self.close()
 
     def close(self) -> None:
-        """Ends the children."""
+        """End the children."""
         self._cage.close()
 
     def protection(self) -> CageProtection:
@@ -125,8 +125,8 @@ class CagedReader:
             yield from _heard(child, notes)
 
     def _whole(self, path: Path, work: Callable[[CagedChild, int], Answer]) -> Answer:
-        """One question with one answer. If a used child fails for what earlier files left behind, a
-        fresh one is asked.
+        """Return one question with one answer. If a used child fails for what earlier files left
+        behind, a fresh one is asked.
         """
         with _opened(path) as handle, _named(path):
             try:
@@ -172,18 +172,18 @@ class FrameStream:
         return tuple(self._notes)
 
     def stop(self) -> None:
-        """Raises MediaError within half a second in the thread that waits for live frames."""
+        """Raise MediaError within half a second in the thread that waits for live frames."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Stops reading; ends a child at work."""
+        """Stop reading; end a child at work."""
         close = getattr(self._flow, "close", None)
         if close is not None:
             close()
 
 
 def need_packages() -> None:
-    """Raises InputError if packages for decoding media are missing."""
+    """Raise InputError if packages for decoding media are missing."""
     missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
     if missing:
         raise InputError(
@@ -193,7 +193,7 @@ def need_packages() -> None:
 
 
 def _heard(child: CagedChild, notes: list[str]) -> Iterator[FrameBatch | Gap]:
-    """Frames and gaps until the child is done."""
+    """Yield frames and gaps until the child is done."""
     ear = FrameEar(child)
     while True:
         answer, body = child.hear()
@@ -238,7 +238,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Adds the file's name to an error of reading it."""
+    """Add the file's name to an error of reading it."""
     try:
         yield
     except UnreadError as error:

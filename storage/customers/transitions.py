@@ -342,7 +342,7 @@ def _take(connection: sa.Connection, count: int, turn: Turn | None = None, **val
 
 
 def _is_untold(told: Told | None, version: int) -> bool:
-    """Whether a version was received that was not told yet."""
+    """Return whether a version was received that was not told yet."""
     return told is None or (told.shown and told.version < version)
 
 

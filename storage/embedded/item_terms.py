@@ -90,7 +90,9 @@ class ItemTerms:
         ) or any(len(word) >= LONGEST_TERM for text in self.texts for word in text.split())
 
     def keywords(self, field: str) -> frozenset[str]:
-        """The values of a keyword field, casefolded, and the keys of topics among the subjects."""
+        """Return the values of a keyword field, casefolded, and the keys of topics among the
+        subjects.
+        """
         if field not in self._keywords:
             made = keywords_of if field in (FACT, ID) else plain_keywords_of
             for name, values in made(self.item).items():
@@ -226,7 +228,7 @@ def _of_all(must: Sequence[Verdict], some: Sequence[Verdict], never: Sequence[Ve
 
 
 def _any(found: Iterable[bool | None]) -> bool | None:
-    """True if one is true, else None if one is not known."""
+    """Return True if one is true, else None if one is not known."""
     answer: bool | None = False
     for one in found:
         if one:

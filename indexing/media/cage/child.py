@@ -19,7 +19,7 @@ from indexing.media.cage.wire import HungUpError, Message, Work, receive, send
 
 
 def main(told: Mapping[str, Any]) -> None:
-    """Runs until the parent hangs up."""
+    """Run until the parent hangs up."""
     with socket.socket(fileno=told["handle"]) as line:
         limits = CageLimits(**told["limits"])
         network = told["mode"] == "network"
@@ -68,7 +68,7 @@ def _listen(left: str) -> socket.socket:
 
 
 def _serve(line: socket.socket, works: Mapping[str, Work], limits: CageLimits) -> bool:
-    """One request; False when the parent has hung up or this process should end."""
+    """Return one request; False when the parent has hung up or this process should end."""
     try:
         message = receive(line, handles=1)
     except HungUpError:

@@ -41,7 +41,7 @@ class Door:
         self._answering.start()
 
     def close(self) -> None:
-        """Closes the listener and all connections, and waits for its threads."""
+        """Close the listener and all connections, and wait for its threads."""
         with self._lock:
             self._closed = True
             lines, self._open = [self._listener, *self._open], set()
@@ -68,7 +68,7 @@ class Door:
             thread.start()
 
     def _carry(self, theirs: socket.socket) -> None:
-        """Carries bytes both ways until either side ends."""
+        """Carry bytes both ways until either side ends."""
         try:
             with suppress(OSError), ExitStack() as held:  # the child sees that the line is dead
                 self._hold(held, theirs)
@@ -81,7 +81,7 @@ class Door:
                 self._threads.discard(threading.current_thread())
 
     def _hold(self, held: ExitStack, line: socket.socket) -> None:
-        """Keeps a line open until `held` ends or the door is closed. Raises OSError after that."""
+        """Keep a line open until `held` ends or the door is closed. Raises OSError after that."""
         held.enter_context(line)
         with self._lock:
             if self._closed:
@@ -112,7 +112,7 @@ def _secured(line: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSL
 
 
 def _carry_both_ways(one: socket.socket, other: socket.socket) -> None:
-    """Carries both ways until either side ends; in one thread, as OpenSSL needs."""
+    """Carry both ways until either side ends; in one thread, as OpenSSL needs."""
     across = {one: other, other: one}
     with selectors.DefaultSelector() as selector:
         for line in across:
@@ -125,7 +125,7 @@ def _carry_both_ways(one: socket.socket, other: socket.socket) -> None:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> bool:
-    """Passes on all that has come; False at the end. Raises OSError if a line is dead."""
+    """Pass on all that has come; False at the end. Raises OSError if a line is dead."""
     while True:
         source.settimeout(0.0)  # what came may be no data: a TLS ticket, half a record
         try:
@@ -141,6 +141,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> bool:
 
 
 def _hang_up(line: socket.socket) -> None:
-    """Wakes the threads that wait for a line."""
+    """Wake the threads that wait for a line."""
     with suppress(OSError):
         socket.socket.shutdown(line, socket.SHUT_RDWR)  # that of SSLSocket would go on unencrypted

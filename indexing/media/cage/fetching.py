@@ -68,7 +68,7 @@ class Fetches:
             return self._refuse(str(error))
 
     def close(self) -> None:
-        """Closes the connections, and waits for the threads."""
+        """Close the connections, and wait for the threads."""
         with self._lock:
             self._closed = True
             responses, threads = list(self._open), list(self._threads)
@@ -145,7 +145,7 @@ class Fetches:
 
 
 def origin_of(url: str) -> Origin:
-    """Scheme, host and port. Raises RefusedFetchError if they are not of HTTP."""
+    """Return scheme, host and port. Raises RefusedFetchError if they are not of HTTP."""
     try:
         parts = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
@@ -169,7 +169,7 @@ def _awaited(handle: Future[int], wait: Callable[[], object]) -> int:
 
 
 def _pour(response: httpx.Response, into: int) -> None:
-    """Writes the body into a pipe until either side ends."""
+    """Write the body into a pipe until either side ends."""
     with suppress(OSError, httpx.HTTPError, httpx.StreamError), os.fdopen(into, "wb", 0) as pipe:
         for chunk in response.iter_bytes(_CHUNK):
             view = memoryview(chunk)
@@ -178,7 +178,7 @@ def _pour(response: httpx.Response, into: int) -> None:
 
 
 def _hang_up(response: httpx.Response) -> None:
-    """Wakes the thread that waits for more of a response."""
+    """Wake the thread that waits for more of a response."""
     line = response.extensions.get("network_stream")
     outside = line.get_extra_info("socket") if line is not None else None
     if outside is not None:

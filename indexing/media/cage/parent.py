@@ -91,7 +91,7 @@ class CagedChild:
     def ask(
         self, head: Mapping[str, Any], handle: int | None = None, *, endless: bool = False
     ) -> None:
-        """Sends a request, with an open file. Raises UnreadError. An `endless` source, such as a
+        """Send a request, with an open file. Raises UnreadError. An `endless` source, such as a
         live one, has no limit of computing in all, only that between two answers.
         """
         self.files += 1
@@ -101,7 +101,7 @@ class CagedChild:
         self.tell(head, handle)
 
     def tell(self, head: Mapping[str, Any], handle: int | None = None) -> None:
-        """Sends one more message of the same request. Raises UnreadError."""
+        """Send one more message of the same request. Raises UnreadError."""
         try:
             send(self._line, Message(head, handle=handle), self._limits.stall_s)
         except (HungUpError, SilenceError) as error:
@@ -134,11 +134,11 @@ class CagedChild:
         return handle
 
     def disbelieve(self, error: WireError) -> UnreadError:
-        """Ends a child whose answer can't be right; returns the error."""
+        """End a child whose answer can't be right; return the error."""
         return self._lost(error)
 
     def kill(self) -> None:
-        """Ends it at once; a second call is allowed."""
+        """End it at once; a second call is allowed."""
         self._line.close()
         if self.handle is not None:
             os.close(self.handle)
@@ -148,7 +148,7 @@ class CagedChild:
         self._process.wait()
 
     def _greet(self) -> tuple[CageProtection, int | None]:
-        """Waits until the walls stand."""
+        """Wait until the walls stand."""
         try:
             message = receive(self._line, _START_S, handles=1)
             answer = understand(message)
@@ -160,7 +160,7 @@ class CagedChild:
         raise _unstarted(answer.what if isinstance(answer, Refused) else "it said something else")
 
     def _give_time(self) -> None:
-        """Allows a little more computing time than it has used: beyond that the kernel kills it."""
+        """Allow a little more computing time than it has used: beyond that the kernel kills it."""
         used = self._used_s()
         allowed = used + self._limits.cpu_s
         self._on_budget = self._budget is not None and self._budget < allowed
@@ -174,7 +174,7 @@ class CagedChild:
                 resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft, hard))
 
     def _used_s(self) -> int:
-        """Seconds of computing so far (proc(5): fields 14 and 15 of stat)."""
+        """Return seconds of computing so far (proc(5): fields 14 and 15 of stat)."""
         try:
             after_name = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace")
             fields = after_name.rpartition(")")[2].split()
@@ -183,7 +183,7 @@ class CagedChild:
             return 0
 
     def _lost(self, error: Exception) -> UnreadError:
-        """Kills it; returns the error with the cause."""
+        """Kill it; return the error with the cause."""
         if isinstance(error, HungUpError):
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)
@@ -226,7 +226,7 @@ class Cage:
         self._put_back(child)
 
     def close(self) -> None:
-        """Ends the waiting children, and those at work when they are done."""
+        """End the waiting children, and those at work when they are done."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

@@ -122,7 +122,7 @@ def program(machine: str, *, network: bool, own: int) -> bytes:
 
 
 def install(*, network: bool) -> str:
-    """Puts the filter on this process and its future threads; returns the problem, or ""."""
+    """Put the filter on this process and its future threads; return the problem, or ""."""
     machine = platform.machine()
     if not is_known(machine):
         return f"no seccomp filter for {machine}"
@@ -143,6 +143,8 @@ def _say(verdict: int) -> bytes:
 
 
 def _where(number: int, argument: int, then: list[bytes]) -> list[bytes]:
-    """`then`, on the low half of an argument, if the call is `number`; else the next test."""
+    """Return `then`, on the low half of an argument, if the call is `number`; else the next
+    test.
+    """
     load = _do(_LOAD, _ARGUMENT_AT + 8 * argument)
     return [_do(_EQUAL, number, 0, len(then) + 1), load, *then]

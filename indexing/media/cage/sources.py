@@ -61,8 +61,8 @@ def live_frames(
     notes: list[str],
     stopped: threading.Event,
 ) -> Iterator[FrameBatch | Gap]:
-    """Frames of one connection, counted from 0 and timed from its first, a batch within a tenth of
-    a second of its frames. Ends with the source.
+    """Yield frames of one connection, counted from 0 and timed from its first, a batch within a
+    tenth of a second of its frames. Ends with the source.
 
     Raises MediaError if the source can't be reached, breaks off or falls silent, and soon after
     another thread has set `stopped`; InputError if it is no source.
@@ -117,7 +117,7 @@ def _opened(held: ExitStack, path: Path | None) -> int:
 
 
 def _await_writer(handle: int, patience: _Patience) -> None:
-    """Waits until a process writes to a named pipe, which looks ended before; it then blocks."""
+    """Wait until a process writes to a named pipe, which looks ended before; it then blocks."""
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
     while not waiting.poll(_LOOK_S * 1000):
@@ -205,7 +205,7 @@ class _Patience:
         self._last = monotonic()
 
     def check(self) -> None:
-        """Raises MediaError if waiting should end."""
+        """Raise MediaError if waiting should end."""
         if self._stopped.is_set():
             raise MediaError("nobody reads it any more", where=self.source.name)
         most = self.source.silent_s
@@ -216,7 +216,7 @@ class _Patience:
 
 
 def _fetch(child: CagedChild, fetches: Fetches, answer: FetchAnswer, patience: _Patience) -> None:
-    """Gives the child what it asks for, or the reason for a refusal. Raises MediaError if another
+    """Give the child what it asks for, or the reason for a refusal. Raises MediaError if another
     try can't help.
     """
     if answer.url.startswith("crypto"):  # libavformat has the key and asks for encrypted bytes

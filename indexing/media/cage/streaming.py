@@ -65,8 +65,8 @@ class Pipe:
         self._waiting.register(line, getattr(select, "POLLRDHUP", 0))  # a hang-up always counts
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes, as soon as there are any; none at the end, or if the parent at the
-        other end of `line` is gone.
+        """Return at most `count` bytes, as soon as there are any; none at the end, or if the parent
+        at the other end of `line` is gone.
         """
         ready = [handle for handle, _ in self._waiting.poll()]
         return os.read(self._handle, count) if self._handle in ready else b""
@@ -83,7 +83,7 @@ class GrowingFile(Pipe):
         self._over = False
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes, waiting for them at the end of the file."""
+        """Return at most `count` bytes, waiting for them at the end of the file."""
         until = time.monotonic() + self._grown_s
         while not self._over:
             if data := super().read(count):
@@ -97,7 +97,7 @@ class Fetched(Pipe):
     """Bytes that the parent fetched; closed with the container that reads them."""
 
     def close(self) -> None:
-        """Tells the parent that no more is needed."""
+        """Tell the parent that no more is needed."""
         os.close(self._handle)
 
 

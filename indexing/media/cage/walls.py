@@ -25,7 +25,7 @@ _HANDLES, _PROCESSES = 32, 64
 
 
 def leave_the_network() -> str:
-    """Moves this process, which must have one thread, into namespaces of its own; returns the
+    """Move this process, which must have one thread, into namespaces of its own; return the
     problem, or "".
     """
     if sys.platform != "linux":
@@ -37,7 +37,7 @@ def leave_the_network() -> str:
 
 
 def raise_loopback() -> None:
-    """Turns on 127.0.0.1 in a network of our own. Raises OSError."""
+    """Turn on 127.0.0.1 in a network of our own. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         asked = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(line, _GET_INTERFACE_FLAGS, asked))[1]
@@ -45,7 +45,7 @@ def raise_loopback() -> None:
 
 
 def build_walls(memory_bytes: int, left: str, *, network: bool) -> CageProtection:
-    """Limits this process for good. `left` is the result of `leave_the_network`; `network` allows
+    """Limit this process for good. `left` is the result of `leave_the_network`; `network` allows
     sockets in the filter.
     """
     notes = [left] if left else []

@@ -51,7 +51,8 @@ Work: TypeAlias = Callable[[int, Mapping[str, Any], CageLimits], Iterator[Messag
 
 
 def send(line: socket.socket, message: Message, within_s: float | None = None) -> None:
-    """Sends all of it; waits while the other side doesn't read, `within_s` for each part.
+    """Send all of it; wait while the other side doesn't read, `within_s` for each
+    part.
 
     Raises WireError, SilenceError, HungUpError.
     """
@@ -131,7 +132,7 @@ def _read(line: socket.socket, count: int, until: float | None) -> bytes:
 
 
 def _wait(line: socket.socket, until: float | None) -> None:
-    """Waits for data; a sender of single bytes must not hold the line beyond one deadline."""
+    """Wait for data; a sender of single bytes must not hold the line beyond one deadline."""
     left = None if until is None else until - monotonic()
     if left is not None and left <= 0:
         raise SilenceError

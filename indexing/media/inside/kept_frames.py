@@ -65,7 +65,7 @@ class KeptFrames:
     _grays: deque[tuple[float, Gray]] = field(default_factory=deque)  # of the last AROUND_S
 
     def see(self, number: int, second: float, frame: VideoFrame, small: Frames) -> None:
-        """Takes one frame, and the same as uint8 [27, 48, 3]; all frames, in order."""
+        """Take one frame, and the same as uint8 [27, 48, 3]; all frames, in order."""
         gray: Gray = small.astype(np.float32) @ _LUMA
         while self._grays and self._grays[0][0] < second - AROUND_S:
             self._grays.popleft()
@@ -101,7 +101,7 @@ class KeptFrames:
         return max(_LEAST_STEP, round(_EVERY_S / self.step_s))
 
     def _near_the_middle(self, first: int, last: int) -> list[_Kept]:
-        """At most MOMENTS frames of a shot, nearest to its middle first."""
+        """Return at most MOMENTS frames of a shot, nearest to its middle first."""
         length, middle = last - first + 1, (first + last) / 2
         coarse = next(k for k in range(64) if _KEPT * _COARSER**k >= length / 2 + _LATE)
         step = self._step * _COARSER**coarse
@@ -121,7 +121,7 @@ class KeptFrames:
         return Candidate(sharpness(gray), looks_black(gray), blend)
 
     def _let_go(self, newest: int) -> None:
-        """Drops the frames that are too old for their step."""
+        """Drop the frames that are too old for their step."""
         young = (kept for kept in self._kept if newest - kept.number < self._life(kept.number))
         self._kept = deque(young)
 

@@ -75,7 +75,7 @@ def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> 
 
 
 def check_sizes(container: InputContainer, limits: CageLimits) -> None:
-    """Raises Refusal if a video's header says that it is larger than the limits."""
+    """Raise Refusal if a video's header says that it is larger than the limits."""
     contexts = [stream.codec_context for stream in container.streams.video]
     for context in filter(None, contexts):  # None without a decoder
         sizes = (context.width, context.height, context.coded_width, context.coded_height)
@@ -98,7 +98,8 @@ def video_of(container: InputContainer) -> VideoStream | None:
 
 
 def prepare(stream: VideoStream, limits: CageLimits, *, threads: str = "AUTO") -> None:
-    """Sets how a video is decoded, before its first packet.
+    """Set how a video is decoded, before its first
+    packet.
 
     The loop filter is skipped for frames that no other frame needs: at 27 lines nobody sees it, and
     no error is carried on.
@@ -122,7 +123,7 @@ def options_of(limits: CageLimits) -> dict[str, str]:
 
 
 def _open_nothing(name: str, flags: int, options: Mapping[str, str]) -> NoReturn:
-    """Refuses every name that a file asks for."""
+    """Refuse every name that a file asks for."""
     raise PermissionError("it refers to another file or host, which is not opened")
 
 

@@ -52,11 +52,11 @@ class Painter:
         return _picture(scaler.reformat(shrunk, format="rgb24", threads=1), turns)
 
     def gray(self, frame: VideoFrame) -> Gray:
-        """Grey levels, float32 [27, 48]."""
+        """Return grey levels, float32 [27, 48]."""
         return self._gray(frame, FRAME_WIDTH, FRAME_HEIGHT, "small")
 
     def looked_at(self, frame: VideoFrame) -> Gray:
-        """Grey levels, float32 [h, w], enough of them to judge the sharpness of a frame."""
+        """Return grey levels, float32 [h, w], enough of them to judge the sharpness of a frame."""
         share = min(1.0, _LOOKED_AT / max(frame.width, frame.height))
         width, height = round(frame.width * share), round(frame.height * share)
         return self._gray(frame, max(1, width), max(1, height), "looked at")

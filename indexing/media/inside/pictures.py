@@ -152,7 +152,7 @@ def _shrunk(image: Image.Image, edge: int, notes: list[str]) -> Image.Image:
 
 
 def _load_what_is_there(image: Image.Image, error: Exception, notes: list[str]) -> None:
-    """Loads the part of a cut file that can be decoded; the rest stays grey or black."""
+    """Load the part of a cut file that can be decoded; the rest stays grey or black."""
     notes.append(f"only a part could be decoded: {error}"[:300])
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:

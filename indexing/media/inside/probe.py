@@ -95,7 +95,7 @@ def _of_sound(container: InputContainer) -> dict[str, object]:
 
 
 def shown_size(video: VideoStream) -> tuple[int, int]:
-    """Width and height before rotation, pixels made square."""
+    """Return width and height before rotation, pixels made square."""
     width, height = video.codec_context.width, video.codec_context.height
     aspect = video.sample_aspect_ratio
     if aspect and 0.1 < aspect < 10:

@@ -58,12 +58,12 @@ class _Stills:
         return self._kept.see
 
     def asked(self) -> Iterator[Message]:
-        """Answers to the requests that came meanwhile."""
+        """Answer to the requests that came meanwhile."""
         while not self._over and select.select([self._line], [], [], 0)[0]:
             yield from self._answer(receive(self._line))
 
     def rest(self) -> Iterator[Message]:
-        """Answers until the parent sends its last request."""
+        """Answer until the parent sends its last request."""
         while not self._over:
             yield from self._answer(receive(self._line))
 

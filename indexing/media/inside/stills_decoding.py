@@ -54,7 +54,7 @@ class Group:
         return self.moments[-1] + AROUND_S
 
     def see(self, second: float, frame: VideoFrame, painter: Painter) -> None:
-        """Takes one frame, which is shown from `second` on."""
+        """Take one frame, which is shown from `second` on."""
         if self.start <= second <= self.end:
             self.grays.append((second, painter.gray(frame)))
         for number, moment in enumerate(self.moments):
@@ -62,7 +62,7 @@ class Group:
                 self.shown[number] = second, frame
 
     def judge(self, painter: Painter) -> None:
-        """Takes the best of the frames, each judged once, and drops them."""
+        """Take the best of the frames, each judged once, and drop them."""
         once = list(dict(self.shown.values()).items())
         judged = [_judge(second, frame, self.grays, painter) for second, frame in once]
         number = best(judged)
@@ -132,7 +132,7 @@ _SEEKABLE = {"mov", "matroska", "mxf"}
 
 
 def stills(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """One still for each group of moments; the groups are in order of their first moment."""
+    """Yield one still for each group of moments; the groups are in order of their first moment."""
     container = open_file(handle, limits)
     stream = video_of(container)
     if stream is None:
@@ -169,7 +169,7 @@ class Frames:
         self._flow = self._read()
 
     def since(self, second: float) -> Iterator[tuple[float, VideoFrame]]:
-        """Seconds and frames, beginning with one at or before `second` if there is any."""
+        """Yield seconds and frames, beginning with one at or before `second` if there is any."""
         if self._at is None:
             self._at = next(self._flow, None)
         first = self._before or self._at
@@ -196,7 +196,7 @@ class Frames:
                 yield second, frame
 
     def _hurry(self, packet: Packet[VideoStream]) -> None:
-        """Skips frames that no other frame needs, unless a moment asks for them."""
+        """Skip frames that no other frame needs, unless a moment asks for them."""
         base, origin = packet.time_base, self._origin
         left_out = (
             self._stamped

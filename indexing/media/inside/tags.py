@@ -60,7 +60,7 @@ _IPTC = {
 
 
 def picture_tags(image: Image.Image, notes: list[str]) -> dict[str, Any]:
-    """`exif`, `iptc` and `xmp` of an open image; `notes` get what is damaged."""
+    """Return `exif`, `iptc` and `xmp` of an open image; `notes` get what is damaged."""
     found: dict[str, Any] = {}
     for name, read in (("iptc", _iptc), ("xmp", _xmp), ("exif", _exif)):
         try:
@@ -72,7 +72,7 @@ def picture_tags(image: Image.Image, notes: list[str]) -> dict[str, Any]:
 
 
 def container_tags(container: Mapping[str, str], streams: Iterable[Mapping[str, str]]) -> Any:
-    """`container` (the file's own metadata, then its streams') and `xmp` if there is one."""
+    """Return `container` (the file's own metadata, then its streams') and `xmp` if there is one."""
     found: dict[str, Any] = {}
     own = {str(name): str(text) for name, text in container.items()}
     if packet := own.pop("xmp", ""):

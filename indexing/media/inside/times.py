@@ -23,14 +23,14 @@ def is_stamped(container: InputContainer, stream: VideoStream) -> bool:
 
 
 def stamp_of(frame: VideoFrame) -> float | None:
-    """When the source says that a frame is shown, in seconds of its clock."""
+    """Return when the source says that a frame is shown, in seconds of its clock."""
     if frame.pts is None or frame.time_base is None:
         return None
     return float(frame.pts * frame.time_base)
 
 
 def step_of(stream: VideoStream) -> float:
-    """Seconds for which a frame is shown, as far as the header knows."""
+    """Return seconds for which a frame is shown, as far as the header knows."""
     rate = stream.average_rate or stream.guessed_rate or 25
     return 1 / float(rate) if 1 <= rate <= 1000 else 0.04
 
@@ -41,7 +41,7 @@ def turns_of(frame: VideoFrame) -> int:
 
 
 def duration_of(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds of a video by its header; 0 if it does not say."""
+    """Return seconds of a video by its header; 0 if it does not say."""
     if stream.duration is not None and stream.time_base is not None:
         return max(0.0, float(stream.duration * stream.time_base))
     if container.duration is not None:

@@ -57,12 +57,12 @@ class Damage:
     first: str = ""
 
     def count(self, error: Exception) -> None:
-        """Counts one packet or frame that could not be read."""
+        """Count one packet or frame that could not be read."""
         self.total += 1
         self.first = self.first or str(getattr(error, "strerror", None) or error)[:100]
 
     def look_at(self, packet: Packet[VideoStream]) -> None:
-        """Counts a packet that the demuxer reports as incomplete: MPEG-TS numbers its pieces
+        """Count a packet that the demuxer reports as incomplete: MPEG-TS numbers its pieces
         (ISO/IEC 13818-1, continuity_counter), and a decoder may not notice a missing one.
         """
         if packet.is_corrupt:
@@ -89,7 +89,7 @@ class Shrinker:
     _scaler: VideoReformatter = field(default_factory=VideoReformatter)
 
     def shrink(self, frame: VideoFrame, turns: int) -> Frames:
-        """uint8 [27, 48, 3]; `turns` of 90 degrees counterclockwise make it upright."""
+        """Return uint8 [27, 48, 3]; `turns` of 90 degrees counterclockwise make it upright."""
         self.interlaced += frame.interlaced_frame
         width, height = (FRAME_HEIGHT, FRAME_WIDTH) if turns % 2 else (FRAME_WIDTH, FRAME_HEIGHT)
         small = self._scaler.reformat(
@@ -108,7 +108,7 @@ class Batch:
     pixels: list[Frames] = field(default_factory=list)
 
     def add(self, second: float, pixels: Frames) -> None:
-        """Adds one frame."""
+        """Add one frame."""
         self.seconds.append(second)
         self.pixels.append(pixels)
 
@@ -125,7 +125,7 @@ class Batch:
 
 
 def frames(handle: int, _: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """Batches of frames, gaps, and at the end the notes."""
+    """Return batches of frames, gaps, and at the end the notes."""
     return seen_frames(handle, limits, _unseen)
 
 

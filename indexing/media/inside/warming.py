@@ -30,7 +30,7 @@ _ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "latin-1", "cp1252", "ascii", "idn
 
 
 def warm_up() -> None:
-    """Runs a picture through each writable format, and a frame through the scaler."""
+    """Run a picture through each writable format, and a frame through the scaler."""
     for name in _ENCODINGS:
         "a".encode(name)
     _import_all()

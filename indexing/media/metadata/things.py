@@ -15,7 +15,7 @@ Texts = Mapping[str, tuple[str, ...]]
 
 
 def add_things(tree: dict[str, Any], sources: Sequence[Texts], properties: Properties) -> None:
-    """Adds `person`, `organisation`, `place`, `located`, `subject`, `keywords`, `urgency`,
+    """Add `person`, `organisation`, `place`, `located`, `subject`, `keywords`, `urgency`,
     `language` and `digitalsourcetype` to `tree`, as far as the sources have them.
     """
     places = list(_places(sources, properties))

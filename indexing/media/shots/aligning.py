@@ -89,7 +89,7 @@ def _shared(shot: Shot, line: ListedShot) -> float:
 def _as_shots(
     lines: Sequence[ListedShot], rate: float
 ) -> tuple[tuple[Shot, ...], list[ListedShot]]:
-    """Lines with times as shots without overlaps, and the lines that have no time left."""
+    """Return lines with times as shots without overlaps, and the lines that have no time left."""
     found: list[Shot] = []
     loose: list[ListedShot] = []
     for line in lines:

@@ -117,8 +117,8 @@ class Boundaries:
     def end(
         self, end_s: float | None = None, then: Transition = Transition.GAP
     ) -> list[ShotBounds]:
-        """Ends the present shot at `end_s`, or when its last frame has been shown as long as the
-        one before; the next begins as `then` says. Empty if no frame came.
+        """End the present shot at `end_s`, or when its last frame has been shown as long as the one
+        before; the next begins as `then` says. Empty if no frame came.
         """
         self._run, self._cut_off = None, False
         opened, self._opened, self._next = self._opened, None, then

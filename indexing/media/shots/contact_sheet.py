@@ -80,7 +80,7 @@ def contact_sheet(sheet: Sheet) -> str:
 
 
 def need_packages() -> None:
-    """Raises InputError if no page can be drawn; call it before long work."""
+    """Raise InputError if no page can be drawn; call it before long work."""
     if find_spec("jinja2") is None:
         raise InputError(
             "contact sheets need jinja2, which is not installed",
@@ -89,7 +89,9 @@ def need_packages() -> None:
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
-    """Text of unknown origin in one line, without controls and characters that reverse it."""
+    """Return text of unknown origin in one line, without controls and characters that reverse
+    it.
+    """
     line = " ".join(text[: 4 * longest].split())
     clean = "".join("\ufffd" if unicodedata.category(c).startswith("C") else c for c in line)
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"

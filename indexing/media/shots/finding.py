@@ -58,7 +58,7 @@ class ShotStream:
         self._waiting: deque[_Scored | Gap | None] = deque()
 
     def offer(self, arrived: Arrived) -> None:
-        """Takes frames, a gap, or the end of the source."""
+        """Take frames, a gap, or the end of the source."""
         if isinstance(arrived, FrameBatch):
             self._frames += [
                 (second, arrived.first + offset)

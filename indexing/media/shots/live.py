@@ -97,7 +97,7 @@ class LiveFrames:
             self.close()
 
     def close(self) -> None:
-        """Stops taking frames, ends the connection and waits for that."""
+        """Stop taking frames, end the connection and wait for that."""
         self._stopped.set()
         while not self._waiting.empty():  # a thread that waits for room sees the end
             self._waiting.get_nowait()
@@ -174,7 +174,7 @@ class LiveFrames:
             raise _StoppedError("nobody reads the source any more")
 
     def _put(self, arrived: _Arrived | BaseException | None) -> bool:
-        """Hands over, as soon as there is room; False if nobody takes any more."""
+        """Hand over, as soon as there is room; False if nobody takes any more."""
         while not self._stopped.is_set():
             try:
                 self._waiting.put(arrived, timeout=0.5)
@@ -185,7 +185,7 @@ class LiveFrames:
 
 
 def _nothing() -> None:
-    """Does nothing, for a connection that ends by itself."""
+    """Do nothing, for a connection that ends by itself."""
 
 
 class _StoppedError(DatelineError):

@@ -127,8 +127,8 @@ def _with_ends(lines: list[ListedShot], duration: float) -> list[ListedShot]:
 
 
 def _of_table(text: str) -> Iterator[Line]:
-    """Rows of a table; without a header row the columns are start, end, description, or start and
-    description.
+    """Yield rows of a table; without a header row the columns are start, end, description, or start
+    and description.
     """
     try:
         dialect: Any = csv.Sniffer().sniff(text[:4096], ",;\t|")
@@ -148,7 +148,9 @@ def _of_table(text: str) -> Iterator[Line]:
 
 
 def _of_text(text: str) -> Iterator[Line]:
-    """Lines such as `00:00:12:10 - 00:00:20:00 Wide of the harbour` or `3. Wide of the harbour`."""
+    """Yield lines such as `00:00:12:10 - 00:00:20:00 Wide of the harbour` or `3. Wide of the
+    harbour`.
+    """
     for written in text.splitlines():
         said = " ".join(written[:MAX_LINE].split())
         if number := _NUMBER.match(said):

@@ -78,7 +78,7 @@ class ShotsReading(Generic[Kept]):
         self._gaps.append(gap)
 
     def _hear_still(self, answer: Answer, body: bytes) -> None:
-        """Takes the still for the next shot, or that there is none."""
+        """Take the still for the next shot, or that there is none."""
         try:
             if len(self._stills) == len(self._shots):
                 raise WireError("a still that nobody asked for")

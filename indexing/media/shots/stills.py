@@ -38,7 +38,7 @@ class Candidate:
 
 
 def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
-    """`count` seconds up to the middle of a shot, in order, away from its borders."""
+    """Return `count` seconds up to the middle of a shot, in order, away from its borders."""
     length = max(0.0, shot.end_s - shot.start_s)
     reach = min(REACH * length, REACH_S)
     middle = shot.start_s + length / 2

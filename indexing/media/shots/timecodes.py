@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 def timecode(seconds: float) -> str:
-    """`00:01:02.345`: hours, minutes, seconds and thousandths from the first frame.
+    """Return `00:01:02.345`: hours, minutes, seconds and thousandths from the first
+    frame.
 
     Unlike SMPTE 12M's it has no frame number: rates vary, and times are presentation times.
     """

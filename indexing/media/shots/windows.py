@@ -83,8 +83,8 @@ class WindowLayout:
         return self.stride - 1 + self.ahead
 
     def fitting(self, left: int) -> int:
-        """Frames of a window in which the last `left` of a stretch count, or as many of them as one
-        window allows.
+        """Return frames of a window in which the last `left` of a stretch count, or as many of them
+        as one window allows.
         """
         needed = -(-(left + self.around) // _STEP) * _STEP
         return min(self.window, max(WINDOW, needed))
@@ -128,7 +128,7 @@ class FrameWindows:
         self._unscored = 0
 
     def _next(self, length: int, counted: int) -> tuple[Frames, int]:
-        """Return the next window; drops its frames that count."""
+        """Return the next window, and drop its frames that count."""
         window = self._held[:length].copy()
         self._held = self._held[counted:]
         self._unscored -= counted
