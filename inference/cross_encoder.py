@@ -70,7 +70,8 @@ class CrossEncoder(PairModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> CrossEncoder:
-        """A scorer over a loaded graph; `threads` is how many batches run at once.
+        """Return a scorer over a loaded graph; `threads` is how many batches run at
+        once.
 
         Raises ModelError for a model that does not score pairs.
         """
@@ -82,11 +83,11 @@ class CrossEncoder(PairModel):
         return cls(folder, runtime, (queue,), PairTokens.open(folder), queue, watch)
 
     def limit(self, tokens: int | None) -> int:
-        """The tokens that a pair may have where `tokens` are asked for."""
+        """Return the tokens that a pair may have where `tokens` are asked for."""
         return self.tokens.limit(tokens)
 
     def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
-        """The scores of a few pairs, all of them read to the model's own limit."""
+        """Return the scores of a few pairs, all of them read to the model's own limit."""
         return self.queue.run(self._tokenised(queries, passages, None))
 
     def score_part(self, query: str, part: PassagesPart, limits: ScoreLimits) -> None:
@@ -98,7 +99,7 @@ class CrossEncoder(PairModel):
     def _tokenised(
         self, queries: Sequence[str], passages: Sequence[str], tokens: int | None
     ) -> list[PairRow]:
-        """The token rows of the pairs; their time and cuts are reported."""
+        """Return the token rows of the pairs; their time and cuts are reported."""
         began = perf_counter()
         rows = self.tokens.rows(queries, passages, tokens=tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())

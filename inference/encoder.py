@@ -106,8 +106,8 @@ class SentenceEncoder(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> SentenceEncoder:
-        """An encoder over a loaded graph. `threads` batches of passages run at once, and as many of
-        queries, unless `limits` say more of how callers share the model.
+        """Return an encoder over a loaded graph. `threads` batches of passages run at once, and as
+        many of queries, unless `limits` say more of how callers share the model.
 
         Raises ModelError for a model that is no sentence encoder.
         """
@@ -136,7 +136,8 @@ class SentenceEncoder(LoadedModel):
         return self.folder.path / self.manifest.tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm, each the same whatever is asked beside it.
+        """Return float32 [n, d], rows of unit norm, each the same whatever is asked beside
+        it.
 
         Raises BusyError where too much waits already, ModelError where the model fails.
         """
@@ -158,7 +159,8 @@ class SentenceEncoder(LoadedModel):
         return vectors
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm, in the order of `texts`.
+        """Return float32 [n, d], rows of unit norm, in the order of
+        `texts`.
 
         Raises BusyError where too much waits already, ModelError where the model fails.
         """
@@ -182,14 +184,14 @@ class SentenceEncoder(LoadedModel):
         )
 
     def counts(self) -> EncoderCounts:
-        """What the encoder did since it was opened."""
+        """Return what the encoder did since it was opened."""
         tally = self._tally
         return EncoderCounts(tally.texts, tally.truncated, self.cache.hits, self.cache.misses)
 
     def _tokenised(
         self, texts: Sequence[str], prefix: str, watch: ModelWatch
     ) -> tuple[TokenRow, ...]:
-        """The token rows of `texts`; their time and cuts are reported."""
+        """Return the token rows of `texts`; their time and cuts are reported."""
         began = perf_counter()
         found = self.tokens.rows(texts, prefix=prefix)
         watch.timed(Stage.TOKENISE, began, perf_counter())

@@ -73,8 +73,8 @@ class MaxSimScorer(PairModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> MaxSimScorer:
-        """A scorer over a loaded graph, which an encoder may use as well. `threads` batches run at
-        once.
+        """Return a scorer over a loaded graph, which an encoder may use as well. `threads` batches
+        run at once.
 
         Raises ModelError for a graph without vectors of tokens.
         """
@@ -86,13 +86,13 @@ class MaxSimScorer(PairModel):
         return cls(folder, runtime, (queue,), tokens, queue, watch)
 
     def limit(self, tokens: int | None) -> int:
-        """The tokens that a text may have where `tokens` are asked for: query and passage are read
-        apart, each to the limit.
+        """Return the tokens that a text may have where `tokens` are asked for: query and passage
+        are read apart, each to the limit.
         """
         return min(tokens or self.tokens.max_tokens, self.tokens.max_tokens)
 
     def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
-        """The scores of a few pairs; each different text of them is encoded once."""
+        """Return the scores of a few pairs; each different text of them is encoded once."""
         texts = list(dict.fromkeys((*queries, *passages)))
         rows = self._tokenised(texts, None).rows
         encoded = dict(zip(texts, self.queue.run(rows), strict=True))
@@ -108,7 +108,7 @@ class MaxSimScorer(PairModel):
         pairs.hear(dict(enumerate(answers)))
 
     def _tokenised(self, texts: Sequence[str], tokens: int | None) -> TokenRows:
-        """The token rows of `texts`; their time and cuts are reported."""
+        """Return the token rows of `texts`; their time and cuts are reported."""
         began = perf_counter()
         found = TextTokens(self.tokens.tokenizer, self.limit(tokens)).rows(texts)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
@@ -149,15 +149,15 @@ class _Pairs:
 
 
 def _score(query: FloatMatrix | Exception, passage: FloatMatrix | Exception) -> float | Exception:
-    """A pair's score, or the error of its query, else of its passage."""
+    """Return a pair's score, or the error of its query, else of its passage."""
     if isinstance(query, Exception):
         return query
     return passage if isinstance(passage, Exception) else max_sim(query, passage)
 
 
 def max_sim(query: FloatMatrix, passage: FloatMatrix) -> float:
-    """The mean over the rows of `query` [q, d] of their best product with a row of `passage` [p,
-    d].
+    """Return the mean over the rows of `query` [q, d] of their best product with a row of `passage`
+    [p, d].
     """
     if not query.size or not passage.size:
         return 0.0

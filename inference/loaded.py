@@ -37,15 +37,16 @@ class LoadedModel(ABC):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> Self:
-        """The model over a graph that is loaded. `threads` batches run at once, unless `limits` say
-        more of how callers share the model.
+        """Return the model over a graph that is loaded. `threads` batches run at once, unless
+        `limits` say more of how callers share the model.
 
         Raises ModelError for a model of another task, and for a graph that does not fit.
         """
 
     @classmethod
     def open(cls, store: ModelStore, name: str, *, threads: int = 1) -> Self:
-        """The model `name` in ONNX Runtime, one thread to a batch, `threads` batches at once.
+        """Return the model `name` in ONNX Runtime, one thread to a batch, `threads` batches at
+        once.
 
         Raises ModelError for a model that is missing or changed, and as `over` does.
         """
@@ -84,5 +85,5 @@ def need_task(folder: ModelFolder, task: str, setting: str) -> None:
 
 
 def bad_numbers(where: str, what: str) -> ModelError:
-    """The error for an answer of a model that can't be right."""
+    """Return the error for an answer of a model that can't be right."""
     return ModelError(what, where=where, mend="check the model with `dateline models verify`")

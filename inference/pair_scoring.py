@@ -60,7 +60,7 @@ class ScoreSheet:
                 self.told(self._so_far())
 
     def so_far(self) -> PassageScores:
-        """A copy of what there is at this moment."""
+        """Return a copy of what there is at this moment."""
         with self._lock:
             return self._so_far()
 
@@ -98,18 +98,19 @@ class PairModel(LoadedModel):
 
     @abstractmethod
     def limit(self, tokens: int | None) -> int:
-        """The tokens that are read of a pair where `tokens` are asked for."""
+        """Return the tokens that are read of a pair where `tokens` are asked for."""
 
     @abstractmethod
     def score_pairs(self, queries: Sequence[str], passages: Sequence[str]) -> Sequence[float]:
-        """The scores of at most `at_once` pairs, read to the model's own limit."""
+        """Return the scores of at most `at_once` pairs, read to the model's own limit."""
 
     @abstractmethod
     def score_part(self, query: str, part: PassagesPart, limits: ScoreLimits) -> None:
         """Put the scores of at most `at_once` passages on their sheet as they come."""
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs (queries[i], passages[i]).
+        """Return float32 [n, 1] for the n pairs (queries[i],
+        passages[i]).
 
         Raises ValueError if there are not as many queries as passages, BusyError where too much
         waits already, ModelError where the model fails.
@@ -128,7 +129,9 @@ class PairModel(LoadedModel):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """The scores of `passages` within `limits`, as `core.model_ports.BoundedScorer` says."""
+        """Return the scores of `passages` within `limits`, as `core.model_ports.BoundedScorer`
+        says.
+        """
         sheet = ScoreSheet(len(passages), self.limit(limits.tokens), told)
         for group in cut_texts(passages, most=self.at_once):
             self.score_part(query, PassagesPart(passages[group], group.start, sheet), limits)

@@ -50,7 +50,7 @@ class Preparation:
 
     @classmethod
     def read(cls, content: bytes, where: str) -> Preparation:
-        """The preparation in a `preprocessor_config.json`. Raises ModelError."""
+        """Return the preparation in a `preprocessor_config.json`. Raises ModelError."""
         with loading(where):
             found = json.loads(content)
             size = found["size"]
@@ -64,7 +64,9 @@ class Preparation:
             return cls(int(edge), (mean[0], mean[1], mean[2]), deviation[:3])
 
     def pixels(self, jpeg: bytes) -> FloatMatrix:
-        """float32 [3, edge, edge]. Raises ValueError for bytes that are no JPEG of a usual size."""
+        """Return float32 [3, edge, edge]. Raises ValueError for bytes that are no JPEG of a usual
+        size.
+        """
         image_of = library("PIL.Image")
         with image_of.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
             if max(image.size) > LARGEST_EDGE:
@@ -93,7 +95,8 @@ class PictureCaptioner:
     def open(
         cls, folder: ModelFolder, *, threads: int = 1, device: str = "cpu"
     ) -> PictureCaptioner:
-        """The captioner of a folder; `threads` work on a call.
+        """Return the captioner of a folder; `threads` work on a
+        call.
 
         Raises ModelError for a model of another task, weights that don't fit, and where the extra
         [torch] is not installed.
@@ -124,7 +127,7 @@ class PictureCaptioner:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
-        """A caption of each still, or why it has none. One bad still raises nothing."""
+        """Return a caption of each still, or why it has none. One bad still raises nothing."""
         outcomes: list[Caption | Uncaptioned | None] = [None] * len(stills)
         places: list[int] = []
         arrays: list[FloatMatrix] = []
@@ -142,11 +145,11 @@ class PictureCaptioner:
         return tuple(one for one in outcomes if one is not None)
 
     def close(self) -> None:
-        """Frees the model; captioning fails afterwards."""
+        """Free the model; captioning fails afterwards."""
         self._model = None
 
     def _described(self, pixels: FloatMatrix) -> list[str]:
-        """What the model says of float32 [n, 3, edge, edge]. Raises ModelError."""
+        """Return what the model says of float32 [n, 3, edge, edge]. Raises ModelError."""
         torch = library("torch")
         with self._lock, running(str(self.folder.path)), torch.inference_mode():
             rows = self._model.generate(

@@ -32,12 +32,13 @@ class Runtime(Protocol):
         ...
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The named `outputs` for `arrays`, in the order asked for.
+        """Return the named `outputs` for `arrays`, in the order asked
+        for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
         ...
 
     def close(self) -> None:
-        """Frees what it holds; `run` fails afterwards."""
+        """Free what it holds; `run` fails afterwards."""
         ...

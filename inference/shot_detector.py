@@ -68,8 +68,8 @@ class TransitionDetector(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> TransitionDetector:
-        """A detector over a loaded graph. In `limits` each frame of a window is a token; windows of
-        different lengths never share a batch.
+        """Return a detector over a loaded graph. In `limits` each frame of a window is a token;
+        windows of different lengths never share a batch.
 
         Raises ModelError for a model that does not find shots.
         """
@@ -90,7 +90,8 @@ class TransitionDetector(LoadedModel):
         return self.folder.manifest.max_tokens
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.media_ports.ShotDetector` says.
+        """Return float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.media_ports.ShotDetector`
+        says.
 
         Raises InputError for arrays of another shape or type, BusyError where too much waits
         already, ModelError where the model fails.

@@ -65,7 +65,7 @@ class _Classes:
     # calls, which are out of the processor's caches after each run of a graph.
 
     def _tags(self, window: Window, logits: Sequence[list[float]]) -> WindowTags | Exception:
-        """The window's words from its tokens' logits [tokens][labels]."""
+        """Return the window's words from its tokens' logits [tokens][labels]."""
         rows = [logits[head] for head in window.heads]
         if not isfinite(sum(map(sum, rows))):  # other tokens may have any numbers
             return self.feeding.failed("a text's logits hold no numbers (NaN)")
@@ -106,7 +106,8 @@ class NameTagger(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> NameTagger:
-        """A tagger over a loaded graph; `threads` batches run at once.
+        """Return a tagger over a loaded graph; `threads` batches run at
+        once.
 
         Raises ModelError for a model that is no tagger, has none of our types of names, or does not
         put a text between two tokens.
@@ -125,7 +126,8 @@ class NameTagger(LoadedModel):
         return cls(folder, runtime, (queue,), tokens, words, labels, cache, queue, watch)
 
     def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
-        """The names in each text in reading order, none overlapping.
+        """Return the names in each text in reading order, none
+        overlapping.
 
         Only a text's first 20,000 characters are read. Raises BusyError where too much waits
         already, ModelError where the model fails.
@@ -139,7 +141,7 @@ class NameTagger(LoadedModel):
         return tuple(found[text] or () for text in texts)
 
     def tag_words(self, texts: Sequence[Sequence[str]]) -> tuple[WordTags, ...]:
-        """A label for each word of each text; `O` at 0 for words that have no tokens."""
+        """Return a label for each word of each text; `O` at 0 for words that have no tokens."""
         began = perf_counter()
         cut = windows(self.words, texts, limit=self.folder.manifest.max_tokens)
         self._watch.timed(Stage.TOKENISE, began, perf_counter())
@@ -158,7 +160,7 @@ class NameTagger(LoadedModel):
         )
 
     def _looked_for(self, texts: Sequence[str]) -> list[Names]:
-        """The names in each of `texts`, by the model."""
+        """Return the names in each of `texts`, by the model."""
         split = [split_words(text[:LONGEST_TEXT]) for text in texts]
         if longer := sum(len(text) > LONGEST_TEXT for text in texts):
             self._watch.counted(Event.TRUNCATED, longer)
@@ -170,7 +172,7 @@ class NameTagger(LoadedModel):
 
 
 def entities(text: str, words: Sequence[str], tags: WordTags) -> Names:
-    """The runs of labelled words in `text` as entities; a score is its words' mean."""
+    """Return the runs of labelled words in `text` as entities; a score is its words' mean."""
     found = _runs(tags.labels)
     if not found:
         return ()
@@ -179,7 +181,7 @@ def entities(text: str, words: Sequence[str], tags: WordTags) -> Names:
 
 
 def _runs(labels: Sequence[str]) -> list[list[int]]:
-    """The numbers of the words of each name."""
+    """Return the numbers of the words of each name."""
     found: list[list[int]] = []
     kind = ""  # of the name that the word before belongs to
     for number, label in enumerate(labels):

@@ -52,7 +52,7 @@ class Locked:
 
 
 def locked_packages(locks: Iterable[Path]) -> Iterator[Locked]:
-    """Every package that the lock files pin."""
+    """Yield every package that the lock files pin."""
     for lock in locks:
         lines = lock.read_text("utf-8").replace("\\\n", " ").splitlines()
         for line in lines:
@@ -69,7 +69,7 @@ def locked_packages(locks: Iterable[Path]) -> Iterator[Locked]:
 
 
 def records(database: Path) -> Iterator[Mapping[str, Any]]:
-    """The JSON objects of the database, whichever way they are packed."""
+    """Yield the JSON objects of the database, whichever way they are packed."""
     if database.is_dir():
         for path in sorted(database.rglob("*.json*")):
             yield from _objects(path.read_text("utf-8"))
@@ -128,7 +128,7 @@ def _is_listed(versions: Iterable[str], version: Version) -> bool:
 
 
 def _is_within(events: Sequence[Mapping[str, str]], version: Version) -> bool:
-    """Whether the last event at or below the version leaves it affected."""
+    """Return whether the last event at or below the version leaves it affected."""
     state = False
     for kind, at in sorted(_moments(events), key=lambda event: event[1]):
         reached = version > at if kind == "last_affected" else version >= at
@@ -146,7 +146,7 @@ def _moments(events: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Version
 
 
 def _version(text: str) -> Version | None:
-    """None where the text is no version of Python's: nothing that is locked can equal it."""
+    """Return None where the text is no version of Python's: nothing that is locked can equal it."""
     try:
         return Version(text)
     except InvalidVersion:
@@ -154,7 +154,7 @@ def _version(text: str) -> Version | None:
 
 
 def vulnerable(packages: Iterable[Locked], known: Mapping[str, list[Affected]]) -> list[str]:
-    """A line for each package with a vulnerability that is known."""
+    """Return a line for each package with a vulnerability that is known."""
     lines = {
         f"{package.name} {package.version} ({package.lock}) has {name}"
         for package in packages
@@ -168,7 +168,9 @@ def vulnerable(packages: Iterable[Locked], known: Mapping[str, list[Affected]]) 
 
 
 def licence_of(found: Distribution) -> str:
-    """What the package says of its licence: the expression, else classifiers, else the field."""
+    """Return what the package says of its licence: the expression, else classifiers, else the
+    field.
+    """
     told = found.metadata.json
     classifiers = [c for c in told.get("classifier", ()) if c.startswith("License ::")]
     field = str(told.get("license", "")).strip().partition("\n")[0]
@@ -176,8 +178,8 @@ def licence_of(found: Distribution) -> str:
 
 
 def is_allowed(licence: str) -> bool:
-    """Whether what ships may be under it: nothing in it that must be obeyed is GPL or AGPL. LGPL
-    is allowed, as is GPL with an exception for whoever links.
+    """Return whether what ships may be under it: nothing in it that must be obeyed is GPL or AGPL.
+    LGPL is allowed, as is GPL with an exception for whoever links.
     """
     obeyed = re.split(r"\bAND\b", re.sub(r"\S*GPL\S* WITH \S+", "", licence))
     strict = re.compile(r"(?<![A-Za-z])A?GPL|GNU (Affero )?General Public", re.IGNORECASE)
@@ -185,7 +187,7 @@ def is_allowed(licence: str) -> bool:
 
 
 def forbidden_licences(packages: Iterable[Locked], installed: Iterable[Distribution]) -> list[str]:
-    """A line for each package that may not ship, or of which no licence can be read."""
+    """Return a line for each package that may not ship, or of which no licence can be read."""
     licences: dict[str, str] = {
         canonicalize_name(found.name): licence_of(found) for found in installed
     }
@@ -205,7 +207,7 @@ def forbidden_licences(packages: Iterable[Locked], installed: Iterable[Distribut
 
 
 def unsafe_calls(root: Path, folders: Sequence[str]) -> list[str]:
-    """A line for each call that loads or runs what data say; a comment can't excuse one."""
+    """Return a line for each call that loads or runs what data say; a comment can't excuse one."""
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--preview", "--ignore-noqa"]
     options = ["--no-cache", "--output-format", "concise", "--select", UNSAFE_CALLS]
     found = subprocess.run(  # noqa: S603 - a command of ours
@@ -217,13 +219,13 @@ def unsafe_calls(root: Path, folders: Sequence[str]) -> list[str]:
 
 
 def is_found(subject: str, lines: Sequence[str]) -> bool:
-    """Prints what was found of a subject; returns whether anything was."""
+    """Print what was found of a subject; return whether anything was."""
     print(f"{subject}: {len(lines) or 'none'}", *(f"  {line}" for line in lines), sep="\n")
     return bool(lines)
 
 
 def main() -> int:
-    """Prints the audit; returns the exit code."""
+    """Print the audit; return the exit code."""
     database = os.environ.get("VULNERABILITIES", "")
     found = is_found(
         "Licences that may not ship", forbidden_licences(locked_packages(SHIPPED), distributions())

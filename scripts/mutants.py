@@ -209,7 +209,7 @@ class Running:
     def of(
         cls, root: Path, subject: Subject, code: CodeType | None, folder: Path, limits: Limits
     ) -> Running:
-        """Starts the subject's tests in a fork, with `code` in place of its file."""
+        """Start the subject's tests in a fork, with `code` in place of its file."""
         folder.mkdir()
         if child := os.fork():
             return cls(child, folder, limits)
@@ -224,7 +224,7 @@ class Running:
             os._exit(3)
 
     def ended(self) -> Ended | None:
-        """How it ended; None while it runs. What it started ends with it."""
+        """Return how it ended; None while it runs. What it started ends with it."""
         wall = time.monotonic() - self.since
         late = wall > self.limits.wall_s
         if late:
@@ -238,7 +238,7 @@ class Running:
         return Ended(code, wall, used.ru_utime + used.ru_stime)
 
     def kill(self) -> None:
-        """Ends it, and all that it started."""
+        """End it, and all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process, signal.SIGKILL)
 
@@ -268,7 +268,7 @@ class Result:
 
 
 def subjects_of(root: Path, table: Path) -> dict[str, Subject]:
-    """What the table names: a file, ": ", and its tests, the quick ones first."""
+    """Return what the table names: a file, ": ", and its tests, the quick ones first."""
     found = {}
     for line in _lines(table):
         file, _, tests = line.partition(": ")
@@ -283,7 +283,7 @@ def subjects_of(root: Path, table: Path) -> dict[str, Subject]:
 
 
 def _texts(root: Path, tests: Iterable[Path]) -> list[str]:
-    """The text of tests, and of what they import of each other."""
+    """Return the text of tests, and of what they import of each other."""
     found: dict[Path, str] = {}
     left = list(tests)
     while left:
@@ -296,7 +296,9 @@ def _texts(root: Path, tests: Iterable[Path]) -> list[str]:
 
 
 def equivalent_in(path: Path, mutants: Iterable[Mutant]) -> dict[str, str]:
-    """The mutants that behave like the code, each with the reason; all of them must exist."""
+    """Return the mutants that behave like the code, each with the reason; all of them must
+    exist.
+    """
     listed = _reasons(path)
     if unknown := listed.keys() - {mutant.id for mutant in mutants}:
         raise NothingMeasuredError("\n".join((f"{path} names no mutant:", *sorted(unknown))))
@@ -308,7 +310,9 @@ def _reasons(path: Path) -> dict[str, str]:
 
 
 def results_in(log: Path) -> list[Result]:
-    """The results in a log; of a mutant the last one. A line that is not whole is passed over."""
+    """Return the results in a log; of a mutant the last one. A line that is not whole is passed
+    over.
+    """
     found = {}
     for line in log.read_text("utf-8").splitlines() if log.is_file() else ():
         with suppress(json.JSONDecodeError, TypeError):
@@ -320,7 +324,7 @@ def results_in(log: Path) -> list[Result]:
 def measure(
     root: Path, subjects: Mapping[str, Subject], sample: Sequence[Mutant], log: Path, jobs: int
 ) -> list[Result]:
-    """What becomes of each mutant of the sample; what the log knows is not asked again."""
+    """Return what becomes of each mutant of the sample; what the log knows is not asked again."""
     states = {subject.state for subject in subjects.values()}
     known = {result.id: result for result in results_in(log) if result.state in states}
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -367,7 +371,7 @@ def _of_subject(
 
 
 def _warm(root: Path, subject: Subject, scratch: Path) -> Limits:
-    """Runs the tests without a mutant: they must pass. Imports the libraries that they loaded, and
+    """Run the tests without a mutant: they must pass. Imports the libraries that they loaded, and
     returns what a run with a mutant may take.
     """
     folder = scratch / "without"
@@ -404,7 +408,7 @@ def _result(subject: Subject, mutant: Mutant, ended: Ended, folder: Path) -> Res
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Run the command; return its exit code."""
     asked = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up first
     try:

@@ -78,7 +78,7 @@ class Mutant:
 
 
 def mutants_of(sources: Mapping[str, str]) -> tuple[Mutant, ...]:
-    """All mutants of files, by their text."""
+    """Return all mutants of files, by their text."""
     seen: Counter[str] = Counter()
     found = []
     for file, source in sources.items():
@@ -91,15 +91,15 @@ def mutants_of(sources: Mapping[str, str]) -> tuple[Mutant, ...]:
 
 
 def mutated(source: str, path: str, place: int) -> CodeType:
-    """The code of a file with the change at `place`."""
+    """Return the code of a file with the change at `place`."""
     tree = ast.parse(source)
     changes_of(tree)[place].apply()
     return compile(ast.fix_missing_locations(tree), path, "exec")
 
 
 def sampled(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
-    """`count` of the mutants. Whether one is among them depends on nothing but its name, but for
-    the last ones.
+    """Return `count` of the mutants. Whether one is among them depends on nothing but its name, but
+    for the last ones.
     """
 
     def lot(mutant: Mutant) -> bytes:
@@ -109,7 +109,7 @@ def sampled(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
 
 
 def changes_of(tree: ast.Module) -> list[Change]:
-    """Every change that the tree may get, in the order of its text."""
+    """Return every change that the tree may get, in the order of its text."""
     members: dict[str, set[str]] = {}
     for node in ast.walk(tree):
         if (named := _enum_member(node)) is not None:
@@ -118,7 +118,7 @@ def changes_of(tree: ast.Module) -> list[Change]:
 
 
 def _within(node: ast.AST, scope: str, members: Mapping[str, set[str]]) -> Iterator[Change]:
-    """The changes in a node that `scope` names."""
+    """Yield the changes in a node that `scope` names."""
     for name, value in ast.iter_fields(node):
         if name in _NO_CODE:
             continue
@@ -132,7 +132,9 @@ def _within(node: ast.AST, scope: str, members: Mapping[str, set[str]]) -> Itera
 
 
 def _scope_of(node: ast.AST, parent: ast.AST, scope: str) -> str:
-    """The name of what a node is in: a function, a class, or a value of a class or module."""
+    """Return the name of what a node is in: a function, a class, or a value of a class or
+    module.
+    """
     name = node.name if isinstance(node, _FUNCTIONS) else ""
     if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
         parent, ast.Module | ast.ClassDef
@@ -144,7 +146,7 @@ def _scope_of(node: ast.AST, parent: ast.AST, scope: str) -> str:
 def _slots(
     node: ast.AST, name: str, value: Any
 ) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
-    """The nodes of a field, and what puts another one in the place of each."""
+    """Yield the nodes of a field, and what puts another one in the place of each."""
     if isinstance(value, ast.AST):
         yield value, partial(setattr, node, name)
     elif isinstance(value, list):
@@ -154,7 +156,7 @@ def _slots(
 
 
 def _is_prose(node: ast.AST) -> bool:
-    """Whether what is in a node is text for people, or no code that runs."""
+    """Return whether what is in a node is text for people, or no code that runs."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) or _is_log(node)
     return isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom)
@@ -170,7 +172,7 @@ def _is_log(node: ast.Expr) -> bool:
 def _instead(
     node: ast.AST, scope: str, members: Mapping[str, set[str]]
 ) -> Iterator[tuple[str, ast.AST]]:
-    """What may stand in the place of a node, each with the kind of the change."""
+    """Yield what may stand in the place of a node, each with the kind of the change."""
     if isinstance(node, ast.stmt):
         yield from _other_statements(node)
     elif isinstance(node, ast.Constant):
@@ -224,7 +226,7 @@ def _empty(value: ast.expr) -> Iterator[str]:
 
 
 def _negated(parent: ast.AST, name: str, child: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The opposite of a condition that no change of an operator turns round."""
+    """Yield the opposite of a condition that no change of an operator turns round."""
     is_test = name == "test" or (name == "ifs" and isinstance(parent, ast.comprehension))
     turned = isinstance(child, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant)
     if is_test and isinstance(child, ast.expr) and not turned:
@@ -232,7 +234,7 @@ def _negated(parent: ast.AST, name: str, child: ast.AST) -> Iterator[tuple[str, 
 
 
 def _swapped(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
-    """The call with its first two arguments exchanged."""
+    """Yield the call with its first two arguments exchanged."""
     first, second = (*node.args, None, None)[:2]
     named = isinstance(node.func, ast.Name) and node.func.id in _SYMMETRIC
     if first is None or second is None or named:
@@ -251,7 +253,7 @@ def _other_values(value: object) -> tuple[bool | int | float | str, ...]:
 
 
 def _enum_member(node: ast.AST) -> tuple[str, str] | None:
-    """The class and the name of what looks like a member of an enumeration."""
+    """Return the class and the name of what looks like a member of an enumeration."""
     if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
         return None
     is_one = _CLASS.fullmatch(node.value.id) and node.attr.isupper()
@@ -259,7 +261,7 @@ def _enum_member(node: ast.AST) -> tuple[str, str] | None:
 
 
 def _joins_types(node: ast.AST) -> bool:
-    """Whether it is `|` between names as classes have them, or None."""
+    """Return whether it is `|` between names as classes have them, or None."""
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.BitOr):
         return False
     return any(_TYPE.fullmatch(ast.unparse(part)) for part in (node.left, node.right))

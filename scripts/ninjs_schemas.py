@@ -16,7 +16,7 @@ _NAMED = ("properties", "patternProperties", "$defs", "definitions")  # their me
 
 
 def bare(schema: Any, *, names: bool = False) -> Any:
-    """A schema without titles and descriptions."""
+    """Return a schema without titles and descriptions."""
     if isinstance(schema, list):
         return [bare(part) for part in schema]
     if not isinstance(schema, dict):
@@ -29,7 +29,7 @@ def bare(schema: Any, *, names: bool = False) -> Any:
 
 
 def written(version: str, folder: Path) -> str:
-    """The text of the schema of a version."""
+    """Return the text of the schema of a version."""
     schema = json.loads((folder / f"ninjs-schema_{version}.json").read_text(encoding="utf-8"))
     return json.dumps(bare(schema), separators=(",", ":"), ensure_ascii=False) + "\n"
 

@@ -17,7 +17,7 @@ _PLACE = re.compile(r"(<!-- made by scripts/search_options.py -->\n).*?(<!-- end
 
 
 def table() -> str:
-    """A row for each parameter, in the order of the contract."""
+    """Return a row for each parameter, in the order of the contract."""
     declared = {one.name: one for one in (*FACTS, *OPTIONS)}
     rows = [
         _row(name, field.description or "", declared.get(name))

@@ -53,7 +53,7 @@ class Question:
     degraded: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
-        """Note on what the vectors leave out of the query."""
+        """Return notes on what the vectors leave out of the query."""
         asked = [one.field for one in self.asked.vectors]
         unread = [name for name in asked if name in self.vectors.unread]
         cut = (f"vectors: not all of the query was read for field {name}" for name in unread)

@@ -24,8 +24,9 @@ class Retries:
     longest_s: float = 60.0
 
     def wait_s(self, attempt: int, answer: httpx.Response | None, *, safe: bool) -> float | None:
-        """Seconds to wait after the attempt of this number (from 1); None to give up. `answer` is
-        None where there was none. `safe` says that the request may be carried out twice.
+        """Return seconds to wait after the attempt of this number (from 1); None to give up.
+        `answer` is None where there was none. `safe` says that the request may be carried out
+        twice.
         """
         if attempt >= self.attempts:
             return None

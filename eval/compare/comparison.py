@@ -55,11 +55,11 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def of(self, *kinds: str) -> tuple[Outcome, ...]:
-        """The outcomes of these kinds, in order."""
+        """Return the outcomes of these kinds, in order."""
         return tuple(outcome for outcome in self.outcomes if outcome.kind in kinds)
 
     def as_dict(self) -> dict[str, Any]:
-        """The comparison, ready for JSON; an unknown value is NaN, which becomes null."""
+        """Return the comparison, ready for JSON; an unknown value is NaN, which becomes null."""
         return asdict(self)
 
 
@@ -73,7 +73,8 @@ def compare(
     judgements: Mapping[str, Qrels] | None = None,
     allow_missing: bool = False,
 ) -> Comparison:
-    """Compares each of `others` with `baseline`; each is one system's results, one per collection.
+    """Compare each of `others` with `baseline`; each is one system's results, one per
+    collection.
 
     Without `measures`, all that every result has are compared. The `queries` that won most and the
     `queries` that lost most are kept with both lists; `judgements`, by a collection's label, give
@@ -110,7 +111,7 @@ def compare(
 
 
 def cost_of(results: Sequence[RunResult]) -> Cost:
-    """One system's cost over all its collections."""
+    """Return one system's cost over all its collections."""
     rows = [row for result in results for row in result.rows]
     p50, p95, p99 = np.percentile([row.milliseconds for row in rows], (50, 95, 99))
     documents = sum(len(row.documents) for row in rows)
@@ -148,7 +149,9 @@ def _shared_measures(results: Sequence[RunResult]) -> tuple[str, ...]:
 
 
 def _changed(one: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
-    """The facts that differ, by name. The index is left out, because it differs by collection."""
+    """Return the facts that differ, by name. The index is left out, because it differs by
+    collection.
+    """
     before, after = _facts(one), _facts(other)
     return {
         name: (before.get(name, "default"), after.get(name, "default"))

@@ -114,11 +114,11 @@ class Verdict:
         return not self.reasons
 
     def of(self, *kinds: str) -> tuple[Outcome, ...]:
-        """The outcomes of these kinds, in order."""
+        """Return the outcomes of these kinds, in order."""
         return tuple(outcome for outcome in self.outcomes if outcome.kind in kinds)
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict, ready for JSON; an unknown value is NaN, which becomes null."""
+        """Return the verdict, ready for JSON; an unknown value is NaN, which becomes null."""
         tree = {"passed": self.passed, **asdict(self)}
         for floor, row in zip(self.floors, tree["floors"], strict=True):
             row["passed"] = floor.passed
@@ -126,7 +126,8 @@ class Verdict:
 
 
 def judge(baseline: Baseline, results: Sequence[RunResult], rule: Rule) -> Verdict:
-    """The verdict on one system's `results`, one per collection, by the module's rules.
+    """Return the verdict on one system's `results`, one per collection, by the module's
+    rules.
 
     Raises InputError for a wrong request: a measure or a floor's slice that is not in the results,
     values that are no numbers, a collection or a query twice.
@@ -157,7 +158,7 @@ def judge(baseline: Baseline, results: Sequence[RunResult], rule: Rule) -> Verdi
 
 
 def got_worse(differences: Values, rule: Rule, draws: int = DRAWS) -> bool:
-    """Whether rule 3 fails the differences [n] of one measure."""
+    """Return whether rule 3 fails the differences [n] of one measure."""
     outcome = outcome_of(
         (WHOLE, WHOLE, "", ""), np.zeros(len(differences)), differences, draws, 1 - rule.alpha
     )
@@ -167,7 +168,7 @@ def got_worse(differences: Values, rule: Rule, draws: int = DRAWS) -> bool:
 def _comparable(
     baseline: Baseline, theirs: Mapping[str, RunResult]
 ) -> tuple[list[Pair], tuple[str, ...]]:
-    """The collections that can be compared, and sentences on why the others can't."""
+    """Return the collections that can be compared, and sentences on why the others can't."""
     pairs: list[Pair] = []
     strange: list[str] = []
     for result in baseline.results:
@@ -241,7 +242,7 @@ def _floors(results: Sequence[RunResult], measure: str, rule: Rule) -> Iterator[
 
 
 def _groups(results: Sequence[RunResult], measure: str) -> dict[str, Values]:
-    """The values [n] of each slice and of each collection, by the name that floors use."""
+    """Return the values [n] of each slice and of each collection, by the name that floors use."""
     values = [checked_values(result, measure) for result in results]
     whole = np.concatenate(values)
     found = {name: whole[places] for name, places in slices(results).items()}
@@ -280,7 +281,7 @@ def _warnings(
 
 
 def _doubts(outcome: Outcome, rule: Rule) -> Iterator[str]:
-    """Sentences on what a pass does not show."""
+    """Yield sentences on what a pass does not show."""
     if outcome.kind == WHOLE and outcome.too_few:
         yield f"no loss of only {outcome.queries} queries can be told from chance"
     if outcome.kind == WHOLE and outcome.least_effect > rule.least_effect:

@@ -43,7 +43,7 @@ class Baseline:
 
 
 def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: Path) -> None:
-    """Writes the file. Raises InputError for results that would mislead a gate: degraded answers,
+    """Write the file. Raises InputError for results that would mislead a gate: degraded answers,
     values that are no numbers or all 0, a collection or a query twice.
     """
     if not results or not measures:
@@ -71,7 +71,7 @@ def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: 
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Reads the file. Raises InputError if it is missing, damaged, of another format, or if all
+    """Read the file. Raises InputError if it is missing, damaged, of another format, or if all
     values of a collection are 0.
     """
     mend = "make one with `dateline eval gate RUNS --baseline FILE --write`"
@@ -98,7 +98,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def rounded(result: RunResult) -> RunResult:
-    """The result with its values rounded as in a baseline."""
+    """Return the result with its values rounded as in a baseline."""
     rows = tuple(
         replace(row, values={name: _round(value) for name, value in row.values.items()})
         for row in result.rows
@@ -112,7 +112,7 @@ def _round(value: float | None) -> float:
 
 
 def _check_not_zero(result: RunResult, measures: Sequence[str], where: str) -> None:
-    """Raises InputError if every value of the collection is 0: nothing can fall below that."""
+    """Raise InputError if every value of the collection is 0: nothing can fall below that."""
     if not any(checked_values(result, measure).any() for measure in measures):
         raise InputError(
             f"every value of {result.collection.label} is 0, so nothing could ever get worse",

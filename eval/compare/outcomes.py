@@ -88,8 +88,8 @@ class Outcome:
 def outcomes_of(
     system: str, measure: str, pairs: Sequence[Pair], *, by_slice: bool = True, level: float = LEVEL
 ) -> Iterator[Outcome]:
-    """One measure's outcomes before Holm's correction: all queries, then the mean of sets and each
-    set if there are several, then each slice.
+    """Yield one measure's outcomes before Holm's correction: all queries, then the mean of sets and
+    each set if there are several, then each slice.
     """
     before = [checked_values(pair.baseline, measure) for pair in pairs]
     after = [checked_values(pair.other, measure) for pair in pairs]
@@ -112,14 +112,14 @@ def outcome_of(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> Outcome:
-    """The outcome of the values `before` [n] and `after` [n]."""
+    """Return the outcome of the values `before` [n] and `after` [n]."""
     interval = bootstrap_interval([after - before], level, draws)
     return _outcome(group, before, after, interval, draws, level)
 
 
 def slices(results: Sequence[RunResult]) -> dict[str, Places]:
-    """The places of each `facet=value`'s queries, int64 [n], in the results' rows end to end.
-    Facets with more than MOST_VALUES values are left out.
+    """Return the places of each `facet=value`'s queries, int64 [n], in the results' rows end to
+    end. Facets with more than MOST_VALUES values are left out.
     """
     found: dict[tuple[str, str], list[int]] = {}
     for place, row in enumerate(row for result in results for row in result.rows):
@@ -134,7 +134,7 @@ def slices(results: Sequence[RunResult]) -> dict[str, Places]:
 
 
 def corrected(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
-    """The outcomes with Holm's correction within each kind, in order."""
+    """Return the outcomes with Holm's correction within each kind, in order."""
     rows = list(outcomes)
     for kind in {row.kind for row in rows}:
         places = [place for place, row in enumerate(rows) if row.kind == kind]
@@ -144,15 +144,15 @@ def corrected(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
 
 
 def p_text(p: float) -> str:
-    """A p value as text; random draws can't tell a small p from 0, so it is not called 0."""
+    """Return a p value as text; random draws can't tell a small p from 0, so it is not called 0."""
     return "<.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _alike(
     group: Group, before: Sequence[Values], after: Sequence[Values], level: float
 ) -> Outcome:
-    """The outcome of the mean of the sets' means. Queries are weighted so that each set counts
-    alike; Cohen's d is of the weighted differences.
+    """Return the outcome of the mean of the sets' means. Queries are weighted so that each set
+    counts alike; Cohen's d is of the weighted differences.
     """
     total, sets = sum(len(values) for values in before), len(before)
     differences = [new - old for old, new in zip(before, after, strict=True)]

@@ -35,12 +35,15 @@ class Pair:
         return self.baseline.collection.label
 
     def differences(self, measure: str) -> Values:
-        """float64 [queries]: other less baseline. Raises InputError as `checked_values` does."""
+        """Return float64 [queries]: other less baseline. Raises InputError as `checked_values`
+        does.
+        """
         return checked_values(self.other, measure) - checked_values(self.baseline, measure)
 
 
 def read_system(folder: Path, name: str = "") -> tuple[RunResult, ...]:
-    """The results of one system, from `folder` itself or from every folder in it.
+    """Return the results of one system, from `folder` itself or from every folder in
+    it.
 
     `name` replaces the name in the results. Raises InputError if there are no results, if a
     collection appears twice, or if they are of several systems and no `name` is given.
@@ -68,7 +71,9 @@ def read_system(folder: Path, name: str = "") -> tuple[RunResult, ...]:
 
 
 def by_collection(results: Iterable[RunResult], where: str = "") -> dict[str, RunResult]:
-    """Results by their collection's label. Raises InputError for a label that appears twice."""
+    """Return results by their collection's label. Raises InputError for a label that appears
+    twice.
+    """
     found: dict[str, RunResult] = {}
     for result in results:
         label = result.collection.label
@@ -83,7 +88,8 @@ def by_collection(results: Iterable[RunResult], where: str = "") -> dict[str, Ru
 def paired(
     baseline: Sequence[RunResult], other: Sequence[RunResult], *, allow_missing: bool = False
 ) -> tuple[Pair, ...]:
-    """The collections of `baseline`, each with the other's result.
+    """Return the collections of `baseline`, each with the other's
+    result.
 
     Raises InputError if the other lacks one, has more, or did not answer the same questions. With
     `allow_missing`, a query that one of them lacks counts 0 there.
@@ -100,8 +106,8 @@ def paired(
 
 
 def aligned(one: RunResult, other: RunResult, allow_missing: bool = False) -> Pair:
-    """The two results with their rows in the same order. Raises InputError if `same_questions`
-    finds a difference.
+    """Return the two results with their rows in the same order. Raises InputError if
+    `same_questions` finds a difference.
     """
     first, second = rows_by_query(one), rows_by_query(other)
     differs = [
@@ -124,7 +130,9 @@ def aligned(one: RunResult, other: RunResult, allow_missing: bool = False) -> Pa
 
 
 def rows_by_query(result: RunResult) -> dict[str, QueryRow]:
-    """The rows by query id. Raises InputError if there are no rows or a query appears twice."""
+    """Return the rows by query id. Raises InputError if there are no rows or a query appears
+    twice.
+    """
     counts = Counter(row.query_id for row in result.rows)
     twice = [query for query, count in counts.items() if count > 1]
     if twice or not counts:
@@ -134,8 +142,8 @@ def rows_by_query(result: RunResult) -> dict[str, QueryRow]:
 
 
 def checked_values(result: RunResult, measure: str) -> Values:
-    """float64 [queries] of a measure, all finite. Raises InputError if the measure or one of its
-    values is missing, or a value is no number.
+    """Return float64 [queries] of a measure, all finite. Raises InputError if the measure or one of
+    its values is missing, or a value is no number.
     """
     where = f"{result.system.name} on {result.collection.label}"
     if not any(measure in row.values for row in result.rows):
@@ -163,7 +171,7 @@ def _filled(
 
 
 def _unanswered(row: QueryRow) -> QueryRow:
-    """The row of a system that did not answer this query."""
+    """Return the row of a system that did not answer this query."""
     values = dict.fromkeys(row.values, 0.0)
     return replace(
         row, values=values, documents=(), milliseconds=0.0, degraded=(), refused="", unjudged=0

@@ -57,8 +57,8 @@ class Share:
 
 
 def least_effect(deviation: float, count: int, alpha: float = ALPHA, power: float = POWER) -> float:
-    """The smallest true difference that `count` queries show, given the standard deviation of
-    paired differences. NaN if it is unknown: under two queries, or without any spread.
+    """Return the smallest true difference that `count` queries show, given the standard deviation
+    of paired differences. NaN if it is unknown: under two queries, or without any spread.
     """
     if count < 2 or not isfinite(deviation) or deviation <= 0:
         return float("nan")
@@ -68,12 +68,12 @@ def least_effect(deviation: float, count: int, alpha: float = ALPHA, power: floa
 def queries_needed(
     effect: float, deviation: float, alpha: float = ALPHA, power: float = POWER
 ) -> int:
-    """How many queries show a true difference of `effect` (above 0) with that power."""
+    """Return how many queries show a true difference of `effect` (above 0) with that power."""
     return max(2, ceil((_factor(alpha, power) * deviation / effect) ** 2))
 
 
 def recentred(differences: Values, mean: float) -> Values:
-    """The differences [n], moved so that their mean is `mean`."""
+    """Return the differences [n], moved so that their mean is `mean`."""
     moved: Values = differences - differences.mean() + mean
     return moved
 
@@ -81,9 +81,7 @@ def recentred(differences: Values, mean: float) -> Values:
 def resampled(
     differences: Values, resamples: int, *, count: int = 0, seed: int = _SEED
 ) -> Iterator[Values]:
-    """Yields `resamples` samples of `count` (default n) from `differences` [n], with
-    replacement.
-    """
+    """Yield `resamples` samples of `count` (default n) from `differences` [n], with replacement."""
     chance = np.random.default_rng(seed)
     for _ in range(resamples):
         yield differences[chance.integers(0, len(differences), count or len(differences))]
@@ -92,14 +90,14 @@ def resampled(
 def exchanged(
     differences: Values, resamples: int, *, count: int = 0, seed: int = _SEED
 ) -> Iterator[Values]:
-    """Yields the same samples, each difference with a random sign."""
+    """Yield the same samples, each difference with a random sign."""
     chance = np.random.default_rng(seed + 1)
     for drawn in resampled(differences, resamples, count=count, seed=seed):
         yield drawn * (chance.integers(0, 2, len(drawn)) * 2 - 1)
 
 
 def share_caught(draws: Iterator[Values], decide: Decide) -> Share:
-    """The share of `draws` for which `decide` says "worse"."""
+    """Return the share of `draws` for which `decide` says "worse"."""
     said = [decide(drawn) for drawn in draws]
     return Share(sum(said), len(said))
 

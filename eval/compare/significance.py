@@ -29,7 +29,7 @@ _SAME = 1e-12
 
 
 def randomization(differences: Values, draws: int = DRAWS) -> float:
-    """The two-sided p of paired `differences` [n] having mean 0; 1 for no differences."""
+    """Return the two-sided p of paired `differences` [n] having mean 0; 1 for no differences."""
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
@@ -47,7 +47,8 @@ def randomization(differences: Values, draws: int = DRAWS) -> float:
 def bootstrap_interval(
     groups: Sequence[Values], level: float = 0.95, draws: int = DRAWS
 ) -> tuple[float, float]:
-    """The interval of the mean of the groups' means; each group [n] is resampled by itself.
+    """Return the interval of the mean of the groups' means; each group [n] is resampled by
+    itself.
 
     With one group it is that group's interval. For a group of one query both ends are that query's
     value, which means nothing.
@@ -65,7 +66,7 @@ def bootstrap_interval(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values adjusted step by step, in the given order; none is above 1."""
+    """Return the p values adjusted step by step, in the given order; none is above 1."""
     order = np.argsort(p_values, kind="stable")
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -76,7 +77,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def spread(differences: Values) -> float:
-    """The sample standard deviation of `differences` [n]; NaN for fewer than two."""
+    """Return the sample standard deviation of `differences` [n]; NaN for fewer than two."""
     return float(differences.std(ddof=1)) if len(differences) > 1 else float("nan")
 
 
@@ -91,7 +92,7 @@ def effect_size(differences: Values) -> float:
 
 
 def _all_sums(values: Values) -> Values:
-    """float64 [2 ** n]: the sum of `values` [n] under each choice of signs."""
+    """Return float64 [2 ** n]: the sum of `values` [n] under each choice of signs."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate((sums + value, sums - value))

@@ -48,8 +48,8 @@ class Swing:
 def swings(
     pairs: Sequence[Pair], measure: str, count: int, judgements: Mapping[str, Qrels]
 ) -> tuple[Swing, ...]:
-    """The `count` queries that won most, best first, then the `count` that lost most, worst first.
-    Equal ones go by collection and id; `judgements` are by the collection's label.
+    """Return the `count` queries that won most, best first, then the `count` that lost most, worst
+    first. Equal ones go by collection and id; `judgements` are by the collection's label.
     """
     changed = [
         (float(difference), pair, place)

@@ -28,7 +28,7 @@ _PACKAGES = ("jinja2", "matplotlib")
 
 
 def run_page(results: Sequence[RunResult]) -> str:
-    """The page of one or more results. Raises InputError without results, or for one without
+    """Return the page of one or more results. Raises InputError without results, or for one without
     queries.
     """
     need_packages()
@@ -38,7 +38,7 @@ def run_page(results: Sequence[RunResult]) -> str:
 
 
 def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
-    """The page of a comparison; `runs` are all compared results, the baseline's too."""
+    """Return the page of a comparison; `runs` are all compared results, the baseline's too."""
     need_packages()
     from eval.report import comparison as page
 
@@ -46,7 +46,7 @@ def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
 
 
 def gate_page(verdict: Verdict) -> str:
-    """The page that says why a gate passed or failed."""
+    """Return the page that says why a gate passed or failed."""
     need_packages()
     from eval.report import gate
 
@@ -54,7 +54,7 @@ def gate_page(verdict: Verdict) -> str:
 
 
 def sweep_page(sweep: Sweep) -> str:
-    """The page of an HNSW sweep: its cells, and which one to use."""
+    """Return the page of an HNSW sweep: its cells, and which one to use."""
     need_packages()
     from eval.report import sweep as page
 
@@ -68,7 +68,7 @@ def growth_page(
     about: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
-    """The page of one HNSW cell at growing sizes, and its predictions; `about` has the
+    """Return the page of one HNSW cell at growing sizes, and its predictions; `about` has the
     circumstances.
     """
     need_packages()
@@ -78,7 +78,7 @@ def growth_page(
 
 
 def fusion_page(tuning: Tuning) -> str:
-    """The page of a tuning of fusion's weights."""
+    """Return the page of a tuning of fusion's weights."""
     need_packages()
     from eval.report import fusion
 
@@ -86,7 +86,7 @@ def fusion_page(tuning: Tuning) -> str:
 
 
 def need_packages() -> None:
-    """Raises InputError if pages can't be drawn. Call it before long work, not after."""
+    """Raise InputError if pages can't be drawn. Call it before long work, not after."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(

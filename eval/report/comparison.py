@@ -36,7 +36,9 @@ ALPHA = 0.05
 
 
 def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
-    """An HTML file about a comparison; `runs` are all compared results, the baseline's too."""
+    """Return an HTML file about a comparison; `runs` are all compared results, the baseline's
+    too.
+    """
     measure = comparison.measures[0]
     sections = [
         Section("Summary", _summary(comparison)),
@@ -92,7 +94,7 @@ def _cost_row(cost: Cost) -> tuple[Cell, ...]:
 
 
 def _groups(comparison: Comparison, kind: str, title: str) -> tuple[Part, ...]:
-    """A forest plot of the first measure for each system, and the table of all measures."""
+    """Return a forest plot of the first measure for each system, and the table of all measures."""
     rows = comparison.of(kind)
     if not rows:
         return ()
@@ -115,7 +117,7 @@ def _every_query(
 
 
 def _by_query(runs: Sequence[RunResult], system: str, measure: str) -> dict[tuple[str, str], float]:
-    """Values by collection and query id."""
+    """Return values by collection and query id."""
     return {
         (run.collection.label, row.query_id): row.values[measure]
         for run in runs
@@ -129,7 +131,7 @@ def _values(runs: Sequence[RunResult], system: str, measure: str) -> Floats64:
 
 
 def _swung(comparison: Comparison) -> list[Section]:
-    """A section for each system that has queries that won or lost."""
+    """Return a section for each system that has queries that won or lost."""
     return [
         Section(f"Won and lost most: {shown(system, 60)}", tuple(_answers(mine)))
         for system in comparison.systems

@@ -38,7 +38,7 @@ _WORDS = {
 
 
 def fusion_page(tuning: Tuning) -> str:
-    """An HTML file about a tuning."""
+    """Return an HTML file about a tuning."""
     sections = [
         Section("Verdict", _verdict(tuning)),
         Section("Sets", _sets(tuning)),
@@ -130,8 +130,8 @@ def _curves(tuning: Tuning) -> tuple[Part, ...]:
 
 
 def _curve(tuning: Tuning, name: str) -> Plot | Table:
-    """The mean over one parameter's values, with the other parameters unchanged; a table for a
-    parameter that is no number.
+    """Return the mean over one parameter's values, with the other parameters unchanged; a table for
+    a parameter that is no number.
     """
     rows = [row for row in tuning.curves if row.parameter == name]
     note = "On the queries that the choice looks at: to see the curve, not to report."

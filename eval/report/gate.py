@@ -23,7 +23,7 @@ from eval.runs.results import System
 
 
 def gate_page(verdict: Verdict) -> str:
-    """An HTML file that says why the gate passed or failed."""
+    """Return an HTML file that says why the gate passed or failed."""
     title = "The gate passed" if verdict.passed else "The gate failed"
     queries = sum(each.queries for each in verdict.collections)
     sections = [

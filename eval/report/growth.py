@@ -37,7 +37,7 @@ def growth_page(
     about: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
-    """An HTML file about one cell at growing sizes."""
+    """Return an HTML file about one cell at growing sizes."""
     sections = [
         Section("Measured", (_sizes(growth), *sentences(notes, "Notes", "doubt"))),
         Section("Predicted", (_predicted(predictions),) if predictions else ()),

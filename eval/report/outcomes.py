@@ -16,14 +16,16 @@ _HEAD = (
 
 
 def outcome_tone(row: Outcome, alpha: float) -> Tone:
-    """Good or bad if the corrected p says that the difference is more than chance, else neutral."""
+    """Return good or bad if the corrected p says that the difference is more than chance, else
+    neutral.
+    """
     if row.too_few or row.p_holm >= alpha:
         return ""
     return "good" if row.difference > 0 else "bad"
 
 
 def outcome_line(row: Outcome, alpha: float) -> str:
-    """One outcome in a sentence."""
+    """Return one outcome in a sentence."""
     words = {"good": "better", "bad": "worse"}.get(
         outcome_tone(row, alpha), "no difference is shown"
     )
@@ -35,7 +37,7 @@ def outcome_line(row: Outcome, alpha: float) -> str:
 def outcome_table(
     rows: Sequence[Outcome], over: str, alpha: float, *, title: str = "", one_system: bool = False
 ) -> Table:
-    """A table with a row for each outcome; `over` heads the column of its group."""
+    """Return a table with a row for each outcome; `over` heads the column of its group."""
     head = (over, *(() if one_system else ("system",)), "measure", *_HEAD)
     cells = [
         (
@@ -52,7 +54,7 @@ def outcome_table(
 def outcome_forests(
     rows: Sequence[Outcome], measure: str, title: str, alpha: float
 ) -> tuple[Part, ...]:
-    """A forest plot of one measure for each system."""
+    """Return a forest plot of one measure for each system."""
     plots = []
     for system in dict.fromkeys(row.system for row in rows):
         points = [

@@ -29,18 +29,18 @@ def _environment() -> Environment:
 
 @cache
 def _own(name: str) -> str:
-    """The text of a file beside the template."""
+    """Return the text of a file beside the template."""
     return (resources.files("eval.report") / "templates" / name).read_text("utf-8").strip()
 
 
 def _finished(value: object) -> object:
-    """A value for the template, cleaned in case its maker forgot to."""
+    """Return a value for the template, cleaned in case its maker forgot to."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)
 
 
 def draw_page(title: str, summary: str, sections: Sequence[Section], made: str = "") -> str:
-    """The page with these sections; empty ones are left out. `made` says when and by
-    which version.
+    """Return the page with these sections; empty ones are left out. `made` says when and by which
+    version.
     """
     script = _own("sort.js")
     digest = b64encode(sha256(script.encode()).digest()).decode()

@@ -124,7 +124,7 @@ class Section:
 
 
 def word(text: str, tone: Tone = "", detail: str = "") -> Cell:
-    """A cell of text."""
+    """Return a cell of text."""
     clean = shown(text)
     return Cell(clean, clean.casefold(), shown(detail) if detail else "", tone)
 
@@ -137,44 +137,44 @@ def number(
     signed: bool = False,
     tone: Tone = "",
 ) -> Cell:
-    """A cell with a number, and below it the interval `within`."""
+    """Return a cell with a number, and below it the interval `within`."""
     detail = interval(*within, digits, signed=signed) if within else ""
     key = value if math.isfinite(value) else _LAST
     return Cell(decimal(value, digits, signed=signed), key, detail, tone)
 
 
 def count(value: int, tone: Tone = "") -> Cell:
-    """A cell with a count; `tone` is for counts that should be 0."""
+    """Return a cell with a count; `tone` is for counts that should be 0."""
     return Cell(f"{value:,}", float(value), "", tone if value else "")
 
 
 def said(value: float, text: str, detail: str = "", tone: Tone = "") -> Cell:
-    """A cell that shows `text` and sorts by `value`."""
+    """Return a cell that shows `text` and sorts by `value`."""
     return Cell(text, value if math.isfinite(value) else _LAST, detail, tone)
 
 
 def anything(value: object) -> Cell:
-    """A cell for a value of any type."""
+    """Return a cell for a value of any type."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return word("yes" if value is True else "no" if value is False else _text(value))
     return said(float(value), compact(float(value)))
 
 
 def table_of(rows: Sequence[Mapping[str, object]], title: str = "", note: str = "") -> Table:
-    """A table of plain rows; its columns are all names, in the order of their first use."""
+    """Return a table of plain rows; its columns are all names, in the order of their first use."""
     head = tuple(dict.fromkeys(name for row in rows for name in row))
     cells = tuple(tuple(anything(row.get(name)) for name in head) for row in rows)
     return Table(tuple(shown(name, 60) for name in head), cells, title, note)
 
 
 def facts_of(values: Mapping[str, object], title: str = "", *, folded: bool = False) -> Facts:
-    """The part with these names and values, cleaned."""
+    """Return the part with these names and values, cleaned."""
     pairs = tuple((shown(str(name), 80), shown(_text(value))) for name, value in values.items())
     return Facts(pairs, title, folded)
 
 
 def sentences(lines: Sequence[str], title: str = "", tone: Tone = "") -> tuple[Sentences, ...]:
-    """The part with these lines; no part without lines."""
+    """Return the part with these lines; no part without lines."""
     if not lines:
         return ()
     return (Sentences(tuple(shown(line, 1000) for line in lines), title, tone),)

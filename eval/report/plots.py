@@ -49,7 +49,9 @@ class Line:
 
 
 def quality_against_latency(points: Sequence[Point], measure: str) -> Plot:
-    """A point for each result: its p50 with a line to p95, and the measure with its interval."""
+    """Return a point for each result: its p50 with a line to p95, and the measure with its
+    interval.
+    """
     places = [point for point in points if point.drawn and point.x > 0]
     tips = {
         f"tip{index}": f"{point.name}: {measure} {decimal(point.y)} "
@@ -86,7 +88,7 @@ def _draw_result(axes: Axes, index: int, point: Point) -> None:
 
 
 def distribution(values: Floats64, measure: str, name: str) -> Plot:
-    """How many queries have each value; values [queries]."""
+    """Return how many queries have each value; values [queries]."""
     mean, zero = float(values.mean()), int((values <= 0).sum())
 
     def draw(axes: Axes) -> None:
@@ -102,7 +104,9 @@ def distribution(values: Floats64, measure: str, name: str) -> Plot:
 
 
 def waterfall(differences: Floats64, measure: str, name: str) -> Plot:
-    """The differences [queries] of one system from the baseline, from most won to most lost."""
+    """Return the differences [queries] of one system from the baseline, from most won to most
+    lost.
+    """
     ordered = np.sort(differences)[::-1]
     if len(ordered) > _MOST_BARS:
         ordered = ordered[np.linspace(0, len(ordered) - 1, _MOST_BARS).astype(int)]
@@ -127,8 +131,8 @@ def waterfall(differences: Floats64, measure: str, name: str) -> Plot:
 
 
 def forest(points: Sequence[Point], label: str, title: str, reference: float = 0.0) -> Plot:
-    """A row for each named interval: `x` is the middle, `low` and `high` are the ends, `y` is
-    unused. `reference` is a line for comparison.
+    """Return a row for each named interval: `x` is the middle, `low` and `high` are the ends, `y`
+    is unused. `reference` is a line for comparison.
     """
     rows = [point for point in points if math.isfinite(point.x)][:_MOST_ROWS]
     tips = {
@@ -165,8 +169,8 @@ def curves(
     note: str = "",
     missed: bool = False,
 ) -> Plot:
-    """Lines over (x, y) with `labels`; `log` names the logarithmic axes ("", "x", "xy"); `marked`
-    points have a ring. With `missed`, x is what is missing to 1, and the axis shows 1 - x.
+    """Return lines over (x, y) with `labels`; `log` names the logarithmic axes ("", "x", "xy");
+    `marked` points have a ring. With `missed`, x is what is missing to 1, and the axis shows 1 - x.
     """
     tips: dict[str, str] = {}
 
@@ -192,7 +196,7 @@ def curves(
 
 
 def _draw_line(axes: Axes, index: int, places: Sequence[Point], predicted: bool) -> None:
-    """Draws a line with its points and their intervals; of a fit, the line alone."""
+    """Draw a line with its points and their intervals; of a fit, the line alone."""
     colour, style = SERIES[index % len(SERIES)], "--" if predicted else "-"
     axes.plot([p.x for p in places], [p.y for p in places], style, lw=1.2, color=colour)
     for place, point in enumerate(() if predicted else places):
@@ -216,7 +220,7 @@ def _fits(point: Point, log: str) -> bool:
 
 
 def _numbered(axes: Axes, index: int, point: Point) -> None:
-    """Writes the number that the legend uses for a point."""
+    """Write the number that the legend uses for a point."""
     axes.annotate(
         str(index + 1),
         (point.x, point.y),
@@ -228,7 +232,7 @@ def _numbered(axes: Axes, index: int, point: Point) -> None:
 
 
 def _plain_log(axes: Axes, which: str) -> None:
-    """Sets ticks such as 1, 2, 5, 10 in plain digits."""
+    """Set ticks such as 1, 2, 5, 10 in plain digits."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     wide = low <= 0 or high / low > 1e3
@@ -238,7 +242,7 @@ def _plain_log(axes: Axes, which: str) -> None:
 
 
 def _verdict_colour(point: Point, reference: float) -> str:
-    """Good or bad if the whole interval is on one side of the reference."""
+    """Return good or bad if the whole interval is on one side of the reference."""
     if math.isfinite(point.low) and point.low > reference:
         return GOOD
     if math.isfinite(point.high) and point.high < reference:

@@ -34,8 +34,8 @@ Interval = Callable[[Floats64], tuple[float, float]]
 
 
 def run_page(results: Sequence[RunResult]) -> str:
-    """An HTML file about these results, in order. Raises InputError without results, or if one has
-    no queries.
+    """Return an HTML file about these results, in order. Raises InputError without results, or if
+    one has no queries.
     """
     if not results:
         raise InputError("there is no result to report", mend="name at least one folder")
@@ -53,26 +53,28 @@ def run_page(results: Sequence[RunResult]) -> str:
 
 
 def main_measure(result: RunResult) -> str:
-    """nDCG@10 if it was measured, else the first measure."""
+    """Return nDCG@10 if it was measured, else the first measure."""
     return MAIN if MAIN in result.measures else result.measures[0]
 
 
 def mean_interval(values: Floats64) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the mean of `values` [queries]; NaN below two queries."""
+    """Return the 95 % bootstrap interval of the mean of `values` [queries]; NaN below two
+    queries.
+    """
     if len(values) < 2:
         return (float("nan"), float("nan"))
     return bootstrap_interval([values], draws=_DRAWS)
 
 
 def latency_point(result: RunResult, name: str) -> Point:
-    """A result's point in the plot of quality against latency."""
+    """Return a result's point in the plot of quality against latency."""
     values = result.values(main_measure(result))
     p50, p95 = result.milliseconds(50), result.milliseconds(95)
     return Point(name, p50, float(values.mean()), *mean_interval(values), until=p95)
 
 
 def provenance(result: RunResult) -> dict[str, object]:
-    """The facts that a reader needs to make the result again, by name."""
+    """Return the facts that a reader needs to make the result again, by name."""
     system, asked = result.system, result.collection
     settings = {f"setting {name}": value for name, value in sorted(system.settings.items())}
     models = {f"model {role}": digest for role, digest in sorted(system.models.items())}
@@ -150,7 +152,7 @@ def _details(result: RunResult) -> tuple[Part, ...]:
 
 
 def _doubts(result: RunResult) -> tuple[str, ...]:
-    """The flags of this result, as sentences."""
+    """Return the flags of this result, as sentences."""
     stages = Counter(stage for row in result.rows for stage in row.degraded)
     reasons = Counter(row.refused for row in result.rows if row.refused)
     lines = [f"Answered without a stage ({many:,}): {stage}" for stage, many in stages.items()]
@@ -185,7 +187,7 @@ def _slice_cells(result: RunResult, chosen: Places) -> list[Cell]:
 
 
 def _worst(result: RunResult, measure: str) -> Table:
-    """The queries with the lowest values; among equals the slowest first."""
+    """Return the queries with the lowest values; among equals the slowest first."""
     rows = sorted(result.rows, key=lambda row: (row.values[measure], -row.milliseconds))
     cells = [_worst_row(row, measure) for row in rows[:_WORST]]
     head = ("query", measure, "ms", "unjudged", f"first {_DOCUMENTS} documents", "flags")
@@ -206,7 +208,7 @@ def _worst_row(row: QueryRow, measure: str) -> tuple[Cell, ...]:
 
 
 def _name(result: RunResult, others: Sequence[RunResult]) -> str:
-    """The name that distinguishes the result from the others."""
+    """Return the name that distinguishes the result from the others."""
     if len({other.system.name for other in others}) == 1:
         return result.collection.label
     if len({other.collection.label for other in others}) == 1:

@@ -61,7 +61,7 @@ def svg_of(
     height: float = 3.2,
     tips: Mapping[str, str] | None = None,
 ) -> Markup:
-    """The figure that `draw` draws on one pair of axes. `said` is its description for screen
+    """Return the figure that `draw` draws on one pair of axes. `said` is its description for screen
     readers; `tips` are tooltips by an artist's gid.
     """
     salt = sha256(said.encode()).hexdigest()
@@ -79,8 +79,8 @@ def svg_of(
 
 
 def _adopted(document: str, said: str, tips: Mapping[str, str]) -> Markup:
-    """The document's `svg` element without what can't be inside a page: a style for every element,
-    names of groups that the next figure has too, and fixed colours.
+    """Return the document's `svg` element without what can't be inside a page: a style for every
+    element, names of groups that the next figure has too, and fixed colours.
     """
     body = _OWN_PARTS.sub("", document[document.index("<svg") :])
     body = body.replace("<svg ", f'<svg role="img" aria-label="{escape(shown(said, 2000))}" ', 1)

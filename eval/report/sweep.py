@@ -32,7 +32,7 @@ _LEAST_MISSED = 1e-5  # a recall of 1 is drawn here
 
 
 def sweep_page(sweep: Sweep) -> str:
-    """An HTML file about a sweep."""
+    """Return an HTML file about a sweep."""
     depths = sorted({cell.k for cell in sweep.cells})
     sections = [
         Section("Recommendation", _recommended(sweep)),
@@ -60,7 +60,7 @@ def _recommended(sweep: Sweep) -> tuple[Part, ...]:
 
 
 def _of_depth(sweep: Sweep, k: int) -> tuple[Part, ...]:
-    """The parts about the cells that were asked for `k` rows."""
+    """Return the parts about the cells that were asked for `k` rows."""
     cells, front = sweep.of_depth(k), sweep.front(k)
     best = sweep.recommendation.cell if sweep.recommendation.cell.k == k else None
     return (_pareto_plot(cells, front, best, k), _cell_table(cells, front, best))
@@ -132,8 +132,8 @@ def _pareto_plot(
 
 
 def _point(cell: SweepCell) -> Point:
-    """A cell's point. Recall is drawn as the share that is missed, so that .99 and .999
-    are apart.
+    """Return a cell's point. Recall is drawn as the share that is missed, so that .99 and .999 are
+    apart.
     """
     name = f"{cell}: recall {cell.recall:.4f}, {cell.qps:,.0f} queries/s"
     return Point(name, max(1 - cell.recall, _LEAST_MISSED), cell.qps)

@@ -15,8 +15,8 @@ _KEPT = frozenset("\u200c\u200d")
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """The text in one line without invisible characters. A text that is too long is cut, and its
-    length is given.
+    """Return the text in one line without invisible characters. A text that is too long is cut, and
+    its length is given.
     """
     head = " ".join(text[: 4 * longest].split())
     clean = visible(head)
@@ -26,18 +26,18 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with a mark in place of each character that is not text."""
+    """Return the text with a mark in place of each character that is not text."""
     return "".join(character if _is_text(character) else _REPLACED for character in text)
 
 
 def short(text: str, longest: int = 40) -> str:
-    """A name for a plot or a table's head: cut, without its length."""
+    """Return a name for a plot or a table's head: cut, without its length."""
     clean = shown(text, 4 * longest)
     return clean if len(clean) <= longest else f"{clean[: longest - 1].rstrip()}…"
 
 
 def decimal(value: float, digits: int = 4, *, signed: bool = False) -> str:
-    """`0.4432`, or `+0.0210` if signed; a dash for a value that is not finite."""
+    """Return `0.4432`, or `+0.0210` if signed; a dash for a value that is not finite."""
     if not math.isfinite(value):
         return MISSING
     text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
@@ -45,33 +45,35 @@ def decimal(value: float, digits: int = 4, *, signed: bool = False) -> str:
 
 
 def interval(low: float, high: float, digits: int = 4, *, signed: bool = False) -> str:
-    """`[0.41, 0.47]`; "" if an end is not finite."""
+    """Return `[0.41, 0.47]`; "" if an end is not finite."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"[{decimal(low, digits, signed=signed)}, {decimal(high, digits, signed=signed)}]"
 
 
 def milliseconds(value: float) -> str:
-    """A time with three significant digits: `0.42`, `12.3`, `1,240`; the head has the unit."""
+    """Return a time with three significant digits: `0.42`, `12.3`, `1,240`; the head has the
+    unit.
+    """
     if not math.isfinite(value):
         return MISSING
     return decimal(value, 2 if value < 10 else 1 if value < 100 else 0)
 
 
 def probability(value: float) -> str:
-    """A p value: `0.012`, or `<0.001` for smaller ones."""
+    """Return a p value: `0.012`, or `<0.001` for smaller ones."""
     if not math.isfinite(value):
         return MISSING
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def percent(share: float) -> str:
-    """A share of 1 in per cent: `95 %`."""
+    """Return a share of 1 in per cent: `95 %`."""
     return f"{100 * share:.4g} %"
 
 
 def compact(value: float) -> str:
-    """A number of unknown size in few digits: `12,345`, `0.0123`, `1.2e-07`."""
+    """Return a number of unknown size in few digits: `12,345`, `0.0123`, `1.2e-07`."""
     if not math.isfinite(value):
         return MISSING
     if value == int(value) and abs(value) < 1e12:

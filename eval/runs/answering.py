@@ -27,8 +27,8 @@ class Answering(Protocol):
     """Answers one query after the other."""
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """The best `depth` stories for a query; `dates` says what its dates do. A refused query is
-        an answer too; raises QueryError for an unknown profile.
+        """Return the best `depth` stories for a query; `dates` says what its dates do. A refused
+        query is an answer too; raises QueryError for an unknown profile.
         """
         ...
 
@@ -37,7 +37,7 @@ class Search(Protocol):
     """`search.pipeline.SearchPipeline`, or another object that answers like it."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """One page of stories. Raises QueryError for a query that it refuses."""
+        """Return one page of stories. Raises QueryError for a query that it refuses."""
         ...
 
 
@@ -53,7 +53,7 @@ class PipelineAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """The best `depth` stories; a refused query is an answer too."""
+        """Return the best `depth` stories; a refused query is an answer too."""
         request = SearchRequest(
             q=text,
             profile=self.profile,

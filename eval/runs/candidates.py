@@ -29,13 +29,13 @@ class Source(Protocol):
     """Returns what a reranker would read: `search.pipeline.SearchPipeline`."""
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """What the pipeline would give a reranker for the request."""
+        """Return what the pipeline would give a reranker for the request."""
         ...
 
 
 def known_items(judged: JudgedSet, count: int, seed: int) -> JudgedSet:
-    """The collection with `count` of its own titles as queries; each is judged to find its own
-    document only. `seed` chooses them among documents that are not already some query's answer.
+    """Return the collection with `count` of its own titles as queries; each is judged to find its
+    own document only. `seed` chooses them among documents that are not already some query's answer.
 
     The index keeps the titles, so a learner must leave out the first line of each text. Raises
     InputError if the collection has no such documents.
@@ -72,8 +72,8 @@ def write_candidates(
     depth: int,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Writes the lists of every judged query; returns how many. A query that the pipeline refuses
-    has no list. The file appears when it is complete.
+    """Write the lists of every judged query; return how many. A query that the pipeline refuses has
+    no list. The file appears when it is complete.
     """
     part = path.with_name(path.name + ".part")
     written = 0
@@ -93,7 +93,7 @@ def candidate_lists(
     depth: int,
     said: Callable[[int, int], None],
 ) -> Iterator[Mapping[str, Any]]:
-    """One list per query, ready for JSON."""
+    """Yield one list per query, ready for JSON."""
     for number, (query_id, text) in enumerate(judged.queries.items()):
         said(number, len(judged.queries))
         request = SearchRequest(q=text, profile=profile, dates=judged.dates)

@@ -27,7 +27,7 @@ _ROLES = {"encode": "encoder", "tag": "tagger", "score": "reranker"}
 
 
 def open_service(url: str, key: str = "") -> httpx.Client:
-    """A client of the service at `url`; the key is in its headers and nowhere else. Raises
+    """Return a client of the service at `url`; the key is in its headers and nowhere else. Raises
     InputError for an invalid address, or a key that can't be a header's value.
     """
     try:
@@ -58,8 +58,8 @@ class ServiceAnswers:
     entities: EntityUse = EntityUse.BOOST
 
     def answer(self, text: str, depth: int, dates: DateUse = DateUse.FILTER) -> Answer:
-        """The best `depth` stories as the service gives them. Raises AccessError, BusyError and
-        InputError if the service can't be asked at all.
+        """Return the best `depth` stories as the service gives them. Raises AccessError, BusyError
+        and InputError if the service can't be asked at all.
         """
         size = str(min(depth, MAX_PAGE_SIZE))
         asked = {"q": text, "page_size": size, "highlight": "false", "include": "uri"}
@@ -83,7 +83,7 @@ class ServiceAnswers:
                 return Answer(tuple(uris[:depth]), tuple(data["degraded"]), milliseconds)
 
     def served_profile(self) -> str:
-        """The profile that answers if a request names none."""
+        """Return the profile that answers if a request names none."""
         data, _ = self._page({"q": "which profile", "page_size": "1", "include": "uri"})
         return str(data["profile"])
 
@@ -101,7 +101,7 @@ class ServiceAnswers:
             return {}
 
     def _page(self, asked: Mapping[str, str]) -> tuple[Mapping[str, Any], float]:
-        """The `data` of one answer, and its milliseconds."""
+        """Return the `data` of one answer, and its milliseconds."""
         for attempt in range(ATTEMPTS):
             started = perf_counter()
             try:
@@ -141,7 +141,7 @@ class ServiceAnswers:
 
 
 def _check(data: Mapping[str, Any]) -> None:
-    """Raises KeyError or TypeError if a needed member is missing."""
+    """Raise KeyError or TypeError if a needed member is missing."""
     for entry in data["items"]:
         if not isinstance(entry["item"]["uri"], str):
             raise TypeError
@@ -151,7 +151,7 @@ def _check(data: Mapping[str, Any]) -> None:
 
 
 def _seconds(answer: httpx.Response) -> float:
-    """The seconds that `Retry-After` asks for; half a second without it."""
+    """Return the seconds that `Retry-After` asks for; half a second without it."""
     told = answer.headers.get("retry-after", "")
     return float(told) if told.isdecimal() else 0.5
 

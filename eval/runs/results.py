@@ -100,14 +100,16 @@ class RunResult:
         return tuple(self.rows[0].values) if self.rows else ()
 
     def values(self, measure: str) -> Floats64:
-        """float64 [queries], in the order of `rows`. Raises InputError for an unknown measure."""
+        """Return float64 [queries], in the order of `rows`. Raises InputError for an unknown
+        measure.
+        """
         if measure not in self.measures:
             known = ", ".join(self.measures)
             raise InputError(f"{measure} was not measured", mend=f"measured were {known}")
         return np.array([row.values[measure] for row in self.rows], np.float64)
 
     def mean(self, measure: str) -> float:
-        """The mean of a measure over all judged queries."""
+        """Return the mean of a measure over all judged queries."""
         return float(self.values(measure).mean())
 
     def milliseconds(self, percentile: float) -> float:
@@ -117,7 +119,7 @@ class RunResult:
 
 
 def same_questions(one: RunResult, other: RunResult) -> tuple[str, ...]:
-    """Sentences on why the two can't be compared; empty if they can."""
+    """Return sentences on why the two can't be compared; empty if they can."""
     pairs = (
         ("collection", one.collection.label, other.collection.label),
         ("documents (corpus_sha256)", one.collection.corpus_sha256, other.collection.corpus_sha256),
@@ -132,7 +134,7 @@ def same_questions(one: RunResult, other: RunResult) -> tuple[str, ...]:
 
 
 def write_result(result: RunResult, folder: Path) -> None:
-    """Writes the three files; result.json last, so that a folder with it is complete."""
+    """Write the three files; result.json last, so that a folder with it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _RESULT).unlink(missing_ok=True)
     with (folder / _QUERIES).open("wb") as stream:
@@ -156,7 +158,7 @@ def write_result(result: RunResult, folder: Path) -> None:
 
 
 def write_run(result: RunResult, path: Path) -> None:
-    """Writes the answers as a TREC run. The score falls by 1 with each rank: trec_eval sorts by it
+    """Write the answers as a TREC run. The score falls by 1 with each rank: trec_eval sorts by it
     and ignores the rank, so every scorer sees the order as served.
     """
     tag = f"dateline-{result.system.name}".replace(" ", "_")
@@ -168,7 +170,7 @@ def write_run(result: RunResult, path: Path) -> None:
 
 
 def read_result(folder: Path) -> RunResult:
-    """Reads what `write_result` wrote. Raises InputError if it is missing or damaged."""
+    """Read what `write_result` wrote. Raises InputError if it is missing or damaged."""
     path = folder / _RESULT
     if not path.is_file():
         mend = "name a folder that `dateline eval run --output` wrote"

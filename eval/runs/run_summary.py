@@ -41,7 +41,7 @@ class SetSummary:
     refused: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary, ready for JSON; the queries themselves are in the result's folder."""
+        """Return the summary, ready for JSON; the queries themselves are in the result's folder."""
         result = self.result
         return {
             "collection": asdict(result.collection),
@@ -77,8 +77,8 @@ class Summary:
 
 
 def summary(results: Sequence[RunResult]) -> Summary:
-    """The summary of these results. Raises InputError for no results, or results of different
-    measures.
+    """Return the summary of these results. Raises InputError for no results, or results of
+    different measures.
     """
     if not results:
         raise InputError("there is nothing to summarise", mend="run a judged set")
@@ -90,13 +90,13 @@ def summary(results: Sequence[RunResult]) -> Summary:
 
 
 def degraded(result: RunResult) -> dict[str, int]:
-    """The number of answers in which each stage was flagged."""
+    """Return the number of answers in which each stage was flagged."""
     stages = ({flag.partition(":")[0] for flag in row.degraded} for row in result.rows)
     return dict(Counter(stage for of_row in stages for stage in sorted(of_row)))
 
 
 def refused(result: RunResult) -> dict[str, str]:
-    """Why each refused query was refused, by query; refused queries score 0."""
+    """Return why each refused query was refused, by query; refused queries score 0."""
     return {row.query_id: row.refused for row in result.rows if row.refused}
 
 

@@ -22,7 +22,7 @@ Said = Callable[[int, int], None]
 
 
 def _silent(_done: int, _total: int) -> None:
-    """Does nothing."""
+    """Do nothing."""
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
     system: System | None = None,
     said: Said = _silent,
 ) -> RunResult:
-    """Asks a pipeline every judged query once for its best `depth` documents, and scores the lists
+    """Ask a pipeline every judged query once for its best `depth` documents, and score the lists
     as served. Raises as `evaluate_answers` does.
     """
     answering = PipelineAnswers(search, profile, caller)
@@ -54,7 +54,7 @@ def evaluate_answers(
     clients: int = 1,
     said: Said = _silent,
 ) -> RunResult:
-    """Asks every judged query once, `clients` at a time, and scores the answers; `said` gets the
+    """Ask every judged query once, `clients` at a time, and score the answers; `said` gets the
     progress.
 
     Raises InputError for an unknown measure and one that looks deeper than `depth`, and QueryError
@@ -73,7 +73,7 @@ def evaluate_answers(
 def _asked(
     answering: Answering, judged: JudgedSet, depth: int, clients: int, said: Said
 ) -> dict[str, Answer]:
-    """The answer of each query, in the set's order, whichever finished first."""
+    """Return the answer of each query, in the set's order, whichever finished first."""
 
     def ask(text: str) -> Answer:
         return answering.answer(text, depth, judged.dates)
@@ -90,7 +90,7 @@ def _asked(
 
 
 def check_depth(measures: Sequence[Measure], depth: int) -> None:
-    """Raises InputError for measures that look deeper than `depth`."""
+    """Raise InputError for measures that look deeper than `depth`."""
     if depth < 1:
         raise InputError(f"depth is {depth}", mend="it must be 1 or more")
     for measure in measures:
@@ -105,7 +105,7 @@ def scored(
     measures: Sequence[Measure],
     depth: int,
 ) -> RunResult:
-    """The result of answers by query; a judged query without an answer counts 0."""
+    """Return the result of answers by query; a judged query without an answer counts 0."""
     nothing = Answer((), (), 0.0)
     given = {query: answers.get(query, nothing) for query in judged.qrels}
     run: Run = {
@@ -139,7 +139,7 @@ def scored(
 
 
 def collection_of(judged: JudgedSet) -> Collection:
-    """The collection as a result keeps it."""
+    """Return the collection as a result keeps it."""
     return Collection(
         name=judged.name,
         split=judged.split,

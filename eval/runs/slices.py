@@ -31,7 +31,7 @@ def slices_of(judged: JudgedSet) -> Mapping[str, Facets]:
 
 
 def sizes(slices: Mapping[str, Facets]) -> dict[tuple[str, str], int]:
-    """How many queries each facet and value has, sorted by both."""
+    """Return how many queries each facet and value has, sorted by both."""
     counts: dict[tuple[str, str], int] = {}
     for facets in slices.values():
         for pair in facets.items():

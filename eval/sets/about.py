@@ -41,7 +41,9 @@ class About(BaseModel):
     dated: bool | None = None
 
     def check_grade(self, line: Line, grade: int, field: str) -> int:
-        """The grade. Raises DocumentError if `grades` are listed and it is not among them."""
+        """Return the grade. Raises DocumentError if `grades` are listed and it is not among
+        them.
+        """
         if self.grades and grade not in self.grades:
             allowed = ", ".join(str(each) for each in sorted(self.grades))
             mend = f"one of {allowed}, or list it under grades in {_FILE}"
@@ -50,8 +52,8 @@ class About(BaseModel):
 
 
 def read_about(folder: Path) -> About:
-    """What the folder states; nothing without such a file. Raises DocumentError for a member that
-    is unknown or of another type, InputError for an unreadable file.
+    """Return what the folder states; nothing without such a file. Raises DocumentError for a member
+    that is unknown or of another type, InputError for an unreadable file.
     """
     path = folder / _FILE
     try:

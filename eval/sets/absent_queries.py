@@ -79,7 +79,7 @@ class AbsentQuery:
 
 
 def absent_queries(words: Set[str], seed: int = 1) -> tuple[AbsentQuery, ...]:
-    """The queries, `COUNTS` of each kind, for a collection of these lower-case words."""
+    """Return the queries, `COUNTS` of each kind, for a collection of these lower-case words."""
     chance = random.Random(seed)  # noqa: S311 - queries, not secrets
     made: list[AbsentQuery] = []
     for kind, count in COUNTS.items():
@@ -90,7 +90,7 @@ def absent_queries(words: Set[str], seed: int = 1) -> tuple[AbsentQuery, ...]:
 
 
 def words_of(corpus: Path) -> frozenset[str]:
-    """The lower-case words of the documents in a file of JSON lines."""
+    """Return the lower-case words of the documents in a file of JSON lines."""
     found: set[str] = set()
     for line in read_lines(corpus):
         row = line.json_object()
@@ -104,7 +104,9 @@ _Maker = Callable[[random.Random, Set[str], bool], str]
 
 
 def _distinct(make: _Maker, chance: random.Random, words: Set[str], sealed: bool) -> Iterator[str]:
-    """Different texts. The attempts are bounded, because a large collection may have everything."""
+    """Yield different texts. The attempts are bounded, because a large collection may have
+    everything.
+    """
     known: set[str] = set()
     for _ in range(20_000):
         text = make(chance, words, sealed)
@@ -153,5 +155,5 @@ def _made_word(chance: random.Random, syllables: int) -> str:
 
 
 def _half(listed: list[str], sealed: bool) -> list[str]:
-    """Every second entry: the odd ones are sealed."""
+    """Return every second entry: the odd ones are sealed."""
     return listed[1 if sealed else 0 :: 2]

@@ -31,8 +31,8 @@ CORPUS, STORIES, QUERIES, JUDGEMENTS = (
 
 
 def splits(folder: Path) -> tuple[str, ...]:
-    """The splits that the folder has judgements for, sorted. Raises InputError if it has both kinds
-    of judgements.
+    """Return the splits that the folder has judgements for, sorted. Raises InputError if it has
+    both kinds of judgements.
     """
     tables = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
     if find(folder, JUDGEMENTS) is None:
@@ -44,8 +44,8 @@ def splits(folder: Path) -> tuple[str, ...]:
 
 
 def read_folder(folder: Path, split: str, about: About) -> Material:
-    """One split of the folder. Raises InputError if a file is missing, DocumentError for a mistake
-    in one.
+    """Return one split of the folder. Raises InputError if a file is missing, DocumentError for a
+    mistake in one.
     """
     corpus, questions = _documents(folder, about.corpus), find(folder, QUERIES)
     if questions is None:
@@ -72,8 +72,8 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
 
 
 def _documents(folder: Path, stated: str) -> Path:
-    """The file of the documents: the folder's own, or that of the set it states. Raises InputError
-    if there is neither or both.
+    """Return the file of the documents: the folder's own, or that of the set it states. Raises
+    InputError if there is neither or both.
     """
     own = find(folder, CORPUS, STORIES)
     if own is not None and stated:
@@ -87,8 +87,8 @@ def _documents(folder: Path, stated: str) -> Path:
 
 
 def read_ids(corpus: Path) -> set[str]:
-    """The ids of all documents. A BEIR id may appear once; ninjs has a line per version, so a uri
-    may appear again. Raises DocumentError.
+    """Return the ids of all documents. A BEIR id may appear once; ninjs has a line per version, so
+    a uri may appear again. Raises DocumentError.
     """
     unique = corpus.name.startswith(CORPUS)
     field = "_id" if unique else "uri"
@@ -102,7 +102,7 @@ def read_ids(corpus: Path) -> set[str]:
 
 
 def duplicate(line: Line, field: str, value: str) -> InputError:
-    """The error for an id that appears again on this line."""
+    """Return the error for an id that appears again on this line."""
     return line.mistake(f"{value!r} stands there twice", field=field, mend="remove one")
 
 
@@ -180,8 +180,8 @@ def _judgement(line: Line) -> tuple[str, str, int]:
 
 
 def _judged_elsewhere(folder: Path, split: str) -> frozenset[str]:
-    """The queries that other splits judge, so that they don't count as unjudged. Mistakes in these
-    files are reported when those splits are measured.
+    """Return the queries that other splits judge, so that they don't count as unjudged. Mistakes in
+    these files are reported when those splits are measured.
     """
     others = (path for path in (folder / "qrels").glob("*.tsv") if path.stem != split)
     return frozenset(

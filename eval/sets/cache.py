@@ -45,8 +45,8 @@ class CacheKey:
     def of(
         cls, judged: JudgedSet, encoder: str, settings: Mapping[str, str | int | float | bool]
     ) -> CacheKey:
-        """The key of a collection that was read from files. Raises InputError if its digest is
-        unknown.
+        """Return the key of a collection that was read from files. Raises InputError if its digest
+        is unknown.
         """
         if not judged.corpus_sha256:
             raise InputError(f"the documents of {judged.name} have no digest")
@@ -84,7 +84,7 @@ class CachedIndex:
         return self.top / self.key.digest
 
     def report(self) -> Mapping[str, Any] | None:
-        """The report that `complete` kept; None while the index is not complete."""
+        """Return the report that `complete` kept; None while the index is not complete."""
         try:
             kept = orjson.loads((self.folder / _MARKER).read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
@@ -110,8 +110,8 @@ class CachedIndex:
 
 
 def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
-    """The file to ingest: the collection's own, or a copy without titles beside the index. The copy
-    is in a folder with the collection's name, which is in every uri.
+    """Return the file to ingest: the collection's own, or a copy without titles beside the index.
+    The copy is in a folder with the collection's name, which is in every uri.
     """
     if not judged.conventions.body_only:
         return judged.corpus
@@ -128,7 +128,7 @@ def documents_to_index(judged: JudgedSet, cached: CachedIndex) -> Path:
 
 
 def _folder(judged: JudgedSet) -> str:
-    """The name of the documents' folder, which is in every uri, so that sets over the same
+    """Return the name of the documents' folder, which is in every uri, so that sets over the same
     documents share an index.
     """
     return judged.corpus_name or judged.name

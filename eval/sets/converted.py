@@ -36,11 +36,11 @@ class Document:
 
 
 def silent(documents: int) -> None:
-    """Does nothing with the number of converted documents."""
+    """Do nothing with the number of converted documents."""
 
 
 def place_of(label: str, key: bytes) -> Path:
-    """The file for a collection's documents; `key` is a digest of their source."""
+    """Return the file for a collection's documents; `key` is a digest of their source."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
     digest = hashlib.sha256(b"%d " % FORMAT + key).hexdigest()[:32]
@@ -48,7 +48,7 @@ def place_of(label: str, key: bytes) -> Path:
 
 
 def convert(documents: Iterable[Document], path: Path, said: Said = silent) -> Path:
-    """Writes the documents to `path` unless the file exists; `said` gets the progress from time to
+    """Write the documents to `path` unless the file exists; `said` gets the progress from time to
     time. The file appears when it is complete. Raises StorageError, and the errors of `documents`.
     """
     if path.is_file():

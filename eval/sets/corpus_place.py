@@ -19,8 +19,9 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def shared_sets() -> Path | None:
-    """The folder of the shared judged sets: `datasets` in $DATELINE_SHARED, or in `shared` beside
-    the checkout; None if it does not exist. Raises InputError if $DATELINE_SHARED names no folder.
+    """Return the folder of the shared judged sets: `datasets` in $DATELINE_SHARED, or in `shared`
+    beside the checkout; None if it does not exist. Raises InputError if $DATELINE_SHARED names no
+    folder.
     """
     stated = os.environ.get(SHARED, "")
     shared = Path(stated) if stated else _CHECKOUT.parent / "shared"
@@ -30,7 +31,7 @@ def shared_sets() -> Path | None:
 
 
 def corpus_folder(folder: Path, stated: str) -> Path:
-    """The folder of the documents that the set in `folder` states as its `corpus`. Raises
+    """Return the folder of the documents that the set in `folder` states as its `corpus`. Raises
     InputError if it does not exist.
     """
     for near in (folder, folder.resolve().parent):

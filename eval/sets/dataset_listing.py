@@ -52,7 +52,7 @@ class Listed:
         return f"{self.name}:{self.split}" if self.split else self.name
 
     def as_dict(self) -> dict[str, Any]:
-        """The row, ready for JSON; what was not stated is null."""
+        """Return the row, ready for JSON; what was not stated is null."""
         if self.error:
             return {"name": self.name, "place": self.place, "split": self.split or None} | {
                 "error": self.error
@@ -82,8 +82,8 @@ class Listed:
 
 
 def names_in(place: str) -> tuple[str, ...]:
-    """The names of the sets at a place, one for each split. The place is a set, a split of one,
-    `irds:NAME`, or a folder of sets.
+    """Return the names of the sets at a place, one for each split. The place is a set, a split of
+    one, `irds:NAME`, or a folder of sets.
 
     A set without readable judgements has its folder as its name, and `read_listed` says why. Raises
     InputError if there is no set.
@@ -105,7 +105,7 @@ def names_in(place: str) -> tuple[str, ...]:
 
 
 def read_listed(name: str, *, download: bool = False, said: Said = silent) -> Listed:
-    """Reads a whole set. Raises none of our errors: the row has the error."""
+    """Read a whole set. Raises none of our errors: the row has the error."""
     try:
         judged = read_judged_set(name, download=download, said=said)
         place = name if ir_sets.is_name(name) else str(parse_name(name)[0])

@@ -61,7 +61,8 @@ def read_judged_set(
     download: bool = False,
     said: Said = silent,
 ) -> JudgedSet:
-    """Reads and checks the set of a name.
+    """Read and check the set of a
+    name.
 
     `conventions` override what is known of it, `download` lets ir_datasets fetch it, and `said`
     gets the progress of a conversion of documents. Raises InputError if a file is missing and
@@ -98,7 +99,9 @@ def parse_name(name: str) -> tuple[Path, str]:
 
 
 def splits_of(folder: Path) -> tuple[str, ...]:
-    """The splits that the folder has judgements for, sorted. Raises InputError if it has none."""
+    """Return the splits that the folder has judgements for, sorted. Raises InputError if it has
+    none.
+    """
     splits = beir.splits(folder) if _in_json(folder) else trec_folder.splits(folder)
     if not splits:
         raise InputError("no judgements", where=str(folder / "qrels"), mend="add SPLIT.tsv there")
@@ -106,13 +109,14 @@ def splits_of(folder: Path) -> tuple[str, ...]:
 
 
 def is_judged_folder(folder: Path) -> bool:
-    """Whether the folder looks like a judged set, valid or not."""
+    """Return whether the folder looks like a judged set, valid or not."""
     names = (beir.QUERIES, beir.JUDGEMENTS)
     return find(folder, *names) is not None or trec_folder.is_folder(folder)
 
 
 def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
-    """Notes on a run before it is scored: queries that only one of the two has.
+    """Return notes on a run before it is scored: queries that only one of the two
+    has.
 
     Reads the corpus's ids. Raises InputError for documents that the corpus lacks, because a run
     over these documents can't have found them, and for a run that answers none of the judged
@@ -143,8 +147,8 @@ def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
 
 
 def _in_json(folder: Path) -> bool:
-    """Whether `eval.sets.beir` reads the folder; that reader also says what an empty
-    folder lacks.
+    """Return whether `eval.sets.beir` reads the folder; that reader also says what an empty folder
+    lacks.
     """
     there = find(folder, beir.QUERIES, beir.JUDGEMENTS) is not None
     return there or not trec_folder.is_folder(folder) or any((folder / "qrels").glob("*.tsv"))
@@ -179,7 +183,7 @@ def _judged(material: Material, conventions: Conventions | None) -> JudgedSet:
 
 
 def _conventions(label: str, about: About) -> Conventions:
-    """What is known of a set with this name, overridden by what the set states."""
+    """Return what is known of a set with this name, overridden by what the set states."""
     known = KNOWN.get(label, Conventions())
     language = about.query_language
     return Conventions(
@@ -223,6 +227,8 @@ def _grades(qrels: Qrels) -> set[int]:
 
 
 def _gapped(used: Iterable[int]) -> tuple[int, ...]:
-    """The grades, sorted, if one between the lowest and the highest is missing; else none."""
+    """Return the grades, sorted, if one between the lowest and the highest is missing; else
+    none.
+    """
     grades = tuple(sorted(used))
     return grades if grades and grades[-1] - grades[0] >= len(grades) else ()

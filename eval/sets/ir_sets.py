@@ -28,12 +28,13 @@ _NO_TEXT = frozenset({"doc_id", "title", "url", "marked_up_doc"})
 
 
 def is_name(name: str) -> bool:
-    """Whether the name begins with `irds:`."""
+    """Return whether the name begins with `irds:`."""
     return name.startswith(PREFIX)
 
 
 def read_ir_set(name: str, *, download: bool = False, said: Said = silent) -> Material:
-    """The set `irds:NAME`; its documents are converted the first time (`eval.sets.converted`).
+    """Return the set `irds:NAME`; its documents are converted the first time
+    (`eval.sets.converted`).
 
     Raises InputError if the library is missing, the name is unknown, the set lacks documents,
     queries or judgements, or it is not on this machine and must not be downloaded.
@@ -76,7 +77,7 @@ def _load(name: str, inner: str) -> Any:
 
 @contextmanager
 def _reading(name: str, *, download: bool) -> Iterator[None]:
-    """Turns the library's errors into ours."""
+    """Turn the library's errors into ours."""
     try:
         if download or find_spec("ir_datasets") is None:
             yield
@@ -89,7 +90,7 @@ def _reading(name: str, *, download: bool) -> Iterator[None]:
 
 @contextmanager
 def _offline(name: str) -> Iterator[None]:
-    """Stops the library from downloading while the block runs; it has no setting for that. Not safe
+    """Stop the library from downloading while the block runs; it has no setting for that. Not safe
     if another thread downloads.
     """
     downloads = import_module("ir_datasets.util.download")
@@ -129,7 +130,7 @@ def _documents(dataset: Any, name: str, *, download: bool) -> Iterator[Document]
 
 
 def _document_text(row: Any) -> str:
-    """The document's `text`, else all its texts but title and address."""
+    """Return the document's `text`, else all its texts but title and address."""
     if isinstance(text := getattr(row, "text", None), str):
         return text
     fields = row._asdict()  # named tuples
@@ -139,7 +140,7 @@ def _document_text(row: Any) -> str:
 
 
 def _query_text(row: Any) -> str:
-    """What a user would type: `text`, else `title`, else the library's default text."""
+    """Return what a user would type: `text`, else `title`, else the library's default text."""
     for field in ("text", "title"):
         if isinstance(text := getattr(row, field, None), str) and text.strip():
             return text
@@ -189,7 +190,7 @@ def _unreadable(name: str, error: Exception, *, download: bool) -> InputError:
 
 
 def _parts(error: Exception) -> Iterator[object]:
-    """The errors of several sources that the library collected in one error."""
+    """Yield the errors of several sources that the library collected in one error."""
     for argument in error.args:
         if isinstance(argument, list):
             yield from (

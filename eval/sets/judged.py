@@ -73,7 +73,7 @@ class Doubts:
     low_agreement: float | None = None
 
     def lines(self) -> tuple[str, ...]:
-        """One sentence per doubt."""
+        """Return one sentence per doubt."""
         said = (
             (self.absent_documents, "judged documents are not in the corpus"),
             (self.unjudged_queries, "queries have no judgement and are left out"),
@@ -165,13 +165,13 @@ class JudgedSet:
         return DateUse.FILTER if dated else DateUse.OFF
 
     def document_id(self, uri: str) -> str:
-        """The id that judgements use for an item."""
+        """Return the id that judgements use for an item."""
         return uri.removeprefix(self.uri_prefix)
 
 
 def plain_words(text: str) -> str:
-    """The words without signs of the query language: a quotation or a dash in a text must not
-    narrow the answer. A text that has nothing else stays as it is.
+    """Return the words without signs of the query language: a quotation or a dash in a text must
+    not narrow the answer. A text that has nothing else stays as it is.
     """
     words = _OPERATORS.sub(lambda match: match[0].lower(), _MARKS.sub(" ", text))
     return " ".join(words.split()) or text

@@ -28,18 +28,18 @@ class Line:
         return f"{self.path}:{self.number}"
 
     def mistake(self, what: str, *, field: str = "", mend: str = "") -> DocumentError:
-        """The error for a mistake in this line."""
+        """Return the error for a mistake in this line."""
         return DocumentError(what, where=self.where, field=field, mend=mend)
 
     def text(self) -> str:
-        """The line as UTF-8. Raises DocumentError."""
+        """Return the line as UTF-8. Raises DocumentError."""
         try:
             return self.data.decode("utf-8-sig" if self.number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise self.mistake("not UTF-8", mend="write the file in UTF-8") from error
 
     def json_object(self) -> Mapping[str, Any]:
-        """The line as a JSON object. Raises DocumentError."""
+        """Return the line as a JSON object. Raises DocumentError."""
         try:
             tree = orjson.loads(self.data)
         except orjson.JSONDecodeError as error:
@@ -49,7 +49,7 @@ class Line:
         return tree
 
     def string(self, tree: Mapping[str, Any], field: str) -> str:
-        """The member `field`, which must be a text and not blank. Raises DocumentError."""
+        """Return the member `field`, which must be a text and not blank. Raises DocumentError."""
         value = tree.get(field)
         if not isinstance(value, str):
             what = "is missing" if value is None else f"is {type(value).__name__}, not a text"
@@ -60,7 +60,7 @@ class Line:
 
 
 def find(folder: Path, *names: str) -> Path | None:
-    """The first of `names` in `folder`, plain or with .gz; None if there is none."""
+    """Return the first of `names` in `folder`, plain or with .gz; None if there is none."""
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
@@ -69,14 +69,14 @@ def find(folder: Path, *names: str) -> Path | None:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a file that are not blank. Raises InputError if it can't be read."""
+    """Yield the lines of a file that are not blank. Raises InputError if it can't be read."""
     for number, data in raw_lines(path):
         yield Line(path, number, data.rstrip(b"\r\n"))
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The numbers and bytes of these lines, without a `Line` for each, for files of several 100,000
-    lines.
+    """Yield the numbers and bytes of these lines, without a `Line` for each, for files of several
+    100,000 lines.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:

@@ -55,8 +55,8 @@ def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
 
 
 def _coincidences(units: Iterable[Sequence[int]], grades: Sequence[int]) -> Floats64:
-    """float64 [grades, grades]: how often each two grades met in a unit, in both orders. Each unit
-    weighs as much as it has judges.
+    """Return float64 [grades, grades]: how often each two grades met in a unit, in both orders.
+    Each unit weighs as much as it has judges.
     """
     place = {grade: index for index, grade in enumerate(grades)}
     found = np.zeros((len(grades), len(grades)))
@@ -67,8 +67,8 @@ def _coincidences(units: Iterable[Sequence[int]], grades: Sequence[int]) -> Floa
 
 
 def _distances(totals: Floats64) -> Floats64:
-    """float64 [grades, grades]: the squared number of grades given between two ranks, counting half
-    of those at the two ranks themselves.
+    """Return float64 [grades, grades]: the squared number of grades given between two ranks,
+    counting half of those at the two ranks themselves.
     """
     middle = np.cumsum(totals) - totals / 2
     return np.square(middle[:, None] - middle[None, :])
@@ -90,7 +90,7 @@ class Judgements:
 
 
 def read_facets(line: Line, tree: Mapping[str, Any]) -> dict[str, str]:
-    """The facets of one query as text: true and false become `yes` and `no`. A text under
+    """Return the facets of one query as text: true and false become `yes` and `no`. A text under
     `metadata.kind` is the kind of a query that states none. Raises DocumentError.
     """
     metadata, stated = tree.get("metadata"), tree.get("facets", {})
@@ -121,7 +121,8 @@ def _facet(line: Line, name: str, value: object) -> str:
 
 
 def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
-    """Reads and aggregates judgements.jsonl.
+    """Read and aggregate
+    judgements.jsonl.
 
     Raises DocumentError for a mistake in a line: an unknown query, a grade that is no whole number
     from 0 on or not allowed, or a judge who graded a document twice.

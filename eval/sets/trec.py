@@ -34,9 +34,9 @@ _LABEL = re.compile(r"^(?:Number|Topic)\s*:\s*", re.IGNORECASE)
 
 
 def read_run(path: Path) -> Run:
-    """The documents of each query, best first. Raises DocumentError for a malformed line, a score
-    that is not finite and a document that appears twice for a query, and InputError for a file
-    without lines.
+    """Return the documents of each query, best first. Raises DocumentError for a malformed line, a
+    score that is not finite and a document that appears twice for a query, and InputError for a
+    file without lines.
     """
     scores: dict[str, dict[str, float]] = {}
     last, of_query = b"", dict[str, float]()
@@ -59,7 +59,7 @@ def read_run(path: Path) -> Run:
 
 
 def _columns(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """The query, document and score of a line. Raises ValueError if it has other columns."""
+    """Return the query, document and score of a line. Raises ValueError if it has other columns."""
     columns = data.split(None, 5)  # the last is the tag, with its blanks
     if len(columns) == 6:
         return columns[0], columns[2], columns[4]
@@ -68,8 +68,8 @@ def _columns(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _json_run(path: Path) -> Run:
-    """The run in a JSON file. Raises DocumentError for another form and a score that is no finite
-    number, and InputError for a run without documents.
+    """Return the run in a JSON file. Raises DocumentError for another form and a score that is no
+    finite number, and InputError for a run without documents.
     """
     mend = 'write {"query": {"document": score}}'
     where = str(path)
@@ -91,8 +91,8 @@ def _json_run(path: Path) -> Run:
 
 
 def read_qrels(path: Path) -> Qrels:
-    """The grades of each query's documents, `JUNK` as 0. Raises DocumentError for a malformed line
-    and a document that is judged twice, and InputError for a file without lines.
+    """Return the grades of each query's documents, `JUNK` as 0. Raises DocumentError for a
+    malformed line and a document that is judged twice, and InputError for a file without lines.
     """
     return read_judgements(path)[0]
 
@@ -100,8 +100,9 @@ def read_qrels(path: Path) -> Qrels:
 def read_judgements(
     path: Path, queries: Container[str] | None = None, about: About = _NO_TERMS
 ) -> tuple[Qrels, int]:
-    """The grades as `read_qrels` returns them, and how many were `JUNK`. Also raises DocumentError
-    for a query that is not among `queries` (if given), and for a grade that `about` does not allow.
+    """Return the grades as `read_qrels` returns them, and how many were `JUNK`. Also raises
+    DocumentError for a query that is not among `queries` (if given), and for a grade that `about`
+    does not allow.
     """
     qrels: dict[str, dict[str, int]] = {}
     junk = 0
@@ -126,9 +127,9 @@ def read_judgements(
 
 
 def read_topics(path: Path) -> dict[str, str]:
-    """The queries of a file in either form, in order; of a `<top>` the title is the query. Raises
-    DocumentError for a topic without number or title and for one that appears twice, and InputError
-    for a file without topics.
+    """Return the queries of a file in either form, in order; of a `<top>` the title is the query.
+    Raises DocumentError for a topic without number or title and for one that appears twice, and
+    InputError for a file without topics.
     """
     first = next(read_lines(path), None)
     if first is None:
@@ -145,8 +146,8 @@ def read_topics(path: Path) -> dict[str, str]:
 
 
 def blocks(path: Path, tag: str) -> Iterator[tuple[Line, str]]:
-    """The texts from <TAG> to </TAG>, tags included, and the line on which each begins. Raises
-    DocumentError for text between blocks and for a block without an end.
+    """Yield the texts from <TAG> to </TAG>, tags included, and the line on which each begins.
+    Raises DocumentError for text between blocks and for a block without an end.
     """
     opens = re.compile(rf"\s*<{tag}(?:\s[^>]*)?>", re.IGNORECASE)
     closes = re.compile(rf"</{tag}\s*>", re.IGNORECASE)
@@ -171,7 +172,7 @@ def blocks(path: Path, tag: str) -> Iterator[tuple[Line, str]]:
 
 
 def without_tags(text: str) -> str:
-    """The text between the tags, entities resolved."""
+    """Return the text between the tags, entities resolved."""
     return unescape(_TAG.sub(" ", text)).strip()
 
 
@@ -186,8 +187,8 @@ def _tagged_topics(path: Path) -> Iterator[tuple[Line, str, str]]:
 
 
 def _open_fields(block: str) -> dict[str, str]:
-    """The text after each tag, up to the next one, because fields of topics often are
-    not closed.
+    """Return the text after each tag, up to the next one, because fields of topics often are not
+    closed.
     """
     tags = list(_TAG.finditer(block))
     ends = [tag.start() for tag in tags[1:]] + [len(block)]
@@ -224,7 +225,7 @@ def _judgement(line: Line) -> tuple[str, str, int]:
 
 
 def _run_mistake(line: Line) -> DocumentError:
-    """The mistake in a line of a run. It is determined only after a line failed."""
+    """Return the mistake in a line of a run. It is determined only after a line failed."""
     columns = line.text().split()
     if len(columns) < 6 and len(columns) != 3:
         what = f"{len(columns)} columns instead of 6 or 3"

@@ -38,18 +38,19 @@ _APART = re.compile(r"<(DOCNO|DOCID|DOCHDR)>.*?</\1>", re.IGNORECASE | re.DOTALL
 
 
 def is_folder(folder: Path) -> bool:
-    """Whether the folder has topics or judgements of TREC."""
+    """Return whether the folder has topics or judgements of TREC."""
     return bool(_named(folder, "topics") or _named(folder, "qrels"))
 
 
 def splits(folder: Path) -> tuple[str, ...]:
-    """The splits that the folder has judgements for, sorted."""
+    """Return the splits that the folder has judgements for, sorted."""
     return tuple(sorted(_qrels(folder)))
 
 
 def read_folder(folder: Path, split: str, about: About, said: Said = silent) -> Material:
-    """One split of the folder; its documents are converted the first time (`eval.sets.converted`).
-    Raises InputError if a file is missing, DocumentError for a mistake in one.
+    """Return one split of the folder; its documents are converted the first time
+    (`eval.sets.converted`). Raises InputError if a file is missing, DocumentError for a mistake in
+    one.
     """
     queries = _read_topics(folder)
     qrels = _qrels(folder)
@@ -72,8 +73,8 @@ def read_folder(folder: Path, split: str, about: About, said: Said = silent) -> 
 
 
 def read_documents(paths: Sequence[Path]) -> Iterator[Document]:
-    """The documents of the files, in order. Raises DocumentError for one without an id and for an
-    id that appears again.
+    """Yield the documents of the files, in order. Raises DocumentError for one without an id and
+    for an id that appears again.
     """
     seen: set[str] = set()
     for path in paths:
@@ -101,7 +102,9 @@ def _read_topics(folder: Path) -> dict[str, str]:
 
 
 def _corpus(folder: Path, label: str, said: Said) -> Path:
-    """The documents as a BEIR corpus: the folder's own if it has one, else a converted one."""
+    """Return the documents as a BEIR corpus: the folder's own if it has one, else a converted
+    one.
+    """
     places = [path for name in _DOCUMENTS for path in _named(folder, name, folders=True)]
     if not places:
         raise _missing(folder, "documents")

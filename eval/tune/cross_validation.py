@@ -43,7 +43,7 @@ class Questions:
     groups: Numbers
 
     def only(self, rows: npt.NDArray[np.bool_]) -> Questions:
-        """The questions of `rows`, bool [queries]."""
+        """Return the questions of `rows`, bool [queries]."""
         return Questions(self.sets[rows], self.groups[rows])
 
 
@@ -76,8 +76,8 @@ class Nested:
 
 
 def groups_by_document(qrels: Mapping[Query, Mapping[str, int]]) -> dict[Query, int]:
-    """A group number for each query, from 0 on. Queries that share a relevant document, directly or
-    through other queries, have the same number.
+    """Return a group number for each query, from 0 on. Queries that share a relevant document,
+    directly or through other queries, have the same number.
     """
     above: dict[Hashable, Hashable] = {}
 
@@ -97,8 +97,9 @@ def groups_by_document(qrels: Mapping[Query, Mapping[str, int]]) -> dict[Query, 
 
 
 def folds_of(questions: Questions, count: int, seed: int) -> Numbers:
-    """int64 [queries]: the fold of each query, 0 to `count` - 1. Groups stay together, and each set
-    is spread as evenly as its groups allow. Raises InputError if there are fewer groups than folds.
+    """Return int64 [queries]: the fold of each query, 0 to `count` - 1. Groups stay together, and
+    each set is spread as evenly as its groups allow. Raises InputError if there are fewer groups
+    than folds.
     """
     groups, rows = np.unique(questions.groups, return_inverse=True)
     if not 2 <= count <= len(groups):
@@ -124,14 +125,16 @@ def folds_of(questions: Questions, count: int, seed: int) -> Numbers:
 
 
 def mean_of_sets(values: Values, sets: Numbers) -> Values:
-    """float64 [settings]: the mean over sets of the means of `values` [queries, settings]."""
+    """Return float64 [settings]: the mean over sets of the means of `values` [queries,
+    settings].
+    """
     means = [values[sets == number].mean(axis=0) for number in np.unique(sets)]
     mean: Values = np.mean(means, axis=0)
     return mean
 
 
 def error_of_mean(differences: Values, questions: Questions) -> Values:
-    """float64 [settings]: the standard error of `mean_of_sets` of `differences` [queries,
+    """Return float64 [settings]: the standard error of `mean_of_sets` of `differences` [queries,
     settings], from the differences of groups, not of queries; infinite for a set of one group.
     """
     variance = np.zeros(differences.shape[1])
@@ -147,8 +150,8 @@ def error_of_mean(differences: Values, questions: Questions) -> Values:
 
 
 def choose(values: Values, questions: Questions, distances: Values) -> Choice:
-    """The choice by `values` [queries, settings]. `distances` [settings] say how far each setting
-    is from the one in force; among equal distances the better is taken, then the first.
+    """Return the choice by `values` [queries, settings]. `distances` [settings] say how far each
+    setting is from the one in force; among equal distances the better is taken, then the first.
     """
     means = mean_of_sets(values, questions.sets)
     best = int(np.lexsort((distances, -means))[0])
@@ -176,8 +179,8 @@ def nested(
 def interval(
     differences: Values, questions: Questions, seed: int, draws: int = DRAWS
 ) -> tuple[float, float]:
-    """The 95 % interval of `mean_of_sets` of `differences` [queries]: percentiles over groups drawn
-    with replacement, within each set (Efron, 1979). For one group it means nothing.
+    """Return the 95 % interval of `mean_of_sets` of `differences` [queries]: percentiles over
+    groups drawn with replacement, within each set (Efron, 1979). For one group it means nothing.
     """
     chance = np.random.default_rng(seed)
     total = np.zeros(draws)
@@ -194,16 +197,16 @@ def interval(
 
 
 def times_chosen(columns: Sequence[int], names: Sequence[str]) -> dict[str, int]:
-    """How often each name was chosen, most often first; `names` [settings] has the name of each
-    column.
+    """Return how often each name was chosen, most often first; `names` [settings] has the name of
+    each column.
     """
     found = [names[column] for column in columns]
     return {name: found.count(name) for name in sorted(set(found), key=found.count, reverse=True)}
 
 
 def _drawn_means(sums: Values, draws: int, chance: np.random.Generator) -> Values:
-    """float64 [draws]: means over queries of groups drawn with replacement; `sums` [groups, 2] has
-    each group's sum of values and number of queries.
+    """Return float64 [draws]: means over queries of groups drawn with replacement; `sums` [groups,
+    2] has each group's sum of values and number of queries.
     """
     picked = chance.integers(0, len(sums), (draws, len(sums)))
     means: Values = sums[:, 0][picked].sum(axis=1) / sums[:, 1][picked].sum(axis=1)
@@ -217,7 +220,7 @@ def _blocks(draws: int, width: int) -> list[int]:
 
 
 def _group_sums(values: Values, groups: Numbers) -> Values:
-    """float64 [groups, columns]: sums of the rows of each group."""
+    """Return float64 [groups, columns]: sums of the rows of each group."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sums: Values = np.add.reduceat(values[order], starts, axis=0)

@@ -71,8 +71,8 @@ class Kept:
 
 
 def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
-    """The floor of these sets. Raises InputError if they have no relevant document, or no query
-    that nothing answers.
+    """Return the floor of these sets. Raises InputError if they have no relevant document, or no
+    query that nothing answers.
     """
     parts = [part for one in sets for part in _examples(one)]
     if {label for _, label, _ in parts} != {0.0, 1.0}:
@@ -90,7 +90,9 @@ def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
 
 
 def kept(one: FloorSet, floor: Floor, *, sealed: bool = True) -> Kept:
-    """What the floor does to a set, with the sealed or the other queries that nothing answers."""
+    """Return what the floor does to a set, with the sealed or the other queries that nothing
+    answers.
+    """
     return _kept(one, _chances(one, floor), floor, sealed=sealed)
 
 
@@ -125,7 +127,7 @@ def _kept(one: FloorSet, chances: Sequence[Floats], floor: Floor, *, sealed: boo
 
 
 def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
-    """What the floor of all other sets does to each set. Empty for a single set."""
+    """Return what the floor of all other sets does to each set. Empty for a single set."""
     if len(sets) < 2:
         return ()
     return tuple(
@@ -134,7 +136,7 @@ def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
 
 
 def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
-    """The chance that does best where it does worst."""
+    """Return the chance that does best where it does worst."""
     floors = [Floor(plain.encoder, plain.weights, plain.bias, least) for least in _CHANCES.tolist()]
     known = [(one, _chances(one, plain)) for one in sets]
     worst = [
@@ -145,7 +147,9 @@ def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
 
 
 def _reached(found: Kept) -> float:
-    """How far the worst of a set's figures is above what is asked, as a share of what is left."""
+    """Return how far the worst of a set's figures is above what is asked, as a share of what is
+    left.
+    """
     figures = [(found.first_10, KEPT_10), (found.first_100, KEPT_100)]
     for kind, share in found.quiet.items():
         figures.append((share, QUIET_ELSEWHERE if kind == ELSEWHERE else QUIET))
@@ -153,7 +157,7 @@ def _reached(found: Kept) -> float:
 
 
 def _examples(one: FloorSet) -> Iterable[tuple[Matrix, float, float]]:
-    """The rows of a set, their label, and the weight of all of them together."""
+    """Yield the rows of a set, their label, and the weight of all of them together."""
     positive, unjudged = [], []
     absent: list[FloatMatrix] = []
     elsewhere: list[FloatMatrix] = []
@@ -175,7 +179,7 @@ def _examples(one: FloorSet) -> Iterable[tuple[Matrix, float, float]]:
 
 
 def _logistic(rows: Matrix, labels: Matrix, weights: Matrix) -> tuple[Matrix, float]:
-    """The weights [k] and bias of a logistic regression with a ridge, by Newton's steps."""
+    """Return the weights [k] and bias of a logistic regression with a ridge, by Newton's steps."""
     middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     scaled = np.column_stack([(rows - middle) / spread, np.ones(len(rows))])
     ridge = _STIFF * np.diag([*np.ones(rows.shape[1]), 1e-6])

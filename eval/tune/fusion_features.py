@@ -34,7 +34,7 @@ class Source(Protocol):
     def fusion_input(
         self, request: SearchRequest, caller: Caller, to_rerank: ToRerank | None = None
     ) -> FusionInput:
-        """What the pipeline would fuse for the request."""
+        """Return what the pipeline would fuse for the request."""
         ...
 
 
@@ -42,7 +42,7 @@ class Items(Protocol):
     """Contents of candidates, as in `core.ports.Catalogue`."""
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """The items; None for a hidden one."""
+        """Return the items; None for a hidden one."""
         ...
 
 
@@ -76,7 +76,7 @@ def gather(
     to_rerank: ToRerank | None = None,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> SetFeatures:
-    """Asks every query of `judged` once. Raises ModelError if an answer was degraded, because
+    """Ask every query of `judged` once. Raises ModelError if an answer was degraded, because
     settings must not be chosen on answers that lack a model.
     """
     names: dict[str, int] = {}
@@ -110,8 +110,8 @@ def gather(
 
 
 def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank | None:
-    """A function that returns the places that any of `settings` would give a reranker; None if none
-    reranks.
+    """Return a function that returns the places that any of `settings` would give a reranker; None
+    if none reranks.
     """
     depths: dict[FusionSetting, int] = {}
     for setting in settings:
@@ -190,7 +190,7 @@ def _stories(given: FusionInput, order: Ids) -> Ids:
 def documents_of(
     query: QueryFeatures, names: Sequence[str], order: Ids, depth: int
 ) -> tuple[str, ...]:
-    """Ids of the first `depth` documents of an order; hidden ones are skipped."""
+    """Return ids of the first `depth` documents of an order; hidden ones are skipped."""
     found = (names[place] for place in query.documents[order[:depth]].tolist())
     return tuple(name for name in found if name)
 

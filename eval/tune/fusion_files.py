@@ -41,7 +41,7 @@ class FeatureFile:
         return self.folder / f"{hashlib.sha256(data).hexdigest()[:32]}.npz"
 
     def read(self) -> SetFeatures | None:
-        """The features that were written; None if the file is missing or damaged."""
+        """Return the features that were written; None if the file is missing or damaged."""
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return _unpacked({name: stored[name] for name in stored.files})
@@ -49,7 +49,7 @@ class FeatureFile:
             return None
 
     def write(self, features: SetFeatures) -> None:
-        """Writes the file in one step. Raises StorageError."""
+        """Write the file in one step. Raises StorageError."""
         part = self.path.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _packed(features: SetFeatures) -> Arrays:
 
 
 def _packed_field(number: int, field: str, given: list[FusionInput | None]) -> Arrays:
-    """One vector field's arrays; queries without the field have no rows."""
+    """Return one vector field's arrays; queries without the field have no rows."""
     parts = [_part(one, field) for one in given]
     there = [part for part in parts if part is not None]
     return {
@@ -106,7 +106,7 @@ def _packed_field(number: int, field: str, given: list[FusionInput | None]) -> A
 
 
 def _unpacked(arrays: Arrays) -> SetFeatures:
-    """The inverse of `_packed`. Every query takes its rows from the front of those left."""
+    """Return the inverse of `_packed`. Every query takes its rows from the front of those left."""
     left = dict.fromkeys(arrays, 0)
 
     def take(name: str, count: int) -> npt.NDArray[Any]:

@@ -37,8 +37,8 @@ class FusionSetting:
 
     @classmethod
     def of(cls, profile: Profile) -> FusionSetting:
-        """The setting of a hybrid profile. Raises InputError for a profile of one retriever, and
-        for one of more than two vector fields.
+        """Return the setting of a hybrid profile. Raises InputError for a profile of one retriever,
+        and for one of more than two vector fields.
         """
         if not profile.is_hybrid:
             raise InputError(
@@ -62,7 +62,7 @@ class FusionSetting:
         )
 
     def applied(self, profile: Profile) -> Profile:
-        """The profile with this setting; `bound_share` is no part of a profile."""
+        """Return the profile with this setting; `bound_share` is no part of a profile."""
         shares = (1 - self.second_share, self.second_share)
         vectors = dict(zip(profile.vector_weights, shares, strict=False))
         weighed = replace(profile, vector_weights=vectors)
@@ -75,7 +75,7 @@ class FusionSetting:
         )
 
     def without_rerank(self) -> FusionSetting:
-        """The setting without reranking."""
+        """Return the setting without reranking."""
         return replace(self, rerank_depth=0, rerank_weight=0.0)
 
     def as_dict(self) -> dict[str, Value]:
@@ -83,7 +83,7 @@ class FusionSetting:
         return asdict(self)
 
     def words(self, names: Sequence[str]) -> str:
-        """`name value` for each of the parameters `names`."""
+        """Return `name value` for each of the parameters `names`."""
         return ", ".join(
             f"{name} {getattr(self, name):g}" for name in names if name != "fusion"
         ) + (f", {self.fusion}" if "fusion" in names else "")
@@ -111,7 +111,8 @@ _LIMITS = {
 
 
 def read_parameters(texts: Sequence[str], *, rerank: bool) -> dict[str, tuple[Value, ...]]:
-    """The values to try, by parameter, from texts `NAME` or `NAME=VALUE,VALUE`. Raises InputError.
+    """Return the values to try, by parameter, from texts `NAME` or `NAME=VALUE,VALUE`. Raises
+    InputError.
 
     Without `texts` they are those of reranking if `rerank` is set, else all others. Fusion is
     chosen first, because the reranker has to read what a new fusion puts on top.
@@ -129,8 +130,8 @@ def read_parameters(texts: Sequence[str], *, rerank: bool) -> dict[str, tuple[Va
 
 
 def grid(shipped: FusionSetting, values: Mapping[str, Sequence[Value]]) -> list[FusionSetting]:
-    """Every combination of `values`, each once, `shipped` first; parameters without values stay as
-    in `shipped`. Raises InputError for more than MOST.
+    """Return every combination of `values`, each once, `shipped` first; parameters without values
+    stay as in `shipped`. Raises InputError for more than MOST.
     """
     names = tuple(values)
     axes = [tuple(dict.fromkeys((getattr(shipped, name), *values[name]))) for name in names]
@@ -146,8 +147,8 @@ def grid(shipped: FusionSetting, values: Mapping[str, Sequence[Value]]) -> list[
 
 
 def distance(setting: FusionSetting, shipped: FusionSetting) -> float:
-    """The distance from `shipped`: the sum of the parameters' differences, each as a share of its
-    grid's width, plus 1 for another fusion.
+    """Return the distance from `shipped`: the sum of the parameters' differences, each as a share
+    of its grid's width, plus 1 for another fusion.
     """
     total = float(setting.fusion != shipped.fusion)
     for name, (low, high) in _widths().items():
@@ -161,8 +162,8 @@ def _widths() -> dict[str, tuple[float, float]]:
 
 
 def _canonical(setting: FusionSetting, shipped: FusionSetting) -> FusionSetting:
-    """The setting with parameters that have no effect set to the shipped values, so that equal
-    settings are one.
+    """Return the setting with parameters that have no effect set to the shipped values, so that
+    equal settings are one.
     """
     if setting.fusion != Fusion.CONVEX.value:
         setting = replace(setting, bound_share=shipped.bound_share)

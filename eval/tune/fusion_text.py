@@ -16,7 +16,7 @@ _FOLDS = (
 
 
 def verdict_lines(found: Tuning) -> list[str]:
-    """What to do, in a few sentences."""
+    """Return what to do, in a few sentences."""
     gain = (
         f"Chosen without the queries that judge it, {found.measure} is {found.outer:.4f} against "
         f"{found.shipped_mean:.4f} in force: {_points(found.difference)} points"
@@ -59,7 +59,7 @@ def _advice(found: Tuning) -> str:
 
 
 def markdown(found: Tuning, command: str) -> str:
-    """The whole report; `command` makes it again."""
+    """Return the whole report; `command` makes it again."""
     parts = [
         "# Fusion weights",
         " ".join(verdict_lines(found)),
@@ -86,7 +86,7 @@ def markdown(found: Tuning, command: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; bars in cells are escaped."""
+    """Return a Markdown table; bars in cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
@@ -108,7 +108,7 @@ def _method(found: Tuning) -> str:
 
 
 def set_cells(found: Tuning) -> list[tuple[str, ...]]:
-    """One row per set, then their mean, with the columns of `SET_HEAD`."""
+    """Return one row per set, then their mean, with the columns of `SET_HEAD`."""
     rows = [
         (
             row.label,
@@ -153,7 +153,7 @@ def _curve_cells(found: Tuning) -> list[tuple[str, ...]]:
 
 
 def _span(low: float, high: float) -> str:
-    """An interval in points; a dash where there are too few queries for one."""
+    """Return an interval in points; a dash where there are too few queries for one."""
     return "–" if isinf(low) else f"{_points(low)} to {_points(high)}"
 
 

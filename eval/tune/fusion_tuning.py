@@ -177,7 +177,7 @@ def tuned(
     seed: int = 1,
     notes: Sequence[str] = (),
 ) -> Tuning:
-    """Chooses among `settings`, the first of which ships, by `values` [queries, settings]. `names`
+    """Choose among `settings`, the first of which ships, by `values` [queries, settings]. `names`
     are the parameters that differ in them. Raises InputError for too few queries.
     """
     if len(values) < 2:
@@ -216,15 +216,17 @@ def tuned(
 
 
 def _interval(differences: Values, questions: Questions, seed: int) -> tuple[float, float]:
-    """The 95 % interval of the mean of `differences`; without ends for fewer than FEWEST groups."""
+    """Return the 95 % interval of the mean of `differences`; without ends for fewer than FEWEST
+    groups.
+    """
     if len(np.unique(questions.groups)) < FEWEST:
         return -inf, inf
     return interval(differences, questions, seed)
 
 
 def _needed(outer: Values, best: Values, questions: Questions) -> int:
-    """How many queries would show a point. The spread is that of the outer differences or, if the
-    outer folds kept the setting in force, that of the best setting's.
+    """Return how many queries would show a point. The spread is that of the outer differences or,
+    if the outer folds kept the setting in force, that of the best setting's.
     """
     differences = outer if outer.any() else best
     error = float(error_of_mean(differences[:, None], questions)[0])

@@ -25,7 +25,7 @@ def measured(
     measure: Measure,
     said: Callable[[int, int], None] = lambda done, total: None,
 ) -> Values:
-    """float64 [queries, settings]; the queries go set by set."""
+    """Return float64 [queries, settings]; the queries go set by set."""
     values = np.zeros((sum(len(one.queries) for one in features), len(settings)))
     depth = DEPTH if measure.condensed else measure.cutoff or DEPTH
     fusing: dict[FusionSetting, list[int]] = {}
@@ -51,8 +51,8 @@ def measured(
 
 
 def questions_of(judged: Sequence[JudgedSet]) -> Questions:
-    """The sets and groups of the queries, in the order of `measured`. Splits of one collection
-    share documents, so their groups are made together.
+    """Return the sets and groups of the queries, in the order of `measured`. Splits of one
+    collection share documents, so their groups are made together.
     """
     together: dict[str, dict[tuple[int, str], Mapping[str, int]]] = {}
     for number, one in enumerate(judged):
@@ -79,7 +79,7 @@ def _values(
 
 
 def uneven_sets(questions: Questions, labels: Sequence[str]) -> list[str]:
-    """Sentences on sets with a group so large that the folds are uneven."""
+    """Return sentences on sets with a group so large that the folds are uneven."""
     said = []
     for number, label in enumerate(labels):
         _, sizes = np.unique(questions.groups[questions.sets == number], return_counts=True)

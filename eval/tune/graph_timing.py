@@ -37,7 +37,7 @@ class Timed:
 
 
 def time_single(ask: Ask, queries: FloatMatrix, k: int, seconds: float) -> Timed:
-    """Asks `queries` [q, d] one after the other with `ask`, for at least `seconds`."""
+    """Ask `queries` [q, d] one after the other with `ask`, for at least `seconds`."""
     for query in queries[:_WARM_UP]:
         ask(query[None])
     rows = np.full((len(queries), k), -1, np.int64)
@@ -61,7 +61,7 @@ def time_single(ask: Ask, queries: FloatMatrix, k: int, seconds: float) -> Timed
 def time_many(
     graph: VectorGraph, queries: FloatMatrix, k: int, ef: int, threads: int, seconds: float
 ) -> float:
-    """Queries a second when `queries` [q, d] are given at once to `threads` threads."""
+    """Return queries a second when `queries` [q, d] are given at once to `threads` threads."""
     best, spent = float("inf"), 0.0
     for done in range(1, _MOST_ROUNDS + 1):
         started = perf_counter()

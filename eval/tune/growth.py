@@ -54,7 +54,7 @@ class Fit:
     residuals: tuple[float, ...]
 
     def at(self, rows: float) -> float:
-        """The prediction for so many rows."""
+        """Return the prediction for so many rows."""
         return float(_terms(self.law, np.array([rows], np.float64))[0] @ (self.a, self.b))
 
     @property
@@ -100,7 +100,7 @@ class Prediction:
 
 
 def fitted(cell: str, recall: float, k: int, sizes: Sequence[Grown]) -> Growth:
-    """The laws fitted to two or more sizes. Raises InputError for fewer."""
+    """Return the laws fitted to two or more sizes. Raises InputError for fewer."""
     if len({each.rows for each in sizes}) < 2:
         raise InputError("growth needs two sizes at least", mend="--sizes 10000,30000,100000")
     reached = [each for each in sizes if math.isfinite(each.qps)]
@@ -141,8 +141,9 @@ def _solved(terms: Floats64, seen: Floats64, used: npt.NDArray[np.bool_]) -> Flo
 def predict(
     growth: Growth, rows: int, p95: float | None = None, memory: float | None = None
 ) -> Prediction:
-    """The prediction for one graph of `rows`, and how many equal shards keep each under `p95` (ms)
-    and `memory` (bytes). It leaves out merging the shards' answers and waiting for the slowest.
+    """Return the prediction for one graph of `rows`, and how many equal shards keep each under
+    `p95` (ms) and `memory` (bytes). It leaves out merging the shards' answers and waiting for the
+    slowest.
     """
     shards = next(
         (n for n in range(1, _MOST_SHARDS + 1) if _meets(growth, rows / n, p95, memory)), None
@@ -172,7 +173,7 @@ def _p95(growth: Growth, rows: float) -> float:
 
 
 def _terms(law: str, rows: Floats64) -> Floats64:
-    """float64 [n, 2]: the factors of `a` and `b`."""
+    """Return float64 [n, 2]: the factors of `a` and `b`."""
     match law:
         case "a n ln n":
             return np.stack([rows * np.log(rows), np.zeros_like(rows)], axis=1)

@@ -25,8 +25,8 @@ _BLOCK = 8192
 
 
 def filled_up(vectors: FloatMatrix, count: int, seed: int = 1) -> FloatMatrix:
-    """`count` unit vectors: those of `vectors` [n, d], then copies of them with noise, at the
-    cosine `eval.tune.vector_source.COSINE`.
+    """Return `count` unit vectors: those of `vectors` [n, d], then copies of them with noise, at
+    the cosine `eval.tune.vector_source.COSINE`.
     """
     if count <= len(vectors):
         return vectors[:count]
@@ -51,7 +51,8 @@ def grow(
     bench: Bench,
     observe: Observer = unobserved,
 ) -> Iterator[Grown]:
-    """Measures each size in turn, the smallest first.
+    """Measure each size in turn, the smallest
+    first.
 
     `grid` has the widths and its only k; the first `real` vectors are no copies. Builds and queries
     are in the log, so that a killed run can continue. Graphs of earlier sizes are removed.
@@ -64,8 +65,8 @@ def grow(
 
 
 def value_at(points: Sequence[tuple[float, float]], recall: float) -> float | None:
-    """The positive value at that recall, from (recall, value) by rising width; None if no point
-    reaches it. Between two widths the value's logarithm is interpolated linearly in recall.
+    """Return the positive value at that recall, from (recall, value) by rising width; None if no
+    point reaches it. Between two widths the value's logarithm is interpolated linearly in recall.
     """
     before: tuple[float, float] | None = None
     for at, value in points:
@@ -86,7 +87,7 @@ def _until(
     bench: Bench,
     observe: Observer,
 ) -> list[Cell]:
-    """The cells at rising widths, up to the first that reaches the recall."""
+    """Return the cells at rising widths, up to the first that reaches the recall."""
     found: list[Cell] = []
     for _, width in grid.asks(cell.precision):
         only = replace(grid, ef=(width,))

@@ -40,8 +40,8 @@ class Neighbours:
 def exact_neighbours(
     vectors: FloatMatrix, queries: FloatMatrix, k: int, allowed: Marks | None = None
 ) -> Neighbours:
-    """The `k` nearest of each query [q, d] by inner product among `vectors` float32 [n, d], or
-    among the `allowed` rows (bool [n]). Raises InputError for shapes that do not fit.
+    """Return the `k` nearest of each query [q, d] by inner product among `vectors` float32 [n, d],
+    or among the `allowed` rows (bool [n]). Raises InputError for shapes that do not fit.
     """
     _check(vectors, queries, k)
     picked = None if allowed is None else np.flatnonzero(allowed)
@@ -61,7 +61,7 @@ def exact_neighbours(
 
 
 def _merged(best: Neighbours, cosines: FloatMatrix, rows: RowMatrix, k: int) -> Neighbours:
-    """The best `k` of the earlier neighbours and of a block's `cosines` [q, b]."""
+    """Return the best `k` of the earlier neighbours and of a block's `cosines` [q, b]."""
     all_cosines = np.concatenate([best.cosines, cosines], axis=1)
     all_rows = np.concatenate([best.rows, np.broadcast_to(rows, cosines.shape)], axis=1)
     if all_cosines.shape[1] > k:
@@ -77,8 +77,8 @@ def _merged(best: Neighbours, cosines: FloatMatrix, rows: RowMatrix, k: int) -> 
 def recall(
     vectors: FloatMatrix, queries: FloatMatrix, found: RowMatrix, truth: Neighbours, k: int
 ) -> float:
-    """The mean share, 0..1, of the `k` nearest that are among the first `k` of `found` int64 [q, >=
-    k]; -1 there means nothing found.
+    """Return the mean share, 0..1, of the `k` nearest that are among the first `k` of `found` int64
+    [q, >= k]; -1 there means nothing found.
 
     If fewer than `k` rows exist, it is the share of those. Raises InputError if `truth` has fewer
     queries or was made for a smaller k.
@@ -99,7 +99,7 @@ def recall(
 
 
 def _without_repeats(found: RowMatrix) -> RowMatrix:
-    """`found` with -1 in place of each row that its query already has."""
+    """Return `found` with -1 in place of each row that its query already has."""
     order = np.argsort(found, axis=1, kind="stable")
     ordered = np.take_along_axis(found, order, axis=1)
     ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
@@ -109,7 +109,7 @@ def _without_repeats(found: RowMatrix) -> RowMatrix:
 
 
 def digest_of(*arrays: npt.NDArray[np.float32]) -> str:
-    """sha256 in hex over the shapes and bytes of the arrays."""
+    """Return sha256 in hex over the shapes and bytes of the arrays."""
     found = hashlib.sha256()
     for array in arrays:
         found.update(repr((array.shape, array.dtype.str)).encode())
@@ -120,7 +120,9 @@ def digest_of(*arrays: npt.NDArray[np.float32]) -> str:
 def cached_neighbours(
     vectors: FloatMatrix, queries: FloatMatrix, k: int, folder: Path
 ) -> Neighbours:
-    """`exact_neighbours` over all rows, cached in `folder` by the digest of vectors and queries."""
+    """Return `exact_neighbours` over all rows, cached in `folder` by the digest of vectors and
+    queries.
+    """
     path = folder / f"neighbours-{digest_of(vectors, queries)[:32]}-{k}.npz"
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:

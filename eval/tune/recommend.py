@@ -32,7 +32,7 @@ class Recommendation:
     warnings: tuple[str, ...]
 
     def lines(self) -> tuple[str, ...]:
-        """The recommendation for people, the cell first."""
+        """Return the recommendation for people, the cell first."""
         cell = self.cell
         of = f"(recall of the {self.depth} nearest)"
         verdict = "meets" if self.met else "nothing meets"
@@ -45,7 +45,7 @@ class Recommendation:
 
 
 def recommend(cells: Sequence[Cell], target: Target, grid: Grid) -> Recommendation:
-    """Chooses among the cells of a sweep over `grid`. Raises InputError if no cell was asked for as
+    """Choose among the cells of a sweep over `grid`. Raises InputError if no cell was asked for as
     many rows as the target's recall needs.
     """
     depth = target.depth(grid.ks)
@@ -64,8 +64,8 @@ def recommend(cells: Sequence[Cell], target: Target, grid: Grid) -> Recommendati
 
 
 def pareto(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """The cells (of one k) that no other cell beats in both recall and queries a second, by falling
-    speed; of equal cells the first.
+    """Return the cells (of one k) that no other cell beats in both recall and queries a second, by
+    falling speed; of equal cells the first.
     """
     front: list[Cell] = []
     for cell in sorted(cells, key=lambda each: (-each.qps, -each.recall)):
@@ -75,8 +75,9 @@ def pareto(cells: Sequence[Cell]) -> tuple[Cell, ...]:
 
 
 def edges(cell: Cell, grid: Grid, *, met: bool) -> Iterator[str]:
-    """Sentences on where the cell is at the grid's edge, and how to widen the grid. At the largest
-    ef, more helps only if the target was not met; at the smallest, less helps only if it was.
+    """Yield sentences on where the cell is at the grid's edge, and how to widen the grid. At the
+    largest ef, more helps only if the target was not met; at the smallest, less helps only if it
+    was.
     """
     build = cell.build
     yield from _edge("m", build.m, grid.m)

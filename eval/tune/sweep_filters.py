@@ -74,7 +74,7 @@ def filters(vectors: FloatMatrix, shares: Sequence[float], seed: int) -> Iterato
 def filtered(
     subject: Subject, graph: VectorGraph, k: int, ef: int, *, seed: int = 1, seconds: float = 0.2
 ) -> Iterator[Narrowed]:
-    """Measures every filter, each way, with the first 200 queries."""
+    """Measure every filter, each way, with the first 200 queries."""
     queries = subject.queries[:_QUERIES]
     for each in filters(subject.vectors, SHARES, seed):
         truth = exact_neighbours(subject.vectors, queries, k, each.allowed)
@@ -96,7 +96,7 @@ def churned(
     seed: int = 1,
     seconds: float = 0.2,
 ) -> Iterator[Narrowed]:
-    """Measures after CHURN of the rows were replaced by vectors at the cosine NEAR, each way."""
+    """Measure after CHURN of the rows were replaced by vectors at the cosine NEAR, each way."""
     queries, count = subject.queries[:_QUERIES], subject.rows
     chance = np.random.default_rng(seed)
     gone = chance.permutation(count)[: max(1, round(CHURN * count))]
@@ -148,7 +148,9 @@ def conditions(
     kinds: Sequence[str],
     observe: Observer = unobserved,
 ) -> tuple[Narrowed, ...]:
-    """How a cell does under each of `kinds` (filters, churn), from the log if it is there."""
+    """Return how a cell does under each of `kinds` (filters, churn), from the log if it is
+    there.
+    """
     found: list[Narrowed] = []
     for kind in kinds:
         key = {"what": kind, "k": cell.k, "ef": cell.ef, "stated": _STATED[kind]}

@@ -47,12 +47,12 @@ class GraphStore:
         self._threads = threads
 
     def known(self, cell: BuildCell, rows: int) -> Built | None:
-        """The log's entry for a graph over the first `rows` of the vectors."""
+        """Return the log's entry for a graph over the first `rows` of the vectors."""
         value = self._log.get(**_key(cell, rows))
         return None if value is None else _built(value)
 
     def open(self, cell: BuildCell, vectors: FloatMatrix) -> tuple[VectorGraph, Built]:
-        """The graph over `vectors` [n, d], and its costs. Raises StorageError if it can't be
+        """Return the graph over `vectors` [n, d], and its costs. Raises StorageError if it can't be
         written.
         """
         value = self._log.get(**_key(cell, len(vectors)))
@@ -63,11 +63,11 @@ class GraphStore:
         return self._build(builder, folder, cell, vectors)
 
     def builder(self, cell: BuildCell) -> GraphBuilder:
-        """The builder of such graphs."""
+        """Return the builder of such graphs."""
         return self._builders(cell)
 
     def forget(self) -> None:
-        """Removes the files; the log keeps the measurements."""
+        """Remove the files; the log keeps the measurements."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _build(
@@ -101,7 +101,7 @@ class GraphStore:
 
 
 def cell_key(cell: BuildCell, rows: int) -> dict[str, Any]:
-    """A cell's part of a log's key."""
+    """Return a cell's part of a log's key."""
     return {
         "implementation": cell.implementation,
         "precision": cell.precision,
@@ -122,7 +122,7 @@ def _built(value: Mapping[str, Any]) -> Built:
 
 
 def _digests(folder: Path, files: tuple[str, ...]) -> list[str]:
-    """sha256 of each file, "" for a missing one."""
+    """Return sha256 of each file, "" for a missing one."""
     return [_sha256(folder / name) if (folder / name).is_file() else "" for name in files]
 
 

@@ -55,7 +55,7 @@ class Grid:
     rescored: Mapping[str, int] = field(default_factory=dict)
 
     def builds(self) -> tuple[BuildCell, ...]:
-        """Every graph, the cheapest first."""
+        """Return every graph, the cheapest first."""
         return tuple(
             BuildCell(implementation, precision, m, width)
             for implementation, precision in self.kinds
@@ -64,20 +64,22 @@ class Grid:
         )
 
     def least_ef(self, k: int, precision: str) -> int:
-        """The smallest width of a search for `k` rows; smaller values of ef mean this width."""
+        """Return the smallest width of a search for `k` rows; smaller values of ef mean this
+        width.
+        """
         return k * self.rescored.get(precision, 1)
 
     def asks(self, precision: str = "fp32") -> tuple[tuple[int, int], ...]:
-        """Every (k, ef) that each graph of a precision is asked for. Widths below the least one
-        equal it and are asked once.
+        """Return every (k, ef) that each graph of a precision is asked for. Widths below the least
+        one equal it and are asked once.
         """
         pairs = {(k, max(self.least_ef(k, precision), ef)) for k in self.ks for ef in self.ef}
         return tuple(sorted(pairs))
 
 
 def numbers(text: str, axis: str) -> tuple[int, ...]:
-    """`8,16,32` as ascending numbers. Raises InputError for a malformed list, a repeat, or a value
-    outside the axis' limits.
+    """Return `8,16,32` as ascending numbers. Raises InputError for a malformed list, a repeat, or a
+    value outside the axis' limits.
     """
     where = f"--{axis} {text}"
     try:
@@ -94,7 +96,7 @@ def numbers(text: str, axis: str) -> tuple[int, ...]:
 
 
 def names(text: str, axis: str, known: Sequence[str]) -> tuple[str, ...]:
-    """`fp32,int8` as names, in order. Raises InputError for an unknown one."""
+    """Return `fp32,int8` as names, in order. Raises InputError for an unknown one."""
     where = f"--{axis} {text}"
     found = [part.strip() for part in text.split(",")]
     for name in found:

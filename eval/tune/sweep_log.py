@@ -37,7 +37,7 @@ class SweepLog:
             raise StorageError(f"can't be read: {error}", where=str(path)) from error
 
     def get(self, **key: Any) -> Tree | None:
-        """The value under this key and the log's context; None if it was not measured."""
+        """Return the value under this key and the log's context; None if it was not measured."""
         return self._known.get(self._key(key))
 
     def put(self, value: Tree, **key: Any) -> None:

@@ -49,15 +49,15 @@ class Sweep:
     notes: tuple[str, ...] = ()
 
     def of_depth(self, k: int) -> tuple[Cell, ...]:
-        """The cells that were asked for `k` rows."""
+        """Return the cells that were asked for `k` rows."""
         return tuple(cell for cell in self.cells if cell.k == k)
 
     def front(self, k: int) -> tuple[Cell, ...]:
-        """The cells for `k` rows that no other beats in both recall and speed."""
+        """Return the cells for `k` rows that no other beats in both recall and speed."""
         return pareto(self.of_depth(k))
 
     def rows(self, k: int) -> Iterator[dict[str, str | int | float | bool]]:
-        """One flat row for each cell of `k`, for tables and plots; names include units."""
+        """Yield one flat row for each cell of `k`, for tables and plots; names include units."""
         front = self.front(k)
         for cell in self.of_depth(k):
             yield cell_row(cell) | {
@@ -91,7 +91,7 @@ class Sweep:
 
 
 def cell_row(cell: Cell) -> dict[str, str | int | float]:
-    """A cell as a flat row."""
+    """Return a cell as a flat row."""
     recalls = {f"recall@{depth}": round(found, 5) for depth, found in cell.recalls.items()}
     times = {f"{name}_ms": round(at, 4) for name, at in cell.milliseconds.items()}
     return {
@@ -125,7 +125,7 @@ def _loss_row(each: Loss) -> dict[str, str | int | float | bool]:
 
 
 def shortlist(cells: tuple[Cell, ...], chosen: Recommendation, target: Target) -> tuple[Cell, ...]:
-    """The cells for the longer measurements: the recommended one and, for every other
+    """Return the cells for the longer measurements: the recommended one and, for every other
     implementation and precision, the one nearest to the target.
     """
     found = {_kind(chosen.cell): chosen.cell}

@@ -71,7 +71,7 @@ class Clause:
     k: int | None = None
 
     def value(self, cell: Cell) -> float:
-        """The cell's value for this clause."""
+        """Return the cell's value for this clause."""
         match self.name:
             case "recall":
                 return cell.recall
@@ -94,7 +94,7 @@ class Clause:
         return max(0.0, math.log(ratio))
 
     def met(self, cell: Cell) -> bool:
-        """Whether the cell meets the clause."""
+        """Return whether the cell meets the clause."""
         more_is_better = self.name in ("recall", "qps")
         value = self.value(cell)
         return value >= self.limit if more_is_better else value <= self.limit
@@ -103,7 +103,7 @@ class Clause:
         return self.shown(self.limit, "over " if self.name == "qps" else "under ")
 
     def shown(self, value: float, word: str = "") -> str:
-        """A value of this kind as text."""
+        """Return a value of this kind as text."""
         match self.name:
             case "recall":
                 return f"recall{f'@{self.k}' if self.k else ''} {_recall(value)}"
@@ -127,11 +127,11 @@ class Target:
         return next((clause for clause in self.clauses if clause.name == "recall"), None)
 
     def limit(self, name: str) -> float | None:
-        """The limit of a clause, None without the clause."""
+        """Return the limit of a clause, None without the clause."""
         return next((clause.limit for clause in self.clauses if clause.name == name), None)
 
     def depth(self, ks: Sequence[int]) -> int:
-        """The number of rows for the target's recall. Raises InputError if `ks` lacks it."""
+        """Return the number of rows for the target's recall. Raises InputError if `ks` lacks it."""
         clause = self.recall
         if clause is None or clause.k is None:
             return max(ks)
@@ -145,11 +145,11 @@ class Target:
         return clause.k
 
     def excess(self, cell: Cell) -> float:
-        """How far the cell is from the target; 0 if it meets every clause."""
+        """Return how far the cell is from the target; 0 if it meets every clause."""
         return sum(clause.excess(cell) for clause in self.clauses)
 
     def met(self, cell: Cell) -> bool:
-        """Whether the cell meets every clause."""
+        """Return whether the cell meets every clause."""
         return all(clause.met(cell) for clause in self.clauses)
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """Reads a target. Raises InputError for a malformed clause, one that nothing can meet, or one
+    """Read a target. Raises InputError for a malformed clause, one that nothing can meet, or one
     that appears twice.
     """
     where = f"the target {text!r}"
@@ -171,7 +171,7 @@ def parse_target(text: str) -> Target:
 
 
 def size(count: float) -> str:
-    """Bytes as text, in powers of ten."""
+    """Return bytes as text, in powers of ten."""
     for power, unit in ((12, "TB"), (9, "GB"), (6, "MB")):
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}"

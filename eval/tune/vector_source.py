@@ -43,8 +43,8 @@ class RealVectors:
 def gather(
     blocks: Sequence[npt.NDArray[np.floating]], count: int, *, seed: int = 0, cosine: float = COSINE
 ) -> RealVectors:
-    """`count` vectors from `blocks` of [n, d] in one space: each vector once, then copies with
-    noise, in an order that `seed` chooses. `count` 0 takes all real ones.
+    """Return `count` vectors from `blocks` of [n, d] in one space: each vector once, then copies
+    with noise, in an order that `seed` chooses. `count` 0 takes all real ones.
 
     Raises InputError if there are no vectors, or for different dimensions.
     """
@@ -74,8 +74,8 @@ def noisy(vectors: FloatMatrix, cosine: float, rng: np.random.Generator) -> Floa
 
 
 def _unlike(blocks: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.float16]:
-    """All rows as float16, each once. An agency's archive repeats passages, and a graph's recall
-    among equal vectors means nothing.
+    """Return all rows as float16, each once. An agency's archive repeats passages, and a graph's
+    recall among equal vectors means nothing.
     """
     if len({block.shape[1] for block in blocks}) > 1:
         shapes = ", ".join(str(block.shape) for block in blocks)

@@ -25,7 +25,7 @@ _ROUNDS = 4  # about how often a query is asked; only for the estimate of the ti
 
 
 def unobserved(what: str, work: float) -> None:
-    """Does nothing."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,17 @@ class Bench:
 
 
 def work_of(subject: Subject, asks: Sequence[tuple[int, int]]) -> float:
-    """An estimate of one graph's work apart from its build, in visited vectors."""
+    """Return an estimate of one graph's work apart from its build, in visited vectors."""
     return float(sum(ef for _, ef in asks) * len(subject.queries) * _ROUNDS)
 
 
 def build_work(subject: Subject, cell: BuildCell) -> float:
-    """An estimate of a build's work, in the same unit."""
+    """Return an estimate of a build's work, in the same unit."""
     return float(subject.rows * cell.ef_construction)
 
 
 def total_work(subject: Subject, builds: Sequence[BuildCell], grid: Grid) -> float:
-    """The work of a whole sweep in that unit: the sum of an observer's work."""
+    """Return the work of a whole sweep in that unit: the sum of an observer's work."""
     return sum(
         build_work(subject, cell) + work_of(subject, grid.asks(cell.precision)) for cell in builds
     )
@@ -78,7 +78,7 @@ def sweep(
     bench: Bench,
     observe: Observer = unobserved,
 ) -> tuple[Cell, ...]:
-    """Measures each of the graphs `builds` at every (k, ef) of the grid, in turn. Raises the
+    """Measure each of the graphs `builds` at every (k, ef) of the grid, in turn. Raises the
     builders' errors, and StorageError.
     """
     return tuple(

@@ -62,7 +62,9 @@ class OnnxWriter:
     def model(
         self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[int, Shape]]
     ) -> bytes:
-        """The bytes of the file; `inputs` and `outputs` are element type and shape by name."""
+        """Return the bytes of the file; `inputs` and `outputs` are element type and shape by
+        name.
+        """
         graph = [*self.nodes, text_field(2, "encoder"), *self.constants]
         graph += [part_field(11, _value(name, *kind)) for name, kind in inputs.items()]
         graph += [part_field(12, _value(name, *kind)) for name, kind in outputs.items()]
@@ -80,7 +82,7 @@ def _little_endian(value: npt.NDArray[np.generic]) -> bytes:
 
 
 def _attribute(name: str, value: float | int) -> bytes:
-    """An AttributeProto with one number."""
+    """Return an AttributeProto with one number."""
     if isinstance(value, float):
         packed = bytes((2 << 3 | _FIXED_32,)) + struct.pack("<f", value)
         return text_field(1, name) + packed + whole_field(20, _FLOAT)
@@ -89,7 +91,7 @@ def _attribute(name: str, value: float | int) -> bytes:
 
 
 def _value(name: str, element: int, shape: Shape) -> bytes:
-    """A ValueInfoProto: the name, element type and shape of an input or output."""
+    """Return a ValueInfoProto: the name, element type and shape of an input or output."""
     sizes = [
         part_field(1, text_field(2, size) if isinstance(size, str) else whole_field(1, size))
         for size in shape

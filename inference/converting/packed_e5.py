@@ -48,13 +48,13 @@ class Quantized:
     scales: Floats
 
     def floats(self) -> Floats:
-        """The weights as float32 [rows, columns]."""
+        """Return the weights as float32 [rows, columns]."""
         wide = (self.halves.astype(np.float32) - 8.0) * self.scales[:, :, None]
         return wide.reshape(len(wide), -1).astype(np.float32, copy=False)
 
     def pairs(self) -> Bytes:
-        """uint8 [rows, blocks, 16]: two neighbouring weights a byte, the first in the low half, as
-        ONNX packs them.
+        """Return uint8 [rows, blocks, 16]: two neighbouring weights a byte, the first in the low
+        half, as ONNX packs them.
         """
         first, second = self.halves[:, :, 0::2], self.halves[:, :, 1::2]
         return np.bitwise_or(first, np.left_shift(second, 4, dtype=np.uint8))
@@ -116,7 +116,8 @@ class _Reader:
 
 
 def read_packed_e5(content: bytes, where: str) -> PackedE5:
-    """The encoder in a packed file; `where` is named in errors.
+    """Return the encoder in a packed file; `where` is named in
+    errors.
 
     Raises ModelError for bytes that are no such file.
     """
@@ -178,7 +179,7 @@ def _pieces(reader: _Reader) -> Pieces:
 
 
 def _replaced(reader: _Reader, count: int) -> dict[str, str]:
-    """What each of `count` characters is replaced by."""
+    """Return what each of `count` characters is replaced by."""
     found = {}
     for _ in range(count):
         code, length = reader.numbers("IB")
@@ -187,7 +188,7 @@ def _replaced(reader: _Reader, count: int) -> dict[str, str]:
 
 
 def _tensors(reader: _Reader) -> dict[str, memoryview]:
-    """The bytes of each tensor by its name."""
+    """Return the bytes of each tensor by its name."""
     (count,) = reader.numbers("i")
     if not 0 < count <= _MOST:
         raise ValueError("the number of its tensors is out of range")
@@ -230,8 +231,8 @@ class _Draft:
 
 
 def e5_graph(packed: PackedE5, *, exact: bool = False) -> bytes:
-    """An ONNX file: int32 `input_ids` and `attention_mask` [n, t] to `sentence_embedding` [n, d] of
-    unit norm, the mean over a text's tokens.
+    """Return an ONNX file: int32 `input_ids` and `attention_mask` [n, t] to `sentence_embedding`
+    [n, d] of unit norm, the mean over a text's tokens.
 
     `exact` multiplies with the dequantized weights in float32: slow and large, to compare with. The
     lookup of words is exact in both.
@@ -247,7 +248,7 @@ def e5_graph(packed: PackedE5, *, exact: bool = False) -> bytes:
 
 
 def _embeddings(draft: _Draft) -> str:
-    """Words and positions, normed: ids [n, t] to hidden [n, t, d]."""
+    """Return words and positions, normed: ids [n, t] to hidden [n, t, d]."""
     writer, packed = draft.writer, draft.packed
     words = _words(draft)
     length = writer.node("Shape", ["input_ids"], ["length"], start=1, end=2)
@@ -276,7 +277,7 @@ def _words(draft: _Draft) -> str:
 
 
 def _dense(draft: _Draft, x: str, name: str, kernel: Quantized, bias: str) -> str:
-    """`x @ kernel.T + bias`."""
+    """Return `x @ kernel.T + bias`."""
     writer = draft.writer
     if draft.exact:
         product = writer.constant(f"{name}/kernel", np.ascontiguousarray(kernel.floats().T))
@@ -300,7 +301,7 @@ def _dense(draft: _Draft, x: str, name: str, kernel: Quantized, bias: str) -> st
 
 
 def _layer(draft: _Draft, x: str, layer: int, part: str) -> str:
-    """The dense layer `part` of a layer."""
+    """Return the dense layer `part` of a layer."""
     name = f"l{layer}.{part}"
     bias = draft.writer.constant(f"{name}/bias", draft.packed.floats[f"{name}.b"])
     return _dense(draft, x, name, draft.packed.kernels[name], bias)
@@ -328,7 +329,7 @@ def _attention(draft: _Draft, layer: int, hidden: str) -> str:
 
 
 def _feed_forward(draft: _Draft, layer: int, hidden: str) -> str:
-    """The two dense layers with GELU between, and the norm: [n, t, d] to the same."""
+    """Return the two dense layers with GELU between, and the norm: [n, t, d] to the same."""
     writer = draft.writer
     wide = _layer(draft, hidden, layer, "fi")
     active = writer.node("Gelu", [wide], [f"l{layer}.active"], FUSED)
@@ -360,7 +361,8 @@ _MOST_KINDS = 8  # what characters may be replaced by, beside NFKC
 
 
 def unigram_tokenizer(pieces: Pieces) -> str:
-    """The text of `tokenizer.json`, the same for the same vocabulary.
+    """Return the text of `tokenizer.json`, the same for the same
+    vocabulary.
 
     Raises ModelError for a vocabulary whose replacements are not NFKC but for a few.
     """
@@ -427,7 +429,7 @@ def _replace(pattern: str, instead: str) -> dict[str, Any]:
 
 
 def _template(begin: str, end: str, numbers: Mapping[str, int]) -> dict[str, Any]:
-    """What stands around a text."""
+    """Return what stands around a text."""
     single = [_special(begin), {"Sequence": {"id": "A", "type_id": 0}}, _special(end)]
     tokens = {begin: numbers["begin"], end: numbers["end"]}
     return {

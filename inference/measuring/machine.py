@@ -38,16 +38,18 @@ class MachineLimits:
     memory: tuple[tuple[int, float], ...]
 
     def arithmetic(self, precision: str) -> float:
-        """Operations a second at `precision`, `int8` or `float32`."""
+        """Return operations a second at `precision`, `int8` or `float32`."""
         return self.int8 if precision == INT8_PEAK else self.float32
 
     def bandwidth(self, size: float) -> float:
-        """Bytes a second for a block of `size` bytes: the speed of the next larger one measured."""
+        """Return bytes a second for a block of `size` bytes: the speed of the next larger one
+        measured.
+        """
         return next((speed for block, speed in self.memory if block >= size), self.memory[-1][1])
 
     def best(self, other: "MachineLimits") -> "MachineLimits":
-        """The higher of each figure, for both measure the same blocks: what was reached once is
-        possible.
+        """Return the higher of each figure, for both measure the same blocks: what was reached once
+        is possible.
         """
         pairs = zip(self.memory, other.memory, strict=True)
         return MachineLimits(
@@ -58,8 +60,8 @@ class MachineLimits:
 
 
 def measure_limits(seconds: float = 0.3, sizes: Sequence[int] = SIZES) -> MachineLimits:
-    """The limits of this machine, measured for about `seconds` for each product
-    and for the memory.
+    """Return the limits of this machine, measured for about `seconds` for each product and for the
+    memory.
     """
     int8, float32 = product_call(INT8_PEAK), product_call(FLOAT32_PEAK)
     each = seconds / len(sizes)
@@ -71,7 +73,9 @@ def measure_limits(seconds: float = 0.3, sizes: Sequence[int] = SIZES) -> Machin
 
 
 def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
-    """One matrix product of [rows, 1024] and [1024, 1024] on one thread, ready to be timed."""
+    """Return one matrix product of [rows, 1024] and [1024, 1024] on one thread, ready to be
+    timed.
+    """
     import onnxruntime as ort
 
     graph, taken = _int8_product(rows) if precision == INT8_PEAK else _float32_product(rows)
@@ -82,8 +86,8 @@ def product_call(precision: str, rows: int = ROWS) -> Callable[[], Any]:
 
 
 def _int8_product(rows: int) -> tuple[bytes, Array]:
-    """The graph and its left factor, uint8 [rows, 1024]. The kernel is signed where layers have
-    such.
+    """Return the graph and its left factor, uint8 [rows, 1024]. The kernel is signed where layers
+    have such.
     """
     random = np.random.default_rng(1)
     shift, kind = (128, np.int8) if sums_signed_exactly() else (0, np.uint8)
@@ -93,7 +97,7 @@ def _int8_product(rows: int) -> tuple[bytes, Array]:
 
 
 def _float32_product(rows: int) -> tuple[bytes, Array]:
-    """The graph and its left factor, float32 [rows, 1024]."""
+    """Return the graph and its left factor, float32 [rows, 1024]."""
     random = np.random.default_rng(1)
     kernel = random.standard_normal((INNER, COLUMNS), np.float32)
     left = random.standard_normal((rows, INNER), np.float32)
@@ -101,8 +105,8 @@ def _float32_product(rows: int) -> tuple[bytes, Array]:
 
 
 def stream_speed(size: int, seconds: float) -> float:
-    """Bytes a second through a block of `size` bytes: the faster of reading it (a dot product with
-    itself) and of copying one half to the other; each byte counts once.
+    """Return bytes a second through a block of `size` bytes: the faster of reading it (a dot
+    product with itself) and of copying one half to the other; each byte counts once.
     """
     block = np.ones(size // 4, np.float32)
     half = len(block) // 2
@@ -112,7 +116,9 @@ def stream_speed(size: int, seconds: float) -> float:
 
 
 def times(call: Callable[[], Any], seconds: float) -> list[float]:
-    """Seconds of each of as many calls as fit, at least 3; one before them is not counted."""
+    """Return seconds of each of as many calls as fit, at least 3; one before them is not
+    counted.
+    """
     call()
     found: list[float] = []
     until = perf_counter() + seconds
@@ -124,5 +130,5 @@ def times(call: Callable[[], Any], seconds: float) -> list[float]:
 
 
 def faster_half(found: Sequence[float]) -> float:
-    """The mean of the faster half, because other work on the machine only adds time."""
+    """Return the mean of the faster half, because other work on the machine only adds time."""
     return float(np.sort(found)[: (len(found) + 1) // 2].mean())

@@ -78,7 +78,7 @@ class ModelProfile:
         return self.watched / self.graph - 1.0
 
     def groups(self) -> tuple[GroupTime, ...]:
-        """Every group that has anything, in the order in which a text passes them."""
+        """Return every group that has anything, in the order in which a text passes them."""
         inside = sum(operator.seconds for operator in self.operators)
         rest = {
             Group.TOKENISE: self.tokenise,
@@ -92,7 +92,7 @@ class ModelProfile:
         return tuple(each for each in found if each.calls)
 
     def opportunities(self, count: int = 3) -> tuple[Opportunity, ...]:
-        """The places with most to gain, the greatest gain first."""
+        """Return the places with most to gain, the greatest gain first."""
         around = [
             (str(each.group), each.seconds, 0.0)
             for each in self.groups()

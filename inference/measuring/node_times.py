@@ -90,8 +90,8 @@ def read_trace(text: str) -> Trace:
 def operator_times(
     trace: Trace, batches: int, graph: float, limits: MachineLimits
 ) -> tuple[OperatorTime, ...]:
-    """Means over the faster half of the rounds without the first; a round is `batches` runs. The
-    slowest place is first. Where the operators take longer than the unwatched `graph` seconds,
+    """Return means over the faster half of the rounds without the first; a round is `batches` runs.
+    The slowest place is first. Where the operators take longer than the unwatched `graph` seconds,
     their times are scaled down to it, because the difference is the profiler's own time.
     """
     rounds = list(_rounds(trace, batches))[1:]
@@ -116,8 +116,9 @@ def operator_times(
 
 
 def least_seconds(work: Work, limits: MachineLimits, reading: float) -> float:
-    """The roofline: the longer of arithmetic at its greatest speed and bytes at the memory's speed.
-    Weights come at `reading` bytes a second, activations at the speed for a block of their size.
+    """Return the roofline: the longer of arithmetic at its greatest speed and bytes at the memory's
+    speed. Weights come at `reading` bytes a second, activations at the speed for a block of their
+    size.
     """
     moving = work.weights / reading + work.activations / limits.bandwidth(work.activations)
     counting = sum(count / limits.arithmetic(precision) for precision, count in work.by_precision)
@@ -125,7 +126,7 @@ def least_seconds(work: Work, limits: MachineLimits, reading: float) -> float:
 
 
 def place_of(name: str) -> str:
-    """A node's name without its layer's number, so that layers are added up."""
+    """Return a node's name without its layer's number, so that layers are added up."""
     return _LAYER.sub("", name).strip("/") or name
 
 
@@ -146,7 +147,7 @@ def _mean(key: tuple[str, str, Group, str], each: _Sum, rounds: int, scale: floa
 
 
 def _rounds(trace: Trace, batches: int) -> Iterator[list[NodeEvent]]:
-    """The operators' calls of each round of `batches` runs."""
+    """Yield the operators' calls of each round of `batches` runs."""
     starts = [at for at, _ in trace.runs[::batches]]
     found: list[list[NodeEvent]] = [[] for _ in starts]
     for node in trace.nodes:

@@ -99,7 +99,7 @@ _PER_NUMBER = ((re.compile(r"Gelu|Erf|Tanh|Softmax"), 12.0), (re.compile(r"Norm"
 
 
 def group_of(kind: str, name: str, inputs: Sequence[Operand]) -> Group:
-    """The group of an operator of type `kind` called `name`, given the arrays it takes."""
+    """Return the group of an operator of type `kind` called `name`, given the arrays it takes."""
     if _CONVOLUTION.search(kind):
         return Group.DENSE
     if _PRODUCTS.search(kind):
@@ -120,8 +120,8 @@ def group_of(kind: str, name: str, inputs: Sequence[Operand]) -> Group:
 
 
 def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[Operand]) -> Work:
-    """The least work of one call. ONNX Runtime does not report a layer's packed weights among the
-    `inputs`, so their size comes from the shapes around them.
+    """Return the least work of one call. ONNX Runtime does not report a layer's packed weights
+    among the `inputs`, so their size comes from the shapes around them.
     """
     group = group_of(kind, name, inputs)
     precision = "int8" if _INT8.search(kind) else "float32"
@@ -151,8 +151,8 @@ def work_of(kind: str, name: str, inputs: Sequence[Operand], outputs: Sequence[O
 def _attention(
     kind: str, inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str
 ) -> Work:
-    """The work of attention: scores and mixing, 2 n t t d each. `Attention` and `QAttention` hold
-    the product that makes q, k and v too; QAttention rounds only the input of that product.
+    """Return the work of attention: scores and mixing, 2 n t t d each. `Attention` and `QAttention`
+    hold the product that makes q, k and v too; QAttention rounds only the input of that product.
     """
     rows, length, width = (1, 1, *outputs[0].shape)[-3:]
     own = 4.0 * rows * length * length * width
@@ -167,8 +167,8 @@ def _attention(
 
 
 def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precision: str) -> Work:
-    """The work of a convolution: each number of the result is a product with a kernel [m, c, ...].
-    Where the kernel is packed, as in int8, nothing is known of its arithmetic.
+    """Return the work of a convolution: each number of the result is a product with a kernel [m, c,
+    ...]. Where the kernel is packed, as in int8, nothing is known of its arithmetic.
     """
     activations = float(inputs[0].bytes + outputs[0].bytes)
     kernel = next((operand for operand in inputs[1:] if len(operand.shape) > 2), None)
@@ -179,7 +179,9 @@ def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precisio
 
 
 def _of_two_activations(inputs: Sequence[Operand]) -> bool:
-    """Whether a product's second factor is no weight: it has a row for each text of the batch."""
+    """Return whether a product's second factor is no weight: it has a row for each text of the
+    batch.
+    """
     return len(inputs) > 1 and len(inputs[1].shape) > 2
 
 

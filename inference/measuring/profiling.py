@@ -60,7 +60,7 @@ class WatchedRuntime:
         return self.runtime.outputs
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The answer of the runtime below; raises what that raises."""
+        """Return the answer of the runtime below; raises what that raises."""
         self.calls.append(Call(arrays, outputs))
         started = perf_counter()
         found = self.runtime.run(arrays, outputs)
@@ -68,7 +68,7 @@ class WatchedRuntime:
         return found
 
     def close(self) -> None:
-        """Closes the runtime."""
+        """Close the runtime."""
         self.runtime.close()
 
     def reset(self) -> None:
@@ -84,7 +84,7 @@ class TokeniseClock:
     seconds: float = 0.0
 
     def of(self, model: str, task: str) -> "TokeniseClock":
-        """The clock itself, for any model."""
+        """Return the clock itself, for any model."""
         return self
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
@@ -93,7 +93,7 @@ class TokeniseClock:
             self.seconds += ended - began
 
     def counted(self, event: Event, amount: int) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class _Rounds:
     watched: list[float] = field(default_factory=list)
 
     def best(self) -> tuple[float, float, float, float]:
-        """The mean of each part, in the order above, over the faster half of the rounds. All parts
-        have the same half, so that they add up.
+        """Return the mean of each part, in the order above, over the faster half of the rounds. All
+        parts have the same half, so that they add up.
         """
         kept = np.argsort(self.whole)[: (len(self.whole) + 1) // 2]
         parts = (np.array(part)[kept] for part in (self.whole, self.tokenise, self.graph))
@@ -178,7 +178,8 @@ def profile_model(
 
 
 def product_operations(subject: Subject) -> dict[str, float]:
-    """Operations of all matrix products of one call, by precision (`int8`, `float32`).
+    """Return operations of all matrix products of one call, by precision (`int8`,
+    `float32`).
 
     Raises ModelError for a graph that can't be loaded or run.
     """
@@ -208,7 +209,7 @@ def _answer(subject: Subject, found: _Rounds) -> None:
 
 
 def _profiled_session(subject: Subject, folder: Path) -> Any:
-    """The graph for one thread, writing its profile into `folder`."""
+    """Return the graph for one thread, writing its profile into `folder`."""
     import onnxruntime as ort
 
     options = session_options(1, optimize=not subject.optimized)

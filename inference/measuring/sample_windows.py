@@ -12,8 +12,8 @@ _COARSE = (4, 6)  # points of the noise that a picture is a smooth enlargement o
 
 
 def sample_windows(count: int, *, seed: int = 1, frames: int = FRAMES_EACH) -> Frames:
-    """uint8 [count, frames, 27, 48, 3]. Each 100 frames have a moving picture, a cut to a second
-    one, and a dissolve into a third.
+    """Return uint8 [count, frames, 27, 48, 3]. Each 100 frames have a moving picture, a cut to a
+    second one, and a dissolve into a third.
     """
     random = np.random.default_rng(seed)
     several = -(-frames // FRAMES_EACH)
@@ -32,7 +32,7 @@ def _window(random: np.random.Generator) -> Frames:
 
 
 def _moving(random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
-    """A smooth coloured picture that moves sideways, a point in a few frames."""
+    """Return a smooth coloured picture that moves sideways, a point in a few frames."""
     coarse = random.uniform(0, 255, (*_COARSE, 3))
     rows = np.linspace(0, _COARSE[0] - 1.001, FRAME_HEIGHT)
     columns = np.linspace(0, _COARSE[1] - 1.001, 2 * FRAME_WIDTH)

@@ -22,7 +22,7 @@ _FORMATS = {
 
 
 def card(manifest: ModelManifest) -> str:
-    """The card in Markdown, ending in a line break."""
+    """Return the card in Markdown, ending in a line break."""
     parts = [
         f"# {manifest.name}",
         manifest.about,
@@ -43,7 +43,7 @@ def card(manifest: ModelManifest) -> str:
 
 
 def _facts(manifest: ModelManifest) -> str:
-    """The rows of facts about the model; a row without a value is left out."""
+    """Return the rows of facts about the model; a row without a value is left out."""
     prefixes = [
         f"`{prefix}` before a {what}"
         for prefix, what in ((manifest.query_prefix, "query"), (manifest.passage_prefix, "passage"))
@@ -74,7 +74,7 @@ def _longest(manifest: ModelManifest) -> str:
 
 
 def _training(manifest: ModelManifest) -> str:
-    """The texts behind the weights, and a warning where they are for research only."""
+    """Return the texts behind the weights, and a warning where they are for research only."""
     if not manifest.training_data:
         return "Not stated by its makers."
     rows = ((_cell(d.name), _cell(d.licence), _cell(d.use)) for d in manifest.training_data)
@@ -96,7 +96,7 @@ def _files(manifest: ModelManifest) -> str:
 
 
 def _measured(manifest: ModelManifest) -> str:
-    """Every figure with the command that measured it."""
+    """Return every figure with the command that measured it."""
     if not manifest.quality:
         return "Nothing was measured here."
     rows = (
@@ -122,5 +122,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """`text` without characters that would end a table cell."""
+    """Return `text` without characters that would end a table cell."""
     return text.replace("|", r"\|").replace("\n", " ")

@@ -23,11 +23,12 @@ class Catalogue:
     folder: Path = FOLDER
 
     def names(self) -> tuple[str, ...]:
-        """Names of the models, sorted."""
+        """Return names of the models, sorted."""
         return tuple(sorted(place.stem for place in self.folder.glob("*.json")))
 
     def find(self, name: str) -> ModelManifest:
-        """The manifest of the model `name`, some of its checksums perhaps "".
+        """Return the manifest of the model `name`, some of its checksums perhaps
+        "".
 
         Raises ModelError for a name that is not there and for a malformed manifest.
         """
@@ -44,7 +45,8 @@ class Catalogue:
 
 
 def in_formats(manifest: ModelManifest, formats: Sequence[str] = ()) -> ModelManifest:
-    """`manifest` with only the graphs in `formats`, and only the files that these need.
+    """Return `manifest` with only the graphs in `formats`, and only the files that these
+    need.
 
     Without `formats`, the first of `inference.models.manifest.FORMATS` that there is. Raises
     ModelError for a format that the model does not have.
@@ -71,5 +73,5 @@ def in_formats(manifest: ModelManifest, formats: Sequence[str] = ()) -> ModelMan
 
 
 def unpinned(manifest: ModelManifest, revision: str) -> ModelManifest:
-    """`manifest` for another revision, of which no checksum is known yet."""
+    """Return `manifest` for another revision, of which no checksum is known yet."""
     return replace(manifest, revision=revision, files=dict.fromkeys(manifest.files, ""))

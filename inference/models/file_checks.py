@@ -48,7 +48,7 @@ class OnnxOutline:
 
 
 def read_outline(content: bytes) -> OnnxOutline:
-    """The outline of an ONNX file. Raises ValueError for bytes that are no such file."""
+    """Return the outline of an ONNX file. Raises ValueError for bytes that are no such file."""
     found = {_MODEL_GRAPH: [], _MODEL_FUNCTION: []}  # type: dict[int, list[memoryview]]
     for field in fields(memoryview(content)):
         if field.number in found and field.part is not None:
@@ -75,7 +75,7 @@ def _output(value: memoryview) -> tuple[str, tuple[int | None, ...]]:
 
 
 def _places_in_graph(graph: memoryview, depth: int) -> Iterator[str]:
-    """The other files that the weights of a graph, and of graphs within it, lie in."""
+    """Yield the other files that the weights of a graph, and of graphs within it, lie in."""
     if depth > _DEEPEST:
         raise ValueError("graphs lie within graphs too deeply")
     for tensor in parts(graph, _GRAPH_INITIALIZER):
@@ -102,7 +102,7 @@ def _places_in_sparse(sparse: memoryview) -> Iterator[str]:
 
 
 def _place(tensor: memoryview) -> Iterator[str]:
-    """The file that a tensor's numbers are in, if they are not in the tensor."""
+    """Yield the file that a tensor's numbers are in, if they are not in the tensor."""
     if whole(tensor, _TENSOR_LOCATION) != _EXTERNAL:
         return
     for entry in parts(tensor, _TENSOR_EXTERNAL):
@@ -120,8 +120,8 @@ _BITS = {
 
 
 def read_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
-    """Each tensor's shape by name. Raises ValueError for bytes that are no such file, or that have
-    more or less than the header says.
+    """Return each tensor's shape by name. Raises ValueError for bytes that are no such file, or
+    that have more or less than the header says.
     """
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= size <= min(LONGEST_HEADER, len(content) - 8):
@@ -197,7 +197,8 @@ def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -
 
 
 def looks_pickled(content: bytes, *, whole: bool = False) -> bool:
-    """Whether bytes begin like a pickle (protocol 2 or later), an archive or a numpy file.
+    """Return whether bytes begin like a pickle (protocol 2 or later), an archive or a numpy
+    file.
 
     With `whole` a pickle must end like one too, because raw numbers may begin like anything.
     """
@@ -278,7 +279,7 @@ def _check_config(manifest: ModelManifest, config: Any) -> None:
 
 
 def _width(manifest: ModelManifest) -> int:
-    """The size of the last axis of the model's output."""
+    """Return the size of the last axis of the model's output."""
     match manifest.task:
         case "encode":
             return manifest.dimension

@@ -29,7 +29,8 @@ _PATIENCE = 30.0  # seconds for the list of files
 
 
 def repository(manifest: ModelManifest) -> str:
-    """The `owner/name` on the hub, from a manifest's source.
+    """Return the `owner/name` on the hub, from a manifest's
+    source.
 
     Raises ModelError where the source is not on a hub.
     """
@@ -51,7 +52,8 @@ class HubSource:
 
     @classmethod
     def of(cls, repository: str, revision: str, endpoint: str = "") -> "HubSource":
-        """The repository at `endpoint`, or at HF_ENDPOINT, or at huggingface.co.
+        """Return the repository at `endpoint`, or at HF_ENDPOINT, or at
+        huggingface.co.
 
         Raises ModelError where a token would be sent in the clear.
         """
@@ -66,7 +68,8 @@ class HubSource:
         return cls(repository, revision, place, token)
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """The files of `manifest` at the hub, with their sizes and digests.
+        """Return the files of `manifest` at the hub, with their sizes and
+        digests.
 
         Raises ModelError where one is missing.
         """
@@ -101,7 +104,7 @@ class HubSource:
             http_get(url, target, resume_size=there, headers=headers, expected_size=file.size)
 
     def _offered(self, path: str, sibling: Any) -> OfferedFile:
-        """What the hub says of one file."""
+        """Return what the hub says of one file."""
         if sibling is None or sibling.size is None:
             what = f"the repository has no {path} at this revision"
             raise ModelError(what, where=self._where, mend="name a revision that has it")

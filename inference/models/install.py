@@ -53,8 +53,8 @@ class Source(Protocol):
     """Where a model's files come from."""
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """What the source has of the files of `manifest`. Raises ModelError where
-        one is missing.
+        """Return what the source has of the files of `manifest`. Raises ModelError where one is
+        missing.
         """
         ...
 
@@ -102,8 +102,8 @@ def install(manifest: ModelManifest, source: Source, root: Path, observer: Obser
 
 
 def installed(manifest: ModelManifest, root: Path) -> Installed | None:
-    """The model of `manifest` at `root`/NAME, if it is there and undamaged; its source is not
-    asked. None where it is not, or where the manifest lacks a checksum.
+    """Return the model of `manifest` at `root`/NAME, if it is there and undamaged; its source is
+    not asked. None where it is not, or where the manifest lacks a checksum.
     """
     if not all(manifest.files.values()):
         return None
@@ -151,7 +151,7 @@ def _check_offer(wanted: ModelManifest, offer: Offer, root: Path) -> None:
 
 
 def _installed(target: Path, wanted: ModelManifest, offer: Offer) -> ModelFolder | None:
-    """The model at `target` if it is the wanted one and undamaged."""
+    """Return the model at `target` if it is the wanted one and undamaged."""
     try:
         folder = read_folder(target)
         check_folder(folder)
@@ -167,7 +167,9 @@ def _installed(target: Path, wanted: ModelManifest, offer: Offer) -> ModelFolder
 
 
 def _prepared(partial: Path, revision: str) -> Path:
-    """The folder for files to come, with what an earlier attempt at this revision left in it."""
+    """Return the folder for files to come, with what an earlier attempt at this revision left in
+    it.
+    """
     mark = partial / _REVISION
     if not mark.is_file() or mark.read_text("utf-8") != revision:
         shutil.rmtree(partial, ignore_errors=True)
@@ -178,7 +180,7 @@ def _prepared(partial: Path, revision: str) -> Path:
 
 
 def _pinned(file: OfferedFile, manifest: ModelManifest) -> OfferedFile:
-    """`file` with the manifest's checksum where the source has none."""
+    """Return `file` with the manifest's checksum where the source has none."""
     return replace(file, sha256=file.sha256 or manifest.files[file.path])
 
 
@@ -203,7 +205,9 @@ def _gather(
 
 
 def _checked(place: Path, file: OfferedFile) -> str:
-    """The sha256 of the file at `place`. Removes it and raises ModelError if it is not `file`."""
+    """Return the sha256 of the file at `place`. Removes it and raises ModelError if it is not
+    `file`.
+    """
     size = place.stat().st_size
     with place.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -291,8 +295,8 @@ class FolderSource:
     folder: Path
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """The files of `manifest` in the folder, with sizes and digests. A file without a sha256 in
-        the manifest is taken as it is.
+        """Return the files of `manifest` in the folder, with sizes and digests. A file without a
+        sha256 in the manifest is taken as it is.
 
         Raises ModelError where one is missing.
         """

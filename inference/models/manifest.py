@@ -114,12 +114,12 @@ class ModelManifest:
         return next(self.graphs[kind] for kind in FORMATS if kind in self.graphs)
 
     def to_json(self) -> str:
-        """The text of `manifest.json`, ending in a line break."""
+        """Return the text of `manifest.json`, ending in a line break."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def companions(graph: str, files: Mapping[str, str]) -> tuple[str, ...]:
-    """The listed files that must lie beside the graph at the path `graph`, sorted."""
+    """Return the listed files that must lie beside the graph at the path `graph`, sorted."""
     place = PurePosixPath(graph)
     match place.suffix:
         case ".onnx":  # weights of more than the two gigabytes that a graph can hold

@@ -22,7 +22,8 @@ PICKLES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib
 
 
 def parse_manifest(text: str, *, where: str, pinned: bool = True) -> ModelManifest:
-    """The manifest in a JSON text; `where` is named in errors.
+    """Return the manifest in a JSON text; `where` is named in
+    errors.
 
     With `pinned` every file needs its sha256. Without it the sha256 may be "", as in the catalogue,
     and is taken from the source.
@@ -61,7 +62,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def _fields(text: str, where: str) -> dict[str, Any]:
-    """The JSON object in `text`."""
+    """Return the JSON object in `text`."""
     if len(text) > LONGEST:
         raise _bad(f"the manifest is longer than {LONGEST:,} characters", where)
 
@@ -111,7 +112,7 @@ def _check_choices(fields: Mapping[str, Any], where: str) -> None:
 def _checked_files(
     files: Mapping[str, object], graphs: Mapping[str, str], where: str, *, pinned: bool
 ) -> dict[str, str]:
-    """`files`, if each path stays in the folder, is no pickle, and has a sha256."""
+    """Return `files`, if each path stays in the folder, is no pickle, and has a sha256."""
     checked: dict[str, str] = {}
     for path, digest in files.items():
         parts = PurePosixPath(path)
@@ -129,20 +130,20 @@ def _checked_files(
 
 
 def _plain(path: str) -> bool:
-    """Whether a path is in its normal form, in printable characters, without backslashes."""
+    """Return whether a path is in its normal form, in printable characters, without backslashes."""
     return path.isprintable() and "\\" not in path and str(PurePosixPath(path)) == path != "."
 
 
 def may_look_pickled(path: str, graphs: Mapping[str, str]) -> bool:
-    """Whether `graphs` explains the suffix of `path`: OpenVINO's weights or a
-    TorchScript program.
+    """Return whether `graphs` explains the suffix of `path`: OpenVINO's weights or a TorchScript
+    program.
     """
     beside = companions(graphs.get("openvino", ""), {path: ""})
     return path == graphs.get("torchscript") or path in beside
 
 
 def pickled(path: str, where: str) -> ModelError:
-    """The error for a pickle."""
+    """Return the error for a pickle."""
     return ModelError(
         f"{path} is a pickle, and loading one can run any code",
         where=where,
@@ -189,7 +190,7 @@ def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where:
 
 
 def _texts(fields: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
-    """The list of strings under `name`."""
+    """Return the list of strings under `name`."""
     values = cast("list[object]", fields[name])
     if not all(isinstance(value, str) for value in values):
         raise _bad(f"'{name}' must be a list of strings", where)
@@ -197,7 +198,7 @@ def _texts(fields: Mapping[str, object], name: str, where: str) -> tuple[str, ..
 
 
 def _texts_by_name(fields: Mapping[str, object], name: str, where: str) -> dict[str, str]:
-    """The object of strings under `name`."""
+    """Return the object of strings under `name`."""
     values = cast("dict[str, object]", fields[name])
     if not all(isinstance(value, str) for value in values.values()):
         raise _bad(f"'{name}' must have strings only", where)
@@ -205,7 +206,7 @@ def _texts_by_name(fields: Mapping[str, object], name: str, where: str) -> dict[
 
 
 def _figures(quality: Mapping[str, object], where: str) -> dict[str, float]:
-    """The measured figures, all finite numbers."""
+    """Return the measured figures, all finite numbers."""
     figures: dict[str, float] = {}
     for name, value in quality.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -220,7 +221,7 @@ def _figures(quality: Mapping[str, object], where: str) -> dict[str, float]:
 
 
 def _training_data(entry: object, where: str) -> TrainingData:
-    """One of the training data sets."""
+    """Return one of the training data sets."""
     names = {"name", "licence", "use"}
     if not isinstance(entry, dict) or set(entry) != names:
         raise _bad("each of 'training_data' needs name, licence and use, and nothing else", where)

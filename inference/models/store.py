@@ -70,7 +70,8 @@ class ModelFolder:
         return sum(place.stat().st_size for place in places if place.is_file())
 
     def read(self, name: str) -> bytes:
-        """The bytes of a listed file, if their sha256 is the manifest's and they are of its kind.
+        """Return the bytes of a listed file, if their sha256 is the manifest's and they are of its
+        kind.
 
         Raises ModelError for a file that is not listed, missing, outside the folder or changed, and
         for one that does not fit the manifest (`inference/models/file_checks.py`).
@@ -118,19 +119,20 @@ class ModelStore:
         return (self.root, *self.more)
 
     def names(self) -> tuple[str, ...]:
-        """Names of the models that have a manifest, sorted; empty if no root is there."""
+        """Return names of the models that have a manifest, sorted; empty if no root is there."""
         found = {place.parent.name for root in self.roots for place in root.glob(f"*/{MANIFEST}")}
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
     def place(self, name: str) -> Path | None:
-        """The folder of the model `name`, without reading it; None where there is none."""
+        """Return the folder of the model `name`, without reading it; None where there is none."""
         if not _NAME.fullmatch(name):
             return None
         folders = [root / name for root in self.roots]
         return next((folder for folder in folders if (folder / MANIFEST).exists()), None)
 
     def describe(self, name: str) -> ModelFolder:
-        """The model's folder with its manifest read and none of its files.
+        """Return the model's folder with its manifest read and none of its
+        files.
 
         Raises ModelError for an unknown or malformed name or a bad manifest.
         """
@@ -148,8 +150,8 @@ class ModelStore:
         return replace(read_folder(folder), roots=self.roots)
 
     def find(self, name: str) -> ModelFolder:
-        """The model's folder, for loading it: its manifest was read and it has no pickle; each file
-        is checked as it is read.
+        """Return the model's folder, for loading it: its manifest was read and it has no pickle;
+        each file is checked as it is read.
 
         Raises ModelError for an unknown or malformed name, a bad manifest, or a pickle.
         """
@@ -158,7 +160,8 @@ class ModelStore:
         return folder
 
     def open(self, name: str) -> ModelFolder:
-        """The model's folder after every file of it was checked, those too that nobody loads.
+        """Return the model's folder after every file of it was checked, those too that nobody
+        loads.
 
         Raises ModelError for an unknown or malformed name, a bad manifest, or a bad file.
         """
@@ -188,7 +191,8 @@ class ModelStore:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """The folder at `path` after its manifest was read; the manifest must have the folder's name.
+    """Return the folder at `path` after its manifest was read; the manifest must have the folder's
+    name.
 
     Raises ModelError for a manifest that is missing, too long or malformed.
     """
@@ -214,7 +218,7 @@ def check_folder(folder: ModelFolder) -> None:
 
 
 def _bytes_of(place: Path, name: str, *, largest: int = LARGEST_FILE) -> bytes:
-    """A file's bytes, at most `largest`; raises ModelError."""
+    """Return a file's bytes, at most `largest`; raises ModelError."""
     try:
         if place.exists() and not place.is_file():  # reading a pipe would wait for ever
             raise ModelError(f"{name} is not a file", where=str(place), mend=_AGAIN)

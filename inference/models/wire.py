@@ -24,7 +24,7 @@ class Field(NamedTuple):
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """The fields of `message` in order. Raises ValueError where it is no message."""
+    """Yield the fields of `message` in order. Raises ValueError where it is no message."""
     place, end = 0, len(message)
     while place < end:
         at = place
@@ -42,15 +42,15 @@ def fields(message: memoryview) -> Iterator[Field]:
 
 
 def parts(message: memoryview, *wanted: int) -> Iterator[memoryview]:
-    """The texts, bytes and messages under the `wanted` field numbers."""
+    """Yield the texts, bytes and messages under the `wanted` field numbers."""
     for field in fields(message):
         if field.number in wanted and field.part is not None:
             yield field.part
 
 
 def only(message: memoryview, number: int) -> memoryview:
-    """The last part under `number`, which is the one that counts. Raises ValueError if there is
-    none.
+    """Return the last part under `number`, which is the one that counts. Raises ValueError if there
+    is none.
     """
     found = list(parts(message, number))
     if not found:
@@ -59,13 +59,13 @@ def only(message: memoryview, number: int) -> memoryview:
 
 
 def whole(message: memoryview, number: int) -> int | None:
-    """The last whole number under `number`, None if there is none."""
+    """Return the last whole number under `number`, None if there is none."""
     found = [each.whole for each in fields(message) if each.number == number and each.part is None]
     return found[-1] if found else None
 
 
 def wholes(field: Field) -> Iterator[int]:
-    """The whole numbers of a field that may have many packed into one part."""
+    """Yield the whole numbers of a field that may have many packed into one part."""
     if field.part is None:
         yield field.whole
         return
@@ -76,29 +76,31 @@ def wholes(field: Field) -> Iterator[int]:
 
 
 def whole_field(number: int, value: int) -> bytes:
-    """A field that holds a whole number, 0 or more."""
+    """Return a field that holds a whole number, 0 or more."""
     return _written(number << 3 | VARINT) + _written(value)
 
 
 def part_field(number: int, *pieces: bytes | memoryview) -> bytes:
-    """A field that holds a text, bytes or a message, given in `pieces`."""
+    """Return a field that holds a text, bytes or a message, given in `pieces`."""
     return b"".join((part_key(number, sum(map(len, pieces))), *pieces))
 
 
 def text_field(number: int, value: str) -> bytes:
-    """A field that holds a text."""
+    """Return a field that holds a text."""
     return part_field(number, value.encode())
 
 
 def part_key(number: int, size: int) -> bytes:
-    """What stands before the `size` bytes of a text, bytes or a message."""
+    """Return what stands before the `size` bytes of a text, bytes or a message."""
     return _written(number << 3 | LENGTH) + _written(size)
 
 
 def spliced(
     message: memoryview, changes: Sequence[tuple[Field, bytes]]
 ) -> Iterator[bytes | memoryview]:
-    """`message` in pieces, with the given bytes in place of each field; empty bytes remove it."""
+    """Yield `message` in pieces, with the given bytes in place of each field; empty bytes remove
+    it.
+    """
     place = 0
     for field, instead in sorted(changes, key=lambda change: change[0].at):
         yield message[place : field.at]
@@ -108,7 +110,7 @@ def spliced(
 
 
 def _size(message: memoryview, place: int, kind: int) -> tuple[int, int]:
-    """The length of what follows, and where it begins."""
+    """Return the length of what follows, and where it begins."""
     if kind == LENGTH:
         return _varint(message, place)
     if kind in (EIGHT_BYTES, FOUR_BYTES):
@@ -117,7 +119,9 @@ def _size(message: memoryview, place: int, kind: int) -> tuple[int, int]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """The number at `place`, seven bits a byte with the lowest first, and the place after it."""
+    """Return the number at `place`, seven bits a byte with the lowest first, and the place after
+    it.
+    """
     if place < len(message) and (byte := message[place]) < 0x80:
         return byte, place + 1
     value = 0

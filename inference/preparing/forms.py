@@ -82,8 +82,8 @@ class _Graph:
 
 
 def with_fused_attention(content: bytes | bytearray) -> bytes | bytearray:
-    """An ONNX file in which attention and the product before it are one operator; all else is kept
-    byte by byte. The file itself where it has no such place.
+    """Return an ONNX file in which attention and the product before it are one operator; all else
+    is kept byte by byte. The file itself where it has no such place.
 
     Raises ValueError for bytes that are no ONNX file.
     """
@@ -100,7 +100,7 @@ def with_fused_attention(content: bytes | bytearray) -> bytes | bytearray:
 
 
 def _changes(graph: memoryview) -> list[tuple[Field, bytes]]:
-    """The fields of the graph to replace, each with its new bytes."""
+    """Return the fields of the graph to replace, each with its new bytes."""
     nodes = list(nodes_of(graph))
     attentions = [node for node in nodes if (node.domain, node.operator) == _ATTENTION]
     if not attentions:
@@ -124,7 +124,9 @@ def _changes(graph: memoryview) -> list[tuple[Field, bytes]]:
 
 
 def _fused(attention: Node, product: Node) -> bytes:
-    """The fused operator: attention's name, outputs and attributes, with the product's inputs."""
+    """Return the fused operator: attention's name, outputs and attributes, with the product's
+    inputs.
+    """
     names = [product.inputs[place] for place in _BEFORE_MASK]
     names += [attention.inputs[4], *(product.inputs[place] for place in _AFTER_MASK)]
     message = attention.message
@@ -138,8 +140,8 @@ def _fused(attention: Node, product: Node) -> bytes:
 
 
 def _split(known: _Graph, attention: Node) -> Node | None:
-    """The split whose three outputs are this attention's queries, keys and values, and used nowhere
-    else. None where attention does more than QAttention can.
+    """Return the split whose three outputs are this attention's queries, keys and values, and used
+    nowhere else. None where attention does more than QAttention can.
     """
     if len(attention.inputs) != 5 or attention.inputs[3] or len(attention.outputs) != 1:
         return None
@@ -156,8 +158,8 @@ def _split(known: _Graph, attention: Node) -> Node | None:
 
 
 def _product(known: _Graph, attention: Node, split: Node) -> Node | None:
-    """The product that is split in three equal parts; None unless its constants have the right
-    shapes.
+    """Return the product that is split in three equal parts; None unless its constants have the
+    right shapes.
     """
     product = known.makers.get(split.inputs[0])
     if product is None or (product.domain, product.operator) != _PRODUCT:
@@ -175,8 +177,8 @@ def _product(known: _Graph, attention: Node, split: Node) -> Node | None:
 
 
 def _width(known: _Graph, product: Node, heads: int) -> int:
-    """A third of the product's columns; 0 where its constants are not what QAttention takes, or
-    `heads` does not divide it.
+    """Return a third of the product's columns; 0 where its constants are not what QAttention takes,
+    or `heads` does not divide it.
     """
     found = [known.constants.get(name) for name in product.inputs[1:]]
     kernel = found[0]
@@ -194,7 +196,9 @@ def _width(known: _Graph, product: Node, heads: int) -> int:
 
 
 def _masks(graph: memoryview) -> Iterator[bytes]:
-    """The names of int32 inputs of two axes, which have one number for each token of each text."""
+    """Yield the names of int32 inputs of two axes, which have one number for each token of each
+    text.
+    """
     for value in parts(graph, GRAPH_INPUT):
         for tensor in (tensor for type_ in parts(value, 2) for tensor in parts(type_, 1)):
             axes = [axis for shape in parts(tensor, 2) for axis in parts(shape, 1)]
@@ -222,7 +226,7 @@ class _Tensor:
 
 @cache
 def sums_signed_exactly() -> bool:
-    """Whether this processor sums unsigned times signed bytes exactly. It tries the largest
+    """Return whether this processor sums unsigned times signed bytes exactly. It tries the largest
     products, two of which overflow 16 bits.
     """
     import onnxruntime as ort
@@ -238,7 +242,7 @@ def sums_signed_exactly() -> bool:
 
 
 def with_exact_kernels(content: bytes) -> bytes | bytearray:
-    """An ONNX file with signed kernels where this processor sums them exactly, else the file
+    """Return an ONNX file with signed kernels where this processor sums them exactly, else the file
     itself.
 
     Raises ValueError for bytes that are no ONNX file, if it has to read them.
@@ -247,8 +251,8 @@ def with_exact_kernels(content: bytes) -> bytes | bytearray:
 
 
 def with_signed_kernels(content: bytes) -> bytes | bytearray:
-    """An ONNX file of the same size and the same answers, in which unsigned kernels with a zero
-    point of their own are signed. The file itself where it has none.
+    """Return an ONNX file of the same size and the same answers, in which unsigned kernels with a
+    zero point of their own are signed. The file itself where it has none.
 
     Raises ValueError for bytes that are no ONNX file.
     """
@@ -265,8 +269,8 @@ def with_signed_kernels(content: bytes) -> bytes | bytearray:
 
 
 def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
-    """Those of the `unsigned` constants that can be shifted: kernels and zero points used only as
-    such.
+    """Return those of the `unsigned` constants that can be shifted: kernels and zero points used
+    only as such.
     """
     nodes = list(nodes_of(graph))
     pairs = [pair for pair in _kernels(nodes) if unsigned.issuperset(pair)]
@@ -282,7 +286,7 @@ def _free(graph: memoryview, unsigned: frozenset[bytes]) -> frozenset[bytes]:
 
 
 def _unsigned(graph: memoryview) -> Iterator[tuple[bytes, _Tensor]]:
-    """The constants of unsigned bytes whose numbers lie in the graph itself, by name."""
+    """Yield the constants of unsigned bytes whose numbers lie in the graph itself, by name."""
     for tensor in parts(graph, GRAPH_INITIALIZER):
         members: dict[int, Field] = {field.number: field for field in fields(tensor)}
         type_, numbers = members.get(TENSOR_TYPE), members.get(TENSOR_RAW)
@@ -295,7 +299,7 @@ def _unsigned(graph: memoryview) -> Iterator[tuple[bytes, _Tensor]]:
 
 
 def _kernels(nodes: Iterable[Node]) -> Iterator[tuple[bytes, bytes]]:
-    """The names of each product's kernel and of the kernel's zero point."""
+    """Yield the names of each product's kernel and of the kernel's zero point."""
     for node in nodes:
         places = _KERNELS.get(node.operator)
         if places is not None and len(node.inputs) > max(places):
@@ -335,14 +339,14 @@ class _Product:
     bias: Any
 
     def columns(self) -> Iterator[slice]:
-        """The columns of each part."""
+        """Yield the columns of each part."""
         begin = 0
         for size in _constant(self.split, 2).data.tolist():
             yield slice(begin, begin + size)
             begin += size
 
     def part(self, columns: slice, operations: Any) -> Any:
-        """The product of these columns alone."""
+        """Return the product of these columns alone."""
 
         def floats(constant: Any) -> Any:
             own = np.ascontiguousarray(constant.data[..., columns])
@@ -358,7 +362,9 @@ class _Product:
 
 
 def _product_of(split: Any) -> _Product | None:
-    """The product that `split` cuts, or None where the parts would not be the same numbers."""
+    """Return the product that `split` cuts, or None where the parts would not be the same
+    numbers.
+    """
     added = _source(split, "VariadicSplit", 0, "Add")
     product = _source(added, "Add", 0, "MatMul")
     kernel = _source(product, "MatMul", 1, "Multiply")
@@ -381,13 +387,13 @@ def _product_of(split: Any) -> _Product | None:
 
 
 def _constant(node: Any, place: int) -> Any:
-    """The constant at an input of `node`, or None."""
+    """Return the constant at an input of `node`, or None."""
     return None if node is None else _source(node, node.get_type_name(), place, "Constant")
 
 
 def _source(node: Any, kind: str, place: int, wanted: str) -> Any:
-    """The input of `node` at `place`, if `node` is of this kind and its input of
-    the kind `wanted`.
+    """Return the input of `node` at `place`, if `node` is of this kind and its input of the kind
+    `wanted`.
     """
     if node is None or node.get_type_name() != kind or node.get_input_size() <= place:
         return None
@@ -396,8 +402,8 @@ def _source(node: Any, kind: str, place: int, wanted: str) -> Any:
 
 
 def onnxruntime_form(graph: bytes) -> bytes:
-    """The ONNX graph for ONNX Runtime on this processor; `graph` itself where nothing is to be
-    changed. Raises ValueError for bytes that are no ONNX file.
+    """Return the ONNX graph for ONNX Runtime on this processor; `graph` itself where nothing is to
+    be changed. Raises ValueError for bytes that are no ONNX file.
     """
     return bytes(with_fused_attention(with_exact_kernels(graph)))
 
@@ -405,7 +411,8 @@ def onnxruntime_form(graph: bytes) -> bytes:
 def openvino_form(
     graph: bytes, weights: Mapping[str, bytes], portable: str, properties: Mapping[str, Any]
 ) -> bytes:
-    """The graph compiled by OpenVINO for this processor, as `Core.import_model` reads it.
+    """Return the graph compiled by OpenVINO for this processor, as `Core.import_model` reads
+    it.
 
     `portable` is the graph's format, `onnx` or `openvino`; the latter has its `weights` apart.
     """

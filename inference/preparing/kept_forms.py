@@ -54,7 +54,8 @@ class Form:
 
 
 def prepared(folder: ModelFolder, path: str, form: Form) -> bytes:
-    """The form of the graph at `path`: the one that is kept, or one that is made and kept now.
+    """Return the form of the graph at `path`: the one that is kept, or one that is made and kept
+    now.
 
     Raises ModelError for a portable graph that is missing or not the manifest's, and what
     `form.make` raises.
@@ -71,7 +72,7 @@ def prepared(folder: ModelFolder, path: str, form: Form) -> bytes:
 def _made(
     folder: ModelFolder, path: str, form: Form, places: list[Path], key: Mapping[str, Any]
 ) -> bytes:
-    """The form, kept at the first of `places` that can be written."""
+    """Return the form, kept at the first of `places` that can be written."""
     for place in places:
         with _turn(place.parent) as can_write:
             if not can_write:
@@ -88,8 +89,8 @@ def _made(
 
 
 def _key(folder: ModelFolder, path: str, form: Form) -> dict[str, Any]:
-    """All that decides the form, as JSON has it. Sizes and times of the portable files are part of
-    it, so that a file that was changed is read, and refused, although its form is kept.
+    """Return all that decides the form, as JSON has it. Sizes and times of the portable files are
+    part of it, so that a file that was changed is read, and refused, although its form is kept.
     """
     files = (path, *companions(path, folder.manifest.files))
     marks = []
@@ -107,16 +108,16 @@ def _key(folder: ModelFolder, path: str, form: Form) -> dict[str, Any]:
 
 
 def _digest(key: Mapping[str, Any]) -> str:
-    """What a form's file is called after: its key without the times of the portable files, so that
-    a model that was copied or restored replaces its form.
+    """Return what a form's file is called after: its key without the times of the portable files,
+    so that a model that was copied or restored replaces its form.
     """
     lasting = {name: value for name, value in key.items() if name != "files"}
     return hashlib.sha256(json.dumps(lasting).encode()).hexdigest()
 
 
 def _read(place: Path, key: Mapping[str, Any]) -> bytes | None:
-    """The form at `place`, empty where it is the portable graph; None where there is none that
-    this user made for this key and that is whole.
+    """Return the form at `place`, empty where it is the portable graph; None where there is none
+    that this user made for this key and that is whole.
     """
     try:
         if not _is_ours(place.parent.lstat(), stat.S_ISDIR):
@@ -164,7 +165,9 @@ def _checksum(head: bytes, form: bytes) -> bytes:
 
 
 def _is_ours(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
-    """Whether a file or folder is of this kind, this user's, and nobody else can write it."""
+    """Return whether a file or folder is of this kind, this user's, and nobody else can write
+    it.
+    """
     return (
         kind(found.st_mode) and found.st_uid == os.geteuid() and not (found.st_mode & _OTHERS_WRITE)
     )

@@ -67,7 +67,8 @@ class Constant:
 
 
 def nodes_of(graph: memoryview) -> Iterator[Node]:
-    """The operators of a graph in order, without those of inner graphs.
+    """Yield the operators of a graph in order, without those of inner
+    graphs.
 
     Raises ValueError where there are more than 200,000.
     """
@@ -95,7 +96,7 @@ def nodes_of(graph: memoryview) -> Iterator[Node]:
 
 
 def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
-    """The constants of a graph by name; ValueError for one without a name."""
+    """Yield the constants of a graph by name; ValueError for one without a name."""
     for tensor in parts(graph, GRAPH_INITIALIZER):
         name = kind = None
         shape: list[int] = []
@@ -117,7 +118,8 @@ def constants_of(graph: memoryview) -> Iterator[tuple[bytes, Constant]]:
 
 
 def uses_of(graph: memoryview, nodes: Iterable[Node], depth: int = 0) -> Counter[bytes]:
-    """How often each name is an input of `nodes` or an output of the graph, inner graphs included.
+    """Return how often each name is an input of `nodes` or an output of the graph, inner graphs
+    included.
 
     Raises ValueError where these lie more than 64 deep.
     """
@@ -140,7 +142,8 @@ _TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.uint8): UINT8, np.dtype(np.in
 def product_graph(
     operator: str, rows: int, kernel: npt.NDArray[np.generic], taken: int, given: int
 ) -> bytes:
-    """`y = operator(x, kernel)` for x [rows, k] and a constant `kernel` [k, n], floats or bytes.
+    """Return `y = operator(x, kernel)` for x [rows, k] and a constant `kernel` [k, n], floats or
+    bytes.
 
     `taken` and `given` are the element types of x and y. The kernel is a constant, so that the
     runtime packs it once, as it does with a layer's weights.
@@ -159,7 +162,7 @@ def product_graph(
 
 
 def _value(name: str, element: int, shape: tuple[int, ...]) -> bytes:
-    """A ValueInfoProto: the name, element type and shape of an input or output."""
+    """Return a ValueInfoProto: the name, element type and shape of an input or output."""
     sizes = b"".join(part_field(1, whole_field(1, size)) for size in shape)
     tensor = whole_field(1, element) + part_field(2, sizes)
     return text_field(1, name) + part_field(2, part_field(1, tensor))

@@ -80,7 +80,8 @@ def measure(
     seconds: float,
     report: Report = lambda _: None,
 ) -> list[Row]:
-    """A row for each of `contenders`, the first of which is the reference for parity.
+    """Return a row for each of `contenders`, the first of which is the reference for
+    parity.
 
     `shapes` has the arrays to time, `real` batches of ordinary text to compare answers on;
     `seconds` is spent on each shape. `report` is told what is going on.
@@ -109,7 +110,7 @@ def measure(
 
 
 def fastest(rows: Sequence[Row]) -> Row | None:
-    """The fastest whose answers agree with the reference's; None where there is none."""
+    """Return the fastest whose answers agree with the reference's; None where there is none."""
     fit = [row for row in rows if row.speeds and row.parity is not None and row.parity.agree]
     return min(fit, key=lambda row: row.score, default=None)
 
@@ -117,7 +118,7 @@ def fastest(rows: Sequence[Row]) -> Row | None:
 def _start(
     one: Contender, shapes: Mapping[Shape, Arrays], real: Sequence[Arrays]
 ) -> tuple[Runtime, list[FloatMatrix]]:
-    """The opened runtime, warm for every shape, and its answers to ordinary text."""
+    """Return the opened runtime, warm for every shape, and its answers to ordinary text."""
     if one.absent:
         raise ModelError(one.absent)
     runtime = one.open()
@@ -141,7 +142,7 @@ def _fail(name: str, error: ModelError, rows: dict[str, Row], running: dict[str,
 def _in_turn(
     runtimes: Mapping[str, Runtime], arrays: Arrays, seconds: float
 ) -> tuple[dict[str, list[float]], dict[str, ModelError]]:
-    """Seconds of each call of each runtime, equally many of each, and why some failed."""
+    """Return seconds of each call of each runtime, equally many of each, and why some failed."""
     spans: dict[str, list[float]] = {name: [] for name in runtimes}
     feeds = {name: narrowed(arrays, runtime) for name, runtime in runtimes.items()}
     wanted = {name: (answer_of(runtime),) for name, runtime in runtimes.items()}

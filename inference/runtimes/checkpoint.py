@@ -35,7 +35,8 @@ class Checkpoint:
 def read_checkpoint(
     config: bytes, weights: bytes, task: str, where: str, *, attention: str = "sdpa"
 ) -> Checkpoint:
-    """The model of `task` (encode, tag, score, caption) from the bytes of its two files.
+    """Return the model of `task` (encode, tag, score, caption) from the bytes of its two
+    files.
 
     `attention` is transformers' name of how attention is computed. Raises ModelError for an
     architecture that is not known and for weights that do not fill the model.
@@ -61,7 +62,7 @@ def read_checkpoint(
 
 
 def _plain(config: bytes) -> dict[str, Any]:
-    """The config without members that name code or kernels elsewhere."""
+    """Return the config without members that name code or kernels elsewhere."""
     fields = json.loads(config)
     dropped = ("auto_map", "attn_implementation", "quantization_config", "dtype", "torch_dtype")
     return {k: v for k, v in fields.items() if not k.startswith("_") and k not in dropped}

@@ -23,7 +23,7 @@ class Opener(Protocol):
     """Loads a model's graph; `threads` work on one call."""
 
     def __call__(self, folder: ModelFolder, *, threads: int, option: str) -> Runtime:
-        """The loaded graph. Raises ModelError where it can't be loaded."""
+        """Return the loaded graph. Raises ModelError where it can't be loaded."""
         ...
 
 
@@ -62,7 +62,7 @@ class RuntimeChoice:
 
 
 def parse_choice(text: str, kinds: Kinds, *, where: str) -> RuntimeChoice:
-    """Reads `KIND[:OPTION]`. Raises SettingsError for a kind or option that there is not."""
+    """Read `KIND[:OPTION]`. Raises SettingsError for a kind or option that there is not."""
     kind, _, option = text.partition(":")
     if kind not in kinds:
         what = f"there is no runtime {kind!r}"
@@ -85,7 +85,8 @@ class Chosen:
 def choose(
     manifest: ModelManifest, kinds: Kinds, *, setting: str, kept: "KeptChoice | None", device: str
 ) -> Chosen:
-    """The runtime of a model. `setting` is what the settings say of it, "" for nothing.
+    """Return the runtime of a model. `setting` is what the settings say of it, "" for
+    nothing.
 
     Raises SettingsError for a setting that names no runtime. A kept choice that names none is
     ignored.
@@ -104,12 +105,14 @@ def choose(
 
 
 def is_remote(setting: str) -> bool:
-    """Whether a runtime's setting names a service elsewhere."""
+    """Return whether a runtime's setting names a service elsewhere."""
     return setting.partition(":")[0] in ("remote", "remote-unverified")
 
 
 def on_device(choice: RuntimeChoice, kinds: Kinds, device: str) -> RuntimeChoice:
-    """`choice` with its option filled in: the device where the kind has it, else its default."""
+    """Return `choice` with its option filled in: the device where the kind has it, else its
+    default.
+    """
     if choice.option:
         return choice
     options = kinds[choice.kind].options
@@ -119,13 +122,15 @@ def on_device(choice: RuntimeChoice, kinds: Kinds, device: str) -> RuntimeChoice
 def open_choice(
     choice: RuntimeChoice, kinds: Kinds, folder: ModelFolder, *, threads: int
 ) -> Runtime:
-    """The model loaded by that runtime. Raises ModelError where it can't be."""
+    """Return the model loaded by that runtime. Raises ModelError where it can't be."""
     kind = need_kind(choice, kinds, folder.manifest)
     return kind.open(folder, threads=threads, option=choice.option or kind.options[0])
 
 
 def need_kind(choice: RuntimeChoice, kinds: Kinds, manifest: ModelManifest) -> RuntimeKind:
-    """The kind that runs `choice`. Raises ModelError where a module that it needs is missing."""
+    """Return the kind that runs `choice`. Raises ModelError where a module that it needs is
+    missing.
+    """
     kind = kinds[choice.kind]
     if kind.missing:
         raise ModelError(
@@ -154,8 +159,8 @@ class KeptChoices:
     machine: Callable[[], str]
 
     def find(self, manifest: ModelManifest) -> KeptChoice | None:
-        """The choice that is kept for this model on this machine; None also where the file can't be
-        read.
+        """Return the choice that is kept for this model on this machine; None also where the file
+        can't be read.
         """
         entry: Any = self._kept.find(manifest)
         try:
@@ -181,7 +186,7 @@ class KeptChoices:
 
 
 def this_machine() -> str:
-    """The processor, its cores and the versions of the runtimes, in one line."""
+    """Return the processor, its cores and the versions of the runtimes, in one line."""
     versions = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
     return ", ".join((this_processor().name, f"{cores()} cores", *versions))
 

@@ -32,7 +32,7 @@ class Processor:
 
 @cache
 def this_processor() -> Processor:
-    """The processor that this process runs on."""
+    """Return the processor that this process runs on."""
     lines = _first_core()
     name = lines.get("model name") or platform.processor() or platform.machine()
     features = next((lines[key] for key in _FEATURES if key in lines), name)
@@ -40,7 +40,7 @@ def this_processor() -> Processor:
 
 
 def _first_core() -> dict[str, str]:
-    """What the system says of the first core, by name; nothing where it says nothing."""
+    """Return what the system says of the first core, by name; nothing where it says nothing."""
     found: dict[str, str] = {}
     try:
         with _SYSTEM.open(encoding="utf-8") as lines:
@@ -62,7 +62,9 @@ class KeptByModel:
     machine: Callable[[], str]
 
     def find(self, manifest: ModelManifest) -> Mapping[str, object] | None:
-        """What is kept of this model on this machine; None also where the file can't be read."""
+        """Return what is kept of this model on this machine; None also where the file can't be
+        read.
+        """
         entry = self._entries().get(self._key(manifest))
         return entry if isinstance(entry, dict) else None
 

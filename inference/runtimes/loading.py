@@ -23,12 +23,12 @@ _OWN_EXTRA = frozenset({"openvino"})  # all other optional libraries come with [
 
 
 def installed(module: str) -> bool:
-    """Whether `module` can be imported here; it is not imported to find out."""
+    """Return whether `module` can be imported here; it is not imported to find out."""
     return find_spec(module) is not None
 
 
 def library(module: str) -> Any:
-    """The imported `module`. Raises ModelError that names the extra to install."""
+    """Return the imported `module`. Raises ModelError that names the extra to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -41,20 +41,21 @@ def library(module: str) -> Any:
 
 
 def install_hint(module: str) -> str:
-    """How to get an optional library."""
+    """Return how to get an optional library."""
     extra = module if module in _OWN_EXTRA else "torch"
     return f"pip install 'dateline-search[{extra}]', or choose another runtime"
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Return processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def graph_path(folder: ModelFolder, *formats: str) -> tuple[str, str]:
-    """The first of `formats` that the model has, and its path in the folder.
+    """Return the first of `formats` that the model has, and its path in the
+    folder.
 
     Raises ModelError where it has none of them.
     """
@@ -70,7 +71,7 @@ def graph_path(folder: ModelFolder, *formats: str) -> tuple[str, str]:
 
 
 def beside(folder: ModelFolder, path: str) -> dict[str, bytes]:
-    """The checked bytes of the files that must lie beside the graph at `path`, by name."""
+    """Return the checked bytes of the files that must lie beside the graph at `path`, by name."""
     listed = companions(path, folder.manifest.files)
     return {name: folder.read(name) for name in listed}
 
@@ -100,8 +101,8 @@ def running(where: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line of at most 300 characters, because libraries put whole stacks into
-    theirs.
+    """Return an error in one line of at most 300 characters, because libraries put whole stacks
+    into theirs.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]
@@ -110,7 +111,8 @@ def first_line(error: BaseException) -> str:
 def fitted(
     arrays: Mapping[str, Array], wanted: Mapping[str, npt.DTypeLike], where: str
 ) -> dict[str, Array]:
-    """`arrays` in the types that the graph takes, by its names.
+    """Return `arrays` in the types that the graph takes, by its
+    names.
 
     Token numbers come as int32 or int64 and are cast to the graph's type. Raises ModelError for a
     missing or unknown name, or an array that holds no numbers.
@@ -141,5 +143,5 @@ def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: st
 
 
 def closed(where: str) -> ModelError:
-    """The error for a call after `close`."""
+    """Return the error for a call after `close`."""
     return ModelError("the model was closed", where=where)

@@ -81,7 +81,8 @@ class OnnxRuntime:
         return cls(where, tuple(types), outputs, "onnxruntime", session, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The named `outputs` for `arrays`, in the order asked for.
+        """Return the named `outputs` for `arrays`, in the order asked
+        for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take: an empty
         one ends the process in some operators.
@@ -99,12 +100,12 @@ class OnnxRuntime:
         return results
 
     def close(self) -> None:
-        """Frees the session; `run` fails afterwards."""
+        """Free the session; `run` fails afterwards."""
         self.session = None
 
 
 def _graph(folder: ModelFolder, path: str, option: str) -> bytes:
-    """The graph for a device: a card gets the portable one."""
+    """Return the graph for a device: a card gets the portable one."""
     if option != "cpu":
         return folder.read(path)
     import onnxruntime as ort
@@ -119,7 +120,7 @@ def _made(graph: bytes) -> bytes:
 
 
 def _provider(option: str, where: str) -> str:
-    """The execution provider for a device, if this build of ONNX Runtime has it."""
+    """Return the execution provider for a device, if this build of ONNX Runtime has it."""
     import onnxruntime as ort
 
     provider = _PROVIDERS[option]

@@ -77,7 +77,8 @@ class OpenVinoRuntime:
         return cls(where, tuple(types), outputs, "openvino", compiled, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The named `outputs` for `arrays`, in the order asked for.
+        """Return the named `outputs` for `arrays`, in the order asked
+        for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
@@ -89,7 +90,7 @@ class OpenVinoRuntime:
             return [np.array(request.get_tensor(name).data) for name in outputs]
 
     def close(self) -> None:
-        """Frees the graph; `run` fails afterwards."""
+        """Free the graph; `run` fails afterwards."""
         with self._lock:
             self._compiled = None
             self._resting.clear()

@@ -34,7 +34,7 @@ class Parity:
 
 
 def answer_of(runtime: Runtime) -> str:
-    """The output that the task reads. Raises ModelError where the graph has none of them."""
+    """Return the output that the task reads. Raises ModelError where the graph has none of them."""
     for name in _ANSWERS:
         if name in runtime.outputs:
             return name
@@ -55,7 +55,9 @@ def answers(runtime: Runtime, batches: Sequence[Mapping[str, Array]]) -> list[Fl
 def compare(
     found: Sequence[FloatMatrix], expected: Sequence[FloatMatrix], *, low: bool = False
 ) -> Parity:
-    """How near `found` is to `expected`, batch by batch; `low` says that one of them rounds."""
+    """Return how near `found` is to `expected`, batch by batch; `low` says that one of them
+    rounds.
+    """
     for one, other in zip(found, expected, strict=True):
         if one.shape != other.shape:
             raise ModelError(f"the answers have shapes {one.shape} and {other.shape}")
@@ -70,14 +72,16 @@ def compare(
 
 
 def unpadded(values: Array, mask: Array | None) -> FloatMatrix:
-    """`values` [n, d], or the rows of [n, t, d] that are no padding, as float32 [rows, d]."""
+    """Return `values` [n, d], or the rows of [n, t, d] that are no padding, as float32 [rows,
+    d].
+    """
     kept = values if mask is None or values.ndim != 3 else values[mask.astype(bool)]
     rows: FloatMatrix = kept.astype(np.float32, copy=False)
     return rows
 
 
 def _least_cosine(ours: FloatMatrix, theirs: FloatMatrix) -> float:
-    """The least cosine over rows; over all rows at once where a row is a single number."""
+    """Return the least cosine over rows; over all rows at once where a row is a single number."""
     if ours.shape[1] == 1:
         ours, theirs = ours.T, theirs.T
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)

@@ -20,7 +20,8 @@ ROWS = 4  # texts of an ordinary batch: few enough that they differ in length
 def ordinary_batches(
     tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool, longest: int, rows: int = ROWS
 ) -> list[Arrays]:
-    """Batches of `rows` of the `texts` in their order, padded: int64 [n, t], t at most `longest`.
+    """Return batches of `rows` of the `texts` in their order, padded: int64 [n, t], t at most
+    `longest`.
 
     With `pairs` each text stands after a few words of the next one, as a scorer reads query and
     passage. Batches have `input_ids`, `attention_mask` and `token_type_ids`. Raises InputError
@@ -33,7 +34,8 @@ def ordinary_batches(
 def full_batch(
     tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool, rows: int, tokens: int
 ) -> Arrays:
-    """int64 [rows, tokens] without padding: each row is filled with texts one after the other.
+    """Return int64 [rows, tokens] without padding: each row is filled with texts one after the
+    other.
 
     Raises InputError where there is no text.
     """
@@ -53,12 +55,12 @@ def full_batch(
 
 
 def narrowed(arrays: Mapping[str, Array], runtime: Runtime) -> Arrays:
-    """Those of `arrays` that the graph takes."""
+    """Return those of `arrays` that the graph takes."""
     return {name: arrays[name] for name in runtime.inputs if name in arrays}
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool) -> list[Encoding]:
-    """Each text's tokens; with `pairs` after the first words of the next text."""
+    """Return each text's tokens; with `pairs` after the first words of the next text."""
     if not texts:
         raise InputError("there is no text to measure on", mend="name a file with --texts")
     if not pairs:
@@ -68,7 +70,7 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str], *, pairs: bool) -> list
 
 
 def _cut(encoding: Encoding, longest: int) -> tuple[list[int], list[int]]:
-    """Token numbers and types, the last token kept where the middle is cut out."""
+    """Return token numbers and types, the last token kept where the middle is cut out."""
     ids, types = encoding.ids, encoding.type_ids
     if len(ids) <= longest:
         return ids, types

@@ -51,7 +51,8 @@ class TorchRuntime:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "cpu") -> "TorchRuntime":
-        """The folder's safetensors, run operator by operator ("eager").
+        """Return the folder's safetensors, run operator by operator
+        ("eager").
 
         `option` is `cpu` or `cuda`. Raises ModelError for weights that can't be loaded, and
         where torch is not installed or can't use the card.
@@ -62,8 +63,8 @@ class TorchRuntime:
     def open_compiled(
         cls, folder: ModelFolder, *, threads: int, option: str = "cpu"
     ) -> "TorchRuntime":
-        """The folder's safetensors, compiled by torch.compile for any shape. This takes up to a
-        minute.
+        """Return the folder's safetensors, compiled by torch.compile for any shape. This takes up
+        to a minute.
 
         Raises ModelError as `open` does, and where no C++ compiler works.
         """
@@ -81,7 +82,7 @@ class TorchRuntime:
     def open_script(
         cls, folder: ModelFolder, *, threads: int, option: str = "cpu"
     ) -> "TorchRuntime":
-        """The folder's TorchScript program. Raises ModelError as `open` does."""
+        """Return the folder's TorchScript program. Raises ModelError as `open` does."""
         torch = _torch(threads, option, str(folder.path))
         _, path = graph_path(folder, "torchscript")
         where = str(folder.path / path)
@@ -121,7 +122,8 @@ class TorchRuntime:
         return cls(where, read.inputs, (read.output,), kind, device, call)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The named `outputs` for `arrays`, in the order asked for.
+        """Return the named `outputs` for `arrays`, in the order asked
+        for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
@@ -138,7 +140,7 @@ class TorchRuntime:
             return [given[name].float().cpu().numpy() for name in outputs]
 
     def close(self) -> None:
-        """Frees the module; `run` fails afterwards."""
+        """Free the module; `run` fails afterwards."""
         self._call = None
 
 

@@ -31,8 +31,8 @@ MOST_FAILURES = 8  # in a row, of rows tried alone: then the model is at fault, 
 
 
 def attempt(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """The answers of `work` for `rows`. If `work` fails for all of them, each row is tried alone,
-    and a row that fails has its error in place of an answer.
+    """Return the answers of `work` for `rows`. If `work` fails for all of them, each row is tried
+    alone, and a row that fails has its error in place of an answer.
 
     Raises only what ends a thread (`BaseException`).
     """
@@ -46,7 +46,9 @@ def attempt(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Excep
 
 
 def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """The answers for each row alone. After several failures in a row the other rows fail too."""
+    """Return the answers for each row alone. After several failures in a row the other rows fail
+    too.
+    """
     answers: list[Answer | Exception] = []
     failures = 0
     for row in rows:
@@ -63,7 +65,9 @@ def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | E
 
 
 def _worked(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """The answers of one call. Raises ModelError where there are not as many answers as rows."""
+    """Return the answers of one call. Raises ModelError where there are not as many answers as
+    rows.
+    """
     answers = list(work(rows))
     if len(answers) != len(rows):
         raise ModelError(f"the model gave {len(answers)} answers for {len(rows)} texts")
@@ -189,7 +193,8 @@ class BatchQueue(Generic[Row, Answer]):
         self._waiting = 0  # tokens
 
     def run(self, rows: Sequence[Row], *, until: float | None = None) -> list[Answer]:
-        """An answer for each of `rows`, in order.
+        """Return an answer for each of `rows`, in
+        order.
 
         Raises the first row's error. Raises BusyError where too much waits already, or where not
         all rows have answers at `until`, a reading of perf_counter; rows that entered the model at
@@ -210,7 +215,8 @@ class BatchQueue(Generic[Row, Answer]):
         headed: bool = False,
         told: Told[Answer] | None = None,
     ) -> list[Answer | Exception]:
-        """An answer for each of `rows`, in order, or the row's error in its place.
+        """Return an answer for each of `rows`, in order, or the row's error in its
+        place.
 
         Rows without an answer at `until` have BusyError, also those that another thread is working
         on. Only where too much waits already is BusyError raised. With `headed`, row 0 goes in
@@ -310,8 +316,8 @@ class BatchQueue(Generic[Row, Answer]):
             self._more.notify_all()
 
     def _lanes_alone(self) -> int:
-        """How many lanes a caller that comes now has to itself. None where others wait, or where
-        batches wait until they are full.
+        """Return how many lanes a caller that comes now has to itself. None where others wait, or
+        where batches wait until they are full.
         """
         return 0 if self._queue or self.limits.wait_ms > 0 else self.free_lanes
 
@@ -398,8 +404,8 @@ class BatchQueue(Generic[Row, Answer]):
             self._more.wait(left)
 
     def _gather(self) -> list[tuple[Ticket[Row, Answer], int]]:
-        """The next batch: rows of the first caller in the queue, then rows of others where they
-        fit. If the first has rows left, it goes to the end of the queue.
+        """Return the next batch: rows of the first caller in the queue, then rows of others where
+        they fit. If the first has rows left, it goes to the end of the queue.
         """
         now = perf_counter()
         batch: list[tuple[Ticket[Row, Answer], int]] = []

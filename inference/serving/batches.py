@@ -53,9 +53,9 @@ class BatchLimits:
     alike: float = 0.5
 
     def cut(self, lengths: Sequence[int], free: int, *, headed: bool = False) -> tuple[int, ...]:
-        """The number of rows of each batch where a caller has `free` lanes to itself. `lengths` are
-        the rows' tokens, longest first. The lanes end together, and each has at least 64 tokens.
-        With `headed`, the first row is a batch of its own.
+        """Return the number of rows of each batch where a caller has `free` lanes to itself.
+        `lengths` are the rows' tokens, longest first. The lanes end together, and each has at least
+        64 tokens. With `headed`, the first row is a batch of its own.
 
         Empty where one lane takes all, and where each lane has so many batches that their end
         hardly matters: then a batch takes what fits.
@@ -71,16 +71,18 @@ class BatchLimits:
         return (*[1] * len(head), *cut.sizes(rest, most))
 
     def shared(self, lengths: Sequence[int], free: int) -> int:
-        """How many of `free` lanes are worth using for rows of these lengths."""
+        """Return how many of `free` lanes are worth using for rows of these lengths."""
         worth = max(self.needed(lengths), sum(lengths) // LEAST_SHARED)
         return max(1, min(free, worth, len(lengths)))
 
     def needed(self, lengths: Sequence[int]) -> int:
-        """The least number of batches for rows of these lengths."""
+        """Return the least number of batches for rows of these lengths."""
         return max(1, math.ceil(sum(lengths) / self.tokens))
 
     def fit(self, shortest: int, longest: int, rows: int) -> bool:
-        """Whether `rows` rows of lengths between these fit in a batch; a single row always does."""
+        """Return whether `rows` rows of lengths between these fit in a batch; a single row always
+        does.
+        """
         return rows == 1 or (rows * longest <= self.tokens and shortest >= self.alike * longest)
 
 

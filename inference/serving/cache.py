@@ -28,7 +28,7 @@ class AnswerCache(Generic[Value]):
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, text: str) -> Value | None:
-        """The answer that is kept for `text`, or None; both are counted."""
+        """Return the answer that is kept for `text`, or None; both are counted."""
         if len(text) > LONGEST_CACHED:
             return None
         with self._lock:

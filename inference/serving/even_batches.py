@@ -30,8 +30,8 @@ class EvenCut:
     ahead: int = 0
 
     def sizes(self, lengths: Sequence[int], most: int) -> tuple[int, ...]:
-        """The number of rows of each batch, in the order in which batches are taken. `lengths` are
-        the rows' tokens, longest first.
+        """Return the number of rows of each batch, in the order in which batches are taken.
+        `lengths` are the rows' tokens, longest first.
 
         The busiest lane has no more padded tokens than where each batch takes all that fits in
         `most` tokens. Of equal cuts, the one with the fewest batches is taken.
@@ -41,7 +41,7 @@ class EvenCut:
         return min(cuts, key=lambda sizes: (self._busiest(lengths, sizes), len(sizes)))
 
     def _counts(self, tokens: int) -> list[int]:
-        """The numbers of batches to try: the fewest and a few more, and whole rounds."""
+        """Return the numbers of batches to try: the fewest and a few more, and whole rounds."""
         least = math.ceil(tokens / self.tokens)
         rounds = math.ceil(least / self.lanes)
         few = range(max(1, least), least + 4)
@@ -49,7 +49,9 @@ class EvenCut:
         return sorted({count for count in (*few, *whole) if count > 0})
 
     def _cut(self, lengths: Sequence[int], count: int) -> tuple[int, ...]:
-        """`count` batches of about equally many tokens; more where those would be too large."""
+        """Return `count` batches of about equally many tokens; more where those would be too
+        large.
+        """
         sizes: list[int] = []
         start, left = 0, sum(lengths)
         while start < len(lengths):
@@ -62,7 +64,7 @@ class EvenCut:
         return tuple(sizes)
 
     def _full(self, lengths: Sequence[int], most: int) -> tuple[int, ...]:
-        """Batches that each take all that fits."""
+        """Return batches that each take all that fits."""
         sizes: list[int] = []
         start = 0
         while start < len(lengths):
@@ -72,7 +74,7 @@ class EvenCut:
         return tuple(sizes)
 
     def _fitting(self, lengths: Sequence[int], start: int, rows: int) -> int:
-        """How many of the next `rows` are alike enough for one batch, at least 1."""
+        """Return how many of the next `rows` are alike enough for one batch, at least 1."""
         alike = bisect_right(lengths, -self.alike * lengths[start], lo=start, key=neg)
         return max(1, min(rows, alike - start))
 

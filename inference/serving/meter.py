@@ -36,8 +36,8 @@ class TokenMeter:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, max_characters: int = 0) -> TokenMeter:
-        """The meter of a model. `max_characters` is for a model that reads in windows, up to that
-        length.
+        """Return the meter of a model. `max_characters` is for a model that reads in windows, up to
+        that length.
 
         Raises ModelError if the tokenizer can't be read.
         """
@@ -55,15 +55,15 @@ class TokenMeter:
         )
 
     def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
-        """What the model reads of each text alone, with its prefix."""
+        """Return what the model reads of each text alone, with its prefix."""
         prefix = self.query_prefix if queries else self.passage_prefix
         return self._readings([prefix + text for text in texts], self.max_tokens)
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
     ) -> PairsReading:
-        """What the model reads of `query` and each passage. A model that reads them together is
-        measured on both; `limit` is then of a pair, else of each text.
+        """Return what the model reads of `query` and each passage. A model that reads them together
+        is measured on both; `limit` is then of a pair, else of each text.
         """
         if self.pairs is None:
             most = min(limit or self.max_tokens, self.max_tokens)
@@ -79,7 +79,7 @@ class TokenMeter:
         return PairsReading(Reading(0, query_cut), tuple(readings))
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
-        """Each text up to the end of its token number `limit`, without special ones."""
+        """Return each text up to the end of its token number `limit`, without special ones."""
         return tuple(self._cut(text, limit) for text in texts)
 
     def _readings(self, texts: Sequence[str], limit: int) -> tuple[Reading, ...]:

@@ -37,7 +37,7 @@ _LABELS = frozenset(EntityLabel)
 
 
 def by_index(entries: object, count: int) -> list[dict[str, Any]] | None:
-    """The `count` objects in the order of their `index`; None unless each is there once."""
+    """Return the `count` objects in the order of their `index`; None unless each is there once."""
     if not isinstance(entries, list) or len(entries) != count:
         return None
     placed: dict[object, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def by_index(entries: object, count: int) -> list[dict[str, Any]] | None:
 
 
 def vector_row(value: object) -> FloatMatrix:
-    """A vector [d] from base64 of little-endian float32, or from a list of numbers."""
+    """Return a vector [d] from base64 of little-endian float32, or from a list of numbers."""
     if isinstance(value, str):
         return np.frombuffer(base64.b64decode(value, validate=True), "<f4").astype(np.float32)
     if not isinstance(value, list) or not all(is_real(number) for number in value):
@@ -62,12 +62,14 @@ def vector_row(value: object) -> FloatMatrix:
 
 
 def is_real(value: object) -> bool:
-    """Whether a JSON value is a number."""
+    """Return whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def entities_of(found: object, text: str) -> Names:
-    """The names of one text; raises where one is not at its place in the text, or overlaps."""
+    """Return the names of one text; raises where one is not at its place in the text, or
+    overlaps.
+    """
     if not isinstance(found, list):
         raise TypeError("no list")
     made: list[Entity] = []
@@ -95,7 +97,7 @@ Value = TypeVar("Value")
 
 
 def groups(texts: Sequence[str]) -> Iterator[list[str]]:
-    """`texts` in order and well-formed, in requests of at most 64 texts and about 100,000
+    """Yield `texts` in order and well-formed, in requests of at most 64 texts and about 100,000
     characters.
     """
     group: list[str] = []
@@ -113,8 +115,8 @@ def groups(texts: Sequence[str]) -> Iterator[list[str]]:
 def remembered(
     cache: AnswerCache[Value], texts: Sequence[str], ask: Callable[[Sequence[str]], Sequence[Value]]
 ) -> list[Value]:
-    """An answer for each text: the one that is kept, else one from `ask`, which gets each text
-    once.
+    """Return an answer for each text: the one that is kept, else one from `ask`, which gets each
+    text once.
     """
     answers: dict[str, Value] = {}
     unknown: list[str] = []
@@ -133,7 +135,7 @@ def remembered(
 def mapped(
     ask: Callable[[Sequence[str]], FloatMatrix], parts: Sequence[Sequence[str]], threads: int
 ) -> list[FloatMatrix]:
-    """`ask` of each part, several at a time."""
+    """Return `ask` of each part, several at a time."""
     if len(parts) < 2 or threads < 2:
         return [ask(part) for part in parts]
     with ThreadPoolExecutor(min(threads, len(parts)), thread_name_prefix="remote") as workers:
@@ -166,7 +168,7 @@ class RemoteModel:
         return hashlib.sha256(named.encode()).hexdigest()
 
     def ask(self, path: str, body: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The answer's JSON object. Raises ModelError and UnavailableError."""
+        """Return the answer's JSON object. Raises ModelError and UnavailableError."""
         answer, headers = self.service.post(
             path, {"model": self.manifest.name, **body}, seconds=seconds
         )
@@ -227,7 +229,7 @@ class RemoteEncoder(RemotePort):
         return self.model.manifest.dimension
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm; vectors of queries are kept for repeats."""
+        """Return float32 [n, d], rows of unit norm; vectors of queries are kept for repeats."""
 
         def ask(unknown: Sequence[str]) -> Sequence[FloatMatrix]:
             prefix = self.model.manifest.query_prefix
@@ -238,7 +240,7 @@ class RemoteEncoder(RemotePort):
         return np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32)
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm."""
+        """Return float32 [n, d], rows of unit norm."""
         return self._encode(texts, "passage", self.model.manifest.passage_prefix, BULK_SECONDS)
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
@@ -272,7 +274,7 @@ class RemoteEncoder(RemotePort):
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
     def _vectors(self, answer: Mapping[str, Any], count: int) -> FloatMatrix:
-        """The vectors [count, d] of an answer in the order of `index`."""
+        """Return the vectors [count, d] of an answer in the order of `index`."""
         wrong = self.model.service.wrong
         entries = by_index(answer.get("data"), count)
         if entries is None:
@@ -309,7 +311,8 @@ class RemoteScorer(RemotePort):
     """
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs. Each distinct query takes one request or more.
+        """Return float32 [n, 1] for the n pairs. Each distinct query takes one request or
+        more.
 
         Raises ValueError where there are not as many queries as passages.
         """
@@ -334,7 +337,8 @@ class RemoteScorer(RemotePort):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """The scores of `passages` within `limits`, as `core.model_ports.BoundedScorer` says.
+        """Return the scores of `passages` within `limits`, as `core.model_ports.BoundedScorer`
+        says.
 
         A request that is not answered by `limits.until` is given up. Without it every passage
         needs its score: what went wrong is raised.
@@ -365,7 +369,9 @@ class RemoteScorer(RemotePort):
     def _scores(
         self, query: str, passages: Sequence[str], seconds: float, tokens: int | None
     ) -> tuple[list[Any], int, bool]:
-        """A score for each passage, how many passages were cut, and whether the query was."""
+        """Return a score for each passage, how many passages were cut, and whether the query
+        was.
+        """
         verified = self.model.service.address.verified
         body: dict[str, Any] = {"query": well_formed(query), "documents": passages}
         if tokens and verified:
@@ -391,8 +397,8 @@ class RemoteTagger(RemotePort):
     cache: AnswerCache[Names] = field(default_factory=lambda: AnswerCache(CACHE_SIZE))
 
     def tag(self, texts: Sequence[str]) -> tuple[Names, ...]:
-        """The names in each text in reading order, none overlapping; answers are
-        kept for repeats.
+        """Return the names in each text in reading order, none overlapping; answers are kept for
+        repeats.
         """
 
         def ask(unknown: Sequence[str]) -> Sequence[Names]:

@@ -42,7 +42,8 @@ class RemoteAddress:
 
     @classmethod
     def parse(cls, runtime: str, *, where: str) -> RemoteAddress:
-        """Reads `remote:URL` or `remote-unverified:URL`; a URL without a path is given `/v1`.
+        """Read `remote:URL` or `remote-unverified:URL`; a URL without a path is given
+        `/v1`.
 
         Raises SettingsError, which never repeats a password that someone wrote into the URL.
         """
@@ -83,7 +84,7 @@ class _Health:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def may_ask(self, seconds: float) -> bool:
-        """Whether to ask now. A caller that tries after a rest has `seconds` to itself, or
+        """Return whether to ask now. A caller that tries after a rest has `seconds` to itself, or
         LONGEST_TRIAL.
         """
         now = monotonic()
@@ -117,8 +118,8 @@ class RemoteService:
 
     @classmethod
     def open(cls, address: RemoteAddress, *, key: str = "") -> RemoteService:
-        """A service, before the first call. Raises SettingsError for a key that can't stand in a
-        header.
+        """Return a service, before the first call. Raises SettingsError for a key that can't stand
+        in a header.
         """
         if not (key.isascii() and key.isprintable()):
             raise SettingsError("the key has characters that can't be sent", where=KEY_VARIABLE)
@@ -130,7 +131,8 @@ class RemoteService:
     def post(
         self, path: str, body: Mapping[str, Any], *, seconds: float
     ) -> tuple[Any, Mapping[str, str]]:
-        """The JSON answer and its headers, within `seconds` for all attempts together.
+        """Return the JSON answer and its headers, within `seconds` for all attempts
+        together.
 
         Raises UnavailableError where the service doesn't answer, is busy or breaks off, and
         ModelError where it refuses or answers something else than JSON.
@@ -151,7 +153,7 @@ class RemoteService:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _once(self, path: str, content: bytes, seconds: float) -> tuple[Any, Mapping[str, str]]:
@@ -182,8 +184,8 @@ class RemoteService:
             raise self.wrong("its answer is not JSON") from error
 
     def _bounded(self, answer: httpx.Response, until: float, seconds: float) -> bytes:
-        """The whole body within the time. The client's own timeout is for each read, so that a
-        service could hold us for ever with a byte now and then.
+        """Return the whole body within the time. The client's own timeout is for each read, so that
+        a service could hold us for ever with a byte now and then.
         """
         body = bytearray()
         for chunk in answer.iter_bytes():
@@ -195,7 +197,7 @@ class RemoteService:
         return bytes(body)
 
     def _refused(self, answer: httpx.Response, data: bytes) -> Exception:
-        """The error for an answer other than 200."""
+        """Return the error for an answer other than 200."""
         status = answer.status_code
         if status in _PASSING:
             return _PassingError(f"is busy or away (HTTP {status})", wait=_seconds_to_wait(answer))
@@ -208,7 +210,7 @@ class RemoteService:
         return self.wrong(f"it answered HTTP {status}: {_message(data)}")
 
     def wrong(self, what: str) -> ModelError:
-        """The error for an answer that can't be right."""
+        """Return the error for an answer that can't be right."""
         return ModelError(
             f"the model service gave no usable answer: {what}",
             where=self.address.url,
@@ -216,7 +218,7 @@ class RemoteService:
         )
 
     def _slow(self, seconds: float) -> UnavailableError:
-        """The error for no answer in so many seconds."""
+        """Return the error for no answer in so many seconds."""
         if seconds >= FAIR_SECONDS:
             self._health.failed()
         return self._unavailable(_IN_TIME)
@@ -250,7 +252,7 @@ def _seconds_to_wait(answer: httpx.Response) -> float:
 
 
 def _message(data: bytes) -> str:
-    """The text of an error's body, in one short printable line."""
+    """Return the text of an error's body, in one short printable line."""
     try:
         found = orjson.loads(data)
         error = found.get("error", found)

@@ -26,8 +26,8 @@ class SpareThreads:
         self._left: list[ThreadPoolExecutor] = []  # pools whose threads end after their work
 
     def start(self, work: Callable[[], None]) -> bool:
-        """Whether a thread does `work`, now or when it has finished other work. Where this is
-        False, as after `close`, `work` is never done.
+        """Return whether a thread does `work`, now or when it has finished other work. Where this
+        is False, as after `close`, `work` is never done.
         """
         with self._lock:
             if self._most < 1 or self._closed or perf_counter() < self._again:

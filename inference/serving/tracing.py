@@ -23,7 +23,7 @@ class Tracing:
     """
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """The watch of one model and task; both are attributes of its spans."""
+        """Return the watch of one model and task; both are attributes of its spans."""
         return SpanWatch({"dateline.model": model, "dateline.task": task})
 
 
@@ -44,7 +44,7 @@ class SpanWatch:
         span.end(end_time=_wall_clock(ended))
 
     def counted(self, event: Event, amount: int) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 def _wall_clock(reading: float) -> int:

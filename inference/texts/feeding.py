@@ -28,8 +28,8 @@ class Feeding:
     def of(
         cls, folder: ModelFolder, runtime: Runtime, tokens: TextTokens, outputs: Sequence[str]
     ) -> "Feeding":
-        """How rows are put to the graph of `runtime`. Raises ModelError unless it takes token
-        numbers and a mask, no others than segment numbers beside them, and has all `outputs`.
+        """Return how rows are put to the graph of `runtime`. Raises ModelError unless it takes
+        token numbers and a mask, no others than segment numbers beside them, and has all `outputs`.
         """
         given = set(runtime.inputs)
         if (
@@ -50,7 +50,8 @@ class Feeding:
         outputs: Sequence[str],
         segments: Sequence[Sequence[int]] | None = None,
     ) -> tuple[list[Array], dict[str, Array]]:
-        """The `outputs` for `rows`, and the arrays that were put in.
+        """Return the `outputs` for `rows`, and the arrays that were put
+        in.
 
         Raises ModelError where the graph fails or gives another number of rows.
         """
@@ -67,5 +68,5 @@ class Feeding:
         return found, arrays
 
     def failed(self, what: str) -> ModelError:
-        """The error for numbers of this model that can't be right."""
+        """Return the error for numbers of this model that can't be right."""
         return bad_numbers(self.where, what)

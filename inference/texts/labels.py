@@ -31,7 +31,8 @@ _BEGINS = frozenset("BSU")  # S and U: a name of one word
 
 
 def bio_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Each of `labels` as `O`, or `B-` or `I-` with one of our types, in the same order.
+    """Return each of `labels` as `O`, or `B-` or `I-` with one of our types, in the same
+    order.
 
     A type without a mark is taken as `I-`: a run of it is one name.
     """
@@ -58,7 +59,7 @@ class Transitions:
 
     @classmethod
     def of(cls, labels: Sequence[str]) -> "Transitions":
-        """What BIO allows among `labels`. A type that has no B- label may start with I-."""
+        """Return what BIO allows among `labels`. A type that has no B- label may start with I-."""
         marked = {label[2:] for label in labels if label.startswith("B-")}
         inside = [label.startswith("I-") and label[2:] in marked for label in labels]
 
@@ -74,7 +75,7 @@ class Transitions:
     # There are few words and labels: loops in plain Python take half of the time of NumPy's calls.
 
     def well_formed(self, classes: Sequence[int]) -> bool:
-        """Whether a sequence of labels, by number, is well-formed; an empty one is."""
+        """Return whether a sequence of labels, by number, is well-formed; an empty one is."""
         if classes and not self.start[classes[0]]:
             return False
         before = self.before
@@ -84,7 +85,7 @@ class Transitions:
         return True
 
     def best(self, logits: Sequence[Sequence[float]]) -> list[int]:
-        """The best well-formed classes [words] for logits [words, labels]."""
+        """Return the best well-formed classes [words] for logits [words, labels]."""
         if not logits:
             return []
         never = float("-inf")

@@ -43,8 +43,8 @@ class PairTokens:
 
     @classmethod
     def open(cls, folder: ModelFolder) -> PairTokens:
-        """The pair tokenizer of a folder. Raises ModelError if it can't be read or
-        joins no pairs.
+        """Return the pair tokenizer of a folder. Raises ModelError if it can't be read or joins no
+        pairs.
         """
         tokens = TextTokens.open(folder)
         special = tokens.tokenizer.num_special_tokens_to_add(True)
@@ -54,13 +54,15 @@ class PairTokens:
         return cls(tokens.tokenizer, tokens.max_tokens, special)
 
     def limit(self, tokens: int | None) -> int:
-        """The tokens that a pair may have where `tokens` are asked for."""
+        """Return the tokens that a pair may have where `tokens` are asked for."""
         return min(self.max_tokens, max(tokens, LEAST_TOKENS) if tokens else self.max_tokens)
 
     def rows(
         self, queries: Sequence[str], passages: Sequence[str], *, tokens: int | None = None
     ) -> list[PairRow]:
-        """A row for each pair (queries[i], passages[i]). Each distinct query is read once."""
+        """Return a row for each pair (queries[i], passages[i]). Each distinct query is read
+        once.
+        """
         room = self.limit(tokens) - self.special
         asked = self._queries(queries, room)
         longest = self.max_tokens * CHARACTERS_PER_TOKEN
@@ -78,7 +80,7 @@ class PairTokens:
         return rows
 
     def _queries(self, queries: Sequence[str], room: int) -> dict[str, tuple[Encoding, bool]]:
-        """Each distinct query's tokens, without special ones, and whether it was cut."""
+        """Return each distinct query's tokens, without special ones, and whether it was cut."""
         most = room // QUERY_SHARE
         longest = self.max_tokens * CHARACTERS_PER_TOKEN
         found: dict[str, tuple[Encoding, bool]] = {}

@@ -30,8 +30,8 @@ class Pooling:
 
     @classmethod
     def of(cls, folder: ModelFolder, runtime: Runtime) -> "Pooling":
-        """The pooling of a model. Raises ModelError for a graph without vectors, and for a manifest
-        without the pooling that the graph needs.
+        """Return the pooling of a model. Raises ModelError for a graph without vectors, and for a
+        manifest without the pooling that the graph needs.
         """
         if SENTENCE in runtime.outputs:
             return cls(SENTENCE, "")
@@ -46,8 +46,8 @@ class Pooling:
         return cls(found[0], how)
 
     def vectors(self, output: Array, mask: Array) -> FloatMatrix:
-        """float32 [n, d] of unit norm from the graph's [n, d] or [n, t, d]; `mask` is [n, t]. Rows
-        with NaN or infinity stay as they are: `sound` finds them.
+        """Return float32 [n, d] of unit norm from the graph's [n, d] or [n, t, d]; `mask` is [n,
+        t]. Rows with NaN or infinity stay as they are: `sound` finds them.
         """
         found: FloatMatrix = output.astype(np.float32, copy=False)
         if not self.how:
@@ -61,7 +61,7 @@ class Pooling:
 
 
 def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
-    """Rows [n, d] scaled to length 1; a row of zeros stays."""
+    """Return rows [n, d] scaled to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # infinity becomes NaN, which `sound` finds
         scaled: FloatMatrix = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
@@ -69,7 +69,7 @@ def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
 
 
 def finite(numbers: FloatMatrix) -> bool:
-    """Whether all `numbers`, of any shape, are finite."""
+    """Return whether all `numbers`, of any shape, are finite."""
     # One product is the quickest test. It overflows for very large numbers, which are then tested
     # one by one.
     return math.isfinite(float(np.vdot(numbers, numbers))) or bool(np.isfinite(numbers).all())

@@ -29,7 +29,8 @@ class SizedPairs:
 def sized_texts(
     tokenizer: Tokenizer, count: int, tokens: int, *, prefix: str = "", seed: int = 1
 ) -> list[str]:
-    """`count` texts of `tokens` tokens each, with special tokens and those of `prefix`.
+    """Return `count` texts of `tokens` tokens each, with special tokens and those of
+    `prefix`.
 
     Raises InputError where no such text can be made.
     """
@@ -40,7 +41,8 @@ def sized_texts(
 
 
 def sized_pairs(tokenizer: Tokenizer, count: int, tokens: int, *, seed: int = 1) -> SizedPairs:
-    """`count` pairs of `tokens` tokens each when they are put together, with special tokens.
+    """Return `count` pairs of `tokens` tokens each when they are put together, with special
+    tokens.
 
     Raises InputError where no such pair can be made.
     """
@@ -62,8 +64,8 @@ class _Words:
         self._chance = random.Random(seed)  # noqa: S311 - for samples, not for secrets
 
     def text(self, tokens: int, count: Callable[[str], int]) -> str:
-        """A text for which `count` gives `tokens`. The missing words are added, then the text is
-        corrected, because some vocabularies split a text's first word in another way.
+        """Return a text for which `count` gives `tokens`. The missing words are added, then the
+        text is corrected, because some vocabularies split a text's first word in another way.
         """
         chosen: list[str] = []
         for _ in range(8):
@@ -81,7 +83,7 @@ class _Words:
 
 
 def _whole_words(tokenizer: Tokenizer) -> list[str]:
-    """Words of the vocabulary, by rising number, that are one token each."""
+    """Return words of the vocabulary, by rising number, that are one token each."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     special = len(tokenizer.encode(""))
     found: list[str] = []

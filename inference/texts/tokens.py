@@ -55,7 +55,9 @@ class TextTokens:
 
     @classmethod
     def open(cls, folder: ModelFolder) -> TextTokens:
-        """The folder's tokenizer, from checked bytes; raises ModelError if it can't be read."""
+        """Return the folder's tokenizer, from checked bytes; raises ModelError if it can't be
+        read.
+        """
         manifest = folder.manifest
         try:
             tokenizer = _tokenizer(folder.read(manifest.tokenizer))
@@ -72,7 +74,7 @@ class TextTokens:
         return next((number for number in found if number is not None), 0)
 
     def rows(self, texts: Sequence[str], *, prefix: str = "") -> TokenRows:
-        """Token numbers of each of `texts` with `prefix` before it."""
+        """Return token numbers of each of `texts` with `prefix` before it."""
         longest = self.max_tokens * CHARACTERS_PER_TOKEN
         clipped = [well_formed((prefix + text)[:longest]) for text in texts]
         # One text skips the batch call, which would hand it to a thread pool and back.
@@ -93,7 +95,7 @@ class TextTokens:
         return self.tokenizer.encode_batch([well_formed(text) for text in texts])
 
     def _cut(self, ids: list[int]) -> tuple[int, ...]:
-        """The first tokens that fit, and the closing special token."""
+        """Return the first tokens that fit, and the closing special token."""
         if len(ids) <= self.max_tokens:
             return tuple(ids)
         return (*ids[: self.max_tokens - 1], ids[-1])
@@ -101,7 +103,8 @@ class TextTokens:
 
 @lru_cache(maxsize=TOKENIZERS_KEPT)
 def _tokenizer(content: bytes) -> Tokenizer:
-    """The tokenizer of a file's bytes. Models with the same file share one: none changes it.
+    """Return the tokenizer of a file's bytes. Models with the same file share one: none changes
+    it.
 
     Raises ValueError for a file that is no tokenizer.
     """
@@ -114,8 +117,8 @@ def _tokenizer(content: bytes) -> Tokenizer:
 
 
 def surely_fits(text: str, max_tokens: int) -> bool:
-    """Whether `text` has at most `max_tokens` by any tokenizer, as far as its characters tell;
-    False where they don't.
+    """Return whether `text` has at most `max_tokens` by any tokenizer, as far as its characters
+    tell; False where they don't.
     """
     room = max_tokens - _SPECIAL
     if len(text) > room:
@@ -125,8 +128,8 @@ def surely_fits(text: str, max_tokens: int) -> bool:
 
 
 def well_formed(text: str) -> str:
-    """`text` with `?` in place of lone surrogates, which have no UTF-8 and which no tokenizer
-    takes.
+    """Return `text` with `?` in place of lone surrogates, which have no UTF-8 and which no
+    tokenizer takes.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
@@ -137,8 +140,8 @@ def padded(
     segments: Sequence[Sequence[int]] | None = None,
     padding: int = 0,
 ) -> dict[str, npt.NDArray[np.int32]]:
-    """`input_ids` and `attention_mask`, int32 [n, t] for the longest row's t, and `token_type_ids`
-    if the rows' `segments` are given.
+    """Return `input_ids` and `attention_mask`, int32 [n, t] for the longest row's t, and
+    `token_type_ids` if the rows' `segments` are given.
 
     Places after a row's end have `padding` for a token and 0 in the mask, so that the model ignores
     them.

@@ -47,13 +47,15 @@ class Window:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of `text` in order; nothing but white space is between them."""
+    """Return the words of `text` in order; nothing but white space is between them."""
     found: list[str] = _WORD.findall(text)
     return found
 
 
 def places(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where each of the words that `split_words` gave stands: `text[start:end]` in characters."""
+    """Return where each of the words that `split_words` gave stands: `text[start:end]` in
+    characters.
+    """
     found: list[tuple[int, int]] = []
     end = 0
     for word in words:
@@ -66,7 +68,8 @@ def places(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
 def windows(
     tokens: WordTokens, texts: Sequence[Sequence[str]], *, limit: int
 ) -> tuple[Window, ...]:
-    """Each text's words in windows of at most `limit` tokens, all of them and in order.
+    """Return each text's words in windows of at most `limit` tokens, all of them and in
+    order.
 
     A long text is cut after the last sentence that fits, or between words if none does, so that
     names are rarely cut. Words without tokens (control characters) are in no window.
@@ -81,7 +84,7 @@ def windows(
 def _windows_of(
     text: int, words: Sequence[str], pieces: Sequence[Pieces], edges: tuple[int, int], room: int
 ) -> list[Window]:
-    """One text's windows, each with at most `room` tokens between the `edges`."""
+    """Return one text's windows, each with at most `room` tokens between the `edges`."""
     opening, closing = edges
     row, numbers, heads = [opening], [], []
     for number, own in enumerate(pieces):
@@ -107,7 +110,9 @@ def _windows_of(
 def _end_of_window(
     heads: Sequence[int], size: int, first: int, room: int, words: Sequence[str]
 ) -> int:
-    """The number of the first word that is no more in the window that starts at word `first`."""
+    """Return the number of the first word that is no more in the window that starts at word
+    `first`.
+    """
     if size - heads[first] <= room:
         return len(heads)
     last = first + 1
@@ -145,9 +150,9 @@ class WordTokens:
 
     @classmethod
     def over(cls, tokenizer: Tokenizer, *, size: int = KEPT) -> WordTokens:
-        """The words of a `tokenizer` that neither pads nor truncates. `edges` are the tokens that
-        it puts before and after a text. Nothing is kept of a tokenizer that cuts words at random
-        (BPE with dropout).
+        """Return the words of a `tokenizer` that neither pads nor truncates. `edges` are the tokens
+        that it puts before and after a text. Nothing is kept of a tokenizer that cuts words at
+        random (BPE with dropout).
 
         Raises ModelError if it does not put a text between two tokens.
         """
@@ -160,8 +165,8 @@ class WordTokens:
         return cls(tokenizer, (ids[0], ids[1]), 0 if by_chance else size)
 
     def of(self, texts: Sequence[Sequence[str]]) -> list[list[Pieces]]:
-        """The token numbers of each word of each text; some words, such as control characters, have
-        none.
+        """Return the token numbers of each word of each text; some words, such as control
+        characters, have none.
         """
         known = self._known  # it grows and may be replaced, but no entry is removed
         unknown: list[str] = []
@@ -177,7 +182,7 @@ class WordTokens:
         return found
 
     def _learned(self, words: Sequence[str]) -> dict[str, Pieces]:
-        """The token numbers of different words by the tokenizer; they are kept."""
+        """Return the token numbers of different words by the tokenizer; they are kept."""
         fresh = dict(zip(words, self._cut([well_formed(word) for word in words]), strict=True))
         kept = {word: pieces for word, pieces in fresh.items() if len(word) <= LONGEST_KEPT}
         with self._lock:
@@ -188,7 +193,7 @@ class WordTokens:
         return fresh
 
     def _cut(self, words: Sequence[str]) -> Iterator[Pieces]:
-        """The token numbers of words that a tokenizer takes."""
+        """Yield the token numbers of words that a tokenizer takes."""
         parts = [words[at : at + WORDS_AT_ONCE] for at in range(0, len(words), WORDS_AT_ONCE)]
         for part, encoding in zip(parts, self._encodings(parts), strict=True):
             pieces: list[list[int]] = [[] for _ in part]
@@ -197,8 +202,8 @@ class WordTokens:
             yield from map(tuple, pieces)
 
     def _encodings(self, parts: Sequence[Sequence[str]]) -> list[Encoding]:
-        """The encodings of each part. A single part, a query's new words, skips the batch call,
-        which would hand it to a thread pool and back.
+        """Return the encodings of each part. A single part, a query's new words, skips the batch
+        call, which would hand it to a thread pool and back.
         """
         if len(parts) == 1:
             found = self.tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)

@@ -40,7 +40,7 @@ _TRANSPORT_ABOVE = 100  # a node's transport port lies so far above its http por
 
 
 def _silent(_: str) -> None:
-    """Says nothing."""
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class DevCluster:
         self._say = say
 
     def up(self, shape: Shape) -> tuple[Node, ...]:
-        """Starts the nodes and waits until all have joined and every shard has a copy.
+        """Start the nodes and wait until all have joined and every shard has a
+        copy.
 
         Raises SettingsError (no Java, no Maven, …), BusyError (a port is taken, or this cluster
         runs), StorageError (too little memory, a node that ended or took too long: then all are
@@ -92,7 +93,7 @@ class DevCluster:
             return ClusterState.load(self._folder).nodes
 
     def start_node(self, number: int, shape: Shape) -> Node:
-        """Starts a node again that ended; returns at once, `wait` waits. Raises NotFoundError."""
+        """Start a node again that ended; return at once, `wait` waits. Raises NotFoundError."""
         with held(self._folder):
             state = ClusterState.load(self._folder)
             node = self._node(number)
@@ -104,15 +105,15 @@ class DevCluster:
             return self._node(number)
 
     def end_node(self, number: int, how: signal.Signals = signal.SIGTERM) -> None:
-        """Ends one node's process, such as by SIGKILL; the cluster remembers it."""
+        """End one node's process, such as by SIGKILL; the cluster remembers it."""
         end_nodes([self._node(number)], how)
 
     def wait(self, shape: Shape) -> None:
-        """Waits until all nodes have joined; see `up`."""
+        """Wait until all nodes have joined; see `up`."""
         self._await(shape)
 
     def down(self, *, purge: bool = False) -> int:
-        """Ends the nodes that `up` started, and tells how many ran; `purge` removes their data."""
+        """End the nodes that `up` started, and tell how many ran; `purge` removes their data."""
         with held(self._folder):
             ended = self._end_all()
             state = ClusterState.load(self._folder)
@@ -123,7 +124,7 @@ class DevCluster:
             return ended
 
     def status(self) -> dict[str, Any]:
-        """How the cluster and each node stand; see `cluster_status`."""
+        """Return how the cluster and each node stand; see `cluster_status`."""
         return cluster_status(ClusterState.load(self._folder))
 
     def _planned(self, shape: Shape) -> list[Node]:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where the OpenSearch that was fetched is kept: DATELINE_DEV_CLUSTER_CACHE, else where this
-    user's programs keep what can be fetched again. For root others read there too, since OpenSearch
-    does not run as root.
+    """Return where the OpenSearch that was fetched is kept: DATELINE_DEV_CLUSTER_CACHE, else where
+    this user's programs keep what can be fetched again. For root others read there too, since
+    OpenSearch does not run as root.
     """
     named = os.environ.get("DATELINE_DEV_CLUSTER_CACHE")
     return Path(named) if named else _of_user("XDG_CACHE_HOME", ".cache", "/var/cache")
 
 
 def cluster_folder() -> Path:
-    """The folder of data, logs and what runs: DATELINE_DEV_CLUSTER_FOLDER, else where this user's
-    programs keep their state; for root as `cache_folder`.
+    """Return the folder of data, logs and what runs: DATELINE_DEV_CLUSTER_FOLDER, else where this
+    user's programs keep their state; for root as `cache_folder`.
     """
     named = os.environ.get("DATELINE_DEV_CLUSTER_FOLDER")
     if named:

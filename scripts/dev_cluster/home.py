@@ -97,7 +97,7 @@ def _prepared(home: Path, say: Callable[[str], None]) -> Path:
 
 
 def assemble(home: Path, fetched: Path, parts: tuple[Part, ...]) -> None:
-    """Puts checked files where the server looks for them, and writes what it wants beside them."""
+    """Put checked files where the server looks for them, and write what it wants beside them."""
     for part in parts:
         place = home / part.place
         place.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def assemble(home: Path, fetched: Path, parts: tuple[Part, ...]) -> None:
 
 
 def check_home(home: Path) -> None:
-    """Raises CorruptError if a file changed since the folder was put together."""
+    """Raise CorruptError if a file changed since the folder was put together."""
     for line in (home / _SUMS).read_text("utf-8").splitlines()[1:]:
         digest, _, name = line.partition("  ")
         path = home / name
@@ -130,7 +130,7 @@ def check_home(home: Path) -> None:
 
 
 def check_reach(home: Path, user: str) -> None:
-    """Raises SettingsError if a user who owns nothing can't reach the folder."""
+    """Raise SettingsError if a user who owns nothing can't reach the folder."""
     for folder in (home, *home.parents):
         if not folder.stat().st_mode & 0o001:
             raise SettingsError(

@@ -31,7 +31,8 @@ class Account:
 
 
 def ordinary_account() -> Account | None:
-    """The user nobody where we are root, and None where the nodes can run as we do.
+    """Return the user nobody where we are root, and None where the nodes can run as we
+    do.
 
     Raises SettingsError for a root without one.
     """
@@ -72,7 +73,7 @@ def find_java() -> Path:
 
 
 def java_version(program: Path) -> int:
-    """The main number of a Java program's version. Raises SettingsError if it tells none."""
+    """Return the main number of a Java program's version. Raises SettingsError if it tells none."""
     try:
         done = subprocess.run(  # noqa: S603
             [program, "-version"], capture_output=True, text=True, timeout=60, check=False
@@ -89,7 +90,7 @@ def java_version(program: Path) -> int:
 
 
 def check_memory(nodes: int, heap_mb: int) -> None:
-    """Raises StorageError if so many nodes would not fit into what is free."""
+    """Raise StorageError if so many nodes would not fit into what is free."""
     needed = nodes * (heap_mb + BESIDE_HEAP_MB)
     free = free_memory_mb()
     if free is not None and free < needed:
@@ -101,7 +102,7 @@ def check_memory(nodes: int, heap_mb: int) -> None:
 
 
 def free_memory_mb() -> int | None:
-    """Memory that programs can still have, or None where the system does not tell."""
+    """Return memory that programs can still have, or None where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     except OSError:
@@ -111,7 +112,7 @@ def free_memory_mb() -> int | None:
 
 
 def check_ports(ports: Iterable[int]) -> None:
-    """Raises BusyError if somebody listens on one of them already."""
+    """Raise BusyError if somebody listens on one of them already."""
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -103,7 +103,7 @@ class Launch:
 
 
 def write_configuration(node: Node, peers: list[Node], launch: Launch) -> None:
-    """Makes the node's folders and files, owned by whom it runs as."""
+    """Make the node's folders and files, owned by whom it runs as."""
     for name in ("conf", "data", "tmp"):
         (node.folder / name).mkdir(parents=True, exist_ok=True)
     rows: dict[str, object] = {
@@ -132,8 +132,8 @@ def write_configuration(node: Node, peers: list[Node], launch: Launch) -> None:
 
 
 def _write_anew(path: Path, text: str) -> None:
-    """Writes a file of a folder that another account owns, so that nothing is written through a
-    link that it has put there.
+    """Write a file of a folder that another account owns, so that nothing is written through a link
+    that it has put there.
     """
     path.unlink(missing_ok=True)
     with path.open("x", encoding="utf-8") as file:
@@ -141,7 +141,7 @@ def _write_anew(path: Path, text: str) -> None:
 
 
 def launch_node(node: Node, launch: Launch) -> int:
-    """Starts the node's process, which outlives ours, and returns its number at once."""
+    """Start the node's process, which outlives ours, and return its number at once."""
     heap, temporary = f"{launch.heap_mb}m", node.folder / "tmp"
     command: list[str | Path] = [launch.java, f"-Xms{heap}", f"-Xmx{heap}", *_OPTIONS]
     command += [f"-Djava.io.tmpdir={temporary}", f"-Djna.tmpdir={temporary}"]
@@ -184,7 +184,7 @@ def with_processes(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 
 def end_nodes(nodes: Iterable[Node], how: signal.Signals = signal.SIGTERM) -> int:
-    """Ends the processes of those that run and waits for that; by SIGKILL what takes too long.
+    """End the processes of those that run and wait for that; by SIGKILL what takes too long.
     Returns how many ran.
     """
     running = [node for node in nodes if node.runs]
@@ -203,15 +203,15 @@ def end_nodes(nodes: Iterable[Node], how: signal.Signals = signal.SIGTERM) -> in
 
 
 def has_ended(node: Node) -> bool:
-    """Whether the node's process is gone. A process that is being started has no command line yet:
-    the system is asked about those that this process started.
+    """Return whether the node's process is gone. A process that is being started has no command
+    line yet: the system is asked about those that this process started.
     """
     child = _children.get(node.pid)
     return not node.runs if child is None else child.poll() is not None
 
 
 def collect(pid: int, patience_s: float = 0.0) -> None:
-    """Takes note of the end of a process that this one started, waiting up to `patience_s`."""
+    """Take note of the end of a process that this one started, waiting up to `patience_s`."""
     child = _children.get(pid)
     if child is None:
         return
@@ -222,7 +222,7 @@ def collect(pid: int, patience_s: float = 0.0) -> None:
 
 
 def last_words(node: Node) -> str:
-    """What the node's log says of why it ended: its last lines that are no stack trace."""
+    """Return what the node's log says of why it ended: its last lines that are no stack trace."""
     try:
         lines = node.log.read_text("utf-8", "replace").splitlines()[-200:]
     except OSError:
@@ -235,7 +235,7 @@ def last_words(node: Node) -> str:
 
 
 def _processes() -> list[int]:
-    """Every process that this account may see."""
+    """Return every process that this account may see."""
     if Path("/proc/self").exists():
         return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
     command = ["ps", "-ax", "-o", "pid="]
@@ -244,7 +244,7 @@ def _processes() -> list[int]:
 
 
 def _command(pid: int) -> list[str]:
-    """The command line of a process; nothing for one that has ended."""
+    """Return the command line of a process; nothing for one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").split("\0")
     except OSError:

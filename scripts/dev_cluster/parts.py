@@ -38,7 +38,7 @@ class Part:
 
 
 def locked_parts(lock: Path = LOCK) -> tuple[Part, ...]:
-    """The parts that a lock file lists. Raises CorruptError for a line that is none."""
+    """Return the parts that a lock file lists. Raises CorruptError for a line that is none."""
     parts = []
     for number, line in enumerate(lock.read_text("utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
@@ -55,7 +55,8 @@ def locked_parts(lock: Path = LOCK) -> tuple[Part, ...]:
 
 
 def fetch_parts(into: Path, parts: Iterable[Part]) -> None:
-    """Has Maven copy the parts to the folder `into`, and checks each.
+    """Have Maven copy the parts to the folder `into`, and check
+    each.
 
     Raises SettingsError where there is no Maven, StorageError where it fails, and CorruptError for
     a file that is not the one that the lock file means.
@@ -95,7 +96,7 @@ def fetch_parts(into: Path, parts: Iterable[Part]) -> None:
 
 
 def check_part(path: Path, part: Part) -> None:
-    """Raises CorruptError if the file at `path` is not `part`."""
+    """Raise CorruptError if the file at `path` is not `part`."""
     found = file_digest(path) if path.is_file() else "no such file"
     if found != part.digest:
         raise CorruptError(
@@ -107,7 +108,7 @@ def check_part(path: Path, part: Part) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """Its sha256 in hex."""
+    """Return its sha256 in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

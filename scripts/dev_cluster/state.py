@@ -65,7 +65,7 @@ class ClusterState:
         return cls(folder, with_processes(nodes), kept.heap_mb)
 
     def save(self) -> None:
-        """Writes it, whole or not at all."""
+        """Write it, whole or not at all."""
         names = ("number", "http", "transport", "pid")
         rows = [{name: getattr(node, name) for name in names} for node in self.nodes]
         fresh = self.folder / f"{_FILE}.new"
@@ -73,7 +73,7 @@ class ClusterState:
         fresh.replace(self.folder / _FILE)
 
     def forget(self) -> None:
-        """Removes it."""
+        """Remove it."""
         (self.folder / _FILE).unlink(missing_ok=True)
 
     @property
@@ -84,7 +84,7 @@ class ClusterState:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keeps other commands off the cluster in `folder` meanwhile. Raises BusyError."""
+    """Keep other commands off the cluster in `folder` meanwhile. Raises BusyError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("w") as lock:
         try:

@@ -13,7 +13,7 @@ _SHORT_S = 5.0
 
 
 def cluster_health(node: Node) -> dict[str, Any]:
-    """What the node says of its cluster's health; nothing while it can't tell."""
+    """Return what the node says of its cluster's health; nothing while it can't tell."""
     try:
         with _client(node) as client:
             found: dict[str, Any] = _asked(client, "/_cluster/health")
@@ -23,7 +23,7 @@ def cluster_health(node: Node) -> dict[str, Any]:
 
 
 def cluster_status(state: ClusterState) -> dict[str, Any]:
-    """Tells `folder`, `health` ("" if nothing answers), `nodes` (name, url, pid, runs, and of one
+    """Tell `folder`, `health` ("" if nothing answers), `nodes` (name, url, pid, run, and of one
     that answers heap and disk in bytes) and `indices` (name, health, documents, bytes).
     """
     rows = [{"name": n.name, "url": n.url, "pid": n.pid, "runs": n.runs} for n in state.nodes]
