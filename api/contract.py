@@ -354,8 +354,8 @@ _MEANINGS = {
 
 
 def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses`: the model for 200, and the error shape for `statuses` and 500. Routes
-    that need a key (401) also get 429, for a used-up share.
+    """Return FastAPI's `responses`: the model for 200, and the error shape for `statuses` and 500.
+    Routes that need a key (401) also get 429, for a used-up share.
     """
     told = sorted({*statuses, 429}) if 401 in statuses else statuses
     errors: dict[int | str, dict[str, Any]] = {

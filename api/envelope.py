@@ -122,7 +122,7 @@ def delivered(request: Request, body: bytes, kind: str, lasting: bytes | None = 
 
 
 def written(content: Any) -> bytes:
-    """Plain values as JSON; NaN becomes null, numpy's numbers become numbers."""
+    """Return plain values as JSON; NaN becomes null, numpy's numbers become numbers."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

@@ -140,7 +140,7 @@ class Metrics:
         ]
 
     def page(self, status: Mapping[str, Any], others: Iterable[Figures] = ()) -> bytes:
-        """Prometheus's text format, with gauges from `status` (`StatusPort`). The counts of
+        """Return Prometheus's text format, with gauges from `status` (`StatusPort`). The counts of
         `others` are added; of gauges, only those that every process has at this moment.
         """
         gauges = (("items", self._items), ("visible", self._visible), ("passages", self._passages))

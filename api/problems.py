@@ -1,15 +1,11 @@
 """One shape for every error: the status of an exception, and what the caller is told.
 
-UnknownKeyError      401   no key, or an unknown one
-BodyTooLargeError    413   read no further than the limit
-MediaTypeError       415   a content type that is not read here
-RangeError           416   the range has no byte of the file, or there are several ranges
-BodyTimeoutError     408   the body did not arrive in time
-ParameterError       400   a parameter is unknown, malformed or out of range
-MethodError          405   the path exists, with other methods
-TooManyError         429   the caller has used up its share
-UnknownModelError    404   a model that is not served here
-ModelAbsentError     503   the model for the task could not be loaded
+UnknownKeyError 401 no key, or an unknown one BodyTooLargeError 413 read no further than the limit
+MediaTypeError 415 a content type that is not read here RangeError 416 the range has no byte of the
+file, or there are several ranges BodyTimeoutError 408 the body did not arrive in time
+ParameterError 400 a parameter is unknown, malformed or out of range MethodError 405 the path
+exists, with other methods TooManyError 429 the caller has used up its share UnknownModelError 404 a
+model that is not served here ModelAbsentError 503 the model for the task could not be loaded
 """
 
 from __future__ import annotations
@@ -175,7 +171,7 @@ def problem_of(error: DatelineError) -> Problem:
 
 
 def _retry_after(error: DatelineError, status: int) -> int:
-    """Whole seconds after which trying again may help, 0 if it does not."""
+    """Return whole seconds after which trying again may help, 0 if it does not."""
     if isinstance(error, TooManyError):
         return max(1, ceil(error.retry_after))
     return 1 if status == 503 and not isinstance(error, ModelAbsentError) else 0

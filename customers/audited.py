@@ -99,7 +99,7 @@ class AuditedWriter:
         return written
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """For each item, whether its put would change anything."""
+        """Return, for each item, whether its put would change anything."""
         return self._writer.unknown(items, by)
 
     def set_status(

@@ -389,8 +389,8 @@ class Feed:
     def concerned(
         self, transitions: Sequence[Transition], readers: Sequence[tuple[Caller, Node]]
     ) -> list[bool]:
-        """For each reader, whether it is told one of these transitions. It may be True for a reader
-        that is told none; it is False only for one that is told none.
+        """Return, for each reader, whether it is told one of these transitions. It may be True for
+        a reader that is told none; it is False only for one that is told none.
         """
         groups = {(caller.products, tree) for caller, tree in readers}
         products = frozenset[str]().union(*(products for products, _ in groups))

@@ -149,7 +149,7 @@ class FollowedTopics:
         return bool(self._recent_of(caller))
 
     def matched(self, items: Sequence[Item], caller: Caller) -> list[tuple[FollowedTopic, ...]]:
-        """For each item, the topics of the caller's account that it matches."""
+        """Return, for each item, the topics of the caller's account that it matches."""
         topics = self._recent_of(caller)
         if not topics:
             return [() for _ in items]

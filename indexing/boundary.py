@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 
 
 def _code(value: object) -> object:
-    """AP numbers its products; we name them by strings."""
+    """Return products as strings, as we name them; AP numbers its products."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -93,8 +93,8 @@ class Meta(Strict):
 
 
 class Document(Strict):
-    """Every member that ninjs knows, by its lower-case name; `suffixed` holds ninjs 1.x's
-    `body_*`, `description_*` and `headline_*`.
+    """Every member that ninjs knows, by its lower-case name; `suffixed` holds ninjs 1.x's `body_*`,
+    `description_*` and `headline_*`.
     """
 
     uri: str

@@ -113,7 +113,7 @@ class PassageSplitter:
         return CutItem(tuple(passages), tuple(texts), cut_off)
 
     def _short_headlines(self, items: Sequence[Item]) -> list[str]:
-        """Headlines, each cut to the tokens that a headline may take."""
+        """Return headlines, each cut to the tokens that a headline may take."""
         headlines = [item.headline for item in items]
         long = [n for n, text in enumerate(headlines) if len(text) > self._headline_tokens]
         encodings = self._encode([headlines[n][:_WINDOW] for n in long])
@@ -216,7 +216,9 @@ class PassageEmbedder:
         return tuple(tuple(column[n] for column in columns) for n in range(len(items)))
 
     def _truncated(self, name: str, cuts: Sequence[CutItem]) -> list[int]:
-        """For each item, how many of its passages the field's encoder does not read to the end."""
+        """Return, for each item, how many of its passages the field's encoder does not read to the
+        end.
+        """
         meter = self._meters.get(name)
         if meter is None:
             return [cut.truncated for cut in cuts]

@@ -66,7 +66,9 @@ class IngestReport:
         return not (ended_early or self.rejected or self.refused)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready: counts, rates and up to 1,000 rejected documents with their places."""
+        """Return values for JSON: counts, rates and up to 1,000 rejected documents with their
+        places.
+        """
         stopped = self.stopped_by
         return {
             "read": self.read,

@@ -136,8 +136,7 @@ class SentenceEncoder(LoadedModel):
         return self.folder.path / self.manifest.tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """Return float32 [n, d], rows of unit norm, each the same whatever is asked beside
-        it.
+        """Return float32 [n, d], rows of unit norm, each the same whatever is asked beside it.
 
         Raises BusyError where too much waits already, ModelError where the model fails.
         """
@@ -159,8 +158,7 @@ class SentenceEncoder(LoadedModel):
         return vectors
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """Return float32 [n, d], rows of unit norm, in the order of
-        `texts`.
+        """Return float32 [n, d], rows of unit norm, in the order of `texts`.
 
         Raises BusyError where too much waits already, ModelError where the model fails.
         """
@@ -173,8 +171,8 @@ class SentenceEncoder(LoadedModel):
         return vectors
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """For each text, whether it is longer than what the model reads of a query, so that its end
-        is ignored. A text that has few enough characters is not tokenised.
+        """Return, for each text, whether it is longer than what the model reads of a query, so that
+        its end is ignored. A text that has few enough characters is not tokenised.
         """
         prefix = self.manifest.query_prefix
         return tuple(

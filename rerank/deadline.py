@@ -78,8 +78,7 @@ class DeadlineReranker:
     def rerank(
         self, query: str, passages: Sequence[str], budget_ms: float, *, tokens: int | None = None
     ) -> Reranked:
-        """Score `passages` for `query` within `budget_ms`
-        milliseconds.
+        """Score `passages` for `query` within `budget_ms` milliseconds.
 
         A scorer that takes limits reads at most `tokens` of a pair. A batch that is predicted not
         to fit is not begun. A failing scorer is reported, never raised.
@@ -263,7 +262,7 @@ def _place(score: float, ends: tuple[float, float]) -> float:
 
 
 def _unit(scores: Floats, ends: tuple[float, float]) -> Floats:
-    """Min-max to 0..1 between the scores' `ends`; all 1 where the ends are equal."""
+    """Return min-max to 0..1 between the scores' `ends`; all 1 where the ends are equal."""
     low, high = ends
     if high <= low:
         return np.ones_like(scores)

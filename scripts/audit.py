@@ -91,7 +91,7 @@ def _objects(text: str) -> Iterator[Mapping[str, Any]]:
 
 
 def vulnerabilities(found: Iterable[Mapping[str, Any]]) -> dict[str, list[Affected]]:
-    """By package: the id of each vulnerability, and which versions have it."""
+    """Return, by package: the id of each vulnerability, and which versions have it."""
     known: dict[str, list[Affected]] = {}
     for record in found:
         for name, affected in (

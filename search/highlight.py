@@ -116,7 +116,7 @@ def mark(text: str, words: frozenset[str]) -> str:
 
 
 def snippet(text: str, words: frozenset[str]) -> str:
-    """About SNIPPET_CHARACTERS of the text, marked: the part with most of the words."""
+    """Return about SNIPPET_CHARACTERS of the text, marked: the part with most of the words."""
     clean = _clean(text)
     spans = _spans(clean, words)
     if len(clean) <= SNIPPET_CHARACTERS:

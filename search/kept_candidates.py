@@ -153,7 +153,7 @@ class SharedCandidateStore:
 
 
 def new_token() -> str:
-    """96 random bits as text that fits into a URL."""
+    """Return 96 random bits as text that fits into a URL."""
     return secrets.token_urlsafe(12)
 
 

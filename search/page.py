@@ -1,5 +1,5 @@
-"""Makes one page of hits from a candidate set: contents, marks and explanations of this
-page only.
+"""Makes one page of hits from a candidate set: contents, marks and explanations of this page
+only.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ def hits_of_page(
     faces: Faces,
     request: SearchRequest,
 ) -> tuple[tuple[Hit, ...], int | None]:
-    """Return the page's hits, and the number at which the next page begins, None at the
-    end.
+    """Return the page's hits, and the number at which the next page begins, None at the end.
 
     A hit that vanishes between the guard's look and its reading is left out; nothing older replaces
     it.
@@ -205,8 +204,8 @@ def _marked(
     passages: Sequence[Passage | None],
     wanted: bool,
 ) -> list[tuple[dict[str, str], str, int]]:
-    """For each item its marked texts by member, the part of it to show, and the number of the shot
-    that answers. Without `wanted` there are no texts.
+    """Return, for each item, its marked texts by member, the part of it to show, and the number of
+    the shot that answers. Without `wanted` there are no texts.
     """
     texts = [_texts(item, span) for item, span in zip(items, passages, strict=True)]
     by_language: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ class Proxies:
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> Proxies:
-        """Proxies from addresses and networks as text. Raises ValueError."""
+        """Return proxies from addresses and networks as text. Raises ValueError."""
         return cls(tuple(ip_network(each) for each in networks))
 
     def __contains__(self, address: object) -> bool:

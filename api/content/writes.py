@@ -86,5 +86,5 @@ def refusal(result: dict[str, Any]) -> Problem | None:
 
 
 def single_status(result: dict[str, Any]) -> int:
-    """201 for a single new document, 202 for an item that is not recorded yet, else 200."""
+    """Return 201 for a single new document, 202 for an item that is not recorded yet, else 200."""
     return _STATUSES.get(result.get("outcome", ""), 200)

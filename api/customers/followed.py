@@ -29,8 +29,8 @@ class TopicSearch:
 
 
 def named_topics(services: Services, items: Sequence[Item], caller: Caller) -> list[dict[str, Any]]:
-    """For each item, the member `followed_topics` with the topics of the caller's account that it
-    matches; nothing for none.
+    """Return, for each item, the member `followed_topics` with the topics of the caller's account
+    that it matches; nothing for none.
     """
     return names_of(services.topics, items, caller)
 

@@ -41,8 +41,8 @@ class ItemAddresses(Protocol):
         ...
 
     def download(self, itemid: str, version: int, rendition: str) -> str:
-        """Return the address of an item's rendition, with a `?`: clients append
-        parameters to it.
+        """Return the address of an item's rendition, with a `?`: clients append parameters to
+        it.
         """
         ...
 
@@ -151,7 +151,7 @@ def ap_time(moment: datetime) -> str:
 
 
 def itemid_in(source: Mapping[str, Any]) -> str:
-    """AP's id of an item in its document, "" without one."""
+    """Return AP's id of an item in its document, "" without one."""
     named = (value for name, value in source.items() if name.lower().removeprefix("$") == "altids")
     altids = next(named, None)
     ids = _by_role(altids) if isinstance(altids, list) else altids
@@ -166,8 +166,8 @@ def _etag(item: Item, members: Mapping[str, Any]) -> str:
 
 
 def _altids(item: Item, said: Any) -> dict[str, Any]:
-    """Return the alternative ids. The item's id is AP's where the document has one, else
-    the uri.
+    """Return the alternative ids. The item's id is AP's where the document has one, else the
+    uri.
     """
     ids = {k: v for k, v in said.items() if v} if isinstance(said, Mapping) else {}
     ids.pop("etag", None)

@@ -120,8 +120,8 @@ class ItemView:
 
     @property
     def cuts_lists(self) -> bool:
-        """Return whether only the first entries of lists are shown that the request does
-        not name.
+        """Return whether only the first entries of lists are shown that the request does not
+        name.
         """
         return not (self._is_whole or self.addresses)
 
@@ -320,7 +320,7 @@ class ItemId(NamedTuple):
 
 
 def _itemids(items: Iterable[Item], library: Sights, caller: Caller) -> dict[str, ItemId]:
-    """AP's ids of the items inside others, by uri."""
+    """Return AP's ids of the items inside others, by uri."""
     found = [(item, itemid_in(item.source)) for item in items]
     named = {itemid: item.products for item, itemid in found if itemid}
     sights = library.sights(named, caller) if named else {}

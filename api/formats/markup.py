@@ -262,7 +262,7 @@ def _children(node: Element, tags: tuple[str, ...]) -> Iterator[Element]:
 
 
 def _tidied(block: Element) -> Element:
-    """Blocks without superfluous blanks, and without those that say nothing."""
+    """Return blocks without superfluous blanks, and without those that say nothing."""
     filled: set[Element] = set()
     for node in reversed(list(block.iter())):
         text = node.text or ""
@@ -310,8 +310,8 @@ def _flat(node: Element) -> str:
 
 
 def _spelled(node: Element) -> str:
-    """Return the text of an element. Each `br` becomes a line break, and each block
-    begins a line.
+    """Return the text of an element. Each `br` becomes a line break, and each block begins a
+    line.
     """
     words = [node.text or ""]
     for child in node:

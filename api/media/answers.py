@@ -41,7 +41,7 @@ def answer(request: Request, org: str, data: Mapping[str, Any], **members: Any) 
 
 
 def ap_base(request: Request, **members: Any) -> dict[str, Any]:
-    """AP's own `baseresponse` with `members` after it; those that are "" are left out."""
+    """Return AP's own `baseresponse` with `members` after it; those that are "" are left out."""
     path = method_name(request).partition(" ")[2]
     path = path.removeprefix(str(request.scope.get("root_path", ""))).removeprefix(PREFIX)
     params = {
@@ -78,7 +78,9 @@ def refuse_as_ap(scope: Scope) -> None:
 
 
 def refusal(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:
-    """AP's own `errorresponse`. `message` says everything, because clients log nothing else."""
+    """Return AP's own `errorresponse`. `message` says everything, because clients log nothing
+    else.
+    """
     code = code_of(problem)
     error = {
         "status": code.status,

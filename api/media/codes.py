@@ -71,7 +71,7 @@ _STATUSES = {
 
 
 def code_of(problem: Problem) -> Code:
-    """AP's code for a problem; `SYNTAX` for one that nothing else describes."""
+    """Return AP's code for a problem; `SYNTAX` for one that nothing else describes."""
     if problem.unknown:
         return UNKNOWN
     return _WORDS.get(problem.code) or _STATUSES.get(problem.status, SYNTAX)

@@ -215,7 +215,9 @@ def _rendition(item: Item, asked: DownloadAsked) -> str:
 
 
 def _redirect(item: Item, rendition: str, links: MediaLinks, addresses: Addresses) -> Response:
-    """302 to the file itself, at an address signed for this key, which asks the guard again."""
+    """Return 302 to the file itself, at an address signed for this key, which asks the guard
+    again.
+    """
     whole = replace(links, root_path=addresses.origin)
     return RedirectResponse(whole.of(item.uri, rendition), 302)
 

@@ -56,8 +56,8 @@ def contents_of(
 
 
 def _leading_somewhere(value: Mapping[str, Any], costly: Collection[str]) -> dict[str, Any]:
-    """Associated items that have an address. One that was never recorded may have none, and a
-    client that follows it in vain drops the item around it.
+    """Return associated items that have an address. One that was never recorded may have none, and
+    a client that follows it in vain drops the item around it.
     """
     return {
         name: one

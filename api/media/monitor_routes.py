@@ -87,7 +87,7 @@ def _sessions_root(request: Request) -> str:
 def _sessions_json(
     found: Sequence[Session], monitoring: Monitoring, caller: Caller, root: str, asked: DetailAsked
 ) -> list[dict[str, Any]]:
-    """Watched sessions; with `show_detail` also their monitors and latest alerts."""
+    """Return watched sessions; with `show_detail` also their monitors and latest alerts."""
     told = [session_json(one, root, detail=asked.show_detail) for one in found]
     if asked.show_detail:
         latest = {one.session: one for one in reversed(monitoring.alerts(caller))}

@@ -54,7 +54,7 @@ def listed(models: ServedModels) -> dict[str, Any]:
 
 
 def embed(served: Served[TextEncoder], body: EmbeddingsBody, limit: int) -> dict[str, Any]:
-    """OpenAI's answer; raises ParameterError, BodyTooLargeError and the encoder's errors."""
+    """Return OpenAI's answer; raises ParameterError, BodyTooLargeError and the encoder's errors."""
     if body.dimensions not in (None, served.dimension):
         raise ParameterError(
             f"dimensions should be {served.dimension}, which is all that {served.name} gives.",
@@ -80,8 +80,8 @@ def embed(served: Served[TextEncoder], body: EmbeddingsBody, limit: int) -> dict
 
 
 def rerank(served: Served[PairScorer], body: RerankBody, limit: int) -> dict[str, Any]:
-    """Cohere's answer without its id; raises BodyTooLargeError, ParameterError and the scorer's
-    errors.
+    """Return Cohere's answer without its id; raises BodyTooLargeError, ParameterError and the
+    scorer's errors.
     """
     texts: Sequence[str] = body.documents
     shortened = [False] * len(texts)

@@ -39,7 +39,9 @@ HOW_TO_DATE = "write YYYY-MM-DD, or RFC 3339 with a zone such as 2024-03-05T07:3
 
 
 def split_list(value: Any) -> Any:
-    """Repeated and comma-separated values as one list; a value with a comma stands in quotes."""
+    """Return repeated and comma-separated values as one list; a value with a comma stands in
+    quotes.
+    """
     raw = value if isinstance(value, list) else [value]
     # csv fails at some line breaks, so they become blanks.
     rows = csv.reader([_LINE_BREAK.sub(" ", str(part)) for part in raw], skipinitialspace=True)

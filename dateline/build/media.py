@@ -34,13 +34,13 @@ class Desk:
     desk: JobDesk
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self.database.close()
 
 
 def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
-    """Return the orders of the settings' archive; `synced` waits for the disk.
-    Raises StorageError.
+    """Return the orders of the settings' archive; `synced` waits for the disk. Raises
+    StorageError.
     """
     database = work_database(settings, ORDERS, synced=synced)
     jobs = StoredJobs(database)

@@ -117,7 +117,7 @@ def _show(found: ModelProfile) -> None:
 
 
 def _need_plots() -> None:
-    """Raises InputError, before anything is measured, where pictures can't be drawn."""
+    """Raise InputError, before anything is measured, where pictures can't be drawn."""
     if find_spec("matplotlib") is None:
         raise InputError(
             "a picture needs matplotlib, which is not installed",
@@ -139,7 +139,7 @@ def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None)
 
 
 def _write(path: Path, text: str) -> None:
-    """Raises InputError where nothing can be written."""
+    """Raise InputError where nothing can be written."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -205,7 +205,7 @@ def _shape(text: str) -> Shape:
 
 
 def _check_name(output: Path) -> None:
-    """Raises InputError for a folder whose name can't be a model's."""
+    """Raise InputError for a folder whose name can't be a model's."""
     if not _NAME.fullmatch(output.name):
         mend = "letters, digits, dots, dashes and underscores"
         raise InputError(f"{output.name!r} can't be a model's name", where="--output", mend=mend)

@@ -133,7 +133,7 @@ def _judged(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
 
 
 def _absent(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
-    """The queries that nothing answers, at most `plan.sample` of each kind and half."""
+    """Return the queries that nothing answers, at most `plan.sample` of each kind and half."""
     found: dict[tuple[str, bool], list[_Asked]] = {}
     for query in absent_queries(words_of(judged.corpus), plan.seed):
         one = _Asked(query.text, {}, query.kind.value, query.sealed)
@@ -142,7 +142,9 @@ def _absent(judged: JudgedSet, plan: FloorPlan) -> list[_Asked]:
 
 
 def _elsewhere(judged: JudgedSet, foreign: Sequence[JudgedSet], plan: FloorPlan) -> list[_Asked]:
-    """Queries of sets over other documents, at most OF_EACH of each; every second one is sealed."""
+    """Return queries of sets over other documents, at most OF_EACH of each; every second one is
+    sealed.
+    """
     chance, found = random.Random(plan.seed), list[_Asked]()  # noqa: S311 - a sample
     for one in foreign:
         if one.corpus_sha256 != judged.corpus_sha256:
@@ -153,7 +155,7 @@ def _elsewhere(judged: JudgedSet, foreign: Sequence[JudgedSet], plan: FloorPlan)
 
 
 def _answered(service: Service, name: str, judged: JudgedSet, asked: _Asked) -> FloorQuery:
-    """The query's stories in the served order, with their features and grades."""
+    """Return the query's stories in the served order, with their features and grades."""
     caller, profile = reader_of(judged), profiles(service.settings)[name]
     request = SearchRequest(q=asked.text, profile=name, deadline_ms=PATIENCE_MS, dates=judged.dates)
     given = service.pipeline.fusion_input(request, caller)

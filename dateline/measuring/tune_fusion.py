@@ -53,7 +53,9 @@ class Plan:
     sample: int = 0
 
     def profile(self, settings: Settings) -> str:
-        """The ranking profile that is tuned: what these settings serve, or the reranking one."""
+        """Return the ranking profile that is tuned: what these settings serve, or the reranking
+        one.
+        """
         return "hybrid-rerank" if self.rerank else settings.profile
 
 

@@ -158,7 +158,7 @@ class Searchers:
             return [*(searcher.counted for searcher in self._running), before]
 
     def close(self) -> None:
-        """Ends the processes."""
+        """End the processes."""
         self._closed.set()
         for searcher in tuple(self._running):
             searcher.close()

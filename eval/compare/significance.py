@@ -47,8 +47,7 @@ def randomization(differences: Values, draws: int = DRAWS) -> float:
 def bootstrap_interval(
     groups: Sequence[Values], level: float = 0.95, draws: int = DRAWS
 ) -> tuple[float, float]:
-    """Return the interval of the mean of the groups' means; each group [n] is resampled by
-    itself.
+    """Return the interval of the mean of the groups' means; each group [n] is resampled by itself.
 
     With one group it is that group's interval. For a group of one query both ends are that query's
     value, which means nothing.
@@ -82,8 +81,8 @@ def spread(differences: Values) -> float:
 
 
 def effect_size(differences: Values) -> float:
-    """Cohen's d of paired `differences` [n]: 0 if all are 0; NaN for fewer than two, or if all are
-    equal and so have no spread.
+    """Return cohen's d of paired `differences` [n]: 0 if all are 0; NaN for fewer than two, or if
+    all are equal and so have no spread.
     """
     if not differences.any():
         return 0.0
@@ -100,7 +99,9 @@ def _all_sums(values: Values) -> Values:
 
 
 def _blocks(draws: int, width: int) -> list[int]:
-    """Block sizes that add up to `draws`, none with more than _PICKS_AT_ONCE picks of `width`."""
+    """Return block sizes that add up to `draws`, none with more than _PICKS_AT_ONCE picks of
+    `width`.
+    """
     size = max(1, min(_AT_ONCE, _PICKS_AT_ONCE // max(1, width)))
     whole, rest = divmod(draws, size)
     return [size] * whole + [rest] * bool(rest)

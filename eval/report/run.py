@@ -128,7 +128,9 @@ def _overview_row(result: RunResult, measures: Sequence[str]) -> tuple[Cell, ...
 
 
 def flag_cells(result: RunResult) -> tuple[Cell, Cell, Cell]:
-    """Degraded and refused queries, and the share of served documents without a judgement."""
+    """Return the degraded and refused queries, and the share of served documents without a
+    judgement.
+    """
     served = sum(len(row.documents) for row in result.rows)
     unjudged = sum(row.unjudged for row in result.rows)
     share = 100 * unjudged / served if served else float("nan")

@@ -113,7 +113,7 @@ class RunResult:
         return float(self.values(measure).mean())
 
     def milliseconds(self, percentile: float) -> float:
-        """That percentile (0 to 100) of the queries' times; NaN without rows."""
+        """Return this percentile (0 to 100) of the queries' times; NaN without rows."""
         times = [row.milliseconds for row in self.rows]
         return float(np.percentile(times, percentile)) if times else float("nan")
 

@@ -19,9 +19,9 @@ _RELEVANT = ((0, "none"), (1, "1"), (5, "2-5"))
 
 
 def slices_of(judged: JudgedSet) -> Mapping[str, Facets]:
-    """Facet to value for each judged query, in the set's order. The set's own facets come first and
-    win over derived ones of the same name. A facet that the set does not state for a query is left
-    out.
+    """Return the value of each facet for each judged query, in the set's order. The set's own
+    facets come first and win over derived ones of the same name. A facet that the set does not
+    state for a query is left out.
     """
     found: dict[str, Facets] = {}
     for query, text in judged.queries.items():

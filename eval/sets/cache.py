@@ -54,7 +54,7 @@ class CacheKey:
         return cls(_folder(judged), digest, encoder, judged.conventions.body_only, dict(settings))
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it as values for JSON."""
         return {
             "collection": self.collection,
             "corpus_sha256": self.corpus_sha256,

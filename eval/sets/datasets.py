@@ -61,8 +61,7 @@ def read_judged_set(
     download: bool = False,
     said: Said = silent,
 ) -> JudgedSet:
-    """Read and check the set of a
-    name.
+    """Read and check the set of a name.
 
     `conventions` override what is known of it, `download` lets ir_datasets fetch it, and `said`
     gets the progress of a conversion of documents. Raises InputError if a file is missing and
@@ -82,7 +81,7 @@ def read_judged_set(
 
 
 def parse_name(name: str) -> tuple[Path, str]:
-    """Folder and split of `FOLDER[:SPLIT]`. Raises InputError if either does not exist."""
+    """Return folder and split of `FOLDER[:SPLIT]`. Raises InputError if either does not exist."""
     whole = Path(name)
     before, colon, after = name.rpartition(":")
     folder, wanted = (Path(before), after) if colon and not whole.is_dir() else (whole, "")
@@ -115,8 +114,7 @@ def is_judged_folder(folder: Path) -> bool:
 
 
 def check_run(run: Run, judged: JudgedSet) -> tuple[str, ...]:
-    """Return notes on a run before it is scored: queries that only one of the two
-    has.
+    """Return notes on a run before it is scored: queries that only one of the two has.
 
     Reads the corpus's ids. Raises InputError for documents that the corpus lacks, because a run
     over these documents can't have found them, and for a run that answers none of the judged

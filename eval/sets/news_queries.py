@@ -38,7 +38,7 @@ Floats64 = npt.NDArray[np.float64]
 
 
 def ordinal_alpha(units: Iterable[Sequence[int]]) -> float | None:
-    """Alpha over units (query and document); each unit has the grades that its judges gave.
+    """Return Alpha over units (query and document); each unit has the grades that its judges gave.
 
     Units with one grade say nothing about agreement and are left out. None if no unit has two
     grades, or if all grades are equal, because alpha is not defined then.
@@ -121,8 +121,7 @@ def _facet(line: Line, name: str, value: object) -> str:
 
 
 def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
-    """Read and aggregate
-    judgements.jsonl.
+    """Read and aggregate judgements.jsonl.
 
     Raises DocumentError for a mistake in a line: an unknown query, a grade that is no whole number
     from 0 on or not allowed, or a judge who graded a document twice.

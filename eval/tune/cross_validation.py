@@ -164,7 +164,7 @@ def choose(values: Values, questions: Questions, distances: Values) -> Choice:
 def nested(
     values: Values, questions: Questions, distances: Values, count: int, seed: int
 ) -> Nested:
-    """Nested cross-validation over `count` folds. Raises InputError as `folds_of` does."""
+    """Return nested cross-validation over `count` folds. Raises InputError as `folds_of` does."""
     folds = folds_of(questions, count, seed)
     outer = np.zeros(len(values))
     choices = []
@@ -214,7 +214,7 @@ def _drawn_means(sums: Values, draws: int, chance: np.random.Generator) -> Value
 
 
 def _blocks(draws: int, width: int) -> list[int]:
-    """Block sizes that add up to `draws`, so that no array of draws gets large."""
+    """Return block sizes that add up to `draws`, so that no array of draws gets large."""
     size = max(1, _PICKS_AT_ONCE // width)
     return [min(size, draws - start) for start in range(0, draws, size)]
 

@@ -142,8 +142,8 @@ def fused_order(
     bound_share: float,
     foreign: Marks | None = None,
 ) -> tuple[Floats, Ids]:
-    """Fused scores [m] and the places from best to worst, by the weights of `profile` instead of
-    those of the retrieval, and with `bound_share` of BM25's supremum.
+    """Return fused scores [m] and the places from best to worst, by the weights of `profile`
+    instead of those of the retrieval, and with `bound_share` of BM25's supremum.
     """
     weighed = replace(
         found,
@@ -159,8 +159,8 @@ def fused_order(
 def served_orders(
     query: QueryFeatures, profile: Profile, settings: Sequence[FusionSetting]
 ) -> list[Ids]:
-    """For each of `settings`, the places of the query's stories as they would be served, best
-    first.
+    """Return, for each of `settings`, the places of the query's stories as they would be served,
+    best first.
 
     The settings differ in reranking only; `profile` has their other parts
     (`FusionSetting.applied`).
@@ -196,7 +196,7 @@ def documents_of(
 
 
 def with_names(features: Sequence[SetFeatures]) -> Mapping[str, int]:
-    """For each set, the number of queries with a candidate that has one of the query's
+    """Return, for each set, the number of queries with a candidate that has one of the query's
     known names.
     """
     return {one.label: sum(_has_names(query) for query in one.queries) for one in features}

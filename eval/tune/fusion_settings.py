@@ -79,7 +79,7 @@ class FusionSetting:
         return replace(self, rerank_depth=0, rerank_weight=0.0)
 
     def as_dict(self) -> dict[str, Value]:
-        """Ready for JSON."""
+        """Return it as values for JSON."""
         return asdict(self)
 
     def words(self, names: Sequence[str]) -> str:

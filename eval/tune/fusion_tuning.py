@@ -155,7 +155,7 @@ class Tuning:
         return self.chosen if self.verdict is Verdict.CHANGE else self.shipped
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it as values for JSON."""
         derived = {
             "verdict": self.verdict.value,
             "difference": self.difference,
@@ -274,7 +274,7 @@ def _stability(
 def _curves(
     values: Values, questions: Questions, settings: Sequence[FusionSetting], names: Sequence[str]
 ) -> tuple[ValueRow, ...]:
-    """Settings that differ from the one in force in a single parameter, by its value."""
+    """Return settings that differ from the one in force in a single parameter, by its value."""
     means = mean_of_sets(values, questions.sets)
     errors = error_of_mean(values - values[:, [0]], questions)
     rows = []
@@ -295,7 +295,7 @@ def _curves(
 def _inert(
     values: Values, settings: Sequence[FusionSetting], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Parameters that change no query's value, whatever the values of the others."""
+    """Return parameters that change no query's value, whatever the values of the others."""
     return tuple(name for name in names if not _matters(values, settings, name))
 
 

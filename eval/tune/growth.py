@@ -118,8 +118,8 @@ def fitted(cell: str, recall: float, k: int, sizes: Sequence[Grown]) -> Growth:
 
 
 def fit(law: str, sizes: Sequence[Grown], values: Sequence[float]) -> Fit:
-    """Least squares on relative errors; `law` is one of the three in this module's docstring.
-    Nothing shrinks as vectors are added: if noise says so, `b` is 0.
+    """Return least squares on relative errors; `law` is one of the three in this module's
+    docstring. Nothing shrinks as vectors are added: if noise says so, `b` is 0.
     """
     rows = np.array([each.rows for each in sizes], np.float64)
     seen = np.array(values, np.float64)

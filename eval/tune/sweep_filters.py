@@ -34,8 +34,8 @@ _QUERIES = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter of allowed rows, bool [n]: `kind` is random or cluster, `share` a share
-    of the rows.
+    """A filter of allowed rows, bool [n]: `kind` is random or cluster, `share` a share of the
+    rows.
     """
 
     kind: str
@@ -59,8 +59,8 @@ class Narrowed:
 
 
 def filters(vectors: FloatMatrix, shares: Sequence[float], seed: int) -> Iterator[Filter]:
-    """For each share a random filter over `vectors` [n, d] and a cluster filter, each with at least
-    one row.
+    """Yield, for each share, a random filter over `vectors` [n, d] and a cluster filter, each with
+    at least one row.
     """
     chance = np.random.default_rng(seed)
     for share in shares:

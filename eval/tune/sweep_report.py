@@ -66,7 +66,7 @@ class Sweep:
             }
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return it as values for JSON."""
         chosen = self.recommendation
         return {
             "about": dict(self.about) | {"recall_epsilon": EPSILON},

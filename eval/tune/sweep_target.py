@@ -1,9 +1,8 @@
 """A target in words, and the cells that are compared with it.
 
-recall .99       recall of as many rows as the service asks for; recall@10 for another depth
-p95 under 5 ms   a single query on one thread; p50 and p99 likewise; us, ms or s
-under 2 GB       memory of the graph with its vectors; GB are 10^9 bytes, GiB 2^30
-qps over 500     queries a second on one thread
+recall .99 recall of as many rows as the service asks for; recall@10 for another depth p95 under 5
+ms a single query on one thread; p50 and p99 likewise; us, ms or s under 2 GB memory of the graph
+with its vectors; GB are 10^9 bytes, GiB 2^30 qps over 500 queries a second on one thread
 """
 
 from __future__ import annotations
@@ -83,8 +82,8 @@ class Clause:
                 return cell.milliseconds[self.name]
 
     def excess(self, cell: Cell) -> float:
-        """0 if the cell meets the clause, else the logarithm of the factor by which it exceeds the
-        limit: for recall the factor of misses.
+        """Return 0 if the cell meets the clause, else the logarithm of the factor by which it
+        exceeds the limit: for recall the factor of misses.
         """
         value = self.value(cell)
         if self.name == "recall":

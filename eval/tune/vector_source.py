@@ -65,7 +65,9 @@ def gather(
 
 
 def noisy(vectors: FloatMatrix, cosine: float, rng: np.random.Generator) -> FloatMatrix:
-    """Unit vectors at exactly `cosine` from unit `vectors` [n, d], in Gaussian directions."""
+    """Return unit vectors at exactly `cosine` from unit `vectors` [n, d], in Gaussian
+    directions.
+    """
     noise = rng.standard_normal(vectors.shape, np.float32)
     noise -= np.sum(noise * vectors, axis=1, keepdims=True) * vectors
     mixed = cosine * vectors + np.sqrt(1 - cosine**2) * _unit(noise)

@@ -4,8 +4,7 @@ Between the two, the batch's id and each still's context must be kept. A batch h
 packet as metadata. So sending the same packet again, after a kill or a lost answer, finds the
 existing batch and pays for no second one, whatever changed since. For that, every batch of the
 account is looked through, however many came since. A reservation is released only if none of them
-belongs to the packet.
-https://platform.openai.com/docs/guides/batch
+belongs to the packet. https://platform.openai.com/docs/guides/batch
 
 A batch's result files have a line for each request, in any order. They are untrusted.
 """
@@ -174,12 +173,11 @@ class BatchCaptioner:
     def submit(
         self, stills: Mapping[str, ToCaption], packet: str, leave: Leave = lambda _: None
     ) -> Submission:
-        """Send stills by custom id as the packet of this name (each at most 64
-        characters).
+        """Send stills by custom id as the packet of this name (each at most 64 characters).
 
         `leave` gets the stills that are not put into the batch, before anything is sent. A packet
-        is one batch, however often it is sent, until that batch has failed; sending it again
-        sends nothing more.
+        is one batch, however often it is sent, until that batch has failed; sending it again sends
+        nothing more.
         """
         own = list(self._existing(packet))
         if there := next((one.id for one in own if one.status not in _FAILED), ""):
@@ -305,7 +303,7 @@ class BatchCaptioner:
         return written
 
     def _created(self, packet: str, file: IO[bytes]) -> str:
-        """Uploads the file and makes the batch, once; the next try finds a lost batch."""
+        """Upload the file and make the batch, once; the next try finds a lost batch."""
         client = self.calls.provider.client
         uploaded = self._asked(
             lambda: (

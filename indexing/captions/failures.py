@@ -1,9 +1,8 @@
 """Why a provider gave no answer, and what follows for this still, for the next and for the bill.
 
-HTTP 429                     wait as told and ask again; the provider is well
-408, 5xx, cut off, too slow  wait and ask again; after several in a row it is left alone
-401, 403, 404, no quota      no still can succeed until somebody mends it
-400, 413, 422                this request is wrong; asking again does not help
+HTTP 429 wait as told and ask again; the provider is well 408, 5xx, cut off, too slow wait and ask
+again; after several in a row it is left alone 401, 403, 404, no quota no still can succeed until
+somebody mends it 400, 413, 422 this request is wrong; asking again does not help
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ _NO_MONEY = "insufficient_quota"
 class Unanswered(Exception):  # noqa: N818 - not an error of ours: a still without a caption
     """One attempt without a result.
 
-    `again`: a later try may succeed. `wait`: the least seconds before the next attempt, None for
-    no further attempt now. `down`: it counts against the provider. `billed`: the provider may have
+    `again`: a later try may succeed. `wait`: the least seconds before the next attempt, None for no
+    further attempt now. `down`: it counts against the provider. `billed`: the provider may have
     done the work.
     """
 
@@ -78,8 +77,8 @@ def of_connection(exchange: Exchange, name: str, *, sent: bool) -> Unanswered:
 
 
 def seconds_to_wait(headers: Mapping[str, str]) -> float:
-    """Retry-After, a number or a date, in seconds from now (RFC 9110, section 10.2.3), or the
-    finer `retry-after-ms`; 0 without either.
+    """Return Retry-After, a number or a date, in seconds from now (RFC 9110, section 10.2.3), or
+    the finer `retry-after-ms`; 0 without either.
     """
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         said = headers.get(name, "").strip()

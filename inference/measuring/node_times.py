@@ -1,8 +1,7 @@
 """Times by operator with their bounds, from ONNX Runtime's profile of a graph.
 
 Source: the profiler's JSON (Chrome's trace events): a `model_run` for each run, and for each call
-of
-an operator a `Node` event with its type and the shapes of its inputs and outputs.
+of an operator a `Node` event with its type and the shapes of its inputs and outputs.
 """
 
 import json
@@ -68,7 +67,7 @@ class Trace:
 
 
 def read_trace(text: str) -> Trace:
-    """ONNX Runtime's profile, a JSON list of events; loading the graph is left out."""
+    """Return ONNX Runtime's profile, a JSON list of events; loading the graph is left out."""
     runs: list[tuple[float, float]] = []
     nodes: list[NodeEvent] = []
     for event in json.loads(text):

@@ -1,9 +1,9 @@
 """Check that a model's file is of its kind and fits its manifest, before a runtime loads it.
 
 A checksum proves that a file is the one that the manifest names. It does not prove that the file is
-harmless: a folder from a stranger has a stranger's manifest. So each file is checked: it must be
-no pickle under another name, must not take weights from other places, and must have as many numbers
-in a vector or labels in an answer as the manifest says.
+harmless: a folder from a stranger has a stranger's manifest. So each file is checked: it must be no
+pickle under another name, must not take weights from other places, and must have as many numbers in
+a vector or labels in an answer as the manifest says.
 
 A runtime parses, optimizes and allocates before it can be asked for shapes, and opens other files
 that a graph names. Neither should happen to a file that does not fit its manifest. So the few
@@ -145,7 +145,7 @@ def read_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
 
 
 def _tensor(name: str, entry: Any) -> tuple[tuple[int, ...], int, int]:
-    """Shape, first byte and the byte after the last of a header's entry."""
+    """Return shape, first byte and the byte after the last of a header's entry."""
     try:
         bits, shape = _BITS[entry["dtype"]], tuple(entry["shape"])
         begin, after = entry["data_offsets"]
@@ -197,8 +197,7 @@ def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -
 
 
 def looks_pickled(content: bytes, *, whole: bool = False) -> bool:
-    """Return whether bytes begin like a pickle (protocol 2 or later), an archive or a numpy
-    file.
+    """Return whether bytes begin like a pickle (protocol 2 or later), an archive or a numpy file.
 
     With `whole` a pickle must end like one too, because raw numbers may begin like anything.
     """

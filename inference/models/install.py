@@ -227,7 +227,7 @@ def _checked(place: Path, file: OfferedFile) -> str:
 
 
 def _git_blob(place: Path, size: int) -> str:
-    """Git's name for a file's content: the sha1 of a header and the bytes."""
+    """Return Git's name for a file's content: the sha1 of a header and the bytes."""
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     digest.update(place.read_bytes())
     return digest.hexdigest()

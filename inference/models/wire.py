@@ -11,8 +11,8 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 class Field(NamedTuple):
     """One field of a message: its number, and its value between `start` and `stop`. The value is a
-    `whole` number, or the `part` that is a text, bytes or a message (None for a number). The
-    field begins `at` its key. It is a tuple, because a graph has tens of thousands.
+    `whole` number, or the `part` that is a text, bytes or a message (None for a number). The field
+    begins `at` its key. It is a tuple, because a graph has tens of thousands.
     """
 
     number: int
@@ -137,7 +137,7 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
 
 
 def _written(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
+    """Return seven bits a byte, the lowest first; the top bit says that more follow."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -50,8 +50,8 @@ class OnnxRuntime:
         """Load the folder's ONNX graph, on a processor in the form that was prepared for it, from
         bytes whose checksum was just verified.
 
-        `threads` work on one call; `option` is `cpu` or `cuda`. Raises ModelError for a graph
-        that can't be loaded, and where this ONNX Runtime can't use the card.
+        `threads` work on one call; `option` is `cpu` or `cuda`. Raises ModelError for a graph that
+        can't be loaded, and where this ONNX Runtime can't use the card.
         """
         import onnxruntime as ort
 
@@ -81,8 +81,7 @@ class OnnxRuntime:
         return cls(where, tuple(types), outputs, "onnxruntime", session, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """Return the named `outputs` for `arrays`, in the order asked
-        for.
+        """Return the named `outputs` for `arrays`, in the order asked for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take: an empty
         one ends the process in some operators.
@@ -148,7 +147,7 @@ def add_weights(options: Any, apart: Mapping[str, bytes]) -> None:
 
 
 def session_options(threads: int, *, optimize: bool) -> Any:
-    """Options for short calls on a shared machine."""
+    """Return options for short calls on a shared machine."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()

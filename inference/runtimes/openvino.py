@@ -54,8 +54,8 @@ class OpenVinoRuntime:
         """Load the folder's graph as it was compiled for this machine, from bytes whose checksum
         was just verified.
 
-        `threads` work on one call; `option` is the precision to compute in, `f32` or `bf16`.
-        Raises ModelError for a graph that can't be compiled and where OpenVINO is not installed.
+        `threads` work on one call; `option` is the precision to compute in, `f32` or `bf16`. Raises
+        ModelError for a graph that can't be compiled and where OpenVINO is not installed.
         """
         openvino = library("openvino")
         format_, path = graph_path(folder, "openvino", "onnx")
@@ -77,8 +77,7 @@ class OpenVinoRuntime:
         return cls(where, tuple(types), outputs, "openvino", compiled, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """Return the named `outputs` for `arrays`, in the order asked
-        for.
+        """Return the named `outputs` for `arrays`, in the order asked for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
@@ -114,8 +113,8 @@ class OpenVinoRuntime:
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:
-    """Settings for low latency. A stream works on one call with `threads` threads. There are as
-    many streams as calls can run at once: with one stream, callers would wait for each other.
+    """Return settings for low latency. A stream works on one call with `threads` threads. There are
+    as many streams as calls can run at once: with one stream, callers would wait for each other.
     """
     streams = max(1, min(MOST_STREAMS, cores() // threads))
     return {

@@ -44,7 +44,7 @@ def answer_of(runtime: Runtime) -> str:
 
 
 def answers(runtime: Runtime, batches: Sequence[Mapping[str, Array]]) -> list[FloatMatrix]:
-    """For each batch what the task reads, float32 [rows, d], without padding."""
+    """Return, for each batch, what the task reads: float32 [rows, d], without padding."""
     name = answer_of(runtime)
     return [
         unpadded(runtime.run(narrowed(batch, runtime), (name,))[0], batch.get("attention_mask"))

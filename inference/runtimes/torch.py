@@ -51,11 +51,10 @@ class TorchRuntime:
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "cpu") -> "TorchRuntime":
-        """Return the folder's safetensors, run operator by operator
-        ("eager").
+        """Return the folder's safetensors, run operator by operator ("eager").
 
-        `option` is `cpu` or `cuda`. Raises ModelError for weights that can't be loaded, and
-        where torch is not installed or can't use the card.
+        `option` is `cpu` or `cuda`. Raises ModelError for weights that can't be loaded, and where
+        torch is not installed or can't use the card.
         """
         return cls._of_checkpoint(folder, threads, option, compiled=False)
 
@@ -122,8 +121,7 @@ class TorchRuntime:
         return cls(where, read.inputs, (read.output,), kind, device, call)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """Return the named `outputs` for `arrays`, in the order asked
-        for.
+        """Return the named `outputs` for `arrays`, in the order asked for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
@@ -145,7 +143,7 @@ class TorchRuntime:
 
 
 def _torch(threads: int, device: str, where: str) -> Any:
-    """PyTorch, set to `threads`. Raises ModelError where it can't use the card."""
+    """Return PyTorch, set to `threads`. Raises ModelError where it can't use the card."""
     torch = library("torch")
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError(

@@ -87,8 +87,8 @@ class BatchLimits:
 
 
 def longest_first(lengths: Sequence[int]) -> list[int]:
-    """Indexes into `lengths`, longest first, equal ones in order. A caller with several batches
-    waits for the largest first, and not last.
+    """Return indexes into `lengths`, longest first, equal ones in order. A caller with several
+    batches waits for the largest first, and not last.
     """
     if len(lengths) < 2:
         return list(range(len(lengths)))
@@ -99,9 +99,9 @@ def longest_first(lengths: Sequence[int]) -> list[int]:
 def cut_texts(
     texts: Sequence[str], *, most: int, characters: int = CHARACTERS_AT_ONCE
 ) -> Iterator[slice]:
-    """Slices of `texts` to tokenise and hold at once, in order and without gaps. Each has at most
-    `most` texts and about `characters`; a longer text is alone. So memory does not grow with the
-    input.
+    """Yield slices of `texts` to tokenise and hold at once, in order and without gaps. Each has at
+    most `most` texts and about `characters`; a longer text is alone. So memory does not grow with
+    the input.
     """
     start = held = 0
     for end, text in enumerate(texts):
@@ -114,7 +114,7 @@ def cut_texts(
 
 
 def cut_batches(lengths: Sequence[int], *, budget: int = TOKEN_BUDGET) -> list[Rows]:
-    """Indexes into `lengths`, grouped so that longest x rows stays within `budget`.
+    """Return indexes into `lengths`, grouped so that longest x rows stays within `budget`.
 
     Each index is in exactly one group, [rows]; a text longer than the budget is alone.
     """

@@ -20,8 +20,8 @@ from operator import neg
 @dataclass(frozen=True, slots=True)
 class EvenCut:
     """How rows are cut for `lanes` lanes, at least 1. A batch has at most `tokens` padded tokens,
-    and its shortest row at least the share `alike` of the longest's tokens. A longer row is
-    alone. One lane has `ahead` tokens to do first.
+    and its shortest row at least the share `alike` of the longest's tokens. A longer row is alone.
+    One lane has `ahead` tokens to do first.
     """
 
     tokens: int
@@ -79,8 +79,8 @@ class EvenCut:
         return max(1, min(rows, alike - start))
 
     def _busiest(self, lengths: Sequence[int], sizes: Sequence[int]) -> int:
-        """Padded tokens of the busiest lane, where each lane takes the next batch
-        when it is free.
+        """Return padded tokens of the busiest lane, where each lane takes the next batch when it is
+        free.
         """
         lanes = [0] * (self.lanes - 1) + [self.ahead]  # sorted, and so a heap
         start = 0

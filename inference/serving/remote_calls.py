@@ -42,8 +42,7 @@ class RemoteAddress:
 
     @classmethod
     def parse(cls, runtime: str, *, where: str) -> RemoteAddress:
-        """Read `remote:URL` or `remote-unverified:URL`; a URL without a path is given
-        `/v1`.
+        """Read `remote:URL` or `remote-unverified:URL`; a URL without a path is given `/v1`.
 
         Raises SettingsError, which never repeats a password that someone wrote into the URL.
         """
@@ -131,8 +130,7 @@ class RemoteService:
     def post(
         self, path: str, body: Mapping[str, Any], *, seconds: float
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON answer and its headers, within `seconds` for all attempts
-        together.
+        """Return the JSON answer and its headers, within `seconds` for all attempts together.
 
         Raises UnavailableError where the service doesn't answer, is busy or breaks off, and
         ModelError where it refuses or answers something else than JSON.
@@ -246,7 +244,7 @@ class _PassingError(Exception):
 
 
 def _seconds_to_wait(answer: httpx.Response) -> float:
-    """Retry-After in seconds; 0 where it is missing or a date."""
+    """Return Retry-After in seconds; 0 where it is missing or a date."""
     said = answer.headers.get("retry-after", "")
     return float(said) if said.isascii() and said.isdigit() else 0.0
 

@@ -48,5 +48,5 @@ class SpanWatch:
 
 
 def _wall_clock(reading: float) -> int:
-    """Nanoseconds since 1970 for a reading of perf_counter."""
+    """Return nanoseconds since 1970 for a reading of perf_counter."""
     return _EPOCH + int(reading * 1e9)

@@ -76,5 +76,5 @@ def finite(numbers: FloatMatrix) -> bool:
 
 
 def sound(rows: FloatMatrix) -> list[bool]:
-    """For each row [n, d], whether all of its numbers are finite."""
+    """Return, for each row [n, d], whether all of its numbers are finite."""
     return [True] * len(rows) if finite(rows) else [finite(row) for row in rows]

@@ -91,7 +91,7 @@ class TextTokens:
         return TokenRows(rows, cut)
 
     def encodings(self, texts: Sequence[str]) -> list[Encoding]:
-        """Full encodings with character offsets and word numbers, not cut to the limit."""
+        """Return full encodings with character offsets and word numbers, not cut to the limit."""
         return self.tokenizer.encode_batch([well_formed(text) for text in texts])
 
     def _cut(self, ids: list[int]) -> tuple[int, ...]:
@@ -103,8 +103,7 @@ class TextTokens:
 
 @lru_cache(maxsize=TOKENIZERS_KEPT)
 def _tokenizer(content: bytes) -> Tokenizer:
-    """Return the tokenizer of a file's bytes. Models with the same file share one: none changes
-    it.
+    """Return the tokenizer of a file's bytes. Models with the same file share one: none changes it.
 
     Raises ValueError for a file that is no tokenizer.
     """

@@ -31,8 +31,7 @@ class Account:
 
 
 def ordinary_account() -> Account | None:
-    """Return the user nobody where we are root, and None where the nodes can run as we
-    do.
+    """Return the user nobody where we are root, and None where the nodes can run as we do.
 
     Raises SettingsError for a root without one.
     """
@@ -49,8 +48,8 @@ def ordinary_account() -> Account | None:
 
 
 def find_java() -> Path:
-    """Java's program: JAVA_HOME's, else the path's. Raises SettingsError for none or one that does
-    not fit.
+    """Return java's program: JAVA_HOME's, else the path's. Raises SettingsError for none or one
+    that does not fit.
     """
     home = os.environ.get("JAVA_HOME", "")
     named = Path(home) / "bin" / "java"

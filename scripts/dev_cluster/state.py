@@ -44,8 +44,8 @@ class ClusterState:
 
     @classmethod
     def load(cls, folder: Path) -> ClusterState:
-        """As it was kept, with the processes that there are; no nodes where none were kept. Raises
-        CorruptError for a file that can't be read.
+        """Return the cluster as it was kept, with the processes that there are; no nodes where none
+        were kept. Raises CorruptError for a file that can't be read.
         """
         path = folder / _FILE
         if not path.is_file():

@@ -93,8 +93,8 @@ class TreeReader:
         return self._word(str(item), name, item.pos)
 
     def operation(self, item: Item, name: str) -> Node:
-        """AND, OR, and the implicit operator, under which bare words rank and other
-        clauses narrow.
+        """Read AND, OR, and the implicit operator, under which bare words rank and other clauses
+        narrow.
         """
         children = [(child, self.node(child, name)) for child in item.children]
         if isinstance(item, OrOperation):
@@ -113,18 +113,18 @@ class TreeReader:
         return Bool(tuple(must), tuple(should), tuple(must_not))
 
     def negation(self, item: Item, name: str) -> Node:
-        """NOT x and -x."""
+        """Read NOT x and -x."""
         self.negated += 1
         node = self.node(item.children[0], name)
         self.negated -= 1
         return Bool(must_not=(node,))
 
     def inner(self, item: Item, name: str) -> Node:
-        """Groups and +x: the clause inside."""
+        """Read groups and +x: the clause inside."""
         return self.node(item.children[0], name)
 
     def fielded(self, item: Item, name: str) -> Node:
-        """field:value; an unknown field is a word with a colon."""
+        """Read field:value; an unknown field is a word with a colon."""
         if known := field_called(item.name):
             return self.node(item.expr, known.name)
         self.notes.append(f"there is no field {item.name!r}: its name is taken as a word")
@@ -161,7 +161,7 @@ class TreeReader:
         return Phrase(node.text, node.field, slop)
 
     def fuzzy(self, item: Item, name: str) -> Node:
-        """word~ is read as the plain word."""
+        """Read word~ as the plain word."""
         self.notes.append(f"{item!s}: similar spellings are not searched, the word itself is")
         return self.node(item.term, name)
 
@@ -183,7 +183,7 @@ class TreeReader:
         return Phrase(text, name)
 
     def range(self, item: Item, name: str) -> Node:
-        """[a TO b] and {a TO b}."""
+        """Read [a TO b] and {a TO b}."""
         known = NAMED.get(name)
         if known is None:
             return self._signs_as_words(item)
@@ -195,7 +195,7 @@ class TreeReader:
         return range_node(known, low, high, self.times)
 
     def open_range(self, item: Item, name: str) -> Node:
-        """date:>a and date:<=a."""
+        """Read date:>a and date:<=a."""
         known = NAMED.get(name)
         if known is None:
             return self._signs_as_words(item)
@@ -205,7 +205,7 @@ class TreeReader:
         return range_node(known, None, bound, self.times)
 
     def _signs_as_words(self, item: Item) -> Node:
-        """Signs of a range without a field ("<IBM>") are plain words."""
+        """Read signs of a range without a field ("<IBM>") as plain words."""
         words = " ".join(plain_words(str(item)))
         self.notes.append(f"{str(item).strip()}: no field is named, so it is taken as words")
         return self._word(words, "", item.pos + len(str(item)) - len(str(item).lstrip("<>= ")))

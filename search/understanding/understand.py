@@ -98,7 +98,7 @@ class Meaning:
     exact: Node | None = None
 
     def flags(self) -> tuple[str, ...]:
-        """Flags of what could not be done for the answer; waits for the names."""
+        """Return flags of what could not be done for the answer; waits for the names."""
         return self.degraded if self.names is None else self.names.result().degraded
 
     def told(self) -> Understood:

@@ -167,7 +167,7 @@ def verdict(node: Node, languages: Sequence[str], topics: Topics) -> Verdict:
 
 
 def _of_words(readings: Sequence[tuple[str, ...]], *, exact: bool, slop: int = 0) -> Verdict:
-    """Terms in any reading. With `exact` they may stand in any field, side by side."""
+    """Return terms in any reading. With `exact` they may stand in any field, side by side."""
 
     def read(item: ItemTerms, terms: tuple[str, ...]) -> bool | None:
         if not item.terms.issuperset(terms):

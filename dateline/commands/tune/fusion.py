@@ -87,7 +87,7 @@ def fusion(
 
 
 def _applied(found: Tuning) -> str:
-    """Writes the settings, and gives the change."""
+    """Write the settings, and give the change."""
     values, no_settings = settings_to_apply(found)
     for name in no_settings:
         errors.print(

@@ -154,7 +154,7 @@ def _open_address(
 
 
 def _flow(container: InputContainer, limits: CageLimits) -> Iterator[Message]:
-    """Small batches, each within `_WAIT_S` of its first frame while frames come."""
+    """Yield small batches, each within `_WAIT_S` of its first frame while frames come."""
     stream = video_of(container)
     if stream is None:
         raise Refusal("there is no video in the source")

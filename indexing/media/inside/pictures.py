@@ -180,7 +180,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _upright(
     image: Image.Image, orientation: int, profile: bytes | None, notes: list[str]
 ) -> Image.Image:
-    """RGB in sRGB without alpha, turned as EXIF says."""
+    """Return RGB in sRGB without alpha, turned as EXIF says."""
     if "A" in image.mode or "a" in image.mode:
         over = image.convert("RGBA")
         image = Image.new("RGB", image.size, _WHITE)

@@ -104,7 +104,7 @@ def shown_size(video: VideoStream) -> tuple[int, int]:
 
 
 def rotation_of(container: InputContainer) -> int:
-    """Degrees clockwise that make the video upright, in quarter turns.
+    """Return degrees clockwise that make the video upright, in quarter turns.
 
     The library gives a stream's display matrix only in its description of the file and with the
     first decoded frame, which is too late here.

@@ -1,8 +1,8 @@
 """Stills of a video: seek, decode, compare, keep the best of each group; inside the child.
 
 A still costs the frames from the last key frame on, and as few others as possible: frames that no
-other frame needs are decoded only if a moment asks for them.
-Of the frames that are compared, only the one that is taken becomes a picture.
+other frame needs are decoded only if a moment asks for them. Of the frames that are compared, only
+the one that is taken becomes a picture.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Group:
 
 
 def overlapping(groups: Sequence[Group]) -> Iterator[list[Group]]:
-    """Groups in order, joined if they share frames: so no file is read backwards."""
+    """Yield groups in order, joined if they share frames: so no file is read backwards."""
     together: list[Group] = []
     for group in groups:
         if together and group.start > max(other.end for other in together):

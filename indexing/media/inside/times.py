@@ -36,7 +36,7 @@ def step_of(stream: VideoStream) -> float:
 
 
 def turns_of(frame: VideoFrame) -> int:
-    """Quarter turns counterclockwise that make a frame upright."""
+    """Return quarter turns counterclockwise that make a frame upright."""
     return round(frame.rotation / 90) % 4
 
 

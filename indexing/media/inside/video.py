@@ -130,8 +130,8 @@ def frames(handle: int, _: Mapping[str, Any], limits: CageLimits) -> Iterator[Me
 
 
 def seen_frames(handle: int, limits: CageLimits, witness: Witness) -> Iterator[Message]:
-    """Like `frames`; `witness` gets the video, and its function then gets each frame once, with its
-    number, its second, and its pixels as they are sent.
+    """Yield like `frames`; `witness` gets the video, and its function then gets each frame once,
+    with its number, its second, and its pixels as they are sent.
 
     A decoder that works on several frames at once reports damage late and drops good frames with
     it. So at the first damage the file is read again by one that works on one frame at a time, up

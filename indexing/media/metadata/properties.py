@@ -3,9 +3,8 @@
 Three standards put the same properties into a picture, and software fills only some of them.
 Property by property, XMP is asked first, then IPTC IIM, then EXIF; a video's container last. XMP
 comes first because it alone is complete: IIM cuts texts short, and EXIF's texts are often the
-camera's.
-IPTC Photo Metadata Standard 2023.1 (its mapping of XMP, IIM and Exif), IPTC IIM 4.2, Exif 3.0,
-Guidelines for Handling Image Metadata 2.0 (Metadata Working Group, 2010).
+camera's. IPTC Photo Metadata Standard 2023.1 (its mapping of XMP, IIM and Exif), IPTC IIM 4.2, Exif
+3.0, Guidelines for Handling Image Metadata 2.0 (Metadata Working Group, 2010).
 """
 
 from __future__ import annotations
@@ -143,7 +142,9 @@ def _xmp(packet: object, notes: list[str]) -> Properties:
 
 
 def _tags(tags: object) -> dict[str, tuple[Value, ...]]:
-    """Tags by their names in lower-case letters and digits; each is a text or a list of texts."""
+    """Return tags by their names in lower-case letters and digits; each is a text or a list of
+    texts.
+    """
     if not isinstance(tags, Mapping):
         return {}
     found: dict[str, tuple[Value, ...]] = {}

@@ -77,7 +77,7 @@ def _terms(properties: Properties) -> Iterator[dict[str, str]]:
 
 
 def _places(sources: Sequence[Texts], properties: Properties) -> Iterator[dict[str, str]]:
-    """Sublocation, city, state and country, and further places that the picture shows."""
+    """Yield sublocation, city, state and country, and further places that the picture shows."""
     for role in ("sublocation", "city", "state"):
         yield from _named(_first(sources, role)[:1])
     codes = _first(sources, "countrycode")[:1]

@@ -59,7 +59,9 @@ def best(candidates: Sequence[Candidate]) -> int:
 
 
 def sharpness(gray: Gray) -> float:
-    """Variance of the Laplacian of grey levels [h, w] (Pech-Pacheco et al. 2000, section 2)."""
+    """Return variance of the Laplacian of grey levels [h, w] (Pech-Pacheco et al. 2000, section
+    2).
+    """
     if min(gray.shape) < 3:
         return 0.0
     around = gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:]

@@ -35,9 +35,9 @@ _STEP = 50  # frames by which the last windows of files differ: few lengths, and
 class WindowLayout:
     """Which frames of a window count: `stride` of them, with `ahead` after and the rest before.
 
-    A shorter stride reports a frame sooner and costs more: each frame goes through the model
-    `cost` times, and `delay` more frames must arrive before a frame is scored.
-    Raises SettingsError if a window has too few frames.
+    A shorter stride reports a frame sooner and costs more: each frame goes through the model `cost`
+    times, and `delay` more frames must arrive before a frame is scored. Raises SettingsError if a
+    window has too few frames.
     """
 
     stride: int = 50
@@ -59,7 +59,7 @@ class WindowLayout:
         return cls(stride, min(ahead, (WINDOW - stride) // 2))
 
     def lengthened(self, window: int) -> WindowLayout:
-        """Windows of `window` frames: more of them count, with as many around."""
+        """Return windows of `window` frames: more of them count, with as many around."""
         return replace(self, window=window, stride=window - self.around)
 
     @property

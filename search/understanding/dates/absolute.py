@@ -120,7 +120,7 @@ def _no_such_day(match: re.Match[str]) -> Point | None:
 
 
 def _some_days(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """March 5-7, 5 to 7 march 2024."""
+    """Read March 5-7, 5 to 7 march 2024."""
     first, last = _day(match), int(match["last"])
     month, year = DAY_MONTHS.get(match["month"].casefold(), 0), _year(match)
     if not month or not 0 < first < last:
@@ -159,7 +159,9 @@ def _is_month(match: re.Match[str], word: str, calendar: Calendar) -> bool:
 
 
 def _standing_of_a_part(match: re.Match[str]) -> Standing:
-    """English "early march" may be a march; other languages' words for a part are of dates only."""
+    """Read a third of a month. English "early march" may be a march; other languages' words for a
+    part are of dates only.
+    """
     english = re.fullmatch(r"early|mid|late", match["part"], re.IGNORECASE)
     return Standing.AFTER_A_WORD if english else Standing.ALONE
 
@@ -250,8 +252,8 @@ def _iso(match: re.Match[str], calendar: Calendar) -> Point | None:
 
 
 def _numbers(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """03/04/2024 by the locale, because both numbers could be the month; 03.04.2024 is the third of
-    April.
+    """Read 03/04/2024 by the locale, because both numbers could be the month; 03.04.2024 is the
+    third of April.
     """
     first, second, mark = int(match["first"]), int(match["second"]), match["mark"]
     written = match["written"]

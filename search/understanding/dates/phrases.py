@@ -132,8 +132,8 @@ def _a_range(text: str, first: Point, calendar: Calendar, *, bare: bool) -> Poin
 
 
 def _joined(first: Point, last: Point | None, calendar: Calendar) -> Point | None:
-    """From the first point's start to the last one's end. A point without a year takes
-    the other's.
+    """Return the span from the first point's start to the last one's end. A point without a year
+    takes the other's.
     """
     if last is None or first.since is None or last.since is None:
         return None

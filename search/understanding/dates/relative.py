@@ -48,7 +48,7 @@ def unit_back(calendar: Calendar, unit: str, back: int) -> Span:
 
 
 def _weekend(calendar: Calendar, back: int) -> Span:
-    """Saturday and Sunday of this week (from Monday on), or of an earlier one."""
+    """Read Saturday and Sunday of this week (from Monday on), or of an earlier one."""
     monday = calendar.today - timedelta(days=calendar.today.weekday())
     return calendar.days(monday + timedelta(days=5 - 7 * back), 2)
 
@@ -79,7 +79,9 @@ class _Readers:
     own: WordTables
 
     def ago(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours ago that hour."""
+        """Read 3 days ago: 3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours
+        ago that hour.
+        """
         unit, count = self._unit(match), self._number(match)
         if unit in _CLOCK:
             since = calendar.now - count * _CLOCK[unit]
@@ -100,7 +102,7 @@ class _Readers:
         return _ended(rolling(calendar, unit, 1), match)
 
     def whole(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
-        """Last week, esta semana, nächstes Jahr: the whole unit of the calendar."""
+        """Read last week, esta semana, nächstes Jahr: the whole unit of the calendar."""
         unit = self._unit(match)
         if unit == "hour" and back == 1:
             return _ended(rolling(calendar, unit, 1), match)
@@ -109,11 +111,11 @@ class _Readers:
         return Point(*unit_back(calendar, unit, back), match.end())
 
     def so_far(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """En lo que va de año: from its beginning up to now."""
+        """Read en lo que va de año: from its beginning up to now."""
         return Point(unit_back(calendar, self._unit(match), 0)[0], None, match.end())
 
     def third(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
-        """Early last year, a finales de año, Anfang des Monats."""
+        """Read early last year, a finales de año, Anfang des Monats."""
         unit, part = self._unit(match), part_of(match)
         if unit not in ("week", "month", "year", "decade") or part is None:
             return None
@@ -122,7 +124,7 @@ class _Readers:
     def moment(
         self, match: re.Match[str], calendar: Calendar, *, back: int, part: str
     ) -> Point | None:
-        """Last night, anoche, ce matin."""
+        """Read last night, anoche, ce matin."""
         day = calendar.today - timedelta(days=back)
         if not part:
             return Point(*calendar.days(day), match.end())
@@ -130,8 +132,8 @@ class _Readers:
         return Point(since, until, match.end())
 
     def day(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """Today, ayer, hier soir, gestern Abend. None in "Russia Today", which is a name, and for
-        "hier" in a German query, where it means here.
+        """Read today, ayer, hier soir, gestern Abend. None in "Russia Today", which is a name, and
+        for "hier" in a German query, where it means here.
         """
         word = match["word"]
         if word[0].isupper() and _AFTER_CAPITAL.search(match.string, 0, match.start()):
@@ -145,7 +147,7 @@ class _Readers:
     def weekday(
         self, match: re.Match[str], calendar: Calendar, *, before: int, standing: Standing
     ) -> Point | None:
-        """Friday, el lunes: the last one, `before` days before today or earlier."""
+        """Read Friday, el lunes: the last one, `before` days before today or earlier."""
         word = match["weekday"].casefold()
         short = word not in self.own.weekdays
         again = Recurring(weekday=self.own.short_weekdays[word] if short else WEEKDAYS[word])
@@ -154,7 +156,7 @@ class _Readers:
         return Point(*span, match.end(), needs, again if before == 0 else None) if span else None
 
     def evening(self, match: re.Match[str], calendar: Calendar, *, before: int) -> Point | None:
-        """El lunes por la noche, lundi soir, Montagabend: the last one that has begun."""
+        """Read El lunes por la noche, lundi soir, Montagabend: the last one that has begun."""
         hours, today = PARTS_OF_DAY[_part_of_day(match)], calendar.today
         back = (today.weekday() - self.own.weekdays[match["weekday"].casefold()]) % 7
         day = today - timedelta(days=back or (7 if before else 0))
@@ -175,22 +177,24 @@ class _Readers:
     def weekday_of_week(
         self, match: re.Match[str], calendar: Calendar, *, back: int
     ) -> Point | None:
-        """Tuesday last week, el martes de esta semana."""
+        """Read Tuesday last week, el martes de esta semana."""
         first = calendar.week_start(back)
         ahead = (self.own.weekdays[match["weekday"].casefold()] - first.weekday()) % 7
         return Point(*calendar.days(first + timedelta(days=ahead)), match.end())
 
     def named(self, match: re.Match[str], calendar: Calendar, *, which: str) -> Point | None:
-        """Last march has ended, this summer is the current one, or this year's."""
+        """Read last march, this summer: last march has ended, this summer is the current one, or
+        this year's.
+        """
         span = _which(which, calendar, lambda year: self._in_year(match, calendar, year))
         return Point(*span, match.end())
 
     def named_of_year(self, match: re.Match[str], calendar: Calendar, *, back: int) -> Point | None:
-        """March last year, el verano de este año."""
+        """Read March last year, el verano de este año."""
         return Point(*self._in_year(match, calendar, calendar.today.year - back), match.end())
 
     def weekend(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """At the weekend: the last one that has begun."""
+        """Read at the weekend: the last one that has begun."""
         back = 0 if calendar.today.weekday() >= 5 else 1
         standing = Standing.AFTER_A_WORD if self.own.code == "en" else Standing.ALONE
         return Point(*_weekend(calendar, back), match.end(), standing)

@@ -127,7 +127,7 @@ def _texts(value: object) -> Iterable[str]:
 
 
 def _evenings(own: WordTables) -> list[str]:
-    """Weekdays with a part of the day in one word, as in German: montagabend."""
+    """Read weekdays with a part of the day in one word, as in German: montagabend."""
     parts = [way for texts in own.words.day_parts.values() for text in texts for way in ways(text)]
     return [f"{day}{part}" for day in own.weekdays for part in parts if " " not in part]
 
