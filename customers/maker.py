@@ -35,7 +35,7 @@ Entitled = Callable[[], Mapping[str, frozenset[str]]]
 
 class TransitionMaker:
     """Writes the transitions of `record` to `book`. `entitled` returns the products of each
-    account; what an account received and may not see any more is hidden for it. `changed` is called
+    account; what an account received and may no longer see is hidden for it. `changed` is called
     after each write. One thread at a time calls `step`.
     """
 
@@ -145,7 +145,7 @@ class TransitionMaker:
         return differences(items, products, told, now, {*owed})
 
     def entitle(self) -> None:
-        """Hide from accounts what they received and may not see any more, since their products
+        """Hide from accounts what they received and may no longer see, since their products
         changed.
         """
         accounts = {name: folded(products) for name, products in self._entitled().items()}

@@ -63,8 +63,8 @@ def _clauses(node: Node) -> int:
 
 
 def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
-    """Return the trees of stored topics by id. One that an older version took, and that is no topic
-    any more, is reported and matches nothing.
+    """Return the trees of stored topics by id. One that an older version took, and that is not a
+    topic any more, is reported and matches nothing.
     """
     trees: dict[int, Node] = {}
     for topic in topics:

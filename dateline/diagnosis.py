@@ -377,6 +377,6 @@ def _archive(settings: Settings) -> list[Finding]:
 
 
 def _hosts(settings: Settings) -> list[Finding]:
-    """Return what this host does not share with others; on one host that is no mistake."""
+    """Return what this host does not share with others; on one host that is not a mistake."""
     apart = kept_apart(settings)
     return [Finding("hosts", True, f"not shared with others: {'; '.join(apart)}")] if apart else []

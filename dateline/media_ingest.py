@@ -74,7 +74,7 @@ def split(
 
 
 def left_to_media(shard: Shard) -> Any:
-    """Return a test of files in folders: whether a file is no document of this ingest."""
+    """Return a test of files in folders: whether a file is not a document of this ingest."""
 
     def passed_over(path: Path) -> bool:
         is_ours = shard.has(absolute(str(path)))
@@ -187,8 +187,8 @@ def _code(at: JobProgress) -> int:
 
 
 def _goes_with_media(path: Path) -> bool:
-    """Return whether a named file is media, or a shot list beside media. A document beside media
-    is a document, too, if a person names it.
+    """Return whether a named file is media, or a shot list beside media. A document beside media is
+    a document, too, if a person names it.
     """
     return is_media(path.name) or (path.suffix != ".json" and speaks_of_media(path))
 

@@ -43,7 +43,7 @@ def headline(members: Document) -> str:
 
 
 def description(members: Document) -> str:
-    """Return the caption, else the text, else the summary, else any other that is no credit."""
+    """Return the caption, else the text, else the summary, else any other that is not a credit."""
     offers = _offers("description_", members, members.descriptions)
     fitting = (offer for offer in offers if _base(offer.role) not in _NO_DESCRIPTION)
     return _best("description", fitting, _description_rank)

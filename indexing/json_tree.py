@@ -34,7 +34,7 @@ def parse(data: bytes) -> dict[str, Any]:
     """Return the JSON object in `data` (UTF-8, a byte order mark is allowed).
 
     Raises DocumentError for malformed JSON (NaN, Infinity, lone surrogates and invalid UTF-8 are
-    malformed: RFC 8259), for a value that is no object, and for what `check` refuses.
+    malformed: RFC 8259), for a value that is not an object, and for what `check` refuses.
     """
     try:
         tree = orjson.loads(data.removeprefix(_BOM))
@@ -50,7 +50,7 @@ def check(tree: object) -> dict[str, Any]:
     at most 1,000 entries in each list and object, 50,000 values and 2 Mi characters in all.
 
     Raises DocumentError with the JSON path of a list that is too long, a lone surrogate, a number
-    that is not finite or beyond 64 bits, a key that is no string, or a value of another type.
+    that is not finite or beyond 64 bits, a key that is not a string, or a value of another type.
     """
     if not isinstance(tree, dict):
         raise DocumentError("a document must be a JSON object")

@@ -41,7 +41,7 @@ def lines(stream: BinaryIO, limit: int) -> Iterator[Record]:
 
 
 def documents(stream: BinaryIO, limit: int) -> Iterator[Record]:
-    """Yield the elements of a JSON array, or the whole stream if it is no array."""
+    """Yield the elements of a JSON array, or the whole stream if it is not an array."""
     head = stream.read(_PIECE)
     start = head.removeprefix(_BOM).lstrip()
     if start.startswith(b"["):

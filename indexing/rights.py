@@ -9,11 +9,12 @@
 An item has the words of its document, and none if that says nothing about rights. The agency's own
 words, in the extension member `rights`, replace all others. Terms that are not understood are
 `restricted`, because a rating that is too generous costs more than one that is too strict. The
-rating helps to find and is no legal advice: the terms themselves stay in `usageterms`.
+rating helps to find and is not legal advice: the terms themselves stay in `usageterms`.
 
 It reads `usageterms`, sentence by sentence, in English; ninjs' `rightsinfo`: the last part of a
 `linkedrights` address and an ODRL policy in `encodedrights`; AP's `signals`.
-https://iptc.org/std/ninjs/, https://www.w3.org/TR/odrl-vocab/, https://creativecommons.org/licenses/
+https://iptc.org/std/ninjs/, https://www.w3.org/TR/odrl-vocab/,
+https://creativecommons.org/licenses/
 """
 
 from __future__ import annotations

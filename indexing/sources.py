@@ -4,10 +4,10 @@
 `.nitf`, `.rss` and `.atom` are NewsML-G2, NITF, RSS or Atom by their root. With a mapping, `.csv`,
 `.tsv` and `.parquet` are read, too, and the mapping says what JSON means. Each also as `.gz`, but
 for Parquet. `.txt` and `.pdf` are an item's body each; in a folder they are read only if a person
-asks for `texts`, because many a folder has notes beside its documents.
-A folder is read recursively in the order of names. Hidden files and files of other kinds are
-skipped and counted by kind, and links that lead out of the folder are rejected. A folder with a
-`corpus.jsonl` or `corpus.jsonl.gz` is a BEIR corpus; only that file of it is read.
+asks for `texts`, because many a folder has notes beside its documents. A folder is read recursively
+in the order of names. Hidden files and files of other kinds are skipped and counted by kind, and
+links that lead out of the folder are rejected. A folder with a `corpus.jsonl` or `corpus.jsonl.gz`
+is a BEIR corpus; only that file of it is read.
 
 A person who may put files into a folder must not choose other files of this machine to be read. A
 link to another place below the folder counts as a file; so does a link that was named itself.
@@ -120,7 +120,7 @@ class Sources:
     """The documents under `paths`; iterate over it once.
 
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
-    how many files of folders are no documents, by kind. Files in folders that are `passed_over`
+    how many files of folders are not documents, by kind. Files in folders that are `passed_over`
     belong to others and are not counted. Raises InputError at once if a path is missing or is of a
     kind that is not read.
     """

@@ -25,8 +25,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:.-]*)")
 # Larger than any character's number. Python refuses to parse thousands of digits.
 _NO_REFERENCE = re.compile(r"&#\d{20,};?")
-# A longer run of marks is no writing, and normalising one takes time that grows with its square.
-# UAX #15 sets the same bound for stream-safe text.
+# No language writes a longer run of marks, and normalising one takes time that grows with its
+# square. UAX #15 sets the same bound for stream-safe text.
 _MAX_MARKS = 30
 _HIDDEN = frozenset({"script", "style", "head", "title"})
 _PARAGRAPH = frozenset({
@@ -125,7 +125,7 @@ def _pieces(markup: str) -> Iterator[tuple[str, str]]:
 
 def _split_tag(piece: str) -> tuple[str, str]:
     """Return the lower-case name of the tag that `piece` (cut after `<`) begins with, and the text
-    after it; no name, and the bracket as text, if it is no tag.
+    after it; no name, and the bracket as text, if it is not a tag.
     """
     if piece[:1] in ("!", "?"):
         return "", piece.partition(">")[2]

@@ -47,7 +47,7 @@ class _Logits:
 @dataclass(frozen=True, slots=True)
 class CrossEncoder(PairModel):
     """The PairScorer port over a graph that gives one logit a pair, the score. Scores order the
-    passages of one query. They have no bounds and are no probabilities. Safe to use from several
+    passages of one query. They have no bounds and are not probabilities. Safe to use from several
     threads.
 
     A pair that is too long loses the end of its query beyond a third of the room, then the end of
@@ -70,8 +70,7 @@ class CrossEncoder(PairModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> CrossEncoder:
-        """Return a scorer over a loaded graph; `threads` is how many batches run at
-        once.
+        """Return a scorer over a loaded graph; `threads` is how many batches run at once.
 
         Raises ModelError for a model that does not score pairs.
         """

@@ -109,7 +109,7 @@ class SentenceEncoder(LoadedModel):
         """Return an encoder over a loaded graph. `threads` batches of passages run at once, and as
         many of queries, unless `limits` say more of how callers share the model.
 
-        Raises ModelError for a model that is no sentence encoder.
+        Raises ModelError for a model that is not a sentence encoder.
         """
         need_task(folder, "encode", "encoder")
         manifest = folder.manifest

@@ -48,7 +48,7 @@ class ScoreSheet:
 
     def put(self, start: int, found: Scored) -> None:
         """Put the scores of passages, counted from `start`. An error takes only its own passage's
-        score away; one that is not the model's (it was too late, say) is no failure.
+        score away; one that is not the model's (it was too late, say) is not a failure.
         """
         with self._lock:
             for place, answer in found.items():
@@ -109,8 +109,7 @@ class PairModel(LoadedModel):
         """Put the scores of at most `at_once` passages on their sheet as they come."""
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """Return float32 [n, 1] for the n pairs (queries[i],
-        passages[i]).
+        """Return float32 [n, 1] for the n pairs (queries[i], passages[i]).
 
         Raises ValueError if there are not as many queries as passages, BusyError where too much
         waits already, ModelError where the model fails.

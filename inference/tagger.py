@@ -106,11 +106,10 @@ class NameTagger(LoadedModel):
         limits: BatchLimits | None = None,
         watching: Watching = UNWATCHED,
     ) -> NameTagger:
-        """Return a tagger over a loaded graph; `threads` batches run at
-        once.
+        """Return a tagger over a loaded graph; `threads` batches run at once.
 
-        Raises ModelError for a model that is no tagger, has none of our types of names, or does not
-        put a text between two tokens.
+        Raises ModelError for a model that is not a tagger, has none of our types of names, or does
+        not put a text between two tokens.
         """
         manifest = folder.manifest
         labels = bio_labels(manifest.labels)
@@ -126,8 +125,7 @@ class NameTagger(LoadedModel):
         return cls(folder, runtime, (queue,), tokens, words, labels, cache, queue, watch)
 
     def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
-        """Return the names in each text in reading order, none
-        overlapping.
+        """Return the names in each text in reading order, none overlapping.
 
         Only a text's first 20,000 characters are read. Raises BusyError where too much waits
         already, ModelError where the model fails.

@@ -48,7 +48,7 @@ class Reranked:
 
     `flag` is "" when all were scored, else "partial" or "skipped" with the reason. `note` says
     whether the scorer left the end of the query unread, and of how many passages; "" if it read
-    all. `mixing` says how the scores were mixed with the fused ones, None where they were not.
+    all. `mixing` says how the scores were mixed with the fused ones, None if they were not.
     """
 
     scores: Floats
@@ -237,7 +237,7 @@ def mix(fused: Floats, reranked: Floats, weight: float) -> Floats:
 
 
 def mixing_of(fused: Floats, reranked: Floats, weight: float) -> Mixing | None:
-    """Return how `mix` mixes these scores; None where it leaves them alone."""
+    """Return how `mix` mixes these scores; None if it leaves them alone."""
     known = np.isfinite(reranked)
     if weight <= 0 or len(np.unique(reranked[known])) < _TOLD_APART:
         return None
@@ -262,7 +262,7 @@ def _place(score: float, ends: tuple[float, float]) -> float:
 
 
 def _unit(scores: Floats, ends: tuple[float, float]) -> Floats:
-    """Return min-max to 0..1 between the scores' `ends`; all 1 where the ends are equal."""
+    """Return min-max to 0..1 between the scores' `ends`; all 1 if the ends are equal."""
     low, high = ends
     if high <= low:
         return np.ones_like(scores)

@@ -5,7 +5,7 @@
 
 VULNERABILITIES names a database in the format of OSV (a file of JSON, lines of JSON, a folder or a
 zip archive of such files, as OSV hands out for PyPI) or a report in JSON by pip-audit. Nothing is
-fetched. The exit code is 1 where something is found, and 2 where the database can't be read.
+fetched. The exit code is 1 if something is found, and 2 where the database can't be read.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _moments(events: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Version
 
 
 def _version(text: str) -> Version | None:
-    """Return None where the text is no version of Python's: nothing that is locked can equal it."""
+    """Return None if the text is not a version of Python's: nothing that is locked can equal it."""
     try:
         return Version(text)
     except InvalidVersion:

@@ -15,7 +15,7 @@ mutants can be asked after the code has moved: `--same-as LOG`, also with an old
 `--root`. Results are kept in the log, and a run that was stopped goes on from there. A mutant is
 asked again where its file or its tests are others by now; begin a new log where other code is.
 
-The exit code is 1 where too few mutants are caught, and 2 where nothing can be measured.
+The exit code is 1 if too few mutants are caught, and 2 where nothing can be measured.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A file and the tests that should find defects in it; `state` is another one for other text
-    of them.
+    """A file and the tests that should find defects in it; `state` is another one for other text of
+    them.
     """
 
     file: str
@@ -189,7 +189,7 @@ def _arguments(root: Path, tests: Iterable[str], folder: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run of tests ended: its exit status, None where it met a limit, and what it took."""
+    """How a run of tests ended: its exit status, None if it met a limit, and what it took."""
 
     status: int | None
     wall_s: float

@@ -152,8 +152,8 @@ class SearchRequest:
     """One search. Each field's declaration says what it means.
 
     `filters` are facts that hold beside the query, as `Facts` has them. `text` is a pasted text in
-    place of a query, to find coverage like it. `cursor` wins over `page`.
-    `deadline_ms` None means the profile's own deadline.
+    place of a query, to find coverage like it. `cursor` wins over `page`. `deadline_ms` None means
+    the profile's own deadline.
     """
 
     q: str = option(
@@ -405,7 +405,7 @@ class FoundName:
 
     It stands at characters `start` to `end` of the query as typed, which may include operators;
     `text` is without them. `score` is the tagger's confidence, 0 to 1. `known` is the archive's own
-    name, if it has one, and `use` what was done with it: nothing where it is `ignored`.
+    name, if it has one, and `use` what was done with it: nothing if it is `ignored`.
     """
 
     text: str
@@ -423,7 +423,7 @@ class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
     names, dates and kinds of item found, and notes on everything that was not taken literally. A
     known name stands under `entities` only, because it may vanish with its last story. `language`
-    is that of the query (ISO 639-1), "" where its words do not tell.
+    is that of the query (ISO 639-1), "" if its words do not tell.
     """
 
     vector_text: str
@@ -438,8 +438,8 @@ class Understood:
 @dataclass(frozen=True, slots=True)
 class VectorShare:
     """What one vector field gave a hit: its rank among the nearest (0: only BM25 found it), the
-    cosine of its best passage, and that cosine normalized to 0..1. `cosine` is None where the item
-    has no vector.
+    cosine of its best passage, and that cosine normalized to 0..1. `cosine` is None if the item has
+    no vector.
     """
 
     field: str
@@ -455,8 +455,8 @@ class RerankMix:
     `reranked`. `fused` and `reranked` are on 0 to 1 over the candidates that were reranked.
 
     `floor` is the best fused score of the candidates that the reranker should have read and did not
-    reach; 0 where it read all. A hit without a rerank score that stands among reranked ones is
-    there by its fused score: its `weight` is 0.
+    reach; 0 if it read all. A hit without a rerank score that stands among reranked ones is there
+    by its fused score: its `weight` is 0.
     """
 
     weight: float
@@ -471,8 +471,8 @@ class Explanation:
 
     `names` is the share of the query's known names that the item has in its fields. `fused` is the
     score before the recency curve, and `recency` the share of it that the item keeps; `fused_rank`
-    is the rank after the curve. `mix` says what the reranker did to the score, None where it did
-    nothing. `chance` is the floor's chance that the hit is relevant, None where there is no floor.
+    is the rank after the curve. `mix` says what the reranker did to the score, None if it did
+    nothing. `chance` is the floor's chance that the hit is relevant, None if there is no floor.
     """
 
     lexical_rank: int
@@ -497,12 +497,12 @@ class Hit:
 
     `highlights` maps a text member to its text, with matched words between the marks U+E000 and
     U+E001 (private use, so that no text can fake them); `passage` is the best passage, marked the
-    same way. `shot` is the number, from 1, of the video's shot that answers best, 0 where none
-    does. `versions` counts the versions and write-throughs of the story that the caller sees.
-    `pinned` says that editors put the story there for this query, `exact` that the whole query is a
-    value of it, such as its slugline. `near_duplicates` are the uris of the stories that are folded
-    under it, best first. `relevance` is None where the answer has no floor. `id` is the engine's
-    number of the version, 0 where it is not known.
+    same way. `shot` is the number, from 1, of the video's shot that answers best, 0 if none does.
+    `versions` counts the versions and write-throughs of the story that the caller sees. `pinned`
+    says that editors put the story there for this query, `exact` that the whole query is a value of
+    it, such as its slugline. `near_duplicates` are the uris of the stories that are folded under
+    it, best first. `relevance` is None if the answer has no floor. `id` is the engine's number of
+    the version, 0 if it is not known.
     """
 
     item: Item
@@ -586,7 +586,7 @@ class SearchResponse:
     cut short, and why. `milliseconds` has the time of each stage and "total". `suggestion` is the
     query in another spelling, which was not searched for ("" without one). `fold` says what a hit
     is, and so what the total and the facets count: all hits or, where the answer has a floor, the
-    strong ones. `related` is how many others the list has below them, None where there is no floor.
+    strong ones. `related` is how many others the list has below them, None if there is no floor.
     `depth` is how many hits the pages reach.
     """
 

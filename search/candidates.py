@@ -37,8 +37,8 @@ _BAND = 4  # columns that are compared together, 64 bits
 
 @dataclass(frozen=True, slots=True)
 class OpenFacet:
-    """The candidates that an open facet counts, one per story; `groups` is as in a
-    candidate set.
+    """The candidates that an open facet counts, one per story; `groups` is as in a candidate
+    set.
     """
 
     ids: Ids
@@ -54,8 +54,8 @@ class CandidateSet:
     them; the next `exact` have the whole query as a value, such as their slugline. `retrieval` is
     what the engine was asked. `similar_to` is the uri of the item of a "more like this" search, ""
     for a query. `groups` [len(ids)] has for each candidate the place of the first of its
-    near-duplicates; None where they are not folded. The first `strong` of them are strong hits, by
-    their `chances` [len(ids)] of being relevant; both are None where the answer has no floor.
+    near-duplicates; None if they are not folded. The first `strong` of them are strong hits, by
+    their `chances` [len(ids)] of being relevant; both are None if the answer has no floor.
     """
 
     caller: Caller
@@ -99,7 +99,7 @@ class FusionInput:
     """The values that one query's fusion starts from, before any weight applies, m candidates long.
 
     `names` is the share of known names, None if there are no known names. Equal numbers in
-    `stories` are one story. `rerank_scores` is NaN where nothing was scored. `given_order` has all
+    `stories` are one story. `rerank_scores` is NaN if nothing was scored. `given_order` has all
     places, best first, where the order does not follow from scores, else None. `foreign` marks
     candidates in another language than the query, where the profile weighs them otherwise.
     """
@@ -314,8 +314,7 @@ def _ranks_in(order: Ids) -> Ids:
 
 
 def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
-    """Return what the number of candidates
-    is.
+    """Return what the number of candidates is.
 
     Vectors, and a search for what is `similar` to an item, always find the nearest, so the number
     is that of a window. A list of matches that was cut is a lower bound.

@@ -48,14 +48,14 @@ class QueryEncoders:
         encoders: Mapping[str, TextEncoder],
         languages: Mapping[str, Collection[str]] = NO_LANGUAGES,
     ) -> None:
-        """`languages` are those that each field's encoder reads, where that is known."""
+        """`languages` are those that each field's encoder reads, if that is known."""
         self._encoders = encoders
         self._languages = languages
         self._digests: dict[str, tuple[TextEncoder, str]] = {}  # by field
 
     def languages(self, profile: Profile) -> Collection[str] | None:
-        """Return the languages that the profile's encoders read together; None where it has no
-        vectors, or where that is not known of one.
+        """Return the languages that the profile's encoders read together; None if it has no
+        vectors, or if that is not known of one.
         """
         read = [self._languages.get(name, ()) for name in _weighed(profile)]
         return {code for codes in read for code in codes} if read and all(read) else None

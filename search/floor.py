@@ -1,11 +1,11 @@
 """The floor under an answer: which of its hits are strong, and which are only the nearest there is.
 
 Vectors always find something. So each hit gets a chance of being relevant, from what can be
-compared between queries: BM25 as a share of what the query's words could give, the cosine above
-the query's background and against the hundredth of the nearest, the query's known names, and how
-much of the query is words that the archive has: a name or a subject that no item has is a strong
-sign of nothing. The chance is a logistic function of these; `dateline tune floor` learns it from
-judged sets, and floor.json beside this file is what ships.
+compared between queries: BM25 as a share of what the query's words could give, the cosine above the
+query's background and against the hundredth of the nearest, the query's known names, and how much
+of the query is words that the archive has: a name or a subject that no item has is a strong sign of
+nothing. The chance is a logistic function of these; `dateline tune floor` learns it from judged
+sets, and floor.json beside this file is what ships.
 
 The list is cut behind the last hit whose chance is high enough, so the floor changes no order. What
 asks for certain words or facts has no floor: quotes, operators, fields, filters, an order by date.
@@ -97,7 +97,7 @@ def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
 
 def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
     """Return the candidates with their chances, and how many of the first are strong: at least
-    those that editors pinned and those of which the query is a value. The same where there is no
+    those that editors pinned and those of which the query is a value. The same if there is no
     floor.
     """
     evidence, found = weighed.evidence, weighed.found

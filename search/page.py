@@ -241,8 +241,8 @@ def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: froz
 
 
 def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
-    """Return the number, from 1, of the shot that answers best; 0 where neither words nor meaning
-    lead to a shot.
+    """Return the number, from 1, of the shot that answers best; 0 if neither words nor meaning lead
+    to a shot.
 
     It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
     is the nearest by meaning (`span` is the item's best passage), else the first.

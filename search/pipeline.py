@@ -1,8 +1,8 @@
 """The query path: understand, retrieve, names, fuse, rerank, group, guard, page, facets, explain.
 
 `SearchPipeline.search` is the whole path; the service and the evaluation call the same object. A
-stage takes values and returns values; it reaches the engine through ports. The text goes one way:
-a request becomes a question, a question evidence, evidence scores, scores a frozen list.
+stage takes values and returns values; it reaches the engine through ports. The text goes one way: a
+request becomes a question, a question evidence, evidence scores, scores a frozen list.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Parts:
     and flagged. So is reranking without a `reranker`; `reranker_missing` says why a wanted one is
     not there. `editorial` returns the editors' rules in force. Without `doubt` no spelling is
     suggested. Without `floor` all hits of an answer count alike. `candidates` keeps the lists
-    behind cursors. `languages` are those that the encoder of a vector field reads, where that is
+    behind cursors. `languages` are those that the encoder of a vector field reads, if that is
     known.
     """
 
@@ -173,8 +173,7 @@ class SearchPipeline:
         caller: Caller,
         to_rerank: Callable[[Retrieved, Floats | None], Ids] | None = None,
     ) -> FusionInput:
-        """Return the values that are fused for one query, so that they can be weighed
-        otherwise.
+        """Return the values that are fused for one query, so that they can be weighed otherwise.
 
         `to_rerank` gets the candidates with their shares of names and returns the places that the
         reranker scores, whatever the profile says, within the request's deadline. Raises

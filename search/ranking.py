@@ -49,7 +49,7 @@ class Fused:
     retriever.
 
     `weights` are those of BM25 and of each vector field; together with `names_weight` they add up
-    to 1. `recency` is the share of its score that each candidate keeps for its age, None where all
+    to 1. `recency` is the share of its score that each candidate keeps for its age, None if all
     keep all.
     """
 
@@ -79,7 +79,7 @@ class Weighed:
     """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
     [k] the ids of those that may be shown. `exact` int64 [k] are the ids of items of which the
     whole query is a value, such as a slugline. `found` has them all. `reranked` has the reranker's
-    scores, NaN where it read nothing.
+    scores, NaN if it read nothing.
     """
 
     evidence: Evidence
@@ -129,7 +129,7 @@ def exact_ids(archive: Standings, question: Question, asked: Retrieval) -> Ids:
 
 def given_order(evidence: Evidence) -> Ids | None:
     """Return the places of the candidates, best first, where the engine gives the order: the
-    request asks for an order by date, or there is nothing to score by. None where scores give the
+    request asks for an order by date, or there is nothing to score by. None if scores give the
     order.
     """
     asked, found = evidence.question.asked, evidence.found
@@ -145,8 +145,7 @@ def fuse(
     names: Floats | None = None,
     foreign: Marks | None = None,
 ) -> Fused:
-    """Return one score per candidate, in 0..1 for the convex
-    combination.
+    """Return one score per candidate, in 0..1 for the convex combination.
 
     `names` is the share, 0 to 1, of the query's known names that each candidate has. If no
     candidate has a name, names have no weight. `foreign` bool [m] marks candidates in another
@@ -191,11 +190,10 @@ def _with_foreign(
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
-    """Return BM25 divided by the list's best; 0 where no word
-    matched.
+    """Return BM25 divided by the list's best; 0 if no word matched.
 
     Equal scores stay equal. If even the best has little of what the query's words could give
-    (`bound`), its share is little too: one common word of six is no full match.
+    (`bound`), its share is little too: one common word of six is not a full match.
     """
     known: Floats = np.where(np.isfinite(scores), np.maximum(scores, 0), 0).astype(np.float32)
     best = max(float(known.max(initial=0)), BOUND_SHARE * bound)

@@ -63,9 +63,9 @@ class ListByDate:
 class Evidence:
     """What is known of a question's candidates before any weight applies.
 
-    `names` float32 [m] are the shares of boosting known names, None where no name boosts. `foreign`
-    bool [m] marks items in another language than the query, None where the profile weighs them
-    alike. `by_date` is the page of a list by date, whose items are the candidates.
+    `names` float32 [m] are the shares of boosting known names, None if no name boosts. `foreign`
+    bool [m] marks items in another language than the query, None if the profile weighs them alike.
+    `by_date` is the page of a list by date, whose items are the candidates.
     """
 
     question: Question
@@ -173,7 +173,7 @@ def _named(question: Question, analysis: TextAnalysis) -> Question:
 
 def _foreign_items(archive: Catalogue, ids: Ids, language: str, profile: Profile) -> Marks | None:
     """Return which items are in another language than the query, bool [m]: not those whose language
-    is not known. None where that of the query is not, or where the profile weighs both alike.
+    is not known. None if that of the query is not, or where the profile weighs both alike.
     """
     if not language or profile.foreign_share == 1.0:
         return None

@@ -102,9 +102,8 @@ def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
 
 
 def exemplar_at(archive: Exemplars, uri: str, caller: Caller) -> Exemplar | None:
-    """Return the item at `uri`; for a shot, that shot's words and vectors alone. None where the
-    caller sees no such item. Raises QueryError for a shot that does not exist or has no
-    description.
+    """Return the item at `uri`; for a shot, that shot's words and vectors alone. None if the caller
+    sees no such item. Raises QueryError for a shot that does not exist or has no description.
     """
     found = archive.exemplar(uri, caller)
     named = _MOMENT.fullmatch(uri)

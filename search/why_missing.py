@@ -60,7 +60,7 @@ def why_missing(
     request: SearchRequest,
 ) -> tuple[Missing | None, tuple[str, ...]]:
     """Return why `request.why_missing` is not among the hits of the answer, and the flags of what
-    could not be done for that; None where the request does not ask.
+    could not be done for that; None if the request does not ask.
     """
     if not request.why_missing:
         return None, ()
@@ -200,7 +200,7 @@ def _folded_under(
 
 
 def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
-    """Return what keeps the item from every answer to this caller; None where nothing does."""
+    """Return what keeps the item from every answer to this caller; None if nothing does."""
     unknown = Missing(
         uri, MissingStage.ARCHIVE, "there is no such item, for this key", "check the uri"
     )

@@ -27,7 +27,7 @@ JSON_LINES = frozenset({"application/x-ndjson", "application/jsonl", "applicatio
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line that is no document: its 1-based number, and the reason."""
+    """A line that is not a document: its 1-based number, and the reason."""
 
     line: int
     reason: str

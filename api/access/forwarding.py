@@ -97,7 +97,7 @@ def believe(scope: Scope, proxies: Proxies) -> None:
 
 
 def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
-    """Return the newest hop whose client is no proxy of ours. Anybody can write the hops before
+    """Return the newest hop whose client is not a proxy of ours. Anybody can write the hops before
     it.
     """
     for hop in reversed(hops):

@@ -65,7 +65,7 @@ async def write_documents(
 
 async def covered(surface: Surface, caller: Caller, pool: WorkPool) -> str:
     """Return a note if searches don't find yet what was just recorded, else "". The write is
-    recorded, so a failure here is no error.
+    recorded, so a failure here is not an error.
     """
     try:
         return await pool.run(surface.services.writer.cover, caller)

@@ -97,8 +97,8 @@ class Inside:
     named: Sequence[Collection[str]] = ()  # by each document
 
     def may_name(self, uri: str) -> bool:
-        """Return whether the caller may be told this uri: it is no item's, or the caller may see
-        its item.
+        """Return whether the caller may be told this uri: it is not an item's, or the caller may
+        see its item.
         """
         sight = self.sights.get(uri)
         return uri in self.asked and (sight is None or sight.in_chain)

@@ -87,9 +87,9 @@ async def read_feed(
 
     The first call begins a session and freezes its parameters. `data.next_page` goes on from there
     and is always given; follow it with nothing but the key. What the key may see comes whole. What
-    it received, by any route, and may not see any more comes as `uri`, `version` and `pubstatus`
-    only. A link may be repeated; drop what you know by `meta.transition.id`. A session that was not
-    used for 72 hours, or that began before a backup was restored, answers 410 `session_ended`.
+    it received, by any route, and may no longer see comes as `uri`, `version` and `pubstatus` only.
+    A link may be repeated; drop what you know by `meta.transition.id`. A session that was not used
+    for 72 hours, or that began before a backup was restored, answers 410 `session_ended`.
     """
     feed, readers = feed_of(surface)
     session, position = await begun(surface, feed, known, parameters)

@@ -87,7 +87,7 @@ async def read_queue(
     parameters: Annotated[OnDemandParameters, Query()],
 ) -> Json:
     """In the order in which they were sent, for seven days. The same items come again until you ask
-    with `position`, as `next_page` does. What this key may not see any more is passed over.
+    with `position`, as `next_page` does. What this key may no longer see is passed over.
     """
     queues = on_demand_of(surface)
     asked = parameters

@@ -22,7 +22,7 @@ def order_rendition(
 ) -> Download | None:
     """Keep the order of a rendition before its first byte leaves; None without accounts. `price`
     and `currency` are what the request acknowledges. With `once`, what was ordered in this period
-    already is no second row: a film is read in many parts.
+    already is not a second row: a film is read in many parts.
 
     The guard is asked once more after the row is kept. If the item is hidden by then, the order
     costs nothing. Raises NotFoundError for that, PriceError, AccessError. For a thread of a pool.

@@ -78,8 +78,8 @@ class _Stream:
     touch: Callable[[], object]
 
     async def until_revoked(self, position: Position) -> AsyncIterator[bytes]:
-        """Yield the events until the client goes, the service ends, or the key is not valid any
-        more.
+        """Yield the events until the client goes, the service ends, or the key is no longer
+        valid.
         """
         try:
             async for part in self._events(position):

@@ -366,7 +366,7 @@ async def dead_letters(
     dependencies=[Depends(no_parameters)],
 )
 async def replay(request: Request, webhook_id: str, surface: SurfaceDep, caller: CallerDep) -> Json:
-    """Queues them again, with their ids. What the account may not see any more is not sent."""
+    """Queues them again, with their ids. What the account may no longer see is not sent."""
     ports = _ports(surface)
     given = await _body(request, surface, Replay)
 

@@ -2,7 +2,7 @@
 
 Only the elements that NITF knows are made anew; nothing of the original is copied but words and
 links that are passed on. What NITF does not have (spans, sections) gives its content, and what is
-no text (scripts, styles, forms, pictures) is left out.
+not text (scripts, styles, forms, pictures) is left out.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ async def delete(
     caller: CallerDep,
     monitorId: str,  # noqa: N803 - the contract's name
 ) -> Response:
-    """Its sessions are not watched any more."""
+    """Its sessions are no longer watched."""
     remove = partial(monitoring_of(surface).remove, caller, monitorId)
     return await _told(request, surface, caller, lambda: {"monitor": monitor_json(remove())})
 

@@ -89,8 +89,8 @@ class AsyncClient:
             page = await self.next_page(page)
 
     async def item(self, uri: str) -> Hit:
-        """Return one item, whole. Raises AnswerError (404) for one that there is not for
-        this key.
+        """Return one item, whole. Raises AnswerError (404) for one that there is not for this
+        key.
         """
         return await self._ask(calls.item(uri))
 
@@ -324,7 +324,7 @@ class AsyncClient:
         *,
         safe: bool,
     ) -> None:
-        """Wait before the next attempt. Raises the error where there is none."""
+        """Wait before the next attempt. Raises the error if there is none."""
         wait = self._retries.wait_s(attempt, None if cause else answer, safe=safe)
         if wait is None:
             if answer is not None and cause is None:

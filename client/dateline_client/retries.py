@@ -25,8 +25,7 @@ class Retries:
 
     def wait_s(self, attempt: int, answer: httpx.Response | None, *, safe: bool) -> float | None:
         """Return seconds to wait after the attempt of this number (from 1); None to give up.
-        `answer` is None where there was none. `safe` says that the request may be carried out
-        twice.
+        `answer` is None if there was none. `safe` says that the request may be carried out twice.
         """
         if attempt >= self.attempts:
             return None
@@ -49,7 +48,7 @@ def _retry_after(answer: httpx.Response | None) -> float:
 
 
 def refusal(answer: httpx.Response) -> AnswerError:
-    """Return the error of an answer that is no success. Its body was read."""
+    """Return the error of an answer that is not a success. Its body was read."""
     try:
         error = answer.json()["error"]
         code, message = str(error["code"]), str(error["message"])

@@ -157,7 +157,7 @@ def download_row(download: Download, org_name: str) -> dict[str, Any]:
 
 def read_price(text: str) -> Decimal | None:
     """Return the price that a text states, or None if the text is empty. Raises InputError for a
-    text that is no price.
+    text that is not a price.
     """
     if not text:
         return None

@@ -19,7 +19,7 @@ def new_key() -> tuple[str, str]:
 
 
 def id_of(key: str) -> str:
-    """Return the public id in a key; "" for a text that is no key of an account."""
+    """Return the public id in a key; "" for a text that is not a key of an account."""
     beginning, _, rest = key.partition("_")
     name, _, secret = rest.partition("_")
     return name if beginning == _BEGINNING and secret else ""

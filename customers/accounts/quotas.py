@@ -66,7 +66,7 @@ class Quotas:
         self._standard = standard
 
     def of(self, account: str) -> Mapping[Method, Quota]:
-        """Return the quotas of an account, for every method; empty for a name that is no
+        """Return the quotas of an account, for every method; empty for a name that is not an
         account.
         """
         known = self._book().accounts.get(account)

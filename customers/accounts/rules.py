@@ -194,7 +194,7 @@ def expire_key(book: AccountBook, name: str, at: datetime) -> AccountBook:
 
 
 def revoke_key(book: AccountBook, name: str, now: datetime) -> AccountBook:
-    """Return the book in which a key is valid no more, for good."""
+    """Return the book in which a key is no longer valid, for good."""
     return _with_key(book, replace(_unrevoked(book, name), revoked=now))
 
 

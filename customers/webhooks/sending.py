@@ -29,7 +29,7 @@ Told = Callable[[Message, Answer], None]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends messages. An endpoint gets at most `rate` a second of those that are no kills; `told`
+    """Sends messages. An endpoint gets at most `rate` a second of those that are not kills; `told`
     hears of each attempt.
     """
 

@@ -69,7 +69,9 @@ def asked_in_batches(settings: Settings) -> bool:
 
 
 def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> BatchCaptioner | None:
-    """Return the provider's batches, None if the captioner is no provider. Raises SettingsError."""
+    """Return the provider's batches, None if the captioner is not a provider. Raises
+    SettingsError.
+    """
     if settings.captioner != PROVIDER:
         return None
     return BatchCaptioner(_calls(settings, book), settings.caption_edge)

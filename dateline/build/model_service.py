@@ -37,7 +37,7 @@ class ModelService:
 
 
 def build_model_service(settings: Settings) -> ModelService:
-    """Return a service of the models that the settings name; an empty name is no model. Raises
+    """Return a service of the models that the settings name; an empty name is not a model. Raises
     ModelError if none is left.
     """
     metrics = Metrics()

@@ -61,7 +61,7 @@ def plan(
 ) -> None:
     """Reckon shards, copies, disk and memory of an index, from measured sizes; asks no cluster.
 
-    Exit code 1 where the nodes' memory does not hold what searches read.
+    Exit code 1 if the nodes' memory does not hold what searches read.
     """
     from storage.opensearch.index.plan import Archive, Graphs, Hardware
     from storage.opensearch.index.plan import plan as planned
@@ -96,7 +96,7 @@ def create(data: Data = None) -> None:
 
 @app.command("diff")
 def diff(as_json: AsJson = False, data: Data = None) -> None:
-    """Show where the index is not as the settings say. Exit code 1 where it differs."""
+    """Show where the index is not as the settings say. Exit code 1 if it differs."""
     with _opened(data) as (wanted, cluster):  # before what needs the extra
         from storage.opensearch.index.live_settings import differences
 
@@ -107,7 +107,7 @@ def diff(as_json: AsJson = False, data: Data = None) -> None:
 
 @app.command("apply")
 def apply(as_json: AsJson = False, data: Data = None) -> None:
-    """Change in place what can be. Exit code 1 where something is left that takes another index."""
+    """Change in place what can be. Exit code 1 if something is left that takes another index."""
     with _opened(data) as (wanted, cluster):  # before what needs the extra
         from storage.opensearch.index.live_settings import change_in_place, differences
 
@@ -132,7 +132,7 @@ def check(
     """Compare the index with the settings and with the record of truth.
 
     Of every document that it is there and when it is shown; of some, chosen at random, all that
-    they hold. Exit code 1 where something differs, or with --repair where it still does.
+    they hold. Exit code 1 if something differs, or with --repair where it still does.
     """
     from dateline.build.index import opened_check, wanted_index
 

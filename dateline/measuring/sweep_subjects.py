@@ -31,8 +31,8 @@ _FEW = 200  # queries; with fewer, percentiles are coarse
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Unit vectors float32 [n, d] in random order, of which `real` are no copies, and queries
-    [q, d]. `facts` name their source. `judged` and `models` are set for a judged set.
+    """Unit vectors float32 [n, d] in random order, of which `real` are not copies, and queries [q,
+    d]. `facts` name their source. `judged` and `models` are set for a judged set.
     """
 
     vectors: FloatMatrix

@@ -55,7 +55,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A model on one set: the figure `measure`, None where the set is refused."""
+    """A model on one set: the figure `measure`, None if the set is refused."""
 
     seen: Seen
     measure: str

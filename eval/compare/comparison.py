@@ -73,13 +73,12 @@ def compare(
     judgements: Mapping[str, Qrels] | None = None,
     allow_missing: bool = False,
 ) -> Comparison:
-    """Compare each of `others` with `baseline`; each is one system's results, one per
-    collection.
+    """Compare each of `others` with `baseline`; each is one system's results, one per collection.
 
     Without `measures`, all that every result has are compared. The `queries` that won most and the
     `queries` that lost most are kept with both lists; `judgements`, by a collection's label, give
     their documents' grades. Raises InputError for results that do not answer the same questions
-    (`eval.compare.pairing`), for values that are no numbers and for equal names.
+    (`eval.compare.pairing`), for values that are not numbers and for equal names.
     """
     if not baseline or not others:
         raise InputError("there is nothing to compare", mend="name two systems' results or more")

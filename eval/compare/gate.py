@@ -126,11 +126,10 @@ class Verdict:
 
 
 def judge(baseline: Baseline, results: Sequence[RunResult], rule: Rule) -> Verdict:
-    """Return the verdict on one system's `results`, one per collection, by the module's
-    rules.
+    """Return the verdict on one system's `results`, one per collection, by the module's rules.
 
     Raises InputError for a wrong request: a measure or a floor's slice that is not in the results,
-    values that are no numbers, a collection or a query twice.
+    values that are not numbers, a collection or a query twice.
     """
     measures = rule.measures or baseline.measures
     unknown = [measure for measure in measures if measure not in baseline.measures]

@@ -44,7 +44,7 @@ class Baseline:
 
 def write_baseline(results: Sequence[RunResult], measures: Sequence[str], path: Path) -> None:
     """Write the file. Raises InputError for results that would mislead a gate: degraded answers,
-    values that are no numbers or all 0, a collection or a query twice.
+    values that are not numbers or all 0, a collection or a query twice.
     """
     if not results or not measures:
         raise InputError("a baseline needs results and measures", where=str(path))
@@ -107,7 +107,7 @@ def rounded(result: RunResult) -> RunResult:
 
 
 def _round(value: float | None) -> float:
-    # A result's file has null for a value that is no number; whoever uses the value refuses it.
+    # A result's file has null for a value that is not a number; whoever uses the value refuses it.
     return float("nan") if value is None else round(value, DECIMALS)
 
 

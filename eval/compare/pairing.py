@@ -42,8 +42,7 @@ class Pair:
 
 
 def read_system(folder: Path, name: str = "") -> tuple[RunResult, ...]:
-    """Return the results of one system, from `folder` itself or from every folder in
-    it.
+    """Return the results of one system, from `folder` itself or from every folder in it.
 
     `name` replaces the name in the results. Raises InputError if there are no results, if a
     collection appears twice, or if they are of several systems and no `name` is given.
@@ -88,8 +87,7 @@ def by_collection(results: Iterable[RunResult], where: str = "") -> dict[str, Ru
 def paired(
     baseline: Sequence[RunResult], other: Sequence[RunResult], *, allow_missing: bool = False
 ) -> tuple[Pair, ...]:
-    """Return the collections of `baseline`, each with the other's
-    result.
+    """Return the collections of `baseline`, each with the other's result.
 
     Raises InputError if the other lacks one, has more, or did not answer the same questions. With
     `allow_missing`, a query that one of them lacks counts 0 there.
@@ -143,7 +141,7 @@ def rows_by_query(result: RunResult) -> dict[str, QueryRow]:
 
 def checked_values(result: RunResult, measure: str) -> Values:
     """Return float64 [queries] of a measure, all finite. Raises InputError if the measure or one of
-    its values is missing, or a value is no number.
+    its values is missing, or a value is not a number.
     """
     where = f"{result.system.name} on {result.collection.label}"
     if not any(measure in row.values for row in result.rows):

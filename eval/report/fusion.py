@@ -131,7 +131,7 @@ def _curves(tuning: Tuning) -> tuple[Part, ...]:
 
 def _curve(tuning: Tuning, name: str) -> Plot | Table:
     """Return the mean over one parameter's values, with the other parameters unchanged; a table for
-    a parameter that is no number.
+    a parameter that is not a number.
     """
     rows = [row for row in tuning.curves if row.parameter == name]
     note = "On the queries that the choice looks at: to see the curve, not to report."

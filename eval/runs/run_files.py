@@ -20,13 +20,12 @@ from eval.sets.trec import read_run
 def score_run(
     path: Path, judged: JudgedSet, measures: Sequence[str], *, depth: int = 0, name: str = ""
 ) -> RunResult:
-    """Return the values of a TREC run, with its lists cut at `depth` (0: not
-    cut).
+    """Return the values of a TREC run, with its lists cut at `depth` (0: not cut).
 
     Milliseconds are 0, because they are unknown. The system's only setting is the sha256 of the
-    file. Raises DocumentError for a malformed line, a score that is no number and a document that
-    appears twice for a query. Raises InputError for documents that the corpus lacks, because they
-    are of another version of it, and for a run without any judged query.
+    file. Raises DocumentError for a malformed line, a score that is not a number and a document
+    that appears twice for a query. Raises InputError for documents that the corpus lacks, because
+    they are of another version of it, and for a run without any judged query.
     """
     chosen = parse_measures(measures)
     if depth < 0:

@@ -34,7 +34,7 @@ class Conventions:
     `body_only` leaves titles out of the index: if a query is a document's own title, the task would
     be trivial. `products` are what the reader of the judgements may see. Queries are asked as
     written, as a user would ask them. Without `query_language` they are published headlines, whose
-    quotes are quotations and whose capitals are no operators, and they are asked as `plain_words`.
+    quotes are quotations and whose capitals are not operators, and they are asked as `plain_words`.
     `dated` says whether documents are news stories with dates of their own, which dates in queries
     filter; None means: if they are in ninjs.
     """
@@ -55,7 +55,7 @@ KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """What makes a figure different from what it looks like, but is no error.
+    """What makes a figure different from what it looks like, but is not an error.
 
     These are: judged documents that the corpus lacks (they still count as relevant), queries that
     nobody judged (left out; those of another split do not count here), queries without a relevant
@@ -157,7 +157,7 @@ class JudgedSet:
 
     @property
     def dates(self) -> DateUse:
-        """What dates in queries do. Documents that are no news stories have no dates of their own,
+        """What dates in queries do. Documents that are not news stories have no dates of their own,
         and a filter would let none of them through.
         """
         stated = self.conventions.dated

@@ -123,8 +123,8 @@ def _facet(line: Line, name: str, value: object) -> str:
 def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
     """Read and aggregate judgements.jsonl.
 
-    Raises DocumentError for a mistake in a line: an unknown query, a grade that is no whole number
-    from 0 on or not allowed, or a judge who graded a document twice.
+    Raises DocumentError for a mistake in a line: an unknown query, a grade that is not a whole
+    number from 0 on or not allowed, or a judge who graded a document twice.
     """
     given: dict[tuple[str, str], dict[str, int]] = {}
     for line in read_lines(path):

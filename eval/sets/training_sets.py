@@ -15,7 +15,7 @@ _PUBLISHED = frozenset(
 
 
 def measures_only(judged: JudgedSet) -> bool:
-    """Return whether this set has published figures and is no training set, so that nothing may be
-    chosen on it.
+    """Return whether this set has published figures and is not a training set, so that nothing may
+    be chosen on it.
     """
     return judged.name in _PUBLISHED and f"{judged.name}:{judged.split}" not in TRAINING

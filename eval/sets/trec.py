@@ -68,8 +68,8 @@ def _columns(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _json_run(path: Path) -> Run:
-    """Return the run in a JSON file. Raises DocumentError for another form and a score that is no
-    finite number, and InputError for a run without documents.
+    """Return the run in a JSON file. Raises DocumentError for another form and a score that is not
+    a finite number, and InputError for a run without documents.
     """
     mend = 'write {"query": {"document": score}}'
     where = str(path)

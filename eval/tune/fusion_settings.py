@@ -62,7 +62,7 @@ class FusionSetting:
         )
 
     def applied(self, profile: Profile) -> Profile:
-        """Return the profile with this setting; `bound_share` is no part of a profile."""
+        """Return the profile with this setting; `bound_share` is not part of a profile."""
         shares = (1 - self.second_share, self.second_share)
         vectors = dict(zip(profile.vector_weights, shares, strict=False))
         weighed = replace(profile, vector_weights=vectors)

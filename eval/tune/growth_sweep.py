@@ -51,11 +51,10 @@ def grow(
     bench: Bench,
     observe: Observer = unobserved,
 ) -> Iterator[Grown]:
-    """Measure each size in turn, the smallest
-    first.
+    """Measure each size in turn, the smallest first.
 
-    `grid` has the widths and its only k; the first `real` vectors are no copies. Builds and queries
-    are in the log, so that a killed run can continue. Graphs of earlier sizes are removed.
+    `grid` has the widths and its only k; the first `real` vectors are not copies. Builds and
+    queries are in the log, so that a killed run can continue. Graphs of earlier sizes are removed.
     """
     for rows in sorted(sizes):
         subject = sized(rows)

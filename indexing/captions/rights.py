@@ -8,8 +8,8 @@ Two statements are read, both made by people for machines:
 
 Usage terms in prose are not interpreted. Every prohibition of Data Mining forbids, even those about
 training only: nobody can check here what a provider does with a picture. What can't be read also
-forbids, because sending can't be undone.
-https://ns.useplus.org/LDF/ldf-XMPSpecification, https://www.w3.org/community/reports/tdmrep/
+forbids, because sending can't be undone. https://ns.useplus.org/LDF/ldf-XMPSpecification,
+https://www.w3.org/community/reports/tdmrep/
 
 A still's size is checked, too, before anything leaves. Its bytes are not decoded: only the size in
 the JPEG's frame header is read (ITU-T T.81, annex B).
@@ -90,7 +90,7 @@ def _are_allowed(said: Sequence[bool], rule: Rule) -> bool:
 
 
 def _texts_of(value: object) -> Sequence[str]:
-    """Return a member's texts; a value that is no text forbids, like an unreadable one."""
+    """Return a member's texts; a value that is not text forbids, like an unreadable one."""
     values = value if isinstance(value, (list, tuple)) else (value,)
     return [text if isinstance(text, str) else "?" for text in values]
 

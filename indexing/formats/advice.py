@@ -27,7 +27,7 @@ OTHERWISE = (
 
 def how_to_convert(kind: str) -> str:
     """Return how to convert a file of this ending, or of a kind that begins with it; "" for what
-    has no ending and is no document, such as a hidden file.
+    has no ending and is not a document, such as a hidden file.
     """
     if not kind.startswith("."):
         return ""

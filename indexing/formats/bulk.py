@@ -3,7 +3,7 @@
 Two shapes are known: a bulk body, where a line names the action and the next one is the document,
 and a dump, where each line has `_id` and `_source`. The action's `_id`, `_index` and `_routing` are
 values of the document. `index` and `create` are read. `delete` and `update` are rejected: a
-deletion there is no kill here, and a part of a document is no document.
+deletion there is no kill here, and a part of a document is not a document.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def told(tree: Tree) -> Tree:
 @dataclass(frozen=True, slots=True)
 class Row:
     """The values of one row by column, or of one document by path; its line or row, from 1; its
-    size in bytes; or why it can't be read. A blank in a table is no value.
+    size in bytes; or why it can't be read. A blank in a table is not a value.
     """
 
     line: int

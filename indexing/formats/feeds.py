@@ -1,6 +1,6 @@
 """Turns each item of an RSS 2.0 feed, and each entry of an Atom feed, into a ninjs 3.1 document.
 
-- **uri**: RSS `guid`, else `link`; Atom `id`. A guid that is no URI becomes `urn:feed:LINK:GUID`
+- **uri**: RSS `guid`, else `link`; Atom `id`. A guid that is not a URI becomes `urn:feed:LINK:GUID`
   with the link of its channel.
 - **version**: as in ninjs, the time of the last change in whole seconds: Atom `updated`, in RSS
   `atom:updated` or `dcterms:modified`, else `pubDate` (`dc:date`).

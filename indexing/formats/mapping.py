@@ -136,7 +136,7 @@ def read(path: Path) -> RowMapping:
 
 
 def parse(text: str) -> RowMapping:
-    """Return the mapping in a TOML text. Raises InputError, and ValueError for what is no TOML."""
+    """Return the mapping in a TOML text. Raises InputError, and ValueError for what is not TOML."""
     try:
         told = _MappingFile.model_validate(tomllib.loads(text))
     except ValidationError as error:

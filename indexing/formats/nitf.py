@@ -1,6 +1,6 @@
 """NITF 3.x: a document becomes a ninjs 3.1 document.
 
-- **uri**: the `id-string` of `doc-id`, else the `uno` of `nitf`. One that is no URI becomes
+- **uri**: the `id-string` of `doc-id`, else the `uno` of `nitf`. One that is not a URI becomes
   `urn:nitf:SOURCE:ID`, where the source is `regsrc`.
 - **version**: the `version` or else the `generation` of `du-key` if that is a number, else the
   time of `date.issue`, as in ninjs.

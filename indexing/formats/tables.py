@@ -115,8 +115,8 @@ def _cells(
 
 
 class _Lines:
-    """The lines of a text. Those of a row that turns out malformed are read again, but the first.
-    A row and a line have at most `limit` characters.
+    """The lines of a text. Those of a row that turns out malformed are read again, but the first. A
+    row and a line have at most `limit` characters.
     """
 
     def __init__(self, text: io.TextIOBase, limit: int) -> None:
@@ -157,7 +157,7 @@ class _Lines:
 
     def _read(self) -> str:
         line = self._text.readline(self._limit + 1)
-        if len(line) > self._limit:  # the rest of it is no line of its own
+        if len(line) > self._limit:  # the rest of it is not a line of its own
             while (more := self._text.readline(self._limit)) and not more.endswith("\n"):
                 pass
         return line

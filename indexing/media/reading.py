@@ -219,7 +219,7 @@ def _moment(second: float) -> float:
 def _opened(path: Path) -> Iterator[int]:
     """Yield a file to be read, opened here, as the child opens nothing. Raises MediaError."""
     try:
-        # Opening a pipe without a writer would wait; it is no file in any case.
+        # Opening a pipe without a writer would wait; it is not a file in any case.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise MediaError(

@@ -30,7 +30,7 @@ from inference.converting.onnx_writer import FLOAT, FUSED, INT4, INT32, OnnxWrit
 BLOCK = 32  # weights that share a scale
 _BYTES = 2 + BLOCK // 2  # of a block
 _MAGIC = b"E5S1"
-_MOST = 1_000_000  # pieces, rows or tensors: more is no encoder of this kind
+_MOST = 1_000_000  # pieces, rows or tensors: more is not an encoder of this kind
 _MEND = "pull the model again; if it stays so, the package has another form"
 
 Bytes = npt.NDArray[np.uint8]

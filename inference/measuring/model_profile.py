@@ -9,7 +9,7 @@ from inference.measuring.operators import Group
 
 @dataclass(frozen=True, slots=True)
 class GroupTime:
-    """One group's share of a round. `bound` is 0 where nothing is known to need the time."""
+    """One group's share of a round. `bound` is 0 if nothing is known to need the time."""
 
     group: Group
     calls: int

@@ -179,7 +179,7 @@ def _convolution(inputs: Sequence[Operand], outputs: Sequence[Operand], precisio
 
 
 def _of_two_activations(inputs: Sequence[Operand]) -> bool:
-    """Return whether a product's second factor is no weight: it has a row for each text of the
+    """Return whether a product's second factor is not a weight: it has a row for each text of the
     batch.
     """
     return len(inputs) > 1 and len(inputs[1].shape) > 2

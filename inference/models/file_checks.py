@@ -39,7 +39,7 @@ _DEEPEST = 8  # levels of inner graphs
 
 @dataclass(frozen=True, slots=True)
 class OnnxOutline:
-    """A graph's outputs by name, each with its shape (None where a size is open), and the names of
+    """A graph's outputs by name, each with its shape (None if a size is open), and the names of
     other files that its weights lie in.
     """
 

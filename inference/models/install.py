@@ -93,7 +93,7 @@ def install(manifest: ModelManifest, source: Source, root: Path, observer: Obser
     """Bring the model of `manifest` from `source` to `root`/NAME, in place of another version.
 
     Raises ModelError where the source lacks a file, where a file is not the expected one, is a
-    pickle or does not fit the manifest, and where there is no room. The earlier model then stays.
+    pickle or does not fit the manifest, and if there is no room. The earlier model then stays.
     """
     with _on_disk(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def install(manifest: ModelManifest, source: Source, root: Path, observer: Obser
 
 def installed(manifest: ModelManifest, root: Path) -> Installed | None:
     """Return the model of `manifest` at `root`/NAME, if it is there and undamaged; its source is
-    not asked. None where it is not, or where the manifest lacks a checksum.
+    not asked. None if it is not, or where the manifest lacks a checksum.
     """
     if not all(manifest.files.values()):
         return None

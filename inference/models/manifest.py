@@ -82,7 +82,7 @@ class ModelManifest:
 
     @property
     def graph(self) -> str:
-        """The ONNX graph's path; "" where there is none."""
+        """The ONNX graph's path; "" if there is none."""
         return self.graphs.get("onnx", "")
 
     @property

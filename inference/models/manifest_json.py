@@ -22,8 +22,7 @@ PICKLES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib
 
 
 def parse_manifest(text: str, *, where: str, pinned: bool = True) -> ModelManifest:
-    """Return the manifest in a JSON text; `where` is named in
-    errors.
+    """Return the manifest in a JSON text; `where` is named in errors.
 
     With `pinned` every file needs its sha256. Without it the sha256 may be "", as in the catalogue,
     and is taken from the source.
@@ -112,7 +111,7 @@ def _check_choices(fields: Mapping[str, Any], where: str) -> None:
 def _checked_files(
     files: Mapping[str, object], graphs: Mapping[str, str], where: str, *, pinned: bool
 ) -> dict[str, str]:
-    """Return `files`, if each path stays in the folder, is no pickle, and has a sha256."""
+    """Return `files`, if each path stays in the folder, is not a pickle, and has a sha256."""
     checked: dict[str, str] = {}
     for path, digest in files.items():
         parts = PurePosixPath(path)
@@ -178,8 +177,8 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
 
 
 def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
-    """Raise ModelError unless a model for texts lists its tokenizer, and one for
-    frames has none.
+    """Raise ModelError unless a model for texts lists its tokenizer, and one for frames has
+    none.
     """
     tokenizer = fields["tokenizer"]
     if fields["task"] == "shots":

@@ -124,15 +124,14 @@ class ModelStore:
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
     def place(self, name: str) -> Path | None:
-        """Return the folder of the model `name`, without reading it; None where there is none."""
+        """Return the folder of the model `name`, without reading it; None if there is none."""
         if not _NAME.fullmatch(name):
             return None
         folders = [root / name for root in self.roots]
         return next((folder for folder in folders if (folder / MANIFEST).exists()), None)
 
     def describe(self, name: str) -> ModelFolder:
-        """Return the model's folder with its manifest read and none of its
-        files.
+        """Return the model's folder with its manifest read and none of its files.
 
         Raises ModelError for an unknown or malformed name or a bad manifest.
         """

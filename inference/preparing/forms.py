@@ -141,7 +141,7 @@ def _fused(attention: Node, product: Node) -> bytes:
 
 def _split(known: _Graph, attention: Node) -> Node | None:
     """Return the split whose three outputs are this attention's queries, keys and values, and used
-    nowhere else. None where attention does more than QAttention can.
+    nowhere else. None if attention does more than QAttention can.
     """
     if len(attention.inputs) != 5 or attention.inputs[3] or len(attention.outputs) != 1:
         return None
@@ -177,8 +177,8 @@ def _product(known: _Graph, attention: Node, split: Node) -> Node | None:
 
 
 def _width(known: _Graph, product: Node, heads: int) -> int:
-    """Return a third of the product's columns; 0 where its constants are not what QAttention takes,
-    or `heads` does not divide it.
+    """Return a third of the product's columns; 0 if its constants are not what QAttention takes, or
+    `heads` does not divide it.
     """
     found = [known.constants.get(name) for name in product.inputs[1:]]
     kernel = found[0]
@@ -308,8 +308,8 @@ def _kernels(nodes: Iterable[Node]) -> Iterator[tuple[bytes, bytes]]:
 
 def cut_products(model: Any, operations: Any) -> int:
     """Replace every product in whole numbers that is cut by columns with one product for each part;
-    return how many were replaced. `model` is an openvino.Model and changes, `operations` the
-    module of operation set 15.
+    return how many were replaced. `model` is an openvino.Model and changes, `operations` the module
+    of operation set 15.
     """
     found = [each for each in map(_product_of, model.get_ops()) if each is not None]
     for product in found:
@@ -362,9 +362,7 @@ class _Product:
 
 
 def _product_of(split: Any) -> _Product | None:
-    """Return the product that `split` cuts, or None where the parts would not be the same
-    numbers.
-    """
+    """Return the product that `split` cuts, or None if the parts would not be the same numbers."""
     added = _source(split, "VariadicSplit", 0, "Add")
     product = _source(added, "Add", 0, "MatMul")
     kernel = _source(product, "MatMul", 1, "Multiply")
@@ -411,8 +409,7 @@ def onnxruntime_form(graph: bytes) -> bytes:
 def openvino_form(
     graph: bytes, weights: Mapping[str, bytes], portable: str, properties: Mapping[str, Any]
 ) -> bytes:
-    """Return the graph compiled by OpenVINO for this processor, as `Core.import_model` reads
-    it.
+    """Return the graph compiled by OpenVINO for this processor, as `Core.import_model` reads it.
 
     `portable` is the graph's format, `onnx` or `openvino`; the latter has its `weights` apart.
     """

@@ -2,9 +2,9 @@
 
 A form is kept by everything that decides its bytes: the model's manifest (which has the digests of
 its files), the runtime and its version, the processor's instructions, and the version of the code
-that makes forms. The file begins with its own sha256 and that key. A file of another user, one
-that others can write, one with another key and one that is damaged are all the same: the form is
-made anew from the portable graph, whose checksum is checked then.
+that makes forms. The file begins with its own sha256 and that key. A file of another user, one that
+others can write, one with another key and one that is damaged are all the same: the form is made
+anew from the portable graph, whose checksum is checked then.
 
 Layout: `ROOT/.prepared/MODEL.RUNTIME.KEY`, 0600 in a folder of 0700, where ROOT is the first folder
 of models that can be written. Where none can be, the form is made at each load.
@@ -116,8 +116,8 @@ def _digest(key: Mapping[str, Any]) -> str:
 
 
 def _read(place: Path, key: Mapping[str, Any]) -> bytes | None:
-    """Return the form at `place`, empty where it is the portable graph; None where there is none
-    that this user made for this key and that is whole.
+    """Return the form at `place`, empty if it is the portable graph; None if there is none that
+    this user made for this key and that is whole.
     """
     try:
         if not _is_ours(place.parent.lstat(), stat.S_ISDIR):
@@ -137,7 +137,7 @@ def _read(place: Path, key: Mapping[str, Any]) -> bytes | None:
 
 
 def _write(place: Path, key: Mapping[str, Any], form: bytes) -> bool:
-    """Keep a form at `place`, whole or not at all; False where it can't be kept."""
+    """Keep a form at `place`, whole or not at all; False if it can't be kept."""
     partial = None
     try:
         number, name = tempfile.mkstemp(_PARTIAL, place.name, place.parent)
@@ -175,8 +175,8 @@ def _is_ours(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[bool]:
-    """Whether forms can be kept in `folder`, which is made where it is missing. One process at a
-    time keeps forms there; one that was stopped meanwhile is not waited for longer than PATIENCE.
+    """Whether forms can be kept in `folder`, which is made if it is missing. One process at a time
+    keeps forms there; one that was stopped meanwhile is not waited for longer than PATIENCE.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -207,8 +207,8 @@ def _wait_for(number: int) -> None:
 
 
 def _tidy(place: Path) -> None:
-    """Remove older forms of the same model and runtime beyond MOST_KEPT, and partial files that
-    a killed process left.
+    """Remove older forms of the same model and runtime beyond MOST_KEPT, and partial files that a
+    killed process left.
     """
     stem = place.name.rpartition(".")[0]
     found = {}

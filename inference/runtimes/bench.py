@@ -80,8 +80,7 @@ def measure(
     seconds: float,
     report: Report = lambda _: None,
 ) -> list[Row]:
-    """Return a row for each of `contenders`, the first of which is the reference for
-    parity.
+    """Return a row for each of `contenders`, the first of which is the reference for parity.
 
     `shapes` has the arrays to time, `real` batches of ordinary text to compare answers on;
     `seconds` is spent on each shape. `report` is told what is going on.
@@ -110,7 +109,7 @@ def measure(
 
 
 def fastest(rows: Sequence[Row]) -> Row | None:
-    """Return the fastest whose answers agree with the reference's; None where there is none."""
+    """Return the fastest whose answers agree with the reference's; None if there is none."""
     fit = [row for row in rows if row.speeds and row.parity is not None and row.parity.agree]
     return min(fit, key=lambda row: row.score, default=None)
 

@@ -40,7 +40,7 @@ def this_processor() -> Processor:
 
 
 def _first_core() -> dict[str, str]:
-    """Return what the system says of the first core, by name; nothing where it says nothing."""
+    """Return what the system says of the first core, by name; nothing if it says nothing."""
     found: dict[str, str] = {}
     try:
         with _SYSTEM.open(encoding="utf-8") as lines:

@@ -124,7 +124,7 @@ def _provider(option: str, where: str) -> str:
 
     provider = _PROVIDERS[option]
     if option == "cuda" and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # CUDA's libraries as wheels, where there are none of the system
+        ort.preload_dlls()  # CUDA's libraries as wheels, if there are none of the system
     if provider not in ort.get_available_providers():
         raise _no_card(where, "it was built for the processor only")
     return provider

@@ -1,4 +1,4 @@
-"""OpenVINO on the processor. It reads its own format, and ONNX graphs where there is none.
+"""OpenVINO on the processor. It reads its own format, and ONNX graphs if there is none.
 
 On processors with bfloat16, OpenVINO computes in bfloat16 by default. Here the precision is always
 given, and is float32 unless another is asked for: cosines of bfloat16 with float32 are about .999,

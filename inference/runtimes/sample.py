@@ -24,8 +24,8 @@ def ordinary_batches(
     `longest`.
 
     With `pairs` each text stands after a few words of the next one, as a scorer reads query and
-    passage. Batches have `input_ids`, `attention_mask` and `token_type_ids`. Raises InputError
-    where there is no text.
+    passage. Batches have `input_ids`, `attention_mask` and `token_type_ids`. Raises InputError if
+    there is not text.
     """
     found = [_cut(encoding, longest) for encoding in _encoded(tokenizer, texts, pairs=pairs)]
     return [_padded(found[start : start + rows]) for start in range(0, len(found), rows)]
@@ -37,7 +37,7 @@ def full_batch(
     """Return int64 [rows, tokens] without padding: each row is filled with texts one after the
     other.
 
-    Raises InputError where there is no text.
+    Raises InputError if there is not text.
     """
     found = _encoded(tokenizer, texts, pairs=pairs)
     lines = []

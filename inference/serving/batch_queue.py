@@ -39,7 +39,7 @@ def attempt(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Excep
     try:
         return _worked(work, rows)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of its row
-        # A busy or unreachable model is no row's fault: asking row by row would make it worse.
+        # A busy or unreachable model is not a row's fault: asking row by row would make it worse.
         if len(rows) == 1 or isinstance(error, BusyError | UnavailableError):
             return [error] * len(rows)
     return _one_by_one(work, rows)
@@ -89,7 +89,7 @@ class Ticket(Generic[Row, Answer]):
     - `told`: gets answers as they come; `open`: how many rows have no answer yet
     - `until`: when the caller gives up, as a reading of perf_counter
     - `leading`: the caller's thread has a lane of the queue; `gone`: the caller waits no longer
-    - `cut`: how many rows each of its batches has; empty where a batch takes what fits
+    - `cut`: how many rows each of its batches has; empty if a batch takes what fits
     """
 
     rows: Sequence[Row]
@@ -193,8 +193,7 @@ class BatchQueue(Generic[Row, Answer]):
         self._waiting = 0  # tokens
 
     def run(self, rows: Sequence[Row], *, until: float | None = None) -> list[Answer]:
-        """Return an answer for each of `rows`, in
-        order.
+        """Return an answer for each of `rows`, in order.
 
         Raises the first row's error. Raises BusyError where too much waits already, or where not
         all rows have answers at `until`, a reading of perf_counter; rows that entered the model at
@@ -215,8 +214,7 @@ class BatchQueue(Generic[Row, Answer]):
         headed: bool = False,
         told: Told[Answer] | None = None,
     ) -> list[Answer | Exception]:
-        """Return an answer for each of `rows`, in order, or the row's error in its
-        place.
+        """Return an answer for each of `rows`, in order, or the row's error in its place.
 
         Rows without an answer at `until` have BusyError, also those that another thread is working
         on. Only where too much waits already is BusyError raised. With `headed`, row 0 goes in
@@ -286,8 +284,8 @@ class BatchQueue(Generic[Row, Answer]):
             self._hand_over()
 
     def _admit(self, ticket: Ticket[Row, Answer]) -> None:
-        """Queue a ticket and give it the lanes that are free. Raises BusyError if
-        too much waits.
+        """Queue a ticket and give it the lanes that are free. Raises BusyError if too much
+        waits.
         """
         lengths, free = ticket.lengths, self._lanes_alone()
         tokens, batches = sum(lengths), self.limits.needed(lengths)
@@ -316,7 +314,7 @@ class BatchQueue(Generic[Row, Answer]):
             self._more.notify_all()
 
     def _lanes_alone(self) -> int:
-        """Return how many lanes a caller that comes now has to itself. None where others wait, or
+        """Return how many lanes a caller that comes now has to itself. None if others wait, or
         where batches wait until they are full.
         """
         return 0 if self._queue or self.limits.wait_ms > 0 else self.free_lanes
@@ -361,7 +359,7 @@ class BatchQueue(Generic[Row, Answer]):
             self._running -= 1
 
     def _ask_for_help(self) -> bool:
-        """Start a helper that has a lane; False where no thread can be had."""
+        """Start a helper that has a lane; False if no thread can be had."""
         return not self._closed and self._helpers.start(self._help)
 
     def _help(self) -> None:
@@ -446,8 +444,8 @@ class BatchQueue(Generic[Row, Answer]):
         self._watch.counted(Event.WAITING, -ticket.give_up())
 
     def _put_back(self, batch: Sequence[tuple[Ticket[Row, Answer], int]]) -> None:
-        """Queue the rows of a batch again whose thread ended, or let them fail
-        after two such ends.
+        """Queue the rows of a batch again whose thread ended, or let them fail after two such
+        ends.
         """
         for ticket in dict.fromkeys(ticket for ticket, _ in batch):
             indexes = [index for other, index in batch if other is ticket]

@@ -143,15 +143,15 @@ def mapped(
 
 
 QUERY_SECONDS = 2.0  # where a search waits
-BULK_SECONDS = 60.0  # for passages of an ingest, and where nobody waits at a page
+BULK_SECONDS = 60.0  # for passages of an ingest, and if nobody waits at a page
 CACHE_SIZE = 4096  # queries
 _NORM_SLACK = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model of a service, by the manifest here. The digest of each answer is
-    compared with its.
+    """A model of a service, by the manifest here. The digest of each answer is compared with
+    its.
     """
 
     service: RemoteService
@@ -311,8 +311,7 @@ class RemoteScorer(RemotePort):
     """
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """Return float32 [n, 1] for the n pairs. Each distinct query takes one request or
-        more.
+        """Return float32 [n, 1] for the n pairs. Each distinct query takes one request or more.
 
         Raises ValueError where there are not as many queries as passages.
         """
@@ -340,8 +339,8 @@ class RemoteScorer(RemotePort):
         """Return the scores of `passages` within `limits`, as `core.model_ports.BoundedScorer`
         says.
 
-        A request that is not answered by `limits.until` is given up. Without it every passage
-        needs its score: what went wrong is raised.
+        A request that is not answered by `limits.until` is given up. Without it every passage needs
+        its score: what went wrong is raised.
 
         An `unverified` service knows no limit of tokens, so all is put to it.
         """

@@ -244,7 +244,7 @@ class _PassingError(Exception):
 
 
 def _seconds_to_wait(answer: httpx.Response) -> float:
-    """Return Retry-After in seconds; 0 where it is missing or a date."""
+    """Return Retry-After in seconds; 0 if it is missing or a date."""
     said = answer.headers.get("retry-after", "")
     return float(said) if said.isascii() and said.isdigit() else 0.0
 

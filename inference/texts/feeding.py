@@ -16,7 +16,7 @@ SEGMENTS = "token_type_ids"
 @dataclass(frozen=True, slots=True)
 class Feeding:
     """A graph and how rows are put to it. Segment numbers are given where the graph takes them;
-    they are zeros where a row is one text.
+    they are zeros if a row is one text.
     """
 
     runtime: Runtime
@@ -50,8 +50,7 @@ class Feeding:
         outputs: Sequence[str],
         segments: Sequence[Sequence[int]] | None = None,
     ) -> tuple[list[Array], dict[str, Array]]:
-        """Return the `outputs` for `rows`, and the arrays that were put
-        in.
+        """Return the `outputs` for `rows`, and the arrays that were put in.
 
         Raises ModelError where the graph fails or gives another number of rows.
         """

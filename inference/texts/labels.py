@@ -1,9 +1,9 @@
 """Labels of taggers as our four types of names, and the likeliest well-formed sequence of labels.
 
 Models differ in their words (PERSON, GPE, corporation) and in their marks (B- and I-, B_, or none).
-What is no person, organisation, place or other name (dates, sums) is not a name here.
+What is not a person, organisation, place or other name (dates, sums) is not a name here.
 
-A token classifier labels each word by itself and may answer B-PER I-ORG, which is no name. In a
+A token classifier labels each word by itself and may answer B-PER I-ORG, which is not a name. In a
 well-formed sequence, I- stands only after B- or I- of its type. Viterbi's algorithm (1967) finds
 the one with the greatest product of probabilities. If the words' own best labels are well-formed,
 they are that sequence already.
@@ -31,8 +31,7 @@ _BEGINS = frozenset("BSU")  # S and U: a name of one word
 
 
 def bio_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return each of `labels` as `O`, or `B-` or `I-` with one of our types, in the same
-    order.
+    """Return each of `labels` as `O`, or `B-` or `I-` with one of our types, in the same order.
 
     A type without a mark is taken as `I-`: a run of it is one name.
     """
@@ -51,7 +50,7 @@ def _bio(label: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Transitions:
     """For each label, by number, the labels that may come before it (`before` [labels], increasing;
-    empty where any may), and whether it may be the first (`start` [labels]).
+    empty if any may), and whether it may be the first (`start` [labels]).
     """
 
     start: tuple[bool, ...]

@@ -20,8 +20,8 @@ QUERY_SHARE = 3  # a query has at most a third of the room: what is ranked is th
 @dataclass(frozen=True, slots=True)
 class PairRow:
     """One pair's token numbers, special ones included. `segments` has 0 for each token of the query
-    and 1 for each of the passage (all 0 where the architecture has no segments). `cut` says
-    whether the passage lost its end, `query_cut` whether the query did.
+    and 1 for each of the passage (all 0 if the architecture has no segments). `cut` says whether
+    the passage lost its end, `query_cut` whether the query did.
     """
 
     ids: tuple[int, ...]

@@ -69,7 +69,7 @@ class TextTokens:
 
     @property
     def padding(self) -> int:
-        """The number of the padding token, 0 where the tokenizer names none."""
+        """The number of the padding token, 0 if the tokenizer names none."""
         found = (self.tokenizer.token_to_id(name) for name in _PADDING)
         return next((number for number in found if number is not None), 0)
 
@@ -105,7 +105,7 @@ class TextTokens:
 def _tokenizer(content: bytes) -> Tokenizer:
     """Return the tokenizer of a file's bytes. Models with the same file share one: none changes it.
 
-    Raises ValueError for a file that is no tokenizer.
+    Raises ValueError for a file that is not a tokenizer.
     """
     from tokenizers import Tokenizer
 
@@ -117,7 +117,7 @@ def _tokenizer(content: bytes) -> Tokenizer:
 
 def surely_fits(text: str, max_tokens: int) -> bool:
     """Return whether `text` has at most `max_tokens` by any tokenizer, as far as its characters
-    tell; False where they don't.
+    tell; False if they don't.
     """
     room = max_tokens - _SPECIAL
     if len(text) > room:

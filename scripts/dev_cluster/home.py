@@ -66,8 +66,8 @@ MODULES: Mapping[str, Module] = {
 
 
 def prepared_home(cache: Path, say: Callable[[str], None]) -> Path:
-    """Return the folder of a node's programs below `cache`. It is fetched and put together where it
-    is missing or is not what the lock file says. Raises as `fetch_parts` and `check_home` do.
+    """Return the folder of a node's programs below `cache`. It is fetched and put together if it is
+    missing or is not what the lock file says. Raises as `fetch_parts` and `check_home` do.
     """
     home = cache / f"opensearch-{VERSION}"
     try:

@@ -31,7 +31,7 @@ class Account:
 
 
 def ordinary_account() -> Account | None:
-    """Return the user nobody where we are root, and None where the nodes can run as we do.
+    """Return the user nobody where we are root, and None if the nodes can run as we do.
 
     Raises SettingsError for a root without one.
     """
@@ -101,7 +101,7 @@ def check_memory(nodes: int, heap_mb: int) -> None:
 
 
 def free_memory_mb() -> int | None:
-    """Return memory that programs can still have, or None where the system does not tell."""
+    """Return memory that programs can still have, or None if the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     except OSError:

@@ -55,11 +55,10 @@ def locked_parts(lock: Path = LOCK) -> tuple[Part, ...]:
 
 
 def fetch_parts(into: Path, parts: Iterable[Part]) -> None:
-    """Have Maven copy the parts to the folder `into`, and check
-    each.
+    """Have Maven copy the parts to the folder `into`, and check each.
 
-    Raises SettingsError where there is no Maven, StorageError where it fails, and CorruptError for
-    a file that is not the one that the lock file means.
+    Raises SettingsError if there is no Maven, StorageError where it fails, and CorruptError for a
+    file that is not the one that the lock file means.
     """
     program = shutil.which("mvn")
     if program is None:

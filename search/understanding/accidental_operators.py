@@ -10,7 +10,7 @@ from search.answers import MAX_CLAUSES, MAX_QUERY_CHARACTERS
 from search.understanding.query_fields import FIELD_NAMES
 
 _SIGNS = re.compile(r"""["()\[\]{}^~*?:/\\!&|<>=]|(?<!\S)[-+]""")
-# A dash between words is no NOT, and a mark at a sentence's end is no wildcard.
+# A dash between words is not a NOT, and a mark at a sentence's end is not a wildcard.
 _PUNCTUATION = re.compile(r"(?<!\S)[-–—+]+(?!\S)|(?<=[)\]])-(?=\w)|(?<=\w)[?!]+(?!\S)")
 _NAMES = "|".join(map(re.escape, FIELD_NAMES))
 _FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)

@@ -254,7 +254,7 @@ def _folded(query: str) -> str:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """Return values that change when the file does; zeros where there is no file."""
+    """Return values that change when the file does; zeros if there is no file."""
     try:
         stat = path.stat()
     except OSError:

@@ -39,7 +39,7 @@ def unread_language(
 def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Return the vector fields that have no say on a query in `language`: those whose encoder does
     not read it, where another one's does. `fields` are the languages of each field's encoder, none
-    where they are not known.
+    if they are not known.
     """
     if not language:
         return ()

@@ -67,7 +67,7 @@ def _asking(words: KindWords) -> _Asking:
 
 _DECLARED = {code: one.kinds for code, one in LANGUAGES.items() if one.kinds is not None}
 _ASKING = {code: _asking(kinds) for code, kinds in _DECLARED.items()}
-# Languages share words for kinds ("video"), so what is no kind in one is none in the others.
+# Languages share words for kinds ("video"), so what is not a kind in one is none in the others.
 _NOT_KINDS = any_template(name for one in _DECLARED.values() for name in one.names)
 _NAMES = re.compile(rf"(?i)(?<!\w)(?:{_NOT_KINDS})(?!\w)")
 _SUBJECT_WORDS = any_of(word for one in _DECLARED.values() for word in one.subjects.split())

@@ -80,7 +80,7 @@ def _parse(blanked: str, times: Times) -> Parsed:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a text is no query, in our words for luqum's error."""
+    """Return why a text is not a query, in our words for luqum's error."""
     said = str(error)
     if "end of expression" in said:
         return "something is missing at its end, such as a bracket or a word after an operator"

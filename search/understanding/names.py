@@ -35,8 +35,8 @@ from search.understanding.dated import as_ignored
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The names in a query, notes on them, and a flag where wanted names could not be
-    searched for.
+    """The names in a query, notes on them, and a flag where wanted names could not be searched
+    for.
     """
 
     names: tuple[FoundName, ...] = ()
@@ -137,7 +137,7 @@ def name_filters(found: Sequence[FoundName]) -> Node:
 
 def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats | None:
     """Return float32 [len(ids)]: the share, 0 to 1, of the boosting known names that each candidate
-    has; None where no name boosts.
+    has; None if no name boosts.
     """
     names = known_names(found, EntityUse.BOOST)
     if not names:
@@ -196,7 +196,7 @@ def _own_name(known: KnownName | None) -> str:
 
 
 def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
-    """Return the known name as it is now; None where it is gone or only a similar name is left."""
+    """Return the known name as it is now; None if it is gone or only a similar name is left."""
     if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
         return None
     return replace(now, match=before.match)

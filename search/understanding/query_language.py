@@ -67,7 +67,7 @@ _SHORTEST = 6  # letters of a word whose ending counts
 
 
 def script_of(text: str) -> str:
-    """Return the script of most letters, in capitals as Unicode names it; LATIN where there are
+    """Return the script of most letters, in capitals as Unicode names it; LATIN if there are
     none.
     """
     if text.isascii():
@@ -89,7 +89,7 @@ class QueryLanguages:
 
     def of(self, text: str) -> str:
         """Return the ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's
-        script; "" where the words do not tell.
+        script; "" if the words do not tell.
         """
         return self._told(text, (_LEAST, _LEAD), (0.0, 1.0))
 

@@ -171,7 +171,7 @@ def _cased(word: str, better: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Misspelt:
-    """A name of which `query[start:end]` is no spelling. `better` is the archive's, "" where the
+    """A name of which `query[start:end]` is not a spelling. `better` is the archive's, "" where the
     words stay. `words` are the doubtful ones.
     """
 

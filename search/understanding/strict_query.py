@@ -69,7 +69,7 @@ def _quoted(term: str) -> str:
 
 def strict_tree(query: str, now: datetime) -> Node:
     """Return the tree that each match of a stored query satisfies. Raises QueryError for a query
-    that is no filter, or not the same one tomorrow.
+    that is not a filter, or not the same one tomorrow.
     """
     tree = frozen_tree(query, now)
     if not _asks(tree):
@@ -84,7 +84,7 @@ def strict_tree(query: str, now: datetime) -> Node:
 
 def frozen_tree(query: str, now: datetime) -> Node:
     """Return the tree that each match of a query satisfies, whose times relative to now are those
-    of `now`. A query without anything in it is Everything. Raises QueryError for one that is no
+    of `now`. A query without anything in it is Everything. Raises QueryError for one that is not a
     filter.
     """
     if len(query) > MAX_QUERY_CHARACTERS:

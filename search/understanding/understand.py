@@ -149,9 +149,9 @@ class Understanding:
     """Parses the query, reads dates in plain words, and finds names.
 
     If the tagger is missing or fails, names are left out, and notes and flags say so.
-    `tagger_missing` says why a wanted tagger is not there; it is "" where none was wanted.
-    `archive` says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the
-    encoder reads, and `told_by` the language of a query; without `languages` no mismatch is noted.
+    `tagger_missing` says why a wanted tagger is not there; it is "" if none was wanted. `archive`
+    says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder
+    reads, and `told_by` the language of a query; without `languages` no mismatch is noted.
     """
 
     def __init__(

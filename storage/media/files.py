@@ -88,7 +88,7 @@ class RemoteMediaStore:
             return cast("BinaryIO", self._system.open(self._path(name), "rb"))
         except FileNotFoundError as error:
             raise _missing(name) from error
-        except Exception as error:  # errors of stores, such as botocore's, are no OSErrors
+        except Exception as error:  # errors of stores, such as botocore's, are not OSErrors
             raise StorageError("a still can't be read", where=self._root) from error
 
     def _path(self, name: str) -> str:

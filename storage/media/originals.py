@@ -96,7 +96,7 @@ def _remote(location: str) -> BinaryIO:
     try:
         system, path = fsspec.core.url_to_fs(location)
         return cast("BinaryIO", system.open(path, "rb", block_size=_BLOCK_BYTES))
-    except Exception as error:  # errors of stores, such as botocore's, are no OSErrors
+    except Exception as error:  # errors of stores, such as botocore's, are not OSErrors
         raise _missing(location) from error
 
 

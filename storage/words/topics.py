@@ -191,8 +191,8 @@ class TopicCounts:
     """Counts for the facet `subject` with a vocabulary of topics.
 
     An item counts once for each topic at or above one of its codes, under the topic's label. It
-    also counts for each name of its subjects that is no label of these topics. So a topic's count
-    is the number of counted items that a filter by its label finds.
+    also counts for each name of its subjects that is not a label of these topics. So a topic's
+    count is the number of counted items that a filter by its label finds.
     """
 
     def __init__(self, topics: Topics) -> None:

@@ -65,7 +65,7 @@ def live_frames(
     tenth of a second of its frames. Ends with the source.
 
     Raises MediaError if the source can't be reached, breaks off or falls silent, and soon after
-    another thread has set `stopped`; InputError if it is no source.
+    another thread has set `stopped`; InputError if it is not a source.
     """
     way, patience = _Way(), _Patience(source, stopped)
     with ExitStack() as held:

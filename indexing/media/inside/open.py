@@ -88,7 +88,7 @@ def check_sizes(container: InputContainer, limits: CageLimits) -> None:
 
 
 def video_of(container: InputContainer) -> VideoStream | None:
-    """Return the video that is shown: the first that is no cover picture; None without one."""
+    """Return the video that is shown: the first that is not a cover picture; None without one."""
     shown = [
         stream
         for stream in container.streams.video
@@ -98,8 +98,7 @@ def video_of(container: InputContainer) -> VideoStream | None:
 
 
 def prepare(stream: VideoStream, limits: CageLimits, *, threads: str = "AUTO") -> None:
-    """Set how a video is decoded, before its first
-    packet.
+    """Set how a video is decoded, before its first packet.
 
     The loop filter is skipped for frames that no other frame needs: at 27 lines nobody sees it, and
     no error is carried on.

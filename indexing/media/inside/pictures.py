@@ -38,7 +38,7 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, before anythi
 
 
 def open_picture(handle: int, limits: CageLimits) -> Image.Image | None:
-    """Return the image behind a file handle, not decoded yet; None if it is no picture.
+    """Return the image behind a file handle, not decoded yet; None if it is not a picture.
 
     Raises Refusal if it has more pixels than the limits allow.
     """

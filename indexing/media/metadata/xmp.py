@@ -3,8 +3,7 @@
 RDF writes one thing in several ways: a property is an attribute or an element; a list is a Bag or a
 Seq, languages are an Alt; a structure is a nested Description, `parseType="Resource"`, or
 attributes. This module reads all of these, and nothing else of RDF. ISO 16684-1:2019, sections 7.4
-to
-7.9.
+to 7.9.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _NO_PROPERTY = (_RDF, "{http://www.w3.org/XML/1998/namespace}", "{adobe:ns:meta/
 
 def read_xmp(packet: str) -> Properties:
     """Return the properties of a packet, each with its values in order; of an Alt only the text in
-    the default language. Raises MediaError for a text that is no XMP, too large or too deep.
+    the default language. Raises MediaError for a text that is not XMP, too large or too deep.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring

@@ -72,7 +72,7 @@ class Boundaries:
     """The shots of one source, frame by frame. Its memory does not grow with the source.
 
     If a stretch begins or ends within a transition, there is no shot on the other side, so that is
-    no boundary.
+    not a boundary.
     """
 
     def __init__(self, rule: BoundaryRule) -> None:

@@ -45,9 +45,8 @@ that makes it raise soon, whatever it waits for.
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
     """`stall_s` of silence are marked as a gap. A connection that broke, or that ended (if
-    `again_after_end`: for a camera an end is no end), is made again after `first_wait_s`, then ever
-    longer up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at
-    most.
+    `again_after_end`: a camera may come back), is made again after `first_wait_s`, then ever longer
+    up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at most.
     """
 
     stall_s: float = 5.0
@@ -253,7 +252,7 @@ class _Timeline:
 
 
 STANDARD_INPUT = 0
-_ENDLESS = ("rtsp", "rtsps", "rtmp", "rtmps")  # an end of these is no end
+_ENDLESS = ("rtsp", "rtsps", "rtmp", "rtmps")  # these end and begin again
 _SILENT_TIMES = 4  # times `stall_s` of silence, after which a connection is made again
 
 

@@ -53,7 +53,7 @@ def picture_key(digest: str) -> str:
 
 
 def facts_key(digest: str) -> str:
-    """Return the key of the facts of a file that is no photo."""
+    """Return the key of the facts of a file that is not a photo."""
     return result_key(digest, "facts", "", {"step": _STEP})
 
 

@@ -4,8 +4,8 @@ A still gets a caption if the agency itself says nothing about it, or always if 
 that, but never if it is black. A caption is remembered by the still's own bytes, by the captioner's
 digest and by its readers: its context is the agency's text for certain products, and its rights say
 whether it may be sent at all. So nothing is shared across rights or embargoes: a caption may repeat
-what the text beside it says. The context is no part of the key: a changed text of the agency is not
-paid for again.
+what the text beside it says. The context is not part of the key: a changed text of the agency is
+not paid for again.
 """
 
 from __future__ import annotations

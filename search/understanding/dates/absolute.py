@@ -112,8 +112,8 @@ def _day(match: re.Match[str]) -> int:
 
 
 def _no_such_day(match: re.Match[str]) -> Point | None:
-    """Return a point that is no date, so that 29 february 2023 is not read as a month with a number
-    before it.
+    """Return a point that is not a date, so that 29 february 2023 is not read as a month with a
+    number before it.
     """
     day = _day(match)
     return Point(None, None, match.end()) if 28 < day < 32 else None
@@ -179,7 +179,7 @@ def _part(match: re.Match[str], calendar: Calendar, span: Span) -> Span:
 
 
 def part_of(match: re.Match[str]) -> int | None:
-    """Return which third the match names: 0 for early, 1 for mid, 2 for late; None where it names
+    """Return which third the match names: 0 for early, 1 for mid, 2 for late; None if it names
     none.
     """
     groups = match.groupdict()

@@ -15,7 +15,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 def parse_span(text: str, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
     """Return the span [since, until) in UTC of a date in `zone`: a year, a month, a day, or a
-    moment to its microsecond. Raises QueryError for text that is no date.
+    moment to its microsecond. Raises QueryError for text that is not a date.
     """
     value = text.strip().strip('"')
     try:

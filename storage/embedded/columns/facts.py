@@ -359,7 +359,7 @@ def _between(times: npt.NDArray[np.int64], since: datetime | None, until: dateti
 def _block(
     seqs: Sequence[int], values: Sequence[object], first: int, count: int
 ) -> npt.NDArray[np.int64]:
-    """Return values for the rows from `first` on, int64 [count], 0 where no seq has a value."""
+    """Return values for the rows from `first` on, int64 [count], 0 if no seq has a value."""
     block = np.zeros(count, np.int64)
     block[np.asarray(seqs) - first] = np.asarray(values, np.int64)
     return block

@@ -14,7 +14,7 @@ import orjson
 from core.errors import BusyError, DatelineError, SettingsError, StorageError, StorageFullError
 from storage.opensearch.nodes.nodes import Nodes, NodeSettings, pool_options
 
-# Errors are raised here, so the client need not warn of them; a missing document is no error.
+# Errors are raised here, so the client need not warn of them; a missing document is not an error.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
 _BUSY = frozenset({413, 429, 502, 503, 504})  # 413: a bulk write then sends smaller requests
 _QUOTED = " Preview of field's value"  # a document's words follow, which no log may hold

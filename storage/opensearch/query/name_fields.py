@@ -26,7 +26,7 @@ from storage.words.names import folded_words, key_of, plain_words
 NAMED = ("person", "organisation", "place")
 TYPED = (*NAMED, "subject")
 FIRST, WHOLE = "^", "="
-LONGEST = 1_000  # characters; longer names and headlines are no suggestions
+LONGEST = 1_000  # characters; longer names and headlines are not suggestions
 _KEYWORD: Mapping[str, Any] = {"type": "keyword"}
 _WORDS: Mapping[str, Any] = {"type": "text", "analyzer": "terms", "index_options": "docs"}
 

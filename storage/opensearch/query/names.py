@@ -1,6 +1,6 @@
 """Finds the archive's names in the index: `core.ports.Names`.
 
-This takes a few rounds of searches, one request each: first the folded text; if that is no name,
+This takes a few rounds of searches, one request each: first the folded text; if that is not a name,
 names similar to it; then the codes and aliases of the names found. The replies have only spellings
 in items that the caller sees, and the numbers of these items. So the rules in `known_names.py` (of
 `storage/words/`) see nothing else.

@@ -57,8 +57,8 @@ def topics_counted(
     ask: Ask, reply: Mapping[str, Any], topics: Topics, limit: int
 ) -> tuple[FacetCount, ...]:
     """Return the most frequent subjects and broader topics. `reply` has the names of subjects, and
-    all of their values. A name that is no label of the vocabulary is counted already; the items of
-    a topic are counted by a filter of the values at and below it.
+    all of their values. A name that is not a label of the vocabulary is counted already; the items
+    of a topic are counted by a filter of the values at and below it.
     """
     below, names = _below(topics, reply), Labelled.of(reply[SUBJECT]["buckets"])
     keys = {topics.label(topic).casefold() for topic in below}
