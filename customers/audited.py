@@ -31,7 +31,7 @@ _STATES = {
 
 
 class Appended(Protocol):
-    """The audit log as far as it is written here."""
+    """What this module needs of the audit log."""
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
         """Add entries, durable when it returns. Raises StorageError."""
@@ -39,7 +39,7 @@ class Appended(Protocol):
 
 
 class AuditTrail:
-    """Writes entries in a thread of its own, in their order."""
+    """Writes entries in its own thread, in their order."""
 
     def __init__(
         self,

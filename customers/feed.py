@@ -1,12 +1,12 @@
-"""The feed: a customer reads the transitions in their order, each as the guard lets it through now.
+"""The feed: a customer reads the transitions in their order, each as the guard allows it at this
+moment.
 
-A page begins at a position and ends at one. Which transitions lie between is fixed; what is told of
-each is decided when the page is sent:
+A page begins at a position and ends at one. Which transitions lie between is fixed; what the page
+says of each is decided when it is sent:
 
-- what the account may see now is told with its whole content;
-- what was taken away is told by its tombstone to an account that received it, by any channel;
-- what matched the session's query and does not any more is told whole, as `updated`, to an account
-  that received it: it keeps no old version, and another session of it may still tell the item;
+- an item that the account may see now is told with its whole content;
+- an item that was taken away is told by its tombstone to an account that received it, by any channel;
+- an item that no longer matches the session's query is told whole, as `updated`, to an account that received it: the account keeps no old version, and another of its sessions may still tell the item;
 - everything else is passed over, and the position moves on.
 
 So the same link gives the same positions again, and never an item that was killed since.
@@ -33,7 +33,7 @@ from core.transitions import ENDS, START, FeedSession, Position, Told, Transitio
 from customers.transitions import untold
 
 FEED = "feed"  # the channel of feeds
-IDLE = timedelta(hours=72)  # then a session ends
+IDLE = timedelta(hours=72)  # a session that is idle for longer ends
 _USED_EVERY = timedelta(minutes=5)  # how exactly the use of a session is noted
 _BATCH = 200  # transitions that are looked at together
 _MOST = 5_000  # transitions of one page that may be passed over
@@ -55,10 +55,12 @@ class SessionEndedError(ExpiredError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transition as one account is told it now: whole, if it has a `head`, or by its tombstone.
-    `item` is the head's, where it was read. `kind` may differ from the transition's: an item that
-    was updated is hidden from an account that has none of its products any more. A tombstone has
+    """A transition as it is told to one account now: whole, if it has a `head`, or by its
+    tombstone. `item` is the head's, if it was read. `kind` may differ from the transition's: an
+    updated item is `hidden` for an account that no longer has any of its products. A tombstone has
     `itemid`, the agency's own id in the item's `altids`, or "".
+
+
     """
 
     transition: Transition
@@ -93,9 +95,9 @@ class Feed:
     """Reads the transitions for customers. Thread-safe.
 
     `compile` makes a tree of a session's query at the moment when the session started. `recorded`
-    returns versions of items in any state, by uri: only ids that an account has are taken of them.
-    `earlier` returns the newest versions of each uri that are older than a version, in any state:
-    they are matched with queries and told to nobody.
+    returns versions of items in any state, by uri: only their ids are used, and only those that the
+    account knows. `earlier` returns the newest versions of each uri before a given one, in any
+    state: they are compared with queries and shown to nobody.
     """
 
     def __init__(
@@ -117,11 +119,11 @@ class Feed:
         self.sessions = sessions
         self.library = library
         self._matcher = matcher
-        self._compile = lru_cache(_MOST)(compile)  # each request of a session asks for its tree
+        self._compile = lru_cache(_MOST)(compile)  # each request of a session needs its tree
         self._clock = clock
         self._used: dict[str, datetime] = {}
         self._sessions: dict[str, FeedSession] = {}  # as they began; all but their use stays
-        self._epoch = ("", 0.0)  # and when it was read
+        self._epoch = ("", 0.0)  # the epoch, and when it was read
         self.end = START  # the last place that the readers of this process have seen
 
     # Sessions
@@ -133,8 +135,8 @@ class Feed:
         label: str = "",
         at: Position | datetime | None = START,
     ) -> FeedSession:
-        """Begin a session with frozen parameters; `q` is the query. It begins `at` a position, at
-        the transitions since a moment, or with None at the end, where nothing has come yet. Raises
+        """Begin a session with frozen parameters; `q` is the query. It begins `at` a position, or
+        at the first transition since a moment; with None it begins at the end of the feed. Raises
         QueryError for a query that can't be read.
         """
         now = self._clock()
@@ -277,8 +279,10 @@ class Feed:
         *,
         whole: bool = True,
     ) -> list[Entry]:
-        """Return what the account is told of these transitions now, in order; those that it is not
-        told are left out. `whole` as in `read`.
+        """Return the entries that the account gets for these transitions now, in order; transitions
+        that are not for it are left out. `whole` as in `read`.
+
+
         """
         heads, told = self._sight(transitions, caller)
         items = self._items(heads.values()) if whole or tree != EVERYTHING else {}
@@ -286,7 +290,7 @@ class Feed:
         products = folded(caller.products)
         ends = [t for t in transitions if _takes_away(t, heads, told, products)]
         updated = {t.uri for t in transitions if t.kind is UPDATED and t.uri in heads}
-        away = updated - matching  # they were in the answers to the query, perhaps
+        away = updated - matching  # these may have been in answers to the query
         uris = {t.uri for t in ends} | away
         received = self.receipts.received(caller.account, uris) if uris else {}
         lost = {t.n for t in ends if t.uri in received}
@@ -319,15 +323,19 @@ class Feed:
         self, transitions: Sequence[Transition], caller: Caller
     ) -> tuple[dict[str, Head], Mapping[str, Told]]:
         """Return the items that the caller is shown now, by uri, and what was told of all. The
-        maker may not have looked yet at what the caller sees, and if that goes again it never will.
-        So a transition is owed for it, and this page may tell it, or pass it over. What was told as
-        gone is not shown: it has its end, or its next transition, behind these.
+        caller may see something that the maker has not looked at yet; if it disappears before, the
+        maker never sees it. So a transition is owed for it, and this page may tell it or skip it.
+        An item that was told as gone is not shown: its end, or its next transition, comes later.
+
+
         """
         uris = {t.uri for t in transitions if t.kind not in ENDS}
         if not uris:
             return {}, {}
         heads = self.library.heads(uris, caller)
-        told = self.log.told(uris)  # after the heads, so that what comes later is told later
+        told = self.log.told(
+            uris
+        )  # read after the heads, so that later changes have later transitions
         if owed := untold(heads, told, folded(caller.products)):
             self.log.owe(owed)
         gone = {uri for uri, each in told.items() if not each.shown}
@@ -353,8 +361,10 @@ class Feed:
         return self._matching(self._earlier(named), tree) if named else set()
 
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
-        """Return the agency's own ids of versions that the caller received, by uri. One that is the
-        uri of another item is left out where the caller may not know of that.
+        """Return the agency's own ids of versions that the caller received, by uri. An id that is
+        the uri of another item is left out if the caller may not know of that item.
+
+
         """
         items = self._recorded(received) if received else {}
         ids = {uri: itemid_of(item) for uri, item in items.items()}
@@ -364,16 +374,14 @@ class Feed:
         return {uri: id_ for uri, id_ in ids.items() if id_ not in hidden}
 
     def kills(self, caller: Caller, n: int, limit: int) -> list[Entry]:
-        """Return the kills after place `n` that the account is told, whatever stands before
-        them.
-        """
+        """Return the kills after place `n` for the account, whatever comes before them."""
         killed = self.log.after(n, limit, caller.account, TransitionKind.KILLED)
         return self.entries(killed, caller)
 
     def all_kills(self, caller: Caller, n: int) -> list[Entry]:
-        """Return the kills after place `n` that the account is told, for a poll over its quota: its
-        position stays, and kills of items that it never received must not hide one that it did. At
-        most _MOST are looked at.
+        """Return the kills after place `n` for the account, for a poll over its quota. Its position
+        stays, so kills of items that it never received must not crowd out the kill of one that it
+        received. At most _MOST are looked at.
         """
         told: list[Entry] = []
         for _ in range(_MOST // _BATCH):
@@ -389,8 +397,10 @@ class Feed:
     def concerned(
         self, transitions: Sequence[Transition], readers: Sequence[tuple[Caller, Node]]
     ) -> list[bool]:
-        """Return, for each reader, whether it is told one of these transitions. It may be True for
-        a reader that is told none; it is False only for one that is told none.
+        """Return, for each reader, whether one of these transitions may be for it. False is
+        certain; True may be wrong.
+
+
         """
         groups = {(caller.products, tree) for caller, tree in readers}
         products = frozenset[str]().union(*(products for products, _ in groups))
@@ -419,8 +429,10 @@ def _goes_on(looked: int, until: float) -> bool:
 
 
 def _to_look_at(left: int, looked: int, found: int) -> int:
-    """Return how many transitions are looked at for the `left` entries of a page, when `found` of
+    """Return how many transitions to look at for the `left` entries of a page, if `found` of
     `looked` were told so far.
+
+
     """
     if not looked:
         return min(_BATCH, left)
@@ -434,8 +446,10 @@ def _takes_away(
     products: frozenset[str],
 ) -> bool:
     """Return whether a transition takes an item away from an account with these products. An item
-    that is hidden for everybody has a transition of its own for it. One that only left the products
-    of the account has none, and this is told in place of its update.
+    that is hidden for everybody has its own transition. An item that only left the account's
+    products has none, so the account is told this instead of the update.
+
+
     """
     if transition.kind in ENDS:
         return True

@@ -1,9 +1,9 @@
 """Makes the transitions: follows the record's log of changes, and tells what became of stories.
 
-As every projection does, it compares what should be told with what was told, and writes the
-difference together with its own position. So writes, embargoes that lift, items that expire, both
-records, old archives and restores are one mechanism, and nothing is lost if a process ends. Any
-number of processes may try: the first that writes wins, the others look again.
+Like every projection, it compares what should be told with what was told, and writes the difference
+together with its own position. So writes, embargoes that lift, items that expire, both records, old
+archives and restores are one mechanism, and nothing is lost if a process ends. Any number of
+processes may try: the first one that writes wins, the others start again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _CHANGES = 500  # in one step
-_INTERVAL_S = 0.05  # between two looks, for what other processes write and what changes by itself
+_INTERVAL_S = 0.05  # between two looks for writes of other processes, embargoes and expiries
 _PAUSE_S = 1.0  # after a failure
 _UNKNOWN = -1
 HIDDEN = TransitionKind.HIDDEN
@@ -35,8 +35,8 @@ Entitled = Callable[[], Mapping[str, frozenset[str]]]
 
 class TransitionMaker:
     """Writes the transitions of `record` to `book`. `entitled` returns the products of each
-    account; what an account received and may no longer see is hidden for it. `changed` is called
-    after each write. One thread at a time calls `step`.
+    account; an item that an account received and may no longer see is told to it as hidden.
+    `changed` is called after each write. One thread at a time calls `step`.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class TransitionMaker:
         self._seen: Mapping[str, frozenset[str]] = {}
 
     def run(self) -> None:
-        """Tell all that there is to tell now."""
+        """Write all transitions that are due now."""
         while self.has_work() and self.step():
             pass
         self.entitle()
 
     def has_work(self) -> bool:
-        """Return whether the record changed, or a story changes by itself now; costs little."""
+        """Return whether the record changed, or an embargo or expiry of a story is due; cheap."""
         if self._record.last_change() != self._followed:
             return True
         if self._record.unsettled.mark != self._unsettled:
@@ -116,8 +116,10 @@ class TransitionMaker:
     def _gather(
         self, reads: RecordReads, stories: Collection[str], now: int
     ) -> tuple[Items, dict[str, Told]]:
-        """Return the items of the stories, and of those that items have moved from or to, and what
-        was told of them.
+        """Return the items of the stories and of the stories that items moved from or to, and what
+        was told of all.
+
+
         """
         rows: dict[str, Any] = {}
         told: dict[str, Told] = {}
@@ -145,8 +147,10 @@ class TransitionMaker:
         return differences(items, products, told, now, {*owed})
 
     def entitle(self) -> None:
-        """Hide from accounts what they received and may no longer see, since their products
+        """Tell accounts as hidden what they received and may no longer see because their products
         changed.
+
+
         """
         accounts = {name: folded(products) for name, products in self._entitled().items()}
         if accounts == self._seen:

@@ -37,8 +37,8 @@ _KNOWN = ("name", "description", "playbook", "repeatAlerts", "notify", "conditio
 
 
 def read_monitor(account: str, body: Mapping[str, Any]) -> Monitor:
-    """Return the monitor of a request's body, `{"monitor": {…}}`. Raises InputError with
-    the place.
+    """Return the monitor of a request's body, `{"monitor": {…}}`. Raises InputError with the
+    place.
     """
     told = body.get("monitor")
     if not isinstance(told, Mapping):
@@ -156,7 +156,7 @@ def _wrong(where: str, what: str, mend: str) -> InputError:
 def checked(
     watched: Watched, monitor: Monitor, before: Mapping[ConditionType, Standing], now: datetime
 ) -> Checked:
-    """Return the session as it is looked at now, and the notices that are due."""
+    """Return the session after this look, and the notices that are due."""
     standings: list[Standing] = []
     alerts: list[Alert] = []
     for condition in monitor.conditions:

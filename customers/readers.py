@@ -59,8 +59,10 @@ class Readers:
     def wait(
         self, caller: Caller, tree: Node, position: Position, wake: Callable[[], object]
     ) -> Waiting | None:
-        """Have `wake` called when the caller is told something after a position; None if there may
-        be something already.
+        """Register `wake`, which is called when there is a transition for the caller after a
+        position; return None if there may be one already.
+
+
         """
         waiting = Waiting(caller, tree, position, wake)
         with self._lock:
@@ -70,7 +72,7 @@ class Readers:
         return waiting
 
     def is_end(self, position: Position) -> bool:
-        """Return whether nothing has come after a position, as far as this process has seen."""
+        """Return whether this process has seen no transition after a position."""
         return position == self._seen
 
     def leave(self, waiting: Waiting) -> Position:

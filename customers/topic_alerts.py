@@ -2,8 +2,8 @@
 
 It follows the transitions with a position of its own, so a story whose embargo lifts matches, too.
 Matches and the position are recorded in one transaction: nothing is lost when a process ends, and
-any number of processes may run this at the same time. The position names the history of transitions
-that it is of: after a restore the follower forgets what it knows, and goes on in the new history.
+any number of processes may run this at the same time. The position names its history of
+transitions: after a restore the follower forgets what it knows, and continues in the new history.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ Products = Callable[[str], frozenset[str]]
 
 @dataclass(slots=True)
 class TopicAlerts:
-    """One follower. `index` is an empty index of queries, `products` tells what an account reads.
-    Only what the account may see at this moment is a match; who sends it asks again.
+    """One follower. `index` is an empty index of queries, `products` returns what an account reads.
+    Only an item that the account may see at this moment is a match; whoever sends it asks the guard
+    again.
+
+
     """
 
     log: TransitionLog
@@ -54,7 +57,7 @@ class TopicAlerts:
         if not transitions:
             return False
         self._follow()
-        if not self._topics:  # whoever follows one from now on has no use for what was before
+        if not self._topics:  # a topic that is followed from now on needs no earlier matches
             self.store.note(before, (), (epoch, max(last, transitions[-1].n)))
             return True
         matches = self._matches([one for one in transitions if one.kind not in ENDS])

@@ -32,7 +32,7 @@ _NAMED = re.compile(
 _QUOTED = re.compile(r'("(?:\\.|[^"\\])*")')
 _NUMBER = re.compile(r"\d{1,18}")
 _CACHED = 256  # accounts
-_RECENT_S = 1.0  # what other processes change is seen beside hits after so long
+_RECENT_S = 1.0  # after this time, hits show what other processes changed
 
 
 def topic_tree(query: str, now: datetime) -> Node:
@@ -63,8 +63,10 @@ def _clauses(node: Node) -> int:
 
 
 def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
-    """Return the trees of stored topics by id. One that an older version took, and that is not a
-    topic any more, is reported and matches nothing.
+    """Return the trees of stored topics by id. A topic that an older version accepted and this one
+    refuses is reported, and matches nothing.
+
+
     """
     trees: dict[int, Node] = {}
     for topic in topics:
@@ -157,8 +159,10 @@ class FollowedTopics:
         return [tuple(topic for topic in topics if topic.id in numbers) for numbers in found]
 
     def _recent_of(self, caller: Caller) -> tuple[FollowedTopic, ...]:
-        """Return the topics of a moment ago: reading them takes longer than all else of most
+        """Return topics that are at most _RECENT_S old, because reading them takes longer than most
         searches.
+
+
         """
         until, topics = self._recent.get(caller.account, (0.0, ()))
         if monotonic() >= until:

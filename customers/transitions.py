@@ -1,7 +1,7 @@
-"""Says what became of stories: compares what they show at a moment with what was told of them.
+"""Finds the transitions: compares what stories show at a moment with what was told of them.
 
-An item is shown while it is the head of its story. Any other item was taken away: it was killed,
-it expired, or it is hidden (withheld, embargoed again, replaced by a write-through, gone).
+An item is shown while it is the head of its story. Any other item was taken away: it was killed, it
+expired, or it is hidden (withheld, embargoed again, replaced by a write-through, gone).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Products = Mapping[int, frozenset[str]]
 @dataclass(frozen=True, slots=True)
 class Items:
     """The items of some stories: `versions` by uri, the newest first, `heads` by story (the seq of
-    its head, 0 for none), and when each story changes by itself (None: never).
+    its head, 0 for none), and when each story next changes without a write (None: never).
     """
 
     versions: Mapping[str, Sequence[VersionRow]]
@@ -57,7 +57,7 @@ def elsewhere(items: Items, told: Iterable[Told]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What is to be told, in order, and what changed without being worth telling."""
+    """The transitions, in order, and the changes that need no transition."""
 
     transitions: tuple[Told, ...]
     noted: tuple[Told, ...]
@@ -71,8 +71,8 @@ def differences(
     owed: Collection[str] = (),
 ) -> Differences:
     """Return what became of `items` since it was `told`. `products` has the products of each head
-    by its seq. Kills come first, then what else was taken away. Somebody saw the `owed` items
-    otherwise than was told, so they have a transition also if nothing differs any more.
+    by its seq. Kills come first, then what else was taken away. Somebody saw the `owed` items in a
+    state that was not told, so they get a transition even if nothing differs now.
     """
     transitions: list[Told] = []
     noted: list[Told] = []
@@ -92,16 +92,18 @@ def differences(
 
 
 def _rank(told: Told) -> tuple[int, int]:
-    """Kill first, then other ends; the rest in the order of the record."""
+    """Return the sort key: kills first, then other ends, then the rest in the order of the
+    record.
+    """
     return 0 if told.kind is TransitionKind.KILLED else 2 if told.shown else 1, told.seq
 
 
 def _state(
     items: Items, products: Products, uri: str, before: Told | None, now: int
 ) -> Told | None:
-    """Return what an item is now; None for one that was not looked at whole."""
+    """Return the present state of an item; None if not all of its versions are at hand."""
     versions = items.versions.get(uri, ())
-    if not versions:  # of another record
+    if not versions:  # it belongs to another record
         return before and replace(before, kind=TransitionKind.HIDDEN, products=frozenset())
     chain = versions[0].chain
     if chain not in items.heads:
@@ -117,8 +119,10 @@ def _state(
 
 
 def _ended(versions: Sequence[VersionRow], now: int) -> tuple[TransitionKind, VersionRow | None]:
-    """Return what took an item away, and the version that shows it; no version if all of them are
-    under embargo, as nobody may hear of these.
+    """Return what took an item away, and the version that shows it; no version if all are under
+    embargo, because nobody may know of them.
+
+
     """
     for row in versions:
         if row.pubstatus == PubStatus.CANCELED:
@@ -133,8 +137,10 @@ def _ended(versions: Sequence[VersionRow], now: int) -> tuple[TransitionKind, Ve
 
 
 def _again(state: Told, before: Told | None) -> TransitionKind | None:
-    """Return the kind of a transition that tells an item once more. What was told as gone, and is
-    gone, needs none: the end was told after whatever was seen.
+    """Return the kind of a transition that tells an item again. An item that was told as gone and
+    is gone needs none: its end was told after everything that was seen.
+
+
     """
     if before is None or before.shown:
         return TransitionKind.UPDATED if state.shown else state.kind
@@ -144,9 +150,11 @@ def _again(state: Told, before: Told | None) -> TransitionKind | None:
 def untold(
     heads: Mapping[str, Head], told: Mapping[str, Told], products: frozenset[str]
 ) -> list[str]:
-    """Return which items an account with these products sees otherwise than was told: another
-    version, other products, or not at all. `heads` has those that it sees. Once such a sight has
-    left, the difference may go without being told, so a transition is owed.
+    """Return the items that an account with these products sees in a state that was not told:
+    another version, other products, or not at all. `heads` has those that it sees. After such an
+    answer has left, the difference may disappear before it is told, so a transition is owed.
+
+
     """
     found: list[str] = []
     for uri, each in told.items():
@@ -167,6 +175,6 @@ def _became(state: Told, before: Told | None) -> TransitionKind | None:
             return TransitionKind.SHOWN
         same = (state.version, state.products) == (before.version, before.products)
         return None if same else TransitionKind.UPDATED
-    if state.kind is TransitionKind.KILLED:  # whoever got it by a search must hear of it too
+    if state.kind is TransitionKind.KILLED:  # an account that got it by a search needs it, too
         return None if before is not None and before.kind is state.kind else state.kind
     return state.kind if before is not None and before.shown else None

@@ -29,7 +29,9 @@ _IN_TIME = "in time"
 class Mixing:
     """How `mix` makes two scores one. `weight` is the reranker's. `floor` is the best fused score
     among the candidates below all reranked ones; the ends (low, high) are the lowest and highest
-    scores of the others.
+    scores of all other candidates.
+
+
     """
 
     weight: float
@@ -47,8 +49,8 @@ class Reranked:
     """Scores float32 [n] in the given order, NaN for passages without one.
 
     `flag` is "" when all were scored, else "partial" or "skipped" with the reason. `note` says
-    whether the scorer left the end of the query unread, and of how many passages; "" if it read
-    all. `mixing` says how the scores were mixed with the fused ones, None if they were not.
+    whether the scorer left the end of the query unread, and the ends of how many passages; "" if it
+    read all. `mixing` says how the scores were mixed with the fused ones, None if they were not.
     """
 
     scores: Floats
@@ -120,7 +122,7 @@ class DeadlineReranker:
         heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
             return heard.latest, _IN_TIME
-        traced = copy_context()  # so that a trace goes on in the other thread
+        traced = copy_context()  # so that a trace continues in the other thread
         try:
             future = self._pool.submit(traced.run, self._score, query, batch, end, tokens, heard)
         except RuntimeError as error:  # no thread can be started

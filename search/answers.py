@@ -252,7 +252,7 @@ class SearchRequest:
     profile: str = option(
         "",
         "How to rank: a profile of this service. Empty: its default.",
-        in_shell=False,  # the shell takes it from the settings, which say what is loaded
+        in_shell=False,  # the shell takes it from the settings, which name the models to load
         page="ranking.md",
     )
     entities: EntityUse = option(
@@ -403,9 +403,9 @@ class KindSpan:
 class FoundName:
     """A name in the query.
 
-    It stands at characters `start` to `end` of the query as typed, which may include operators;
-    `text` is without them. `score` is the tagger's confidence, 0 to 1. `known` is the archive's own
-    name, if it has one, and `use` what was done with it: nothing if it is `ignored`.
+    `start` and `end` are its characters in the query as typed, operators included; `text` has no
+    operators. `score` is the tagger's confidence, 0 to 1. `known` is the archive's own name, if it
+    has one, and `use` what was done with it: nothing if it is `ignored`.
     """
 
     text: str
@@ -422,8 +422,8 @@ class FoundName:
 class Understood:
     """What was made of the query: the text for vectors, the tree for BM25 (as a readable line),
     names, dates and kinds of item found, and notes on everything that was not taken literally. A
-    known name stands under `entities` only, because it may vanish with its last story. `language`
-    is that of the query (ISO 639-1), "" if its words do not tell.
+    known name is under `entities` only, because it is forgotten with its last story. `language` is
+    that of the query (ISO 639-1), "" if its words do not tell.
     """
 
     vector_text: str
@@ -467,9 +467,9 @@ class RerankMix:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hit is where it is. Ranks are 1-based; 0 means that this stage did not find it.
+    """Why a hit has its rank. Ranks are 1-based; 0 means that this stage did not find it.
 
-    `names` is the share of the query's known names that the item has in its fields. `fused` is the
+    `names` is the share of the query's known names that are in the item's fields. `fused` is the
     score before the recency curve, and `recency` the share of it that the item keeps; `fused_rank`
     is the rank after the curve. `mix` says what the reranker did to the score, None if it did
     nothing. `chance` is the floor's chance that the hit is relevant, None if there is no floor.
@@ -499,10 +499,10 @@ class Hit:
     U+E001 (private use, so that no text can fake them); `passage` is the best passage, marked the
     same way. `shot` is the number, from 1, of the video's shot that answers best, 0 if none does.
     `versions` counts the versions and write-throughs of the story that the caller sees. `pinned`
-    says that editors put the story there for this query, `exact` that the whole query is a value of
-    it, such as its slugline. `near_duplicates` are the uris of the stories that are folded under
-    it, best first. `relevance` is None if the answer has no floor. `id` is the engine's number of
-    the version, 0 if it is not known.
+    says that editors put the story there for this query, `exact` that the whole query is one of its
+    values, such as its slugline. `near_duplicates` are the uris of the stories that are folded
+    under it, best first. `relevance` is None if the answer has no floor. `id` is the engine's
+    number of the version, 0 if it is not known.
     """
 
     item: Item
@@ -585,9 +585,9 @@ class SearchResponse:
     `cursor` leads to the next page ("" at the end). `degraded` names each stage that was skipped or
     cut short, and why. `milliseconds` has the time of each stage and "total". `suggestion` is the
     query in another spelling, which was not searched for ("" without one). `fold` says what a hit
-    is, and so what the total and the facets count: all hits or, where the answer has a floor, the
-    strong ones. `related` is how many others the list has below them, None if there is no floor.
-    `depth` is how many hits the pages reach.
+    is. The total and the facets count all hits; if the answer has a floor, only the strong ones.
+    `related` is the number of hits below the strong ones, None if there is no floor. `depth` is how
+    many hits the pages reach.
     """
 
     hits: tuple[Hit, ...]

@@ -28,9 +28,9 @@ from search.retrieval import Engine, ListByDate, retrieve
 from search.similar import check_still_there
 
 # Of Reuters' 19,043 stories, 460 pairs are at .8 or above. Seven of them differ in more than one
-# number; five of these are forms filled in for another day. Of the others, all that were read are
-# repeats, corrections and stories under a new headline. At .7, 25 of 534 pairs differ so; .9 finds
-# 79 pairs fewer.
+# number; five of these are forms filled in for another day. Every other pair that a person read is
+# a repeat, a correction or a story under a new headline. At .7, 25 of 534 pairs differ in numbers;
+# .9 finds 79 pairs fewer.
 NEAR = 0.8
 _BAND = 4  # columns that are compared together, 64 bits
 
@@ -49,13 +49,13 @@ class OpenFacet:
 class CandidateSet:
     """One query's candidates from best to worst, one per story.
 
-    `places[i]` says where candidate `ids[i]` stands in `found` and `fused`. `rerank_scores`
+    `places[i]` is the place of candidate `ids[i]` in `found` and `fused`. `rerank_scores`
     [len(ids)] is NaN for candidates that were not reranked. Editors pinned the first `pinned` of
     them; the next `exact` have the whole query as a value, such as their slugline. `retrieval` is
     what the engine was asked. `similar_to` is the uri of the item of a "more like this" search, ""
-    for a query. `groups` [len(ids)] has for each candidate the place of the first of its
-    near-duplicates; None if they are not folded. The first `strong` of them are strong hits, by
-    their `chances` [len(ids)] of being relevant; both are None if the answer has no floor.
+    for a query. `groups` [len(ids)] is the place of the first near-duplicate of each candidate;
+    None if they are not folded. The first `strong` of them are strong hits, by their `chances`
+    [len(ids)] of being relevant; both are None if the answer has no floor.
     """
 
     caller: Caller
@@ -159,9 +159,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What the guard let through: `shown` (bool [n]) says which candidates are visible. Of the hits
-    that they are (`every`), the first are `strong`; `hits` are those that the request wants.
-    `open_facets` has for each open facet the ids of the hits that it counts.
+    """What the guard let through: `shown` (bool [n]) says which candidates are visible. They give
+    the hits `every`, of which the first are `strong`; `hits` are those that the request wants.
+    `open_facets` maps each open facet to the ids of the hits that it counts.
     """
 
     shown: Marks
@@ -213,9 +213,9 @@ def group(engine: Engine, weighed: Weighed) -> CandidateSet:
 
 
 def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
-    """Return the candidates with those of each open facet whose own filter is set, and the flags of
-    what could not be done. The retrieval is repeated without that filter; the query's vector is not
-    computed again. A list by date counts such facets in a list of their own.
+    """Return the candidates, with separate ones for each open facet whose own filter is set, and
+    the flags of what failed. The retrieval is repeated without that filter; the query's vector is
+    not computed again. A list by date counts such facets in a list of their own.
     """
     question = weighed.evidence.question
     if question.by_date or not question.wider:
@@ -314,10 +314,10 @@ def _ranks_in(order: Ids) -> Ids:
 
 
 def relation_of(retrieval: Retrieval, found: Retrieved, *, similar: bool) -> TotalRelation:
-    """Return what the number of candidates is.
+    """Return what the number of candidates means.
 
-    Vectors, and a search for what is `similar` to an item, always find the nearest, so the number
-    is that of a window. A list of matches that was cut is a lower bound.
+    Vectors, and a search for items `similar` to one, always find the nearest, so the number is the
+    size of a window. A list of matches that was cut is a lower bound.
     """
     if retrieval.vectors or similar:
         return TotalRelation.WINDOW

@@ -1,9 +1,9 @@
 """Cursors: where a later page begins.
 
 A cursor of a ranked list has the token of the kept candidates, the place of the next one, and the
-page's number. A list by date keeps nothing between pages. Its cursor holds a place, a time and a
-uri's number, and not a count of hits. So items that come or go move no hit to another page, and the
-cursor goes on in every process and after a restart.
+page's number. A list by date keeps nothing between pages. Its cursor holds a place (a time and the
+number of a uri), not a count of hits. So new and removed items move no hit to another page, and the
+cursor works in every process and after a restart.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def write_start(start: Start, request: SearchRequest, caller: Caller) -> str:
 
 def read_start(request: SearchRequest, caller: Caller) -> Start | None:
     """Return where the request's page begins; None for a first page and for the cursor of a frozen
-    list. Raises QueryError for a cursor that no answer gave and for that of another query,
-    ExpiredError for another caller's.
+    list. Raises QueryError for a cursor that no answer gave and for the cursor of another query,
+    ExpiredError for the cursor of another caller.
     """
     if not request.cursor.startswith(_PREFIX):
         return None

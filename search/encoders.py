@@ -55,7 +55,7 @@ class QueryEncoders:
 
     def languages(self, profile: Profile) -> Collection[str] | None:
         """Return the languages that the profile's encoders read together; None if it has no
-        vectors, or if that is not known of one.
+        vectors, or if the languages of one encoder are not known.
         """
         read = [self._languages.get(name, ()) for name in _weighed(profile)]
         return {code for codes in read for code in codes} if read and all(read) else None
@@ -74,8 +74,10 @@ class QueryEncoders:
         return self._of_words(meaning.said.vector_text, profile, meaning.said.language)
 
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
-        """Return what they are asked for a query in `language`. A field without a say there is left
-        out; the others take over its weight.
+        """Return the request to each field for a query in `language`. A field whose encoder does
+        not read the language is left out; the others take over its weight.
+
+
         """
         fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
         silent = silent_fields(language, fields)
@@ -87,8 +89,10 @@ class QueryEncoders:
         return replace(part, notes=note_on_silent(language, silent), unread=tuple(unread))
 
     def _of_passages(self, passages: Sequence[str], profile: Profile) -> VectorPart:
-        """Return what they are asked for a text: the mean of its passages, encoded as those of
-        items.
+        """Return the request to each field for a text: the mean of its passages, encoded like the
+        passages of items.
+
+
         """
         return self._part(
             profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))
@@ -154,7 +158,7 @@ def _without_silent(weights: Mapping[str, float], silent: Collection[str]) -> di
 
 
 def _cuts(encoder: object, text: str) -> bool:
-    """Return whether an encoder does not read `text` to the end, as far as it can tell."""
+    """Return whether an encoder knows that it does not read `text` to the end."""
     if not isinstance(encoder, TruncatingEncoder):
         return False
     try:

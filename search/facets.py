@@ -1,9 +1,10 @@
-"""Counts: the total, and facets over the candidates; open facets over those of another retrieval.
+"""Counts the total and the facets over the candidates, and open facets over candidates of their
+own.
 
 A facet counts over the whole answer, so that its counts and the total agree. A facet whose own
 filter is set then has the chosen values only. An interface that lets people choose several values
 asks for an open facet: it is counted without its own filter but with every other one, over
-candidates that are frozen with the answer's own, or in a list by date of its own.
+candidates of its own that are frozen with the answer's, or in its own list by date.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ def count(engine: Engine, listing: Listing, guarded: Guarded, counted: Counted) 
 def _total(
     engine: Retriever, candidates: CandidateSet, shown: Marks, hits: int, *, later: bool
 ) -> Total:
-    """Return the total over what is visible now (`shown`, bool [n]), in `hits`
-    hits.
+    """Return the total over what is visible now (`shown`, bool [n]), in `hits` hits.
 
-    A browsed list that is longer than the window gets the count of all matches that pass the
-    filters now. A `later` page counts them again, because some may be hidden since. Near-duplicates
-    are compared within the window only, so with folding that total is a lower bound.
+    A list by date that is longer than the window gets the count of all matches that pass the
+    filters now. A `later` page counts them again, because some may have been hidden.
+    Near-duplicates are compared within the window only, so with folding that total is a lower
+    bound.
     """
     found, asked = candidates.found, candidates.retrieval
     longer = found.lexical_matches > len(candidates.ids)

@@ -97,8 +97,10 @@ def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
 
 def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
     """Return the candidates with their chances, and how many of the first are strong: at least
-    those that editors pinned and those of which the query is a value. The same if there is no
-    floor.
+    those that editors pinned and those that have the query as a value. Without a floor the
+    candidates stay as they are.
+
+
     """
     evidence, found = weighed.evidence, weighed.found
     question = evidence.question

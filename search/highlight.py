@@ -19,7 +19,7 @@ _SPACED = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _KNOWN_WORDS = 200_000
-_MANY_WORDS = 50  # of more words, only those that the text has are searched for
+_MANY_WORDS = 50  # if there are more, only the words in the text are searched for
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
 
@@ -61,7 +61,9 @@ class Highlighter:
 
     def _terms(self, query: Node, language: str) -> frozenset[str]:
         """Return the index terms to mark in a text in `language`; "term*" stands for every term
-        that begins so.
+        with this beginning.
+
+
         """
         nodes = list(positive_texts(query))
         telling = [n for n in nodes if not self._analysis.is_stop_word(n.text, language)]
@@ -138,7 +140,9 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
 
 
 def _clean(text: str) -> str:
-    """Return `text` without the two mark characters, so that none in it passes for one of ours."""
+    """Return `text` without the two mark characters, so that no character of the text looks like
+    one of our marks.
+    """
     if text.isascii():
         return text
     return text.replace(START, "").replace(END, "")

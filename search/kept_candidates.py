@@ -114,8 +114,10 @@ class CandidateStore:
 
 
 class SharedCandidateStore:
-    """Keeps each set in memory for this process, and on the shelf for the others and for this one
-    after a restart. If the shelf fails, memory is left.
+    """Keeps each set in memory for this process, and on the shelf for other processes and for this
+    one after a restart. If the shelf fails, the set stays in memory.
+
+
     """
 
     def __init__(self, shelf: Shelf, memory: CandidateStore | None = None) -> None:
@@ -178,7 +180,7 @@ def no_longer_known() -> ExpiredError:
 
 
 class FormatError(ValueError):
-    """The bytes are no candidate set of this format, or the set can't be written."""
+    """The bytes are not a candidate set of this format, or the set can't be written."""
 
 
 def to_bytes(candidates: CandidateSet) -> bytes:
@@ -189,7 +191,7 @@ def to_bytes(candidates: CandidateSet) -> bytes:
     kept = None if asked is None or asked.vectors else asked
     try:
         text = orjson.dumps(writer.written(replace(candidates, retrieval=kept)))
-    except (TypeError, RecursionError) as error:  # a query of very many levels
+    except (TypeError, RecursionError) as error:  # the query nests too deep
         raise FormatError(f"can't be written: {error}") from error
     body = b"".join((struct.pack("<I", len(text)), text, *writer.arrays))
     return _HEAD.pack(_MAGIC, FORMAT, zlib.crc32(body), len(body)) + body

@@ -106,8 +106,10 @@ def _shown(
     places: Ids,
     wanted: bool,
 ) -> list[_Shown | None]:
-    """Return what is shown of the candidates at `places`; None for a candidate that is gone
-    meanwhile.
+    """Return what is shown of the candidates at `places`; None for a candidate that has been hidden
+    since.
+
+
     """
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)
@@ -123,7 +125,7 @@ def _shown(
 def _folded_uris(
     catalogue: Catalogue, candidates: CandidateSet, folded: Sequence[Ids], hits: int
 ) -> list[tuple[str, ...]]:
-    """Return the uris folded under each of the page's hits, as far as they are still visible."""
+    """Return the uris folded under each of the page's hits, if they are still visible."""
     if not any(len(places) for places in folded):
         return [()] * hits
     places = np.concatenate(list(folded))

@@ -49,14 +49,12 @@ from search.why_missing import why_missing
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a pipeline, which `dateline/build/service.py` puts together.
-
-    `encoders` are by vector field; without a field's encoder, its part of the answer is left out
-    and flagged. So is reranking without a `reranker`; `reranker_missing` says why a wanted one is
-    not there. `editorial` returns the editors' rules in force. Without `doubt` no spelling is
-    suggested. Without `floor` all hits of an answer count alike. `candidates` keeps the lists
-    behind cursors. `languages` are those that the encoder of a vector field reads, if that is
-    known.
+    """The parts of a pipeline, which `dateline/build/service.py` puts together. `encoders` are by
+    vector field; if a field has no encoder, its part of the answer is left out and flagged. Without
+    a `reranker`, reranking is left out and flagged; `reranker_missing` says why. `editorial`
+    returns the editors' rules in force. Without `doubt` no spelling is suggested. Without `floor`
+    all hits of an answer count alike. `candidates` keeps the lists behind cursors. `languages` are
+    those that the encoder of a vector field reads, if that is known.
     """
 
     engine: Engine
@@ -78,7 +76,9 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an answer says beside its hits and counts: what was understood, another spelling, why an
-    item is missing, and the flags of what could not be done for that.
+    item is missing, and the flags of what failed in finding that out.
+
+
     """
 
     understood: Understood
@@ -173,7 +173,7 @@ class SearchPipeline:
         caller: Caller,
         to_rerank: Callable[[Retrieved, Floats | None], Ids] | None = None,
     ) -> FusionInput:
-        """Return the values that are fused for one query, so that they can be weighed otherwise.
+        """Return the values that are fused for one query, so that other weights can be tried.
 
         `to_rerank` gets the candidates with their shares of names and returns the places that the
         reranker scores, whatever the profile says, within the request's deadline. Raises

@@ -1,8 +1,8 @@
 """The question: a request, read once. It has what was understood, and what the engine is asked.
 
-A request asks by words, by an item to find the like of, or by a pasted text. Whichever it is, it
-becomes one meaning: a tree for BM25, vectors, and facts that filter. All that the request asks of
-retrieval is put in here, filters of open facets too, so no later stage takes the query apart again.
+A request has words, an item to find similar ones, or a pasted text. Each of them becomes one
+meaning: a tree for BM25, vectors, and facts that filter. The question holds all that the request
+asks of retrieval, also the filters of open facets, so no later stage reads the query's text again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from search.understanding.understand import Meaning, Understanding
 class Question:
     """The understood request of `caller`, and the profile that ranks the answer.
 
-    `asked` is the request to the engine, `vectors` is what it asks of vectors, and `degraded` has
-    the flags of what was left out. `counted` are the facets to count; `wider` has, for each that is
-    open, the filters without its own. The answer is a list `by_date` if that order is asked for, or
-    if there is nothing to score by; it begins at `start`, None for a first page, and reads relative
+    `asked` is the request to the engine, `vectors` is its part for vectors, and `degraded` has the
+    flags of what was left out. `counted` are the facets to count; `wider` maps each open facet to
+    the filters without its own. The answer is a list `by_date` if that order is asked for, or if
+    there is nothing to score by; it begins at `start`, None for a first page, and reads relative
     dates by `now`.
     """
 

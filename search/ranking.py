@@ -77,8 +77,8 @@ class Ranked:
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
-    [k] the ids of those that may be shown. `exact` int64 [k] are the ids of items of which the
-    whole query is a value, such as a slugline. `found` has them all. `reranked` has the reranker's
+    [k] the ids of those that may be shown. `exact` int64 [k] are the ids of items that have the
+    whole query as a value, such as a slugline. `found` has them all. `reranked` has the reranker's
     scores, NaN if it read nothing.
     """
 
@@ -92,8 +92,10 @@ class Weighed:
 
 
 def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
-    """Return one score for each candidate. Among them are the items that editors pinned, and items
-    of which the whole query is a value, unless the order is not that of scores.
+    """Return one score for each candidate. If scores give the order, the candidates include the
+    items that editors pinned and the items that have the whole query as a value.
+
+
     """
     question, found, names = evidence.question, evidence.found, evidence.names
     given = given_order(evidence)
@@ -192,8 +194,8 @@ def _with_foreign(
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
     """Return BM25 divided by the list's best; 0 if no word matched.
 
-    Equal scores stay equal. If even the best has little of what the query's words could give
-    (`bound`), its share is little too: one common word of six is not a full match.
+    Equal scores stay equal. If even the best has little of the score that the query's words could
+    give (`bound`), its share is small too: one common word of six is not a full match.
     """
     known: Floats = np.where(np.isfinite(scores), np.maximum(scores, 0), 0).astype(np.float32)
     best = max(float(known.max(initial=0)), BOUND_SHARE * bound)
@@ -281,8 +283,10 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
 
 
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
-    """Return `found` with those of `ids` that no retriever found as its last candidates, without
-    BM25 and cosine.
+    """Return `found` and, as its last candidates, those of `ids` that no retriever found. They have
+    no BM25 and no cosine.
+
+
     """
     fresh = ids[~np.isin(ids, found.ids)]
     if not len(fresh):

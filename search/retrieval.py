@@ -41,7 +41,7 @@ from search.understanding.names import name_shares
 class Engine(
     Retriever, Browser, Catalogue, NearDuplicates, Names, Exemplars, Standings, Vocabulary, Protocol
 ):
-    """What the query path needs of a storage engine."""
+    """What the query path needs from a storage engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Evidence:
     by_date: ListByDate | None = None
 
     def flags(self, *more: str) -> tuple[str, ...]:
-        """Return every flag so far, and `more`."""
+        """Return the flags collected so far, and `more`."""
         flags = (*self.question.degraded, *self.found.degraded, *more)
         return tuple(flag for flag in flags if flag)
 
@@ -144,7 +144,7 @@ def _browsed(engine: Browser, question: Question) -> Evidence:
 
 def with_names(engine: Engine, analysis: TextAnalysis, evidence: Evidence) -> Evidence:
     """Return the evidence with the query's names, which were searched for while the engine
-    answered. Where the archive spells one of them otherwise, the engine is asked again.
+    answered. If the archive spells one of them differently, the engine is asked again.
     """
     question = _named(evidence.question, analysis)
     if question.asked.query is evidence.question.asked.query:
@@ -230,8 +230,10 @@ def _left_out(found: Retrieved, own: Marks) -> Retrieved:
 
 
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
-    """Return the 1-based ranks, counted anew without the candidates that are `left_out`. A rank of
-    0, of a candidate that the retriever did not find, stays 0.
+    """Return the 1-based ranks, counted again without the candidates that are `left_out`. A rank of
+    0 (the retriever did not find the candidate) stays 0.
+
+
     """
     gone = np.sort(ranks[left_out & (ranks > 0)])
     closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)

@@ -1,9 +1,10 @@
-"""More like this: an item or a pasted text takes the place of the query; the same path answers.
+"""More like this: an item or a pasted text takes the place of the query; the rest of the path is
+the same.
 
 The vectors are searched for the mean of the item's passages. BM25 searches for its most telling
 words: those of the headline, then those with the highest tf-idf in its text (as Lucene's
-MoreLikeThis chooses them). Its own story is left out before anything is normalized: it matches
-itself best, and would set the scale for the others.
+MoreLikeThis chooses them). The item's own story is left out before anything is normalized: it
+matches best, and would set the scale for the others.
 
 A text is never parsed as a query. It is reduced to its most telling words, as an item is, and to
 the passages that hold most of them. How rare a word is, is asked of the archive as the caller sees
@@ -94,8 +95,10 @@ def _vector_queries(
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
-    """Raise NotFoundError where the item of a "more like this" answer has vanished since, because
-    the answer tells the item's words. An empty uri always passes.
+    """Raise NotFoundError if the item of a "more like this" answer has been hidden since, because
+    the answer shows the item's words. An empty uri always passes.
+
+
     """
     if uri and exemplar_at(archive, uri, caller) is None:
         raise _missing(uri)
@@ -156,8 +159,8 @@ def _given(vector: FloatMatrix) -> FloatMatrix:
 def telling_words(
     item: Item, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> tuple[tuple[str, ...], str]:
-    """Return at most MOST_WORDS telling words of an item, and why only a part of the archive had a
-    say in them ("" where all of it had).
+    """Return at most MOST_WORDS telling words of an item, and why they were chosen by only a part
+    of the archive ("" if by all of it).
 
     Up to MOST_HEADLINE_WORDS come from the headline, in order; then come those with the highest
     tf-idf. Stop words, words of no other item that `caller` sees, and numbers outside the headline
@@ -236,9 +239,11 @@ def meaning_of_text(
 def words_of_text(
     text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
 ) -> tuple[tuple[str, ...], str]:
-    """Return at most MOST_WORDS words of the text with the highest tf-idf, and why only a part of
-    the archive had a say in them, "" where all of it had. Words that fewer than two items have come
-    last: the archive can't tell those that no item has.
+    """Return at most MOST_WORDS words of the text with the highest tf-idf, and why they were chosen
+    by only a part of the archive ("" if by all of it). Words that fewer than two items have come
+    last: the archive can't tell which of them no item has.
+
+
     """
     read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
     counts, written = counted_terms(read, analysis, _STOP_WORDS_OF)

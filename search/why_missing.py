@@ -60,7 +60,9 @@ def why_missing(
     request: SearchRequest,
 ) -> tuple[Missing | None, tuple[str, ...]]:
     """Return why `request.why_missing` is not among the hits of the answer, and the flags of what
-    could not be done for that; None if the request does not ask.
+    failed in finding that out; None if the request does not ask.
+
+
     """
     if not request.why_missing:
         return None, ()
@@ -200,7 +202,7 @@ def _folded_under(
 
 
 def _hidden(archive: Standings, uri: str, standing: Standing, caller: Caller) -> Missing | None:
-    """Return what keeps the item from every answer to this caller; None if nothing does."""
+    """Return what hides the item from every answer to this caller; None if nothing does."""
     unknown = Missing(
         uri, MissingStage.ARCHIVE, "there is no such item, for this key", "check the uri"
     )
@@ -280,7 +282,7 @@ def _not_retrieved(
     retrieval: Retrieval,
     deeper: Callable[[Retrieval], Retrieved],
 ) -> Missing:
-    """Return every condition holds, but no retriever's list reached the item."""
+    """Return the reason that every condition holds, but no retriever's list reached the item."""
     words = list(dict.fromkeys(scored_words(retrieval.query)))
     marks = archive.satisfies(id_, words)
     has = tuple(word.text for word, held in zip(words, marks, strict=True) if held)

@@ -63,7 +63,7 @@ class AccountDesk:
         return after.accounts[name]
 
     def set_quota(self, account: str, method: Method, quota: Quota | None) -> Account:
-        """Give an account a quota of its own for a method, or, with None, the service's."""
+        """Give an account its own quota for a method; None gives it the service's again."""
         limits = {} if quota is None else {"minute": quota.minute, "day": quota.day}
         after = self._change(
             lambda book: rules.set_quota(book, account, method, quota),
@@ -73,7 +73,7 @@ class AccountDesk:
         return after.accounts[account]
 
     def put_entitlement(self, entitlement: Entitlement) -> Entitlement:
-        """Keep an entitlement, in place of one of the same id."""
+        """Keep an entitlement; it replaces one with the same id."""
         after = self._change(
             lambda book: rules.put_entitlement(book, entitlement),
             AuditAction.ENTITLEMENT,
@@ -127,7 +127,7 @@ class AccountDesk:
         may_use_models: bool = False,
         expires: datetime | None = None,
     ) -> tuple[AccountKey, str]:
-        """Create a key; return what is kept, and the key itself, which is kept nowhere."""
+        """Create a key; return the row that is kept, and the key itself, which is kept nowhere."""
         number, key = new_key()
         made = AccountKey(
             number,

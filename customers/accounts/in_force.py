@@ -31,8 +31,8 @@ _NO_DIGEST = bytes(32)
 class AccountsInForce:
     """The accounts of a store, as this process knows them. Thread-safe.
 
-    A caller of an account has `share` and may not write uris that begin with one of `reserved`.
-    While the store can't be read, the accounts stay as they were.
+    Each caller of an account gets `share`, and may not write uris that begin with one of
+    `reserved`. While the store can't be read, the last accounts stay in force.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class AccountsInForce:
         return self._book
 
     def entitled(self) -> Mapping[str, frozenset[str]]:
-        """Return the product codes that each account reads. What it read before and reads no more
-        is told to its receivers as hidden (`customers/maker.py`).
+        """Return the product codes that each account reads. An item that the account can no longer
+        read is told to it as hidden (`customers/maker.py`).
+
+
         """
         return {account: self._products(account) for account in self._book.accounts}
 
@@ -93,12 +95,12 @@ class AccountsInForce:
         return self._book.version
 
     def at_least(self, version: int) -> None:
-        """Bring at least so many changes into force. Raises StorageError."""
+        """Bring at least this number of changes into force. Raises StorageError."""
         if self._book.version < version:
             self.refresh()
 
     def refresh(self) -> None:
-        """Bring every change so far into force. Raises StorageError."""
+        """Bring every change into force that was made before this call. Raises StorageError."""
         with self._changing:
             if self._store.version() != self._book.version:
                 self._take(self._store.book())

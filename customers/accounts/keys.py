@@ -26,5 +26,5 @@ def id_of(key: str) -> str:
 
 
 def digest_of(key: str) -> bytes:
-    """Return the sha256 of a key: all that is kept of it."""
+    """Return the sha256 of a key, which is kept in its place."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

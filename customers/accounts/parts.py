@@ -1,4 +1,4 @@
-"""What a service knows of accounts, as its routes get it."""
+"""The parts of a service that deal with accounts, for its routes."""
 
 from __future__ import annotations
 

@@ -112,8 +112,10 @@ def _rank(price: Price) -> tuple[bool, Decimal, int, int, int]:
 def check_acknowledged(
     price: Price, uri: str, acknowledged: Decimal | None, currency: str = ""
 ) -> None:
-    """Raise PriceError unless the download is free, or a price that is no lower was acknowledged;
-    AccessError for one that no plan allows.
+    """Raise PriceError unless the download is free, or the caller acknowledged at least its price;
+    AccessError for a download that no plan allows.
+
+
     """
     if not price.allowed:
         raise AccessError(

@@ -1,12 +1,13 @@
-"""Quotas of accounts: by method, for a minute and for a day, over the service's limiter.
+"""Quotas of accounts: for each method one for a minute and one for a day. The service's limiter
+counts.
 
-A quota of n allows n requests at once and n in each minute (or day) in the long run: what was taken
-is paid back evenly. So an account that keeps below n in every minute is never refused, and in t
-minutes at most n + n * t requests are let in.
+A quota of n allows n requests at once and n in each minute (or day) in the long run: requests are
+paid back evenly. So an account with fewer than n requests in every minute is never refused, and in
+t minutes at most n + n * t requests are accepted.
 
 No quota delays a kill notice. A poll of a feed over its quota still gets the kills behind its
-position (`api/customers/held.py`), which stays, so that all else comes in order as soon as the
-quota allows.
+position (`api/customers/held.py`). The position stays, so that all else comes in order as soon as
+the quota allows.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ _STANDARD = Quota()
 
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
-    """How much of a method's quota is used: of its minute or of its day, whichever is nearer to its
-    end. All is paid back in `seconds_left`, rounded up. A refused request may come again in
-    `retry_after` seconds, which is 0 for one that was let in.
+    """How much of a method's quota is used: of the minute's or of the day's, whichever is nearer to
+    its limit. All is paid back after `seconds_left`, rounded up. A refused request may be repeated
+    after `retry_after` seconds; 0 for an accepted one.
+
+
     """
 
     name: Method
@@ -52,7 +55,7 @@ class QuotaUse:
 class Quotas:
     """Counts requests of accounts, together with every process that shares the limiter.
 
-    `standard` are the quotas of accounts that have none of their own.
+    `standard` are the quotas of accounts without their own.
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class Quotas:
         return {method: self._of(known.quotas, method) for method in Method}
 
     def take(self, account: str, method: Method) -> QuotaUse | None:
-        """Count one request, unless it is refused. None if there is no such account: a key of the
-        settings has a rate and no quota.
+        """Count one request, unless it is refused; return the use. None if there is no such
+        account: a key of the settings has a rate and no quota.
+
+
         """
         known = self._book().accounts.get(account)
         if known is None:

@@ -1,7 +1,6 @@
-"""Rules of accounts: each takes the accounts as they are and returns them as they are to be.
-
-They raise InputError for what is wrong, and change nothing then. The store runs a rule in the
-transaction that keeps its result.
+"""Rules of accounts: each takes the accounts and returns the changed ones. A rule raises InputError
+for what is wrong, and then changes nothing. The store runs a rule in the transaction that keeps its
+result.
 """
 
 from __future__ import annotations
@@ -43,8 +42,10 @@ _LONGEST_NAME = 200
 def create_account(
     book: AccountBook, name: str, title: str, now: datetime, taken: Collection[str] = ()
 ) -> AccountBook:
-    """Return the book with another account. `taken` are names that accounts can't have: a key of
-    the settings file is an account of its own.
+    """Return the book with another account. `taken` are names that accounts can't have: each key of
+    the settings file is an account, too.
+
+
     """
     if not _ID.fullmatch(name):
         raise InputError(
@@ -63,8 +64,10 @@ def create_account(
 
 
 def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | None) -> AccountBook:
-    """Return the book in which the account has a quota of its own for a method, or the service's
-    again.
+    """Return the book in which the account has a quota of its own for a method, or, with None, the
+    service's again.
+
+
     """
     before = account_of(book, account)
     if quota is not None and not 0 < quota.minute <= quota.day <= MOST_REQUESTS:
@@ -78,7 +81,7 @@ def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | No
 
 
 def put_entitlement(book: AccountBook, entitlement: Entitlement) -> AccountBook:
-    """Return the book with this entitlement, in place of one of the same id."""
+    """Return the book with this entitlement, which replaces one with the same id."""
     if not 0 < entitlement.id <= MOST_NUMBER:
         raise InputError(
             f"{entitlement.id} can't be the id of an entitlement",

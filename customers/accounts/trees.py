@@ -1,4 +1,4 @@
-"""Accounts as JSON, as the command line and the administrator's routes tell them."""
+"""Accounts as JSON, for the command line and the administrator's routes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def entitlement_tree(entitlement: Entitlement) -> dict[str, Any]:
 
 
 def key_tree(key: AccountKey) -> dict[str, Any]:
-    """Return what is kept of a key."""
+    """Return a key as JSON, without its digest."""
     return {
         "id": key.id,
         "account": key.account,

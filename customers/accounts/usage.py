@@ -47,7 +47,7 @@ class UsageCounts:
             self._counts[place] += Uses(0 if refused else 1, items, 1 if refused else 0)
 
     def flush(self) -> None:
-        """Write what was counted. If that fails, it stays for the next time."""
+        """Write the counts. If that fails, they are kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(Uses)
         if not counts:

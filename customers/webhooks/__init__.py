@@ -1,1 +1,3 @@
-"""Webhooks: what is queued for which endpoint, when it is sent, and how it is signed."""
+"""Webhooks: which messages are queued for which endpoint, when they are sent, and how they are
+signed.
+"""

@@ -1,4 +1,4 @@
-"""What an endpoint's query and topics let through."""
+"""The filters of endpoints: their queries and followed topics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _Key = tuple[str, str, float]
 
 @dataclass(frozen=True, slots=True)
 class EndpointFilters:
-    """What endpoints' queries and followed topics let through; trees of queries are kept."""
+    """Filters transitions by the queries and followed topics of endpoints; trees of queries are
+    kept.
+    """
 
     topics: FollowedTopics
     _trees: dict[_Key, Node] = field(default_factory=dict)

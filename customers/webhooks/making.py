@@ -1,9 +1,8 @@
-"""Queues what transitions give the endpoints: a follower of the transitions with a position of its
-own, which moves in the transaction that queues.
-
-What an account is told is the feed's rule (`customers.feed.Feed.entries`). An item that went is
-also told where a message about it waits or is being sent. These are read before the receipts, and a
-message leaves the outbox after its receipt is written: so no receiver is missed.
+"""Queues messages for endpoints. It follows the transitions with its own position, which moves in
+the transaction that queues. The feed's rule says what an account is told
+(`customers.feed.Feed.entries`). An item's end is also told to an endpoint for which a message about
+it is waiting or being sent. These messages are read before the receipts, and a message leaves the
+outbox after its receipt is written: so no receiver is missed.
 """
 
 from __future__ import annotations
@@ -88,7 +87,9 @@ class MessageMaker:
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """What was told in this step, so that endpoints with one account and one query look once."""
+    """The results of this step, so that endpoints with the same account and query share one
+    look.
+    """
 
     feed: Feed
     made: dict[tuple[str, Node, int], dict[int, TransitionKind]] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class _Looks:
     def told(
         self, transitions: Sequence[Transition], caller: Caller, tree: Node
     ) -> dict[int, TransitionKind]:
-        """Return the kinds that the caller is told, by place."""
+        """Return the kinds of the transitions that the caller is told, by place."""
         key = caller.account, tree, len(transitions)
         if key not in self.made:
             entries = self.feed.entries(transitions, caller, tree) if transitions else ()
@@ -105,7 +106,7 @@ class _Looks:
 
 
 def message_of(transition: Transition, kind: TransitionKind, endpoint: Endpoint) -> Message:
-    """Return the message that tells an endpoint of a transition."""
+    """Return the message about a transition for an endpoint."""
     return Message(
         endpoint=endpoint.id,
         event=kind,
@@ -119,7 +120,7 @@ def message_of(transition: Transition, kind: TransitionKind, endpoint: Endpoint)
 
 
 def transition_of(message: Message, account: str) -> Transition:
-    """Return the transition that a message tells."""
+    """Return the transition that a message is about."""
     return Transition(
         n=message.n,
         id=message.name,

@@ -13,7 +13,9 @@ from customers.feed import Entry
 from customers.webhooks.retries import Answer
 
 AccountCaller = Callable[[str], Caller | None]  # with its present products; None for no account
-EndpointTree = Callable[[Endpoint], Node]  # what an item must match to be sent there
+EndpointTree = Callable[
+    [Endpoint], Node
+]  # the query that an item must match to be sent to an endpoint
 
 
 class Endpoints(Protocol):
@@ -45,7 +47,7 @@ class Endpoints(Protocol):
 
 
 class Queue(Protocol):
-    """The outbox, for who queues messages."""
+    """The outbox, as the code that queues messages needs it."""
 
     def receiving(self) -> tuple[Endpoint, ...]:
         """Return the endpoints of all accounts that are not disabled."""
@@ -108,8 +110,11 @@ class Bodies(Protocol):
     def __call__(
         self, endpoint: Endpoint, message: Message, entry: Entry | None, caller: Caller
     ) -> bytes:
-        """Return the body of a message with what is told now; without an entry, of a message that
-        is about no item. The receipts of all its items are on the disk when this returns.
+        """Return the body of a message with its present content; without an entry, the body of a
+        message that is about no item. The receipts of all its items are on the disk when this
+        returns.
+
+
         """
         ...
 

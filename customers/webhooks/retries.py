@@ -15,8 +15,10 @@ _WAITS = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver answered: a status, 0 for none with the reason in `why`; `retry_after` in
+    """What a receiver answered: its `status`, or 0 with the reason in `why`; `retry_after` in
     seconds, 0 if it named none.
+
+
     """
 
     status: int
@@ -36,8 +38,11 @@ class Answer:
 
 
 def delay_s(failures: int, answer: Answer) -> float:
-    """Return the seconds before the next attempt after so many failures in a row: doubled each
-    time, with a random half more or less, so that receivers are not hit by all at once.
+    """Return the seconds before the next attempt after this number of failures in a row. They
+    double each time, and are up to a half longer or shorter by chance, so that a receiver does not
+    get all messages at once.
+
+
     """
     doubled = min(LONGEST_S, FIRST_S * 2.0 ** min(failures, 30))
     wait = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
@@ -45,5 +50,5 @@ def delay_s(failures: int, answer: Answer) -> float:
 
 
 def given_up(attempts: int, age_s: float) -> bool:
-    """Return whether a message that failed so often and is so old becomes a dead letter."""
+    """Return whether a message with this number of failures and this age becomes a dead letter."""
     return attempts >= MOST_ATTEMPTS or age_s >= MOST_AGE_S

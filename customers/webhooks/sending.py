@@ -1,11 +1,11 @@
 """Sends the messages of a leased lane, in their order, until one fails.
 
-The guard is asked twice: before the receipt is written, so that nobody gets a receipt for what was
-hidden long ago, and after it, right before the bytes leave. What went meanwhile is dropped: its end
-has a message of its own (`making.py`).
+The guard is asked twice: before the receipt is written, so that nobody gets a receipt for an item
+that was hidden long ago, and after it, right before the bytes leave. An item that was hidden
+between the two is dropped: its end has its own message (`making.py`).
 
 An item that the maker of transitions has not looked at yet has another transition after this one
-(`customers.feed`), so nothing that came and went meanwhile stays with the receiver, or stays away.
+(`customers.feed`), so a receiver neither keeps nor misses an item that changed between the two.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Sender:
         self.outbox.release(lease, delay_s(failures, answer), slow=True)
 
     def _deliver(self, endpoint: Endpoint, message: Message) -> Answer | None:
-        """Return what the receiver answered; None if there is nothing to tell any more."""
+        """Return what the receiver answered; None if there is nothing left to tell."""
         body = self._body(endpoint, message)
         if body is None:
             return None
@@ -84,8 +84,10 @@ class Sender:
         return self.post(endpoint.url, headers(secrets, message.name, now, body), body)
 
     def _body(self, endpoint: Endpoint, message: Message) -> bytes | None:
-        """Return the body, with the receipts of what it has written; None if there is nothing to
-        tell any more.
+        """Return the body, after the receipts of its items are written; None if there is nothing
+        left to tell.
+
+
         """
         caller = self.caller_of(endpoint.account) or Caller(endpoint.account, frozenset())
         if not message.uri:
@@ -102,6 +104,6 @@ class Sender:
 
     def _look(self, transition: Transition, caller: Caller) -> Entry | None:
         told = self.feed.entries([transition], caller)
-        if not told and transition.kind in ENDS:  # that it is told was decided when it was queued
+        if not told and transition.kind in ENDS:  # that it is sent was decided when it was queued
             return Entry(transition, transition.kind)
         return told[0] if told else None

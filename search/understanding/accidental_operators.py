@@ -33,7 +33,7 @@ def without_punctuation(query: str) -> str:
 
 
 def headings(query: str) -> tuple[str, ...]:
-    """Return the names of fields with a colon and a blank after it, which are no `field:value`."""
+    """Return the names of fields with a colon and a blank after it, which are not `field:value`."""
     return tuple(found[0] for found in _HEADING.finditer(query))
 
 
@@ -72,8 +72,8 @@ def is_prose(query: str) -> bool:
 
 
 def is_text(query: str) -> bool:
-    """Return whether a query is taken for a pasted text: it has more than 4,096 characters, or it
-    is prose of more than 256 words.
+    """Return whether a query counts as a pasted text: it has more than 4,096 characters, or it is
+    prose of more than 256 words.
     """
     if len(query) > MAX_QUERY_CHARACTERS:
         return True

@@ -12,7 +12,7 @@
     uris = ["urn:newsml:example:123"]     # come first where the caller may see them
 
 Synonyms widen what BM25 searches for, at a lower weight than the typed words; the text that is
-embedded stays as it is. A pin holds for exactly this query, without regard to case and white space.
+embedded stays as it is. A pin applies to exactly this query, whatever its case and white space.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ def unread_language(
 
 
 def silent_fields(language: str, fields: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return the vector fields that have no say on a query in `language`: those whose encoder does
-    not read it, where another one's does. `fields` are the languages of each field's encoder, none
-    if they are not known.
+    """Return the vector fields that are left out for a query in `language`: their encoder does not
+    read it, and another field's does. `fields` are the languages of each field's encoder, none if
+    they are not known.
     """
     if not language:
         return ()

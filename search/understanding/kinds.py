@@ -22,7 +22,7 @@ from search.understanding.language import Parsed
 from search.understanding.templates import ENDED, any_of, any_template, spelt, words_of
 
 _MOST_WORDS = 5  # of a query with kinds at its end
-_MOST_SHORT = 3  # words of a query with one at its end that may be of a headline
+_MOST_SHORT = 3  # words; a longer query that ends with a kind may be a headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def _asking(words: KindWords) -> _Asking:
 
 _DECLARED = {code: one.kinds for code, one in LANGUAGES.items() if one.kinds is not None}
 _ASKING = {code: _asking(kinds) for code, kinds in _DECLARED.items()}
-# Languages share words for kinds ("video"), so what is not a kind in one is none in the others.
+# Languages share words for kinds ("video"), so a word that is not a kind in one language is not a
+# kind in the others.
 _NOT_KINDS = any_template(name for one in _DECLARED.values() for name in one.names)
 _NAMES = re.compile(rf"(?i)(?<!\w)(?:{_NOT_KINDS})(?!\w)")
 _SUBJECT_WORDS = any_of(word for one in _DECLARED.values() for word in one.subjects.split())

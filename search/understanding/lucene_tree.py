@@ -49,8 +49,8 @@ from search.understanding.field_values import Bound, Times, range_node, value_no
 from search.understanding.query_fields import without_stand_ins
 
 # The limit of a query's cost, in bare words: about half a second over 100,000 stories. A prefix
-# stands for all words that begin so. A phrase compares the places of its words, which takes longest
-# for two short words that stand everywhere; with a distance, each more word makes it slower. A
+# stands for all words with this beginning. A phrase compares the places of its words, which takes
+# longest for two frequent short words; with a distance, each additional word makes it slower. A
 # negated clause is looked up as well.
 MAX_COST = 512
 _BEGINNING_COSTS = {2: 32, 3: 16}  # by number of letters
@@ -242,14 +242,14 @@ class TreeReader:
         return Nothing()
 
     def _embed(self, text: str, written: str, place: int) -> None:
-        """Add `text` to what is embedded; the query has it as `written`, at `place` of the text."""
+        """Add `text` to the text that is embedded; the query has it as `written`, at `place`."""
         if self.negated:
             return
         if self.words:
             self.places.append(self.places[-1] + 1)
         self.words.append(text)
         at = 0
-        for character in text:  # `written` may have backslashes and wildcards before it
+        for character in text:  # `written` also has backslashes and wildcards
             found = written.find(character, at)
             at = found + 1 if found >= 0 else at
             self.places.append(self.start + place + max(0, at - 1))

@@ -3,8 +3,8 @@
 A known name boosts: the share of the query's known names that an item has among its persons,
 organisations and places, under any alias, is part of its score (search/ranking.py). Names are
 looked up in the candidates, so that they can be found while retrieval runs. They cost no candidate
-its place if no item has such fields. On request they filter instead. A name that is typed otherwise
-than the archive writes it ("merkle", an alias) is also searched in the archive's spelling.
+its place if no item has such fields. On request they filter instead. A name that is not typed as
+the archive writes it ("merkle", an alias) is also searched in the archive's spelling.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Found:
 class NameFinder:
     """Finds names in a query's text.
 
-    Without a tagger it finds none, which is flagged where names were wanted; `tagger_missing` says
-    why there is no tagger. Without `archive` every name is unknown.
+    Without a tagger it finds none; that is flagged if names were wanted. `tagger_missing` says why
+    there is no tagger. Without `archive` every name is unknown.
     """
 
     def __init__(
@@ -147,8 +147,10 @@ def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats 
 
 
 def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> Node:
-    """Return the tree with the archive's spelling of used names where it has other words than the
-    query, as optional phrases in the field of names.
+    """Return the tree with optional phrases in the field of names: the archive's spelling of each
+    used name, if its words differ from the query's.
+
+
     """
     names = dict.fromkeys(
         entity.known.name
@@ -160,7 +162,7 @@ def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> N
 
 
 def _with_optional(tree: Node, phrases: tuple[Node, ...]) -> Node:
-    """Return the tree with more clauses that only rank; what it asks for stays as it is."""
+    """Return the tree with additional clauses that only rank; what it requires stays the same."""
     if not phrases or isinstance(tree, Everything):
         return tree
     if not isinstance(tree, Bool):
@@ -196,7 +198,9 @@ def _own_name(known: KnownName | None) -> str:
 
 
 def _still(before: KnownName | None, now: KnownName | None) -> KnownName | None:
-    """Return the known name as it is now; None if it is gone or only a similar name is left."""
+    """Return the known name with its present spelling; None if it is gone or only a similar name is
+    left.
+    """
     if before is None or now is None or now.match is NameMatch.FUZZY or now.field != before.field:
         return None
     return replace(now, match=before.match)

@@ -14,7 +14,7 @@ _EXACT = "|".join(re.escape(n) for n in FIELD_NAMES if NAMED[n].kind is not Fiel
 _VALUE = re.compile(
     rf"(?<![\w.])(?:{_EXACT}):(?:[\[{{(][^\]}})]*[\]}})]|[<>]?=?[^\s()\"\[\]{{}}]+)", re.IGNORECASE
 )
-# Signs within such a value that mean something to the parser, and what stands for them.
+# Signs in such a value that mean something to the parser, and their stand-ins.
 _STAND_INS = {ord(sign): 0xE100 + place for place, sign in enumerate(":/+")}
 _IN_GROUPS = {sign: place for sign, place in _STAND_INS.items() if sign != ord("+")}
 _SIGNS = {stand_in: sign for sign, stand_in in _STAND_INS.items()}
@@ -30,8 +30,10 @@ _LIST = "docs/query-language.md#fields"
 
 
 def with_stand_ins(query: str) -> str:
-    """Return `query` with other signs in place of those that the parser would misread in values
-    of facts, such as the colons of a time or a uri; of the same length.
+    """Return `query` with stand-ins for signs that the parser would misread in values of facts,
+    such as the colons of a time or a uri. The length stays the same.
+
+
     """
     return _VALUE.sub(_protected, query)
 
@@ -50,8 +52,8 @@ def without_stand_ins(text: str) -> str:
 def check_names(query: str, *, has_operators: bool) -> None:
     """Raise QueryError for a `name:value` that is meant as a field and is none.
 
-    Times, web addresses and words with a colon stay words. A name is meant as a field if a value,
-    a bracket, a quote or a sign follows directly, and if it is spelled nearly like a field, has a
+    Times, web addresses and words with a colon stay words. A name is meant as a field if a value, a
+    bracket, a quote or a sign follows directly, and if it is spelled nearly like a field, has a
     dot, is the whole query, or stands beside fields or operators.
     """
     query = _QUOTED.sub(lambda quoted: f'"{"x" * (len(quoted[0]) - 2)}"', query)

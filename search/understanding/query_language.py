@@ -1,8 +1,8 @@
-"""The language of a query, from its words: little text, so only what is characteristic counts.
+"""Tells the language of a query. A query is short, so only characteristic words, letters and
+endings count.
 
-Words that are common in one language and in no other are evidence, and so are letters and endings.
-What a language shares with others counts as little as it tells. Names tell nothing: "Angela Merkel
-Berlin" is in no language.
+Evidence is a word that is common in one language only, a letter or an ending. What languages share
+counts little. Names count nothing: "Angela Merkel Berlin" is in no language.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _ENDINGS = _speakers(lambda one: sorted(one.endings.split(), key=len))
 _ELIDED = _speakers(lambda one: one.elided.split())  # "d'un" is French or Italian
 _NEWS = _speakers(lambda one: one.telling.split())
 _OF_AN_ENDING = 0.6
-_OF_A_NAME = 0.5  # a letter in Müller or Pelé, who are written so in any language
+_OF_A_NAME = 0.5  # a letter of a name such as Müller, which every language keeps
 _LONGER_THAN_A_NAME = 9
 _SHORTEST = 6  # letters of a word whose ending counts
 
@@ -100,9 +100,7 @@ class QueryLanguages:
         return self._told(text, (_PLAIN, _PLAIN_LEAD), (_PLAIN, _PLAIN_LEAD))
 
     def _told(self, text: str, another: Bar, english: Bar) -> str:
-        """Return the language of a text; "" where neither another language nor English passes its
-        bar.
-        """
+        """Return the language of a text; "" if no language passes its threshold."""
         if (script := script_of(text)) != _LATIN:
             return _OF_SCRIPT.get(script, "")
         own, best, others = self._weighed(text)

@@ -1,13 +1,13 @@
-"""Spelling: suggests what was perhaps meant where few items or none have a word of the query.
+"""Spelling: suggests another spelling if few or no items have a word of the query.
 
 A suggestion never changes the query. The words come from items that the caller may see
-(`core.ports.Vocabulary`), so no suggestion tells of a word that only hidden items have. Quoted
+(`core.ports.Vocabulary`), so no suggestion reveals a word that only hidden items have. Quoted
 phrases, fielded words, wildcards, numbers and excluded words stay as typed.
 
-Names come first. A name that the archive knows, and a word of a name, is never doubted, however
-rare it is. A misspelt name is corrected whole, as the archive writes it. A name that the archive
-does not have becomes no common word: what reads as a person or a place is corrected to words of
-names only, and so is a word with a capital letter where only the order of its letters differs.
+Names come first. A name that the archive knows, and each word of it, is never doubted, however rare
+it is. A misspelt name is corrected whole, as the archive writes it. A name that the archive does
+not have never becomes a common word: a person or a place is corrected to words of names only, and
+so is a word with a capital letter if only the order of its letters differs.
 
 The tagger said which kind each of its names is, so they come first among the names. Neighbouring
 doubtful words that it took for no name are tried as a name of each kind.
@@ -171,8 +171,10 @@ def _cased(word: str, better: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Misspelt:
-    """A name of which `query[start:end]` is not a spelling. `better` is the archive's, "" where the
-    words stay. `words` are the doubtful ones.
+    """A name that `query[start:end]` misspells. `better` is the archive's spelling, "" if the words
+    stay. `words` are the doubtful ones.
+
+
     """
 
     start: int
@@ -218,8 +220,10 @@ def with_names(query: str, names: Sequence[Misspelt]) -> str:
 
 
 def _better_name(typed: str, known: KnownName | None) -> str:
-    """Return the archive's spelling of a name that was typed otherwise, as many words of it as
-    typed; "" where each typed word is in it.
+    """Return the archive's spelling of a misspelt name, with as many words as were typed; "" if
+    each typed word is in it.
+
+
     """
     if known is None or known.match is not NameMatch.FUZZY:
         return ""

@@ -26,7 +26,7 @@ from search.answers import MAX_QUERY_CHARACTERS, DateUse
 from search.understanding.dated import parse_dated
 from search.understanding.dates import calendar_of
 
-_FAR = timedelta(days=400)  # a time relative to now is another one so much later
+_FAR = timedelta(days=400)  # after this time, a time relative to now has changed
 _FIELD = r"(?:[\w.]+:)?"
 _TOKEN = re.compile(
     rf"""(?P<operator>(?:AND|OR|NOT)(?=[\s(]|$))
@@ -69,7 +69,9 @@ def _quoted(term: str) -> str:
 
 def strict_tree(query: str, now: datetime) -> Node:
     """Return the tree that each match of a stored query satisfies. Raises QueryError for a query
-    that is not a filter, or not the same one tomorrow.
+    that is not a filter, or that changes with time.
+
+
     """
     tree = frozen_tree(query, now)
     if not _asks(tree):
@@ -83,9 +85,8 @@ def strict_tree(query: str, now: datetime) -> Node:
 
 
 def frozen_tree(query: str, now: datetime) -> Node:
-    """Return the tree that each match of a query satisfies, whose times relative to now are those
-    of `now`. A query without anything in it is Everything. Raises QueryError for one that is not a
-    filter.
+    """Return the tree that each match of a query satisfies; times relative to now are read at
+    `now`. An empty query is Everything. Raises QueryError for one that is not a filter.
     """
     if len(query) > MAX_QUERY_CHARACTERS:
         raise QueryError(

@@ -78,12 +78,11 @@ class Likeness:
 class Meaning:
     """The meaning of a query: `tree` is scored by BM25, `filters` are facts for both retrievers,
     and `said` goes back to the user: what was made of the words, and the text that is embedded.
-
-    Names that don't filter are searched for meanwhile (`names`). `told` adds them, and says which
-    of `ignore` is neither a date nor a name; `flags` says whether names could not be searched for.
-    `like` is the item in place of a query, if there is one, and `passages` are of a text in its
-    place. Editors pinned the items with the uris `pinned` to the query; `exact` are the facts of
-    items that have the whole query as a value, None for a query that can be none.
+    Names that don't filter are found while retrieval runs (`names`). `told` adds them, and says
+    which members of `ignore` are neither a date nor a name; `flags` says whether names could not be
+    searched for. `like` is the item that replaces a query, and `passages` are those of a text that
+    replaces it. Editors pinned the items with the uris `pinned` to the query; `exact` are the facts
+    of items that have the whole query as a value, None for a query that can't be one.
     """
 
     tree: Node
@@ -131,8 +130,10 @@ class Meaning:
         return replace(self, tree=tree)
 
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
-        """Return the meaning with the names that were searched for meanwhile, in the archive's
-        spelling where that differs. Names that neither boost nor filter are only shown.
+        """Return the meaning with the names that were found while retrieval ran, in the archive's
+        spelling. Names that neither boost nor filter are only shown.
+
+
         """
         said = self.told() if boosts else only_told(self.told())
         wanted = boosts or use is EntityUse.FILTER
@@ -149,9 +150,9 @@ class Understanding:
     """Parses the query, reads dates in plain words, and finds names.
 
     If the tagger is missing or fails, names are left out, and notes and flags say so.
-    `tagger_missing` says why a wanted tagger is not there; it is "" if none was wanted. `archive`
-    says which names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder
-    reads, and `told_by` the language of a query; without `languages` no mismatch is noted.
+    `tagger_missing` says why a wanted tagger is missing, "" if none was wanted. `archive` says
+    which names are known, `clock` what time it is, `languages` (ISO 639-1) what the encoder reads,
+    and `told_by` the language of a query; without `languages` no mismatch is noted.
     """
 
     def __init__(
@@ -215,9 +216,9 @@ class Understanding:
         ignore: Sequence[str] = (),
         read: Collection[str] | None = None,
     ) -> Meaning:
-        """Return what `query` means beside `filters`, by the caller's `calendar` (default: now and
-        UTC). `read` are the languages that the profile's encoders read, None for those of the
-        archive.
+        """Return the meaning of `query` together with `filters`; dates are read by the caller's
+        `calendar` (default: now and UTC). `read` are the languages that the profile's encoders
+        read; None stands for the archive's.
 
         Dates and names in `ignore` are plain words. Raises QueryError for what can't be read and
         must not be guessed: a malformed date, or a query of more than 4,096 characters.
@@ -246,7 +247,7 @@ class Understanding:
         ignored: Collection[str],
         languages: Collection[str],
     ) -> tuple[Parsed, Understood]:
-        """Return the parsed query and what is said of it, still without names."""
+        """Return the parsed query and its explanation, still without names."""
         if len(query) > MAX_QUERY_CHARACTERS:
             raise QueryError(
                 f"the query has {len(query)} characters",
@@ -281,7 +282,7 @@ class Understanding:
 
 def exact_value(query: str) -> Node | None:
     """Return the facts of an item of which the whole query is a slugline, byline, credit, source,
-    uri or AP item id; None for a query that can be none.
+    uri or AP item id; None for a query that can't be one.
     """
     value = " ".join(query.split())
     if not 0 < len(value) <= _LONGEST_VALUE:

@@ -35,11 +35,10 @@ class FoundDate:
 
 
 def find_dates(text: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple[str, ...]]:
-    """Return the dates in `text`, from left to right, and
-    notes.
+    """Return the dates in `text`, from left to right, and notes.
 
-    The notes tell of dates that can be read in several ways, and of those that stay words because
-    they lie ahead or name an event.
+    The notes name dates that can be read in several ways, and dates that stay words because they
+    are in the future or name an event.
     """
     if not _HINT.search(text):
         return (), ()

@@ -1,4 +1,4 @@
-"""Names that have a date in them: the September 11 attacks are no day, Good Friday is not a
+"""Names that have a date in them: the September 11 attacks are not a date, Good Friday is not a
 weekday.
 
 A year alone filters nothing, so World Cup 2026 and Agenda 2030 need no line here.

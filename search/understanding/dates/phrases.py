@@ -205,7 +205,9 @@ def _fits(word: str, point: Point) -> bool:
 
 
 def _of(text: str, word: re.Match[str], calendar: Calendar) -> Point | None:
-    """Read "of march 2024" and "of the 5th of march": only what is also a date without "of"."""
+    """Read "of march 2024" and "of the 5th of march": only what would also be a date without
+    "of".
+    """
     point = _point(text, word.end(), calendar)
     return point if point and point.standing is Standing.ALONE else None
 

@@ -55,7 +55,7 @@ class Point:
     """[since, until), None for an open end; its words end before character `end` of the text.
 
     `again` is set where no year was written; `is_year` where only a year was. A point that is open
-    at both ends is not a date, and `note` says why.
+    at both ends does not filter, and `note` says why.
     """
 
     since: datetime | None

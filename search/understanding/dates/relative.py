@@ -54,8 +54,10 @@ def _weekend(calendar: Calendar, back: int) -> Span:
 
 
 def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
-    """Return the last `count` units up to now: hours to the minute, days and more from a day's
-    start on.
+    """Return the last `count` units up to now: hours to the minute, longer units from the start of
+    a day.
+
+
     """
     if unit in _CLOCK:
         return Point(calendar.now - count * _CLOCK[unit], None, 0)
@@ -296,7 +298,7 @@ def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
 
 
 def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
-    """Yield the patterns of what a language says relative to now, besides days."""
+    """Yield the patterns of a language for times relative to now, other than days."""
     named = any_of([*own.months, *own.seasons])
     groups = {
         "number": rf"(?P<number>[0-9]{{1,4}}|{any_of(own.numbers)})",

@@ -70,7 +70,7 @@ _ENGLISH = TABLES["en"]
 
 
 def _merged(tables: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Return the tables as one; of two languages with one word, the first one has it."""
+    """Return the tables as one; if two languages share a word, the first one keeps it."""
     return {word: value for each in reversed(list(tables)) for word, value in each.items()}
 
 
@@ -113,8 +113,10 @@ def _first_words() -> frozenset[str]:
 
 
 def _texts(value: object) -> Iterable[str]:
-    """Yield what a value of `DateWords` stands for: the words of groups, and the ways to write
-    templates, which are in tuples or have a blank.
+    """Yield the texts of a value of `DateWords`: the words of groups, and every form of a template.
+    Templates are in tuples or have a blank.
+
+
     """
     match value:
         case str():
