@@ -5,8 +5,11 @@ A page begins at a position and ends at one. Which transitions lie between is fi
 says of each is decided when it is sent:
 
 - an item that the account may see now is told with its whole content;
-- an item that was taken away is told by its tombstone to an account that received it, by any channel;
-- an item that no longer matches the session's query is told whole, as `updated`, to an account that received it: the account keeps no old version, and another of its sessions may still tell the item;
+- an item that was taken away is told by its tombstone to an account that received it, by any
+  channel;
+- an item that no longer matches the session's query is told whole, as `updated`, to an account that
+  received it: the account keeps no old version, and another of its sessions may still tell the
+  item;
 - everything else is passed over, and the position moves on.
 
 So the same link gives the same positions again, and never an item that was killed since.
@@ -59,8 +62,6 @@ class Entry:
     tombstone. `item` is the head's, if it was read. `kind` may differ from the transition's: an
     updated item is `hidden` for an account that no longer has any of its products. A tombstone has
     `itemid`, the agency's own id in the item's `altids`, or "".
-
-
     """
 
     transition: Transition
@@ -281,8 +282,6 @@ class Feed:
     ) -> list[Entry]:
         """Return the entries that the account gets for these transitions now, in order; transitions
         that are not for it are left out. `whole` as in `read`.
-
-
         """
         heads, told = self._sight(transitions, caller)
         items = self._items(heads.values()) if whole or tree != EVERYTHING else {}
@@ -326,8 +325,6 @@ class Feed:
         caller may see something that the maker has not looked at yet; if it disappears before, the
         maker never sees it. So a transition is owed for it, and this page may tell it or skip it.
         An item that was told as gone is not shown: its end, or its next transition, comes later.
-
-
         """
         uris = {t.uri for t in transitions if t.kind not in ENDS}
         if not uris:
@@ -363,8 +360,6 @@ class Feed:
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
         """Return the agency's own ids of versions that the caller received, by uri. An id that is
         the uri of another item is left out if the caller may not know of that item.
-
-
         """
         items = self._recorded(received) if received else {}
         ids = {uri: itemid_of(item) for uri, item in items.items()}
@@ -399,8 +394,6 @@ class Feed:
     ) -> list[bool]:
         """Return, for each reader, whether one of these transitions may be for it. False is
         certain; True may be wrong.
-
-
         """
         groups = {(caller.products, tree) for caller, tree in readers}
         products = frozenset[str]().union(*(products for products, _ in groups))
@@ -431,8 +424,6 @@ def _goes_on(looked: int, until: float) -> bool:
 def _to_look_at(left: int, looked: int, found: int) -> int:
     """Return how many transitions to look at for the `left` entries of a page, if `found` of
     `looked` were told so far.
-
-
     """
     if not looked:
         return min(_BATCH, left)
@@ -448,8 +439,6 @@ def _takes_away(
     """Return whether a transition takes an item away from an account with these products. An item
     that is hidden for everybody has its own transition. An item that only left the account's
     products has none, so the account is told this instead of the update.
-
-
     """
     if transition.kind in ENDS:
         return True

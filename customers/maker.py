@@ -118,8 +118,6 @@ class TransitionMaker:
     ) -> tuple[Items, dict[str, Told]]:
         """Return the items of the stories and of the stories that items moved from or to, and what
         was told of all.
-
-
         """
         rows: dict[str, Any] = {}
         told: dict[str, Told] = {}
@@ -149,8 +147,6 @@ class TransitionMaker:
     def entitle(self) -> None:
         """Tell accounts as hidden what they received and may no longer see because their products
         changed.
-
-
         """
         accounts = {name: folded(products) for name, products in self._entitled().items()}
         if accounts == self._seen:

@@ -61,8 +61,6 @@ class Readers:
     ) -> Waiting | None:
         """Register `wake`, which is called when there is a transition for the caller after a
         position; return None if there may be one already.
-
-
         """
         waiting = Waiting(caller, tree, position, wake)
         with self._lock:

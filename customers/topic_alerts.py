@@ -31,8 +31,6 @@ class TopicAlerts:
     """One follower. `index` is an empty index of queries, `products` returns what an account reads.
     Only an item that the account may see at this moment is a match; whoever sends it asks the guard
     again.
-
-
     """
 
     log: TransitionLog

@@ -65,8 +65,6 @@ def _clauses(node: Node) -> int:
 def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
     """Return the trees of stored topics by id. A topic that an older version accepted and this one
     refuses is reported, and matches nothing.
-
-
     """
     trees: dict[int, Node] = {}
     for topic in topics:
@@ -161,8 +159,6 @@ class FollowedTopics:
     def _recent_of(self, caller: Caller) -> tuple[FollowedTopic, ...]:
         """Return topics that are at most _RECENT_S old, because reading them takes longer than most
         searches.
-
-
         """
         until, topics = self._recent.get(caller.account, (0.0, ()))
         if monotonic() >= until:

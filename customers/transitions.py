@@ -121,8 +121,6 @@ def _state(
 def _ended(versions: Sequence[VersionRow], now: int) -> tuple[TransitionKind, VersionRow | None]:
     """Return what took an item away, and the version that shows it; no version if all are under
     embargo, because nobody may know of them.
-
-
     """
     for row in versions:
         if row.pubstatus == PubStatus.CANCELED:
@@ -139,8 +137,6 @@ def _ended(versions: Sequence[VersionRow], now: int) -> tuple[TransitionKind, Ve
 def _again(state: Told, before: Told | None) -> TransitionKind | None:
     """Return the kind of a transition that tells an item again. An item that was told as gone and
     is gone needs none: its end was told after everything that was seen.
-
-
     """
     if before is None or before.shown:
         return TransitionKind.UPDATED if state.shown else state.kind
@@ -153,8 +149,6 @@ def untold(
     """Return the items that an account with these products sees in a state that was not told:
     another version, other products, or not at all. `heads` has those that it sees. After such an
     answer has left, the difference may disappear before it is told, so a transition is owed.
-
-
     """
     found: list[str] = []
     for uri, each in told.items():

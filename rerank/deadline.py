@@ -30,8 +30,6 @@ class Mixing:
     """How `mix` makes two scores one. `weight` is the reranker's. `floor` is the best fused score
     among the candidates below all reranked ones; the ends (low, high) are the lowest and highest
     scores of all other candidates.
-
-
     """
 
     weight: float

@@ -76,8 +76,6 @@ class QueryEncoders:
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
         """Return the request to each field for a query in `language`. A field whose encoder does
         not read the language is left out; the others take over its weight.
-
-
         """
         fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
         silent = silent_fields(language, fields)
@@ -91,8 +89,6 @@ class QueryEncoders:
     def _of_passages(self, passages: Sequence[str], profile: Profile) -> VectorPart:
         """Return the request to each field for a text: the mean of its passages, encoded like the
         passages of items.
-
-
         """
         return self._part(
             profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))

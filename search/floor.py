@@ -99,8 +99,6 @@ def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) 
     """Return the candidates with their chances, and how many of the first are strong: at least
     those that editors pinned and those that have the query as a value. Without a floor the
     candidates stay as they are.
-
-
     """
     evidence, found = weighed.evidence, weighed.found
     question = evidence.question

@@ -62,8 +62,6 @@ class Highlighter:
     def _terms(self, query: Node, language: str) -> frozenset[str]:
         """Return the index terms to mark in a text in `language`; "term*" stands for every term
         with this beginning.
-
-
         """
         nodes = list(positive_texts(query))
         telling = [n for n in nodes if not self._analysis.is_stop_word(n.text, language)]

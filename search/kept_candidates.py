@@ -116,8 +116,6 @@ class CandidateStore:
 class SharedCandidateStore:
     """Keeps each set in memory for this process, and on the shelf for other processes and for this
     one after a restart. If the shelf fails, the set stays in memory.
-
-
     """
 
     def __init__(self, shelf: Shelf, memory: CandidateStore | None = None) -> None:

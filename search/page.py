@@ -108,8 +108,6 @@ def _shown(
 ) -> list[_Shown | None]:
     """Return what is shown of the candidates at `places`; None for a candidate that has been hidden
     since.
-
-
     """
     ids = candidates.ids[places]
     items = catalogue.items(ids, candidates.caller)

@@ -77,8 +77,6 @@ class Parts:
 class Told:
     """What an answer says beside its hits and counts: what was understood, another spelling, why an
     item is missing, and the flags of what failed in finding that out.
-
-
     """
 
     understood: Understood

@@ -89,8 +89,6 @@ class Profile:
     def with_lexical_weight(self, weight: float) -> Profile:
         """Return a hybrid profile with BM25 at `weight` of 1; the vector fields share the rest in
         the same proportions as before.
-
-
         """
         whole = sum(self.vector_weights.values())
         vectors = {name: old * (1 - weight) / whole for name, old in self.vector_weights.items()}

@@ -94,8 +94,6 @@ class Weighed:
 def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
     """Return one score for each candidate. If scores give the order, the candidates include the
     items that editors pinned and the items that have the whole query as a value.
-
-
     """
     question, found, names = evidence.question, evidence.found, evidence.names
     given = given_order(evidence)
@@ -285,8 +283,6 @@ def kept_shares(created: Ids, now: datetime, half_life_days: float, floor: float
 def with_items(found: Retrieved, ids: Ids) -> Retrieved:
     """Return `found` and, as its last candidates, those of `ids` that no retriever found. They have
     no BM25 and no cosine.
-
-
     """
     fresh = ids[~np.isin(ids, found.ids)]
     if not len(fresh):

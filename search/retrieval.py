@@ -232,8 +232,6 @@ def _left_out(found: Retrieved, own: Marks) -> Retrieved:
 def _closed_up(ranks: Ints, left_out: Marks) -> Ints:
     """Return the 1-based ranks, counted again without the candidates that are `left_out`. A rank of
     0 (the retriever did not find the candidate) stays 0.
-
-
     """
     gone = np.sort(ranks[left_out & (ranks > 0)])
     closed: Ints = (ranks - np.searchsorted(gone, ranks)).astype(np.int32)

@@ -97,8 +97,6 @@ def _vector_queries(
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
     """Raise NotFoundError if the item of a "more like this" answer has been hidden since, because
     the answer shows the item's words. An empty uri always passes.
-
-
     """
     if uri and exemplar_at(archive, uri, caller) is None:
         raise _missing(uri)
@@ -242,8 +240,6 @@ def words_of_text(
     """Return at most MOST_WORDS words of the text with the highest tf-idf, and why they were chosen
     by only a part of the archive ("" if by all of it). Words that fewer than two items have come
     last: the archive can't tell which of them no item has.
-
-
     """
     read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
     counts, written = counted_terms(read, analysis, _STOP_WORDS_OF)

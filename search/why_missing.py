@@ -61,8 +61,6 @@ def why_missing(
 ) -> tuple[Missing | None, tuple[str, ...]]:
     """Return why `request.why_missing` is not among the hits of the answer, and the flags of what
     failed in finding that out; None if the request does not ask.
-
-
     """
     if not request.why_missing:
         return None, ()

@@ -61,8 +61,6 @@ class AccountsInForce:
     def entitled(self) -> Mapping[str, frozenset[str]]:
         """Return the product codes that each account reads. An item that the account can no longer
         read is told to it as hidden (`customers/maker.py`).
-
-
         """
         return {account: self._products(account) for account in self._book.accounts}
 

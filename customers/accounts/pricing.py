@@ -114,8 +114,6 @@ def check_acknowledged(
 ) -> None:
     """Raise PriceError unless the download is free, or the caller acknowledged at least its price;
     AccessError for a download that no plan allows.
-
-
     """
     if not price.allowed:
         raise AccessError(

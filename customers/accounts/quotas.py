@@ -28,8 +28,6 @@ class QuotaUse:
     """How much of a method's quota is used: of the minute's or of the day's, whichever is nearer to
     its limit. All is paid back after `seconds_left`, rounded up. A refused request may be repeated
     after `retry_after` seconds; 0 for an accepted one.
-
-
     """
 
     name: Method
@@ -80,8 +78,6 @@ class Quotas:
     def take(self, account: str, method: Method) -> QuotaUse | None:
         """Count one request, unless it is refused; return the use. None if there is no such
         account: a key of the settings has a rate and no quota.
-
-
         """
         known = self._book().accounts.get(account)
         if known is None:

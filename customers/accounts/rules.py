@@ -44,8 +44,6 @@ def create_account(
 ) -> AccountBook:
     """Return the book with another account. `taken` are names that accounts can't have: each key of
     the settings file is an account, too.
-
-
     """
     if not _ID.fullmatch(name):
         raise InputError(
@@ -66,8 +64,6 @@ def create_account(
 def set_quota(book: AccountBook, account: str, method: Method, quota: Quota | None) -> AccountBook:
     """Return the book in which the account has a quota of its own for a method, or, with None, the
     service's again.
-
-
     """
     before = account_of(book, account)
     if quota is not None and not 0 < quota.minute <= quota.day <= MOST_REQUESTS:

@@ -113,8 +113,6 @@ class Bodies(Protocol):
         """Return the body of a message with its present content; without an entry, the body of a
         message that is about no item. The receipts of all its items are on the disk when this
         returns.
-
-
         """
         ...
 

@@ -17,8 +17,6 @@ _WAITS = frozenset({429, 503})
 class Answer:
     """What a receiver answered: its `status`, or 0 with the reason in `why`; `retry_after` in
     seconds, 0 if it named none.
-
-
     """
 
     status: int
@@ -41,8 +39,6 @@ def delay_s(failures: int, answer: Answer) -> float:
     """Return the seconds before the next attempt after this number of failures in a row. They
     double each time, and are up to a half longer or shorter by chance, so that a receiver does not
     get all messages at once.
-
-
     """
     doubled = min(LONGEST_S, FIRST_S * 2.0 ** min(failures, 30))
     wait = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret

@@ -86,8 +86,6 @@ class Sender:
     def _body(self, endpoint: Endpoint, message: Message) -> bytes | None:
         """Return the body, after the receipts of its items are written; None if there is nothing
         left to tell.
-
-
         """
         caller = self.caller_of(endpoint.account) or Caller(endpoint.account, frozenset())
         if not message.uri:

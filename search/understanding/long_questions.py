@@ -41,7 +41,9 @@ def damped(tree: Node) -> Node:
 
 
 def field_share(tree: Node) -> float:
-    """Return the share, 0 to 1, of the weights of single fields that a query of this length keeps."""
+    """Return the share, 0 to 1, of the weights of single fields that a query of this length
+    keeps.
+    """
     words = len({_key(word) for word in scored_words(tree)})
     left = (_NOTHING - words) / (_NOTHING - _WHOLE)
     return round(_STEPS * min(1.0, max(0.0, left))) / _STEPS

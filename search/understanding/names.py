@@ -149,8 +149,6 @@ def name_shares(archive: Names, ids: Ids, found: Sequence[FoundName]) -> Floats 
 def respelt(tree: Node, found: Sequence[FoundName], analysis: TextAnalysis) -> Node:
     """Return the tree with optional phrases in the field of names: the archive's spelling of each
     used name, if its words differ from the query's.
-
-
     """
     names = dict.fromkeys(
         entity.known.name

@@ -32,8 +32,6 @@ _LIST = "docs/query-language.md#fields"
 def with_stand_ins(query: str) -> str:
     """Return `query` with stand-ins for signs that the parser would misread in values of facts,
     such as the colons of a time or a uri. The length stays the same.
-
-
     """
     return _VALUE.sub(_protected, query)
 

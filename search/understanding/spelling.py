@@ -173,8 +173,6 @@ def _cased(word: str, better: str) -> str:
 class Misspelt:
     """A name that `query[start:end]` misspells. `better` is the archive's spelling, "" if the words
     stay. `words` are the doubtful ones.
-
-
     """
 
     start: int
@@ -222,8 +220,6 @@ def with_names(query: str, names: Sequence[Misspelt]) -> str:
 def _better_name(typed: str, known: KnownName | None) -> str:
     """Return the archive's spelling of a misspelt name, with as many words as were typed; "" if
     each typed word is in it.
-
-
     """
     if known is None or known.match is not NameMatch.FUZZY:
         return ""

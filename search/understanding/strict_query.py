@@ -70,8 +70,6 @@ def _quoted(term: str) -> str:
 def strict_tree(query: str, now: datetime) -> Node:
     """Return the tree that each match of a stored query satisfies. Raises QueryError for a query
     that is not a filter, or that changes with time.
-
-
     """
     tree = frozen_tree(query, now)
     if not _asks(tree):

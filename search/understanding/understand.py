@@ -132,8 +132,6 @@ class Meaning:
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
         """Return the meaning with the names that were found while retrieval ran, in the archive's
         spelling. Names that neither boost nor filter are only shown.
-
-
         """
         said = self.told() if boosts else only_told(self.told())
         wanted = boosts or use is EntityUse.FILTER

@@ -56,8 +56,6 @@ def _weekend(calendar: Calendar, back: int) -> Span:
 def rolling(calendar: Calendar, unit: str, count: int) -> Point | None:
     """Return the last `count` units up to now: hours to the minute, longer units from the start of
     a day.
-
-
     """
     if unit in _CLOCK:
         return Point(calendar.now - count * _CLOCK[unit], None, 0)

@@ -115,8 +115,6 @@ def _first_words() -> frozenset[str]:
 def _texts(value: object) -> Iterable[str]:
     """Yield the texts of a value of `DateWords`: the words of groups, and every form of a template.
     Templates are in tuples or have a blank.
-
-
     """
     match value:
         case str():
