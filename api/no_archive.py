@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item
-from core.ports import Rejection
+from core.ports.engine import Rejection
 from core.standing import Sight
 from core.writes import Part, SetStatus, Written
 from search.answers import SearchRequest, SearchResponse

@@ -55,7 +55,7 @@ from benchmarks.cluster_archive import (
 from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
 from benchmarks.news import WARM_UP
 from benchmarks.suggest import documents_of
-from core.model_ports import TextEncoder
+from core.ports.models import TextEncoder
 from dateline.build.models import load_models
 from dateline.build.service import Service
 from search.answers import SearchRequest

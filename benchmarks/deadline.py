@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import add_options, open_news
 from core.items import FloatMatrix
-from core.model_ports import NO_LIMITS, BoundedScorer, PassageScores, ScoreLimits, Told
+from core.ports.models import NO_LIMITS, BoundedScorer, PassageScores, ScoreLimits, Told
 from dateline.build.service import build_service
 from search.answers import SearchRequest
 

@@ -43,10 +43,10 @@ from api.formats.kept_forms import KeptForms
 from benchmarks.machine import arguments, show, this_machine
 from benchmarks.served import free_port, started
 from core.callers import Caller
+from core.customers.transitions import START, Told, TransitionKind
 from core.items import Item
 from core.query_tree import EVERYTHING
 from core.standing import Head
-from core.transitions import START, Told, TransitionKind
 from core.writes import PutItem
 from customers.feed import Feed
 from customers.maker import TransitionMaker

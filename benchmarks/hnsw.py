@@ -39,8 +39,8 @@ import numpy as np
 
 from benchmarks.machine import arguments, percentile, show, this_machine
 from core.errors import DatelineError
-from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from core.retrieval import Ids
 from dateline.build.engine import build_graphs
 from dateline.measuring.real_vectors import real_vectors

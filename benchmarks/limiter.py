@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 
 from api.access.shares import Shares
 from benchmarks.machine import arguments, percentile, show, this_machine
-from core.accounts import Account, AccountBook, Method, Quota
 from core.callers import Caller
+from core.customers.accounts import Account, AccountBook, Method, Quota
 from core.limits import Limiter, MemoryLimiter, Share
 from customers.accounts.quotas import Quotas
 from storage.work.host_limits import FILE, HostLimits

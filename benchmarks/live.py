@@ -29,7 +29,7 @@ from benchmarks.media_clips import made_clips
 from benchmarks.media_segments import SOURCES
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds
-from core.media_ports import ShotDetector
+from core.ports.media import ShotDetector
 from dateline.build.shots import ShotFinding, opened_finding
 from dateline.settings import configure
 from indexing.media.cage.sources import LiveSource

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.model_ports import TextEncoder
+from core.ports.models import TextEncoder
 from core.retrieval import Ids
 from core.writes import PutItem
 from dateline.build.engine import vector_fields

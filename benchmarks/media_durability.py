@@ -124,7 +124,7 @@ def tracked(number: int, found: object) -> Tracked:
 
 @dataclass(slots=True)
 class DictLedger:
-    """`core.media_ports.Ledger` in memory."""
+    """`core.ports.media.Ledger` in memory."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
 

@@ -85,7 +85,7 @@ def best(work: Callable[[], object], turns: int) -> float:
 
 
 class _NoItems:
-    """`core.ports.Library` without items: nothing in a document is the uri of one."""
+    """`core.ports.engine.Library` without items: nothing in a document is the uri of one."""
 
     def item(self, uri: str, caller: Caller) -> Item | None:
         return None

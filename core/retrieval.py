@@ -276,10 +276,10 @@ class TextSignatures:
 class Exemplar:
     """A visible item whose like is searched for.
 
-    `story` is the number of its story (`core.ports.Catalogue.chains`). `vectors` are its passages'
-    vectors by vector field, float32 [n, d], unit rows; a field without vectors is left out.
-    `passages` says where each row stands in the item, and `encoders` has the digest of each field's
-    encoder.
+    `story` is the number of its story (`core.ports.engine.Catalogue.chains`). `vectors` are its
+    passages' vectors by vector field, float32 [n, d], unit rows; a field without vectors is left
+    out. `passages` says where each row stands in the item, and `encoders` has the digest of each
+    field's encoder.
     """
 
     item: Item

@@ -17,7 +17,7 @@ from core.audit import AuditAction, AuditEntry, AuditHead
 from core.callers import OPERATOR, Caller
 from core.errors import DatelineError
 from core.items import Item, PubStatus
-from core.ports import Coverer, Writer
+from core.ports.engine import Coverer, Writer
 from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 
 log = logging.getLogger(__name__)

@@ -26,13 +26,21 @@ from math import ceil
 from time import monotonic
 
 from core.callers import Caller, folded
-from core.customer_ports import FeedSessions, Receipts, TopicMatcher, TransitionLog
+from core.customers.transitions import (
+    ENDS,
+    START,
+    FeedSession,
+    Position,
+    Told,
+    Transition,
+    TransitionKind,
+)
 from core.errors import ExpiredError
 from core.items import Item
-from core.ports import Clock, Heads
+from core.ports.customers import FeedSessions, Receipts, TopicMatcher, TransitionLog
+from core.ports.engine import Clock, Heads
 from core.query_tree import EVERYTHING, Node
 from core.standing import Head
-from core.transitions import ENDS, START, FeedSession, Position, Told, Transition, TransitionKind
 from customers.transitions import untold
 
 FEED = "feed"  # the channel of feeds

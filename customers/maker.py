@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.callers import folded
-from core.customer_ports import Receipts, TransitionBook, Turn
-from core.ports import Clock
-from core.transitions import Told, TransitionKind
+from core.customers.transitions import Told, TransitionKind
+from core.ports.customers import Receipts, TransitionBook, Turn
+from core.ports.engine import Clock
 from customers.transitions import Differences, Items, differences, elsewhere, items_of
 from storage.record.item_rows import to_micros
 from storage.record.port import Change, RecordOfTruth, RecordReads

@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Any
 
 from core.callers import Caller
-from core.customer_ports import MonitorStore
+from core.customers.monitors import Alert, AlertKind, Monitor, Standing, Watched
 from core.errors import ConflictError, NotFoundError
-from core.monitors import Alert, AlertKind, Monitor, Standing, Watched
-from core.ports import Clock
+from core.ports.customers import MonitorStore
+from core.ports.engine import Clock
 from customers.monitors import MOST_MONITORS, checked, read_monitor
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import InputError
-from core.monitors import (
+from core.customers.monitors import (
     Alert,
     AlertKind,
     Checked,
@@ -23,6 +22,7 @@ from core.monitors import (
     Standing,
     Watched,
 )
+from core.errors import InputError
 
 MOST_MONITORS = 50  # an account
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,20}", re.ASCII)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.callers import Caller
-from core.customer_ports import QueueStore
 from core.errors import InputError
 from core.items import Item
-from core.ports import Clock, Sights
+from core.ports.customers import QueueStore
+from core.ports.engine import Clock, Sights
 
 CHANNEL = "ondemand"  # of receipts
 KEPT = timedelta(days=7)

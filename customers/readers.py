@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 from core.callers import Caller
+from core.customers.transitions import Position
 from core.query_tree import Node
-from core.transitions import Position
 from customers.feed import Feed
 from storage.woken_thread import WokenThread
 

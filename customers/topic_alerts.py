@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.callers import Caller, folded
-from core.customer_ports import TopicIndex, TopicStore, TransitionLog
+from core.customers.topics import FollowedTopic, TopicMatch
+from core.customers.transitions import ENDS, Transition
 from core.items import Item
-from core.ports import Catalogue
-from core.topics import FollowedTopic, TopicMatch
-from core.transitions import ENDS, Transition
+from core.ports.customers import TopicIndex, TopicStore, TransitionLog
+from core.ports.engine import Catalogue
 from customers.topics import topic_trees
 
 BATCH = 50  # transitions in one step

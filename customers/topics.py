@@ -11,12 +11,12 @@ from threading import Lock
 from time import monotonic
 
 from core.callers import Caller
-from core.customer_ports import TopicIndex, TopicStore
+from core.customers.topics import FollowedTopic
 from core.errors import ConflictError, InputError, NotFoundError, QueryError
 from core.items import Item
-from core.ports import Clock
+from core.ports.customers import TopicIndex, TopicStore
+from core.ports.engine import Clock
 from core.query_tree import Bool, Node
-from core.topics import FollowedTopic
 from search.understanding.strict_query import strict_query, strict_tree
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from itertools import groupby
 from operator import attrgetter
 
 from core.callers import folded
+from core.customers.transitions import Told, TransitionKind
 from core.items import PubStatus
 from core.standing import Head
-from core.transitions import Told, TransitionKind
 from storage.record.visibility import VersionRow, story_view
 
 Products = Mapping[int, frozenset[str]]

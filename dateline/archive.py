@@ -13,7 +13,7 @@ import orjson
 
 from core.callers import NOBODY, Caller
 from core.media import Undescribed
-from core.ports import Library
+from core.ports.engine import Library
 from dateline.build.engine import build_engine, drop_indexes
 from dateline.build.models import load_models
 from dateline.build.service import archive_clock, build_service, query_languages

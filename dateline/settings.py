@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from core.accounts import Quota
+from core.customers.accounts import Quota
 from core.errors import SettingsError
 from core.limits import Share
 from dateline.cluster_settings import ClusterSettings
@@ -106,7 +106,7 @@ class KeySetting(BaseModel):
 
 QuotaMethod = Literal[
     "content", "search", "feed", "account", "plans", "downloads", "quotas", "other"
-]  # of AP Media API, as core.accounts.Method
+]  # of AP Media API, as core.customers.accounts.Method
 
 
 class QuotaSetting(BaseModel):

@@ -1,5 +1,5 @@
 """How does an asset become findable? Documents are read, checked, cut into passages and written.
 
-sources ──> ninjs, beir ──> ingest ──> passages ──> the record of truth (core.ports.Writer)
+sources ──> ninjs, beir ──> ingest ──> passages ──> the record of truth (core.ports.engine.Writer)
 (files)     (one document)  (batches)  (vectors)
 """

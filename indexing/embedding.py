@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.items import Item, PassageVectors
-from core.model_ports import Embedder
-from core.ports import VectorKeeper
+from core.ports.engine import VectorKeeper
+from core.ports.models import Embedder
 
 _BATCH = 64  # items
 
@@ -35,7 +35,7 @@ Told = Callable[[Embedding], None]
 
 @dataclass(frozen=True, slots=True)
 class SeveralEmbedders:
-    """A `core.model_ports.Embedder` that joins the results of several `embedders`, in order."""
+    """A `core.ports.models.Embedder` that joins the results of several `embedders`, in order."""
 
     embedders: tuple[Embedder, ...]
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DatelineError, DocumentError
 from core.items import Item, PassageVectors, beyond_passages
-from core.model_ports import Embedder
-from core.ports import Clock, Writer
+from core.ports.engine import Clock, Writer
+from core.ports.models import Embedder
 from core.writes import Part, PutItem, Written
 from indexing import json_tree, ninjs
 from indexing.handover import Handover

@@ -38,7 +38,7 @@ from typing import Any
 
 from core.errors import DocumentError
 from core.items import Concept, Item, ItemType, Shot
-from core.ports import Clock
+from core.ports.engine import Clock
 from indexing import boundary, fields, json_tree, rights, texts
 from indexing.boundary import Document, NamedThing, Product
 from indexing.choice import body, description, headline

@@ -22,7 +22,7 @@ from semantic_text_splitter import TextSplitter
 from tokenizers import Encoding, Tokenizer
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.model_ports import TextEncoder, TextMeter
+from core.ports.models import TextEncoder, TextMeter
 
 TEXT_MEMBERS = ("body", "description", "headline")
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
@@ -179,7 +179,7 @@ class PassageSplitter:
 
 
 class PassageEmbedder:
-    """A `core.model_ports.Embedder`: an entry for each of `fields`, a name and its encoder.
+    """A `core.ports.models.Embedder`: an entry for each of `fields`, a name and its encoder.
 
     All fields share the splitter's passages. An item without a text has entries without passages,
     so that the record knows that there is nothing to embed. `meters` are for the fields whose

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from core.errors import DocumentError, InputError
 from core.items import Item
-from core.ports import Clock
+from core.ports.engine import Clock
 from indexing import beir, ninjs, records
 from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert

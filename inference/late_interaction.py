@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from core.items import FloatMatrix
-from core.model_ports import ScoreLimits
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
+from core.ports.models import ScoreLimits
 from inference.encoder import TokenRow
 from inference.models.store import ModelFolder
 from inference.pair_scoring import PairModel, PassagesPart, Scored

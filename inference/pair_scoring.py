@@ -14,7 +14,7 @@ import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.ports.models import NO_LIMITS, PassageScores, ScoreLimits, Told
 from inference.loaded import LoadedModel
 from inference.serving.batches import cut_texts
 
@@ -128,7 +128,7 @@ class PairModel(LoadedModel):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """Return the scores of `passages` within `limits`, as `core.model_ports.BoundedScorer`
+        """Return the scores of `passages` within `limits`, as `core.ports.models.BoundedScorer`
         says.
         """
         sheet = ScoreSheet(len(passages), self.limit(limits.tokens), told)

@@ -90,7 +90,7 @@ class TransitionDetector(LoadedModel):
         return self.folder.manifest.max_tokens
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """Return float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.media_ports.ShotDetector`
+        """Return float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.ports.media.ShotDetector`
         says.
 
         Raises InputError for arrays of another shape or type, BusyError where too much waits

@@ -14,7 +14,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from core.model_ports import BoundedScorer, PairScorer, PassageScores, ScoreLimits, Told
+from core.ports.models import BoundedScorer, PairScorer, PassageScores, ScoreLimits, Told
 from core.retrieval import Floats
 
 Bools = npt.NDArray[np.bool_]

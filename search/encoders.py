@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import TextEncoder, TruncatingEncoder
+from core.ports.models import TextEncoder, TruncatingEncoder
 from core.retrieval import SortOrder, VectorQuery
 from search.profiles import Profile
 from search.understanding.encoder_languages import note_on_silent, silent_fields

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from core.ports import Retriever
+from core.ports.engine import Retriever
 from core.retrieval import Browse, FacetCount, Ids, Marks, TotalRelation
 from search.answers import Counted, Total
 from search.candidates import CandidateSet, Guarded, Listing

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from threading import Lock
 
-from core.model_ports import TextAnalysis
+from core.ports.models import TextAnalysis
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
 
 START, END = "\ue000", "\ue001"  # private use: removed from texts, so that no text can fake a mark

@@ -41,7 +41,7 @@ import search.candidates
 import search.ranking
 from core.callers import Caller
 from core.errors import ExpiredError
-from core.ports import Shelf
+from core.ports.engine import Shelf
 from search.candidates import CandidateSet, Listing
 from search.cursors import write_cursor
 

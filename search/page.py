@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.items import Item, Passage, shot_of
-from core.ports import Catalogue
+from core.ports.engine import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
 from search.answers import Explanation, Hit, Relevance, RerankMix, SearchRequest, VectorShare

@@ -14,8 +14,8 @@ from time import perf_counter
 import numpy as np
 
 from core.callers import Caller
-from core.model_ports import TextAnalysis, TextEncoder
-from core.ports import Clock
+from core.ports.engine import Clock
+from core.ports.models import TextAnalysis, TextEncoder
 from core.retrieval import Floats, Ids, Retrieved
 from rerank.deadline import DeadlineReranker
 from search.answers import Fold, Hit, Missing, SearchRequest, SearchResponse, Understood

@@ -13,8 +13,8 @@ from datetime import datetime
 
 from core.callers import Caller, folded
 from core.errors import QueryError
-from core.model_ports import TextAnalysis
-from core.ports import Exemplars
+from core.ports.engine import Exemplars
+from core.ports.models import TextAnalysis
 from core.query_tree import Node, all_of, is_fact, within_products, without_field
 from core.retrieval import Retrieval, SortOrder
 from search.answers import Counted, Fold, SearchRequest

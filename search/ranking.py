@@ -25,7 +25,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import Item, Passage
-from core.ports import Catalogue, Standings
+from core.ports.engine import Catalogue, Standings
 from core.query_tree import is_fact
 from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder, VectorScores
 from rerank.deadline import DeadlineReranker, Reranked, mix, mixing_of

@@ -8,8 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from core.model_ports import TextAnalysis
-from core.ports import (
+from core.ports.engine import (
     Browser,
     Catalogue,
     Exemplars,
@@ -19,6 +18,7 @@ from core.ports import (
     Standings,
     Vocabulary,
 )
+from core.ports.models import TextAnalysis
 from core.query_tree import Node
 from core.retrieval import (
     Browse,

@@ -28,8 +28,8 @@ import numpy as np
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
 from core.items import FloatMatrix, Item, shot_of
-from core.model_ports import TextAnalysis
-from core.ports import Exemplars
+from core.ports.engine import Exemplars
+from core.ports.models import TextAnalysis
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Exemplar, VectorQuery
 from search.answers import Understood

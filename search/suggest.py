@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.callers import Caller
 from core.errors import QueryError
-from core.ports import Suggestions
+from core.ports.engine import Suggestions
 from core.retrieval import Suggestion
 
 MAX_SUGGESTIONS = 50
@@ -18,8 +18,8 @@ class Suggester:
         self._archive = archive
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """Return the archive's completions of `text` (`core.ports.Suggestions`). Raises QueryError
-        for a `limit` outside 1 to MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS
+        """Return the archive's completions of `text` (`core.ports.engine.Suggestions`). Raises
+        QueryError for a `limit` outside 1 to MAX_SUGGESTIONS and for more than MAX_TYPED_CHARACTERS
         characters.
         """
         if not 1 <= limit <= MAX_SUGGESTIONS:

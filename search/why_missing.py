@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from core.callers import Caller
-from core.ports import Standings
+from core.ports.engine import Standings
 from core.query_tree import (
     EVERYTHING,
     Bool,

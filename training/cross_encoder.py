@@ -28,7 +28,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from core.model_ports import ScoreLimits
+from core.ports.models import ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.models.manifest import ModelManifest, TrainingData
 from inference.models.store import ModelStore

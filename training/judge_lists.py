@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.model_ports import PairScorer
+from core.ports.models import PairScorer
 from eval.compare.significance import bootstrap_interval
 from training.candidates import CandidateList, ndcg, read_lists
 from training.pools import CHOOSING, JUDGING

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from core.items import FloatMatrix
-from core.model_ports import TextEncoder
+from core.ports.models import TextEncoder
 from inference.runtime import Runtime
 from training.beir import TestSet
 

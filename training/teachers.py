@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.model_ports import PairScorer
+from core.ports.models import PairScorer
 from inference.cross_encoder import CrossEncoder
 from inference.late_interaction import max_sim
 from inference.models.store import ModelStore

@@ -22,7 +22,7 @@ import torch
 
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames
-from core.media_ports import ShotDetector
+from core.ports.media import ShotDetector
 from indexing.media.shots.finding import ShotFinder, ShotSettings
 from indexing.media.shots.windows import FILE_WINDOW, WindowLayout
 from inference.models.manifest import ModelManifest, TrainingData

@@ -9,8 +9,8 @@ from starlette.types import Scope
 
 from api.access.services import Services
 from api.problems import TooManyError
-from core.accounts import Method
 from core.callers import Caller
+from core.customers.accounts import Method
 
 _AP = "/media/v/"
 _READS = frozenset({"GET", "HEAD"})

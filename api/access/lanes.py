@@ -13,7 +13,7 @@ from api.access.pool import WorkPool
 from api.content.writes import uri_of
 from core.callers import Caller
 from core.errors import DatelineError
-from core.ports import Rejection
+from core.ports.engine import Rejection
 from core.writes import Part, Written
 
 Outcome: TypeAlias = Written | Rejection | DatelineError

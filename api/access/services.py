@@ -16,10 +16,10 @@ from api.formats.kept_forms import KeptForms
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
-from core.customer_ports import Receipts
 from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
-from core.ports import IngestPort, Library, StatusWriter
+from core.ports.customers import Receipts
+from core.ports.engine import IngestPort, Library, StatusWriter
 from core.retrieval import Suggestion
 from customers.accounts.parts import AccountParts
 from customers.feed import Feed

@@ -23,7 +23,7 @@ from typing import Any
 from api.formats.carried import CarriedMembers
 from core.callers import Caller
 from core.items import Item
-from core.ports import Sights
+from core.ports.engine import Sights
 from core.standing import Sight
 
 Tree = Mapping[str, Any]

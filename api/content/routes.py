@@ -45,7 +45,7 @@ from api.search.search_json import cut_json, products_json
 from core.callers import Caller, covers
 from core.errors import NotFoundError
 from core.items import Item
-from core.ports import Library
+from core.ports.engine import Library
 
 router = APIRouter(tags=["content"])
 reads = APIRouter(tags=["content"], route_class=ReadRoute)

@@ -7,7 +7,7 @@ from typing import Any
 from api.access.bodies import Unreadable
 from api.problems import Problem, problem_of
 from core.errors import DatelineError
-from core.ports import Rejection
+from core.ports.engine import Rejection
 from core.writes import REFUSED, Outcome, Written
 
 _REFUSALS = {

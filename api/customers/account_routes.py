@@ -15,8 +15,8 @@ from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import no_parameters
 from api.envelope import Json, base
 from api.search.parameters import read_time
-from core.accounts import AccountBook, Method, Plan, Quota
 from core.callers import Caller
+from core.customers.accounts import AccountBook, Method, Plan, Quota
 from core.errors import NotFoundError
 from customers.accounts.downloads import DOWNLOAD_COLUMNS, download_row
 from customers.accounts.parts import AccountParts

@@ -18,9 +18,9 @@ from api.access.callers import Surface, SurfaceDep, known_caller_of
 from api.access.checks import Model, no_parameters, read_model
 from api.customers.account_routes import CSV, parts_of
 from api.envelope import Json, base
-from core.accounts import Entitlement, Interval, Method, PlanStyle, Quota
 from core.audit import AuditFilter
 from core.callers import Caller
+from core.customers.accounts import Entitlement, Interval, Method, PlanStyle, Quota
 from core.errors import AccessError
 from customers.accounts import rules as rules
 from customers.accounts.trees import account_tree, entitlement_tree, key_tree, plan_tree

@@ -12,7 +12,7 @@ from api.formats.items import ItemView, share_of
 from api.formats.kept_forms import KeptForms, ToldItem, told_items
 from api.search.search_json import cut_json, products_json
 from core.items import Item
-from core.ports import Heads
+from core.ports.engine import Heads
 from customers.feed import Entry
 from customers.topics import FollowedTopics
 

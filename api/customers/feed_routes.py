@@ -23,7 +23,7 @@ from api.formats.items import ItemView
 from api.problems import ParameterError
 from api.search.parameters import WHAT_TO_EXCLUDE, WHAT_TO_INCLUDE, MemberNames, read_time
 from core.callers import Caller
-from core.transitions import START, FeedSession, Position
+from core.customers.transitions import START, FeedSession, Position
 from customers.feed import Entry, Feed, position_text, read_position
 from search.answers import MAX_QUERY_CHARACTERS
 

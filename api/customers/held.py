@@ -19,9 +19,9 @@ from api.access.callers import Surface, keys_for, unknown_key
 from api.access.counted import counted
 from api.problems import TooManyError
 from core.callers import Caller
+from core.customers.transitions import Position
 from core.errors import NotFoundError
 from core.query_tree import Node
-from core.transitions import Position
 from customers.feed import Entry, Feed
 from customers.readers import Readers
 

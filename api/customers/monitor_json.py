@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.envelope import rfc3339
-from core.monitors import Alert, Condition, Monitor, Standing
+from core.customers.monitors import Alert, Condition, Monitor, Standing
 from customers.monitoring import Session
 from customers.monitors import duration_text
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.access.services import Services
-from core.accounts import Download
 from core.callers import Caller
+from core.customers.accounts import Download
 from core.errors import NotFoundError
 from core.items import Item
 from customers.accounts.downloads import read_price

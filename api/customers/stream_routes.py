@@ -18,7 +18,7 @@ from api.access.callers import LinksDep, SurfaceDep
 from api.customers.feed_routes import KeyDep, KnownCallerDep, SessionParameters, begun, writing
 from api.customers.held import Reading, caller_now, feed_of
 from api.problems import UnknownKeyError
-from core.transitions import Position
+from core.customers.transitions import Position
 from customers.feed import position_text
 
 PATH = "/content/stream"

@@ -15,8 +15,8 @@ from api.access.checks import model_of, no_parameters, read_object
 from api.envelope import Json, base, rfc3339
 from api.problems import ParameterError
 from core.callers import Caller
+from core.customers.topics import FollowedTopic, TopicMatch
 from core.errors import NotFoundError
-from core.topics import FollowedTopic, TopicMatch
 from customers.topics import LONGEST_NAME, MOST_CHARACTERS, MOST_CLAUSES, FollowedTopics
 from search.understanding.strict_query import strict_query
 

@@ -11,11 +11,11 @@ from api.customers.feed_json import entries_json
 from api.envelope import rfc3339
 from api.formats.items import ItemView
 from core.callers import Caller
-from core.customer_ports import Receipts
+from core.customers.webhooks import RESTARTED, TEST, Endpoint, Message
 from core.items import Item
-from core.ports import Heads
+from core.ports.customers import Receipts
+from core.ports.engine import Heads
 from core.standing import Head
-from core.webhooks import RESTARTED, TEST, Endpoint, Message
 from customers.feed import Entry
 from customers.topics import FollowedTopics
 

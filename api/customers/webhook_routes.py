@@ -17,9 +17,9 @@ from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import Model, no_parameters, read_model
 from api.envelope import Json, base, rfc3339
 from core.callers import Caller
+from core.customers.transitions import TransitionKind
+from core.customers.webhooks import TEST, Endpoint, EndpointState, Message
 from core.errors import ConflictError, NotFoundError
-from core.transitions import TransitionKind
-from core.webhooks import TEST, Endpoint, EndpointState, Message
 from customers.webhooks.ports import WebhookPorts
 from customers.webhooks.signing import new_secret
 

@@ -46,7 +46,7 @@ from api.formats.concepts import (
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
 from core.items import Concept, Item, ItemType
-from core.ports import Sights
+from core.ports.engine import Sights
 from core.standing import Head, Sight
 
 # Members of ninjs that repeat, in another form, what the contract's members say.

@@ -21,7 +21,7 @@ from api.content.answer_size import Cut
 from api.envelope import written
 from api.formats.items import ItemView, Made, made_items, share_of
 from core.items import Item
-from core.ports import Sights
+from core.ports.engine import Sights
 from core.standing import Head, Sight
 
 _MOST_BYTES = 32 * 1024 * 1024

@@ -34,7 +34,7 @@ from api.formats.markup import addresses_in, safe_markup
 from core.callers import Caller
 from core.errors import DocumentError
 from core.items import Item
-from core.ports import Library
+from core.ports.engine import Library
 from indexing.fields import moment
 
 VERSIONS = ("1.4", "1.6", "2.1", "2.2", "3.0", "3.1")

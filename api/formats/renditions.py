@@ -8,7 +8,7 @@ from api.formats.newsml import newsml
 from api.formats.texts import NITF, PLAIN, Story, nitf, plain, story_of
 from core.callers import Caller
 from core.items import Item
-from core.ports import Library
+from core.ports.engine import Library
 
 NEWSML = "newsmlg2"
 MEDIA_TYPES = {

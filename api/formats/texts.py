@@ -17,7 +17,7 @@ from api.formats.items import ItemView, items_json
 from api.formats.markup import Element, blocks_of, clean_text, links_in, plain_text
 from core.callers import Caller
 from core.items import Item
-from core.ports import Library
+from core.ports.engine import Library
 
 NITF, PLAIN = "nitf", "plain"
 _VERSION = "-//IPTC//DTD NITF 3.6//EN"

@@ -23,8 +23,8 @@ from api.media.quotas import rates_of
 from api.media.sold import Sold, sold_to
 from api.problems import ParameterError
 from api.search.parameters import Values
-from core.accounts import Download, Entitlement, Plan, PlanStyle
 from core.callers import Caller
+from core.customers.accounts import Download, Entitlement, Plan, PlanStyle
 from core.errors import InputError
 from customers.accounts.downloads import KEPT, LONGEST_RANGE
 from customers.accounts.pricing import next_interval

@@ -36,7 +36,7 @@ from api.media.sold import in_our_words, prices_of, sold_to
 from api.problems import ParameterError
 from api.search.parameters import read_time
 from core.callers import Caller
-from core.transitions import FeedSession, Position, TransitionKind
+from core.customers.transitions import FeedSession, Position, TransitionKind
 from customers.accounts.trees import time_text
 from customers.feed import Entry, Feed, position_text, read_position
 from search.answers import MAX_QUERY_CHARACTERS

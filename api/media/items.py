@@ -12,7 +12,7 @@ from api.formats.kept_forms import KeptForms, told_versions
 from api.media.links import Addresses
 from core.callers import Caller
 from core.items import Item
-from core.ports import Library
+from core.ports.engine import Library
 
 _ALWAYS = ("uri", "altids", "version", "type")  # whatever `include` says
 _EVERY = "*"

@@ -13,8 +13,8 @@ from typing import Any
 from starlette.types import Scope
 
 from api.access.counted import method_of
-from core.accounts import Method
 from core.callers import Caller
+from core.customers.accounts import Method
 from core.limits import Allowed, Limit, Limiter
 from customers.accounts.quotas import QuotaUse
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from core.model_ports import PairScorer, Tagger, TextEncoder, TextMeter
+from core.ports.models import PairScorer, Tagger, TextEncoder, TextMeter
 
 Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
 

@@ -18,7 +18,7 @@ from api.models.served_models import Served, ServedModels
 from api.problems import BodyTooLargeError, ParameterError
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import (
+from core.ports.models import (
     BoundedScorer,
     PairScorer,
     PairsReading,

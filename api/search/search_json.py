@@ -25,7 +25,7 @@ from api.formats.items import ItemView, text_names
 from api.formats.kept_forms import KeptForms, told_versions
 from core.callers import Caller
 from core.entities import NameMatch
-from core.ports import Library
+from core.ports.engine import Library
 from search.answers import (
     Explanation,
     Fold,

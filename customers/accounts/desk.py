@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from core.accounts import (
+from core.audit import AuditAction, AuditEntry
+from core.callers import Caller
+from core.customers.accounts import (
     Account,
     AccountBook,
     AccountKey,
@@ -19,8 +21,6 @@ from core.accounts import (
     PlanStyle,
     Quota,
 )
-from core.audit import AuditAction, AuditEntry
-from core.callers import Caller
 from customers.accounts import rules as rules
 from customers.accounts.keys import digest_of, new_key
 
@@ -31,7 +31,7 @@ class Changes(Protocol):
     def change(
         self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
     ) -> tuple[AccountBook, AccountBook]:
-        """As `core.customer_ports.AccountStore.change`."""
+        """As `core.ports.customers.AccountStore.change`."""
         ...
 
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from core.accounts import AccountBook, Charge, Download, Order, PlanStyle
 from core.callers import Caller
-from core.customer_ports import OrderLedger
+from core.customers.accounts import AccountBook, Charge, Download, Order, PlanStyle
 from core.errors import InputError
 from core.items import Item
+from core.ports.customers import OrderLedger
 from customers.accounts.pricing import (
     Price,
     check_acknowledged,

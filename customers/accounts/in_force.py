@@ -13,12 +13,12 @@ from datetime import datetime
 from functools import cache
 from threading import Lock
 
-from core.accounts import AccountBook, AccountKey
 from core.audit import AuditEntry
 from core.callers import Caller
-from core.customer_ports import AccountStore
+from core.customers.accounts import AccountBook, AccountKey
 from core.errors import DatelineError
 from core.limits import Share
+from core.ports.customers import AccountStore
 from customers.accounts.keys import digest_of, id_of
 from storage.woken_thread import WokenThread
 

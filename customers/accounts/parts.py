@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from core.callers import Caller
-from core.customer_ports import AuditLog
+from core.ports.customers import AuditLog
 from customers.accounts.desk import AccountDesk
 from customers.accounts.downloads import Downloads
 from customers.accounts.in_force import AccountsInForce

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from core.accounts import FREE, AccountBook, Entitlement, Interval, Plan, PlanStyle
 from core.callers import folded
+from core.customers.accounts import FREE, AccountBook, Entitlement, Interval, Plan, PlanStyle
 from core.errors import AccessError, InputError
 
 INCLUDED = 801

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.accounts import AccountBook, Method, Quota
+from core.customers.accounts import AccountBook, Method, Quota
 from core.limits import Allowed, Limit, Limiter
 
 MINUTE_S, DAY_S = 60.0, 86_400.0

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from core.accounts import (
+from core.callers import EVERY_PRODUCT
+from core.customers.accounts import (
     Account,
     AccountBook,
     AccountKey,
@@ -23,7 +24,6 @@ from core.accounts import (
     PlanStyle,
     Quota,
 )
-from core.callers import EVERY_PRODUCT
 from core.errors import ConflictError, InputError, NotFoundError
 
 K = TypeVar("K")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from core.accounts import AccountBook, AccountKey, Entitlement, Plan
+from core.customers.accounts import AccountBook, AccountKey, Entitlement, Plan
 
 
 def account_tree(book: AccountBook, name: str) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 
-from core.accounts import Method, Uses
-from core.customer_ports import UsageStore
+from core.customers.accounts import Method, Uses
 from core.errors import DatelineError
+from core.ports.customers import UsageStore
 from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from core.callers import Caller
+from core.customers.webhooks import Endpoint
 from core.errors import QueryError
 from core.query_tree import EVERYTHING, Bool, Node, Nothing
-from core.webhooks import Endpoint
 from customers.topics import FollowedTopics, topic_tree
 
 log = logging.getLogger(__name__)

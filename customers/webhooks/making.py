@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from core.callers import Caller
-from core.customer_ports import TransitionLog
+from core.customers.transitions import ENDS, Transition, TransitionKind
+from core.customers.webhooks import RESTARTED, Endpoint, Message
+from core.ports.customers import TransitionLog
 from core.query_tree import Node
-from core.transitions import ENDS, Transition, TransitionKind
-from core.webhooks import RESTARTED, Endpoint, Message
 from customers.feed import Feed
 from customers.webhooks.ports import AccountCaller, EndpointTree, Queue
 

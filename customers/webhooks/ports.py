@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.callers import Caller
+from core.customers.webhooks import Endpoint, Lease, Message
 from core.query_tree import Node
-from core.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry
 from customers.webhooks.retries import Answer
 

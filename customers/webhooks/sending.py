@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.callers import Caller
-from core.transitions import ENDS, Transition
-from core.webhooks import Endpoint, Lease, Message
+from core.customers.transitions import ENDS, Transition
+from core.customers.webhooks import Endpoint, Lease, Message
 from customers.feed import Entry, Feed
 from customers.webhooks.making import transition_of
 from customers.webhooks.ports import AccountCaller, Bodies, Outbox, Post

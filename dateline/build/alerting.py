@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from core.callers import Caller
 from core.errors import SettingsError
-from core.ports import Clock
+from core.ports.engine import Clock
 from customers.monitoring import Monitoring, SendMail
 from customers.on_demand import OnDemand
 from customers.topic_alerts import TopicAlerts

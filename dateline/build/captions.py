@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import SettingsError
-from core.media_ports import Captioner
+from core.ports.media import Captioner
 from dateline.archive_folder import archive_folder
 from dateline.build.runtimes import model_store
 from dateline.settings import Settings

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from core.accounts import Method, Quota
 from core.callers import Caller
+from core.customers.accounts import Method, Quota
 from core.limits import Limiter, Share
-from core.ports import Clock
+from core.ports.engine import Clock
 from customers.accounts.desk import AccountDesk, Changes
 from customers.accounts.downloads import Downloads
 from customers.accounts.in_force import INTERVAL_S, AccountsInForce

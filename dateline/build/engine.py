@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from core.errors import SettingsError
-from core.graph_ports import GraphBuilder
-from core.model_ports import TextEncoder
-from core.ports import Clock, Engine, Exporter, Heads, VectorKeeper
+from core.ports.engine import Clock, Engine, Exporter, Heads, VectorKeeper
+from core.ports.graphs import GraphBuilder
+from core.ports.models import TextEncoder
 from dateline.archive_folder import archive_folder
 from dateline.build.models import Models
 from dateline.build.record import drop_projections, open_record

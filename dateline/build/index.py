@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.model_ports import TextEncoder
 from core.observation import UNWATCHED
+from core.ports.models import TextEncoder
 from dateline.archive_folder import archive_folder
 from dateline.build.engine import (
     SECOND_FIELD,

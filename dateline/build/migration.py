@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import InputError, SettingsError
 from core.items import Item, PassageVectors
-from core.model_ports import Embedder
+from core.ports.models import Embedder
 from dateline.build.engine import (
     following_fields,
     opensearch_settings,
@@ -162,7 +162,7 @@ def opened_migration(settings: Settings) -> Iterator[Moving]:
 
 @dataclass(frozen=True, slots=True)
 class _Keeper:
-    """`core.ports.VectorKeeper` for the encoders of one index, whichever is served."""
+    """`core.ports.engine.VectorKeeper` for the encoders of one index, whichever is served."""
 
     record: RecordOfTruth
     encoders: Mapping[str, str]

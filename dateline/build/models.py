@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from api.metrics import Metrics
 from api.models.served_models import Port, Served, ServedModels
 from core.errors import ModelError, SettingsError
-from core.model_ports import PairScorer, Tagger, TextEncoder, TextMeter
 from core.observation import WatchedByAll, Watching
+from core.ports.models import PairScorer, Tagger, TextEncoder, TextMeter
 from dateline.build.runtimes import (
     batch_limits,
     model_store,

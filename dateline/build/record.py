@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.errors import InputError, SettingsError
 from core.limits import Limiter
-from core.ports import Clock, Shelf
+from core.ports.engine import Clock, Shelf
 from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
 from storage.embedded.record import copies

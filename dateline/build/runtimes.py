@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.errors import ModelError
-from core.model_ports import PairScorer
 from core.observation import UNWATCHED, Watching
+from core.ports.models import PairScorer
 from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
 from inference.cross_encoder import CrossEncoder

@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import process_time
 from typing import TypeVar
 
-from core.model_ports import TextEncoder
+from core.ports.models import TextEncoder
 from dateline.build.runtimes import model_store
 from dateline.settings import Settings
 from inference.models.manifest import ModelManifest

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from core.audit import AuditEntry, AuditHead
 from core.callers import NOBODY
 from core.errors import ModelError, SettingsError
-from core.model_ports import Embedder, TextEncoder, TextMeter
-from core.ports import Clock
+from core.ports.engine import Clock
+from core.ports.models import Embedder, TextEncoder, TextMeter
 from customers.audited import AuditedWriter, AuditTrail
 from dateline.build.engine import (
     SECOND_FIELD,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from core.items import Item
 from core.made_up_names import FoundNames
-from core.media_ports import Ledger, MediaStore
-from core.model_ports import Tagger
+from core.ports.media import Ledger, MediaStore
+from core.ports.models import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
 from dateline.build.captions import OwnedCaptioner, asked_in_batches, captioner_of

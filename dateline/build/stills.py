@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.media_ports import MediaStore
+from core.ports.media import MediaStore
 from dateline.archive_folder import archive_folder
 from dateline.build.record import SharedRoots, open_roots
 from dateline.settings import Settings

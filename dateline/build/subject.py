@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from core.errors import InputError
-from core.model_ports import PairScorer
+from core.ports.models import PairScorer
 from dateline.build.runtimes import batch_limits, model_store, open_runtime
 from dateline.settings import Settings
 from inference.cross_encoder import CrossEncoder

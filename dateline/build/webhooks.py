@@ -10,7 +10,7 @@ from api.access.keys import KeyRing
 from api.access.services import StatusPort
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
-from core.customer_ports import Receipts
+from core.ports.customers import Receipts
 from customers.accounts.in_force import AccountsInForce
 from customers.feed import Feed
 from customers.topics import FollowedTopics

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.access.services import StatusPort
 from core.callers import folded
-from core.ports import Clock
+from core.ports.engine import Clock
 from customers.accounts.in_force import AccountsInForce
 from customers.feed import Feed
 from customers.maker import MakingTransitions, TransitionMaker

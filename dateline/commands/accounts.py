@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from core.accounts import AccountBook, Entitlement, Interval, Method, PlanStyle, Quota
 from core.callers import OPERATOR
+from core.customers.accounts import AccountBook, Entitlement, Interval, Method, PlanStyle, Quota
 from core.errors import InputError
 from customers.accounts import rules as rules
 from customers.accounts.desk import AccountDesk

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import InputError, SettingsError
-from core.graph_ports import GraphBuilder
+from core.ports.graphs import GraphBuilder
 from dateline.build.engine import build_graphs, candidates_per_row
 from dateline.measuring.pipeline_loss import pipeline_losses
 from dateline.measuring.sweep_subjects import Vectors

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from core.customers.webhooks import Lease, Message
 from core.errors import DatelineError
-from core.webhooks import Lease, Message
 from customers.webhooks.making import MessageMaker
 from customers.webhooks.ports import Outbox
 from customers.webhooks.retries import Answer

@@ -18,8 +18,8 @@ from rich.progress import (
     TextColumn,
 )
 
+from core.ports.work import Jobs
 from core.work import STAGES, AssetState, Job, JobState, Stage
-from core.work_ports import Jobs
 from dateline.commands.options import errors, escape
 from indexing.work.progress import JobProgress, Speedometer
 

@@ -39,7 +39,7 @@ class Source(Protocol):
 
 
 class Items(Protocol):
-    """Contents of candidates, as in `core.ports.Catalogue`."""
+    """Contents of candidates, as in `core.ports.engine.Catalogue`."""
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
         """Return the items; None for a hidden one."""

@@ -14,8 +14,8 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from core.retrieval import Floats, Ids
 from eval.tune.neighbours import RowMatrix
 

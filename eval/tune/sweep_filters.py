@@ -16,8 +16,8 @@ from functools import partial
 
 import numpy as np
 
-from core.graph_ports import GraphBuilder, VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import GraphBuilder, VectorGraph
 from core.retrieval import Floats, Ids, Marks
 from eval.tune.graph_timing import Ask, Timed, time_single
 from eval.tune.neighbours import exact_neighbours, recall

@@ -17,8 +17,8 @@ from time import perf_counter
 from typing import Any
 
 from core.errors import StorageError
-from core.graph_ports import GraphBuilder, VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import GraphBuilder, VectorGraph
 from eval.tune.sweep_grid import BuildCell
 from eval.tune.sweep_log import SweepLog
 

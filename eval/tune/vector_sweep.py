@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from eval.tune.graph_timing import time_many, time_single
 from eval.tune.neighbours import Neighbours, recall
 from eval.tune.sweep_graphs import Built, GraphStore, cell_key

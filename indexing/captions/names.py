@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.items import Item
 from core.made_up_names import Spans, machine_texts
-from core.model_ports import Tagger
+from core.ports.models import Tagger
 
 LEAST_SCORE = 0.5
 MANY = "mul"  # a model of many languages, by ISO 639-2

@@ -17,7 +17,7 @@ from core.errors import DocumentError
 from core.items import Item, MediaFile, Shot
 from core.made_up_names import FoundNames, without_made_up_names
 from core.media import Caption, MediaFacts, MediaKind
-from core.ports import Clock
+from core.ports.engine import Clock
 from indexing import ninjs, texts
 from indexing.fields import item_type
 from indexing.media.metadata.properties import embedded_tree

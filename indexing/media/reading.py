@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap, Kept, MediaFacts, ShotReading, Still
-from core.media_ports import FindShots
+from core.ports.media import FindShots
 from indexing.media.cage.answers import Done
 from indexing.media.cage.hearing import FrameEar, hear_done, hear_facts, hear_still
 from indexing.media.cage.limits import CageLimits, CageProtection
@@ -29,7 +29,7 @@ _MOST_MOMENTS = 20_000
 
 
 class CagedReader:
-    """core.media_ports.MediaReader over limited child processes; for many threads.
+    """core.ports.media.MediaReader over limited child processes; for many threads.
 
     Raises InputError if the packages for media are not installed. `close` it, or use `with`.
     """

@@ -22,9 +22,9 @@ from typing import Protocol
 
 from core.errors import ModelError, NotFoundError, UnavailableError
 from core.media import Caption, ToCaption, Uncaptioned
-from core.media_ports import MediaStore
+from core.ports.media import MediaStore
+from core.ports.work import Likenesses, WaitingStills
 from core.work import Stage, WaitingStill
-from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.batch import Leave, Submission
 from indexing.captions.calls import CAP
 from indexing.captions.rights import RIGHTS, RightsNow

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from core.errors import NotFoundError
-from core.media_ports import MediaStore
+from core.ports.media import MediaStore
+from core.ports.work import WaitingStills
 from core.work import WaitingStill
-from core.work_ports import WaitingStills
 from indexing.captions.rights import RightsNow
 from indexing.work.stages.asking import Looks, Scale
 

@@ -13,8 +13,8 @@ import orjson
 
 from core.errors import InputError, NotFoundError
 from core.media import is_url
+from core.ports.work import Jobs
 from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked
-from core.work_ports import Jobs
 from indexing.media.metadata.sidecars import overlaid
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of

@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import IO
 
 from core.errors import BusyError, InputError, StorageError
+from core.ports.work import Orders
 from core.work import MODEL_STAGES, READ, STAGES, Order
-from core.work_ports import Orders
 from indexing.work.stages.stage import Stop
 
 QUEUES = (READ, *(str(stage) for stage in STAGES))

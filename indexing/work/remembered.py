@@ -19,8 +19,8 @@ import orjson
 
 from core.items import FloatMatrix
 from core.media import Caption, MediaFacts, MediaKind, ShotBounds, Transition
-from core.media_ports import Ledger
-from core.model_ports import TextEncoder
+from core.ports.media import Ledger
+from core.ports.models import TextEncoder
 
 _CANONICAL = orjson.OPT_SORT_KEYS
 _MOST = 4_096  # results that are kept in memory, each of at most _MOST_BYTES
@@ -158,7 +158,7 @@ def caption_of(tree: Mapping[str, Any]) -> Caption:
 
 
 class RememberedEncoder:
-    """A `core.model_ports.TextEncoder`; keeps passages' vectors by text and the model's digest."""
+    """A `core.ports.models.TextEncoder`; keeps passages' vectors by text and the model's digest."""
 
     def __init__(self, encoder: TextEncoder, ledger: Ledger) -> None:
         self._encoder = encoder

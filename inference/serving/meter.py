@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.model_ports import PairsReading, Reading
+from core.ports.models import PairsReading, Reading
 from inference.models.store import ModelFolder
 from inference.serving.batches import cut_texts
 from inference.texts.pairs import PairTokens

@@ -25,7 +25,7 @@ import numpy as np
 from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.ports.models import NO_LIMITS, PassageScores, ScoreLimits, Told
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.serving.cache import AnswerCache
@@ -336,7 +336,7 @@ class RemoteScorer(RemotePort):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """Return the scores of `passages` within `limits`, as `core.model_ports.BoundedScorer`
+        """Return the scores of `passages` within `limits`, as `core.ports.models.BoundedScorer`
         says.
 
         A request that is not answered by `limits.until` is given up. Without it every passage needs

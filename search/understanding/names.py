@@ -16,8 +16,8 @@ import numpy as np
 
 from core.callers import Caller
 from core.entities import Entity, KnownName, NameMatch
-from core.model_ports import Tagger, TextAnalysis
-from core.ports import Names
+from core.ports.engine import Names
+from core.ports.models import Tagger, TextAnalysis
 from core.query_tree import (
     EVERYTHING,
     Bool,

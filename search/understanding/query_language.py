@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from core.languages import TOLD, Language
-from core.model_ports import TextAnalysis
+from core.ports.models import TextAnalysis
 
 LANGUAGES = tuple(one.code for one in TOLD)
 # Languages that are not written in Latin letters, the commonest of a script first. The script is

@@ -1,8 +1,8 @@
 """Spelling: suggests another spelling if few or no items have a word of the query.
 
 A suggestion never changes the query. The words come from items that the caller may see
-(`core.ports.Vocabulary`), so no suggestion reveals a word that only hidden items have. Quoted
-phrases, fielded words, wildcards, numbers and excluded words stay as typed.
+(`core.ports.engine.Vocabulary`), so no suggestion reveals a word that only hidden items have.
+Quoted phrases, fielded words, wildcards, numbers and excluded words stay as typed.
 
 Names come first. A name that the archive knows, and each word of it, is never doubted, however rare
 it is. A misspelt name is corrected whole, as the archive writes it. A name that the archive does
@@ -22,7 +22,7 @@ from itertools import islice, pairwise
 
 from core.callers import Caller
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
-from core.ports import Names, Vocabulary
+from core.ports.engine import Names, Vocabulary
 from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
 from search.answers import FoundName

@@ -11,8 +11,8 @@ from functools import partial
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.model_ports import Tagger, TextAnalysis
-from core.ports import Clock, Names
+from core.ports.engine import Clock, Names
+from core.ports.models import Tagger, TextAnalysis
 from core.query_fields import FACT, ID
 from core.query_tree import (
     EVERYTHING,

@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.accounts import (
+from core.audit import AuditEntry
+from core.customers.accounts import (
     Account,
     AccountBook,
     AccountKey,
@@ -25,7 +26,6 @@ from core.accounts import (
     PlanStyle,
     Quota,
 )
-from core.audit import AuditEntry
 from storage.customers.audit import StoredAudit, append_in
 from storage.databases import Database
 
@@ -87,7 +87,7 @@ _VERSION = sa.Table(
 
 
 class StoredAccounts:
-    """`core.customer_ports.AccountStore` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.AccountStore` in a database, for any number of processes. Thread-safe.
     Every method raises StorageError if the database fails.
     """
 

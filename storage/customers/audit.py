@@ -35,8 +35,8 @@ _HEAD = sa.Table(
 
 
 class StoredAudit:
-    """`core.customer_ports.AuditLog` in a database, for any number of processes. Thread-safe. Every
-    method raises StorageError if the database fails.
+    """`core.ports.customers.AuditLog` in a database, for any number of processes. Thread-safe.
+    Every method raises StorageError if the database fails.
     """
 
     def __init__(self, database: Database) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.accounts import Charge, Download, Order
 from core.audit import AuditAction, AuditEntry
+from core.customers.accounts import Charge, Download, Order
 from storage.customers.accounts import amount, millionths
 from storage.customers.audit import StoredAudit, append_in
 from storage.databases import Database
@@ -59,7 +59,7 @@ _BUYERS = sa.Table(
 
 
 class StoredDownloads:
-    """`core.customer_ports.OrderLedger` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.OrderLedger` in a database, for any number of processes. Thread-safe.
     Every method raises StorageError if the database fails.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.monitors import (
+from core.customers.monitors import (
     Alert,
     AlertKind,
     Checked,
@@ -94,7 +94,7 @@ _TIMES = frozenset({"since", "used", "checked", "at", "sent", "alerted"})
 
 
 class StoredMonitors:
-    """`core.customer_ports.MonitorStore` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.MonitorStore` in a database, for any number of processes. Thread-safe.
     Every method raises StorageError if the database fails.
     """
 

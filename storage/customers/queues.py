@@ -41,7 +41,7 @@ _LAST = sa.Table(
 
 
 class StoredQueues:
-    """`core.customer_ports.QueueStore` in a database, for any number of processes. Thread-safe."""
+    """`core.ports.customers.QueueStore` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

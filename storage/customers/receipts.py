@@ -46,7 +46,7 @@ _Row = tuple[bytes, str, str, str, int, float]
 
 
 class StoredReceipts:
-    """`core.customer_ports.Receipts` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.Receipts` in a database, for any number of processes. Thread-safe.
 
     `quick` is the same database with commits that do not wait for the disk. If it takes nothing, on
     a full disk for example, its receipts are owed: reads go on, and the next call writes them.

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.transitions import FeedSession, Position
+from core.customers.transitions import FeedSession, Position
 from storage.databases import Database
 from storage.record.item_rows import from_micros, to_micros
 
@@ -32,7 +32,7 @@ _SESSIONS = sa.Table(
 
 
 class StoredSessions:
-    """`core.customer_ports.FeedSessions` in a database. Thread-safe."""
+    """`core.ports.customers.FeedSessions` in a database. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -15,8 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.topics import FollowedTopic, TopicMatch
-from core.transitions import TransitionKind
+from core.customers.topics import FollowedTopic, TopicMatch
+from core.customers.transitions import TransitionKind
 from storage.databases import Database
 from storage.record.item_rows import from_micros, to_micros
 
@@ -69,7 +69,7 @@ _MATCH_COLUMNS = [_MATCHES.c[name] for name in TopicMatch.__slots__]
 
 
 class StoredTopics:
-    """`core.customer_ports.TopicStore` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.TopicStore` in a database, for any number of processes. Thread-safe.
     Every method raises StorageError if the database fails.
     """
 

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import orjson
 import sqlalchemy as sa
 
-from core.customer_ports import Turn
-from core.transitions import START, Position, Told, Transition, TransitionKind
+from core.customers.transitions import START, Position, Told, Transition, TransitionKind
+from core.ports.customers import Turn
 from storage.customers.digests import key_of
 from storage.databases import Database
 from storage.record.item_rows import from_micros, to_micros
@@ -102,7 +102,7 @@ class _OthersTurnError(Exception):
 
 
 class StoredTransitions:
-    """`core.customer_ports.TransitionBook` in a database, for any number of processes.
+    """`core.ports.customers.TransitionBook` in a database, for any number of processes.
     Thread-safe.
     """
 

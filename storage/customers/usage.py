@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from core.accounts import Uses
+from core.customers.accounts import Uses
 from storage.databases import Database
 
 Place = tuple[str, str, str]  # account, day, method
@@ -25,7 +25,7 @@ _COUNTS = ("requests", "items", "refused")
 
 
 class StoredUsage:
-    """`core.customer_ports.UsageStore` in a database, for any number of processes. Thread-safe.
+    """`core.ports.customers.UsageStore` in a database, for any number of processes. Thread-safe.
     Every method raises StorageError if the database fails.
     """
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.transitions import TransitionKind
-from core.webhooks import Endpoint, EndpointState, Message
+from core.customers.transitions import TransitionKind
+from core.customers.webhooks import Endpoint, EndpointState, Message
 from storage.record.item_rows import from_micros, to_micros
 
 TABLES = sa.MetaData()

@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.customers.webhooks import Endpoint, EndpointState, Lease, Message
 from core.errors import NotFoundError
-from core.webhooks import Endpoint, EndpointState, Lease, Message
 from storage.customers.webhook_tables import (
     ENDPOINTS,
     LANES,

@@ -14,7 +14,7 @@ from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
 from core.items import Item, Passage, PassageVectors
 from core.media import Undescribed
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.query_tree import Node, Word, is_fact
 from core.retrieval import (
     Browse,
@@ -86,8 +86,8 @@ class EmbeddedSettings:
 
 
 class EmbeddedEngine:
-    """`core.ports.Engine` on a record of truth (in SQLite in `settings.folder`, unless `record` is
-    given), with tantivy and faiss in that folder.
+    """`core.ports.engine.Engine` on a record of truth (in SQLite in `settings.folder`, unless
+    `record` is given), with tantivy and faiss in that folder.
 
     The first process owns the projections and writes them in the background. Other processes search
     too, and any process may write to the record.

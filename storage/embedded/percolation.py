@@ -143,7 +143,7 @@ class Batch:
 
 
 class Percolator:
-    """`core.customer_ports.TopicMatcher`. `languages` returns those of the archive's items, in
+    """`core.ports.customers.TopicMatcher`. `languages` returns those of the archive's items, in
     which a search reads each word. Thread-safe.
     """
 

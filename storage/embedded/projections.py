@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core.ports import Clock
+from core.ports.engine import Clock
 from storage.embedded.columns.facts import Columns
 from storage.embedded.commit_note import lacking
 from storage.embedded.opening import Opening, note_source

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import StorageError
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.retrieval import Ids
 from storage.embedded.columns.facts import Columns
 from storage.embedded.commit_note import lacking

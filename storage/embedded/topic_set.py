@@ -55,7 +55,7 @@ class _Filed:
 
 
 class TopicSet:
-    """`core.customer_ports.TopicIndex`. `share` estimates the share of items that have a term.
+    """`core.ports.customers.TopicIndex`. `share` estimates the share of items that have a term.
     Thread-safe.
     """
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from core.errors import SettingsError
-from core.graph_ports import GraphBuilder
 from core.items import FloatMatrix
+from core.ports.graphs import GraphBuilder
 from storage.graphs.graph import HnswGraph
 from storage.graphs.kept import HALVES, HalfRows, Kept, WholeRows
 from storage.graphs.settings import HnswSettings, Implementation, Precision
@@ -23,7 +23,7 @@ FIRST_KIND = "faiss:fp32"  # of old segments that do not name a kind
 
 
 class FaissBuilder:
-    """`core.graph_ports.GraphBuilder` with faiss, for every precision. It imports faiss with the
+    """`core.ports.graphs.GraphBuilder` with faiss, for every precision. It imports faiss with the
     first graph: a small archive has none, and a search from the shell should not wait for faiss.
     """
 
@@ -64,8 +64,8 @@ class FaissBuilder:
 
 
 class HnswlibBuilder:
-    """`core.graph_ports.GraphBuilder` with hnswlib, which has only fp32. hnswlib's vectors can't be
-    read in place, so they are also kept beside the graph, in the record's precision.
+    """`core.ports.graphs.GraphBuilder` with hnswlib, which has only fp32. hnswlib's vectors can't
+    be read in place, so they are also kept beside the graph, in the record's precision.
 
     Raises SettingsError if hnswlib is not installed or another precision is asked for.
     """

@@ -46,7 +46,7 @@ _SCANNED_PER_EF = 8  # a scan of so many rows takes as long as a walk does for 1
 
 
 class HnswGraph:
-    """`core.graph_ports.VectorGraph` with linked rows (`links`) and the vectors behind them."""
+    """`core.ports.graphs.VectorGraph` with linked rows (`links`) and the vectors behind them."""
 
     def __init__(self, links: Links, kept: Kept, file: str, settings: HnswSettings) -> None:
         self.links = links

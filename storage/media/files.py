@@ -22,7 +22,7 @@ _FULL = {28, 122}  # ENOSPC, EDQUOT
 
 
 class FolderMediaStore:
-    """`core.media_ports.MediaStore` in a folder, for any number of processes. Thread-safe."""
+    """`core.ports.media.MediaStore` in a folder, for any number of processes. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,7 +57,7 @@ class FolderMediaStore:
 
 
 class RemoteMediaStore:
-    """`core.media_ports.MediaStore` behind an fsspec URL such as s3://bucket/stills, for workers
+    """`core.ports.media.MediaStore` behind an fsspec URL such as s3://bucket/stills, for workers
     and services on several hosts. The store itself writes a file whole or not at all.
     """
 

@@ -33,7 +33,7 @@ _SEEN = sa.Table(
 
 
 class StoredLikenesses:
-    """`core.work_ports.Likenesses` in a database. Before each search it reads what other processes
+    """`core.ports.work.Likenesses` in a database. Before each search it reads what other processes
     added. Thread-safe.
     """
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from core.errors import NotFoundError, StorageError
 from core.items import MediaFile
 from core.media import is_url
-from core.media_ports import MediaStore
+from core.ports.media import MediaStore
 
 _BLOCK_BYTES = 2**20
 

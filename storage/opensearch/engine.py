@@ -14,7 +14,7 @@ from core.entities import Entity, KnownName
 from core.errors import BusyError, DatelineError
 from core.items import Item, Passage, PassageVectors
 from core.media import Undescribed
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.query_tree import Node
 from core.retrieval import (
     Browse,
@@ -94,8 +94,8 @@ class OpenSearchSettings:
 
 
 class OpenSearchEngine:
-    """`core.ports.Engine` on a record of truth and an index on a cluster. It keeps no state that
-    another process needs.
+    """`core.ports.engine.Engine` on a record of truth and an index on a cluster. It keeps no state
+    that another process needs.
     """
 
     def __init__(self, settings: OpenSearchSettings, clock: Clock, record: RecordOfTruth) -> None:

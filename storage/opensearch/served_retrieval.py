@@ -29,8 +29,8 @@ _LONGEST = 3  # times a request's timeout: two for a search, half for the reques
 
 
 class ServedRetrieval:
-    """`core.ports.Retriever.retrieve` over `views`. A search waits at most `patience_s` until
-    recorded changes are searchable. `now` returns microseconds. Thread-safe.
+    """`core.ports.engine.Retriever.retrieve` over `views`. A search waits at most `patience_s`
+    until recorded changes are searchable. `now` returns microseconds. Thread-safe.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.query_tree import Node
 from core.retrieval import Retrieval
 from storage.opensearch.catalogue import IndexCatalogue

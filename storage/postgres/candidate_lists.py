@@ -1,9 +1,10 @@
 """Keeps the lists behind cursors on the server of the record, so that every process on every host
 can go on with them.
 
-This is `core.ports.Shelf` over an unlogged table. A list outlives a killed process and a restart of
-any host, but not a crash of the server, and no search waits for the server's disk. Nothing depends
-on the table: if the server does not answer or is slow, that is noted and the list is not kept.
+This is `core.ports.engine.Shelf` over an unlogged table. A list outlives a killed process and a
+restart of any host, but not a crash of the server, and no search waits for the server's disk.
+Nothing depends on the table: if the server does not answer or is slow, that is noted and the list
+is not kept.
 
 One statement writes each list with the newest line of the log of changes. The list is returned only
 while the log still has that line, because a restored backup uses the same numbers again. Times are

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from core.callers import OPERATOR, Caller
 from core.errors import StorageError
 from core.items import Item, PassageVectors
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.writes import PutItem, SetStatus, Written
 from storage.postgres import puts, schema, statuses, writes
 from storage.postgres.connections import place_of, pool_of, url_of

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import Item
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.retrieval import Ids
 from storage.record.facts import FactRow, chain_number
 from storage.record.item_rows import to_micros

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.ports import Writer
+from core.ports.engine import Writer
 from storage.record.facts import FactRow
 from storage.record.holds import Hold
 from storage.record.unsettled import Unsettled
@@ -264,8 +264,9 @@ class RecordOfTruth(Writer, Protocol):
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Add vectors to recorded versions by seq, as `core.ports.VectorKeeper` says; return how
-        many versions got theirs. The log gets a change of the kind `vectors_kind` for each.
+        """Add vectors to recorded versions by seq, as `core.ports.engine.VectorKeeper` says;
+        return how many versions got theirs. The log gets a change of the kind `vectors_kind` for
+        each.
         """
         ...
 

@@ -73,7 +73,7 @@ class _Mark:
 
 
 class SteadyClock:
-    """`core.ports.Clock` for the archive in `folder`. Thread-safe."""
+    """`core.ports.engine.Clock` for the archive in `folder`. Thread-safe."""
 
     def __init__(self, folder: Path, sources: TimeSources | None = None) -> None:
         self._path = folder / FILE

@@ -69,7 +69,7 @@ def sights_of(
     reads: RecordReads, named: Mapping[str, Collection[str]], caller: Caller, now: int
 ) -> dict[str, Sight]:
     """Return what the caller sees of each named uri at `now` (microseconds), as
-    `core.ports.Library.sights` says.
+    `core.ports.engine.Library.sights` says.
     """
     versions = reads.versions_of_each(named)
     stories = reads.views_of([*{rows[0].chain for rows in versions.values()}], now)

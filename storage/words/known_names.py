@@ -1,6 +1,6 @@
 """Finds the name that a text stands for among the names that a caller sees: the part of
-`core.ports.Names` that all engines share. An engine supplies the spellings, and says which of them
-the caller sees.
+`core.ports.engine.Names` that all engines share. An engine supplies the spellings, and says which
+of them the caller sees.
 """
 
 from __future__ import annotations

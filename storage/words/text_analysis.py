@@ -1,8 +1,8 @@
-"""`core.model_ports.TextAnalysis` with the engines' analyzers, for highlights and spelling."""
+"""`core.ports.models.TextAnalysis` with the engines' analyzers, for highlights and spelling."""
 
 from __future__ import annotations
 
-from core.model_ports import TextAnalysis
+from core.ports.models import TextAnalysis
 from storage.words.analysis import analyzer
 from storage.words.stop_words import is_stop_word
 

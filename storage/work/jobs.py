@@ -1,4 +1,4 @@
-"""Jobs and the state of each of their assets: `core.work_ports.Jobs`.
+"""Jobs and the state of each of their assets: `core.ports.work.Jobs`.
 
 Versions before December 2026 handed out work by workflows of DBOS. Their orders are taken over
 once, into the table of orders. A workflow held only the id of a job, a chunk and a stage, and each
@@ -117,7 +117,7 @@ _New = tuple[FoundAsset, str | None]  # the cause of a dead letter
 
 
 class StoredJobs:
-    """`core.work_ports.Jobs` in a database, for any number of processes. Thread-safe."""
+    """`core.ports.work.Jobs` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

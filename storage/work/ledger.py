@@ -40,7 +40,7 @@ class _Put:
 
 
 class StoredLedger:
-    """`core.media_ports.Ledger` in a database, for any number of processes. Thread-safe."""
+    """`core.ports.media.Ledger` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

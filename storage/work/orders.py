@@ -1,4 +1,4 @@
-"""Orders in a database, and their leases: `core.work_ports.Orders`."""
+"""Orders in a database, and their leases: `core.ports.work.Orders`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEASE_S = 30.0
 
 
 class StoredOrders:
-    """`core.work_ports.Orders` in the database of jobs, for any number of
+    """`core.ports.work.Orders` in the database of jobs, for any number of
     processes. Thread-safe.
     """
 

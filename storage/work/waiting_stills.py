@@ -48,7 +48,7 @@ _OPEN = ~_STILLS.c.answered
 
 
 class StoredWaitingStills:
-    """`core.work_ports.WaitingStills` in a database, for any number of processes. Thread-safe."""
+    """`core.ports.work.WaitingStills` in a database, for any number of processes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,9 +13,9 @@ from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
 from api.customers.followed import TopicSearch
+from core.customers.topics import TopicMatch
+from core.customers.transitions import TransitionKind
 from core.items import PubStatus
-from core.topics import TopicMatch
-from core.transitions import TransitionKind
 from core.writes import SetStatus
 from customers.rss import TOPICS_FROM
 from customers.topics import FollowedTopics

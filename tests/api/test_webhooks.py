@@ -14,9 +14,9 @@ import pytest
 from api.app import create_app
 from api.customers.webhook_routes import MOST
 from core.callers import Caller
+from core.customers.transitions import TransitionKind
+from core.customers.webhooks import Endpoint, EndpointState, Message
 from core.errors import QueryError
-from core.transitions import TransitionKind
-from core.webhooks import Endpoint, EndpointState, Message
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.ports import WebhookPorts
 from dateline.serving.webhook_posts import WebhookPosts

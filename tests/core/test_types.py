@@ -13,7 +13,7 @@ import pytest
 import core
 
 MODULES = [
-    importlib.import_module(f"core.{entry.name}") for entry in pkgutil.iter_modules(core.__path__)
+    importlib.import_module(entry.name) for entry in pkgutil.walk_packages(core.__path__, "core.")
 ]
 DATACLASSES = [
     kind
@@ -47,7 +47,7 @@ def test_every_value_says_what_it_is(kind: type) -> None:
 
 def test_core_imports_numpy_and_the_standard_library_only() -> None:
     allowed = {*sys.stdlib_module_names, "numpy", "core"}
-    for path in Path(core.__path__[0]).glob("*.py"):
+    for path in Path(core.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.Import):

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from core.callers import Caller
+from core.customers.transitions import START, FeedSession, Position, TransitionKind
 from core.query_tree import Node, all_of
-from core.transitions import START, FeedSession, Position, TransitionKind
 from customers.feed import Entry, Feed, FeedPage
 from customers.maker import TransitionMaker
 from search.understanding.language import parse

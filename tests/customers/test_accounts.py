@@ -12,9 +12,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.accounts import AccountBook, AccountKey, Entitlement, Interval, PlanStyle
 from core.audit import AuditEntry
 from core.callers import EVERY_PRODUCT
+from core.customers.accounts import AccountBook, AccountKey, Entitlement, Interval, PlanStyle
 from core.errors import ConflictError, InputError, NotFoundError, StorageError
 from customers.accounts import rules as rules
 from customers.accounts.in_force import AccountsInForce

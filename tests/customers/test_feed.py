@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.callers import Caller
+from core.customers.transitions import START, Position, TransitionKind
 from core.items import PubStatus
-from core.transitions import START, Position, TransitionKind
 from customers.feed import (
     IDLE,
     SessionEndedError,

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from core.callers import OPERATOR, Caller
+from core.customers.transitions import ENDS, TransitionKind
 from core.items import PubStatus
-from core.transitions import ENDS, TransitionKind
 from core.writes import PutItem, SetStatus
 from customers.maker import TransitionMaker
 from storage.customers.transitions import StoredTransitions

@@ -14,8 +14,8 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from core.callers import Caller
+from core.customers.monitors import AlertKind, ConditionState, ConditionType
 from core.errors import ConflictError, InputError, NotFoundError
-from core.monitors import AlertKind, ConditionState, ConditionType
 from customers.monitoring import Monitoring
 from customers.monitors import duration_text, is_address, read_monitor
 from dateline.serving.alert_threads import MailServer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.accounts import AccountBook, Entitlement, Interval, PlanStyle
+from core.customers.accounts import AccountBook, Entitlement, Interval, PlanStyle
 from core.errors import AccessError
 from customers.accounts import rules as rules
 from customers.accounts.pricing import (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.accounts import AccountBook, Method, Quota
+from core.customers.accounts import AccountBook, Method, Quota
 from core.limits import MemoryLimiter
 from customers.accounts import rules as rules
 from customers.accounts.quotas import Quotas

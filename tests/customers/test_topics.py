@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.callers import Caller
+from core.customers.transitions import Position, Transition, TransitionKind
 from core.errors import ConflictError, InputError, NotFoundError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import Ids
-from core.transitions import Position, Transition, TransitionKind
 from customers import topics as rules
 from customers.topic_alerts import TopicAlerts
 from customers.topics import FollowedTopics

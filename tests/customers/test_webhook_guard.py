@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
+from core.customers.transitions import TransitionKind
+from core.customers.webhooks import Endpoint
 from core.items import PubStatus
 from core.query_tree import EVERYTHING
-from core.transitions import TransitionKind
-from core.webhooks import Endpoint
 from customers.webhooks.making import MessageMaker
 from customers.webhooks.retries import Answer
 from customers.webhooks.sending import Sender

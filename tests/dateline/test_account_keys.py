@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from core.accounts import Method
+from core.customers.accounts import Method
 from tests.dateline.conftest import Cli
 from tests.dateline.test_serve import served
 

@@ -18,13 +18,13 @@ import sqlalchemy as sa
 
 from api.customers.webhook_bodies import WebhookBodies
 from core.callers import Caller
-from core.customer_ports import BoolMatrix
+from core.customers.transitions import START, Position, Told, Transition, TransitionKind
+from core.customers.webhooks import Endpoint, EndpointState
 from core.errors import StorageError
 from core.items import Item, ItemType, PubStatus
+from core.ports.customers import BoolMatrix
 from core.query_tree import EVERYTHING, Node, Word
 from core.standing import Head, Sight
-from core.transitions import START, Position, Told, Transition, TransitionKind
-from core.webhooks import Endpoint, EndpointState
 from customers.feed import Feed
 from customers.webhooks.addresses import AddressRules
 from customers.webhooks.making import MessageMaker

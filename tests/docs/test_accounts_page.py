@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.accounts import Method, Quota
+from core.customers.accounts import Method, Quota
 from dateline.cli import app
 from tests.demo_service import ROOT
 

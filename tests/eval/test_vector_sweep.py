@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.graph_ports import GraphBuilder, VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import GraphBuilder, VectorGraph
 from dateline.build.engine import build_graphs
 from dateline.settings import Settings
 from eval.tune.growth_sweep import filled_up, grow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.callers import Caller
 from core.items import FloatMatrix, Item, ItemType
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.vectors.merge_plan import ProjectionSettings

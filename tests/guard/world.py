@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from core.accounts import AccountBook, AccountKey, Entitlement, Method
+from core.customers.accounts import AccountBook, AccountKey, Entitlement, Method
 from core.writes import REFUSED, Outcome, SetStatus
 from customers.accounts import rules as rules
 from customers.accounts.keys import digest_of, id_of, new_key

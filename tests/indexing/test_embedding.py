@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from core.errors import ModelError
 from core.items import FloatMatrix, Item, ItemType, PassageVectors
-from core.model_ports import PairsReading, Reading
+from core.ports.models import PairsReading, Reading
 from indexing.embedding import Embedding, embed_lacking
 from indexing.passages import PassageEmbedder, PassageSplitter
 from tests.indexing.conftest import HashingEncoder

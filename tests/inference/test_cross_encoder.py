@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from core.errors import ModelError
-from core.model_ports import BoundedScorer, ScoreLimits
+from core.ports.models import BoundedScorer, ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.models.store import ModelStore
 from inference.runtime import Array

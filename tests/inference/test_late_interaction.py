@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.model_ports import ScoreLimits
+from core.ports.models import ScoreLimits
 from inference.late_interaction import MaxSimScorer, max_sim
 from inference.models.store import ModelStore
 

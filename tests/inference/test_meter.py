@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from core.model_ports import PairsReading, Reading
+from core.ports.models import PairsReading, Reading
 from inference.models.store import ModelStore
 from inference.serving.batches import CHARACTERS_AT_ONCE
 from inference.serving.meter import GROUP, TokenMeter

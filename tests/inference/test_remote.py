@@ -22,7 +22,7 @@ import pytest
 
 from api.models.served_models import ServedModels
 from core.errors import DatelineError, ModelError, SettingsError, UnavailableError
-from core.model_ports import ScoreLimits
+from core.ports.models import ScoreLimits
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelStore
 from inference.serving import remote_calls

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError
-from core.model_ports import PassageScores, ScoreLimits
+from core.ports.models import PassageScores, ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.late_interaction import MaxSimScorer
 from inference.models.store import ModelStore

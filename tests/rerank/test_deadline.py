@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import FloatMatrix
-from core.model_ports import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.ports.models import NO_LIMITS, PassageScores, ScoreLimits, Told
 from core.retrieval import Floats
 from rerank import deadline
 from rerank.deadline import DeadlineReranker, mix

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from core.model_ports import TextEncoder
-from core.ports import Clock
+from core.ports.engine import Clock
+from core.ports.models import TextEncoder
 from dateline.build.record import SharedLists
 from storage.embedded.record.candidate_lists import CandidateLists
 from storage.opensearch.index.body import VectorSpace

@@ -16,8 +16,8 @@ import numpy as np
 
 from core.callers import Caller
 from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors, PubStatus
-from core.model_ports import Tagger, TextEncoder
-from core.ports import Clock
+from core.ports.engine import Clock
+from core.ports.models import Tagger, TextEncoder
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse

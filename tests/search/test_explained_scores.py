@@ -11,7 +11,7 @@ import pytest
 
 from core.callers import Caller
 from core.items import Concept, FloatMatrix
-from core.model_ports import PairScorer
+from core.ports.models import PairScorer
 from rerank.deadline import DeadlineReranker
 from search.answers import Explanation, Hit
 from search.pipeline import SearchPipeline

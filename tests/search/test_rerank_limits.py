@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ModelError
 from core.items import FloatMatrix
-from core.model_ports import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.ports.models import NO_LIMITS, PassageScores, ScoreLimits, Told
 from rerank.deadline import DeadlineReranker, Reranked
 from search.ranking import Afterwards
 from tests.search.room import HashingEncoder, Room, story

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import QueryError
 from core.items import FloatMatrix, Item, Passage, PassageVectors
-from core.model_ports import TextEncoder
+from core.ports.models import TextEncoder
 from core.writes import PutItem
 from search.answers import Explanation, SearchRequest, SearchResponse
 from search.pipeline import Parts, SearchPipeline

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from core.items import Item
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from core.writes import Outcome
 from tests.storage.world import SetClock, write
 

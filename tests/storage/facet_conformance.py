@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import QueryError
 from core.items import Concept
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import EVERYTHING
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import lexical, make_item

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.callers import Caller
 from core.items import Concept, Item, PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import ARRIVED, EVERYTHING, Bool, DateRange, Keyword, Node, Word
 from core.retrieval import Browse, FacetRequest, SortOrder
 from core.writes import PutItem

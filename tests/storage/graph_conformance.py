@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from core.retrieval import Ids, Marks
 from storage.graphs.builders import builder_of
 from storage.graphs.kept import nearest

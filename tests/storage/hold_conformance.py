@@ -10,7 +10,7 @@ import pytest
 
 from core.callers import OPERATOR, Caller
 from core.items import PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Word
 from core.writes import Outcome, PutItem, SetStatus, Written
 from tests.storage.engine_under_test import EngineUnderTest

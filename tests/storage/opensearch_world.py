@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from core.ports import Clock
+from core.ports.engine import Clock
 from storage.embedded.record.archive import Record
 from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
 from storage.opensearch.index.body import IndexSettings, VectorSpace

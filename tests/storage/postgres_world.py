@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.ports import Clock
+from core.ports.engine import Clock
 from storage.embedded.engine import EmbeddedEngine
 from storage.postgres.record import PostgresRecord
 from tests.postgres_server import Server

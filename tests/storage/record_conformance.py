@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Word
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import (
@@ -131,7 +131,7 @@ class RecordConformance(EngineUnderTest):
 
     def test_the_whole_record_can_be_read(self, engine: Engine) -> None:
         if not hasattr(engine, "all_items"):
-            pytest.fail("an engine exports its record: core.ports.Exporter")
+            pytest.fail("an engine exports its record: core.ports.engine.Exporter")
         written = [make_item("a", 1), make_item("b", 1, products=()), make_item("a", 2)]
         self.stories(engine, *written)
         change(engine, "b", pubstatus=PubStatus.CANCELED)

@@ -10,7 +10,7 @@ import pytest
 
 from core.callers import EVERY_PRODUCT, NOBODY, Caller
 from core.items import Item, PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.writes import Outcome, PutItem, SetStatus
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import HOUR, NOW, WIRE, change, make_item, write

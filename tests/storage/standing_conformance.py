@@ -12,7 +12,7 @@ import pytest
 
 from core.callers import NOBODY, Caller
 from core.items import Concept, PubStatus
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from core.query_tree import ARRIVED, EVERYTHING, Bool, DateRange, Keyword, Node, Phrase, Word
 from core.standing import Hiding, SeenWord, Sight
 from tests.storage.world import HOUR, NOW, WIRE, SetClock, change, make_item, write

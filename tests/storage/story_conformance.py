@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.items import PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import EVERYTHING, Word
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import (

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.callers import NOBODY, Caller
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.items import Concept, Item, PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import EVERYTHING, Keyword
 from storage.embedded.columns.names import MOST_NAMES
 from tests.conftest import new_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from storage.embedded.engine import EmbeddedEngine
 from tests.storage.conformance import EngineConformance
 from tests.storage.world import open_embedded

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from core.callers import NOBODY, Caller
 from core.items import Concept, Item, PubStatus
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.writes import PutItem, SetStatus
 from storage.embedded.record.archive import Record
 from storage.postgres.record import PostgresRecord

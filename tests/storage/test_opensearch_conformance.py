@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.query.retrieval import SearchSettings
 from tests.storage.conformance import EngineConformance

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.callers import Caller
 from core.items import Concept, Item, Shot
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Bool, Keyword, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights, Retrieval, Retrieved
 from core.writes import PutItem

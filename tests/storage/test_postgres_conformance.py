@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from storage.embedded.engine import EmbeddedEngine
 from storage.postgres.record import PostgresRecord
 from tests.postgres_server import Server

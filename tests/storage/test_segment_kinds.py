@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
 from storage.graphs import builders

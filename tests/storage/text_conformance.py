@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import Concept
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Bool, Phrase, Prefix, Word
 from tests.conftest import new_folder
 from tests.storage import model

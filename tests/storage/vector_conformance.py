@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.items import Passage
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Bool, Keyword, Node, Nothing, Phrase, Prefix, Word
 from core.retrieval import Retrieval
 from core.writes import PutItem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.callers import EVERY_PRODUCT, NOBODY, Caller
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import EVERYTHING, Bool, Word
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import NOW, WIRE, ask, lexical, make_item, nearest, unit, uris

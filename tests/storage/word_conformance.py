@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.items import Concept
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Bool, Node, Nothing, Phrase, Prefix, Word
 from tests.storage.engine_under_test import EngineUnderTest
 from tests.storage.world import any_of, ask, lexical, make_item, uris

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.callers import OPERATOR, Caller
 from core.items import FloatMatrix, Item, ItemType, Passage, PassageVectors
-from core.ports import Clock, Engine
+from core.ports.engine import Clock, Engine
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery
 from core.writes import Outcome, PutItem, SetStatus

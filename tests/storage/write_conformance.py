@@ -12,7 +12,7 @@ import pytest
 from core.callers import Caller
 from core.errors import DatelineError, StorageError
 from core.items import Passage, PubStatus
-from core.ports import Engine
+from core.ports.engine import Engine
 from core.query_tree import Word
 from core.writes import Outcome, PutItem, SetStatus
 from tests.storage.engine_under_test import EngineUnderTest

@@ -18,7 +18,7 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, Seconds, ShotBounds
-from core.media_ports import ShotDetector
+from core.ports.media import ShotDetector
 from indexing.media.shots.boundaries import Boundaries, BoundaryRule
 from indexing.media.shots.windows import FrameWindows, WindowLayout
 

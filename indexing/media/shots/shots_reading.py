@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic
 
 from core.media import FrameBatch, Gap, Kept, ShotBounds, ShotReading, Still
-from core.media_ports import FindShots
+from core.ports.media import FindShots
 from indexing.media.cage import answers as cage_answers
 from indexing.media.cage.answers import AllRead, Answer, NoStill, StillAnswer
 from indexing.media.cage.hearing import FrameEar, hear_done

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from core.errors import ModelError, StorageError
 from core.media import Caption, ToCaption, Uncaptioned
-from core.media_ports import Captioner, MediaReader, MediaStore
-from core.work_ports import Likenesses
+from core.ports.media import Captioner, MediaReader, MediaStore
+from core.ports.work import Likenesses
 from indexing.captions.rights import RightsNow, jpeg_size
 from indexing.work.remembered import Remembered, caption_tree
 from indexing.work.stages.preparing import Prepared, Wish

@@ -22,8 +22,8 @@ from dataclasses import replace
 from itertools import repeat
 
 from core.errors import DatelineError, StorageError
+from core.ports.work import Jobs, Orders
 from core.work import AssetState, JobState, Order, Stage, Tracked
-from core.work_ports import Jobs, Orders
 from indexing.work.stages.stage import StageWork, Stop, Worked
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from core.errors import LimitError, MediaError, StorageError
 from core.items import Shot
 from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still, is_url
-from core.media_ports import MediaReader, MediaStore
+from core.ports.media import MediaReader, MediaStore
 from core.work import FoundAsset, Stage, Tracked
 from indexing.media.assets import Enrichment
 from indexing.media.shots.listed import shots_to_see

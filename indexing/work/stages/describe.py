@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import StorageError
+from core.ports.work import Likenesses, WaitingStills
 from core.work import Stage, Tracked, WaitingStill
-from core.work_ports import Likenesses, WaitingStills
 from indexing.captions.rights import RIGHTS
 from indexing.work.remembered import Remembered
 from indexing.work.stages.asking import Asking, Question, Told, kept_alike, questions_of, share

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from core.errors import InputError, StorageError
 from core.media import is_url
+from core.ports.work import Jobs, Orders
 from core.work import FoundAsset, Job, JobState, Order
-from core.work_ports import Jobs, Orders
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of
 from indexing.work.sources import manifests

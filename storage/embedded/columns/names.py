@@ -1,4 +1,4 @@
-"""Finds the archive's names in the columns: `core.ports.Names` in the embedded engine.
+"""Finds the archive's names in the columns: `core.ports.engine.Names` in the embedded engine.
 
 A name counts for a caller if one of its rows is in the caller's bitmap, which retrieval also uses.
 So a kill, an embargo, an expiry or a missing product hides names as it hides hits. Each question

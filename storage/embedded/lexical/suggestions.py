@@ -1,4 +1,4 @@
-"""Completions of typed text: `core.ports.Suggestions` in the embedded engine.
+"""Completions of typed text: `core.ports.engine.Suggestions` in the embedded engine.
 
 Names and subjects are the columns' labels; headlines are read from the record and kept as one more
 column. A label's count is of the rows in the caller's bitmap, which retrieval also uses. So a kill,

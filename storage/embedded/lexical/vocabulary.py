@@ -1,4 +1,4 @@
-"""The index's own words, as far as a caller sees them: `core.ports.Vocabulary`.
+"""The index's own words, as far as a caller sees them: `core.ports.engine.Vocabulary`.
 
 The term dictionary is of the whole archive, hidden items included. So a word is returned only if
 the caller may now see an item with it, and its count is of such items.

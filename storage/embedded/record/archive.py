@@ -18,7 +18,7 @@ from typing import Any
 from core.callers import OPERATOR, Caller
 from core.errors import BusyError, DiskError, StorageError, StorageFullError
 from core.items import Item, PassageVectors, PubStatus
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 from storage.embedded.record import schema, writing
 from storage.embedded.record.aside import Aside

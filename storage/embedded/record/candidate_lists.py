@@ -1,9 +1,9 @@
 """Keeps the lists behind cursors in a file that all processes of an archive share.
 
-This is `core.ports.Shelf` over SQLite in WAL mode without any fsync. A list outlives a killed
-process and a restart, but not a power failure, and no search waits for the disk. Nothing depends on
-the file: a full disk, a lock held too long, or damage is noted and the list is not kept. A damaged
-file is made anew.
+This is `core.ports.engine.Shelf` over SQLite in WAL mode without any fsync. A list outlives a
+killed process and a restart, but not a power failure, and no search waits for the disk. Nothing
+depends on the file: a full disk, a lock held too long, or damage is noted and the list is not
+kept. A damaged file is made anew.
 
 An id is a number in the record of truth, which never uses a number twice, except after a restore,
 which goes on from an older state. So each list is kept with the newest change that its process had

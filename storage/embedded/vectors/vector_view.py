@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from core.graph_ports import VectorGraph
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from core.retrieval import Floats, Ids, Ints
 from storage.graphs.kept import nearest
 
@@ -71,7 +71,7 @@ class Segment:
     seqs: Ids
     numbers: Ints
     graph: VectorGraph
-    kind: str  # of its graph, see `core.graph_ports.GraphBuilder`
+    kind: str  # of its graph, see `core.ports.graphs.GraphBuilder`
     total: Floats  # the sum of its vectors, [d]
     digests: Mapping[str, str]  # sha256 by file
     _rows: ItemRows = field(init=False, repr=False, compare=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import InputError, StorageError
-from core.ports import Clock
+from core.ports.engine import Clock
 from storage.opensearch.following.migration_state import (
     BUILDING,
     FLIPPED,

@@ -24,7 +24,7 @@ from typing import Any
 
 from core.errors import BusyError, DatelineError, StorageError, StorageFullError
 from core.items import FloatMatrix
-from core.ports import Clock
+from core.ports.engine import Clock
 from storage.opensearch.index.body import EMBEDDED
 from storage.opensearch.index.bulk import BulkWriter, Operation
 from storage.opensearch.index.documents import hidden, indexed_vectors, restated

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import BusyError
-from core.ports import Clock
+from core.ports.engine import Clock
 from core.retrieval import Ids
 from storage.opensearch.index.body import GC_DELETES, HOLDS_ITEM, LASTING, SHOWN, vector_path
 from storage.opensearch.index.bulk import BulkWriter

@@ -60,7 +60,7 @@ class RecordedFacts:
     def facets(
         self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
     ) -> dict[str, tuple[FacetCount, ...]]:
-        """Return counts by field, as `core.ports.Catalogue` says."""
+        """Return counts by field, as `core.ports.engine.Catalogue` says."""
         found = self._of(ids.tolist())
         facts = [found[seq] for seq in sorted({*found})]
         return {name: self._facet(facts, name, limit, buckets, broader) for name in fields}

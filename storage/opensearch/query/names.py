@@ -1,4 +1,4 @@
-"""Finds the archive's names in the index: `core.ports.Names`.
+"""Finds the archive's names in the index: `core.ports.engine.Names`.
 
 This takes a few rounds of searches, one request each: first the folded text; if that is not a name,
 names similar to it; then the codes and aliases of the names found. The replies have only spellings
@@ -115,7 +115,7 @@ _SURNAME = "person_surname"
 
 
 class IndexNames:
-    """`core.ports.Names.known` by searches. It keeps no state."""
+    """`core.ports.engine.Names.known` by searches. It keeps no state."""
 
     def __init__(self, ask: Ask, now: Now) -> None:
         self._ask = ask

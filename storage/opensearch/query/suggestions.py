@@ -1,4 +1,4 @@
-"""Finds completions of typed text in the index: `core.ports.Suggestions`.
+"""Finds completions of typed text in the index: `core.ports.engine.Suggestions`.
 
 Names and subjects are found by keywords that begin with one of their words (`name_fields.py`),
 headlines by their words. Labels are counted over the newest _SAMPLED matching items of each shard,
@@ -63,7 +63,9 @@ class _Label:
 
 
 class IndexSuggestions:
-    """`core.ports.Suggestions` by one or two requests of a few searches. It keeps no state."""
+    """`core.ports.engine.Suggestions` by one or two requests of a few searches. It keeps no
+    state.
+    """
 
     def __init__(self, ask: Ask, now: Now) -> None:
         self._ask = ask

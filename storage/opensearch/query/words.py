@@ -1,5 +1,5 @@
-"""The index's own words, as far as a caller sees them: `core.ports.Vocabulary`, and how rare words
-are for `core.ports.Exemplars`.
+"""The index's own words, as far as a caller sees them: `core.ports.engine.Vocabulary`, and how
+rare words are for `core.ports.engine.Exemplars`.
 
 Lucene's automata over all terms of the index find similar words (the term suggester; Schulz and
 Mihov, 2002). A word is returned only if the caller sees an item with it, and its count is of such

@@ -17,8 +17,8 @@ import uvicorn
 from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
-from core.accounts import Method
 from core.callers import EVERY_PRODUCT, Caller
+from core.customers.accounts import Method
 from core.items import PubStatus
 from customers.accounts.quotas import QuotaUse
 from customers.maker import MakingTransitions

@@ -19,9 +19,9 @@ from api.formats.items import ItemView
 from api.formats.kept_forms import KeptForms, told_versions
 from api.media.links import Addresses
 from core.callers import Caller
+from core.customers.transitions import START
 from core.items import Concept, MediaFile, PubStatus
 from core.query_tree import EVERYTHING
-from core.transitions import START
 from tests.customers.feed_world import BOTH, A, B, FeedWorld
 from tests.storage.world import NOW, SetClock, change, make_item, write
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from api.access.keys import KeyRing
 from api.app import create_app
-from core.accounts import Entitlement, PlanStyle
 from core.callers import OPERATOR
+from core.customers.accounts import Entitlement, PlanStyle
 from core.limits import MemoryLimiter, Share
 from customers.accounts.desk import AccountDesk
 from customers.accounts.downloads import Downloads

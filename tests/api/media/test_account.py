@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api.media.sold import Sold, in_our_words, product_id
-from core.accounts import Entitlement, Method, Quota
+from core.customers.accounts import Entitlement, Method, Quota
 from tests.api.conftest import INGEST, READ, Served
 from tests.api.media.customer import PHOTOS, WIRE, Customer, customer
 from tests.api.media.overlaid import code_of, faults, needs_contract

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from api.access.forwarding import Proxies
 from api.media.codes import CODES
 from api.media.quotas import used_of
-from core.accounts import Method
 from core.callers import Caller
+from core.customers.accounts import Method
 from core.limits import MemoryLimiter, Share
 from tests.api.conftest import INGEST, READ, Served, app_over, filled, serving
 from tests.api.media.overlaid import code_of, faults, needs_contract

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from core.accounts import Entitlement, Method, Quota
 from core.callers import OPERATOR
+from core.customers.accounts import Entitlement, Method, Quota
 from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
 from tests.api.media.customer import now
 from tests.api.media.overlaid import MONITOR, code_of, faults, needs_contract

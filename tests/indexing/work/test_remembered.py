@@ -13,7 +13,7 @@ from tests.indexing.work.world import World
 
 
 class CountingLedger:
-    """`core.media_ports.Ledger` that counts what it is asked, and fails while `broken`."""
+    """`core.ports.media.Ledger` that counts what it is asked, and fails while `broken`."""
 
     def __init__(self, inner: StoredLedger) -> None:
         self.inner = inner

@@ -33,7 +33,7 @@ from core.media import (
     Transition,
     Uncaptioned,
 )
-from core.media_ports import FindShots
+from core.ports.media import FindShots
 from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
 from indexing.ingest import Ingest
@@ -79,7 +79,7 @@ def still_of(name: str, second: float = 0.0) -> Still:
 
 
 class TextReader:
-    """`core.media_ports.MediaReader` of texts; `opened` says what it was asked, in order."""
+    """`core.ports.media.MediaReader` of texts; `opened` says what it was asked, in order."""
 
     def __init__(self) -> None:
         self.opened: list[tuple[str, str]] = []
@@ -154,7 +154,7 @@ class EachFrameAShot:
 
 
 class Describer:
-    """`core.media_ports.Captioner` that says what a still's bytes are; `asked` is what it was."""
+    """`core.ports.media.Captioner` that says what a still's bytes are; `asked` is what it was."""
 
     def __init__(self, digest: str = "captioner-1") -> None:
         self.digest = digest
@@ -167,7 +167,7 @@ class Describer:
 
 
 class DictStore:
-    """`core.media_ports.MediaStore` in a dict."""
+    """`core.ports.media.MediaStore` in a dict."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}

@@ -11,7 +11,15 @@ from threading import Thread
 
 import pytest
 
-from core.accounts import AccountBook, AccountKey, Entitlement, Interval, Method, PlanStyle, Quota
+from core.customers.accounts import (
+    AccountBook,
+    AccountKey,
+    Entitlement,
+    Interval,
+    Method,
+    PlanStyle,
+    Quota,
+)
 from core.errors import ConflictError
 from customers.accounts import rules as rules
 from storage.customers.accounts import StoredAccounts

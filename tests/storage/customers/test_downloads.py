@@ -15,7 +15,9 @@ from threading import Thread
 
 import pytest
 
-from core.accounts import (
+from core.audit import verified
+from core.callers import Caller
+from core.customers.accounts import (
     AccountBook,
     Charge,
     Download,
@@ -25,8 +27,6 @@ from core.accounts import (
     PlanStyle,
     Uses,
 )
-from core.audit import verified
-from core.callers import Caller
 from core.errors import AccessError, InputError
 from core.items import Item
 from customers.accounts import rules as rules
@@ -49,7 +49,7 @@ import os, sys, time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from core.accounts import Charge, Download, Order
+from core.customers.accounts import Charge, Download, Order
 from storage.customers.downloads import StoredDownloads
 from storage.databases import open_database
 place, many = sys.argv[1], int(sys.argv[2])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.accounts import AccountBook, AccountKey
+from core.customers.accounts import AccountBook, AccountKey
 from customers.accounts import rules as rules
 from customers.accounts.keys import digest_of, new_key
 from storage.customers.accounts import StoredAccounts

@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 import sqlalchemy as sa
 
-from core.topics import FollowedTopic, TopicMatch
-from core.transitions import TransitionKind
+from core.customers.topics import FollowedTopic, TopicMatch
+from core.customers.transitions import TransitionKind
 from storage.customers.topics import StoredTopics
 from storage.databases import Database, open_database
 from tests.storage.postgres_world import address_of

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-from core.customer_ports import Turn
+from core.customers.transitions import START, FeedSession, Position, Told, TransitionKind
 from core.errors import StorageFullError
-from core.transitions import START, FeedSession, Position, Told, TransitionKind
+from core.ports.customers import Turn
 from storage.customers.receipts import StoredReceipts
 from storage.customers.sessions import StoredSessions
 from storage.customers.transitions import StoredTransitions

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from core.customers.transitions import TransitionKind
+from core.customers.webhooks import Endpoint, EndpointState, Lease, Message
 from core.errors import NotFoundError
-from core.transitions import TransitionKind
-from core.webhooks import Endpoint, EndpointState, Lease, Message
 from storage.customers.webhook_tables import LANES, MESSAGES
 from storage.customers.webhooks import BATCH, StoredWebhooks
 from storage.databases import Database, open_database

@@ -12,13 +12,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.accounts import AccountBook, Charge, Download, Order, Uses
 from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
+from core.customers.accounts import AccountBook, Charge, Download, Order, Uses
+from core.customers.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
+from core.customers.topics import FollowedTopic, TopicMatch
+from core.customers.transitions import FeedSession, Position, Told, Transition, TransitionKind
 from core.items import Item
-from core.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.query_tree import Node
-from core.topics import FollowedTopic, TopicMatch
-from core.transitions import FeedSession, Position, Told, Transition, TransitionKind
 
 BoolMatrix = npt.NDArray[np.bool_]
 

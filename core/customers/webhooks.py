@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from core.transitions import TransitionKind
+from core.customers.transitions import TransitionKind
 
 TEST = "test"
 RESTARTED = "restarted"

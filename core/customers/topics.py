@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.transitions import TransitionKind
+from core.customers.transitions import TransitionKind
 
 
 @dataclass(frozen=True, slots=True)

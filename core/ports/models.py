@@ -1,4 +1,4 @@
-"""The ports of the models, and what goes through them; `core.ports` has the engine's ports.
+"""The ports of the models, and what goes through them.
 
 Besides texts and arrays that is: the limits of a scorer in time and length, the scores that it
 gives within them, and how much of a text a model reads.

@@ -1,6 +1,4 @@
-"""The ports: what each room asks of the others. They have one or two methods, and the batch is the
-unit. Only dateline/build/service.py knows which class implements a port.
-"""
+"""The ports of an archive: what writing, searching and showing ask of the engine that holds it."""
 
 from __future__ import annotations
 

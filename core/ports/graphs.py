@@ -1,6 +1,4 @@
-"""The ports of a vector index, for the engine that keeps it; `core.ports` has the engine's own
-ports.
-"""
+"""The ports of a vector index, for the engine that keeps it."""
 
 from __future__ import annotations
 

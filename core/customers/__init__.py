@@ -1,0 +1,1 @@
+"""The words about customers: accounts, transitions, and what tells them of transitions."""
