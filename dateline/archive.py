@@ -16,10 +16,11 @@ from core.media import Undescribed
 from core.ports.engine import Library
 from dateline.build.engine import build_engine, drop_indexes
 from dateline.build.models import load_models
-from dateline.build.service import archive_clock, build_service, query_languages
+from dateline.build.service import archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understanding.understand import Understanding
+from storage.words.told_languages import language_of_query
 
 
 def archive_status(settings: Settings) -> Mapping[str, Any]:
@@ -63,9 +64,12 @@ def opened_understanding(settings: Settings) -> Iterator[tuple[Understanding, Ca
     """
     models = load_models(settings.with_one_encoder().model_copy(update={"reranker": ""}))
     languages, why_not = models.languages, models.not_loaded("tagger")
-    told_by = query_languages()
     parser = partial(
-        Understanding, models.tagger, languages=languages, tagger_missing=why_not, told_by=told_by
+        Understanding,
+        models.tagger,
+        languages=languages,
+        tagger_missing=why_not,
+        told_by=language_of_query,
     )
     if not settings.has_archive:
         yield parser(), NOBODY

@@ -20,8 +20,8 @@ from core.errors import DocumentError
 from core.items import Concept, Item, ItemType
 from indexing import fields, json_tree, texts
 from indexing.boundary import Strict
-from indexing.fields import told_language
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked, clean
+from storage.words.told_languages import told_language
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset({"_id", "title", "text", "metadata"})

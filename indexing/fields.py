@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 
 from core.errors import DocumentError
 from core.items import ItemType, PubStatus
-from search.understanding.query_language import QueryLanguages
-from storage.words.text_analysis import ANALYSIS
 
 WITHOUT_ZONE = "time without a zone, taken as UTC"
 MAX_URI = 2048
@@ -142,14 +140,3 @@ def urgency(value: float, field: str) -> int:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-_CHARACTERS = 600  # of a text, which show its language
-_LANGUAGES = QueryLanguages(ANALYSIS)
-
-
-def told_language(*texts: str) -> str:
-    """Return the ISO 639-1 code of the language of `texts`; "" unless their words tell it
-    plainly.
-    """
-    return _LANGUAGES.of_text(" ".join(filter(None, texts))[:_CHARACTERS])

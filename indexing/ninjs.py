@@ -42,8 +42,8 @@ from core.ports.engine import Clock
 from indexing import boundary, fields, json_tree, rights, texts
 from indexing.boundary import Document, NamedThing, Product
 from indexing.choice import body, description, headline
-from indexing.fields import told_language
 from indexing.media.shots.listed import shots_named
+from storage.words.told_languages import told_language
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_NAME = 2_048  # characters of a name or a code, which may be an address

@@ -41,10 +41,12 @@ def hits_of_page(
     places = faces.faces[on_page]
     folded = _folded_uris(catalogue, candidates, faces.folded[on_page], len(places))
     shown = _shown(catalogue, highlighter, candidates, places, request.highlight)
+    at = places.tolist()
+    explained = [explain(candidates, place) if request.explain else None for place in at]
     hits = [
-        _hit(candidates, request, place, rank + page.before, one, under)
-        for place, rank, one, under in zip(
-            places.tolist(), ranks[on_page].tolist(), shown, folded, strict=True
+        _hit(candidates, place, rank + page.before, one, under, why)
+        for place, rank, one, under, why in zip(
+            at, ranks[on_page].tolist(), shown, folded, explained, strict=True
         )
         if one is not None
     ]
@@ -66,11 +68,11 @@ class _Shown:
 
 def _hit(
     candidates: CandidateSet,
-    request: SearchRequest,
     place: int,
     rank: int,
     shown: _Shown,
     folded: tuple[str, ...],
+    explanation: Explanation | None,
 ) -> Hit:
     return Hit(
         item=shown.item,
@@ -79,7 +81,7 @@ def _hit(
         highlights=shown.marks,
         passage=shown.passage,
         versions=shown.versions,
-        explanation=explain(candidates, place) if request.explain else None,
+        explanation=explanation,
         pinned=place < candidates.pinned,
         exact=0 <= place - candidates.pinned < candidates.exact,
         near_duplicates=folded,

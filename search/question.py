@@ -89,8 +89,7 @@ class Questions:
             meaning = meaning_of_text(request.text, self.archive, analysis, caller)
         else:
             read = self.encoders.languages(profile)
-            meaning = self.understanding.meaning(request, caller, rules, calendar, read)
-            meaning = meaning.without_stop_words(analysis)
+            meaning = self.understanding.meaning(request, caller, rules, calendar, read, analysis)
         tree, share = of_length(meaning.tree)
         if not is_fact(request.filters):
             raise QueryError("a filter asks for text", mend="filters are facts; put words into q")

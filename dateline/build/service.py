@@ -40,11 +40,11 @@ from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
 from search.understanding.editorial import EditorsFile, no_rules
 from search.understanding.encoder_languages import MANY
-from search.understanding.query_language import QueryLanguages
 from search.understanding.spelling import Doubt
 from search.understanding.understand import Understanding
 from storage.record.steady_clock import SteadyClock
 from storage.words.text_analysis import Analysis
+from storage.words.told_languages import language_of_query
 
 if TYPE_CHECKING:
     from storage.databases import Database
@@ -264,7 +264,7 @@ def build_service(
             clock=clock,
             languages=models.languages,
             tagger_missing=models.not_loaded("tagger"),
-            told_by=query_languages(analysis),
+            told_by=language_of_query,
         ),
         analysis=analysis,
         languages=dict(zip(vector_fields(models), models.every_language, strict=True)),
@@ -285,11 +285,6 @@ def build_service(
     ingest = Ingest(writer, dual_embedder(models), clock, settings.default_products)
     pipeline = SearchPipeline(parts)
     return Service(settings, models, engine, pipeline, writer, ingest, trail, rules, lists)
-
-
-def query_languages(analysis: Analysis | None = None) -> Callable[[str], str]:
-    """Return what tells the language of a query."""
-    return QueryLanguages(analysis or Analysis()).of
 
 
 def freeze_loaded() -> None:

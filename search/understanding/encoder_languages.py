@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from core.languages.scripts import NAMES, SCRIPTS, script_of
 from core.query_tree import Bool, Keyword, Node
-from search.understanding.query_language import NAMES, SCRIPTS, script_of
 
 MANY = "mul"  # the code of a model for many languages, by ISO 639-2
 

@@ -119,16 +119,6 @@ class Meaning:
         )
         return replace(said, notes=(*said.notes, *notes)) if notes else said
 
-    def without_stop_words(self, analysis: TextAnalysis) -> Meaning:
-        """Return the meaning without stop words of the query's language among its optional words.
-        The engine knows only those that are stop words in each main language of the archive.
-        """
-        language = self.said.language
-        if not language:
-            return self
-        tree = without_words(self.tree, lambda word: analysis.is_stop_word(word, language))
-        return replace(self, tree=tree)
-
     def with_names(self, use: EntityUse, analysis: TextAnalysis, *, boosts: bool) -> Meaning:
         """Return the meaning with the names that were found while retrieval ran, in the archive's
         spelling. Names that neither boost nor filter are only shown.
@@ -182,9 +172,13 @@ class Understanding:
         rules: Editorial,
         calendar: Calendar,
         read: Collection[str] | None,
+        analysis: TextAnalysis,
     ) -> Meaning:
         """Return what the request's query means, with the synonyms and pins of the editors'
         `rules`; `read` is as in `understand`.
+
+        Stop words of the query's language are left out of its optional words: the engine knows only
+        those that are stop words in each main language of the archive.
         """
         exact = exact_value(request.q)
         meaning = self.understand(
@@ -199,6 +193,8 @@ class Understanding:
         )
         tree, notes = expanded(meaning.tree, rules)
         said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
+        if language := said.language:
+            tree = without_words(tree, lambda word: analysis.is_stop_word(word, language))
         pinned = rules.pinned(request.q)
         return replace(meaning, tree=tree, said=said, pinned=pinned, exact=exact)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from core.ports.models import TextAnalysis
 from storage.words.analysis import analyzer
 from storage.words.stop_words import is_stop_word
 
@@ -17,6 +16,3 @@ class Analysis:
     def is_stop_word(self, word: str, language: str) -> bool:
         """Return whether the word is a stop word of the language."""
         return is_stop_word(word, (language,))
-
-
-ANALYSIS: TextAnalysis = Analysis()  # without state, so that rooms may share it

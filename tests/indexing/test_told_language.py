@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from indexing import beir
-from indexing.fields import told_language
+from storage.words.told_languages import told_language
 
 SPANISH = (
     "El gobierno de España aprobó ayer una ley para los alquileres de las ciudades. La ministra "

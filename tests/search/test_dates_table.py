@@ -7,14 +7,13 @@ import pytest
 
 from search.answers import DateUse
 from search.understanding.dates import Calendar, calendar_of
-from search.understanding.query_language import QueryLanguages
 from search.understanding.understand import Understanding
-from storage.words.text_analysis import Analysis
+from storage.words.told_languages import language_of_query
 from tests.search.case_table import Row, read_cases
 
 NOW = "2026-03-18 10:00"
 ROWS = read_cases(Path(__file__).with_name("date_cases.md"))
-UNDERSTANDING = Understanding(None, told_by=QueryLanguages(Analysis()).of)
+UNDERSTANDING = Understanding(None, told_by=language_of_query)
 
 
 def calendar_at(row: Row) -> Calendar:

@@ -10,9 +10,8 @@ import pytest
 from core.items import ItemType
 from core.query_tree import EVERYTHING, Keyword
 from search.understanding.dates import calendar_of
-from search.understanding.query_language import QueryLanguages
 from search.understanding.understand import Meaning, Understanding
-from storage.words.text_analysis import Analysis
+from storage.words.told_languages import language_of_query
 from tests.search.case_table import Row, read_cases
 from tests.search.room import Room, story, uris
 
@@ -57,7 +56,7 @@ def test_a_kind_is_read(query: str, words: str, types: str) -> None:
 
 @pytest.mark.parametrize("row", CASES, ids=str)
 def test_a_kind_in_another_language(row: Row) -> None:
-    told = Understanding(None, told_by=QueryLanguages(Analysis()).of)
+    told = Understanding(None, told_by=language_of_query)
     said = told.understand(row.cells["query"], calendar=CALENDAR).said
     assert " ".join(said.vector_text.split()) == row.cells["text left"]
     types = [kind for span in said.kinds for kind in span.types]

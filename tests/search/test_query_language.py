@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import QueryError
 from core.items import ItemType, Passage, PassageVectors
+from core.languages.scripts import NAMES
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieved, VectorScores
 from core.writes import PutItem
@@ -20,16 +21,16 @@ from search.pipeline import Parts, SearchPipeline
 from search.profiles import MULTILINGUAL, profile_named, standard_profiles
 from search.ranking import fuse
 from search.understanding.encoder_languages import silent_fields, unread_language
-from search.understanding.query_language import NAMES, QueryLanguages
 from search.understanding.understand import Understanding
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.words.text_analysis import Analysis
+from storage.words.told_languages import language_of_query
 from tests.demo_service import ROOT
 from tests.search.case_table import Row, read_cases
 from tests.search.room import READER, START, HashingEncoder, story
 
 CASES = read_cases(Path(__file__).with_name("language_cases.md"))
-TOLD = QueryLanguages(Analysis()).of
+TOLD = language_of_query
 FIELDS = ("text", "second")
 READ = {"text": ("en",), "second": ("mul",)}
 STORIES = {
