@@ -35,10 +35,11 @@ from api.problems import ParameterError
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.items import Item
+from core.items import Item, ItemType
 from core.query_tree import EVERYTHING
 from core.retrieval import SortOrder
 from search.answers import DateUse, EntityUse, SearchRequest, SearchResponse
+from search.understanding.language import why_unreadable
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"], route_class=ReadRoute)
 _ITEM = "/content/{item_id:path}"
@@ -50,6 +51,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 }
 _OWN = {"main": ORIGINAL, "preview": PREVIEW, "thumbnail": THUMBNAIL}
 _MAIN = "main"
+_READABLE = "close each quotation mark and bracket, and put a text with other signs into quotes"
 _NINJS = {"ninjs": "", **{f"ninjs-{version}": version for version in VERSIONS}}
 _FORMS = {
     "json": "",
@@ -75,6 +77,8 @@ async def search(
     services = surface.services
 
     def found() -> tuple[SearchResponse, list[dict[str, Any]]]:
+        if why := why_unreadable(asked.q):
+            raise QueryError(f"the query can't be read: {why}", mend=_READABLE)
         response = services.search.search(_wanted(asked, services, caller), caller)
         items = [hit.item for hit in response.hits]
         scores = [{"score": round(float(hit.score), 3)} for hit in response.hits]
@@ -88,7 +92,7 @@ async def search(
         "query": asked.q,
         "updated": now(),
         "page_size": response.page_size,
-        "total_items": response.total.value,
+        "total_items": max(response.total.value, response.depth),
         "current_page": response.page,
         "current_item_count": len(told),
         **_pages(request, response, addresses),
@@ -181,11 +185,12 @@ async def download(
     """Leads to a rendition of an item: `rid` is its name among the item's `renditions`."""
     services = surface.services
 
-    def read() -> tuple[Item, str, bytes]:
+    def read() -> Response:
         item = found_item(services, item_id, caller).item
         rendition = _rendition(item, asked)
-        ours = rendition in _OWN and links is not None and item.media is not None
-        if rendition not in MEDIA_TYPES and not ours:
+        made = rendition in MEDIA_TYPES
+        address = "" if made else _address(item, rendition, caller, links, request, services)
+        if not made and not address:
             raise NotFoundError(
                 f"The item has no rendition '{rendition[:80]}' for this key.",
                 mend="The item's member renditions lists those that there are.",
@@ -194,14 +199,12 @@ async def download(
         if request.method == "GET" and name not in (PREVIEW, THUMBNAIL):
             order_rendition(services, caller, item, name, asked.price, asked.currency, once=True)
         receiving(services, caller, "download", synced=True)([item])
-        if ours:
-            return item, rendition, b""
-        return item, rendition, text_rendition(rendition, item, caller, services.library)
-
-    item, rendition, body = await surface.reads.run(read, caller)
-    if links is None or rendition in MEDIA_TYPES:
+        if address:
+            return RedirectResponse(address, 302)
+        body = text_rendition(rendition, item, caller, services.library)
         return delivered(request, body, MEDIA_TYPES[rendition])
-    return _redirect(item, _OWN[rendition], links, addresses_of(request))
+
+    return await surface.reads.run(read, caller)
 
 
 def _rendition(item: Item, asked: DownloadAsked) -> str:
@@ -211,15 +214,29 @@ def _rendition(item: Item, asked: DownloadAsked) -> str:
     named = asked.rid.lower() or asked.format.lower()
     if named and named != _MAIN:
         return named
-    return _MAIN if item.media is not None else NITF
+    return NITF if item.media is None and item.type is ItemType.TEXT else _MAIN
 
 
-def _redirect(item: Item, rendition: str, links: MediaLinks, addresses: Addresses) -> Response:
-    """Return 302 to the file itself, at an address signed for this key, which asks the guard
-    again.
+def _address(
+    item: Item,
+    rendition: str,
+    caller: Caller,
+    links: MediaLinks | None,
+    request: Request,
+    services: Services,
+) -> str:
+    """Return the address of a file of an item: of ours, one signed for this key, which asks the
+    guard again; of a file that lies elsewhere, what the item's document says. "" for none.
     """
-    whole = replace(links, root_path=addresses.origin)
-    return RedirectResponse(whole.of(item.uri, rendition), 302)
+    addresses = addresses_of(request)
+    if item.media is not None:
+        whole = links and replace(links, root_path=addresses.origin)
+        return whole.of(item.uri, _OWN[rendition]) if whole and rendition in _OWN else ""
+    view = ItemView(caller, ["renditions"], links=links, whole=True, addresses=addresses)
+    told = contents_of([(0, item)], view, services.library, services.forms)[0]
+    named = {name.lower(): one for name, one in told.get("renditions", {}).items()}
+    href = str(named.get(rendition, {}).get("href", ""))
+    return href if href.startswith(("https://", "http://")) else ""
 
 
 @served(router, _ITEM, "AP: one item", {"model": MediaAnswer | NinjsAnswer, "content": TEXTS})

@@ -26,6 +26,7 @@ from search.understanding.lucene_parser import parse_lucene
 from search.understanding.lucene_tree import TreeReader, check_cost, too_long, words_in
 from search.understanding.query_fields import check_names, with_stand_ins
 
+_NO_QUERY = (ParseError, AttributeError, ArithmeticError, ValueError)  # luqum raises all of them
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 
 
@@ -68,7 +69,7 @@ def _parse(blanked: str, times: Times) -> Parsed:
         return _plain(text, start, (why,))
     try:
         root = parse_lucene(with_stand_ins(text))
-    except (ParseError, AttributeError, ArithmeticError, ValueError) as error:
+    except _NO_QUERY as error:
         return _plain(text, start, (f"read as plain words: {_reason(error)}",))
     check_names(text, has_operators=accidental_operators.has_named_operators(text))
     reader = TreeReader(start, times)
@@ -77,6 +78,21 @@ def _parse(blanked: str, times: Times) -> Parsed:
         node = Bool(must=(node,))
     tree, filters = _without_facts(node)
     return Parsed(tree, filters, " ".join(reader.words), tuple(reader.notes), reader.places)
+
+
+def why_unreadable(query: str) -> str:
+    """Return why `parse` takes a text as plain words although it is written as a query, such as an
+    open quote; "" if it does not.
+    """
+    blanked = accidental_operators.without_punctuation(query)
+    text = accidental_operators.without_headings(blanked).strip()
+    if not accidental_operators.has_operators(text) or accidental_operators.why_plain(text):
+        return ""
+    try:
+        parse_lucene(with_stand_ins(text))
+    except _NO_QUERY as error:
+        return _reason(error)
+    return ""
 
 
 def _reason(error: Exception) -> str:

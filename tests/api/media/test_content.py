@@ -1,0 +1,80 @@
+"""AP's search and downloads over a real archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from core.items import ItemType
+from tests.api.media.archive import Whole, whole
+from tests.api.media.overlaid import code_of, needs_contract
+from tests.conftest import new_folder
+from tests.search.room import story
+
+needs_contract()
+SEARCH, ITEM = "/media/v/content/search", "/media/v/content"
+FILE = "https://media.example/pier"
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Whole]:
+    with whole(new_folder()) as made:
+        files = {
+            "original": {"href": f"{FILE}.jpg", "contentType": "image/jpeg"},
+            "preview": {"href": f"{FILE}-small.jpg"},
+            "script": {"href": "javascript:alert(1)"},
+        }
+        picture = replace(story("pier", "A pier"), type=ItemType.PICTURE)
+        bare = replace(story("bare", "A quay"), type=ItemType.PICTURE)
+        made.room.put(replace(picture, source={"uri": "pier", "renditions": files}), bare)
+        yield made
+
+
+@pytest.mark.parametrize("query", ['"open', "ferry (tanker", "ferry AND", "ferry)"])
+def test_a_query_that_no_parser_reads_is_refused(wire: Whole, query: str) -> None:
+    """AP's answer has no place that says what was made of a query."""
+    assert code_of(wire.get(SEARCH, q=query)) == (400, 5001)
+    assert wire.get("/content/search", q=query).json()["data"]["understood"]["notes"]
+
+
+@pytest.mark.parametrize("query", ["AC/DC", '"bank raises"', "O'Hare: delays", 'say "no" to it'])
+def test_other_signs_are_read(wire: Whole, query: str) -> None:
+    assert wire.get(SEARCH, q=query).status_code == 200
+
+
+def test_a_total_counts_no_less_than_the_pages_have(wire: Whole) -> None:
+    told = wire.get(SEARCH, q="ferry bank pier").json()["data"]
+    assert told["total_items"] >= told["current_item_count"] > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "address"),
+    [
+        ({"rid": "main"}, f"{FILE}.jpg?"),
+        ({"rid": "Main"}, f"{FILE}.jpg?"),
+        ({}, f"{FILE}.jpg?"),
+        ({"rid": "original"}, f"{FILE}.jpg"),
+        ({"rid": "preview"}, f"{FILE}-small.jpg"),
+    ],
+)
+def test_a_file_that_lies_elsewhere_is_led_to(
+    wire: Whole, asked: dict[str, str], address: str
+) -> None:
+    answer = wire.get(f"{ITEM}/pier.1/download", **asked)
+    assert (answer.status_code, answer.headers.get("location")) == (302, address)
+
+
+@pytest.mark.parametrize(
+    ("item", "rid"), [("pier", "script"), ("pier", "thumbnail"), ("bare", "main"), ("a", "preview")]
+)
+def test_a_file_that_is_nowhere_is_told(wire: Whole, item: str, rid: str) -> None:
+    assert code_of(wire.get(f"{ITEM}/{item}.1/download", rid=rid)) == (404, 404)
+
+
+def test_the_main_rendition_of_a_text_is_the_text(wire: Whole) -> None:
+    for rid in ("main", "nitf"):
+        answer = wire.get(f"{ITEM}/b/download", rid=rid)
+        assert answer.headers["content-type"] == "application/nitf+xml"
+    assert wire.get(f"{ITEM}/bare.1/download", rid="nitf").status_code == 200
