@@ -15,7 +15,7 @@ from core.callers import NOBODY, Caller
 from core.media import Undescribed
 from core.ports.engine import Library
 from dateline.build.engine import build_engine, drop_indexes
-from dateline.build.models import load_models
+from dateline.build.models.served import load_models
 from dateline.build.service import archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse

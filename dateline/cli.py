@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dateline.commands.lazy_group import Entry, lazy_group
+from dateline.lazy_group import Entry, lazy_group
 from dateline.shadowed import refuse_others
 
 # The headings of `dateline --help`.
@@ -214,41 +214,41 @@ TUNE_COMMANDS = {
 
 MODELS_COMMANDS = {
     "list": Entry(
-        "dateline.commands.models:list_models",
+        "dateline.commands.models.store:list_models",
         "List the models that are here and those that can be pulled.",
     ),
     "verify": Entry(
-        "dateline.commands.models:verify",
+        "dateline.commands.models.store:verify",
         "Check every file of the models by checksum and kind. Exit code 1 on a problem.",
     ),
     "pull": Entry(
-        "dateline.commands.models:pull",
+        "dateline.commands.models.store:pull",
         "Fetch a model, check it and put it in place; goes on where an earlier attempt stopped.",
         bare_is_help=True,
     ),
     "card": Entry(
-        "dateline.commands.models:card",
+        "dateline.commands.models.store:card",
         "Print a model's card: what it is, its licences, its figures with their commands.",
         bare_is_help=True,
     ),
     "profile": Entry(
-        "dateline.commands.models_profile:profile",
+        "dateline.commands.models.profile:profile",
         "Show where a model's time goes, by operator, and how near each is to the machine's "
         "bounds.",
         bare_is_help=True,
     ),
     "bench": Entry(
-        "dateline.commands.models_tools:bench_model",
+        "dateline.commands.models.tools:bench_model",
         "Measure a model in every runtime that is installed, in turns, and whether they agree.",
         bare_is_help=True,
     ),
     "export": Entry(
-        "dateline.commands.models_tools:export_model",
+        "dateline.commands.models.tools:export_model",
         "Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.",
         bare_is_help=True,
     ),
     "quantize": Entry(
-        "dateline.commands.models_tools:quantize_model",
+        "dateline.commands.models.tools:quantize_model",
         "Make a model smaller: int8, or float16 on disk.",
         bare_is_help=True,
     ),

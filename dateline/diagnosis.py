@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from core.errors import BusyError, DatelineError
 from dateline.archive import archive_status
 from dateline.build.index import connected, record_of, wanted_index
-from dateline.build.runtimes import open_encoder
-from dateline.build.second_encoder import is_named, measure, told
+from dateline.build.models.runtimes import open_encoder
+from dateline.build.models.second_encoder import is_named, measure, told
 from dateline.build.service import archive_clock
 from dateline.model_checks import ask_remote_models, check_named_models, verify_models
 from dateline.serving.shared_state import kept_apart

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InputError
 from core.media import is_url
 from core.work import AssetState, Job, JobState, Priority
-from dateline.build.stills import remember_roots
+from dateline.build.media.stills import remember_roots
 from dateline.commands.options import EXIT_INTERRUPTED, EXIT_REFUSED, console, errors
 from dateline.settings import Settings
 from dateline.shown.ingest_output import show_report
@@ -26,7 +26,7 @@ from indexing.work.sources.packages import need_packages
 from indexing.work.sources.watching import WatchedFolder, media_meant
 
 if TYPE_CHECKING:
-    from dateline.build.media import Worker
+    from dateline.build.media.work import Worker
     from dateline.build.service import Service
     from indexing.work.progress import JobProgress
 
@@ -86,7 +86,7 @@ def left_to_media(shard: Shard) -> Any:
 def order(settings: Settings, request: Request, priority: Priority) -> Job:
     """Order the media of an ingest; workers carry the order out."""
     need_packages()
-    from dateline.build.media import open_desk
+    from dateline.build.media.work import open_desk
 
     remember_roots(settings, request.paths, request.manifests)
     desk = open_desk(settings)
@@ -101,7 +101,7 @@ def carry_out(
 ) -> MediaResult:
     """Order the media of an ingest, and work until they are done or a signal comes."""
     need_packages()
-    from dateline.build.media import build_worker
+    from dateline.build.media.work import build_worker
     from dateline.shown.work_progress import (
         StageBars,
         follow,
@@ -147,7 +147,7 @@ def watch(
     photos and videos are ordered and worked on here. Unreadable files are reported.
     """
     need_packages()
-    from dateline.build.media import build_worker
+    from dateline.build.media.work import build_worker
     from dateline.shown.work_progress import stopping_on_signals
 
     watched = WatchedFolder(Path(absolute(str(folder))))

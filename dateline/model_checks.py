@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import DatelineError, ModelError
-from dateline.build.models import ask_remote
-from dateline.build.runtimes import check_runtime, model_store
+from dateline.build.models.runtimes import check_runtime, model_store
+from dateline.build.models.served import ask_remote
 from dateline.settings import Settings
 from inference.runtimes.choice import is_remote
 

@@ -20,11 +20,11 @@ import typer.testing
 from fastapi.routing import APIRoute, _EffectiveRouteContext
 from httpx._transports import default
 
+from dateline import lazy_group
 from dateline.build import engine as build_engine
-from dateline.build import runtimes as build_runtimes
 from dateline.build import service as build_service
-from dateline.commands import lazy_group
-from dateline.commands.lazy_group import Entry
+from dateline.build.models import runtimes as build_runtimes
+from dateline.lazy_group import Entry
 from indexing.passages import PassageSplitter
 from inference.models.store import ModelFolder
 from inference.runtime import Runtime

@@ -7,8 +7,8 @@ fetches the export.
 """
 
 from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
-from training.bert_graph import BertShape
-from training.bge import bge_weights
+from training.graphs.bert import BertShape
+from training.graphs.bge import bge_weights
 from training.sentence_encoder import EncoderRecipe, run
 from training.sources import BGE_GRAPH, BGE_TOKENIZER
 

@@ -8,7 +8,7 @@ It takes one and a half minutes; with the quality figures about ten minutes more
 from safetensors.numpy import load_file
 
 from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
-from training.bert_graph import BertShape
+from training.graphs.bert import BertShape
 from training.sentence_encoder import EncoderRecipe, run
 from training.sources import MINILM_TOKENIZER, MINILM_WEIGHTS
 

@@ -38,17 +38,17 @@ from inference.models.store import ModelStore
 from inference.tagger import LOGITS, NameTagger
 from inference.texts.tokens import padded
 from inference.texts.words import WordTokens, windows
-from training.bert_graph import BertShape, Ranges, Weights, label_graph
-from training.bge import bge_weights
-from training.conll import Sentence, augmented, read_conll
-from training.finetune import LABELS, MAX_TOKENS, Plan, train
 from training.folder import plain_tokenizer, write_figures, write_folder
-from training.folding import folded
+from training.graphs.bert import BertShape, Ranges, Weights, label_graph
+from training.graphs.bge import bge_weights
+from training.graphs.folding import folded
+from training.graphs.quantize import Batch, calibrate
 from training.measure import milliseconds
-from training.other_corpora import read_uner, read_wnut, without_label
-from training.quantize import Batch, calibrate
-from training.query_style import query_style
 from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
+from training.tagger.conll import Sentence, augmented, read_conll
+from training.tagger.finetune import LABELS, MAX_TOKENS, Plan, train
+from training.tagger.other_corpora import read_uner, read_wnut, without_label
+from training.tagger.query_style import query_style
 from training.terms import START, add_terms, learned_from
 
 NAME = "distilbert-ner-news"

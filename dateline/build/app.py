@@ -15,19 +15,19 @@ from api.customers.followed import TopicSearch
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
 from dateline.archive_folder import archive_folder
-from dateline.build.alerting import monitoring, on_demand, open_alerts
-from dateline.build.customers import (
+from dateline.build.customers.accounts import (
     account_parts,
     accounts_in_force,
     followed_topics,
     open_customers,
 )
-from dateline.build.models import served_models
+from dateline.build.customers.alerting import monitoring, on_demand, open_alerts
+from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_webhooks
+from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
+from dateline.build.media.stills import served_media
+from dateline.build.models.served import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
-from dateline.build.stills import served_media
-from dateline.build.webhooks import WithWebhooks, callers_of, open_webhooks
-from dateline.build.wire import WithTransitions, open_receipts, open_wire
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_PRODUCTS, DEMO_READ_KEY
 from dateline.serving.keys import key_ring
 from dateline.settings import Settings

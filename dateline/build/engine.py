@@ -15,7 +15,7 @@ from core.ports.engine import Clock, Engine, Exporter, Heads, VectorKeeper
 from core.ports.graphs import GraphBuilder
 from core.ports.models import TextEncoder
 from dateline.archive_folder import archive_folder
-from dateline.build.models import Models
+from dateline.build.models.served import Models
 from dateline.build.record import drop_projections, open_record
 from dateline.settings import Settings
 from search.encoders import HoldsSpaces, ServedEncoders

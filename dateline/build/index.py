@@ -16,7 +16,7 @@ from dateline.build.engine import (
     opensearch_settings,
     vector_spaces,
 )
-from dateline.build.models import encoder_of
+from dateline.build.models.served import encoder_of
 from dateline.build.record import open_record
 from dateline.build.service import archive_clock
 from dateline.settings import Settings

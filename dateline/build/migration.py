@@ -19,7 +19,7 @@ from dateline.build.engine import (
     vector_fields,
     vector_spaces,
 )
-from dateline.build.models import Models, load_models
+from dateline.build.models.served import Models, load_models
 from dateline.build.service import (
     Service,
     archive_clock,

@@ -26,9 +26,9 @@ from dateline.build.engine import (
     query_encoders,
     vector_fields,
 )
-from dateline.build.models import Models, in_force, load_models, manifest_of
+from dateline.build.models.runtimes import model_store
+from dateline.build.models.served import Models, in_force, load_models, manifest_of
 from dateline.build.record import SharedLists, open_lists
-from dateline.build.runtimes import model_store
 from dateline.measuring.profile_changes import changed_profile
 from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
@@ -61,7 +61,7 @@ class LateAudit:
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
         """Add entries, durable when it returns. Raises StorageError."""
-        from dateline.build.customers import open_customers
+        from dateline.build.customers.accounts import open_customers
         from storage.customers.audit import StoredAudit
 
         if self._database is None:

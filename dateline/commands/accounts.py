@@ -20,7 +20,7 @@ from customers.accounts import rules as rules
 from customers.accounts.desk import AccountDesk
 from customers.accounts.trees import account_tree, entitlement_tree, key_tree, plan_tree
 from customers.accounts.usage import USAGE_COLUMNS, csv_text
-from dateline.build.customers import account_desk, open_customers, used_by_day
+from dateline.build.customers.accounts import account_desk, open_customers, used_by_day
 from dateline.build.service import archive_clock
 from dateline.commands.options import (
     AsJson,

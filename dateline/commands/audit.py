@@ -12,7 +12,7 @@ import typer
 
 from core.audit import AuditAction, AuditFilter, AuditHead, verified
 from core.errors import InputError
-from dateline.build.customers import open_customers
+from dateline.build.customers.accounts import open_customers
 from dateline.commands.options import (
     EXIT_STORAGE,
     AsJson,

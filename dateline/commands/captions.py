@@ -25,7 +25,7 @@ from dateline.commands.options import (
 from indexing.work.sources.packages import need_packages
 
 if TYPE_CHECKING:
-    from dateline.build.caption_batches import OpenedBatches
+    from dateline.build.media.caption_batches import OpenedBatches
     from indexing.work.caption_batches import BatchReport
 
 app = typer.Typer(no_args_is_help=True, help="Captions in batches: see the setting caption_mode.")
@@ -108,7 +108,7 @@ def release(
 def _opened(data: Data) -> Iterator[OpenedBatches]:
     with reported():
         need_packages()
-        from dateline.build.caption_batches import opened_batches
+        from dateline.build.media.caption_batches import opened_batches
 
         with opened_batches(archive_settings(data=data)) as opened:
             yield opened

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from api.access.forwarding import Proxies
 from core.errors import SettingsError
 from dateline.build.app import build_app
-from dateline.build.customers import has_account_keys
-from dateline.build.model_service import build_model_app, build_model_service
+from dateline.build.customers.accounts import has_account_keys
+from dateline.build.models.service import build_model_app, build_model_service
 from dateline.build.service import Service, build_service
 from dateline.commands.options import (
     Data,

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap, MediaFacts, MediaKind, Still
-from dateline.build.shots import ShotFinding, opened_finding
+from dateline.build.media.shots import ShotFinding, opened_finding
 from dateline.commands.options import AsJson, Models, reported, settings_for
 from dateline.shown.progress import progress_bar
 from dateline.shown.shots_output import Found, print_json, print_live, print_notes, print_table

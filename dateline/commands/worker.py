@@ -48,7 +48,7 @@ def worker(
     with reported():
         write_log(logging.WARNING)
         need_packages()
-        from dateline.build.media import build_worker
+        from dateline.build.media.work import build_worker
         from dateline.shown.work_progress import stopping_on_signals
         from indexing.work.queues import queues_named
 

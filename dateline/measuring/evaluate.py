@@ -14,7 +14,7 @@ from core.callers import Caller, folded
 from core.errors import InputError, StorageError
 from core.items import Item
 from dateline.archive_folder import archive_folder
-from dateline.build.models import Models, in_force, load_models
+from dateline.build.models.served import Models, in_force, load_models
 from dateline.build.service import Service, build_service, own_passages, profiles
 from dateline.measuring.provenance import system_of
 from dateline.settings import Settings

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import InputError, ModelError
-from dateline.build.runtimes import RUNTIMES, kept_choices, model_store, model_tokenizer
+from dateline.build.models.runtimes import RUNTIMES, kept_choices, model_store, model_tokenizer
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings
 from indexing.media.shots.windows import FILE_WINDOW

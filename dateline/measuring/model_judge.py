@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import InputError, ModelError
-from dateline.build.runtimes import model_store, open_tagger
+from dateline.build.models.runtimes import model_store, open_tagger
 from dateline.measuring.evaluate import evaluate_folder
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings
@@ -37,8 +37,9 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class QuantizePlan:
-    """What to make of a model: see `training.compress`. `judge` names data to measure it on: a BEIR
-    folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for taggers; "" for none.
+    """What to make of a model: see `training.public_models.compress`. `judge` names data to
+    measure it on: a BEIR folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for
+    taggers; "" for none.
     """
 
     method: str
@@ -74,7 +75,7 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
     if source.manifest.task == "shots":
         mend = "python -P -m training.transnetv2 makes the int8 form"
         raise InputError(f"{name} reads no texts to be measured on", where=name, mend=mend)
-    tools = library("training.compress")
+    tools = library("training.public_models.compress")
     output = plan.output
     if plan.method not in tools.METHODS:
         mend = f"one of {', '.join(tools.METHODS)}"
@@ -133,7 +134,7 @@ def _ndcg(settings: Settings, dataset: str, profile: str) -> float:
 
 def entity_f1(settings: Settings, name: str, path: Path) -> float:
     """Return entity F1 (seqeval: exact span and type) on a CoNLL file, with its words unchanged."""
-    metrics, corpus = library("seqeval.metrics"), library("training.conll")
+    metrics, corpus = library("seqeval.metrics"), library("training.tagger.conll")
     try:
         sentences = corpus.read_conll(path)
     except (OSError, UnicodeDecodeError) as error:

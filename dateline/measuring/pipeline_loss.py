@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dateline.build.models import Models
+from dateline.build.models.served import Models
 from dateline.build.record import backup_archive, restore_archive
 from dateline.build.service import build_service
 from dateline.measuring.evaluate import RunPlan, cached_index, run_set
 from dateline.settings import Settings
 from eval.sets.datasets import JudgedSet
-from eval.tune.sweep_report import Loss
-from eval.tune.sweep_target import Cell
+from eval.tune.graphs.sweep_report import Loss
+from eval.tune.graphs.sweep_target import Cell
 
 MEASURES = ("nDCG@10", "R@100")
 _EVERYTHING = 10**9  # rows: every segment is scanned

@@ -7,8 +7,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dateline.build.models import Models
-from dateline.build.runtimes import model_store
+from dateline.build.models.runtimes import model_store
+from dateline.build.models.served import Models
 from dateline.measuring.profile_changes import profile_settings
 from dateline.settings import Settings
 from eval.runs.results import System

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from core.errors import InputError
 from dateline.build.engine import VECTOR_FIELD
 from dateline.measuring.evaluate import CACHE
-from eval.tune.vector_source import RealVectors, gather
+from eval.tune.graphs.vector_source import RealVectors, gather
 from storage.embedded.vectors.stored_vectors import RECORD, stored_vectors
 
 
 def real_vectors(data: Path, count: int, seed: int = 0) -> RealVectors:
     """Return `count` vectors (0: all) from the archive in `data` and from the judged collections
-    that are indexed under it (see `eval.tune.vector_source.gather`), of the encoder with most of
-    them.
+    that are indexed under it (see `eval.tune.graphs.vector_source.gather`), of the encoder with
+    most of them.
 
     Raises InputError if there are none, CorruptError if one can't be read.
     """

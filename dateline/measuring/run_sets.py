@@ -13,7 +13,7 @@ from typing import Protocol
 
 from core.errors import InputError, SettingsError
 from dateline.archive_folder import archive_folder
-from dateline.build.models import load_models
+from dateline.build.models.served import load_models
 from dateline.build.service import profiles
 from dateline.measuring.evaluate import RunPlan, run_set
 from dateline.measuring.profile_changes import PREFIX

@@ -15,13 +15,13 @@ import numpy as np
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from dateline.build.models import Models, load_models
+from dateline.build.models.served import Models, load_models
 from dateline.measuring.evaluate import cached_index, open_indexed
 from dateline.measuring.real_vectors import real_vectors
 from dateline.settings import Settings
 from eval.runs.candidates import known_items
 from eval.sets.datasets import JudgedSet, read_judged_set
-from eval.tune.vector_source import gather
+from eval.tune.graphs.vector_source import gather
 from indexing.ingest import Observer
 
 _RECORD = "record.sqlite3"

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import InputError, ModelError
 from dateline.build.engine import VECTOR_FIELD
-from dateline.build.models import Models, load_models
+from dateline.build.models.served import Models, load_models
 from dateline.build.service import Service, profiles
 from dateline.measuring.evaluate import (
     LOOKED_AT,
@@ -33,7 +33,7 @@ from eval.tune.floor_fitting import (
     learned,
     left_out,
 )
-from eval.tune.fusion_features import PATIENCE_MS
+from eval.tune.fusion.features import PATIENCE_MS
 from indexing.ingest import Observer
 from search.answers import SearchRequest
 from search.candidates import first_of_each

@@ -12,7 +12,7 @@ import orjson
 
 from core.errors import InputError, ModelError
 from dateline.archive_folder import archive_folder
-from dateline.build.models import Models, in_force, load_models
+from dateline.build.models.served import Models, in_force, load_models
 from dateline.build.service import profiles
 from dateline.measuring.evaluate import cached_index, check_sets, open_indexed, reader_of
 from dateline.settings import Settings
@@ -20,11 +20,11 @@ from eval.runs.measures import parse_measure
 from eval.sets.datasets import JudgedSet, read_judged_set
 from eval.sets.training_sets import TRAINING, measures_only
 from eval.tune.cross_validation import folds_of
-from eval.tune.fusion_features import SetFeatures, every_top, gather, with_names
-from eval.tune.fusion_files import FeatureFile
-from eval.tune.fusion_settings import PARAMETERS, FusionSetting, Value, grid, read_parameters
-from eval.tune.fusion_tuning import Tuning, tuned
-from eval.tune.fusion_values import measured, questions_of
+from eval.tune.fusion.features import SetFeatures, every_top, gather, with_names
+from eval.tune.fusion.files import FeatureFile
+from eval.tune.fusion.settings import PARAMETERS, FusionSetting, Value, grid, read_parameters
+from eval.tune.fusion.tuning import Tuning, tuned
+from eval.tune.fusion.values import measured, questions_of
 from indexing.ingest import Observer
 from search.profiles import Profile
 

@@ -17,15 +17,15 @@ from dateline.build.engine import build_graphs, candidates_per_row
 from dateline.measuring.pipeline_loss import pipeline_losses
 from dateline.measuring.sweep_subjects import Vectors
 from dateline.settings import Settings
-from eval.tune.neighbours import cached_neighbours, digest_of
-from eval.tune.recommend import recommend
-from eval.tune.sweep_filters import Narrowed, conditions
-from eval.tune.sweep_graphs import GraphStore
-from eval.tune.sweep_grid import BuildCell, Grid
-from eval.tune.sweep_log import SweepLog
-from eval.tune.sweep_report import Loss, Sweep, shortlist
-from eval.tune.sweep_target import Cell, Target
-from eval.tune.vector_sweep import Bench, Subject, sweep, total_work
+from eval.tune.graphs.neighbours import cached_neighbours, digest_of
+from eval.tune.graphs.recommend import recommend
+from eval.tune.graphs.sweep_filters import Narrowed, conditions
+from eval.tune.graphs.sweep_graphs import GraphStore
+from eval.tune.graphs.sweep_grid import BuildCell, Grid
+from eval.tune.graphs.sweep_log import SweepLog
+from eval.tune.graphs.sweep_report import Loss, Sweep, shortlist
+from eval.tune.graphs.sweep_target import Cell, Target
+from eval.tune.graphs.vector_sweep import Bench, Subject, sweep, total_work
 from inference.runtimes.choice import this_machine
 
 _LIBRARIES = ("faiss-cpu", "faiss-gpu-cu12", "hnswlib")

@@ -15,7 +15,7 @@ import numpy as np
 from rensa import RMinHash
 
 from core.errors import InputError, ModelError
-from dateline.build.runtimes import model_store
+from dateline.build.models.runtimes import model_store
 from dateline.measuring.model_judge import figure
 from dateline.settings import Settings
 from eval.sets.datasets import JudgedSet, read_judged_set

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ModelError
-from dateline.build.runtimes import model_store, runtime_of
+from dateline.build.models.runtimes import model_store, runtime_of
 from dateline.settings import Settings
 from inference.models.catalogue import Catalogue
 from inference.models.manifest import ModelManifest

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dateline.commands.options import console, escape
-from eval.tune.growth import Fit, Growth, Prediction
-from eval.tune.sweep_filters import Narrowed
-from eval.tune.sweep_report import Loss, Sweep
-from eval.tune.sweep_target import Cell, size
+from eval.tune.graphs.growth import Fit, Growth, Prediction
+from eval.tune.graphs.sweep_filters import Narrowed
+from eval.tune.graphs.sweep_report import Loss, Sweep
+from eval.tune.graphs.sweep_target import Cell, size
 
 Row = dict[str, object]
 _WIDE = 200  # a file or a pipe has no width: nothing must be cut off there

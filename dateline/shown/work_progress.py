@@ -24,7 +24,7 @@ from dateline.commands.options import errors, escape
 from indexing.work.progress import JobProgress, Speedometer
 
 if TYPE_CHECKING:
-    from dateline.build.media import Worker
+    from dateline.build.media.work import Worker
 
 _LOOK_S = 0.25
 _SHOWN = 20

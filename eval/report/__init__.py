@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from eval.compare.comparison import Comparison
     from eval.compare.gate import Verdict
     from eval.runs.results import RunResult
-    from eval.tune.fusion_tuning import Tuning
-    from eval.tune.growth import Growth, Prediction
-    from eval.tune.sweep_report import Sweep
+    from eval.tune.fusion.tuning import Tuning
+    from eval.tune.graphs.growth import Growth, Prediction
+    from eval.tune.graphs.sweep_report import Sweep
 
 _PACKAGES = ("jinja2", "matplotlib")
 

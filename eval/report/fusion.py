@@ -22,8 +22,8 @@ from eval.report.parts import (
 )
 from eval.report.plots import Line, Point, curves, forest
 from eval.report.texts import decimal, interval
-from eval.tune.fusion_settings import FusionSetting
-from eval.tune.fusion_tuning import Tuning, ValueRow, Verdict
+from eval.tune.fusion.settings import FusionSetting
+from eval.tune.fusion.tuning import Tuning, ValueRow, Verdict
 
 _TONES: dict[Verdict, Tone] = {
     Verdict.CHANGE: "good",

@@ -24,8 +24,8 @@ from eval.report.parts import (
 )
 from eval.report.plots import Line, Point, curves
 from eval.report.texts import MISSING, milliseconds, percent, shown
-from eval.tune.growth import Fit, Grown, Growth, Prediction
-from eval.tune.sweep_target import size
+from eval.tune.graphs.growth import Fit, Grown, Growth, Prediction
+from eval.tune.graphs.sweep_target import size
 
 _STEPS = 24  # steps of a fitted line
 

@@ -23,9 +23,9 @@ from eval.report.parts import (
 )
 from eval.report.plots import Line, Point, curves
 from eval.report.texts import MISSING, milliseconds, shown
-from eval.tune.sweep_report import Sweep
-from eval.tune.sweep_target import Cell as SweepCell
-from eval.tune.sweep_target import size
+from eval.tune.graphs.sweep_report import Sweep
+from eval.tune.graphs.sweep_target import Cell as SweepCell
+from eval.tune.graphs.sweep_target import size
 
 _MOST_LINES = 16  # lines of a plot; if there are more, only builds on the front are drawn
 _LEAST_MISSED = 1e-5  # a recall of 1 is drawn here

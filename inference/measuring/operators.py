@@ -1,6 +1,6 @@
 """What an operator of a graph is for, and how much work it does, from its type, name and shapes.
 
-Graphs of training/bert_graph.py name each node after its place (`layer0/ffn/wide`). Other graphs
+Graphs of training/graphs/bert.py name each node after its place (`layer0/ffn/wide`). Other graphs
 are known by the types of their operators, and by words in a name where the type does not tell. A
 multiplication and an addition count as two operations, as in papers.
 """

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.models.served_models import ServedModels
 from api.no_archive import NoArchive
 from core.callers import Caller
-from dateline.build.model_service import build_model_service
+from dateline.build.models.service import build_model_service
 from dateline.settings import Settings
 
 KEY = "reader-key-1234"

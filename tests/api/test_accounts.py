@@ -26,7 +26,7 @@ from customers.accounts.parts import AccountParts
 from customers.accounts.quotas import Quotas
 from customers.accounts.usage import UsageCounts
 from customers.audited import AuditedWriter, AuditTrail
-from dateline.build.customers import used_by_day
+from dateline.build.customers.accounts import used_by_day
 from storage.customers.accounts import StoredAccounts
 from storage.customers.audit import StoredAudit
 from storage.customers.downloads import StoredDownloads

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks.cluster_equality import MOST, PROFILES, Compared, compared, on_cluster, wrong
+from benchmarks.opensearch.equality import MOST, PROFILES, Compared, compared, on_cluster, wrong
 from dateline.measuring.evaluate import open_indexed
 from dateline.settings import configure
 from eval.sets.corpus_place import shared_sets

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.cut_scoring import TOLERANCE, Score, scored
-from benchmarks.media_clip_files import TrueCut
+from benchmarks.media.clip_files import TrueCut
+from benchmarks.media.cut_scoring import TOLERANCE, Score, scored
 
 HARD = TrueCut(99, 100, "hard")
 DISSOLVE = TrueCut(200, 219, "dissolve")

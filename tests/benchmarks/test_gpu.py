@@ -10,15 +10,23 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks import gpu
-from benchmarks.gpu import Card, builders, clustered, find_card, ground_truth, indexing, recall
+from benchmarks.models import gpu
+from benchmarks.models.gpu import (
+    Card,
+    builders,
+    clustered,
+    find_card,
+    ground_truth,
+    indexing,
+    recall,
+)
 
 ROOT = Path(__file__).parents[2]
 NO_CARD = Card(faiss=False, onnxruntime=False)
 
 
 def run(*given: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.gpu", *given]
+    command = [sys.executable, "-m", "benchmarks.models.gpu", *given]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )

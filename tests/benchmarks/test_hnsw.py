@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("hnswlib", reason="needs the extra [hnswlib]")
 
-from benchmarks import hnsw
+from benchmarks.search import hnsw
 from core.retrieval import Ids
 from core.writes import PutItem
 from dateline.build.engine import build_graphs
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*given: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.hnsw", *given]
+    command = [sys.executable, "-m", "benchmarks.search.hnsw", *given]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=480, check=False
     )

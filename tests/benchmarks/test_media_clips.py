@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import media_negatives
-from benchmarks.media_clip_files import (
+from benchmarks.media import negatives as media_negatives
+from benchmarks.media.clip_files import (
     MadeClip,
     Split,
     TrueCut,
@@ -19,9 +19,9 @@ from benchmarks.media_clip_files import (
     read_clip,
     write_clip,
 )
-from benchmarks.media_clips import SEGMENTS, ClipPlan, composed, plans
-from benchmarks.media_negatives import SIZE, camera_script, filmed, made_negatives
-from benchmarks.media_segments import SOURCES, TEST, TUNING, Segment, segment_frames
+from benchmarks.media.clips import SEGMENTS, ClipPlan, composed, plans
+from benchmarks.media.negatives import SIZE, camera_script, filmed, made_negatives
+from benchmarks.media.segments import SOURCES, TEST, TUNING, Segment, segment_frames
 from core.media import Frames
 
 FLASHES_EARLY = 5  # a seed

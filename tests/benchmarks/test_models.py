@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import models
-from benchmarks.rerank_http import Sides
-from benchmarks.stock_models import Both
+from benchmarks.models import costs as models
+from benchmarks.models.rerank_http import Sides
+from benchmarks.models.stock import Both
 from core.errors import SettingsError
-from dateline.build.subject import open_subject
+from dateline.build.models.subject import open_subject
 from dateline.settings import configure
 from inference.measuring.profiling import Subject, product_operations
 

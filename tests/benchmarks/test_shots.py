@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.interpreter import other_interpreter
-from benchmarks.media_clip_files import MadeClip, TrueCut
-from benchmarks.shots import Answer, peer_side, quality, quality_figures, speed
+from benchmarks.media.clip_files import MadeClip, TrueCut
+from benchmarks.media.shots import Answer, peer_side, quality, quality_figures, speed
 
 CLIPS = [
     MadeClip(Path("a.mp4"), 300, (TrueCut(99, 100, "hard"), TrueCut(200, 219, "fade"))),

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import SettingsError
 from customers.accounts.keys import digest_of, id_of
-from dateline.build.customers import has_account_keys
+from dateline.build.customers.accounts import has_account_keys
 from dateline.commands.options import EXIT_INPUT, EXIT_STORAGE
 from dateline.serving.keys import key_ring
 from dateline.settings import Settings

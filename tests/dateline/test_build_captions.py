@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import ModelError, SettingsError
 from core.media import Caption, Uncaptioned
-from dateline.build.captions import FILE, batch_captioner_of, captioner_of, open_book
+from dateline.build.media.captions import FILE, batch_captioner_of, captioner_of, open_book
 from dateline.settings import Settings
 from indexing.captions.calls import CAP
 from tests.caption_provider import KEY, CaptionServer
@@ -132,7 +132,7 @@ def test_the_base_install_composes_without_the_extra() -> None:
         "for name in ('openai', 'tenacity', 'pybreaker', 'json_repair',"
         " 'defusedxml', 'PIL', 'sqlalchemy'):\n"
         "    sys.modules[name] = None\n"
-        "import dateline.build.captions as b, indexing.captions.rights\n"
+        "import dateline.build.media.captions as b, indexing.captions.rights\n"
         "from dateline.settings import Settings\n"
         "assert b.captioner_of(Settings()) is None\n"
     )

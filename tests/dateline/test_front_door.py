@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from dateline.cli import COMMANDS, EVAL_COMMANDS, MODELS_COMMANDS, TUNE_COMMANDS, app
-from dateline.commands.lazy_group import Entry
+from dateline.lazy_group import Entry
 from dateline.shadowed import ROOMS
 
 pytestmark = pytest.mark.service

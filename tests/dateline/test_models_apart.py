@@ -13,7 +13,7 @@ import pytest
 
 from core.callers import Caller
 from core.errors import ModelError, SettingsError, UnavailableError
-from dateline.build.model_service import build_model_service
+from dateline.build.models.service import build_model_service
 from dateline.build.service import Service, build_service
 from dateline.diagnosis import diagnose
 from dateline.serving.demo import DEMO_INGEST_KEY

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import InputError, ModelError
-from dateline.build.models import load_models
-from dateline.build.runtimes import open_encoder, runtime_of
+from dateline.build.models.runtimes import open_encoder, runtime_of
+from dateline.build.models.served import load_models
 from dateline.cli import app
 from dateline.default_folders import default_models
 from dateline.measuring.model_bench import keep

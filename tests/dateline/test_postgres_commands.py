@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from core.errors import SettingsError
 from dateline.build import record as build_record
+from dateline.build.media.stills import remember_roots, served_media
 from dateline.build.record import open_roots
-from dateline.build.stills import remember_roots, served_media
 from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings, configure
 from storage.postgres.schema import newest

@@ -12,8 +12,8 @@ import pytest
 from api.problems import ParameterError
 from api.search.parameters import SearchParameters, search_request
 from core.errors import ModelError, SettingsError
-from dateline.build import second_encoder as fitting
-from dateline.build.models import Models, load_models
+from dateline.build.models import second_encoder as fitting
+from dateline.build.models.served import Models, load_models
 from dateline.build.service import own_passages, passage_embedder, profiles
 from dateline.diagnosis import second_encoder
 from dateline.measuring.evaluate import cached_index

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from benchmarks.live_writer import start_writer
+from benchmarks.media.live_writer import start_writer
 from dateline.cli import app
 from tests.demo_service import COMMAND, ROOT
 

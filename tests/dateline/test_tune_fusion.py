@@ -19,8 +19,8 @@ from dateline.measuring.evaluate import evaluate_folder
 from dateline.measuring.tune_fusion import Plan, doubts, settings_to_apply, tune_fusion
 from dateline.settings import Settings, configure
 from eval.sets.datasets import read_judged_set
-from eval.tune.fusion_settings import FusionSetting
-from eval.tune.fusion_tuning import Tuning
+from eval.tune.fusion.settings import FusionSetting
+from eval.tune.fusion.tuning import Tuning
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from core.media import Caption, Uncaptioned
-from dateline.build.captions import FILE
+from dateline.build.media.captions import FILE
 from dateline.settings import Settings
 from indexing.captions import calls, failures
 from indexing.captions.answer import MOST_CAPTION

@@ -11,14 +11,14 @@ from eval.compare.gate import Rule, Verdict, judge
 from eval.compare.gate_baseline import Baseline
 from eval.runs.results import Collection, QueryRow, RunResult, System
 from eval.tune.cross_validation import Questions
-from eval.tune.fusion_settings import FusionSetting, grid
-from eval.tune.fusion_tuning import Tuning, tuned
-from eval.tune.growth import Grown, Growth, Prediction, fitted, predict
-from eval.tune.recommend import recommend
-from eval.tune.sweep_filters import Narrowed
-from eval.tune.sweep_grid import BuildCell, Grid
-from eval.tune.sweep_report import Loss, Sweep
-from eval.tune.sweep_target import Cell, parse_target
+from eval.tune.fusion.settings import FusionSetting, grid
+from eval.tune.fusion.tuning import Tuning, tuned
+from eval.tune.graphs.growth import Grown, Growth, Prediction, fitted, predict
+from eval.tune.graphs.recommend import recommend
+from eval.tune.graphs.sweep_filters import Narrowed
+from eval.tune.graphs.sweep_grid import BuildCell, Grid
+from eval.tune.graphs.sweep_report import Loss, Sweep
+from eval.tune.graphs.sweep_target import Cell, parse_target
 from search.profiles import standard_profiles
 
 HOSTILE = (

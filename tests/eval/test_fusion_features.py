@@ -16,15 +16,15 @@ from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import Concept, FloatMatrix
 from eval.sets.datasets import Conventions, Doubts, JudgedSet
-from eval.tune.fusion_features import (
+from eval.tune.fusion.features import (
     PATIENCE_MS,
     SetFeatures,
     every_top,
     gather,
     served_orders,
 )
-from eval.tune.fusion_files import FeatureFile
-from eval.tune.fusion_settings import FusionSetting
+from eval.tune.fusion.files import FeatureFile
+from eval.tune.fusion.settings import FusionSetting
 from rerank.deadline import DeadlineReranker
 from search.pipeline import SearchPipeline
 from search.profiles import Profile, standard_profiles

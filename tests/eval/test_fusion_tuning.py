@@ -13,11 +13,11 @@ from core.retrieval import Retrieved, VectorScores
 from eval.runs.measures import parse_measure
 from eval.sets.datasets import Conventions, Doubts, JudgedSet
 from eval.sets.training_sets import measures_only
-from eval.tune.fusion_features import QueryFeatures, SetFeatures
-from eval.tune.fusion_settings import FusionSetting, distance, grid, read_parameters
-from eval.tune.fusion_text import markdown, table, verdict_lines
-from eval.tune.fusion_tuning import Tuning, Verdict, tuned
-from eval.tune.fusion_values import measured, questions_of
+from eval.tune.fusion.features import QueryFeatures, SetFeatures
+from eval.tune.fusion.settings import FusionSetting, distance, grid, read_parameters
+from eval.tune.fusion.text import markdown, table, verdict_lines
+from eval.tune.fusion.tuning import Tuning, Verdict, tuned
+from eval.tune.fusion.values import measured, questions_of
 from search.candidates import FusionInput
 from search.profiles import Fusion, Profile, standard_profiles
 

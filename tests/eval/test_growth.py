@@ -7,7 +7,7 @@ import math
 import pytest
 
 from core.errors import InputError
-from eval.tune.growth import Grown, fit, fitted, predict
+from eval.tune.graphs.growth import Grown, fit, fitted, predict
 
 SIZES = (10_000, 30_000, 100_000, 300_000)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from eval.tune import neighbours
-from eval.tune.neighbours import Neighbours, cached_neighbours, exact_neighbours, recall
+from eval.tune.graphs import neighbours
+from eval.tune.graphs.neighbours import Neighbours, cached_neighbours, exact_neighbours, recall
 
 
 def unit(rows: int, width: int, seed: int) -> FloatMatrix:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InputError
-from eval.tune.growth_sweep import value_at
-from eval.tune.recommend import pareto, recommend
-from eval.tune.sweep_grid import BuildCell, Grid, names, numbers
-from eval.tune.sweep_target import Cell, Clause, parse_target
+from eval.tune.graphs.growth_sweep import value_at
+from eval.tune.graphs.recommend import pareto, recommend
+from eval.tune.graphs.sweep_grid import BuildCell, Grid, names, numbers
+from eval.tune.graphs.sweep_target import Cell, Clause, parse_target
 
 GRID = Grid(m=(8, 16, 32, 64), ef_construction=(100, 200, 400), ef=(16, 64, 128, 256), ks=(10, 100))
 

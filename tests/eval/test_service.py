@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dateline.build.models import load_models
+from dateline.build.models.served import load_models
 from dateline.measuring.evaluate import cached_index, evaluate_folder
 from dateline.settings import Settings
 from eval.runs.run_summary import degraded, refused

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from eval.tune.vector_source import COSINE, gather, noisy
+from eval.tune.graphs.vector_source import COSINE, gather, noisy
 
 
 def unit(rows: int, seed: int, dimension: int = 32) -> FloatMatrix:

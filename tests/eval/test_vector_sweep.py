@@ -11,13 +11,13 @@ from core.items import FloatMatrix
 from core.ports.graphs import GraphBuilder, VectorGraph
 from dateline.build.engine import build_graphs
 from dateline.settings import Settings
-from eval.tune.growth_sweep import filled_up, grow
-from eval.tune.neighbours import exact_neighbours
-from eval.tune.sweep_filters import churned, filtered, filters
-from eval.tune.sweep_graphs import GraphStore
-from eval.tune.sweep_grid import BuildCell, Grid
-from eval.tune.sweep_log import SweepLog
-from eval.tune.vector_sweep import Bench, Subject, sweep, total_work
+from eval.tune.graphs.growth_sweep import filled_up, grow
+from eval.tune.graphs.neighbours import exact_neighbours
+from eval.tune.graphs.sweep_filters import churned, filtered, filters
+from eval.tune.graphs.sweep_graphs import GraphStore
+from eval.tune.graphs.sweep_grid import BuildCell, Grid
+from eval.tune.graphs.sweep_log import SweepLog
+from eval.tune.graphs.vector_sweep import Bench, Subject, sweep, total_work
 
 GRID = Grid(m=(4, 16), ef_construction=(40,), ef=(10, 40, 160), ks=(10,))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from core.work import AssetState, Job, JobState, Priority, Stage
-from dateline.build.media import Worker, build_worker
+from dateline.build.media.work import Worker, build_worker
 from dateline.build.service import Service, build_service
 from dateline.settings import Settings
 from indexing.work.request import Request

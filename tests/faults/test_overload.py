@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.overload import STORIES, fill, measure
+from benchmarks.service.overload import STORIES, fill, measure
 
 pytestmark = [pytest.mark.timed, pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(900)]
 

@@ -31,7 +31,7 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks.overload import PRODUCTS, fill
+from benchmarks.service.overload import PRODUCTS, fill
 from dateline.default_folders import demo_folder
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
 from tests.dateline.test_searchers import Service, searchers_of

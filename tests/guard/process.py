@@ -115,7 +115,7 @@ def main() -> None:
 
     build.archive_clock = lambda settings: clock[0]  # before the modules that name it are loaded
     stream._ALIVE_S = 0.05  # a comment comes at once where there is nothing more to tell
-    from dateline.build.models import load_models
+    from dateline.build.models.served import load_models
     from dateline.cli import COMMANDS
     from dateline.cli import main as command_line
     from dateline.settings import configure

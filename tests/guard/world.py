@@ -20,7 +20,7 @@ from core.customers.accounts import AccountBook, AccountKey, Entitlement, Method
 from core.writes import REFUSED, Outcome, SetStatus
 from customers.accounts import rules as rules
 from customers.accounts.keys import digest_of, id_of, new_key
-from dateline.build.customers import CUSTOMERS_FILE
+from dateline.build.customers.accounts import CUSTOMERS_FILE
 from storage.customers.accounts import StoredAccounts
 from storage.databases import open_database
 from storage.embedded.record.archive import Record

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
 from core.media import Caption, ToCaption, Uncaptioned
-from dateline.build.captions import captioner_of
+from dateline.build.media.captions import captioner_of
 from dateline.settings import Settings
 from inference.models.catalogue import Catalogue, in_formats
 from inference.models.hub import HubSource, repository

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 
 from core.errors import InputError, ModelError
-from dateline.build.subject import open_subject
+from dateline.build.models.subject import open_subject
 from dateline.settings import configure
 from inference.measuring import machine
 from inference.measuring.machine import MachineLimits, faster_half, measure_limits

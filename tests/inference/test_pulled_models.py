@@ -33,8 +33,8 @@ from inference.runtimes.torch import TorchRuntime
 from inference.tagger import NameTagger
 from tests.inference.hub_server import COMMIT, REPOSITORY, serving
 from tests.small_checkpoints import TEXTS, small_tokenizer
-from training.checkpoint_folder import ExportPlan
-from training.export import export
+from training.public_models.checkpoint_folder import ExportPlan
+from training.public_models.export import export
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 

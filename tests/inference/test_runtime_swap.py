@@ -18,7 +18,7 @@ pytest.importorskip("onnxscript", reason="needs the [torch] extra")
 pytest.importorskip("openvino", reason="needs the [openvino] extra")
 
 from core.errors import ModelError
-from dateline.build.runtimes import RUNTIMES
+from dateline.build.models.runtimes import RUNTIMES
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelFolder, ModelStore
@@ -29,8 +29,8 @@ from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.torch import TorchRuntime
 from inference.tagger import NameTagger
 from tests.small_checkpoints import TEXTS, write_checkpoint
-from training.checkpoint_folder import PATHS, ExportPlan
-from training.export import export
+from training.public_models.checkpoint_folder import PATHS, ExportPlan
+from training.public_models.export import export
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("onnx", reason="needs the [torch] extra")
 
 from eval.runs.measures import parse_measure, per_query
-from training.candidates import CandidateList, ndcg, ndcgs, read_lists
+from training.rerank.candidates import CandidateList, ndcg, ndcgs, read_lists
 
 pytestmark = pytest.mark.torch
 

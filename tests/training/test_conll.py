@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.conll import (
+from training.tagger.conll import (
     LEAST_MISSPELT,
     Sentence,
     augmented,

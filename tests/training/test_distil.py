@@ -15,13 +15,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from inference.cross_encoder import CrossEncoder
 from inference.models.store import ModelStore
-from training.bert_graph import BertShape
-from training.candidates import CandidateList
-from training.distil import Run, bert_of, drawn, every_second, learn, loss_of, state_of
-from training.joint import JointEncoder, PairTokens
-from training.joint_folder import write_model
-from training.projection import Teaching
-from training.teachers import Taught
+from training.graphs.bert import BertShape
+from training.rerank.candidates import CandidateList
+from training.rerank.distil import Run, bert_of, drawn, every_second, learn, loss_of, state_of
+from training.rerank.joint import JointEncoder, PairTokens
+from training.rerank.joint_folder import write_model
+from training.rerank.projection import Teaching
+from training.rerank.teachers import Taught
 
 pytestmark = pytest.mark.torch
 
@@ -79,7 +79,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     lists, whole, stopped, again = taught(12), run(), run(), run()
     assert learn(whole, lists, tokens(), TEACHING, 6, tmp_path / "whole")
     clock = itertools.count()
-    monkeypatch.setattr("training.distil.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("training.rerank.distil.time.monotonic", lambda: next(clock))
     assert not learn(stopped, lists, tokens(), TEACHING, 6, tmp_path / "stopped", seconds=4)
     monkeypatch.undo()
     again.read(tmp_path / "stopped")

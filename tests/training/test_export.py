@@ -29,12 +29,12 @@ from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.parity import answers, compare
 from inference.runtimes.sample import ordinary_batches
 from tests.small_checkpoints import LABELS, TEXTS, write_checkpoint
-from training import export as exporting
-from training.checkpoint_folder import ExportPlan
-from training.compress import METHODS, CompressPlan, compress
-from training.export import export
-from training.quantize import InputRange
-from training.smooth import smoothed, smoothing
+from training.graphs.quantize import InputRange
+from training.public_models import export as exporting
+from training.public_models.checkpoint_folder import ExportPlan
+from training.public_models.compress import METHODS, CompressPlan, compress
+from training.public_models.export import export
+from training.public_models.smooth import smoothed, smoothing
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
@@ -288,8 +288,8 @@ def conll(path: Path, tags: Sequence[Sequence[str]]) -> Path:
 
 
 def own_tags(root: Path, data: Path, name: str) -> list[tuple[str, ...]]:
-    from dateline.build.models import open_tagger
-    from training.conll import to_bio
+    from dateline.build.models.served import open_tagger
+    from training.tagger.conll import to_bio
 
     tagger = open_tagger(settings(root, data), name)
     found = tagger.tag_words([text.split() for text in TEXTS])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from training.conll import Sentence
-from training.other_corpora import read_uner, read_wnut, without_label
+from training.tagger.conll import Sentence
+from training.tagger.other_corpora import read_uner, read_wnut, without_label
 
 WNUT = "Apple\tB-corporation\nsues\tO\nAC\tB-group\nDC\tI-group\n\n# one\tO\n\tO\n"
 UNER = """# newdoc id = 1

@@ -11,9 +11,9 @@ import onnxruntime as ort
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from training.bert_graph import BertShape
-from training.joint import START_SCALE, JointEncoder, PairTokens, trained_weights
-from training.pair_graph import pair_graph
+from training.graphs.bert import BertShape
+from training.graphs.pair import pair_graph
+from training.rerank.joint import START_SCALE, JointEncoder, PairTokens, trained_weights
 
 pytestmark = pytest.mark.torch
 

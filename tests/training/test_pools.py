@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eval.sets.datasets import read_judged_set
-from training import pools
 from training.beir import read_lines
+from training.rerank import pools
 
 Rows = Sequence[Mapping[str, str]]
 TOLD = "the harbour master closed the northern pier after the storm broke its mooring posts"

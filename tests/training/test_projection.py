@@ -14,9 +14,9 @@ pytest.importorskip("onnx", reason="needs the [torch] extra")
 
 from core.items import FloatMatrix
 from inference.late_interaction import max_sim
-from training.candidates import CandidateList
-from training.judge_lists import Rule, Scored, chosen, row_of, rules, table
-from training.projection import (
+from training.rerank.candidates import CandidateList
+from training.rerank.judge_lists import Rule, Scored, chosen, row_of, rules, table
+from training.rerank.projection import (
     Head,
     Teaching,
     head_scores,
@@ -26,8 +26,8 @@ from training.projection import (
     started,
     write_head,
 )
-from training.teachers import Taught, by_tokens, read_taught, teach
-from training.token_cache import Joined, TokenCache
+from training.rerank.teachers import Taught, by_tokens, read_taught, teach
+from training.rerank.token_cache import Joined, TokenCache
 
 pytestmark = pytest.mark.torch
 

@@ -1,7 +1,7 @@
 """The rule that makes queries of sentences, on sentences that a person can check."""
 
-from training.conll import Sentence
-from training.query_style import query_style
+from training.tagger.conll import Sentence
+from training.tagger.query_style import query_style
 
 
 def sentence(text: str) -> Sentence:

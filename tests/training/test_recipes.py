@@ -21,10 +21,11 @@ from inference.encoder import SentenceEncoder
 from inference.models.manifest import RESEARCH_ONLY, TrainingData
 from inference.models.store import ModelStore
 from inference.tagger import NameTagger
-from training import cross_encoder, minilm, ner, sentence_encoder
-from training.bert_graph import FUSED, OPSET, BertShape, GraphDraft, label_graph
-from training.folding import folded
-from training.quantize import InputRange, calibrate, quantize, quantize_dense
+from training import minilm, ner, sentence_encoder
+from training.graphs.bert import FUSED, OPSET, BertShape, GraphDraft, label_graph
+from training.graphs.folding import folded
+from training.graphs.quantize import InputRange, calibrate, quantize, quantize_dense
+from training.rerank import cross_encoder
 from training.terms import training_data
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]

@@ -19,7 +19,7 @@ from indexing.media.shots.windows import WindowLayout
 from inference.models.store import ModelStore
 from inference.runtimes.openvino import OpenVinoRuntime
 from training import transnetv2
-from training.clips import clips_in, read_clip, windows_of
+from training.shot_model.clips import clips_in, read_clip, windows_of
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 

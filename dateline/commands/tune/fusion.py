@@ -26,9 +26,9 @@ from dateline.measuring.tune_fusion import Plan, settings_to_apply, tune_fusion
 from dateline.settings import FILE
 from dateline.settings_file import write_settings
 from dateline.shown.progress import Bar, Steps, progress_bar
-from eval.tune.fusion_settings import PARAMETERS
-from eval.tune.fusion_text import SET_HEAD, markdown, set_cells, verdict_lines
-from eval.tune.fusion_tuning import Tuning
+from eval.tune.fusion.settings import PARAMETERS
+from eval.tune.fusion.text import SET_HEAD, markdown, set_cells, verdict_lines
+from eval.tune.fusion.tuning import Tuning
 
 
 def fusion(

@@ -44,13 +44,13 @@ from dateline.shown.sweep_tables import (
     print_rows,
 )
 from eval.report import growth_page, need_packages
-from eval.tune.growth import Grown, Growth, Prediction, fitted, predict
-from eval.tune.growth_sweep import filled_up, grow
-from eval.tune.neighbours import cached_neighbours
-from eval.tune.sweep_grid import BuildCell, Grid, names, numbers
-from eval.tune.sweep_target import Target, parse_target
-from eval.tune.vector_source import COSINE
-from eval.tune.vector_sweep import Subject
+from eval.tune.graphs.growth import Grown, Growth, Prediction, fitted, predict
+from eval.tune.graphs.growth_sweep import filled_up, grow
+from eval.tune.graphs.neighbours import cached_neighbours
+from eval.tune.graphs.sweep_grid import BuildCell, Grid, names, numbers
+from eval.tune.graphs.sweep_target import Target, parse_target
+from eval.tune.graphs.vector_source import COSINE
+from eval.tune.graphs.vector_sweep import Subject
 
 _PREDICTED = (10_000_000, 100_000_000)
 _MOST = 10**9

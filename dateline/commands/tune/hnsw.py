@@ -39,9 +39,9 @@ from dateline.settings_file import write_settings
 from dateline.shown.progress import Lazily, SweepBar, progress_bar
 from dateline.shown.sweep_tables import print_sweep
 from eval.report import need_packages, sweep_page
-from eval.tune.sweep_grid import Grid, names, numbers
-from eval.tune.sweep_report import Sweep
-from eval.tune.sweep_target import parse_target
+from eval.tune.graphs.sweep_grid import Grid, names, numbers
+from eval.tune.graphs.sweep_report import Sweep
+from eval.tune.graphs.sweep_target import parse_target
 
 
 def hnsw(

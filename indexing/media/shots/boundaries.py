@@ -26,7 +26,7 @@ from core.media import Seconds, ShotBounds, Transition
 @dataclass(frozen=True, slots=True)
 class BoundaryRule:
     """What counts as a transition. The values were chosen on the tuning clips of
-    `benchmarks.media_clips`, which share no source with its test clips: at .5 flashes and shaking
+    `benchmarks.media.clips`, which share no source with its test clips: at .5 flashes and shaking
     cameras gave 6 false cuts in ten minutes there, and 1 at these (2 by the int8 graph).
 
     - `cut`: a transition has a frame whose first number is at least this

@@ -10,7 +10,7 @@ to search, and the time to search a graph grows only with the logarithm of its s
 
 The sizes of an index's parts were measured.
 
-    python -m benchmarks.opensearch_sizes --documents 3000
+    python -m benchmarks.opensearch.sizes --documents 3000
 
 measured the figures of Lucene on 3,000 items of 774 characters: 842 bytes an item, and 24 bytes a
 passage without its vectors. Vectors lie on the disk once, because the mapping leaves out the column

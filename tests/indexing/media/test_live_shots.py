@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.live_writer import start_writer
+from benchmarks.media.live_writer import start_writer
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds, Transition
 from indexing.media.cage.sources import LiveSource

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.live_writer import start_writer
+from benchmarks.media.live_writer import start_writer
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
 from indexing.media.cage.sources import LiveSource

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, Seconds, ShotBounds, Transition
-from dateline.build.shots import live_finder_of, shot_detector_of, shot_finder_of
+from dateline.build.media.shots import live_finder_of, shot_detector_of, shot_finder_of
 from dateline.settings import Settings
 from indexing.media.shots.boundaries import Boundaries, BoundaryRule
 from indexing.media.shots.finding import ShotFinder, ShotSettings

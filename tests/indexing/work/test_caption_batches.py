@@ -14,8 +14,8 @@ from core.items import Item, PubStatus
 from core.media import ToCaption
 from core.work import JobState
 from core.writes import PutItem, SetStatus
-from dateline.build.captions import captioner_of
-from dateline.build.stages import asking_of
+from dateline.build.media.captions import captioner_of
+from dateline.build.media.stages import asking_of
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner, Leave, Submission
 from indexing.captions.calls import CAP, Calls, Rates, new_breaker

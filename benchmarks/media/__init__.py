@@ -1,0 +1,1 @@
+"""Photos, videos and shots: what ingest costs, and how well cuts are found."""

@@ -1,0 +1,1 @@
+"""What models cost, bare and over HTTP, and against stock libraries."""

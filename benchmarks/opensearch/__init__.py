@@ -1,0 +1,1 @@
+"""OpenSearch as the engine: cost, growth and quality beside the embedded engine."""

@@ -1,0 +1,293 @@
+"""One archive on three engines: embedded, OpenSearch by our path, OpenSearch's own hybrid query.
+
+    python -m benchmarks.opensearch.three_engines [FOLDER] [--url URL] [--documents N] [--queries
+    N] [--shards N]
+
+The stories of Reuters, or with `--documents` so many made from them (benchmarks/made_stories.py),
+are recorded once, in the data folder; a later run continues there. The record of truth then gets
+two projections, both made anew and timed: the embedded one, and an index on the cluster, settled,
+with one copy of each shard. Queries are headlines, each asked once of each side:
+
+- `opensearch`: the whole pipeline, from the words to ten hits with their contents, by the profile
+  `hybrid`, without names. The query is new: it is encoded, and meanwhile the frequencies of its
+  words are looked up;
+- `encode`: the same encoding alone, which every sender of an `_msearch` needs too;
+- `opensearch, again`: the same query right after, when its vector, the frequencies of its words and
+  its candidates' vectors are cached;
+- `…, _msearch`: what either of them sent to the cluster to retrieve: the time it took within the
+  search, and (`sent again`) the same request once more. By then what it reads is in memory, so the
+  ratio is against us if anything;
+- `embedded`: the whole pipeline; the query's vector is cached;
+- `hybrid`: a `hybrid` query of the same two clauses with the same filters, by a search pipeline
+  with a `normalization-processor` (min_max, arithmetic_mean, our weights), for the ids of ten hits.
+  Making its body is not timed, and its vector is cached. It has no guard, groups, contents, marks
+  or spelling. `hybrid` looks as deep in each list as there are hits, which is its default;
+  `hybrid, deep` looks as deep as we do (`pagination_depth`).
+
+Quartiles stand beside medians: if others use the machine too, they are nearer to what it can do.
+`found` is how often the story with the headline is among the ten hits; `as embedded` is the share
+of the embedded engine's ten hits that a side has too. Bytes are those of the projections; both have
+the record of truth beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import orjson
+
+from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
+from benchmarks.news import WARM_UP
+from benchmarks.opensearch.archive import (
+    NAME,
+    WIRE,
+    both_engines,
+    engine_of,
+    ingest,
+    make,
+    settings_of,
+)
+from benchmarks.search.suggest import documents_of
+from core.ports.models import TextEncoder
+from dateline.build.models.served import load_models
+from dateline.build.service import Service
+from search.answers import SearchRequest
+from search.profiles import standard_profiles
+from search.understanding.understand import Understanding
+from storage.opensearch.nodes.connection import Cluster, Reply
+
+_PROFILE = standard_profiles(("text",))["hybrid"]
+_PLAIN = Understanding(None)
+_HITS = 10
+AT_FIRST, AGAIN = "opensearch", "opensearch, again"
+_DEPTHS: Mapping[str, Mapping[str, int]] = {
+    "hybrid": {},
+    "hybrid, deep": {"pagination_depth": _PROFILE.lexical_depth},
+}
+Bodies = Sequence[Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Side:
+    """Seconds of each query, whether the wanted story was found, and the share of hits that the
+    embedded engine has too.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    found: list[bool] = field(default_factory=list)
+    shared: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tap:
+    """Passes requests on to a cluster, and notes what was asked and how long it took."""
+
+    cluster: Cluster
+    searches: list[tuple[Bodies, Mapping[str, Any], float]] = field(default_factory=list)
+    requests: list[tuple[str, float]] = field(default_factory=list)
+
+    def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
+        """Asks the cluster, and notes the searches and the time."""
+        started = perf_counter()
+        replies = Cluster.search_many(self.cluster, bodies, **header)
+        self.searches.append((bodies, header, perf_counter() - started))
+        return replies
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
+        """Asks the cluster, and notes the path and the time."""
+        started = perf_counter()
+        reply = Cluster.ask(self.cluster, method, path, body, **options)
+        self.requests.append((path.rpartition("/")[2], perf_counter() - started))
+        return reply
+
+    def retrieval(self) -> tuple[Bodies, Mapping[str, Any], float]:
+        """The searches with the query's vector, which is by far the longest request, and their
+        seconds.
+        """
+        return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The sides over one archive, and the times of the pipelines' stages."""
+
+    embedded: Service
+    cluster: Service
+    encoder: TextEncoder
+    tap: Tap
+    sides: dict[str, Side] = field(default_factory=dict)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+
+    def ask(self, text: str, turn: int) -> None:
+        """Asks every side one query; the last three take turns."""
+        found = {"opensearch": self._on_cluster(AT_FIRST, text)}
+        self._encode(text)
+        self._on_cluster(AGAIN, text)
+        bodies, _, _ = self.tap.retrieval()
+        sides: list[tuple[str, Callable[[], list[str]]]] = [
+            ("embedded", partial(self._by_pipeline, "embedded", self.embedded, text)),
+            *((name, partial(self._hybrid, name, bodies)) for name in _DEPTHS),
+        ]
+        for name, ask in sides[turn % 3 :] + sides[: turn % 3]:
+            found[name] = ask()
+        self._compare(text, found)
+
+    def _encode(self, text: str) -> None:
+        said = _PLAIN.understand(text).said.vector_text  # without quotes and signs
+        started = perf_counter()
+        self.encoder.encode_queries([said])
+        self._side("encode").seconds.append(perf_counter() - started)
+
+    def _by_pipeline(self, name: str, service: Service, text: str) -> list[str]:
+        request = SearchRequest(q=text, profile="hybrid", page_size=_HITS)
+        started = perf_counter()
+        found = service.pipeline.search(request, WIRE)
+        self._side(name).seconds.append(perf_counter() - started)
+        if found.degraded:
+            raise SystemExit(f"{text!r} was not answered in full by {name}: {found.degraded}")
+        for stage, milliseconds in found.milliseconds.items():
+            self.stages.setdefault(f"{name}, stage {stage}", []).append(milliseconds / 1000)
+        return [hit.item.uri for hit in found.hits]
+
+    def _on_cluster(self, name: str, text: str) -> list[str]:
+        self.tap.searches.clear()
+        self.tap.requests.clear()
+        uris = self._by_pipeline(name, self.cluster, text)
+        for kind, seconds in self.tap.requests:
+            self.stages.setdefault(f"{name}, request {kind}", []).append(seconds)
+        bodies, header, seconds = self.tap.retrieval()
+        self._side(f"{name}, _msearch").seconds.append(seconds)
+        started = perf_counter()
+        replies = Cluster.search_many(self.tap.cluster, bodies, **header)
+        self._side(f"{name}, _msearch sent again").seconds.append(perf_counter() - started)
+        assert not any("error" in reply for reply in replies)
+        return uris
+
+    def _hybrid(self, name: str, bodies: Bodies) -> list[str]:
+        queries = [body["query"] for body in bodies[:2]]
+        body = {
+            "size": _HITS,
+            "_source": ["uri"],
+            "query": {"hybrid": {"queries": queries, **_DEPTHS[name]}},
+        }
+        index = f"/{engine_of(self.cluster).family.concrete}/_search"
+        started = perf_counter()
+        reply = self.tap.cluster.ask("POST", index, body, search_pipeline=NAME)
+        self._side(name).seconds.append(perf_counter() - started)
+        return [hit["_source"]["uri"] for hit in reply["hits"]["hits"]]
+
+    def _compare(self, text: str, found: Mapping[str, list[str]]) -> None:
+        every = list(dict.fromkeys(uri for uris in found.values() for uri in uris))
+        items = zip(every, self.embedded.engine.newest(every), strict=True)
+        right = {uri for uri, item in items if item is not None and item.headline == text}
+        ours = set(found["embedded"])
+        for name, uris in found.items():
+            self._side(name).found.append(not right.isdisjoint(uris))
+            self._side(name).shared.append(len(ours.intersection(uris)) / max(1, len(ours)))
+
+    def _side(self, name: str) -> Side:
+        return self.sides.setdefault(name, Side())
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
+    parser.add_argument("--url", default="http://127.0.0.1:9200")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
+    parser.add_argument("--documents", type=int, default=0, help="made stories; 0: the corpus")
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--shards", type=int, default=1)
+    chosen = parser.parse_args()
+    machine = this_machine()
+    documents = [*documents_of(chosen.folder, 0)]
+    place = chosen.data / "cluster-benchmark"
+    settings = settings_of(place / f"{len(documents)}")
+    changes = {"opensearch_url": chosen.url, "opensearch_shards": chosen.shards}
+    models = load_models(settings)
+    ingest(settings, models, documents)
+    if chosen.documents:
+        corpus, settings = settings, settings_of(place / f"made-{chosen.documents}")
+        make(settings, models, corpus, chosen.documents)
+    texts = [*dict.fromkeys(document["title"] for document in documents if document["title"])]
+    step = max(1, len(texts) // (chosen.queries + WARM_UP))
+    figures: dict[str, Any] = {"documents": chosen.documents or len(documents)}
+    with (
+        both_engines(settings, models, changes, figures) as (embedded, cluster),
+        _compared(embedded, cluster, load_models(settings).encoder) as comparison,
+    ):
+        for turn, text in enumerate(texts[::step][: chosen.queries + WARM_UP]):
+            if turn == WARM_UP:
+                comparison.sides.clear()
+                comparison.stages.clear()
+            comparison.ask(text, turn)
+    figures |= _figures(comparison)
+    show("embedded, OpenSearch, and its hybrid query", figures, machine, as_json=chosen.json)
+
+
+@contextmanager
+def _compared(embedded: Service, cluster: Service, encoder: TextEncoder) -> Iterator[Comparison]:
+    """A comparison that is ready to ask, with the search pipeline on the cluster while it is used.
+    Both services have read ahead.
+    """
+    engine = engine_of(cluster)
+    while engine.read_ahead():
+        pass
+    weights = [_PROFILE.lexical_weight, *_PROFILE.vector_weights.values()]
+    combination = {"technique": "arithmetic_mean", "parameters": {"weights": weights}}
+    processor = {"normalization": {"technique": "min_max"}, "combination": combination}
+    body = {"phase_results_processors": [{"normalization-processor": processor}]}
+    engine.cluster.ask("PUT", f"/_search/pipeline/{NAME}", body)
+    try:
+        tap = Tap(engine.cluster)
+        engine.cluster.search_many = tap.search_many  # type: ignore[method-assign]
+        engine.cluster.ask = tap.ask  # type: ignore[method-assign]
+        yield Comparison(embedded, cluster, encoder, tap)
+    finally:
+        engine.cluster.ask("DELETE", f"/_search/pipeline/{NAME}")
+
+
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, side in comparison.sides.items():
+        figures[f"{name}, queries_per_s"] = len(side.seconds) / sum(side.seconds)
+        figures[f"{name}, p25_ms"] = percentile(side.seconds, 25)
+        figures[f"{name}, p50_ms"] = percentile(side.seconds, 50)
+        figures[f"{name}, p99_ms"] = percentile(side.seconds, 99)
+        if side.found:
+            figures[f"{name}, found"] = float(np.mean(side.found))
+            figures[f"{name}, as embedded"] = float(np.mean(side.shared))
+    for name, at in product((AT_FIRST, AGAIN), (25, 50)):
+        retrieved = percentile(comparison.stages[f"{name}, stage retrieve"], at)
+        encoded = percentile(comparison.sides["encode"].seconds, at) if name == AT_FIRST else 0.0
+        figures[f"{name}, retrieval p{at}_ms"] = retrieved
+        for way in ("_msearch", "_msearch sent again"):
+            raw = encoded + figures[f"{name}, {way}, p{at}_ms"]
+            beside = f"encode + {way}" if encoded else way
+            figures[f"{name} / {beside}, p{at}"] = figures[f"{name}, p{at}_ms"] / raw
+            figures[f"{name}, retrieval / {beside}, p{at}"] = retrieved / raw
+    for name in _DEPTHS:
+        figures[f"{name} / embedded, p50"] = (
+            figures[f"{name}, p50_ms"] / figures["embedded, p50_ms"]
+        )
+        figures[f"{name} / opensearch, p50"] = (
+            figures[f"{name}, p50_ms"] / figures["opensearch, p50_ms"]
+        )
+    asked = len(comparison.sides["opensearch"].seconds)
+    for stage, seconds in comparison.stages.items():
+        figures[f"{stage} p50_ms"] = percentile(seconds, 50)
+        if " request " in stage:
+            figures[f"{stage}, of a query"] = len(seconds) / asked
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The service under load, and what customers get of it: the feed, topics and webhooks."""

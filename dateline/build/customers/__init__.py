@@ -1,0 +1,1 @@
+"""Composition of what customers are served and told."""

@@ -1,0 +1,1 @@
+"""Composition of photos and videos: captions, shots, stills, and the work on them."""

@@ -1,0 +1,137 @@
+"""Composition of captions: the captioner that the settings name.
+
+Only this module names these classes. Packages of extras are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import SettingsError
+from core.ports.media import Captioner
+from dateline.archive_folder import archive_folder
+from dateline.build.models.runtimes import model_store
+from dateline.settings import Settings
+from indexing.captions.batch import BatchCaptioner
+from indexing.captions.calls import Calls, ProviderCaptioner, Rates
+from indexing.captions.provider import Provider
+from indexing.captions.spending import Prices, SpendBook, Spending
+from inference.picture_captioner import PictureCaptioner
+
+if TYPE_CHECKING:
+    from storage.databases import Database
+    from storage.work.spend import StoredSpend
+
+PROVIDER = "openai"
+FILE = "spend.sqlite"
+
+
+class OwnedCaptioner(Captioner, Protocol):
+    """A captioner that has to be closed. `leaves` says whether pictures go to another service."""
+
+    @property
+    def leaves(self) -> bool: ...  # noqa: D102 - see above
+
+    def close(self) -> None:
+        """End its threads and connections."""
+        ...
+
+
+def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCaptioner | None:
+    """Return the captioner of the settings, None without one. `book` records spending; without it
+    `open_book` opens one.
+
+    Raises SettingsError for settings that contradict each other, ModelError for a model that is
+    missing or does not fit.
+    """
+    if not settings.captioner:
+        return None
+    if settings.captioner == PROVIDER:
+        calls = _calls(settings, book)
+        return ProviderCaptioner(calls, settings.caption_edge, settings.caption_at_once)
+    folder = model_store(settings).find(settings.captioner)
+    return PictureCaptioner.open(folder, threads=settings.threads, device=settings.device)
+
+
+def asked_in_batches(settings: Settings) -> bool:
+    """Return whether pictures wait for a batch. Raises SettingsError if the captioner has none."""
+    if settings.caption_mode != "batch":
+        return False
+    if settings.captioner != PROVIDER:
+        raise SettingsError(
+            "only a provider takes batches",
+            where="caption_mode",
+            mend=f"set captioner to {PROVIDER}, or caption_mode to calls",
+        )
+    return True
+
+
+def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> BatchCaptioner | None:
+    """Return the provider's batches, None if the captioner is not a provider. Raises
+    SettingsError.
+    """
+    if settings.captioner != PROVIDER:
+        return None
+    return BatchCaptioner(_calls(settings, book), settings.caption_edge)
+
+
+def _calls(settings: Settings, book: SpendBook | None) -> Calls:
+    _check(settings)
+    key = settings.caption_key.get_secret_value() if settings.caption_key else ""
+    provider = Provider.open(
+        settings.caption_url, settings.caption_model, key=key, seconds=settings.caption_seconds
+    )
+    prices = Prices(
+        settings.caption_price_in, settings.caption_price_out, settings.caption_price_batch
+    )
+    owned: list[Callable[[], None]] = []
+    if book is None:
+        own = open_book(settings)
+        owned.append(own.close)
+        book = own
+    rates = _rates(settings, owned)
+    spending = Spending(book, prices, settings.caption_daily_spend)
+    return Calls(provider, rates, spending, owned=tuple(owned))
+
+
+def _rates(settings: Settings, owned: list[Callable[[], None]]) -> Rates:
+    """Return the provider's limits, which all workers of an archive or a database share."""
+    requests, tokens = settings.caption_rpm, settings.caption_tpm
+    if not (requests or tokens):
+        return Rates()
+    from storage.work.rates import StoredRates
+
+    log = StoredRates(_shared(settings, synced=False))
+    owned.append(log.close)
+    parts = f"{settings.caption_url} {settings.caption_model}"
+    return Rates(log, hashlib.sha256(parts.encode()).hexdigest(), requests, tokens)
+
+
+def open_book(settings: Settings) -> StoredSpend:
+    """Return the record of spending, in the archive's folder or in the database of the orders."""
+    from storage.work.spend import StoredSpend
+
+    return StoredSpend(_shared(settings))
+
+
+def _shared(settings: Settings, *, synced: bool = True) -> Database:
+    from storage.databases import open_database  # sqlalchemy comes with the extra
+
+    url = settings.work_url
+    place = archive_folder(settings) / FILE if url is None else url.get_secret_value()
+    return open_database(place, synced=synced)
+
+
+def _check(settings: Settings) -> None:
+    if not settings.caption_model:
+        mend = "name one of the provider's models that take pictures"
+        raise SettingsError("no model is named", where="caption_model", mend=mend)
+    free = settings.caption_price_in == 0 or settings.caption_price_out == 0
+    if settings.caption_daily_spend is not None and free:
+        raise SettingsError(
+            "a spend cap can't hold without prices",
+            where="caption_daily_spend",
+            mend="set caption_price_in and caption_price_out from the provider's list",
+        )

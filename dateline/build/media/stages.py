@@ -1,0 +1,158 @@
+"""Composition of the stages of an ingest of photos and videos, as the settings say.
+
+Needs the extra [media]; everything else runs without this module.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from core.items import Item
+from core.made_up_names import FoundNames
+from core.ports.media import Ledger, MediaStore
+from core.ports.models import Tagger
+from core.work import Stage
+from dateline.archive_folder import archive_folder
+from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
+from dateline.build.media.shots import batch_sizes, shot_detector_of, shot_finder_of
+from dateline.build.media.stills import media_store
+from dateline.build.models.runtimes import model_store
+from dateline.build.service import Service, archive_clock, passage_embedder
+from dateline.settings import ORDERS, Settings
+from indexing.captions.names import TaggedNames
+from indexing.captions.rights import RightsNow, rights_now
+from indexing.ingest import Ingest
+from indexing.media.assets import Asset, Enrichment, build_item
+from indexing.media.reading import CagedReader
+from indexing.media.shots.finding import ShotFinder
+from indexing.work.remembered import Remembered, RememberedEncoder
+from indexing.work.sources.stores import FileStores, Spool
+from indexing.work.stages.apply import ApplyStage
+from indexing.work.stages.asking import Asking, AskNow, Scale, Scaler
+from indexing.work.stages.decode import THREADS_A_FILE, Decoder, DecodeStage, LateFinder
+from indexing.work.stages.describe import AskLater, DescribeStage
+from indexing.work.stages.embed import EmbedStage
+from indexing.work.stages.preparing import BuildItem, Preparing
+from indexing.work.stages.stage import StageWork
+from storage.databases import Database, open_database
+from storage.media.likenesses import StoredLikenesses
+from storage.work.ledger import StoredLedger
+from storage.work.waiting_stills import StoredWaitingStills
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages, and the stores of their files; `close` ends everything that they run."""
+
+    stages: Mapping[Stage, StageWork]
+    stores: FileStores
+    ends: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """End threads, child processes and models."""
+        for end in self.ends:
+            end()
+
+
+def build_stages(settings: Settings, service: Service, ledger: Ledger, process: str) -> Stages:
+    """Return the stages of an ingest over a service's record of truth. Raises DatelineError if one
+    of them can't be opened.
+    """
+    ends: list[Callable[[], None]] = []
+    clock = archive_clock(settings)
+    # Only this process uses it as long as it has the name.
+    spare = archive_folder(settings) / "spool" / process
+    reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
+    database = work_database(settings, "ledger.sqlite")
+    captioner = captioner_of(settings)
+    finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
+    spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
+    spool.clear()  # files that a killed process of this name left
+    store, files = media_store(settings), settings.decode_files
+    decoder = Decoder(reader, finder, store, known, spool, files)
+    preparing = Preparing(
+        decoder,
+        _item_builder(settings, service.models.tagger),
+        known,
+        "" if captioner is None else captioner.digest,
+        every=settings.caption_everything,
+        rule=settings.external_processing,
+    )
+    scale = Scaler(reader, spare, settings.caption_edge).scaled
+    ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
+    rights = rights_now(newest, settings.external_processing)
+    asking = asking_of(settings, captioner, store, database, scale, rights, ends)
+    if settings.models_apart:
+        embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
+        ingest = Ingest(service.writer, embedder, clock, settings.default_products)
+    last = Stage.EMBED if settings.models_apart else Stage.APPLY
+    then = last if asking is None else Stage.DESCRIBE
+    threads = files * THREADS_A_FILE
+    decode = DecodeStage(decoder, threads, then=then, shots_apart=settings.models_apart)
+    shots = DecodeStage(decoder, threads, then=then)
+    describe = DescribeStage(preparing, asking, last)
+    embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
+    apply = ApplyStage(preparing, ingest, newest)
+    ends.append(shots.close)
+    ends += [decode.close, reader.close, spool.clear, database.close]
+    ends += [] if captioner is None else [captioner.close]
+    stages: Mapping[Stage, StageWork] = {
+        Stage.DECODE: decode,
+        Stage.SHOTS: shots,
+        Stage.DESCRIBE: describe,
+        Stage.EMBED: embed,
+        Stage.APPLY: apply,
+    }
+    return Stages(stages, stores, ends)
+
+
+def asking_of(
+    settings: Settings,
+    captioner: OwnedCaptioner | None,
+    store: MediaStore,
+    database: Database,
+    scale: Scale,
+    rights: RightsNow,
+    ends: list[Callable[[], None]],
+) -> Asking | None:
+    """Return who asks about stills: nobody (None), a captioner at once, or the next batch. `ends`
+    gets what has to be closed with it.
+    """
+    if captioner is None:
+        return None
+    # What was paid for is kept like the record: on the disk before anything else happens.
+    known, likenesses = Remembered(StoredLedger(database)), StoredLikenesses(database)
+    if asked_in_batches(settings):
+        orders = work_database(settings, ORDERS)
+        ends.append(orders.close)
+        return AskLater(StoredWaitingStills(orders), known, likenesses, captioner.digest)
+    # Paid answers are kept when a call ends: so a provider gets at most what it answers together.
+    at_once = batch_sizes(settings)[Stage.DESCRIBE]
+    at_once = settings.caption_at_once if captioner.leaves else at_once
+    return AskNow(captioner, store, known, likenesses, scale, rights, at_once)
+
+
+def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
+    """Return the database that a setting names, else a file in the archive's folder."""
+    url = settings.work_url
+    place = archive_folder(settings) / file if url is None else url.get_secret_value()
+    return open_database(place, synced=synced)
+
+
+def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
+    detector = shot_detector_of(settings)
+    ends.append(detector.close)
+    return shot_finder_of(detector)
+
+
+def _item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
+    """Return a function that makes items of assets; the tagger finds the names in captions."""
+    clock = archive_clock(settings)
+    names: FoundNames | None = None
+    if tagger is not None:
+        manifest = model_store(settings).describe(settings.tagger).manifest
+        names = TaggedNames(tagger, manifest.languages)
+
+    def build(asset: Asset, enrichment: Enrichment, recorded: Item | None) -> Item:
+        return build_item(asset, enrichment, clock, recorded, names=names).item
+
+    return build

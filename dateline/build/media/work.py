@@ -1,0 +1,122 @@
+"""Composition of durable ingest: orders, and the processes that carry them out.
+
+Needs the extra [media]; everything else runs without this module.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import SettingsError
+from dateline.archive_folder import archive_folder
+from dateline.build.media.shots import batch_sizes
+from dateline.build.media.stages import Stages, build_stages, work_database
+from dateline.build.service import Service
+from dateline.media_settings import WORK_CHUNKS
+from dateline.settings import ORDERS, Settings
+from indexing.work.desk import JobDesk
+from indexing.work.queues import QUEUES, ProcessName, QueueSettings, QueueWorker
+from indexing.work.sources.stores import FileStores
+from indexing.work.stages.chunks import ChunkRunner
+from indexing.work.stages.reading import Reading
+from storage.databases import Database
+from storage.work.jobs import StoredJobs
+from storage.work.ledger import StoredLedger
+from storage.work.orders import StoredOrders
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Orders and their results, without any work: for commands."""
+
+    database: Database
+    jobs: StoredJobs
+    desk: JobDesk
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+
+def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
+    """Return the orders of the settings' archive; `synced` waits for the disk. Raises
+    StorageError.
+    """
+    database = work_database(settings, ORDERS, synced=synced)
+    jobs = StoredJobs(database)
+    return Desk(database, jobs, JobDesk(jobs, FileStores()))
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that carries out orders; `close` ends it."""
+
+    desk: Desk
+    queues: QueueWorker
+    reading: Reading
+    parts: Stages
+    name: ProcessName
+    ledger: StoredLedger
+
+    def stop(self) -> None:
+        """Tell work in progress to end soon."""
+        self.queues.stop()
+
+    def close(self) -> None:
+        """End work in progress, then everything else."""
+        self.queues.close()
+        self.parts.close()
+        self.ledger.close()
+        self.name.release()
+        self.desk.close()
+
+
+def build_worker(settings: Settings, service: Service, queues: Sequence[str] = QUEUES) -> Worker:
+    """Return a worker for some of the queues, over a service's record of truth. Raises
+    DatelineError if a part of it can't be opened.
+    """
+    chunks, _ = _chunks(settings), batch_sizes(settings)  # wrong settings fail before all else
+    desk = open_desk(settings, synced=False)
+    orders = StoredOrders(desk.database)
+    ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
+    name = ProcessName(archive_folder(settings) / "workers")
+    parts = build_stages(settings, service, ledger, name.name)
+    stopped = threading.Event()
+    runner = ChunkRunner(
+        desk.jobs,
+        orders,
+        parts.stages,
+        stopped.wait,
+        tries=settings.work_tries,
+        first_retry_s=settings.work_retry_s,
+    )
+    reading = Reading(
+        desk.jobs,
+        orders,
+        parts.stores,
+        stopped.wait,
+        chunk=settings.work_chunk,
+        ahead=settings.work_ahead,
+    )
+    worker = QueueWorker(
+        orders,
+        name.name,
+        runner.run,
+        reading.run,
+        QueueSettings(chunks, settings.work_poll_s),
+        queues,
+        stopped=stopped,
+    )
+    return Worker(desk, worker, reading, parts, name, ledger)
+
+
+def _chunks(settings: Settings) -> dict[str, int]:
+    """Return the orders at the same time by queue. Raises SettingsError for an unknown queue."""
+    for name, count in settings.work_chunks.items():
+        if name not in QUEUES or count < 1:
+            what, mend = (
+                f"{name} = {count} is no queue's",
+                f"write 1 or more for {', '.join(QUEUES)}",
+            )
+            raise SettingsError(what, where="work_chunks", mend=mend)
+    return {**WORK_CHUNKS, **settings.work_chunks}

@@ -1,0 +1,1 @@
+"""Composition of the models, and of what runs them."""

@@ -1,0 +1,1 @@
+"""`dateline models`: a module for each part of the group."""

@@ -1,0 +1,1 @@
+"""Weights of fusion and reranking: gathered features, the choice, and how sure it is."""

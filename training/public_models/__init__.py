@@ -1,0 +1,1 @@
+"""Public models: read from a folder, exported, made smaller, and compared."""

@@ -1,0 +1,1 @@
+"""Rerankers: what they learn from, how they learn, and what judges them."""

@@ -1,0 +1,258 @@
+"""A joint encoder that learns from mined lists, the judgements and the teachers' opinions in one.
+
+    python -P -m training.rerank.distil --lists DIR --state FILE [--learn NAME,…] [--start
+    minilm|bge|FILE] [--layers N] [--steps N] [--minutes M] [--margin M]
+                                 [--distilled SHARE] [--weights DIR] [--threads N]
+
+BERT reads query and passage together (`joint.py`), and its score is added to the search's own, so
+it learns what the search gets wrong. FILE holds everything about the run: a run that was stopped,
+or that `--minutes` ended, goes on from there to the same end, and an ended one does nothing.
+
+`--start FILE --layers 6` starts from every second layer of a model of twelve that was trained here.
+If its own opinions are what the lists were taught (`training.rerank.teachers`), that is
+distillation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+from training.folder import plain_tokenizer
+from training.graphs.bert import BertShape, Weights
+from training.graphs.bge import bge_weights
+from training.rerank.joint import JointEncoder, PairTokens
+from training.rerank.projection import Lesson, Teaching, lessons
+from training.rerank.teachers import Taught, read_taught, unit
+from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
+from training.tagger.finetune import pace, report
+
+LISTS = 4  # of a step
+PASSAGES = 8  # of a list
+MAX_TOKENS = 128
+STEPS = 2000
+RATE, HEAD_RATE, SCALE_RATE = 3e-5, 5e-4, 1e-2
+FUSED_SHARE = 5.0  # of the search's score, put on 0 to 1
+WARM_UP = 0.05  # share of the steps
+SAVED_EVERY = 25  # steps
+_LAYER = "encoder.layer."
+
+
+def depth_of(weights: Weights) -> int:
+    """How many layers the weights have."""
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
+
+
+def every_second(weights: Weights, layers: int) -> dict[str, np.ndarray]:
+    """The weights of a model with `layers` layers: the last of each group of those that there are.
+    Raises ValueError if they can't be grouped.
+    """
+    depth = depth_of(weights)
+    if depth % layers:
+        raise ValueError(f"{depth} layers can't be grouped to {layers}")
+    step, found = depth // layers, {}
+    for name, value in weights.items():
+        if not name.startswith(_LAYER):
+            found[name] = value
+            continue
+        number, rest = name.removeprefix(_LAYER).split(".", 1)
+        if int(number) % step == step - 1:
+            found[f"{_LAYER}{int(number) // step}.{rest}"] = value
+    return found
+
+
+@dataclass(slots=True)
+class Run:
+    """A model, its optimizer, and how many steps are done."""
+
+    model: JointEncoder
+    optimizer: torch.optim.AdamW
+    step: int = 0
+
+    @classmethod
+    def of(cls, model: JointEncoder) -> Run:
+        """A run that has not begun."""
+        groups = (
+            (list(model.bert.parameters()), RATE, 0.01),
+            ([*model.cls.parameters()], HEAD_RATE, 0.0),
+            ([model.scale], SCALE_RATE, 0.0),
+        )
+        each = [
+            {"params": part, "lr": rate, "highest": rate, "weight_decay": decay}
+            for part, rate, decay in groups
+        ]
+        return cls(model, torch.optim.AdamW(each))
+
+    def write(self, path: Path) -> None:
+        """Writes the run; the file appears when it is whole."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for name, value in self.model.named_parameters():
+            for kind, moment in self.optimizer.state.get(value, {}).items():
+                if kind != "step":
+                    tensors[f"{kind}.{name}"] = moment
+        part = path.with_name(path.name + ".part")
+        whole = {name: value.detach().contiguous() for name, value in tensors.items()}
+        save_file(whole, part, {"step": str(self.step), "layers": str(layers_of(self.model))})
+        part.replace(path)
+
+    def read(self, path: Path) -> None:
+        """Goes on from a file that `write` wrote."""
+        with safe_open(path, "pt") as file:
+            self.step = int(file.metadata()["step"])
+            names = {*file.keys()}
+            state = {n.removeprefix("model."): file.get_tensor(n) for n in names if _is(n, "model")}
+            self.model.load_state_dict(state)
+            for name, value in self.model.named_parameters():
+                if f"exp_avg.{name}" in names:
+                    self.optimizer.state[value] = {
+                        "step": torch.tensor(float(self.step)),
+                        "exp_avg": file.get_tensor(f"exp_avg.{name}"),
+                        "exp_avg_sq": file.get_tensor(f"exp_avg_sq.{name}"),
+                    }
+
+
+def _is(name: str, kind: str) -> bool:
+    return name.startswith(f"{kind}.")
+
+
+def layers_of(model: JointEncoder) -> int:
+    """How many layers the model has."""
+    return int(model.bert.config.num_hidden_layers)
+
+
+def bert_of(path: Path) -> dict[str, np.ndarray]:
+    """The encoder's weights in a run's file, under BERT's own names."""
+    with safe_open(path, "np") as file:
+        names = [name for name in file.keys() if name.startswith("model.bert.")]  # noqa: SIM118
+        return {name.removeprefix("model.bert."): file.get_tensor(name) for name in names}
+
+
+def state_of(path: Path) -> tuple[Weights, int]:
+    """The weights in a run's file, under the names that `pair_graph` reads, and how many layers."""
+    head = {"cls.weight": "head.cls.weight", "cls.bias": "head.cls.bias", "scale": "head.scale"}
+    with safe_open(path, "np") as file:
+        layers = int(file.metadata()["layers"])
+        last = {ours: np.atleast_1d(file.get_tensor(f"model.{n}")) for n, ours in head.items()}
+    return {**bert_of(path), **last}, layers
+
+
+def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
+    """The model before learning, with `layers` layers (0: as many as the start has)."""
+    if what == "minilm":
+        weights: Mapping[str, np.ndarray] = load_file(fetch(MINILM_WEIGHTS, cache))
+    else:
+        weights = bge_weights(fetch(BGE_GRAPH, cache)) if what == "bge" else bert_of(Path(what))
+    if layers:
+        weights = every_second(weights, layers)
+    return JointEncoder(dict(weights), BertShape(layers=depth_of(weights)))
+
+
+def loss_of(model: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]) -> torch.Tensor:
+    """Listwise cross-entropy of the judgements and the teachers' opinions, over the sum of the
+    search's score and the model's.
+    """
+    pairs = [(one.given.query, one.given.texts[place]) for one in group for place in one.places]
+    order = np.argsort([len(tokens.row(*pair)[0]) for pair in pairs], kind="stable")
+    halves = np.array_split(order, 2)  # by length, so that padding is small
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = [model(tokens.batch([pairs[place] for place in half])) for half in halves]
+    logits = torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(halves)))]
+    losses, start = [], 0
+    for one in group:
+        places = list(one.places)
+        fused = torch.from_numpy(unit(one.given.fused)[places].astype(np.float32))
+        ours = logits[start : start + len(places)] + FUSED_SHARE * fused
+        losses.append(functional.cross_entropy(ours[None], torch.from_numpy(one.target)[None]))
+        start += len(places)
+    return torch.stack(losses).mean()
+
+
+def learn(
+    run: Run,
+    taught: Sequence[Taught],
+    tokens: PairTokens,
+    teaching: Teaching,
+    steps: int,
+    state: Path,
+    seconds: float = float("inf"),
+) -> bool:
+    """Learns until `steps` are done or `seconds` are over; returns whether they are done. What a
+    step sees depends on its number alone, so a stopped run ends as one that was not.
+    """
+    begin, first = time.monotonic(), run.step
+    model = run.model.train()
+    while run.step < steps and time.monotonic() - begin < seconds:
+        chance = random.Random(run.step)  # noqa: S311
+        torch.manual_seed(run.step)
+        group = drawn(taught, teaching, chance)
+        share = pace(run.step, total=steps, warm=max(1, int(WARM_UP * steps)))
+        for each in run.optimizer.param_groups:
+            each["lr"] = each["highest"] * share
+        loss = loss_of(model, tokens, group)
+        run.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        run.optimizer.step()
+        run.step += 1
+        if run.step % SAVED_EVERY == 0 or run.step == steps:
+            run.write(state)
+            report(run.step - first, steps - first, loss.item(), time.monotonic() - begin)
+    run.write(state)
+    return run.step >= steps
+
+
+def drawn(taught: Sequence[Taught], teaching: Teaching, chance: random.Random) -> list[Lesson]:
+    """LISTS lessons, drawn anew with their negatives. Raises ValueError if too few lists have a
+    right passage and others.
+    """
+    group: list[Lesson] = []
+    for one in chance.sample(taught, len(taught)):
+        group += lessons([one], teaching, chance)
+        if len(group) == LISTS:
+            return group
+    raise ValueError(f"fewer than {LISTS} lists have a right passage and others")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
+    parser.add_argument("--state", type=Path, required=True, help="file of the run")
+    parser.add_argument("--start", default="minilm", help="minilm, bge, or another run's file")
+    parser.add_argument("--layers", type=int, default=0, help="layers to keep, evenly spaced")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument("--margin", type=float, help="drop doubtful negatives, such as .05")
+    parser.add_argument("--distilled", type=float, default=0.0, help="the teachers' share, 0 to 1")
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="kept start weights")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    run = Run.of(start_of(given.start, given.layers, given.weights))
+    if given.state.exists():
+        run.read(given.state)
+    files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
+    taught = [one for path in files for one in read_taught(path)]
+    tokenizer: Tokenizer = plain_tokenizer(fetch(MINILM_TOKENIZER, given.weights))
+    teaching = Teaching(given.margin, given.distilled, negatives=PASSAGES - 1)
+    tokens = PairTokens(tokenizer, MAX_TOKENS)
+    done = learn(run, taught, tokens, teaching, given.steps, given.state, 60 * given.minutes)
+    print(json.dumps({"step": run.step, "of": given.steps, "done": done}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The tagger's corpora and training loop; `training.ner` is its recipe."""
