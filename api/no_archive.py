@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from core.callers import Caller
 from core.errors import DatelineError, NotFoundError
 from core.items import Item
-from core.ports.engine import Rejection
 from core.standing import Sight
 from core.writes import Part, SetStatus, Written
+from indexing.sources import Rejected
 from search.answers import SearchRequest, SearchResponse
 
 
@@ -47,7 +47,7 @@ class NoArchive:
         products: Sequence[str],
         by: Caller,
         part: Part = Part.WHOLE,
-    ) -> Sequence[Written | Rejection | DatelineError]:
+    ) -> Sequence[Written | Rejected | DatelineError]:
         """Raise NotFoundError."""
         self._absent()
 

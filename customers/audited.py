@@ -17,7 +17,7 @@ from core.audit import AuditAction, AuditEntry, AuditHead
 from core.callers import OPERATOR, Caller
 from core.errors import DatelineError
 from core.items import Item, PubStatus
-from core.ports.engine import Coverer, Writer
+from core.ports.engine import Engine
 from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 
 log = logging.getLogger(__name__)
@@ -79,16 +79,12 @@ class AuditTrail:
             log.error("the audit log lacks %s: %s", uris, error.what)
 
 
-class CoveringWriter(Writer, Coverer, Protocol):
-    """The whole write path."""
-
-
 class AuditedWriter:
     """A writer whose changes of states are in the audit log, those among them that come with a
     document: by a request, a file or a worker.
     """
 
-    def __init__(self, writer: CoveringWriter, trail: AuditTrail) -> None:
+    def __init__(self, writer: Engine, trail: AuditTrail) -> None:
         self._writer = writer
         self._trail = trail
 

@@ -7,7 +7,6 @@ that moment, and nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from core.callers import Caller
 from core.errors import NotFoundError
@@ -15,7 +14,7 @@ from core.items import Item
 from core.query_tree import EVERYTHING, Keyword, Node
 from core.retrieval import SortOrder
 from customers.topics import FollowedTopics
-from search.answers import SearchRequest, SearchResponse
+from search.answers import Searches, SearchRequest
 from search.understanding.strict_query import strict_query
 
 TOPICS_FROM = 1_000_000_000  # ids of feeds of topics; those of products are their codes
@@ -32,14 +31,6 @@ class RssFeed:
     description: str
     query: str = ""
     filters: Node = EVERYTHING
-
-
-class Searching(Protocol):
-    """The query path."""
-
-    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Return one page of the answer."""
-        ...
 
 
 def feeds_of(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
@@ -76,7 +67,7 @@ def feed_of(caller: Caller, topics: FollowedTopics, number: int) -> RssFeed:
     raise NotFoundError(f"this key has no RSS feed {number}", mend="/content/rss lists its feeds")
 
 
-def newest(feed: RssFeed, search: Searching, caller: Caller, count: int) -> tuple[Item, ...]:
+def newest(feed: RssFeed, search: Searches, caller: Caller, count: int) -> tuple[Item, ...]:
     """Return the newest items of a feed that the caller may see now."""
     request = SearchRequest(
         q=feed.query,

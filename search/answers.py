@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol
 
+from core.callers import Caller
 from core.entities import EntityLabel, KnownName
 from core.errors import QueryError
 from core.items import Item, ItemType
@@ -606,3 +608,13 @@ class SearchResponse:
     fold: Fold = Fold.NONE
     depth: int = 0
     related: int | None = None
+
+
+class Searches(Protocol):
+    """The whole query path: `search.pipeline.SearchPipeline`, or an object that answers like it."""
+
+    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
+        """Return one page of the answer. Raises QueryError, NotFoundError and ExpiredError;
+        `degraded` says what a stage could not do.
+        """
+        ...

@@ -9,11 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from core.ports.engine import (
-    Browser,
     Catalogue,
     Exemplars,
     Names,
-    NearDuplicates,
     Retriever,
     Standings,
     Vocabulary,
@@ -38,9 +36,7 @@ from search.question import Question
 from search.understanding.names import name_shares
 
 
-class Engine(
-    Retriever, Browser, Catalogue, NearDuplicates, Names, Exemplars, Standings, Vocabulary, Protocol
-):
+class Engine(Retriever, Catalogue, Names, Exemplars, Standings, Vocabulary, Protocol):
     """What the query path needs from a storage engine."""
 
 
@@ -108,7 +104,7 @@ def _retrieved(engine: Engine, question: Question) -> Evidence:
     return Evidence(replace(question, asked=answer.asked, degraded=answer.degraded), found)
 
 
-def _browsed(engine: Browser, question: Question) -> Evidence:
+def _browsed(engine: Retriever, question: Question) -> Evidence:
     """Return the page of a list by date that the question begins at, as candidates in that
     order.
     """

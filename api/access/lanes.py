@@ -13,10 +13,10 @@ from api.access.pool import WorkPool
 from api.content.writes import uri_of
 from core.callers import Caller
 from core.errors import DatelineError
-from core.ports.engine import Rejection
 from core.writes import Part, Written
+from indexing.sources import Rejected
 
-Outcome: TypeAlias = Written | Rejection | DatelineError
+Outcome: TypeAlias = Written | Rejected | DatelineError
 _FEW = 8  # documents
 _PLACE_BYTES = 1 << 20  # bytes of a bulk for each place that it takes in its queue
 _SHOWN = frozenset({"", "usable", "embargoed"})

@@ -16,11 +16,12 @@ from api.formats.kept_forms import KeptForms
 from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
+from core.errors import DatelineError
 from core.items import MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports.customers import Receipts
-from core.ports.engine import IngestPort, Library, StatusWriter
-from core.retrieval import Suggestion
+from core.ports.engine import Library, StatusWriter, Suggestions
+from core.writes import Part, Written
 from customers.accounts.parts import AccountParts
 from customers.feed import Feed
 from customers.monitoring import Monitoring
@@ -28,24 +29,24 @@ from customers.on_demand import OnDemand
 from customers.readers import Readers
 from customers.topics import FollowedTopics
 from customers.webhooks.ports import WebhookPorts
-from search.answers import SearchRequest, SearchResponse
+from indexing.sources import Rejected
+from search.answers import Searches
 
 
-class SearchPort(Protocol):
-    """The whole query path, from a request to one page of an answer."""
+class IngestPort(Protocol):
+    """Takes ninjs documents as parsed JSON from `by`, and answers for each, in order."""
 
-    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Return one page of the answer. Raises QueryError, ExpiredError; `degraded` says what a
-        stage could not do.
+    def put_documents(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        products: Sequence[str],
+        by: Caller,
+        part: Part = Part.WHOLE,
+    ) -> Sequence[Written | Rejected | DatelineError]:
+        """One outcome per document, in order; durable when it returns. A document that could not be
+        written has the error. With `Part.VECTORS`, a version that was changed since its text was
+        put stays as it is.
         """
-        ...
-
-
-class SuggestPort(Protocol):
-    """Completions of an unfinished text."""
-
-    def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """Return the best `limit` completions, best first. Raises QueryError."""
         ...
 
 
@@ -166,7 +167,7 @@ def nothing_to_close() -> None:
 class Services:
     """The parts behind the surface; `close` ends them after the last request."""
 
-    search: SearchPort
+    search: Searches
     library: Library
     writer: StatusWriter
     ingest: IngestPort
@@ -177,7 +178,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     limiter: Limiter = field(default_factory=MemoryLimiter)
     accounts: AccountParts | None = None
-    suggest: SuggestPort | None = None
+    suggest: Suggestions | None = None
     media: MediaPort | None = None
     elsewhere: Elsewhere | None = None
     webhooks: WebhookPorts | None = None

@@ -7,8 +7,8 @@ from typing import Any
 from api.access.bodies import Unreadable
 from api.problems import Problem, problem_of
 from core.errors import DatelineError
-from core.ports.engine import Rejection
 from core.writes import REFUSED, Outcome, Written
+from indexing.sources import Rejected
 
 _REFUSALS = {
     Outcome.STALE: (409, "stale", "A newer version of this item is recorded already."),
@@ -38,7 +38,7 @@ def uri_of(document: Any) -> str:
 
 
 def result_json(
-    number: int, outcome: Written | Rejection | Unreadable | DatelineError, uri: str = ""
+    number: int, outcome: Written | Rejected | Unreadable | DatelineError, uri: str = ""
 ) -> dict[str, Any]:
     """Return the answer for the document number `number` (from 1); `uri` is the document's."""
     if isinstance(outcome, Unreadable):

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.access.services import SearchPort, Services
+from api.access.services import Services
 from core.callers import Caller
 from core.items import Item
 from customers.topics import FollowedTopics
-from search.answers import SearchRequest, SearchResponse
+from search.answers import Searches, SearchRequest, SearchResponse
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSearch:
     """A search in which `followedtopics:ID` stands for the query of that topic."""
 
-    search_port: SearchPort
+    search_port: Searches
     topics: FollowedTopics
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:

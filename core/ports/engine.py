@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from core.callers import OPERATOR, Caller
 from core.entities import Entity, KnownName
-from core.errors import DatelineError
 from core.items import Item, Passage, PassageVectors
 from core.media import Undescribed
 from core.query_tree import Node
@@ -27,13 +26,26 @@ from core.retrieval import (
     TextSignatures,
 )
 from core.standing import Head, SeenWord, Sight, Standing
-from core.writes import Part, PutItem, SetStatus, Written
+from core.writes import PutItem, SetStatus, Written
+
+Clock = Callable[[], datetime]
+"""Tells the time, aware and in UTC; tests bring their own."""
 
 
-class Clock(Protocol):
-    """Tells the time, aware and in UTC; tests bring their own."""
+class StatusWriter(Protocol):
+    """The part of the write path that changes states, and what follows every write."""
 
-    def __call__(self) -> datetime: ...
+    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
+        """Changes states, as far as `by` may; in force on every surface when it returns."""
+        ...
+
+    def cover(self) -> str:
+        """Makes recorded items searchable by words in this process, as far as a few seconds
+        suffice. Returns what to tell the user where they do not suffice, else "".
+
+        Hidden items need no such step: they are hidden in every process when their write returns.
+        """
+        ...
 
 
 class Writer(Protocol):
@@ -62,57 +74,6 @@ class Writer(Protocol):
         ...
 
 
-class Coverer(Protocol):
-    """Brings searches up to date with the record."""
-
-    def cover(self) -> str:
-        """Makes recorded items searchable by words in this process, as far as a few seconds
-        suffice. Returns what to tell the user where they do not suffice, else "".
-
-        Hidden items need no such step: they are hidden in every process when their write returns.
-        """
-        ...
-
-
-class Rejection(Protocol):
-    """A document that was refused: which member is wrong and why."""
-
-    @property
-    def field(self) -> str:
-        """The JSON path of the wrong member, "" for the whole document."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """What is wrong, in words."""
-        ...
-
-
-class IngestPort(Protocol):
-    """Takes ninjs documents as parsed JSON from `by`, and answers for each, in order."""
-
-    def put_documents(
-        self,
-        documents: Sequence[Mapping[str, Any]],
-        products: Sequence[str],
-        by: Caller,
-        part: Part = Part.WHOLE,
-    ) -> Sequence[Written | Rejection | DatelineError]:
-        """One outcome per document, in order; durable when it returns. A document that could not be
-        written has the error. With `Part.VECTORS`, a version that was changed since its text was
-        put stays as it is.
-        """
-        ...
-
-
-class StatusWriter(Coverer, Protocol):
-    """The part of the write path that changes states, and what follows every write."""
-
-    def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Changes states, as far as `by` may; in force on every surface when it returns."""
-        ...
-
-
 class VectorKeeper(Protocol):
     """Finds recorded versions that lack vectors of an encoder in use, and adds the vectors."""
 
@@ -134,23 +95,19 @@ class VectorKeeper(Protocol):
 
 
 class Retriever(Protocol):
-    """Finds candidates for a query by BM25 and by vectors; both use the same filters."""
+    """Finds candidates for a query by BM25 and by vectors, with the same filters, or by date."""
 
     def retrieve(self, request: Retrieval) -> Retrieved: ...
-
-    def visible(self, ids: Ids, caller: Caller) -> Ids:
-        """Return the ids that the record of truth lets `caller` see at this moment, in the given
-        order.
-        """
-        ...
-
-
-class Browser(Protocol):
-    """Lists everything that matches, by date."""
 
     def browse(self, request: Browse) -> Browsed:
         """Returns a stretch of the list, in the same order in every process. Raises QueryError
         where `skip` is larger than an engine allows.
+        """
+        ...
+
+    def visible(self, ids: Ids, caller: Caller) -> Ids:
+        """Return the ids that the record of truth lets `caller` see at this moment, in the given
+        order.
         """
         ...
 
@@ -201,10 +158,6 @@ class Catalogue(Protocol):
         such passage.
         """
         ...
-
-
-class NearDuplicates(Protocol):
-    """Signatures that show candidates with nearly the same text."""
 
     def signatures(self, ids: Ids) -> TextSignatures:
         """The signatures of the candidates' texts, one row each."""
@@ -369,19 +322,11 @@ class MediaItems(Protocol):
         ...
 
 
-class Exporter(Protocol):
-    """Reads the whole record, for backups and rebuilds."""
-
-    def all_items(self) -> Iterator[Item]: ...
-
-
 class Engine(
     Writer,
-    Coverer,
+    StatusWriter,
     Retriever,
-    Browser,
     Catalogue,
-    NearDuplicates,
     Names,
     Standings,
     Vocabulary,

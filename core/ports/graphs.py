@@ -9,8 +9,21 @@ from core.items import FloatMatrix
 from core.retrieval import Floats, Ids, Marks
 
 
-class NearestRows(Protocol):
-    """Finds the nearest among stored unit vectors; similarity is the cosine."""
+class VectorGraph(Protocol):
+    """A graph over unit vectors [n, d], and the vectors behind it in the precision of the record of
+    truth (float16). Similarity is the cosine. It is built once and then only read, by any number of
+    threads.
+    """
+
+    @property
+    def count(self) -> int:
+        """How many rows it has, n."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of memory for the links and for the vectors that are not on disk."""
+        ...
 
     def search(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
@@ -37,32 +50,12 @@ class NearestRows(Protocol):
         """
         ...
 
-
-class KeptVectors(Protocol):
-    """The vectors behind a graph, in the precision of the record of truth (float16)."""
-
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
         """The cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         ...
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
         """The vectors of `rows`, float32 [r, d]; without `rows`, all vectors."""
-        ...
-
-
-class VectorGraph(NearestRows, KeptVectors, Protocol):
-    """A graph over unit vectors [n, d]. It is built once and then only read, by any number of
-    threads.
-    """
-
-    @property
-    def count(self) -> int:
-        """How many rows it has, n."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of memory for the links and for the vectors that are not on disk."""
         ...
 
     def save(self, folder: Path) -> None:

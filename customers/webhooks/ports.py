@@ -13,9 +13,16 @@ from customers.feed import Entry
 from customers.webhooks.retries import Answer
 
 AccountCaller = Callable[[str], Caller | None]  # with its present products; None for no account
-EndpointTree = Callable[
-    [Endpoint], Node
-]  # the query that an item must match to be sent to an endpoint
+EndpointTree = Callable[[Endpoint], Node]
+"""Returns the query that an item must match to be sent to an endpoint."""
+
+Post = Callable[[str, Mapping[str, str], bytes], Answer]
+"""Posts headers and a body to a url; returns what was answered within the limits. Never raises."""
+
+Bodies = Callable[[Endpoint, Message, Entry | None, Caller], bytes]
+"""Returns the body of a message with its present content; without an entry, the body of a message
+that is about no item. The receipts of all its items are on the disk when this returns.
+"""
 
 
 class Endpoints(Protocol):
@@ -94,27 +101,6 @@ class Outbox(Protocol):
     def release_all(self, worker: str) -> None: ...
 
     def figures(self) -> Mapping[str, Any]: ...
-
-
-class Post(Protocol):
-    """Sends a message over the network."""
-
-    def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post the body; return what was answered within the limits. Never raises."""
-        ...
-
-
-class Bodies(Protocol):
-    """Writes messages."""
-
-    def __call__(
-        self, endpoint: Endpoint, message: Message, entry: Entry | None, caller: Caller
-    ) -> bytes:
-        """Return the body of a message with its present content; without an entry, the body of a
-        message that is about no item. The receipts of all its items are on the disk when this
-        returns.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import SettingsError
-from core.ports.engine import Clock, Engine, Exporter, Heads, VectorKeeper
+from core.ports.engine import Clock
 from core.ports.graphs import GraphBuilder
 from core.ports.models import TextEncoder
 from dateline.archive_folder import archive_folder
@@ -28,47 +28,15 @@ from storage.record.port import RecordOfTruth
 from storage.words.topics import MEDIA_TOPICS, Topics, read_topics
 
 if TYPE_CHECKING:  # it needs an extra
-    from storage.opensearch.engine import OpenSearchSettings
+    from storage.opensearch.engine import OpenSearchEngine, OpenSearchSettings
     from storage.opensearch.index.body import VectorSpace
+
+ServedEngine: TypeAlias = "EmbeddedEngine | OpenSearchEngine"
+"""The engine that is served, with its record, its life and its state beside the ports."""
 
 VECTOR_FIELD = "text"
 SECOND_FIELD = "second"  # the same passages by the second encoder
 _PACKAGES = ("opensearchpy",)
-
-
-class ServedEngine(Engine, Heads, VectorKeeper, Exporter, Protocol):
-    """What the program needs of an engine beside the ports: its record, its life, its state."""
-
-    record: RecordOfTruth
-
-    @property
-    def pending(self) -> int:
-        """How many changes the search for words is behind the record."""
-        ...
-
-    def catch_up(self) -> None:
-        """Bring everything that searches use up to date now."""
-        ...
-
-    def compact(self) -> None:
-        """Merge the indexes for the fastest search, as an idle service would."""
-        ...
-
-    def add_signatures(self) -> int:
-        """Record the missing text signatures of old versions; return how many were missing."""
-        ...
-
-    def products(self) -> frozenset[str]:
-        """Return every product code that an item belongs to."""
-        ...
-
-    def languages(self) -> frozenset[str]:
-        """Return the primary language subtags of the items, in which a search reads each word."""
-        ...
-
-    def status(self) -> dict[str, Any]:
-        """Return counts and the state of the indexes, ready for JSON."""
-        ...
 
 
 def vector_fields(models: Models) -> dict[str, TextEncoder]:
@@ -84,11 +52,7 @@ def following_fields(models: Models) -> dict[str, TextEncoder]:
 def query_encoders(engine: ServedEngine, models: Models) -> Mapping[str, TextEncoder]:
     """Return the encoder of queries by vector field; during a migration that of the index."""
     fields, following = vector_fields(models), following_fields(models)
-    return ServedEncoders(fields, following, engine) if _follows(engine) else fields
-
-
-def _follows(engine: ServedEngine) -> TypeGuard[HoldsSpaces]:
-    return isinstance(engine, HoldsSpaces)
+    return ServedEncoders(fields, following, engine) if isinstance(engine, HoldsSpaces) else fields
 
 
 def build_engine(

@@ -4,14 +4,14 @@ of other data that processes of an archive share, which is in the same place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import InputError, SettingsError
 from core.limits import Limiter
-from core.ports.engine import Clock, Shelf
+from core.ports.engine import Clock
 from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
 from storage.embedded.record import copies
@@ -20,34 +20,14 @@ from storage.media.roots import MediaRoots
 from storage.record.port import RecordOfTruth
 from storage.work import host_limits
 
+if TYPE_CHECKING:  # they need an extra
+    from storage.postgres.candidate_lists import PostgresCandidateLists
+    from storage.postgres.media_roots import PostgresMediaRoots
+
+SharedLists: TypeAlias = "CandidateLists | PostgresCandidateLists"
+SharedRoots: TypeAlias = "MediaRoots | PostgresMediaRoots"
 _NOTHING: Mapping[str, str] = {}
 _PACKAGES = ("alembic", "psycopg", "sqlalchemy")
-
-
-class SharedLists(Shelf, Protocol):
-    """The lists behind cursors. `failure` says why they can't be shared at the moment."""
-
-    failure: str
-
-    def close(self) -> None:
-        """End background work and connections."""
-        ...
-
-
-class SharedRoots(Protocol):
-    """The folders and stores of the archive's originals."""
-
-    def read(self) -> tuple[str, ...]:
-        """Return the files, folders and stores' URLs so far."""
-        ...
-
-    def add(self, roots: Sequence[str]) -> None:
-        """Add roots; durable when it returns. Raises StorageError."""
-        ...
-
-    def close(self) -> None:
-        """End connections."""
-        ...
 
 
 def open_record(

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.callers import Caller
 from core.errors import QueryError
-from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse, SearchRequest, SearchResponse
+from search.answers import MAX_PAGE_SIZE, DateUse, EntityUse, Searches, SearchRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,13 @@ class Answering(Protocol):
         ...
 
 
-class Search(Protocol):
-    """`search.pipeline.SearchPipeline`, or another object that answers like it."""
-
-    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Return one page of stories. Raises QueryError for a query that it refuses."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class PipelineAnswers:
     """Asks a pipeline as the service does, page by page, without marks. `entities` says what names
     in queries do.
     """
 
-    pipeline: Search
+    pipeline: Searches
     profile: str
     caller: Caller
     entities: EntityUse = EntityUse.BOOST

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -23,14 +23,7 @@ from eval.sets.datasets import JudgedSet, plain_words
 from eval.sets.lines import read_lines
 from search.answers import SearchRequest
 from search.candidates import RerankerInput
-
-
-class Source(Protocol):
-    """Returns what a reranker would read: `search.pipeline.SearchPipeline`."""
-
-    def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
-        """Return what the pipeline would give a reranker for the request."""
-        ...
+from search.pipeline import SearchPipeline
 
 
 def known_items(judged: JudgedSet, count: int, seed: int) -> JudgedSet:
@@ -63,7 +56,7 @@ def known_items(judged: JudgedSet, count: int, seed: int) -> JudgedSet:
 
 
 def write_candidates(
-    source: Source,
+    source: SearchPipeline,
     judged: JudgedSet,
     caller: Caller,
     path: Path,
@@ -86,7 +79,7 @@ def write_candidates(
 
 
 def candidate_lists(
-    source: Source,
+    source: SearchPipeline,
     judged: JudgedSet,
     caller: Caller,
     profile: str,

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from core.callers import Caller
 from core.errors import InputError, QueryError
-from eval.runs.answering import Answer, Answering, PipelineAnswers, Search
+from eval.runs.answering import Answer, Answering, PipelineAnswers
 from eval.runs.measures import DEFAULT_MEASURES, Measure, Run, parse_measures, per_query
 from eval.runs.results import Collection, QueryRow, RunResult, System
 from eval.runs.slices import slices_of
 from eval.sets.judged import JudgedSet
+from search.answers import Searches
 
 DEPTH = 100
 _WARM_UP = ("warming up the models", "opening the index", "before the first query")
@@ -26,7 +27,7 @@ def _silent(_done: int, _total: int) -> None:
 
 
 def evaluate(
-    search: Search,
+    search: Searches,
     judged: JudgedSet,
     profile: str,
     caller: Caller,

@@ -268,8 +268,6 @@ class EmbeddedEngine:
         encoder = self._settings.spaces[field]
         return passages_at(self.record.reads, ids, field, encoder, numbers)
 
-    # NearDuplicates
-
     def signatures(self, ids: Ids) -> TextSignatures:
         """Return the text signatures of the versions, one row each."""
         return self._signatures.of(self.record.reads, ids)
@@ -409,8 +407,6 @@ class EmbeddedEngine:
         """Return the visible media without a description."""
         self.projections.refresh()
         return undescribed_items(self.record.reads, self._columns, limit)
-
-    # Exporter
 
     def all_items(self) -> Iterator[Item]:
         """Return every recorded item."""

@@ -127,7 +127,7 @@ class OpenSearchEngine:
         if self._follower is not None:
             record.follow(self._follower.wake)
 
-    def _opened(self, *, any_space: bool) -> View:
+    def _opened(self, any_space: bool) -> View:
         """Open a view of the index that the alias points to."""
         settings = self._settings
         family = IndexFamily(
@@ -262,7 +262,7 @@ class OpenSearchEngine:
         """Return the ids that the caller may see now, by the record of truth."""
         return self.guard.visible(ids, caller)
 
-    # Catalogue, NearDuplicates, Names
+    # Catalogue, Names
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
         """Return the items, None for a hidden one."""
@@ -388,7 +388,7 @@ class OpenSearchEngine:
         view, behind = self._freshened()
         return () if behind else view.catalogue.suggestions.suggest(text, limit, caller)
 
-    # Library, MediaItems, Exporter
+    # Library, MediaItems
 
     def item(self, uri: str, caller: Caller) -> Item | None:
         """Return the item if it is the head of its story and visible to the caller."""

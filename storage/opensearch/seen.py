@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from core.callers import Caller
 
 Clause = dict[str, Any]
 
 
-class Ask(Protocol):
-    """Sends searches to the cluster together; all see the same moment of the index."""
+Ask = Callable[[Sequence[Clause]], list[dict[str, Any]]]
+"""Sends searches to the cluster together; all see the same moment of the index. Returns the replies
+in order. Raises StorageError if one search failed.
+"""
 
-    def __call__(self, bodies: Sequence[Clause]) -> list[dict[str, Any]]:
-        """Return the replies in order. Raises StorageError if one search failed."""
-        ...
-
-
-class Now(Protocol):
-    """The time, in microseconds since 1970 UTC."""
-
-    def __call__(self) -> int:
-        """Return the time now."""
-        ...
+Now = Callable[[], int]
+"""Returns the time, in microseconds since 1970 UTC."""
 
 
 def shown_at(now: int) -> list[Clause]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import Protocol
 
 from core.errors import DatelineError
 from core.retrieval import Retrieval
@@ -22,12 +22,10 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 
 
-class Opened(Protocol):
-    """Opens a view of the index that the alias points to."""
-
-    def __call__(self, *, any_space: bool) -> View:
-        """Return the view. Raises StorageError if the index can't be opened."""
-        ...
+Opened = Callable[[bool], View]
+"""Opens a view of the index that the alias points to, with `any_space` also one with vectors of
+another encoder. Raises StorageError if the index can't be opened.
+"""
 
 
 class Views:
@@ -41,7 +39,7 @@ class Views:
         self._moved = 0.0
         self._looked = monotonic()
         self._lock = threading.Lock()
-        self.current = opened(any_space=False)
+        self.current = opened(False)
 
     def look(self) -> None:
         """Follow the alias, if it is time to look. One thread looks and the others go on. If the
@@ -64,7 +62,7 @@ class Views:
 
     def _follow(self, served: str) -> None:
         log.info("the archive has moved to index %s", served)
-        view = self._opened(any_space=True)
+        view = self._opened(True)
         before, self._before = self._before, self.current
         self._moved = monotonic()
         self.current = view

@@ -6,9 +6,9 @@ constants; the values go along as parameters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -113,12 +113,8 @@ _UNSIGNED = sa.text(
 )
 
 
-class Ask(Protocol):
-    """Runs one statement."""
-
-    def __call__(self, statement: sa.TextClause, **parameters: object) -> Sequence[Any]:
-        """Return the rows of the statement."""
-        ...
+Ask = Callable[..., Sequence[Any]]
+"""Runs one statement with its parameters by name, and returns its rows."""
 
 
 class PostgresReads:

@@ -1,11 +1,6 @@
 """The port of the record of truth: what an engine asks of it.
 
-    ChangeLog       which stories were touched, in order
-    VersionReads    recorded versions of items
-    StoryReads      which version a story shows
-    VectorReads     passage vectors
-    SignatureReads  text signatures
-    RecordReads     all of these
+    RecordReads     the log of changes, versions of items, what stories show, vectors, signatures
     RecordOfTruth   the writes, the reads, and an end
 
 Everything that follows a record relies on two promises. The numbers of changes rise in the order in
@@ -60,8 +55,12 @@ class Change:
         return self.kind.partition(":")[0] == VECTORS
 
 
-class ChangeLog(Protocol):
-    """The log of changes."""
+class RecordReads(Protocol):
+    """All reads of a record. Each method reads a whole batch at once, so that a record on another
+    host is asked once.
+    """
+
+    # The log of changes
 
     def changes_after(self, n: int, limit: int) -> list[Change]:
         """Return at most `limit` changes after number `n`, in order."""
@@ -75,9 +74,7 @@ class ChangeLog(Protocol):
         """Return the seq of the last version recorded before `at` (microseconds), 0 if none was."""
         ...
 
-
-class VersionReads(Protocol):
-    """Recorded versions of items, by seq or by uri."""
+    # Recorded versions of items, by seq or by uri
 
     def facts_from(self, seq: int) -> Iterator[list[FactRow]]:
         """Yield the facts of every version from `seq` on, in order, some thousands at a time."""
@@ -119,9 +116,7 @@ class VersionReads(Protocol):
         """Return the number of recorded versions."""
         ...
 
-
-class StoryReads(Protocol):
-    """What stories show at a moment, by the rule of `storage.record.visibility`."""
+    # What stories show at a moment, by the rule of `storage.record.visibility`
 
     def chain_of(self, uri: str) -> str | None:
         """Return the chain that the item's newest version names; None if none is recorded."""
@@ -157,9 +152,7 @@ class StoryReads(Protocol):
         """
         ...
 
-
-class VectorReads(Protocol):
-    """Passage vectors of recorded versions."""
+    # Passage vectors of recorded versions
 
     def vectors_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
@@ -185,9 +178,7 @@ class VectorReads(Protocol):
         """Return how many recorded versions lack vectors of this encoder in this field."""
         ...
 
-
-class SignatureReads(Protocol):
-    """Text signatures of recorded versions."""
+    # Text signatures of recorded versions
 
     def signatures_by_seq(self, scheme: int, seqs: Sequence[int]) -> dict[int, bytes]:
         """Return the recorded signatures of a scheme; empty bytes for an item without text."""
@@ -198,12 +189,6 @@ class SignatureReads(Protocol):
         signature of the scheme.
         """
         ...
-
-
-class RecordReads(ChangeLog, VersionReads, StoryReads, VectorReads, SignatureReads, Protocol):
-    """All reads of a record. Each method reads a whole batch at once, so that a record on another
-    host is asked once.
-    """
 
 
 class RecordOfTruth(Writer, Protocol):

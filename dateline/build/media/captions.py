@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.ports.media import Captioner
 from dateline.archive_folder import archive_folder
 from dateline.build.models.runtimes import model_store
 from dateline.settings import Settings
@@ -28,15 +27,7 @@ PROVIDER = "openai"
 FILE = "spend.sqlite"
 
 
-class OwnedCaptioner(Captioner, Protocol):
-    """A captioner that has to be closed. `leaves` says whether pictures go to another service."""
-
-    @property
-    def leaves(self) -> bool: ...  # noqa: D102 - see above
-
-    def close(self) -> None:
-        """End its threads and connections."""
-        ...
+OwnedCaptioner = ProviderCaptioner | PictureCaptioner
 
 
 def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCaptioner | None:

@@ -9,41 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from core.callers import Caller
 from core.errors import ModelError, QueryError
-from core.items import Item
+from core.ports.engine import Catalogue
 from core.retrieval import Floats, Ids, Ints, Marks, Retrieved
 from eval.sets.datasets import JudgedSet
 from eval.tune.fusion.settings import FusionSetting
 from search.answers import SearchRequest
 from search.candidates import FusionInput, first_of_each
+from search.pipeline import SearchPipeline
 from search.profiles import Profile
 from search.ranking import BOUND_SHARE, fuse, ranking, reordered
 
 PATIENCE_MS = 600_000.0  # the order is measured, not what a deadline leaves of it
 ToRerank = Callable[[Retrieved, Floats | None], Ids]
-
-
-class Source(Protocol):
-    """Returns what is fused: `search.pipeline.SearchPipeline`."""
-
-    def fusion_input(
-        self, request: SearchRequest, caller: Caller, to_rerank: ToRerank | None = None
-    ) -> FusionInput:
-        """Return what the pipeline would fuse for the request."""
-        ...
-
-
-class Items(Protocol):
-    """Contents of candidates, as in `core.ports.engine.Catalogue`."""
-
-    def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
-        """Return the items; None for a hidden one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +49,8 @@ class SetFeatures:
 
 
 def gather(
-    source: Source,
-    items: Items,
+    source: SearchPipeline,
+    items: Catalogue,
     judged: JudgedSet,
     caller: Caller,
     profile: str,

@@ -46,7 +46,7 @@ from storage.opensearch.query.name_fields import name_members
 from storage.record.facts import chain_number
 from storage.record.item_fields import indexed_texts, keywords_of, unstemmed_field
 from storage.record.item_rows import to_micros
-from storage.record.port import RecordReads, StoryReads, VectorReads
+from storage.record.port import RecordReads
 from storage.words.analysis import analyzer
 
 MOST_PASSAGES = 5_000  # of a document, over all fields
@@ -54,7 +54,7 @@ _MOST_NUMBERS = 4_000_000  # in these vectors; about 12 bytes each on their way
 
 
 def indexed_vectors(
-    reads: VectorReads, spaces: Mapping[str, VectorSpace], field: str, seqs: Sequence[int]
+    reads: RecordReads, spaces: Mapping[str, VectorSpace], field: str, seqs: Sequence[int]
 ) -> dict[int, FloatMatrix]:
     """Return the vectors of `field` for the documents of `seqs`: float32 [n, d] each."""
     width = sum(space.width for space in spaces.values())
@@ -77,7 +77,7 @@ class Shown:
     hidden: set[int]
 
 
-def shown_of(reads: StoryReads, chains: Iterable[str], now: int) -> Shown:
+def shown_of(reads: RecordReads, chains: Iterable[str], now: int) -> Shown:
     """Return what the chains show from `now` (microseconds) on."""
     found = Shown({}, {}, set())
     every: set[int] = set()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from core.items import FloatMatrix
 from storage.opensearch.index.body import VectorSpace
 from storage.opensearch.index.documents import indexed_vectors
-from storage.record.port import VectorReads
+from storage.record.port import RecordReads
 
 Total = npt.NDArray[np.float64]
 Vectors = Mapping[str, Mapping[int, FloatMatrix]]  # by field and version, [n, d] each
@@ -77,7 +77,7 @@ def _beyond(some: Vectors, others: Vectors, without: Container[int]) -> dict[str
 
 
 def sums_of(
-    reads: VectorReads, spaces: Mapping[str, VectorSpace], seqs: Sequence[int]
+    reads: RecordReads, spaces: Mapping[str, VectorSpace], seqs: Sequence[int]
 ) -> dict[str, Sum]:
     """Return by field the sums of the vectors that the versions `seqs` have in the index; a field
     without vectors is left out.
