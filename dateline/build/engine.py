@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import SettingsError
+from core.extras import need_extra
 from core.ports.engine import Clock
 from core.ports.graphs import GraphBuilder
 from core.ports.models import TextEncoder
@@ -191,13 +191,14 @@ def drop_indexes(settings: Settings) -> None:
 
 def need_opensearch() -> None:
     """Raise SettingsError if the extra is missing."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise SettingsError(
-            f"the engine can't be had: {', '.join(missing)} not installed",
-            where="engine",
-            mend="pip install 'dateline-search[opensearch]', or set it to embedded",
-        )
+    need_extra(
+        "opensearch",
+        "the engine on OpenSearch",
+        _PACKAGES,
+        error=SettingsError,
+        where="engine",
+        otherwise=", or set it to embedded",
+    )
 
 
 def topic_tree(settings: Settings) -> Topics:

@@ -5,11 +5,11 @@ of other data that processes of an archive share, which is in the same place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from core.errors import InputError, SettingsError
+from core.extras import need_extra
 from core.limits import Limiter
 from core.ports.engine import Clock
 from dateline.archive_folder import archive_folder
@@ -106,13 +106,11 @@ def _address_on_postgres(settings: Settings) -> str:
 
 def need_postgres() -> None:
     """Raise SettingsError if a package of the extra [postgres] is missing."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise SettingsError(
-            f"the record of truth can't be opened: {', '.join(missing)} not installed",
-            where="record",
-            mend="pip install 'dateline-search[postgres]', or unset it",
-        )
+    purpose = "a record of truth on Postgres"
+    otherwise = ", or unset it"
+    need_extra(
+        "postgres", purpose, _PACKAGES, error=SettingsError, where="record", otherwise=otherwise
+    )
 
 
 def drop_projections(folder: Path) -> None:

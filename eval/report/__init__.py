@@ -11,10 +11,9 @@ installed. Its packages are loaded when the first page is drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from core.errors import InputError
+from core.extras import need_extra
 
 if TYPE_CHECKING:
     from eval.compare.comparison import Comparison
@@ -87,13 +86,4 @@ def fusion_page(tuning: Tuning) -> str:
 
 def need_packages() -> None:
     """Raise InputError if pages can't be drawn. Call it before long work, not after."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"HTML reports need {' and '.join(missing)}, which {_verb(missing)} not installed",
-            mend="pip install 'dateline-search[report]'",
-        )
-
-
-def _verb(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+    need_extra("report", "HTML reports", _PACKAGES)

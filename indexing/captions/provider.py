@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from core.errors import SettingsError
+from core.extras import need_extra
 from core.media import ToCaption
 from indexing.captions.connection import Exchange, bounded, bounded_client
 from indexing.captions.failures import Unanswered, of_connection, of_status
@@ -213,13 +213,8 @@ def _usage(value: object) -> Usage | None:
 
 def need_packages() -> None:
     """Raise SettingsError if the extra is not installed."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise SettingsError(
-            f"captions from a provider need {', '.join(missing)}, not installed here",
-            where="captioner",
-            mend="pip install 'dateline-search[media]'",
-        )
+    purpose = "captions from a provider"
+    need_extra("media", purpose, _PACKAGES, error=SettingsError, where="captioner")
 
 
 def check_address(url: str) -> None:

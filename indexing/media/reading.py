@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from core.errors import InputError, MediaError
+from core.extras import need_extra
 from core.media import FrameBatch, Gap, Kept, MediaFacts, ShotReading, Still
 from core.ports.media import FindShots
 from indexing.media.cage.answers import Done
@@ -184,12 +184,7 @@ class FrameStream:
 
 def need_packages() -> None:
     """Raise InputError if packages for decoding media are missing."""
-    missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"photos and videos need {', '.join(missing)}, which this installation lacks",
-            mend="pip install 'dateline-search[media]'",
-        )
+    need_extra("media", "photos and videos", _PACKAGES)
 
 
 def _heard(child: CagedChild, notes: list[str]) -> Iterator[FrameBatch | Gap]:

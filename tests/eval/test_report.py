@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import extras
 from core.errors import InputError
 from eval import report
 from eval.report.page import draw_page
@@ -289,7 +290,7 @@ def test_numbers_are_shown_alike_everywhere() -> None:
 
 
 def test_without_its_packages_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="jinja2 and matplotlib") as caught:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="jinja2, matplotlib") as caught:
         report.run_page([samples.result()])
     assert "dateline-search[report]" in caught.value.mend

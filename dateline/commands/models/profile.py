@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import orjson
 import typer
 
 from core.errors import InputError
+from core.extras import need_extra
 from dateline.build.models.runtimes import model_store
 from dateline.build.models.subject import open_subject
 from dateline.commands.options import AsJson, Models, console, escape, reported, settings_for
@@ -118,12 +118,8 @@ def _show(found: ModelProfile) -> None:
 
 def _need_plots() -> None:
     """Raise InputError, before anything is measured, where pictures can't be drawn."""
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            "a picture needs matplotlib, which is not installed",
-            where="--svg",
-            mend="pip install 'dateline-search[plots]', or leave the picture out",
-        )
+    otherwise = ", or leave the picture out"
+    need_extra("plots", "a picture", ["matplotlib"], where="--svg", otherwise=otherwise)
 
 
 def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None) -> None:

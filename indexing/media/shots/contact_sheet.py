@@ -11,10 +11,9 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from core.errors import InputError
+from core.extras import need_extra
 from core.media import MediaFacts, ShotBounds, Still, Transition
 from indexing.media.shots.timecodes import timecode
 
@@ -81,11 +80,7 @@ def contact_sheet(sheet: Sheet) -> str:
 
 def need_packages() -> None:
     """Raise InputError if no page can be drawn; call it before long work."""
-    if find_spec("jinja2") is None:
-        raise InputError(
-            "contact sheets need jinja2, which is not installed",
-            mend="pip install 'dateline-search[report]'",
-        )
+    need_extra("report", "contact sheets", ["jinja2"])
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from core.errors import InputError
+from core.extras import need_extra
 
 _PACKAGES = {
     "av": "av",
@@ -18,9 +16,4 @@ _PACKAGES = {
 
 def need_packages() -> None:
     """Raise InputError if packages for photos and videos are missing."""
-    missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"photos and videos need {', '.join(missing)}, which this installation lacks",
-            mend="pip install 'dateline-search[media]'",
-        )
+    need_extra("media", "photos and videos", _PACKAGES)

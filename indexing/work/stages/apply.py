@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ConflictError, DatelineError, StorageError
 from core.items import Item, PubStatus, Shot
-from core.work import Stage, Tracked
+from core.work import Tracked
 from core.writes import REFUSED, Outcome, Written
 from indexing.ingest import Ingest
 from indexing.media.assets import content_of
@@ -56,7 +56,7 @@ class ApplyStage:
         ready: dict[str, Prepared] = {}
         again: list[Prepared] = []
         for asset in assets:
-            prepared = self._prepared(asset)
+            prepared = self._preparing.prepare(asset)
             if isinstance(prepared, Worked):
                 yield prepared
             elif prepared.item.uri in ready:
@@ -66,14 +66,6 @@ class ApplyStage:
         yield from self._apply(list(ready.values()))
         for prepared in again:
             yield from self._apply([prepared])
-
-    def _prepared(self, asset: Tracked) -> Prepared | Worked:
-        try:
-            return self._preparing.prepare(asset) or Worked(replace(asset, stage=Stage.DECODE))
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - an asset fails alone
-            return Worked(asset, error)
 
     def _apply(self, ready: Sequence[Prepared]) -> Iterator[Worked]:
         try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from core.errors import StorageError
 from core.ports.work import Likenesses, WaitingStills
 from core.work import Stage, Tracked, WaitingStill
 from indexing.captions.rights import RIGHTS
@@ -151,7 +150,7 @@ class DescribeStage:
             return
         ready: list[Prepared] = []
         for asset in assets:
-            prepared = self._prepared(asset)
+            prepared = self._preparing.prepare(asset)
             if isinstance(prepared, Prepared):
                 ready.append(prepared)
             else:
@@ -164,12 +163,3 @@ class DescribeStage:
                 cause = told.reasons.get(asset.id, "")
                 asset = replace(asset, cause=cause, stage=self._then)
                 yield Worked(with_made(asset, captioned=made, shared=shared))
-
-    def _prepared(self, asset: Tracked) -> Prepared | Worked:
-        try:
-            prepared = self._preparing.prepare(asset)
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - an asset fails alone
-            return Worked(asset, error)
-        return prepared or Worked(replace(asset, stage=Stage.DECODE))

@@ -6,10 +6,8 @@ They go into the ledger (`indexing.work.remembered`), where the apply stage find
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from core.errors import StorageError
-from core.work import Stage, Tracked
+from core.work import Tracked
 from indexing.ingest import Ingest
 from indexing.work.stages.apply import Newest, item_of
 from indexing.work.stages.preparing import Prepared, Preparing
@@ -37,20 +35,12 @@ class EmbedStage:
                 return
             ready: list[Prepared] = []
             for asset in assets[start : start + self._batch]:
-                prepared = self._prepared(asset)
+                prepared = self._preparing.prepare(asset)
                 if isinstance(prepared, Prepared):
                     ready.append(prepared)
                 else:
                     yield prepared
             yield from self._embed(ready)
-
-    def _prepared(self, asset: Tracked) -> Prepared | Worked:
-        try:
-            return self._preparing.prepare(asset) or Worked(replace(asset, stage=Stage.DECODE))
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - an asset fails alone
-            return Worked(asset, error)
 
     def _embed(self, ready: Sequence[Prepared]) -> Iterator[Worked]:
         recorded = self._newest([prepared.item.uri for prepared in ready])

@@ -17,14 +17,16 @@ from typing import Any
 
 import orjson
 
+from core.errors import StorageError
 from core.items import Item, PubStatus
 from core.media import Caption
-from core.work import Tracked
+from core.work import Stage, Tracked
 from indexing.captions.rights import Rule, may_leave
 from indexing.media.assets import Asset, Enrichment
 from indexing.media.metadata.sidecars import XMP_PACKET
 from indexing.work.remembered import Remembered, caption_of, result_key
 from indexing.work.stages.decode import Decoder
+from indexing.work.stages.stage import Worked
 
 MAX_CONTEXT = 2_000  # characters
 
@@ -100,10 +102,18 @@ class Preparing:
         self._every = every
         self._rule: Rule = rule
 
-    def prepare(self, asset: Tracked) -> Prepared | None:
-        """Return the prepared asset; None if the ledger has no result for it. Raises
-        DocumentError.
+    def prepare(self, asset: Tracked) -> Prepared | Worked:
+        """Return the prepared asset. If the ledger has no result for it, it goes back to be
+        decoded; if it fails, it fails alone. Raises StorageError.
         """
+        try:
+            return self._prepared(asset) or Worked(replace(asset, stage=Stage.DECODE))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an asset fails alone
+            return Worked(asset, error)
+
+    def _prepared(self, asset: Tracked) -> Prepared | None:
         enrichment = self._decoder.recall(asset.digest, asset.found.sidecar)
         if enrichment is None:
             return None
