@@ -151,7 +151,10 @@ def watch(
     from dateline.shown.work_progress import stopping_on_signals
 
     watched = WatchedFolder(Path(absolute(str(folder))))
-    options = IngestOptions(products=products, passed_over=left_to_media(Shard()), mapping=mapping)
+    passed_over = left_to_media(Shard())
+    options = IngestOptions(
+        products=products, passed_over=passed_over, mapping=mapping, texts=texts
+    )
     worker = build_worker(settings, service)
     try:
         request = Request((absolute(str(folder)),), (), products)
@@ -172,11 +175,20 @@ def _take(
     media = dict.fromkeys(meant for path in paths for meant in media_meant(path))
     found = [seen_at(path, options.products) for path in media if path.is_file()]
     worker.reading.feed(job, found, worker.queues.stopped.is_set)
-    documents = [
-        path for path in paths if is_document(path, options.mapping) and not speaks_of_media(path)
-    ]
+    documents = documents_of(paths, options)
     if documents:
         show_report(service.ingest.run(documents, options))
+
+
+def documents_of(paths: Sequence[Path], options: IngestOptions) -> list[Path]:
+    """Return the files of a watched folder that are documents: none that speaks of media, and texts
+    and PDFs only if the options say so.
+    """
+    return [
+        path
+        for path in paths
+        if is_document(path, options.mapping, texts=options.texts) and not speaks_of_media(path)
+    ]
 
 
 def _code(at: JobProgress) -> int:

@@ -11,9 +11,8 @@ threads inside one call, because no thread waits for the slowest at every operat
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -29,35 +28,11 @@ from inference.serving.batches import BatchLimits, cut_texts
 from inference.serving.cache import AnswerCache
 from inference.texts.feeding import Feeding
 from inference.texts.pooling import Pooling, sound
-from inference.texts.tokens import TextTokens, TokenRows, surely_fits
+from inference.texts.tokens import TextTokens, surely_fits
 
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
 GROUP = 1024  # texts whose tokens are held at once: the rest wait as text, so memory is flat
 TokenRow = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderCounts:
-    """What an encoder did since it was opened. `truncated` texts lost their end."""
-
-    texts: int
-    truncated: int
-    cache_hits: int
-    cache_misses: int
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Totals that several threads add to."""
-
-    texts: int = 0
-    truncated: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, found: TokenRows) -> None:
-        with self.lock:
-            self.texts += len(found.rows)
-            self.truncated += found.truncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +68,6 @@ class SentenceEncoder(LoadedModel):
     passages: BatchQueue[TokenRow, FloatMatrix]
     _watch: ModelWatch
     _passage_watch: ModelWatch
-    _tally: _Tally = field(default_factory=_Tally)
 
     @classmethod
     def over(
@@ -181,11 +155,6 @@ class SentenceEncoder(LoadedModel):
             for text in texts
         )
 
-    def counts(self) -> EncoderCounts:
-        """Return what the encoder did since it was opened."""
-        tally = self._tally
-        return EncoderCounts(tally.texts, tally.truncated, self.cache.hits, self.cache.misses)
-
     def _tokenised(
         self, texts: Sequence[str], prefix: str, watch: ModelWatch
     ) -> tuple[TokenRow, ...]:
@@ -193,7 +162,6 @@ class SentenceEncoder(LoadedModel):
         began = perf_counter()
         found = self.tokens.rows(texts, prefix=prefix)
         watch.timed(Stage.TOKENISE, began, perf_counter())
-        self._tally.add(found)
         if truncated := found.truncated:
             watch.counted(Event.TRUNCATED, truncated)
         return found.rows

@@ -40,7 +40,6 @@ from dateline.default_folders import demo_folder
 KEY = "a-key-for-this-benchmark"
 PRODUCTS = ("demo",)
 BULK = 250
-SEARCHES = 200
 FOUND = 10
 _PAUSE_S = 0.05
 _TIES = frozenset({"altIds", "associations"})  # members that link other stories

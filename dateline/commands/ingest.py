@@ -258,7 +258,8 @@ def _watch(
 ) -> int:
     service = build_service(settings)
     try:
-        media_ingest.watch(settings, service, folder, products, Priority[priority.name], mapping)
+        chosen = Priority[priority.name]
+        media_ingest.watch(settings, service, folder, products, chosen, mapping, texts=texts)
     finally:
         service.close()
     return EXIT_INTERRUPTED

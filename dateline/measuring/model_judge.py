@@ -93,7 +93,7 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
         judged = None
         if plan.judge:
             judged = judge(settings, name, staging, output.name, plan.judge)
-            _write_figure(staging, output.name, judged, plan)
+            _write_figure(staging, output.name, judged)
         lost = judged is not None and not judged.holds
         place = output.with_name(f"{output.name}.refused") if lost else output
         shutil.rmtree(place, ignore_errors=True)
@@ -145,7 +145,7 @@ def entity_f1(settings: Settings, name: str, path: Path) -> float:
     return float(metrics.f1_score(gold, [list(tags.labels) for tags in found]))
 
 
-def _write_figure(root: Path, name: str, judged: Judged, plan: QuantizePlan) -> None:
+def _write_figure(root: Path, name: str, judged: Judged) -> None:
     """Put the figure, and the command that measured it, into the manifest."""
     folder = ModelStore(root).open(name)
     title = f"{Path(judged.dataset).name}, {judged.measure}"

@@ -120,7 +120,7 @@ def tune_hnsw(settings: Settings, vectors: Vectors, plan: Plan, watch: Watch = u
         recommendation=chosen,
         conditions=tuple(_conditions(subject, few, bench, plan, watch)),
         losses=tuple(_losses(settings, vectors, few, plan, watch)),
-        notes=(*vectors.notes, *plan.notes, *_doubts(chosen.cell, plan)),
+        notes=(*vectors.notes, *plan.notes, *_doubts(chosen.cell)),
     )
     if not plan.keep:
         bench.store.forget()
@@ -182,7 +182,7 @@ def _losses(
         yield loss
 
 
-def _doubts(cell: Cell, plan: Plan) -> Iterator[str]:
+def _doubts(cell: Cell) -> Iterator[str]:
     if cell.k < SERVED_K:
         yield (
             f"the service takes {SERVED_K} passages from the vectors, so that a width below that "

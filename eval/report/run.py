@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from core.errors import InputError
 from eval.compare.outcomes import MOST_VALUES, Places, slices
@@ -29,8 +29,6 @@ MAIN = "nDCG@10"
 _DRAWS = 4000  # draws of a bootstrap on a page; the third digit does not change
 _WORST = 20
 _DOCUMENTS = 5  # documents shown of a worst query's answer
-
-Interval = Callable[[Floats64], tuple[float, float]]
 
 
 def run_page(results: Sequence[RunResult]) -> str:

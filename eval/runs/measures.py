@@ -118,15 +118,6 @@ def means(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return {name: total / len(values) for name, total in sums.items()}
 
 
-def unjudged(qrels: Qrels, run: Run, depth: int) -> int:
-    """Count the documents without a judgement among the first `depth` of each judged query."""
-    return sum(
-        document not in grades
-        for query, grades in qrels.items()
-        for document in run.get(query, ())[:depth]
-    )
-
-
 def _known_like(name: str) -> str:
     """Say which measure has nearly that name, else which there are."""
     kind, at, rest = name.strip().partition("@")

@@ -90,19 +90,13 @@ def _json_run(path: Path) -> Run:
     return {query: _ranked(scores) for query, scores in tree.items() if scores}
 
 
-def read_qrels(path: Path) -> Qrels:
-    """Return the grades of each query's documents, `JUNK` as 0. Raises DocumentError for a
-    malformed line and a document that is judged twice, and InputError for a file without lines.
-    """
-    return read_judgements(path)[0]
-
-
 def read_judgements(
     path: Path, queries: Container[str] | None = None, about: About = _NO_TERMS
 ) -> tuple[Qrels, int]:
-    """Return the grades as `read_qrels` returns them, and how many were `JUNK`. Also raises
-    DocumentError for a query that is not among `queries` (if given), and for a grade that `about`
-    does not allow.
+    """Return the grades of each query's documents, and how many of them were `JUNK`, which counts
+    as 0. Raises DocumentError for a malformed line, a document that is judged twice, a query that
+    is not among `queries` (if given), and a grade that `about` does not allow; InputError for a
+    file without lines.
     """
     qrels: dict[str, dict[str, int]] = {}
     junk = 0

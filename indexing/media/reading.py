@@ -140,12 +140,6 @@ class CagedReader:
                 return work(child, handle)
 
 
-def cage_protection(limits: CageLimits | None = None) -> CageProtection:
-    """Return a child's protections on this machine. Raises InputError if packages are missing."""
-    with CagedReader(limits) as reader:
-        return reader.protection()
-
-
 class FrameStream:
     """Frames and gaps of one source; iterate over it once. `close` ends its child early; so does
     `stop`, from another thread than the one that waits for frames.

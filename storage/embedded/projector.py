@@ -9,7 +9,6 @@ projection heals itself after any failure; a replay runs no model.
 from __future__ import annotations
 
 import heapq
-import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ from storage.record.unsettled import SETTLED
 from storage.record.visibility import StoryView
 
 Mask = npt.NDArray[np.bool_]
-log = logging.getLogger(__name__)
 _PAGE = 1000
 
 

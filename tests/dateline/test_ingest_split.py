@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dateline import media_ingest
+from indexing.ingest import IngestOptions
 from indexing.work.request import Shard
 
 
@@ -20,3 +21,14 @@ def test_a_shot_list_beside_media_is_no_document(tmp_path: Path) -> None:
         "clip.shots.txt",
         "clip.json",
     ]
+
+
+def test_texts_of_a_watched_folder_are_documents_if_asked_for(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("clip.mp4", "clip.shots.txt", "notes.txt", "wire.xml")]
+    for path in paths:
+        path.write_text("x")
+    kept = {
+        texts: [path.name for path in media_ingest.documents_of(paths, IngestOptions(texts=texts))]
+        for texts in (False, True)
+    }
+    assert kept == {False: ["wire.xml"], True: ["notes.txt", "wire.xml"]}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from eval.runs.measures import means, parse_measure, per_query, ranked, unjudged
+from eval.runs.measures import means, parse_measure, per_query, ranked
 
 DOCUMENTS = [f"d{n}" for n in range(12)]
 NAMES = (
@@ -210,13 +210,6 @@ def test_an_empty_list_is_zero() -> None:
 def test_equal_scores_go_by_id() -> None:
     assert ranked({"a": 1.0, "c": 1.0, "b": 2.0}) == ("b", "c", "a")
     assert ranked({"c": 1.0, "b": 2.0, "a": 1.0}) == ("b", "c", "a")
-
-
-def test_unjudged_documents_are_counted_to_the_depth() -> None:
-    qrels = {"q1": {"a": 1}, "q2": {"b": 0}}
-    run = {"q1": ("a", "x", "y"), "q2": ("b", "z"), "q3": ("u",)}
-    assert unjudged(qrels, run, 2) == 2
-    assert unjudged(qrels, run, 100) == 3
 
 
 def test_a_document_twice_in_a_list_is_an_error() -> None:

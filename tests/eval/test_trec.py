@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from core.errors import DocumentError, InputError
 from eval.sets.datasets import read_judged_set
-from eval.sets.trec import read_qrels, read_run, read_topics
+from eval.sets.trec import read_judgements, read_run, read_topics
 from eval.sets.trec_folder import read_documents, splits
 from indexing.beir import read_bytes
 
@@ -147,7 +147,7 @@ def test_mistakes_in_a_run(write: Write, lines: str, place: str, what: str) -> N
     assert caught.value.mend
 
 
-@pytest.mark.parametrize("read", [read_run, read_qrels, read_topics])
+@pytest.mark.parametrize("read", [read_run, read_judgements, read_topics])
 def test_an_empty_file(write: Write, read: Callable[[Path], object]) -> None:
     with pytest.raises(InputError, match=r"^(?:an empty run|no judgements|no topics)"):
         read(write("\n"))
@@ -158,7 +158,8 @@ def test_an_empty_file(write: Write, read: Callable[[Path], object]) -> None:
 
 def test_judgements_take_junk_for_not_relevant(write: Write) -> None:
     path = write("301 0 a 3\n301 0 b -1\n302\t0\tc\t-2\n")
-    assert read_qrels(path) == {"301": {"a": 3, "b": 0}, "302": {"c": 0}}
+    grades, junk = read_judgements(path)
+    assert (grades, junk) == ({"301": {"a": 3, "b": 0}, "302": {"c": 0}}, 2)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_judgements_take_junk_for_not_relevant(write: Write) -> None:
 )
 def test_mistakes_in_judgements(write: Write, lines: str, what: str) -> None:
     with pytest.raises(DocumentError, match=what) as caught:
-        read_qrels(write(lines))
+        read_judgements(write(lines))
     assert caught.value.where.endswith(f"file.txt:{lines.count(chr(10))}")
 
 

@@ -35,7 +35,6 @@ from training.public_models.checkpoint_folder import (
     read_tokenizer,
 )
 
-FORMATS = ("onnx", "openvino", "torchscript", "safetensors")
 LARGEST_ONNX = 2**31 - 2**20  # bytes: a protobuf message can't be larger
 _OPENERS: Mapping[str, Callable[..., Any]] = {
     "onnx": OnnxRuntime.open,

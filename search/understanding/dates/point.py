@@ -10,14 +10,13 @@ from search.understanding.dates.calendar import Calendar, Span, month_start
 
 
 class Standing(Enum):
-    """What a point needs to be read as a date: nothing; a place at the query's beginning or end; a
-    word such as "in" or "since" before it; or to be part of a range.
+    """What a point needs to be read as a date: nothing; a place at the query's beginning or end; or
+    a word such as "in" or "since" before it.
     """
 
     ALONE = 1
     AT_AN_END = 2
     AFTER_A_WORD = 3
-    IN_A_RANGE = 4
 
 
 @dataclass(frozen=True, slots=True)

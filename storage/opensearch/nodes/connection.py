@@ -181,9 +181,7 @@ def reason_of(info: Any) -> str:
         return str(error)[:300]
     causes = error.get("root_cause") or [error]
     deepest = error.get("caused_by") or causes[0]
-    reason = str(deepest.get("reason", "")).partition(" Preview of field's value")[
-        0
-    ]  # without the document's words
+    reason = str(deepest.get("reason", "")).partition(_QUOTED)[0]  # without the document's words
     return f"{deepest.get('type', '')}: {reason}"[:300]
 
 
