@@ -225,11 +225,14 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         return problem_response(request, _WRONG_PATH)
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
+        way = f"Use {allowed}." if allowed else "The API is described at /docs."
+        if request.method == "DELETE" and request.url.path.startswith("/content/"):
+            way = "To take an item away, send PATCH to /content/{uri}/status."
         problem = Problem(
             405,
             "method_not_allowed",
             f"{request.method[:20]} is not possible at this address.",
-            f"Use {allowed}." if allowed else "The API is described at /docs.",
+            way,
         )
         return problem_response(request, problem, error.headers)
     problem = Problem(error.status_code, "bad_request", str(error.detail)[:300])

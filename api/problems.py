@@ -99,6 +99,17 @@ class ModelAbsentError(UnavailableError):
     """The service's own model for this task could not be loaded; trying again does not help."""
 
 
+def no_item(name: str) -> NotFoundError:
+    """Return the error for an item that is not there, is hidden, or is not the caller's: the three
+    can't be told apart.
+    """
+    return NotFoundError(
+        f"There is no item '{name[:200]}' for this key.",
+        mend="Check the uri or id and its percent-encoding, and that your plan includes the item."
+        " The page /docs lists all addresses.",
+    )
+
+
 # The first class that matches counts, so special classes stand before general ones.
 _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
     (UnknownKeyError, 401),

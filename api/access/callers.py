@@ -70,7 +70,11 @@ def keys_for(request: Request, surface: Surface) -> KeyRing:
 
 def unknown_key() -> UnknownKeyError:
     """Return the error for a key that is not known."""
-    return UnknownKeyError("This key is not known.", mend=_MEND)
+    return UnknownKeyError(
+        "This key is not known.",
+        mend="Check that it is whole, and neither expired nor revoked. The demo's keys work only"
+        " for requests from the service's own machine.",
+    )
 
 
 async def known_caller_of(

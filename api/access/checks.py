@@ -29,7 +29,7 @@ _REPEATABLE = frozenset(
 
 async def check_query_string(request: Request) -> None:
     """Refuse bytes that are not UTF-8, control characters other than white space in a parameter or
-    the path, and single parameters that are given twice.
+    the path, and single parameters that are given twice with different values.
 
     Without these checks, each would silently be read as something else.
     """
@@ -42,17 +42,16 @@ async def check_query_string(request: Request) -> None:
         ) from error
     for name, value in request.path_params.items():
         _check_characters(name, str(value))
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         _check_characters(name, name)
         _check_characters(name, value)
-        if name in seen and name not in _REPEATABLE:
+        if seen.setdefault(name, value) != value and name not in _REPEATABLE:
             raise ParameterError(
                 f"The parameter '{name[:40]}' is given more than once.",
                 field=name[:40],
                 mend="Give it once.",
             )
-        seen.add(name)
 
 
 def _check_characters(name: str, text: str) -> None:
@@ -154,7 +153,8 @@ def _reason(error: Mapping[str, Any]) -> str:
 
 def _known(field: str, model: type[BaseModel]) -> str:
     names = list(model.model_fields)
-    close = difflib.get_close_matches(field, names, n=1)
+    alike = [name for name in names if name[:1] == field[:1]]  # "since" is no slip for "include"
+    close = difflib.get_close_matches(field, alike, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}The parameters are {', '.join(names)}."
 

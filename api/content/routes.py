@@ -33,7 +33,7 @@ from api.envelope import Json, base, problem_response, rfc3339
 from api.formats.items import ItemView, items_json
 from api.formats.ninjs import Ninjs, ninjs
 from api.formats.renditions import MEDIA_TYPES, text_rendition
-from api.problems import BodyTooLargeError, ParameterError, TooManyError
+from api.problems import BodyTooLargeError, ParameterError, TooManyError, no_item
 from api.search.elsewhere import ReadRoute
 from api.search.parameters import (
     WHAT_TO_EXCLUDE,
@@ -118,7 +118,7 @@ async def read_text(
     def read() -> bytes:
         item = library.item(item_id, caller)
         if item is None:
-            raise _missing(item_id)
+            raise no_item(item_id)
         receiving(surface.services, caller, "download", synced=True)([item])
         return text_rendition(form, item, caller, library)
 
@@ -165,7 +165,7 @@ def _two_versions(
     """Return the versions to compare. Raises NotFoundError if the caller does not see both."""
     shown = {item.version: item for item in library.chain(uri, caller) if item.uri == uri}
     if not shown:
-        raise _missing(uri)
+        raise no_item(uri)
     latest = max(shown) if asked.until is None else asked.until
     for number in (asked.since, latest):
         if number not in shown:
@@ -209,7 +209,7 @@ async def read_content(
     def read() -> dict[str, Any]:
         item = library.item(item_id, caller)
         if item is None:
-            raise _missing(item_id)
+            raise no_item(item_id)
         (data,) = _results((item,), view, library)
         if parameters.versions == "all":
             before = replace(view, links=None)  # media of superseded versions are not served
@@ -235,16 +235,9 @@ def _refuse_choices(parameters: ItemParameters) -> None:
 def _ninjs(receive: Receive, uri: str, form: str, caller: Caller, library: Library) -> Ninjs:
     item = library.item(uri, caller)
     if item is None:
-        raise _missing(uri)
+        raise no_item(uri)
     version = form.removeprefix("ninjs").removeprefix("-")
     return ninjs(item, caller, library, version, receive=receive)
-
-
-def _missing(uri: str) -> NotFoundError:
-    return NotFoundError(
-        f"There is no item '{uri[:200]}' for this key.",
-        mend="Check the uri and its percent-encoding, or that your plan includes the item.",
-    )
 
 
 def _results(items: Sequence[Item], view: ItemView, library: Library) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from api.access.services import Services
+from api.problems import no_item
 from core.callers import Caller
 from core.customers.accounts import Download
-from core.errors import NotFoundError
 from core.items import Item
 from customers.accounts.downloads import read_price
 
@@ -36,8 +36,5 @@ def order_rendition(
     download = accounts.downloads.order(caller, item, rendition, acknowledged, currency)
     if services.library.item(item.uri, caller) is None:
         accounts.downloads.void(download)
-        raise NotFoundError(
-            f"There is no item '{item.uri[:200]}' for this key.",
-            mend="Check the uri and its percent-encoding, or that your plan includes the item.",
-        )
+        raise no_item(item.uri)
     return download

@@ -31,7 +31,7 @@ from api.media.items import asked_view, contents_of
 from api.media.links import PREFIX, Addresses, addresses_of
 from api.media.parameters import DownloadAsked, ItemAsked, Priced, SearchAsked
 from api.media.sold import costly_in, in_our_words, included_only, prices_of, products_json, sold_to
-from api.problems import ParameterError
+from api.problems import ParameterError, no_item
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
@@ -209,7 +209,7 @@ async def download(
 
 def _rendition(item: Item, asked: DownloadAsked) -> str:
     """Return the name of the rendition that is asked for: as it is, by AP's format, or the item's
-    main one.
+    main one, which is the text of a story, and the file of anything else.
     """
     named = asked.rid.lower() or asked.format.lower()
     if named and named != _MAIN:
@@ -314,10 +314,7 @@ def found_item(services: Services, item_id: str, caller: Caller) -> Named:
             item = next(same, None)
         if item is not None:
             return Named(item, int(number))
-    raise NotFoundError(
-        f"There is no item '{item_id[:200]}' for this key.",
-        mend="Check the id and its percent-encoding, or that your plan includes the item.",
-    )
+    raise no_item(item_id)
 
 
 def _by_id(services: Services, item_id: str, caller: Caller) -> Item | None:

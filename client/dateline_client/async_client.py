@@ -13,10 +13,9 @@ import httpx
 from dateline_client import calls
 from dateline_client.calls import Call, Value
 from dateline_client.client import HEADER, TIMEOUT_S, WAIT_S
-from dateline_client.errors import UnreachableError
 from dateline_client.events import TOPIC, EventLines
 from dateline_client.places import MemoryPlace, Place, Progress
-from dateline_client.retries import Retries, refusal
+from dateline_client.retries import Retries, refusal, unreachable
 from dateline_client.values import (
     Difference,
     Entry,
@@ -101,7 +100,11 @@ class AsyncClient:
         return await self._ask(calls.diff(uri, since, until))
 
     async def download(self, address: str, to: BinaryIO) -> int:
-        """Write the file behind a rendition's address; return its size in bytes."""
+        """Write the file behind a rendition's address; return its size in bytes. Raises ValueError
+        for "", which `Item.rendition` returns where there is no such rendition.
+        """
+        if not address:
+            raise ValueError("the address is empty: the item has no such rendition")
         attempt = 1
         while True:
             start = to.tell()
@@ -320,14 +323,15 @@ class AsyncClient:
         self,
         attempt: int,
         answer: httpx.Response | None,
-        cause: Exception | None,
+        cause: httpx.TransportError | None,
         *,
         safe: bool,
     ) -> None:
         """Wait before the next attempt. Raises the error if there is none."""
         wait = self._retries.wait_s(attempt, None if cause else answer, safe=safe)
         if wait is None:
-            if answer is not None and cause is None:
-                raise refusal(answer)
-            raise UnreachableError(f"no answer: {type(cause).__name__}") from cause
+            if cause is not None:
+                raise unreachable(cause) from cause
+            assert answer is not None
+            raise refusal(answer)
         await asyncio.sleep(wait)

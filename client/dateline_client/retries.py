@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from dateline_client.errors import AnswerError, SessionEndedError
+from dateline_client.errors import AnswerError, SessionEndedError, UnreachableError
 
 _PASSING = frozenset({429, 502, 503, 504})
 _NOT_DONE = frozenset({429, 503})  # the service did nothing: any request may be sent again
@@ -57,3 +57,11 @@ def refusal(answer: httpx.Response) -> AnswerError:
         code, message, mend = "", answer.reason_phrase, ""
     kind = SessionEndedError if code == "session_ended" else AnswerError
     return kind(answer.status_code, code, message, mend)
+
+
+def unreachable(cause: httpx.TransportError) -> UnreachableError:
+    """Return the error for no answer. It names the address without its parameters, which can hold
+    a signature.
+    """
+    asked = cause.request.url.copy_with(query=None)
+    return UnreachableError(f"no answer from {asked}: {type(cause).__name__} {cause}".rstrip())

@@ -14,7 +14,10 @@ from core.errors import InputError
 
 _MOST_CHARACTERS = 2000
 _NAT64 = ip_network("64:ff9b::/96")
-_MEND = "name an https address that can be reached from the internet"
+_MEND = (
+    "name an https address that can be reached from the internet; to try a receiver beside the"
+    " service, the operator sets webhook_http and webhook_networks"
+)
 Address = IPv4Address | IPv6Address
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from api.access.checks import validation_problem
+from api.search.parameters import SearchParameters
 from tests.api.conftest import INGEST, READ, Served, filled, serving
 
 
@@ -60,6 +62,17 @@ def test_bad_parameters_are_named(served: Served, query: str, field: str, words:
     error = answer.json()["error"]
     assert error["field"] == field
     assert words in error["message"] + error["mend"]
+
+
+def test_a_parameter_that_is_repeated_unchanged_is_read(served: Served) -> None:
+    assert served.get("/content/search?q=ferry&page_size=1&page_size=1").status_code == 200
+
+
+def test_an_unknown_parameter_gets_the_name_that_it_is_a_slip_for() -> None:
+    for written, meant in (("pagesize", ["page_size"]), ("sence", ["since"]), ("nclude", [])):
+        unknown = {"type": "extra_forbidden", "loc": ("query", written)}
+        mend = validation_problem([unknown], SearchParameters).mend
+        assert re.findall(r"^Did you mean '(\w+)'", mend) == meant
 
 
 @pytest.mark.parametrize("written", ["%0D", "%0A", "%0D%0A", "a%0Db", "%22a%0Db", "%09,%0D,%22"])

@@ -51,6 +51,11 @@ def test_method_that_is_not_there_names_those_that_are(served: Served) -> None:
     assert "GET" in answer.headers["allow"]
 
 
+def test_who_deletes_an_item_is_told_how_to_take_it_away(served: Served) -> None:
+    answer = served.http.delete("/content/urn:news:ferry", headers={"x-api-key": INGEST})
+    assert "PATCH" in answer.json()["error"]["mend"]
+
+
 def test_fault_of_ours_tells_nothing(fresh: Served, caplog: pytest.LogCaptureFixture) -> None:
     fresh.room.broken = True
     with caplog.at_level(logging.ERROR, "dateline.api"):

@@ -18,6 +18,7 @@ from dateline_client import (
     AsyncClient,
     Client,
     FilePlace,
+    Item,
     Lines,
     MemoryPlace,
     Retries,
@@ -164,6 +165,21 @@ def test_attempts_end() -> None:
         with script.client() as client, pytest.raises(kind):
             client.search("x")
         assert len(script.asked) == 4
+
+
+def test_an_address_without_an_answer_is_named_without_its_signature() -> None:
+    script = Script(*[httpx.ConnectError("refused")] * 4)
+    with script.client() as client, pytest.raises(UnreachableError) as raised:
+        client.download("https://files.example/a.jpg?sig=secret", io.BytesIO())
+    assert "https://files.example/a.jpg" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_rendition_that_is_not_there_is_not_asked_for() -> None:
+    script = Script()
+    with script.client() as client, pytest.raises(ValueError, match="rendition"):
+        client.download(Item.of({"uri": "urn:a"}).rendition("preview"), io.BytesIO())
+    assert script.asked == []
 
 
 def test_a_write_is_repeated_only_if_nothing_was_done() -> None:

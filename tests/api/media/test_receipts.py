@@ -33,6 +33,16 @@ def test_an_item_and_what_it_carries_are_received_in_each_form(
     assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY, PICTURE}
 
 
+@pytest.mark.parametrize("asked", [{}, {"rid": "main"}])
+def test_a_picture_without_a_file_has_no_download(
+    gazette: Customer, asked: dict[str, str]
+) -> None:
+    """Its text in place of the file would be saved as a picture."""
+    assert gazette.get(f"/media/v/content/{PICTURE}/download", **asked).status_code == 404
+    assert gazette.get(f"/media/v/content/{STORY}/download", **asked).status_code == 200
+    assert set(gazette.receipts.received("gazette", [STORY, PICTURE])) == {STORY}
+
+
 @pytest.mark.parametrize("path", [f"/content/{STORY}", f"/media/v/content/{STORY}"])
 @pytest.mark.parametrize("choice", ["include", "exclude"])
 def test_a_carried_item_is_received_if_it_leaves(gazette: Customer, path: str, choice: str) -> None:
