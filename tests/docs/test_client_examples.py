@@ -1,9 +1,13 @@
-"""The Python of docs/api.md and docs/webhooks.md, run as it is written."""
+"""The Python of docs/api.md and docs/webhooks.md, and the loop for a shell and the answer that
+docs/api.md shows: run as they are written.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +27,12 @@ _URL = "http://127.0.0.1:8000"
 LOOPBACK = {"webhook_http": "true", "webhook_networks": '["127.0.0.0/8"]'}
 
 
-def blocks(page: str) -> list[str]:
-    return _BLOCK.findall((ROOT / "docs" / page).read_text("utf-8"))
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text("utf-8")
+
+
+def blocks(name: str) -> list[str]:
+    return _BLOCK.findall(page(name))
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +72,76 @@ def test_each_example_of_the_client_runs(
     for block in found:
         exec(compile(block.replace(_URL, hooked), "docs/api.md", "exec"), space)
     told = capsys.readouterr().out
-    assert len(found) >= 6
-    assert len(space["stories"]) > 50
+    space["client"].close()
+    assert len(found) >= 8
     assert space["story"].body
+    assert (tmp_path / "story.txt").read_text("utf-8").startswith(space["story"].headline)
     assert space["first"].item.uri
     assert "404 not_found" in told
-    assert (tmp_path / "wire.json").is_file()
-    assert (tmp_path / "story.xml").read_bytes().startswith(b"<?xml")
+    mirrored = space["mirror"].execute("SELECT uri, item FROM stories").fetchall()
+    space["mirror"].close()
+    stories = {uri: json.loads(item) for uri, item in mirrored}
+    assert stories == json.loads((tmp_path / "mirror.json").read_text())["stories"]
+    assert len(stories) > 50
+
+
+def test_the_mirror_without_the_client_goes_on_and_begins_anew(
+    hooked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in blocks("api.md") if "import httpx" in block)
+    program = compile(
+        block.replace(_URL, hooked).replace("wait=15", "wait=1"), "docs/api.md", "exec"
+    )
+
+    def mirrored() -> dict[str, Any]:
+        exec(program, {})
+        stories: dict[str, Any] = json.loads(Path("mirror.json").read_text())["stories"]
+        return stories
+
+    write(hooked, "urn:example:kept", "Told before")
+    while "urn:example:kept" not in mirrored():
+        pass
+    write(hooked, "urn:example:late", "Told after a restart")
+    kill(hooked, "urn:example:kept")
+    while "urn:example:kept" in (stories := mirrored()):
+        pass
+    assert "urn:example:late" in stories
+    ended = {"stories": {}, "next": "/content/feed?session=ended&position=1-1"}
+    Path("mirror.json").write_text(json.dumps(ended))
+    assert mirrored() == stories
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="the loop reads JSON with jq")
+def test_the_loop_for_a_shell_finds_what_the_client_finds(hooked: str) -> None:
+    (loop,) = re.findall(r"```bash\n(.*?)```", page("api.md"), re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-ec", loop.replace(_URL, hooked).replace("page_size=50", "page_size=10")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    )
+    with Client(hooked, "demo-reader") as client:
+        found = [hit.item.uri for hit in client.search_all("ferry accident")]
+    assert done.stdout.split() == found
+    assert len(found) > 10
+
+
+def test_an_answer_has_what_the_page_shows(hooked: str) -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", page("api.md"), re.DOTALL)
+    address = json.loads(shown)["data"]["next_page"].partition("&page=")[0]
+    answer = httpx.get(f"{hooked}{address}", headers={"x-api-key": "demo-reader"}, timeout=240)
+    assert kinds(answer.json(), json.loads(shown)) == kinds(json.loads(shown), json.loads(shown))
+
+
+def kinds(value: Any, like: Any) -> Any:
+    """The types of those parts of `value` that `like` has, too."""
+    if isinstance(like, dict):
+        return {name: kinds(value[name], part) for name, part in like.items()}
+    if isinstance(like, list):
+        return [kinds(value[0], like[0])]
+    return type(value)
 
 
 def test_the_mirror_of_the_example_is_what_a_search_finds(hooked: str, tmp_path: Path) -> None:
