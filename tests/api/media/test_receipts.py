@@ -34,9 +34,7 @@ def test_an_item_and_what_it_carries_are_received_in_each_form(
 
 
 @pytest.mark.parametrize("asked", [{}, {"rid": "main"}])
-def test_a_picture_without_a_file_has_no_download(
-    gazette: Customer, asked: dict[str, str]
-) -> None:
+def test_a_picture_without_a_file_has_no_download(gazette: Customer, asked: dict[str, str]) -> None:
     """Its text in place of the file would be saved as a picture."""
     assert gazette.get(f"/media/v/content/{PICTURE}/download", **asked).status_code == 404
     assert gazette.get(f"/media/v/content/{STORY}/download", **asked).status_code == 200
