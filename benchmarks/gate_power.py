@@ -44,7 +44,7 @@ DRAWS = 2000  # in each decision; the command itself takes 10,000
 
 
 def main() -> None:
-    """Runs the simulation."""
+    """Run the simulation."""
     parser = arguments(__doc__)
     parser.add_argument("baseline", type=Path)
     parser.add_argument("mutated", type=Path)
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def pooled(baseline: Path, other: Path, measure: str) -> Values:
-    """float64 [queries]: the differences of all collections, end to end."""
+    """Return float64 [queries]: the differences of all collections, end to end."""
     pairs = paired(read_system(baseline, "baseline"), read_system(other, "other"))
     return np.concatenate([pair.differences(measure) for pair in pairs])
 

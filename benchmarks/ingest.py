@@ -54,7 +54,7 @@ class Timed:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--limit", type=int, default=0, help="stories; 0 for all")
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _chunks(folder: Path, place: Path, limit: int, size: int) -> Iterator[Path]:
-    """BEIR folders of `size` stories each, written in `place`."""
+    """Yield BEIR folders of `size` stories each, written in `place`."""
     corpus = find(folder, "corpus.jsonl")
     if corpus is None:
         raise InputError("there is no corpus.jsonl", where=str(folder))
@@ -105,7 +105,7 @@ def _compare(service: Service, path: Path, number: int, count: int) -> Timed:
 
 
 def _settle(service: Service) -> float:
-    """Waits until the background thread has looked again and finished its work. Returns the seconds
+    """Wait until the background thread has looked again and finished its work. Returns the seconds
     that this took, without the wait for its next look.
     """
     seconds = 0.0
@@ -118,7 +118,7 @@ def _settle(service: Service) -> float:
 
 
 def _texts(service: Service, path: Path) -> tuple[int, list[str]]:
-    """The number of these stories, and the texts that the encoder reads of them."""
+    """Return the number of these stories, and the texts that the encoder reads of them."""
     sources = Sources([path], archive_clock(service.settings), PRODUCTS)
     items = [reading.item for reading in sources if isinstance(reading, Accepted)]
     cuts = PassageSplitter(service.models.encoder.tokenizer_path).cut(items)

@@ -12,8 +12,8 @@ import orjson
 
 
 class OtherInterpreter:
-    """A running script. Its first line has its `versions`; then it answers each line
-    with one line.
+    """A running script. Its first line has its `versions`; then it answers each line with one
+    line.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -21,7 +21,7 @@ class OtherInterpreter:
         self.versions: dict[str, str] = self._read()
 
     def ask(self, message: object) -> Any:
-        """The script's answer to `message`."""
+        """Return the script's answer to `message`."""
         assert self._process.stdin is not None
         self._process.stdin.write(orjson.dumps(message) + b"\n")
         self._process.stdin.flush()
@@ -39,7 +39,7 @@ class OtherInterpreter:
 def other_interpreter(
     command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[OtherInterpreter]:
-    """Starts `command`, with `environment` added to ours, and ends it."""
+    """Start `command`, with `environment` added to ours, and end it."""
     pipe = subprocess.PIPE
     variables = {**os.environ, **(environment or {})}
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables) as process:

@@ -3,10 +3,10 @@
     python -m benchmarks.languages [--paragraphs N] [--profiles P,P] [--set KEY=VALUE ...]
 
 The archive has each paragraph twice: in English and in Spanish (XQuAD). Spanish and German
-questions ask for them, and the paragraph in either language answers. R@10 is the share of both
-that are in the top 10. "Spanish first" is the share of the questions whose Spanish paragraph is
-before its English one: .5 would be no bias, and a German question has no reason for one. "Apart" is
-the median of how many places lie between the two.
+questions ask for them, and the paragraph in either language answers. R@10 is the share of both that
+are in the top 10. "Spanish first" is the share of the questions whose Spanish paragraph is before
+its English one: .5 would be no bias, and a German question has no reason for one. "Apart" is the
+median of how many places lie between the two.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ROW = "{:<14} {:<9} {:>8} {:>8} {:>14} {:>8}"
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--paragraphs", type=int, default=240)
     parser.add_argument("--profiles", default="hybrid,multilingual")

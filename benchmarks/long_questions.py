@@ -58,7 +58,7 @@ class Index:
                 self._held.setdefault(term, []).append((place, count))
 
     def scores(self, weights: Mapping[str, float]) -> Scores:
-        """float64 [n]: the score of each text for weighted terms."""
+        """Return float64 [n]: the score of each text for weighted terms."""
         found, documents = np.zeros(len(self._norm)), len(self._norm)
         for term, weight in weights.items():
             held = self._held.get(term)
@@ -71,22 +71,22 @@ class Index:
 
 
 def plain(tree: Bool) -> tuple[Bool, float]:
-    """One field, each word as often as it is typed."""
+    """Return one field, each word as often as it is typed."""
     return tree, 0.0
 
 
 def before(tree: Bool) -> tuple[Bool, float]:
-    """The headline counts, however many words there are."""
+    """Return the headline counts, however many words there are."""
     return tree, HEADLINE
 
 
 def by_logarithm(tree: Bool) -> tuple[Bool, float]:
-    """As before, with repeated words by their logarithm."""
+    """Return the tree as before, with repeated words by their logarithm."""
     return _damped(tree), HEADLINE
 
 
 def shipped(tree: Bool) -> tuple[Bool, float]:
-    """As a search does."""
+    """Do as a search does."""
     return _damped(tree), HEADLINE * field_share(tree)
 
 
@@ -100,7 +100,7 @@ def _damped(tree: Bool) -> Bool:
 
 
 def measured(asked: Asked, form: Callable[[Bool], tuple[Bool, float]]) -> float:
-    """The mean nDCG@10."""
+    """Return the mean nDCG@10."""
     ids = [one for one, _, _ in asked.documents]
     texts = Index([f"{headline}\n{text}" for _, headline, text in asked.documents])
     headlines = Index([headline for _, headline, _ in asked.documents])
@@ -144,7 +144,7 @@ def _lines(path: Path) -> Iterator[Any]:
 
 
 def _known(folder: Path, documents: int, seed: int = 7) -> Asked:
-    """Items of a headline and two sentences, asked for by four later sentences."""
+    """Return items of a headline and two sentences, asked for by four later sentences."""
     chance, every = random.Random(seed), list(_read(folder).documents)
     chance.shuffle(every)
     kept: list[tuple[str, str, str]] = []
@@ -182,7 +182,7 @@ def _reversed(asked: Asked, words: int) -> Asked:
 
 
 def made(sets: Path) -> dict[str, Callable[[], Asked]]:
-    """The sets by name."""
+    """Return the sets by name."""
     return {
         "cacm": lambda: _read(sets / "cacm"),
         "vaswani": lambda: _read(sets / "vaswani"),
@@ -199,7 +199,7 @@ def made(sets: Path) -> dict[str, Callable[[], Asked]]:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--sets", type=Path, default=REUTERS.parent, help="folder of the sets")

@@ -44,7 +44,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The machine that this process runs on."""
+    """Return the machine that this process runs on."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(
         cpu=_cpu(),
@@ -58,7 +58,7 @@ def this_machine() -> Machine:
 
 
 def arguments(description: str | None, *, json: bool = True) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark."""
+    """Return a parser with the options of every benchmark."""
     first = (description or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(description=first)
     if json:
@@ -67,7 +67,7 @@ def arguments(description: str | None, *, json: bool = True) -> argparse.Argumen
 
 
 def show(title: str, figures: Mapping[str, Any], machine: Machine, *, as_json: bool) -> None:
-    """Prints figures (numbers by name, with the unit in the name), and the machine."""
+    """Print figures (numbers by name, with the unit in the name), and the machine."""
     if as_json:
         tree = {"benchmark": title, "figures": dict(figures), "machine": asdict(machine)}
         print(orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
@@ -81,7 +81,7 @@ def show(title: str, figures: Mapping[str, Any], machine: Machine, *, as_json: b
 
 
 def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table of names in the first column and numbers in the others."""
+    """Print a table of names in the first column and numbers in the others."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
@@ -93,12 +93,12 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def percentile(times: list[float], at: float) -> float:
-    """A percentile (0..100) of seconds, in milliseconds."""
+    """Return a percentile (0..100) of seconds, in milliseconds."""
     return float(np.percentile(times, at)) * 1000
 
 
 def peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MB of 10^6 bytes."""
+    """Return the largest resident memory of this process so far, in MB of 10^6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

@@ -43,7 +43,7 @@ class Parents:
 
 
 def parents_of(service: Service) -> Parents:
-    """The stories of an archive that have a body."""
+    """Return the stories of an archive that have a body."""
     items = tuple(item for item in service.engine.all_items() if item.body.strip())
     sentences = tuple(tuple(item.body.replace("\n", " ").split(". ")) for item in items)
     texts = [f"{item.headline}\n{item.body[:300]}" for item in items]
@@ -60,7 +60,7 @@ def _encoded(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
 
 
 def made_stories(parents: Parents, first: int, size: int) -> Iterator[PutItem]:
-    """The stories from number `first` to `first + size`: the same in every run."""
+    """Yield the stories from number `first` to `first + size`: the same in every run."""
     random = np.random.default_rng((_SEED, first))
     ones, others = random.integers(0, len(parents.items), (2, size))
     mixed = [_mixed(space.vectors, ones, others, random) for space in parents.spaces]

@@ -38,7 +38,7 @@ class News:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the search benchmarks."""
+    """Add the options of the search benchmarks."""
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the cache is")
     parser.add_argument("--queries", type=int, default=0, help="how many; 0 for all")
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
-    """Opens the archive, and indexes it first if needed. Names are not searched for in queries,
+    """Open the archive, and index it first if needed. Names are not searched for in queries,
     because the encoder, BM25 and the vectors are compared.
     """
     settings = configure({"data": str(data), "tagger": ""}).settings
@@ -64,7 +64,7 @@ def open_news(folder: Path, data: Path, limit: int) -> Iterator[News]:
 
 
 def embedded_of(service: Service) -> EmbeddedEngine:
-    """The embedded engine; a benchmark times its libraries' own objects."""
+    """Return the embedded engine; a benchmark times its libraries' own objects."""
     if not isinstance(service.engine, EmbeddedEngine):
         raise SystemExit("this benchmark is of the embedded engine: leave DATELINE_ENGINE out")
     return service.engine
@@ -77,7 +77,7 @@ class Reporting:
         self._said = 0
 
     def advance(self, progress: Progress) -> None:
-        """Prints a line for each 1,000 documents."""
+        """Print a line for each 1,000 documents."""
         if progress.documents // 1000 > self._said:
             self._said = progress.documents // 1000
             print(f"indexing: {progress.documents:,} documents", file=sys.stderr)

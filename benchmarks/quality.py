@@ -34,7 +34,7 @@ _ROW = "{:<20} {:<14} {:>8} {:>8} {:>8}  {}"
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("names", nargs="*", default=SETS)
     parser.add_argument("--sets", type=Path, default=REUTERS.parent, help="folder of the sets")

@@ -48,7 +48,7 @@ Open = Callable[[Path], RecordOfTruth]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--postgres", default="", help="URL of an empty database")
     parser.add_argument("--items", type=int, default=5000, help="versions in the archive")
@@ -85,12 +85,12 @@ class _Side:
         self.written = 0
 
     def puts(self, count: int) -> list[PutItem]:
-        """`count` new items."""
+        """Return `count` new items."""
         first, self.written = self.written, self.written + count
         return [_put(number) for number in range(first, first + count)]
 
     def close(self) -> None:
-        """Closes both."""
+        """Close both."""
         self.engine.close()
         self.other.close()
 
@@ -143,7 +143,7 @@ def _after_a_write(side: _Side, question: Callable[[], object]) -> Callable[[], 
 def _in_turns(
     sides: dict[str, _Side], rounds: int, prepared: Callable[[_Side], Callable[[], object]]
 ) -> dict[str, list[float]]:
-    """The seconds of each side; the work of `prepared` itself is not timed."""
+    """Return the seconds of each side; the work of `prepared` itself is not timed."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
         order = list(sides) if number % 2 else list(reversed(sides))

@@ -41,7 +41,7 @@ UNSEEN = ("cacm", "vaswani", "fnc1")  # sets without a training split
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("names", nargs="*", default=SETS)
     parser.add_argument("--sets", type=Path, default=REUTERS.parent, help="folder of the sets")
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
-    """One set, without and with the reranker."""
+    """Measure one set, without and with the reranker."""
     judged = _some(read_judged_set(str(folder)), chosen.queries)
     without, reranked = (
         run_set(settings, judged, RunPlan(profile, PATIENT), Reporting())
@@ -91,7 +91,7 @@ def _pair(settings: Settings, folder: Path, chosen: argparse.Namespace) -> Pair:
 
 
 def _some(judged: JudgedSet, most: int | None) -> JudgedSet:
-    """The set with at most `most` of its queries."""
+    """Return the set with at most `most` of its queries."""
     ids = list(judged.queries)
     if most is None or most >= len(ids):
         return judged
@@ -104,18 +104,18 @@ def _some(judged: JudgedSet, most: int | None) -> JudgedSet:
 
 
 def _differences(pair: Pair) -> Values:
-    """The differences of the queries, in points."""
+    """Return the differences of the queries, in points."""
     before, after = (one.values(MEASURE) for one in pair)
     return 100 * (after - before)
 
 
 def _short(found: RunResult) -> int:
-    """The number of answers whose reranking was cut short or left out."""
+    """Return the number of answers whose reranking was cut short or left out."""
     return sum(any("rerank" in flag for flag in row.degraded) for row in found.rows)
 
 
 def _figures(rows: Sequence[Pair]) -> dict[str, Any]:
-    """One entry a set, and the two means over sets."""
+    """Return one entry a set, and the two means over sets."""
     found = {pair[0].collection.name: _differences(pair) for pair in rows}
     adjusted = holm([randomization(values) for values in found.values()])
     figures: dict[str, Any] = {}

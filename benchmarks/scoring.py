@@ -31,7 +31,7 @@ Scores = dict[str, dict[str, float]]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--queries", type=int, default=2250)
     parser.add_argument("--depth", type=int, default=100)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def made_up(queries: int, depth: int) -> tuple[Qrels, Scores]:
-    """Judgements of grades 0 to 3 and a run with some ties; it finds a third of the judged
+    """Return judgements of grades 0 to 3 and a run with some ties; it finds a third of the judged
     documents.
     """
     chance = np.random.default_rng(11)
@@ -87,7 +87,7 @@ def made_up(queries: int, depth: int) -> tuple[Qrels, Scores]:
 def _differences(
     ours: dict[str, dict[str, float]], theirs: dict[str, dict[str, float]]
 ) -> list[float]:
-    """The differences of every query and measure."""
+    """Return the differences of every query and measure."""
     return [
         abs(row[name] - theirs[query][trec])
         for query, row in ours.items()

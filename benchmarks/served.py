@@ -31,7 +31,7 @@ def served(
 def started(
     folder: Path, products: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[tuple[int, httpx.Client]]:
-    """Starts the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
+    """Start the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
     its process id, and a client with a connection kept alive that may read `products`.
     """
     port = free_port()
@@ -59,7 +59,7 @@ def started(
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -72,7 +72,7 @@ class Chained:
     digest: str
 
     def members(self) -> dict[str, str | int]:
-        """The entry as a row of the log and as JSON have it."""
+        """Return the entry as a row of the log and as JSON have it."""
         entry = self.entry
         return {
             "n": self.n,
@@ -115,19 +115,19 @@ class Verdict:
 
 
 def moment(at: datetime) -> str:
-    """A moment as text, as the digest takes it."""
+    """Return a moment as text, as the digest takes it."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def digest_of(before: str, n: int, entry: AuditEntry) -> str:
-    """The digest of entry `n` after the digest `before`."""
+    """Return the digest of entry `n` after the digest `before`."""
     fields = [n, moment(entry.at), entry.who, entry.key, entry.action, entry.item, entry.detail]
     text = f"{before}\n{json.dumps(fields, ensure_ascii=True)}"
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def chained(head: AuditHead, entries: Iterable[AuditEntry]) -> list[Chained]:
-    """The entries as they follow a head."""
+    """Return the entries as they follow a head."""
     found: list[Chained] = []
     n, before = head.n, head.digest
     for entry in entries:
@@ -138,8 +138,8 @@ def chained(head: AuditHead, entries: Iterable[AuditEntry]) -> list[Chained]:
 
 
 def verified(rows: Iterable[Chained], kept: AuditHead, noted: AuditHead | None = None) -> Verdict:
-    """Checks every row, in the order of their numbers, the head that the log `kept`, and a head
-    that was `noted` elsewhere.
+    """Check every row, in the order of their numbers, the head that the log `kept`, and a head that
+    was `noted` elsewhere.
     """
     good = AuditHead()
     for row in rows:

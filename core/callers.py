@@ -52,18 +52,18 @@ OPERATOR = Caller("operator", frozenset(), EVERY_PRODUCT)
 
 
 def covers(writes: frozenset[str], products: Iterable[str]) -> bool:
-    """Whether `writes` has all of an item's products, as a put needs. An item without products
-    needs EVERY_PRODUCT.
+    """Return whether `writes` has all of an item's products, as a put needs. An item without
+    products needs EVERY_PRODUCT.
     """
     codes = folded(products)
     return writes == EVERY_PRODUCT or (bool(codes) and codes <= folded(writes))
 
 
 def reaches(writes: frozenset[str], products: Iterable[str]) -> bool:
-    """Whether `writes` has one of an item's products, as a kill needs."""
+    """Return whether `writes` has one of an item's products, as a kill needs."""
     return writes == EVERY_PRODUCT or not folded(writes).isdisjoint(folded(products))
 
 
 def folded(codes: Iterable[str]) -> frozenset[str]:
-    """Product codes in the form for comparison: casefolded, without empty ones."""
+    """Return product codes in the form for comparison: casefolded, without empty ones."""
     return frozenset(code.casefold() for code in codes if code)

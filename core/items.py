@@ -74,7 +74,7 @@ class Shot:
     """One shot of a video, from `start_s` up to `end_s`, in seconds of presentation.
 
     `transition` is how the shot begins: `start`, `cut`, `gradual` or `gap`. `description` is one
-    line. `described_by` is empty where the agency wrote it; else it names the model and prompt that
+    line. `described_by` is empty if the agency wrote it; else it names the model and prompt that
     did. `thumbnail` names the still at `keyframe_s` in the media store.
     """
 
@@ -192,7 +192,7 @@ class PassageVectors:
 
 
 def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-    """The members of an item that go on after their last passage."""
+    """Return the members of an item that go on after their last passage."""
     ends: dict[str, int] = {}
     for passage in passages:
         ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
@@ -200,5 +200,5 @@ def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
 
 
 def shot_of(item: Item, span: Passage) -> int:
-    """The place in `item.shots` of the shot whose line of the shot list has `span`."""
+    """Return the place in `item.shots` of the shot whose line of the shot list has `span`."""
     return item.shotlist.count("\n", 0, span.start)

@@ -56,8 +56,8 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken. It can be taken in `retry_after` seconds, if nobody else takes
-    it before.
+    """Nothing was taken. It can be taken in `retry_after` seconds, if nobody else takes it
+    before.
     """
 
     retry_after: float
@@ -67,18 +67,16 @@ class Limiter(Protocol):
     """Counts what is taken. Safe from any thread; answers without waiting for another host."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """Takes `cost` (at most `limit.burst`) from what the limit allows `key`, or
-        takes nothing.
-        """
+        """Take `cost` (at most `limit.burst`) from what the limit allows `key`, or take nothing."""
         ...
 
     def close(self) -> None:
-        """Closes files and connections."""
+        """Close files and connections."""
         ...
 
 
 def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, Allowed | Refused]:
-    """Takes `cost`; returns the moment when all is paid back, and the answer. Moments are
+    """Take `cost`; return the moment when all is paid back, and the answer. Moments are
     nanoseconds.
 
     A moment that is further ahead than the limit allows was written by another clock or for another
@@ -97,7 +95,7 @@ def charged(paid_back: int, now: int, limit: Limit, cost: int) -> tuple[int, All
 def leased(
     paid_back: int, now: int, limit: Limit, owed: int, wanted: int
 ) -> tuple[int, int, float]:
-    """Charges what is `owed`, even beyond the limit, then as many of `wanted` as the limit allows.
+    """Charge what is `owed`, even beyond the limit, then as many of `wanted` as the limit allows.
     Returns the moment when all is paid back, how many were allowed, and the seconds until one more
     is allowed.
     """
@@ -111,7 +109,7 @@ def leased(
 
 
 def room(paid_back: int, now: int, limit: Limit) -> int:
-    """How many may be taken at once if all is paid back at that moment."""
+    """Return how many may be taken at once if all is paid back at that moment."""
     owed = max(paid_back - now, 0)
     return max(0, limit.burst - -(-owed // limit.interval))
 
@@ -125,7 +123,7 @@ class MemoryLimiter:
         self._paid_back: dict[tuple[str, str], int] = {}
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """Takes from this process's own counts."""
+        """Take from this process's own counts."""
         place = limit.name, key
         with self._lock:
             moment, answer = charged(self._paid_back.get(place, 0), self._now(), limit, cost)
@@ -133,15 +131,15 @@ class MemoryLimiter:
         return answer
 
     def close(self) -> None:
-        """Does nothing: no file is open."""
+        """Do nothing: no file is open."""
 
 
 class NoLimiter:
     """Allows everything, for requests that another process has counted."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
-        """Allows the request."""
+        """Allow the request."""
         return Allowed(limit.burst - cost)
 
     def close(self) -> None:
-        """Does nothing: no file is open."""
+        """Do nothing: no file is open."""

@@ -52,7 +52,7 @@ _ARTICLES = frozenset(
     ein eine einer eines einem einen der die das den dem des zwei drei vier mehrere viele en eng
     """.split()  # noqa: SIM905
 )
-# Words that captions begin with, and capitals that are no names; in the form of `_folded`, without
+# Words that captions begin with, and capitals that are not names; in the form of `_folded`, without
 # accents.
 _PLAIN = frozenset(
     """
@@ -87,8 +87,8 @@ _PLAIN = frozenset(
 
 
 def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
-    """The item, without the names in its machine texts that the agency's own text lacks. `found`
-    are the names that a tagger found in these texts.
+    """Return the item, without the names in its machine texts that the agency's own text lacks.
+    `found` are the names that a tagger found in these texts.
     """
     said = machine_texts(item)
     if not said:
@@ -105,7 +105,7 @@ def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
 
 
 def machine_texts(item: Item) -> tuple[str, ...]:
-    """All that machines say of an item, each text once."""
+    """Return all that machines say of an item, each text once."""
     said = (item.caption, *(shot.description for shot in item.shots if shot.described_by))
     return tuple(dict.fromkeys(text for text in said if text))
 
@@ -124,7 +124,9 @@ class _OwnText:
         self.has_capital_nouns = item.language.lower().split("-")[0] in _WITH_CAPITAL_NOUNS
 
     def has(self, words: Sequence[str]) -> bool:
-        """Whether the text has these folded words, at most `_MOST_WORDS`, one after the other."""
+        """Return whether the text has these folded words, at most `_MOST_WORDS`, one after the
+        other.
+        """
         if self._stretches is None:
             found = _OWN_WORD.findall(" | ".join(_own_lines(self._item)))
             own = [_folded(word) for word in found]
@@ -146,8 +148,8 @@ def _own_lines(item: Item) -> Iterator[str]:
 
 
 def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
-    """One text without the names that `own` lacks; "" where more than half of its words
-    are lost.
+    """Return one text without the names that `own` lacks; "" where more than half of its words are
+    lost.
     """
     words = list(_WORD.finditer(text))
     pieces: list[str] = []
@@ -169,8 +171,8 @@ def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
 def _names(
     text: str, words: Sequence[Word], found: Sequence[Span], capital_nouns: bool
 ) -> Iterator[list[Word]]:
-    """The words of each name in a text. `capital_nouns` says that the language writes nouns with a
-    capital, as German does.
+    """Yield the words of each name in a text. `capital_nouns` says that the language writes nouns
+    with a capital, as German does.
     """
     name: list[Word] = []
     between: list[Word] = []
@@ -192,15 +194,17 @@ def _names(
 
 
 def _goes_on(text: str, before: Word, word: Word) -> bool:
-    """Whether a name may go on from one word to the next: in "Dr. May", not in "at noon. May"."""
+    """Return whether a name may go on from one word to the next: in "Dr. May", not in "at noon.
+    May".
+    """
     gap = text[before.end() : word.start()]
     ends = "." in gap and len(before[0]) > _LONGEST_TITLE
     return not ends and not _APART.search(gap)
 
 
 def _longest_known(words: Sequence[str], own: _OwnText) -> Span:
-    """The longest part of a name that `own` has, the first if several are as long; (0, 0) if `own`
-    has none.
+    """Return the longest part of a name that `own` has, the first if several are as long; (0, 0) if
+    `own` has none.
     """
     best = (0, 0)
     for first in range(len(words)):
@@ -212,7 +216,9 @@ def _longest_known(words: Sequence[str], own: _OwnText) -> Span:
 
 
 def _has_article(before: Sequence[Word], word: Word) -> bool:
-    """Whether the word is a noun right after an article, or after an article and an adjective."""
+    """Return whether the word is a noun right after an article, or after an article and an
+    adjective.
+    """
     near = [_folded(one[0]) for one in before]
     adjective = before[-1][0].islower() and len(near) > 1 if near else False
     articled = bool(near) and (near[-1] in _ARTICLES or (adjective and near[0] in _ARTICLES))
@@ -234,8 +240,8 @@ def _is_of_name(word: Word, *, goes_on: bool) -> bool:
 
 @lru_cache(4096)
 def _looks_like_name(word: str) -> bool:
-    """Whether the word has a capital, a letter of a script without capitals, letters of several
-    scripts, or digits among its letters.
+    """Return whether the word has a capital, a letter of a script without capitals, letters of
+    several scripts, or digits among its letters.
     """
     if word[0].isdigit():
         return any(char.isupper() for char in word[1:])
@@ -249,6 +255,6 @@ def _looks_like_name(word: str) -> bool:
 
 @lru_cache(16_384)
 def _folded(word: str) -> str:
-    """A word without case, accents and invisible characters."""
+    """Return a word without case, accents and invisible characters."""
     plain = unicodedata.normalize("NFKD", word)
     return "".join(c for c in plain if unicodedata.category(c) not in ("Mn", "Cf")).casefold()

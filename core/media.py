@@ -23,7 +23,7 @@ FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # input of TransNetV2 (Soucek and Lokoc 2020
 
 
 def is_url(location: str) -> bool:
-    """Whether a file's location is a store's URL, not a path of this machine."""
+    """Return whether a file's location is a store's URL, not a path of this machine."""
     return "://" in location
 
 
@@ -119,7 +119,7 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class ShotReading(Generic[Kept]):
-    """The shots of a video, what `keep` returned for each shot's still (None where a shot has no
+    """The shots of a video, what `keep` returned for each shot's still (None if a shot has no
     still), the gaps, and notes for a person on how the video was read.
     """
 

@@ -56,7 +56,7 @@ class Watching(Protocol):
     """Makes the watches."""
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """The watch of `model` at `task` (`query`, `passage`, `tag`, `score`)."""
+        """Return the watch of `model` at `task` (`query`, `passage`, `tag`, `score`)."""
         ...
 
 
@@ -64,14 +64,14 @@ class Unwatched:
     """A watch, and a maker of watches, that do nothing: for callers who want no reports."""
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """Returns itself."""
+        """Return itself."""
         return self
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def counted(self, event: Event, amount: int) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 UNWATCHED = Unwatched()
@@ -84,7 +84,7 @@ class WatchedByAll:
     makers: Sequence[Watching]
 
     def of(self, model: str, task: str) -> ModelWatch:
-        """A watch that passes each report on to a watch of every maker."""
+        """Return a watch that passes each report on to a watch of every maker."""
         return _Several(tuple(maker.of(model, task) for maker in self.makers))
 
 

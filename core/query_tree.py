@@ -118,7 +118,7 @@ NOTHING: Node = Bool(must_not=(EVERYTHING,))  # a fact that no item has
 
 
 def all_of(*nodes: Node) -> Node:
-    """The conjunction of `nodes`, flat; Everything if there are no nodes."""
+    """Return the conjunction of `nodes`, flat; Everything if there are no nodes."""
     kept = tuple(node for node in nodes if not isinstance(node, Everything))
     if len(kept) == 1:
         return kept[0]
@@ -126,7 +126,9 @@ def all_of(*nodes: Node) -> Node:
 
 
 def constraint(node: Node) -> Node:
-    """What an answer must satisfy whatever its score; `Everything` for a node that only ranks."""
+    """Return what an answer must satisfy whatever its score; `Everything` for a node that only
+    ranks.
+    """
     match node:
         case Everything() | Word(field=""):
             return EVERYTHING
@@ -138,16 +140,16 @@ def constraint(node: Node) -> Node:
 
 
 def _one_of(nodes: tuple[Node, ...]) -> Node:
-    """The constraint of alternatives: Everything if there are no alternatives or one of them only
-    ranks.
+    """Return the constraint of alternatives: Everything if there are no alternatives or one of them
+    only ranks.
     """
     needed = tuple(constraint(node) for node in nodes)
     return Bool(should=needed) if needed and EVERYTHING not in needed else EVERYTHING
 
 
 def with_leaves(node: Node, fresh: Callable[[Node], Node]) -> Node:
-    """The tree with `fresh(leaf)` for each leaf, a node that is no Bool; the same object where
-    nothing changes.
+    """Return the tree with `fresh(leaf)` for each leaf, a node that is not a Bool; the same object
+    where nothing changes.
     """
     if not isinstance(node, Bool):
         return fresh(node)
@@ -157,8 +159,8 @@ def with_leaves(node: Node, fresh: Callable[[Node], Node]) -> Node:
 
 
 def within_products(node: Node, products: Collection[str]) -> Node:
-    """The tree without product codes outside `products` (casefolded), so that no caller learns
-    which items are in products of others. A filter without any other code finds nothing.
+    """Return the tree without product codes outside `products` (casefolded), so that no caller
+    learns which items are in products of others. A filter without any other code finds nothing.
     """
 
     def held(leaf: Node) -> Node:
@@ -171,8 +173,8 @@ def within_products(node: Node, products: Collection[str]) -> Node:
 
 
 def without_field(node: Node, field: str) -> Node:
-    """The tree without the facts beside others that only choose values of `field`; the same object
-    if there are none.
+    """Return the tree without the facts beside others that only choose values of `field`; the same
+    object if there are none.
     """
     parts = tuple(_conjuncts(node))
     kept = tuple(part for part in parts if not _is_of(part, field))
@@ -190,7 +192,9 @@ def _is_of(node: Node, field: str) -> bool:
 
 
 def scored_words(node: Node) -> Iterator[Word]:
-    """The words of a tree that BM25 scores, in order: no word of a phrase, and none after NOT."""
+    """Yield the words of a tree that BM25 scores, in order: no word of a phrase, and none after
+    NOT.
+    """
     match node:
         case Word():
             yield node
@@ -200,8 +204,8 @@ def scored_words(node: Node) -> Iterator[Word]:
 
 
 def without_words(node: Node, left_out: Callable[[str], bool]) -> Node:
-    """The query without the optional words without a field that are `left_out`, unless all optional
-    words are.
+    """Return the query without the optional words without a field that are `left_out`, unless all
+    optional words are.
     """
     if not isinstance(node, Bool) or not node.should:
         return node
@@ -214,7 +218,7 @@ def without_words(node: Node, left_out: Callable[[str], bool]) -> Node:
 
 
 def is_fact(node: Node) -> bool:
-    """Whether a node asks for facts only (no text): such a node filters and never scores."""
+    """Return whether a node asks for facts only (no text): such a node filters and never scores."""
     match node:
         case Keyword() | DateRange() | Recorded() | Everything():
             return True
@@ -225,7 +229,7 @@ def is_fact(node: Node) -> bool:
 
 
 def is_text(node: Node) -> bool:
-    """Whether a node asks for text only, no fact."""
+    """Return whether a node asks for text only, no fact."""
     match node:
         case Word() | Phrase() | Prefix():
             return True

@@ -86,11 +86,11 @@ class LexicalWeights:
     machine: float = MACHINE_WEIGHT
 
     def of_words(self) -> LexicalWeights:
-        """The weights for words whose order means nothing: without phrases and proximity."""
+        """Return the weights for words whose order means nothing: without phrases and proximity."""
         return replace(self, phrase=0.0, proximity=0.0)
 
     def with_fields(self, share: float) -> LexicalWeights:
-        """The weights with a share of those of single fields."""
+        """Return the weights with a share of those of single fields."""
         if share == 1.0:
             return self
         return replace(self, fields={name: share * one for name, one in self.fields.items()})
@@ -115,8 +115,8 @@ class Retrieval:
     lexical: LexicalWeights = LexicalWeights()
 
     def without(self, fields: Collection[str]) -> Retrieval:
-        """The request without some of its vector fields; those that are left take over the weight.
-        At least one must be left.
+        """Return the request without some of its vector fields; those that are left take over the
+        weight. At least one must be left.
         """
         if not fields:
             return self
@@ -127,8 +127,8 @@ class Retrieval:
         return replace(self, vectors=vectors)
 
     def incomplete(self, lacking: Mapping[str, int]) -> tuple[str, ...]:
-        """The later vector fields that lack more items than the first one does. A search leaves
-        them out: items that they lack would stand behind others for no reason of their own.
+        """Return the later vector fields that lack more items than the first one does. A search
+        leaves them out: items that they lack would stand behind others for no reason of their own.
         """
         first = lacking.get(self.vectors[0].field, 0) if self.vectors else 0
         later = [query.field for query in self.vectors[1:]]
@@ -157,7 +157,7 @@ class VectorScores:
 class Retrieved:
     """What retrieval found: m candidates, each once, allowed for the caller at that moment.
 
-    `bm25` is NaN and `lexical_ranks` 0 where only vectors found the candidate. `lexical_matches`
+    `bm25` is NaN and `lexical_ranks` 0 if only vectors found the candidate. `lexical_matches`
     counts every item that matches the query and the filters, beyond the depth too. `lexical_bound`
     is the highest BM25 that an item with every word of the query can get; `lexical_seen` is the
     part of it that is of words that an allowed item has.
@@ -264,8 +264,8 @@ class TextSignatures:
     """MinHash signatures of n candidates' texts.
 
     `rows` is uint16 [n, k]; the share of equal columns of two rows estimates the Jaccard similarity
-    of the two texts' word shingles. `comparable` is bool [n]: False where an item can't be compared
-    by its text, and its row means nothing.
+    of the two texts' word shingles. `comparable` is bool [n]: False if an item can't be compared by
+    its text, and its row means nothing.
     """
 
     rows: SignatureMatrix

@@ -13,7 +13,7 @@ from core.items import Item
 
 
 class Hiding(StrEnum):
-    """What keeps an item out of every answer; "" where nothing does."""
+    """What keeps an item out of every answer; "" if nothing does."""
 
     NOTHING = ""
     UNKNOWN = "unknown"

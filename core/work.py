@@ -182,15 +182,15 @@ class JobCounts:
         return sum(self.standing.values())
 
     def waiting(self) -> int:
-        """The number of assets that still wait for a stage."""
+        """Return the number of assets that still wait for a stage."""
         return sum(n for (_, state), n in self.standing.items() if state is AssetState.WAITING)
 
     def dead(self) -> int:
-        """The number of dead letters."""
+        """Return the number of dead letters."""
         return sum(n for (_, state), n in self.standing.items() if state is AssetState.DEAD)
 
     def past(self, stage: Stage) -> int:
-        """The number of assets beyond `stage`."""
+        """Return the number of assets beyond `stage`."""
         order = (*STAGES, Stage.DONE)
         later = order[order.index(stage) + 1 :]
         return sum(n for (at, _), n in self.standing.items() if at in later)

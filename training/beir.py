@@ -21,7 +21,7 @@ class TestSet:
 
 
 def read_lines(folder: Path, name: str) -> Iterator[dict[str, str]]:
-    """The objects of `name`.jsonl or `name`.jsonl.gz; raises OSError if there is neither."""
+    """Yield the objects of `name`.jsonl or `name`.jsonl.gz; raises OSError if there is neither."""
     packed = folder / f"{name}.jsonl.gz"
     if packed.exists():
         with gzip.open(packed, "rt", encoding="utf-8") as lines:
@@ -32,12 +32,12 @@ def read_lines(folder: Path, name: str) -> Iterator[dict[str, str]]:
 
 
 def text_of(row: dict[str, str]) -> str:
-    """Title and text in one."""
+    """Return title and text in one."""
     return f"{row.get('title', '')} {row['text']}".strip()
 
 
 def read_test_set(folder: Path, split: str) -> TestSet:
-    """The folder's corpus and the queries judged in qrels/`split`.tsv."""
+    """Return the folder's corpus and the queries judged in qrels/`split`.tsv."""
     gains: dict[str, dict[str, int]] = {}
     with (folder / "qrels" / f"{split}.tsv").open(encoding="utf-8") as rows:
         next(rows)  # the heading
@@ -51,7 +51,7 @@ def read_test_set(folder: Path, split: str) -> TestSet:
 
 
 def sample_texts(folder: Path, count: int, *, seed: int) -> list[str]:
-    """`count` texts of the corpus, chosen by `seed`; every second one is a title alone."""
+    """Return `count` texts of the corpus, chosen by `seed`; every second one is a title alone."""
     rows = random.Random(seed).sample(list(read_lines(folder, "corpus")), count)  # noqa: S311
     return [
         text_of(row) if number % 2 == 0 else row.get("title", "") or row["text"][:80]

@@ -40,7 +40,7 @@ def write_graph(folder: Path, manifest: ModelManifest, graph: onnx.ModelProto) -
 
 
 def plain_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer without padding and length limit."""
+    """Return the tokenizer without padding and length limit."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -14,7 +14,7 @@ DEPTH = 10
 
 
 def ndcg(encoder: TextEncoder, data: TestSet) -> float:
-    """Mean nDCG@10 over the judged queries, documents ranked by exact cosine.
+    """Return mean nDCG@10 over the judged queries, documents ranked by exact cosine.
 
     Gains are the judgements and discounts are log2(rank + 1) (Järvelin and Kekäläinen 2002, in
     trec_eval's form); a tie goes to the document that comes first in the corpus.
@@ -31,7 +31,7 @@ def ndcg(encoder: TextEncoder, data: TestSet) -> float:
 
 
 def _ndcg(names: list[str], scores: FloatMatrix, gains: Mapping[str, int]) -> float:
-    """nDCG@10 of one query's scores, one for each of `names`."""
+    """Return nDCG@10 of one query's scores, one for each of `names`."""
     discounts = 1.0 / np.log2(np.arange(2, DEPTH + 2))
     top = np.argsort(-scores, kind="stable")[:DEPTH]
     got = np.array([gains.get(names[row], 0) for row in top])
@@ -40,7 +40,7 @@ def _ndcg(names: list[str], scores: FloatMatrix, gains: Mapping[str, int]) -> fl
 
 
 def milliseconds(model: Runtime, output: str, rows: int, tokens: int, *, calls: int) -> float:
-    """The shortest time in ms of a call on random tokens [rows, tokens], on the model's own
+    """Return the shortest time in ms of a call on random tokens [rows, tokens], on the model's own
     threads.
 
     It is the shortest time, not the median, because it shows what the machine does without other

@@ -105,7 +105,7 @@ Judge = Callable[[NameTagger], dict[str, float]]
 
 
 def f1(tagger: NameTagger, sentences: Sequence[Sentence], left_out: str = "") -> float:
-    """Entity F1: a name counts if its span and its type are exactly right. Names of the type
+    """Return entity F1: a name counts if its span and its type are exactly right. Names of the type
     `left_out` that the tagger finds do not count.
     """
     found = tagger.tag_words([sentence.words for sentence in sentences])
@@ -119,8 +119,8 @@ def f1(tagger: NameTagger, sentences: Sequence[Sentence], left_out: str = "") ->
 
 
 def scores(tagger: NameTagger, given: argparse.Namespace) -> dict[str, float]:
-    """F1 on the rest of testa, and on testb as written, in lower case and as queries; also on the
-    other corpora if their folder exists.
+    """Return F1 on the rest of testa, and on testb as written, in lower case and as queries; also
+    on the other corpora if their folder exists.
     """
     written = read_conll(given.data / "eng.testb")[: given.limit]
     sets = {
@@ -142,12 +142,12 @@ def scores(tagger: NameTagger, given: argparse.Namespace) -> dict[str, float]:
 
 
 def lowered(sentence: Sentence) -> Sentence:
-    """The sentence in lower case."""
+    """Return the sentence in lower case."""
     return Sentence(tuple(word.lower() for word in sentence.words), sentence.tags)
 
 
 def ranges_for(weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sentence]) -> Ranges:
-    """Ranges of activations over 400 training sentences and their query-like copies."""
+    """Return ranges of activations over 400 training sentences and their query-like copies."""
     chance = random.Random(1)  # noqa: S311
     some = augmented(chance.sample(list(sentences), min(400, len(sentences))), 0.5, chance)
     cut = windows(
@@ -158,7 +158,7 @@ def ranges_for(weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sente
 
 
 def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges) -> NameTagger:
-    """Writes the model's folder under `root`, and opens the tagger from it."""
+    """Write the model's folder under `root`, and open the tagger from it."""
     precision = MANIFEST.precision if ranges else "float32"
     manifest = replace(MANIFEST, precision=precision)
     same, left = folded(weights, ranges, SHAPE)
@@ -169,8 +169,8 @@ def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges
 def quantized(
     output: Path, weights: Weights, tokenizer: Path, ranges: Ranges, judge: Judge
 ) -> tuple[NameTagger, dict[str, float]]:
-    """The int8 model in `output`, and its figures: the first of SPARED that loses no more than
-    allowed on testa, or the last. `judge` returns a tagger's figures.
+    """Return the int8 model in `output`, and its figures: the first of SPARED that loses no more
+    than allowed on testa, or the last. `judge` returns a tagger's figures.
     """
     with tempfile.TemporaryDirectory() as scratch:
         reference = judge(write_and_open(Path(scratch), weights, tokenizer, {}))
@@ -186,13 +186,13 @@ def quantized(
 
 
 def tagged(given: argparse.Namespace) -> list[Sentence]:
-    """The sentences to learn from: eng.train, and eng.testa without the held-out part."""
+    """Return the sentences to learn from: eng.train, and eng.testa without the held-out part."""
     own, testa = (read_conll(given.data / name) for name in ("eng.train", "eng.testa"))
     return own[: given.limit] + testa[:-HELD_OUT][: given.limit]
 
 
 def trained(given: argparse.Namespace, cache: Path, tokenizer: Path) -> Weights:
-    """Weights from the checkpoint if it exists, else from training, which writes it."""
+    """Return weights from the checkpoint if it exists, else from training, which writes it."""
     checkpoint: Path | None = given.checkpoint
     if checkpoint is not None and checkpoint.exists():
         kept: Weights = load_file(checkpoint)
@@ -226,7 +226,7 @@ def make(given: argparse.Namespace) -> dict[str, float]:
 
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
-    """The figures of the tagger in `output`, without training."""
+    """Return the figures of the tagger in `output`, without training."""
     return scores(NameTagger.open(ModelStore(given.output), NAME, threads=2), given)
 
 

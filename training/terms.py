@@ -16,8 +16,8 @@ _PARTS = ("NAME", "LICENCE", "USE")
 
 
 def training_data(text: str) -> TrainingData:
-    """The training data `NAME|LICENCE|USE` from the command line. Raises ArgumentTypeError for
-    other text.
+    """Return the training data `NAME|LICENCE|USE` from the command line. Raises ArgumentTypeError
+    for other text.
     """
     parts = [part.strip() for part in text.split("|")]
     if len(parts) != len(_PARTS) or not all(parts):
@@ -26,7 +26,7 @@ def training_data(text: str) -> TrainingData:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """Adds the option `--training-data`, given once for each source of the user's own texts."""
+    """Add the option `--training-data`, given once for each source of the user's own texts."""
     parser.add_argument(
         "--training-data",
         type=training_data,
@@ -37,8 +37,8 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 
 def learned_from(manifest: ModelManifest, own: Sequence[TrainingData] | None) -> ModelManifest:
-    """The manifest with the user's `own` training data in place of ours, if given; the data of its
-    start weights stay.
+    """Return the manifest with the user's `own` training data in place of ours, if given; the data
+    of its start weights stay.
     """
     if not own:
         return manifest

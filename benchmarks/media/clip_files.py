@@ -43,7 +43,9 @@ class MadeClip:
 
 
 def forth_and_back(count: int, offset: int, wanted: int) -> npt.NDArray[np.int64]:
-    """`wanted` frame numbers below `count`, from `offset` on, turning around at both ends."""
+    """Return `wanted` frame numbers below `count`, from `offset` on, turning around at both
+    ends.
+    """
     turn = max(1, 2 * (count - 1))
     places = (np.arange(wanted) + offset) % turn
     return np.where(places < count, places, turn - places)
@@ -57,7 +59,7 @@ def write_clip(
     rate: Fraction,
     codec: str,
 ) -> MadeClip:
-    """Encodes RGB frames [height, width, 3]; the truth is written beside them last."""
+    """Encode RGB frames [height, width, 3]; the truth is written beside them last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with av.open(str(path), "w") as container:
@@ -77,6 +79,6 @@ def write_clip(
 
 
 def read_clip(path: Path) -> MadeClip:
-    """A clip that was made before."""
+    """Return a clip that was made before."""
     truth = orjson.loads(path.with_suffix(".json").read_bytes())
     return MadeClip(path, truth["frames"], tuple(TrueCut(*cut) for cut in truth["cuts"]))

@@ -66,7 +66,7 @@ class ClipPlan:
 
 
 def plans(split: Split) -> tuple[ClipPlan, ...]:
-    """The composed clips of one split, always the same."""
+    """Return the composed clips of one split, always the same."""
     rng = np.random.default_rng(_SEEDS[split])
     return tuple(_plan(split, number, rng) for number in range(_NUMBER))
 
@@ -105,8 +105,8 @@ def _between(rng: np.random.Generator) -> Iterator[tuple[Kind, int]]:
 def composed(
     plan: ClipPlan, frames_of: dict[Segment, Frames]
 ) -> Iterator[tuple[Frames, TrueCut | None]]:
-    """The clip's parts in order: frames [n, height, width, 3], and for a transition its truth. A
-    hard cut has no frames of its own.
+    """Yield the clip's parts in order: frames [n, height, width, 3], and for a transition its
+    truth. A hard cut has no frames of its own.
     """
     at = 0
     segment, offset, alone = plan.shots[0]
@@ -128,7 +128,7 @@ def composed(
 
 
 def _mixed(kind: Kind, old: Frames, new: Frames) -> Frames:
-    """A dissolve, or a fade out to black and in again, over moving frames."""
+    """Return a dissolve, or a fade out to black and in again, over moving frames."""
     steps = (np.arange(len(old), dtype=np.float32) + 1) / (len(old) + 1)
     if kind == "dissolve":
         ours, theirs = 1 - steps, steps
@@ -139,7 +139,7 @@ def _mixed(kind: Kind, old: Frames, new: Frames) -> Frames:
 
 
 def made_clips(split: Split, sources: Path = SOURCES, output: Path = CLIPS) -> list[MadeClip]:
-    """The composed clips of a split on disk; existing ones stay."""
+    """Return the composed clips of a split on disk; existing ones stay."""
     made: dict[str, MadeClip] = {}
     chosen = plans(split)
     for size in dict.fromkeys(plan.size for plan in chosen):
@@ -164,7 +164,7 @@ def _make(plan: ClipPlan, frames_of: dict[Segment, Frames], path: Path) -> MadeC
 
 
 def main() -> None:
-    """Makes all clips and lists them."""
+    """Make all clips and list them."""
     parser = arguments(__doc__, json=False)
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the real clips")
     parser.add_argument("--output", type=Path, default=CLIPS, help="where the clips are kept")

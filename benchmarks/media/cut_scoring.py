@@ -61,7 +61,7 @@ class Scored:
 
 
 def scored(cuts: Sequence[TrueCut], boundaries: Iterable[int]) -> Scored:
-    """Matches boundaries (first frames of shots) to transitions in the order of time.
+    """Match boundaries (first frames of shots) to transitions in the order of time.
 
     Each transition takes the earliest free boundary within its reach. Reaches are intervals and are
     taken in the order of their ends, so no other matching finds more.

@@ -49,7 +49,7 @@ PHOTO = (3264, 2448)
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--photos", type=int, default=100, help="photos of 8 megapixels")
@@ -96,7 +96,7 @@ class Side:
 
 
 def computing_s() -> float:
-    """Processor seconds of this process and of its children, ended ones included."""
+    """Return processor seconds of this process and of its children, ended ones included."""
     process = psutil.Process()
     own = process.cpu_times()
     every = [times.user + times.system for times in (own, *_of(process.children()))]
@@ -104,14 +104,14 @@ def computing_s() -> float:
 
 
 def _of(children: Sequence[psutil.Process]) -> Iterator[Any]:
-    """The processor times of the processes that are still alive."""
+    """Yield the processor times of the processes that are still alive."""
     for child in children:
         with suppress(psutil.NoSuchProcess):
             yield child.cpu_times()
 
 
 def alternate(one: Callable[[], int], other: Callable[[], int], rounds: int) -> tuple[Side, Side]:
-    """Runs both sides in turn; which one goes first changes with each pair."""
+    """Run both sides in turn; which one goes first changes with each pair."""
     sides = Side(), Side()
     for turn in range(rounds):
         for side in (0, 1) if turn % 2 else (1, 0):
@@ -122,7 +122,7 @@ def alternate(one: Callable[[], int], other: Callable[[], int], rounds: int) -> 
 
 
 def rates(name: str, bare: Side, caged: Side) -> dict[str, float]:
-    """The rates of both sides and their ratio, and the ratio of their processor times."""
+    """Return the rates of both sides and their ratio, and the ratio of their processor times."""
     slow, fast = bare.made / bare.seconds, caged.made / caged.seconds
     return {
         f"{name}_per_s_bare": slow,
@@ -134,7 +134,7 @@ def rates(name: str, bare: Side, caged: Side) -> dict[str, float]:
 
 
 def bare_frames(path: Path) -> int:
-    """Every frame to 48 x 27 in this process."""
+    """Scale every frame to 48 x 27 in this process."""
     count, scaler = 0, VideoReformatter()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -146,12 +146,12 @@ def bare_frames(path: Path) -> int:
 
 
 def caged_frames(reader: CagedReader, path: Path) -> int:
-    """Every frame through the cage."""
+    """Decode every frame through the cage."""
     return sum(len(item.seconds) for item in reader.frames(path) if isinstance(item, FrameBatch))
 
 
 def bare_photos(paths: list[Path]) -> int:
-    """Decodes each whole photo."""
+    """Decode each whole photo."""
     for path in paths:
         with Image.open(path) as image:
             image.load()
@@ -159,7 +159,7 @@ def bare_photos(paths: list[Path]) -> int:
 
 
 def uncaged_photos(paths: list[Path]) -> int:
-    """Does a child's work without the child."""
+    """Do a child's work without the child."""
     for path in paths:
         with path.open("rb") as stream:
             for _ in picture(stream.fileno(), {"edges": EDGES}, CageLimits()):
@@ -168,14 +168,14 @@ def uncaged_photos(paths: list[Path]) -> int:
 
 
 def caged_photos(reader: CagedReader, paths: list[Path]) -> int:
-    """Facts, two renditions and the hash of each photo."""
+    """Return facts, two renditions and the hash of each photo."""
     for path in paths:
         reader.picture(path, EDGES)
     return len(paths)
 
 
 def write_clip(path: Path, size: tuple[int, int], count: int) -> Path:
-    """A clip in H.264 like those in archives: a moving picture with grain."""
+    """Return a clip in H.264 like those in archives: a moving picture with grain."""
     width, height = size
     random = np.random.default_rng(1)
     picture = textured((width + count, height), random)
@@ -196,7 +196,7 @@ def write_clip(path: Path, size: tuple[int, int], count: int) -> Path:
 
 
 def write_photo(path: Path, seed: int) -> Path:
-    """A photo of 8 megapixels that is different for each seed."""
+    """Return a photo of 8 megapixels that is different for each seed."""
     random = np.random.default_rng(seed)
     pixels = np.clip(textured(PHOTO, random), 0, 255).astype(np.uint8)
     Image.fromarray(pixels).save(path, quality=90)
@@ -204,7 +204,7 @@ def write_photo(path: Path, seed: int) -> Path:
 
 
 def textured(size: tuple[int, int], random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """int16 [h, w, 3]: shapes of several sizes, as in photos."""
+    """Return int16 [h, w, 3]: shapes of several sizes, as in photos."""
     width, height = size
     total = np.zeros((height, width, 3), np.int16)
     for cells, weight in ((8, 110), (40, 70), (200, 40), (800, 20)):

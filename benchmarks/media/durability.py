@@ -27,8 +27,8 @@ CHUNKS = 3  # chunks that a worker decodes at the same time
 def durability(
     place: Path, count: int, turns: int, write: Callable[[Path, int], Path]
 ) -> dict[str, float]:
-    """The same work with and without orders, jobs and a ledger on disk, over photos
-    from `write`.
+    """Return the same work with and without orders, jobs and a ledger on disk, over photos from
+    `write`.
     """
     pairs: list[tuple[Lap, Lap]] = []
     with opened(place / "durable") as bench, plainly(place / "plain") as parts:
@@ -65,7 +65,7 @@ class Lap:
 
 
 def lap_of(work: Callable[[], Times]) -> Lap:
-    """Runs a turn, and asks afterwards when its chunks were applied and when it ended."""
+    """Run a turn, and ask afterwards when its chunks were applied and when it ended."""
     started, computed = time(), computing_s()
     times = work()
     computing = computing_s() - computed
@@ -88,7 +88,7 @@ def plainly(folder: Path) -> Iterator[Stages]:
 
 
 def plain_ingest(parts: Stages, paths: Sequence[Path], chunk: int = 32) -> Times:
-    """Puts chunks through the stages. As many are decoded at the same time as in a worker, and each
+    """Put chunks through the stages. As many are decoded at the same time as in a worker, and each
     is applied as soon as it is decoded.
     """
     chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
@@ -116,7 +116,7 @@ def _rest(stages: Mapping[Stage, Any], decoded: Future[list[Tracked]]) -> float:
 
 
 def tracked(number: int, found: object) -> Tracked:
-    """An asset that belongs to no job."""
+    """Return an asset that belongs to no job."""
     if not isinstance(found, FoundAsset):
         raise SystemExit(f"not read: {found}")
     return Tracked("bench", number, 0, found, state=AssetState.WAITING)

@@ -54,7 +54,7 @@ from inference.runtimes.loading import cores
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--photos", type=int, default=1000, help="photos of 8 megapixels")
     parser.add_argument("--clips", type=int, default=8, help="clips of 720p")
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float]:
-    """720p archive ingest against decoding alone and the model alone."""
+    """Measure the ingest of a 720p archive against decoding alone and the model alone."""
     sides = {name: Side() for name in ("decode", "model", "ingest")}
     with opened(place / "archive") as bench, CagedReader() as reader:
         detector = shot_detector_of(bench.settings)
@@ -114,7 +114,9 @@ def videos(place: Path, clips: int, seconds: int, turns: int) -> dict[str, float
 
 
 def photos(place: Path, count: int) -> dict[str, float]:
-    """8-megapixel photos: one job against decoding alone, half before it and half after it."""
+    """Measure 8-megapixel photos: one job against decoding alone, half before it and half after
+    it.
+    """
     decode, ingest = Side(), Side()
     folder = place / "photos"
     folder.mkdir(parents=True)
@@ -137,7 +139,9 @@ def photos(place: Path, count: int) -> dict[str, float]:
 
 
 def _computing(whole: Side, *parts: Side) -> float:
-    """A side's processor seconds over those of others; other work does not affect the ratio."""
+    """Return a side's processor seconds over those of others; other work does not affect the
+    ratio.
+    """
     return whole.computing / sum(part.computing for part in parts)
 
 

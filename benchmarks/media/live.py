@@ -60,7 +60,7 @@ class Counting:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _chosen()
     machine = this_machine()
     clip = made_clips("test", chosen.sources, chosen.clips)[3]  # 30 frames a second
@@ -93,7 +93,7 @@ def _chosen() -> argparse.Namespace:
 
 
 def latency(finding: ShotFinding, clip: MadeClip, rate: int, frames: int) -> dict[str, float]:
-    """Milliseconds from a boundary's first frame to the report of the shot before it."""
+    """Return milliseconds from a boundary's first frame to the report of the shot before it."""
     started = monotonic() + _START_S
     late: list[float] = []
     process = start_writer(
@@ -116,7 +116,7 @@ def latency(finding: ShotFinding, clip: MadeClip, rate: int, frames: int) -> dic
 
 
 def cost(finding: ShotFinding, clip: MadeClip) -> dict[str, float]:
-    """Frames that the model reads for each frame, and frames a second without decoding."""
+    """Return frames that the model reads for each frame, and frames a second without decoding."""
     counting = Counting(finding.live.detector)
     counted = replace(finding.live, detector=counting)
     batches: list[FrameBatch | Gap] = list(finding.reader.frames(clip.path))

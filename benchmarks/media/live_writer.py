@@ -43,7 +43,7 @@ def start_writer(
     clip: Path | None = None,
     stdout: int | IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts the process, for a caller that reads its output; `start` 0 means at once."""
+    """Start the process, for a caller that reads its output; `start` 0 means at once."""
     numbers = ",".join(map(str, cuts)) or "-"
     command = [
         sys.executable,
@@ -59,7 +59,7 @@ def start_writer(
 
 
 def main() -> None:
-    """Writes until all frames are written or nobody reads them any more."""
+    """Write until all frames are written or nobody reads them any more."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("form", choices=("ts", "flv", "hls"))
     parser.add_argument("target")
@@ -93,7 +93,7 @@ def _write(pictures: Iterator[Frames], chosen: argparse.Namespace) -> None:
 
 
 def _container(form: str, target: str) -> OutputContainer:
-    """The container that the video is written to."""
+    """Return the container that the video is written to."""
     if form == "hls":
         options = {"hls_time": "1", "hls_list_size": "6", "hls_flags": "temp_file"}
         return av.open(str(Path(target) / "live.m3u8"), "w", format="hls", options=options)
@@ -103,7 +103,7 @@ def _container(form: str, target: str) -> OutputContainer:
 
 
 def _blocks(cuts: Sequence[int]) -> Iterator[Frames]:
-    """Pictures of coloured blocks [64, 96, 3]; the colours change at each cut."""
+    """Yield pictures of coloured blocks [64, 96, 3]; the colours change at each cut."""
     rng = np.random.default_rng(7)
     colours = rng.integers(40, 215, (len(cuts) + 1, *_BLOCKS, 3))
     number = 0
@@ -114,7 +114,7 @@ def _blocks(cuts: Sequence[int]) -> Iterator[Frames]:
 
 
 def _of_clip(path: Path) -> Iterator[Frames]:
-    """A video's frames [h, w, 3], in an endless loop."""
+    """Yield a video's frames [h, w, 3], in an endless loop."""
     while True:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):

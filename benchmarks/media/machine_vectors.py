@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--wrong", type=float, default=0.3)
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _embedded(encode: Any, texts: Sequence[str]) -> Floats:
-    """The vectors of the texts, float32 [n, d]."""
+    """Return the vectors of the texts, float32 [n, d]."""
     parts = [encode(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE)]
     return np.concatenate(parts)
 
@@ -84,7 +84,7 @@ def _embedded(encode: Any, texts: Sequence[str]) -> Floats:
 def _gains(
     cosines: tuple[Floats, Floats], has: tuple[Any, Any], targets: Any, weight: float
 ) -> npt.NDArray[np.float64]:
-    """nDCG@10 of each query, which has one relevant photo. `cosines` are [q, n] of people's
+    """Return nDCG@10 of each query, which has one relevant photo. `cosines` are [q, n] of people's
     passages and of machines'; `has` [n] says which photos have them.
     """
     both = np.concatenate([part[:, there] for part, there in zip(cosines, has, strict=True)], 1)

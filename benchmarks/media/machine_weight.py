@@ -49,7 +49,7 @@ Kind = Callable[[str, str, str], Item]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--wrong", type=float, default=0.3)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def photos_of(judged: Any, chosen: Any, needed: set[str]) -> Photos:
-    """People's and machine's words of each photo; photos that are asked for come first."""
+    """Return people's and machine's words of each photo; photos that are asked for come first."""
     chance = random.Random(chosen.seed)
     texts = {}
     with (
@@ -153,7 +153,7 @@ def _scores(
     wanted: Mapping[str, str],
     weights: LexicalWeights,
 ) -> dict[str, float]:
-    """nDCG@10 of each query, which has one relevant photo."""
+    """Return nDCG@10 of each query, which has one relevant photo."""
     found = {}
     for query, text in queries.items():
         words = tuple(Word(word) for word in _WORD.findall(text))

@@ -56,7 +56,7 @@ class Camera:
 
 
 def camera_script(rng: np.random.Generator, frames: int = FRAMES) -> Camera:
-    """Episodes of 2 to 4 seconds in a shuffled order, until there are enough frames."""
+    """Return episodes of 2 to 4 seconds in a shuffled order, until there are enough frames."""
     rows = np.tile(np.array([0.5, 0.5, 0.6, 0.0, np.nan, np.nan, 1.0]), (frames, 1))
     at = 25
     while at < frames:
@@ -94,8 +94,8 @@ def _sweeps(
     ends: tuple[float, float, float],
     length: tuple[int, int],
 ) -> None:
-    """Moves from rest to one end and to the other, eased, with rests, and back to rest
-    at the end.
+    """Move from rest to one end and to the other, eased, with rests, and back to rest at the
+    end.
     """
     at, value = 0, ends[0]
     while at < len(rows):
@@ -119,7 +119,7 @@ def _fast_motion(rows: Values, rng: np.random.Generator) -> None:
 
 
 def _calm(rows: Values, rng: np.random.Generator) -> None:
-    """Leaves the camera at rest."""
+    """Leave the camera at rest."""
 
 
 _EPISODES: tuple[Callable[[Values, np.random.Generator], None], ...] = (
@@ -129,7 +129,7 @@ _EPISODES: tuple[Callable[[Values, np.random.Generator], None], ...] = (
 
 
 def filmed(scene: Frames, camera: Camera) -> Iterator[Frames]:
-    """The camera's view of `scene`, uint8 [n, h, w, 3]: frames [216, 384, 3]."""
+    """Yield the camera's view of `scene`, uint8 [n, h, w, 3]: frames [216, 384, 3]."""
     places = np.cumsum(camera.speed).astype(np.int64) - 1
     order = forth_and_back(len(scene), 0, int(places[-1]) + 1)[places]
     before = np.vstack([camera.view[:1], camera.view[:-1]])
@@ -139,7 +139,7 @@ def filmed(scene: Frames, camera: Camera) -> Iterator[Frames]:
 
 
 def _exposed(picture: Image.Image, before: Values, now: Values) -> Frames:
-    """The view, blurred along the second half of its way from the view before."""
+    """Return the view, blurred along the second half of its way from the view before."""
     moved = float(np.abs(now - before).max())
     shares = np.linspace(0.5, 1, _EXPOSURES) if moved > 0.004 else np.ones(1)
     views = [_view(picture, before + (now - before) * share) for share in shares]
@@ -172,7 +172,7 @@ def _lit(pixels: Frames, light: float, middle: Values) -> Frames:
 def made_negatives(
     split: Split, sources: Path = SOURCES, output: Path = CLIPS, frames: int = FRAMES
 ) -> list[MadeClip]:
-    """Clips without cuts on disk, one for each scene; existing ones stay."""
+    """Return clips without cuts on disk, one for each scene; existing ones stay."""
     return [
         _made(split, number, scene, sources, output, frames)
         for number, scene in enumerate(SCENES[split])

@@ -24,7 +24,7 @@ RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
 
 
 def decoded_frames(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
-    """Every frame of every clip, `files` at a time."""
+    """Decode every frame of every clip, `files` at a time."""
 
     def count(path: Path) -> int:
         return sum(len(e.seconds) for e in reader.frames(path) if isinstance(e, FrameBatch))
@@ -34,7 +34,7 @@ def decoded_frames(reader: CagedReader, paths: Sequence[Path], files: int) -> in
 
 
 def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
-    """Every photo in both sizes, `files` at a time."""
+    """Decode every photo in both sizes, `files` at a time."""
     with ThreadPoolExecutor(files) as pool:
         for _ in pool.map(lambda p: reader.picture(p, (THUMBNAIL_EDGE, PREVIEW_EDGE)), paths):
             pass
@@ -42,7 +42,7 @@ def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> in
 
 
 def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout) -> Iterator[Any]:
-    """The windows of the clips, uint8 [t, 27, 48, 3], and how many frames count in each."""
+    """Yield the windows of the clips, uint8 [t, 27, 48, 3], and how many frames count in each."""
     for path in paths:
         cut = FrameWindows(layout)
         for each in reader.frames(path):
@@ -52,7 +52,7 @@ def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout)
 
 
 def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: int) -> int:
-    """Scores as many windows as `clips` such clips have, each alone, as the queue takes them;
+    """Score as many windows as `clips` such clips have, each alone, as the queue takes them;
     returns the frames.
     """
     frames = 0
@@ -64,13 +64,13 @@ def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: in
 
 
 def shares(count: int, turns: int) -> Iterator[range]:
-    """`turns` ranges that together are range(count)."""
+    """Return `turns` ranges that together are range(count)."""
     step = max(1, -(-count // turns))
     return (range(at, min(at + step, count)) for at in range(0, count, step))
 
 
 def write_cuts(path: Path, seed: int, seconds: int) -> Path:
-    """A 720p clip with a cut every SHOT_S seconds: moving pictures with grain."""
+    """Return a 720p clip with a cut every SHOT_S seconds: moving pictures with grain."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     width, height = SIZE
@@ -94,7 +94,7 @@ def write_cuts(path: Path, seed: int, seconds: int) -> Path:
 
 
 def small_photo(path: Path, seed: int) -> Path:
-    """A photo of half a megapixel that is different for each seed."""
+    """Return a photo of half a megapixel that is different for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.clip(textured((880, 600), np.random.default_rng(seed)), 0, 255)
     Image.fromarray(pixels.astype(np.uint8)).save(path, quality=88)

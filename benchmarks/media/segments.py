@@ -81,7 +81,9 @@ COVERED = Segment(_BIRD, 4, 279, "bird")
 def segment_frames(
     segments: Sequence[Segment], width: int, height: int, folder: Path = SOURCES
 ) -> dict[Segment, Frames]:
-    """The frames of each segment: RGB uint8 [n, height, width, 3]. Each file is decoded once."""
+    """Return the frames of each segment: RGB uint8 [n, height, width, 3]. Each file is decoded
+    once.
+    """
     found: dict[Segment, Frames] = {}
     for file in sorted({segment.file for segment in segments}):
         wanted = [segment for segment in segments if segment.file == file]
@@ -95,7 +97,7 @@ def segment_frames(
 
 
 def _decoded(path: Path, wanted: Sequence[Segment], width: int, height: int) -> Iterator[Frames]:
-    """Frames up to the last wanted one; frames that no segment needs are empty."""
+    """Yield frames up to the last wanted one; frames that no segment needs are empty."""
     empty = np.empty((0, 0, 3), np.uint8)
     last = max(segment.last for segment in wanted)
     with av.open(str(path)) as container:

@@ -73,7 +73,7 @@ class Quality:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _chosen()
     machine = this_machine()
     figures: dict[str, Any] = {"threads": chosen.threads}
@@ -117,7 +117,7 @@ def _chosen() -> argparse.Namespace:
 def _sides(
     stack: ExitStack, chosen: argparse.Namespace, figures: dict[str, Any]
 ) -> Iterator[tuple[str, Side]]:
-    """Our side and the peers, ready to be asked; their versions go into the figures."""
+    """Yield our side and the peers, ready to be asked; their versions go into the figures."""
     yield "dateline", stack.enter_context(ours(chosen.threads))
     for each in chosen.peer:
         name, _, python = each.partition("=")
@@ -148,7 +148,7 @@ def ours(threads: int) -> Iterator[Side]:
 
 
 def peer_side(peer: OtherInterpreter) -> Side:
-    """Another detector in its own interpreter; it times itself."""
+    """Return another detector in its own interpreter; it times itself."""
 
     def ask(path: Path) -> Answer:
         said = peer.ask(str(path.resolve()))
@@ -158,7 +158,7 @@ def peer_side(peer: OtherInterpreter) -> Side:
 
 
 def quality(side: Side, clips: Sequence[MadeClip], uncut: Sequence[MadeClip]) -> Quality:
-    """Scores one side's answers to all clips."""
+    """Score one side's answers to all clips."""
     found = Quality()
     for clip in clips:
         one = scored(clip.cuts, side(clip.path).boundaries)
@@ -172,7 +172,7 @@ def quality(side: Side, clips: Sequence[MadeClip], uncut: Sequence[MadeClip]) ->
 
 
 def quality_figures(found: Quality) -> dict[str, Any]:
-    """The figures for a table or JSON."""
+    """Return the figures for a table or JSON."""
     kinds: dict[str, Any] = {
         group: {
             "true": score.true,
@@ -189,7 +189,9 @@ def quality_figures(found: Quality) -> dict[str, Any]:
 
 
 def speed(sides: Mapping[str, Side], files: Sequence[Path], rounds: int) -> dict[str, Any]:
-    """Frames a second of each side over all files: all frames / the median round's seconds."""
+    """Return frames a second of each side over all files: all frames / the median round's
+    seconds.
+    """
     names = list(sides)
     seconds = {name: np.zeros((rounds, len(files))) for name in names}
     frames = {name: np.zeros(len(files), np.int64) for name in names}

@@ -56,7 +56,7 @@ class Side:
     bare: list[float] = field(default_factory=list)
 
     def turn(self, windows: Frames, *, first: str) -> None:
-        """Runs both once, `first` before the other."""
+        """Run both once, `first` before the other."""
         runtime = self.detector.runtime
         calls: dict[str, Callable[[], object]] = {
             "ours": partial(self.detector.transitions, windows),
@@ -68,7 +68,7 @@ class Side:
             getattr(self, each).append(perf_counter() - began)
 
     def figures(self, frames: int) -> dict[str, float]:
-        """Milliseconds, their ratio, and frames a second."""
+        """Return milliseconds, their ratio, and frames a second."""
         ours, bare = faster_half(self.ours), faster_half(self.bare)
         speed = frames / ours
         return {
@@ -81,7 +81,7 @@ class Side:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _chosen()
     machine = this_machine()
     sides = list(_sides(chosen))
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str, dict[str, float]]:
-    """The figures of each side: all take turns, in rounds, after one that is not counted."""
+    """Return the figures of each side: all take turns, in rounds, after one that is not counted."""
     for side in sides:
         side.turn(windows, first="ours")
         side.ours.clear()
@@ -115,8 +115,8 @@ def measure(sides: Sequence[Side], windows: Frames, seconds: float) -> dict[str,
 
 
 def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, Any]:
-    """The number of boundaries that each side finds, and for how many the first side has the very
-    frame.
+    """Return the number of boundaries that each side finds, and for how many the first side has the
+    very frame.
     """
     found = {side.name: boundaries(side, clips) for side in sides}
     expected = next(iter(found.values()))
@@ -130,7 +130,7 @@ def agreement(sides: Sequence[Side], clips: Mapping[str, Frames]) -> dict[str, A
 
 
 def boundaries(side: Side, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
-    """The first frame of every shot but a clip's first."""
+    """Return the first frame of every shot but a clip's first."""
     finder = ShotFinder(side.detector, ShotSettings(side.layout))
     return {
         (name, shot.start_frame)
@@ -141,7 +141,7 @@ def boundaries(side: Side, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
 
 
 def read_clips(folder: Path) -> dict[str, Frames]:
-    """Every clip in `folder`, with small frames."""
+    """Return every clip in `folder`, with small frames."""
     import av  # of the extra [media]
 
     clips: dict[str, Frames] = {}
@@ -156,7 +156,9 @@ def read_clips(folder: Path) -> dict[str, Frames]:
 
 
 def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:
-    """The first windows of the clips in `folder`, in order; made ones if there are too few."""
+    """Return the first windows of the clips in `folder`, in order; made ones if there are too
+    few.
+    """
     found: list[Frames] = []
     if folder.is_dir():
         for frames in read_clips(folder).values():
@@ -167,7 +169,7 @@ def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:
 
 
 def _sides(chosen: argparse.Namespace) -> list[Side]:
-    """The sides that can be opened here; for the others it prints why not."""
+    """Return the sides that can be opened here; for the others it prints why not."""
     settings = configure({"models": chosen.models}).settings
     sides = []
     for name in chosen.model or MODELS:

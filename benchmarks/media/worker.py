@@ -32,7 +32,7 @@ class Bench:
     late_s: float = 0.0
 
     def ingest(self, folder: Path) -> int:
-        """Ingests a folder to the end; returns the number of its files."""
+        """Ingest a folder to the end; return the number of its files."""
         request = Request((str(folder),), (), PRODUCTS)
         job = self.worker.desk.desk.start(request, Priority.BACKFILL)
         jobs = self.worker.desk.jobs
@@ -45,9 +45,7 @@ class Bench:
         return counts.found
 
     def applied(self, folder: Path) -> Times:
-        """Ingests a folder; returns a function that gives the times of its chunks and
-        of its end.
-        """
+        """Ingest a folder; return a function that gives the times of its chunks and of its end."""
         self.ingest(folder)
         return self._times
 
@@ -60,7 +58,7 @@ class Bench:
         return [*chunks.values(), job.ended]
 
     def ingest_frames(self, folder: Path, frames: int) -> int:
-        """Ingests a folder of videos; returns `frames`, their number of frames."""
+        """Ingest a folder of videos; return `frames`, their number of frames."""
         self.ingest(folder)
         return frames
 
@@ -84,7 +82,7 @@ def opened(folder: Path) -> Iterator[Bench]:
 
 
 def settings_in(folder: Path) -> Settings:
-    """The settings of an archive in `folder`, without models that ingest does not need."""
+    """Return the settings of an archive in `folder`, without models that ingest does not need."""
     folder.mkdir(parents=True)
     flags = {"data": str(folder), "tagger": "", "reranker": ""}
     return configure(flags).settings

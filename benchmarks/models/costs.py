@@ -73,7 +73,7 @@ class Work:
     bare: list[float] = field(default_factory=list)
 
     def turn(self, number: int) -> None:
-        """Calls both sides; each goes first in every other turn."""
+        """Call both sides; each goes first in every other turn."""
         sides = ((self.subject.call, self.ours), (self.bare_call, self.bare))
         until = perf_counter() + _TURN_S
         while True:
@@ -86,7 +86,7 @@ class Work:
                 return
 
     def figures(self, peaks: Mapping[Peak, float]) -> dict[str, float]:
-        """Milliseconds and their ratios; 0 for a floor that is not stated."""
+        """Return milliseconds and their ratios; 0 for a floor that is not stated."""
         needed = self.operations.items()
         bound = sum(count / peaks[kind, self.at_once] for kind, count in needed) / self.each
         p50 = percentile(self.ours, 50)
@@ -104,7 +104,7 @@ class Work:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _arguments()
     machine = this_machine()
     settings = settings_of(chosen)
@@ -134,8 +134,8 @@ def main() -> None:
 
 
 def default_works(settings: Settings) -> tuple[str, ...]:
-    """WORKS, plus the reranker's shape from the settings if they limit the tokens; its floor is
-    that of 20 x 48, scaled by the number of tokens.
+    """Return WORKS, plus the reranker's shape from the settings if they limit the tokens; its floor
+    is that of 20 x 48, scaled by the number of tokens.
     """
     pairs, tokens = settings.rerank_candidates, settings.rerank_tokens
     floor = RERANK_MS * pairs * tokens / (20 * 48)
@@ -147,7 +147,7 @@ def default_works(settings: Settings) -> tuple[str, ...]:
 def measure(
     works: Sequence[Work], seconds: float, pool: Executor, threads: int
 ) -> dict[Peak, float]:
-    """Fills the works' times. Returns the operations a second of one product, and of `threads`
+    """Fill the works' times. Returns the operations a second of one product, and of `threads`
     products at once, at each precision.
     """
     products = {kind: product_call(kind) for kind in (INT8_PEAK, FLOAT32_PEAK)}
@@ -169,8 +169,8 @@ def measure(
 
 
 def _seconds_each(call: Callable[[], Any], pool: Executor, at_once: int) -> float:
-    """Seconds of a call while `at_once` of them run; each thread makes several, so that starting
-    the threads matters little.
+    """Return seconds of a call while `at_once` of them run; each thread makes several, so that
+    starting the threads matters little.
     """
     started = perf_counter()
     if at_once == 1:
@@ -188,7 +188,7 @@ def _repeated(call: Callable[[], Any]) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
-    """Adds the options of the models' benchmarks; `works` are the default ones."""
+    """Add the options of the models' benchmarks; `works` are the default ones."""
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
     parser.add_argument("--work", action="append", help=f"in place of {', '.join(works)}")
     parser.add_argument("--models", help="folder of the models")
@@ -198,7 +198,7 @@ def add_options(parser: argparse.ArgumentParser, works: Sequence[str]) -> None:
 
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
-    """The settings with the models named on the command line."""
+    """Return the settings with the models named on the command line."""
     names = ("models", "encoder", "tagger", "reranker")
     return configure({name: getattr(chosen, name) for name in names}).settings
 
@@ -224,7 +224,7 @@ def _opened(settings: Settings, text: str, pool: Executor, threads: int) -> Work
 
 
 def read_work(text: str) -> tuple[str, int, int, float]:
-    """Task, texts, tokens and the stated floor (0: none) of `encode:64x128:4.2`."""
+    """Return task, texts, tokens and the stated floor (0: none) of `encode:64x128:4.2`."""
     found = _WORK.fullmatch(text)
     if found is None:
         raise SystemExit(f"{text!r} is not TASK:TEXTSxTOKENS[:FLOOR_MS], such as {WORKS[0]}")
@@ -232,12 +232,12 @@ def read_work(text: str) -> tuple[str, int, int, float]:
 
 
 def model_of(settings: Settings, task: str) -> str:
-    """The settings' model for a task."""
+    """Return the settings' model for a task."""
     return {"encode": settings.encoder, "tag": settings.tagger, "score": settings.reranker}[task]
 
 
 def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], None]:
-    """Repeats the runs of the subject's call on the same arrays: one after the other, or as many at
+    """Repeat the runs of the subject's call on the same arrays: one after the other, or as many at
     once as the pool has threads.
     """
     run = own_call(subject.runtime.runtime)
@@ -254,9 +254,9 @@ def bare_call(subject: Subject, pool: Executor | None = None) -> Callable[[], No
 
 
 def own_call(port: Any) -> Callable[[list[str], dict[str, Array]], object]:
-    """The call below the port that runs a graph: ONNX Runtime's own `run`. OpenVINO's call needs a
-    request for each thread, which the port keeps with a lock and a copy of the answer, so there it
-    is the port.
+    """Return the call below the port that runs a graph: ONNX Runtime's own `run`. OpenVINO's call
+    needs a request for each thread, which the port keeps with a lock and a copy of the answer, so
+    there it is the port.
     """
     if isinstance(port, OnnxRuntime):
         run: Callable[[list[str], dict[str, Array]], object] = port.session.run
@@ -269,7 +269,7 @@ def own_call(port: Any) -> Callable[[list[str], dict[str, Array]], object]:
 
 
 def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
-    """The table's rows, with the columns of HEAD."""
+    """Yield the table's rows, with the columns of HEAD."""
     for name, row in figures.items():
         floor = f"{row['floor_ms']:.2f}" if row["floor_ms"] else ""
         times = f"{row['ours / floor']:.2f}" if row["floor_ms"] else ""
@@ -279,7 +279,7 @@ def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
 
 
 def _verdicts(figures: dict[str, dict[str, float]]) -> Iterator[str]:
-    """The targets, and whether they are reached."""
+    """Yield the targets, and whether they are reached."""
     for name, row in figures.items():
         if row["floor_ms"]:
             met = "reached" if row["ours / floor"] <= REACH else "MISSED"

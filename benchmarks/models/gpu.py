@@ -73,8 +73,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """The indexed vectors, float32 [n, d]; the queries, [q, d]; each query's true
-    nearest, [q, K].
+    """The indexed vectors, float32 [n, d]; the queries, [q, d]; each query's true nearest, [q,
+    K].
     """
 
     passages: FloatMatrix
@@ -83,7 +83,7 @@ class Vectors:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--texts", type=Path, help="passages, .jsonl or .txt; the demo corpus else")
     parser.add_argument("--model", default="", help="encoder; the settings' else")
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def machine() -> Machine:
-    """The machine, with the packages of the environment in use."""
+    """Return the machine, with the packages of the environment in use."""
     found = this_machine()
     there = {name for package in packages_distributions().values() for name in package}
     names = [name for name in _PACKAGES if name in there]
@@ -112,14 +112,14 @@ def machine() -> Machine:
 
 
 def find_card() -> Card:
-    """Which of the two libraries can use a card; neither raises without one."""
+    """Return which of the two libraries can use a card; neither raises without one."""
     count = getattr(faiss, "get_num_gpus", lambda: 0)
     gpu_build = hasattr(faiss, "StandardGpuResources")
     return Card(gpu_build and count() > 0, "CUDAExecutionProvider" in ort.get_available_providers())
 
 
 def measured(chosen: argparse.Namespace, card: Card) -> Figures:
-    """All figures, by name with the unit in it."""
+    """Return all figures, by name with the unit in it."""
     settings = configure().settings
     model = chosen.model or settings.encoder
     figures = encoding(settings, model, passages(chosen.texts, chosen.passages), card)
@@ -133,13 +133,13 @@ def measured(chosen: argparse.Namespace, card: Card) -> Figures:
 
 
 def passages(path: Path | None, count: int) -> list[str]:
-    """`count` texts, repeated if there are fewer."""
+    """Return `count` texts, repeated if there are fewer."""
     texts = read_texts(path, count)
     return [texts[number % len(texts)] for number in range(count)]
 
 
 def encoding(settings: Settings, model: str, texts: list[str], card: Card) -> Figures:
-    """Passages a second on each device, and how near their vectors are."""
+    """Return passages a second on each device, and how near their vectors are."""
     figures: Figures = {}
     found: dict[str, FloatMatrix] = {}
     for device in ("cpu", "cuda") if card.onnxruntime else ("cpu",):
@@ -161,7 +161,9 @@ def encoding(settings: Settings, model: str, texts: list[str], card: Card) -> Fi
 
 
 def clustered(count: int, width: int, *, seed: int) -> FloatMatrix:
-    """Unit vectors [count, width] around common centres, like those of texts on common subjects."""
+    """Return unit vectors [count, width] around common centres, like those of texts on common
+    subjects.
+    """
     centres = np.random.default_rng(0).normal(size=(CLUSTERS, width)).astype(np.float32)
     chance = np.random.default_rng(seed)
     found = centres[chance.integers(0, CLUSTERS, count)]
@@ -171,7 +173,7 @@ def clustered(count: int, width: int, *, seed: int) -> FloatMatrix:
 
 
 def ground_truth(stored: FloatMatrix, asked: FloatMatrix, card: Card) -> tuple[Vectors, Figures]:
-    """The true nearest by scanning, on the cores and on the card."""
+    """Return the true nearest by scanning, on the cores and on the card."""
     begin = perf_counter()
     _, nearest = faiss.knn(asked, stored, K, metric=faiss.METRIC_INNER_PRODUCT)
     figures: Figures = {"exact cores s": perf_counter() - begin}
@@ -188,7 +190,9 @@ Search = Callable[[FloatMatrix], Rows]
 
 
 def builders(card: Card) -> dict[str, Callable[[FloatMatrix], Search]]:
-    """The ways to index vectors, by name; each returns a function that finds the K nearest."""
+    """Return the ways to index vectors, by name; each returns a function that finds the K
+    nearest.
+    """
     found: dict[str, Callable[[FloatMatrix], Search]] = {"hnsw cores": hnsw, "ivf cores": ivf}
     if card.faiss:
         found["ivf card"] = ivf_card
@@ -198,7 +202,9 @@ def builders(card: Card) -> dict[str, Callable[[FloatMatrix], Search]]:
 
 
 def indexing(name: str, build: Callable[[FloatMatrix], Search], vectors: Vectors) -> Figures:
-    """Seconds to build, and the recall and speed of the result, with all queries in one call."""
+    """Return seconds to build, and the recall and speed of the result, with all queries in one
+    call.
+    """
     begin = perf_counter()
     search = build(vectors.passages)
     built = perf_counter() - begin
@@ -214,19 +220,19 @@ def indexing(name: str, build: Callable[[FloatMatrix], Search], vectors: Vectors
 
 
 def recall(found: Rows, nearest: Rows) -> float:
-    """The mean share of each query's true nearest [q, K] that `found` [q, K] has."""
+    """Return the mean share of each query's true nearest [q, K] that `found` [q, K] has."""
     pairs = zip(found, nearest, strict=True)
     return float(np.mean([len(np.intersect1d(row, true)) / len(true) for row, true in pairs]))
 
 
 def nearest(index: Any, asked: FloatMatrix) -> Rows:
-    """The K nearest of each query by a faiss index."""
+    """Return the K nearest of each query by a faiss index."""
     found: Rows = index.search(asked, K)[1]
     return found
 
 
 def hnsw(stored: FloatMatrix) -> Search:
-    """A graph with this service's settings, on all cores."""
+    """Return a graph with this service's settings, on all cores."""
     settings = HnswSettings()
     index = faiss.IndexHNSWFlat(stored.shape[1], settings.m, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = settings.ef_construction
@@ -237,12 +243,12 @@ def hnsw(stored: FloatMatrix) -> Search:
 
 
 def lists(count: int) -> int:
-    """The number of lists of an inverted file with `count` vectors."""
+    """Return the number of lists of an inverted file with `count` vectors."""
     return max(1, int(4 * count**0.5))
 
 
 def ivf(stored: FloatMatrix) -> Search:
-    """An inverted file on the cores."""
+    """Return an inverted file on the cores."""
     width = stored.shape[1]
     index = faiss.IndexIVFFlat(
         faiss.IndexFlatIP(width), width, lists(len(stored)), faiss.METRIC_INNER_PRODUCT
@@ -255,7 +261,7 @@ def ivf(stored: FloatMatrix) -> Search:
 
 
 def ivf_card(stored: FloatMatrix) -> Search:
-    """An inverted file on the card."""
+    """Return an inverted file on the card."""
     resources = faiss.StandardGpuResources()
     index = faiss.GpuIndexIVFFlat(
         resources, stored.shape[1], lists(len(stored)), faiss.METRIC_INNER_PRODUCT
@@ -267,7 +273,7 @@ def ivf_card(stored: FloatMatrix) -> Search:
 
 
 def cagra(stored: FloatMatrix) -> Search:
-    """A graph built and searched on the card."""
+    """Return a graph built and searched on the card."""
     resources = faiss.StandardGpuResources()
     index = faiss.GpuIndexCagra(resources, stored.shape[1], faiss.METRIC_INNER_PRODUCT)
     index.train(stored)

@@ -68,7 +68,7 @@ class Sides:
     short: int = 0
 
     def figures(self) -> dict[str, float]:
-        """Milliseconds and ratios."""
+        """Return milliseconds and ratios."""
         floor = percentile(self.bare, 50)
         p50, p99 = percentile(self.rerank, 50), percentile(self.rerank, 99)
         return {
@@ -85,7 +85,7 @@ class Sides:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _arguments()
     machine = this_machine()
     settings = configure({"models": chosen.models, "reranker": chosen.reranker}).settings
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def measure(settings: Settings, archive: Archive, shape: str, limit: int) -> Sides:
-    """Measures one setting: starts a service of its own, and lets all sides take turns."""
+    """Measure one setting: start its own service, and let all sides take turns."""
     candidates, tokens = read_shape(shape)
     variables = {
         "DATELINE_MODELS": str(settings.models.resolve()),
@@ -144,7 +144,7 @@ def _turn(
     reranked: bool,
     bare: Callable[[], None],
 ) -> None:
-    """Sends a block of queries to one of the profiles, then runs the bare graph three times."""
+    """Send a block of queries to one of the profiles, then run the bare graph three times."""
     for text in block:
         started = perf_counter()
         short = _ask(client, text, "hybrid-rerank" if reranked else "hybrid")
@@ -157,7 +157,7 @@ def _turn(
 
 
 def _ask(client: httpx.Client, text: str, profile: str) -> bool:
-    """Sends a query; returns whether the answer says that reranking is incomplete."""
+    """Send a query; return whether the answer says that reranking is incomplete."""
     parameters = {"q": text, "page_size": "10", "profile": profile}
     answer = client.get("/content/search", params=parameters)
     answer.raise_for_status()
@@ -165,7 +165,7 @@ def _ask(client: httpx.Client, text: str, profile: str) -> bool:
 
 
 def _headlines(client: httpx.Client, limit: int) -> tuple[str, ...]:
-    """Different headlines of the archive, the newest first, at most `limit` (0: 1,000)."""
+    """Return different headlines of the archive, the newest first, at most `limit` (0: 1,000)."""
     found: dict[str, None] = {}
     wanted = limit or 1000
     for page in range(1, 2 + wanted // 50):
@@ -215,7 +215,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
-    """The table's rows, with the columns of HEAD."""
+    """Yield the table's rows, with the columns of HEAD."""
     for shape, row in figures.items():
         times = [f"{row[key]:,.1f}" for key in list(row)[:5]]
         p50 = _marked(row["p50 / (floor + 3 ms)"], P50_TIMES)
@@ -224,7 +224,7 @@ def _rows(figures: dict[str, dict[str, float]]) -> Iterator[list[str]]:
 
 
 def _marked(ratio: float, most: float) -> str:
-    """A ratio, with a mark if it exceeds the target."""
+    """Return a ratio, with a mark if it exceeds the target."""
     return f"{ratio:.2f}{'' if ratio <= most else ' !'}"
 
 

@@ -52,7 +52,9 @@ class Both:
     stock: dict[int, list[float]] = field(default_factory=lambda: {0: [], 1: []})
 
     def figures(self) -> dict[str, float]:
-        """Milliseconds of each side, and how many times as fast ours is as the faster stock run."""
+        """Return milliseconds of each side, and how many times as fast ours is as the faster stock
+        run.
+        """
         ours = percentile(self.ours, 50)
         default, single = (percentile(times, 50) for times in self.stock.values())
         return {
@@ -64,7 +66,7 @@ class Both:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _arguments()
     machine = this_machine()
     settings = settings_of(chosen)
@@ -83,7 +85,7 @@ def main() -> None:
 
 
 def measure(rows: Sequence[Both], stock: OtherInterpreter, seconds: float) -> None:
-    """Runs turns of every row; each side goes first in every other turn, and the first turn is a
+    """Run turns of every row; each side goes first in every other turn, and the first turn is a
     warm-up.
     """
     until = perf_counter() + seconds
@@ -113,7 +115,9 @@ def _timed(subject: Subject) -> float:
 
 
 def _opened(settings: Settings, text: str) -> Both:
-    """A row. Its texts are made as `open_subject` makes them, so both sides have the same."""
+    """Return a row. Its texts are made as `open_subject` makes them, so both sides have the
+    same.
+    """
     task, texts, tokens, _ = read_work(text)
     name = model_of(settings, task)
     subject = open_subject(

@@ -28,7 +28,7 @@ Work = Mapping[str, Any]
 
 
 def stock_works(model: str, labels: int) -> dict[str, Callable[[Work], object]]:
-    """The function for each kind of work, by its name."""
+    """Return the function for each kind of work, by its name."""
     encoder = SentenceTransformer(model, device="cpu")
     tokenizer = AutoTokenizer.from_pretrained(model)
     head = AutoModelForTokenClassification.from_pretrained(model, num_labels=labels).eval()
@@ -57,7 +57,7 @@ def stock_works(model: str, labels: int) -> dict[str, Callable[[Work], object]]:
 
 
 def main() -> None:
-    """Works until its input ends."""
+    """Work until its input ends."""
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     works = stock_works(sys.argv[1], int(sys.argv[2]))

@@ -31,13 +31,13 @@ _BATCH = 2_000  # stories that are made in one step
 
 
 def settings_of(folder: Path) -> Settings:
-    """The settings of the embedded engine, with the archive in `folder`."""
+    """Return the settings of the embedded engine, with the archive in `folder`."""
     flags = {"data": str(folder), "tagger": "", "engine": "embedded", "next_encoder": ""}
     return configure(flags).settings
 
 
 def ingest(settings: Settings, models: Models, documents: Sequence[Any]) -> None:
-    """Records the documents that are not recorded yet, with vectors."""
+    """Record the documents that are not recorded yet, with vectors."""
     corpus = settings.data / "reuters" / "corpus.jsonl"
     corpus.parent.mkdir(parents=True, exist_ok=True)
     lines = [orjson.dumps({**one, "_id": f"{n}"}) for n, one in enumerate(documents)]
@@ -53,8 +53,8 @@ def ingest(settings: Settings, models: Models, documents: Sequence[Any]) -> None
 
 
 def make(settings: Settings, models: Models, of: Settings, wanted: int) -> None:
-    """Records `wanted` stories made from those of another archive, except those that
-    exist already.
+    """Record `wanted` stories made from those of another archive, except those that exist
+    already.
     """
     service = build_service(settings, models=models, background=False)
     try:
@@ -101,7 +101,7 @@ def both_engines(
 
 
 def _projected(embedded: Service, cluster: Service, taken: float) -> dict[str, Any]:
-    """Makes the cluster's projection; returns time and bytes of both projections."""
+    """Make the cluster's projection; return time and bytes of both projections."""
     engine = engine_of(cluster)
     started = perf_counter()
     engine.catch_up()
@@ -131,6 +131,6 @@ def _hardware(cluster: Cluster, settled: Settled) -> dict[str, Any]:
 
 
 def engine_of(service: Service) -> OpenSearchEngine:
-    """The engine of a service that uses the cluster."""
+    """Return the engine of a service that uses the cluster."""
     assert isinstance(service.engine, OpenSearchEngine)
     return service.engine

@@ -71,7 +71,7 @@ class Compared:
         return float(cluster - embedded)
 
     def row(self) -> str:
-        """The row of the table under HEAD."""
+        """Return the row of the table under HEAD."""
         embedded, cluster = self.values.mean(axis=1)
         apart = np.abs(self.values[1] - self.values[0])
         counts = (f"{np.count_nonzero(apart > 1e-9)}", f"{self.relisted}")
@@ -81,7 +81,7 @@ class Compared:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     chosen = _parser().parse_args()
     machine = this_machine()
     flags = {"data": str(chosen.data), "engine": "embedded", "next_encoder": ""}
@@ -148,7 +148,7 @@ def on_cluster(embedded: Service, url: str) -> Iterator[Service]:
 
 
 def compared(embedded: Service, cluster: Service, judged: JudgedSet, profile: str) -> Compared:
-    """Asks both engines every judged query once."""
+    """Ask both engines every judged query once."""
     ours, theirs = (_answered(service, judged, profile) for service in (embedded, cluster))
     rows = [*zip(ours.rows, theirs.rows, strict=True)]
     return Compared(
@@ -162,7 +162,7 @@ def compared(embedded: Service, cluster: Service, judged: JudgedSet, profile: st
 
 
 def some_of(judged: JudgedSet, count: int) -> JudgedSet:
-    """The set with at most `count` of its queries, spread over it; 0 means all."""
+    """Return the set with at most `count` of its queries, spread over it; 0 means all."""
     step = max(1, -(-len(judged.queries) // count)) if count else 1
     queries = dict([*judged.queries.items()][::step])
     return replace(judged, queries=queries, qrels={one: judged.qrels[one] for one in queries})
@@ -183,7 +183,7 @@ def _all_sets() -> list[str]:
 def _by_archive(
     settings: Settings, judged: Sequence[JudgedSet], models: Models
 ) -> Sequence[Sequence[JudgedSet]]:
-    """The sets grouped by their documents; the smallest group first."""
+    """Return the sets grouped by their documents; the smallest group first."""
     found: dict[Path, list[JudgedSet]] = {}
     for each in judged:
         found.setdefault(cached_index(settings, each, models).folder, []).append(each)
@@ -191,8 +191,8 @@ def _by_archive(
 
 
 def wrong(found: Sequence[Compared], most: float) -> Iterator[str]:
-    """Messages about sets whose means differ by more than `most`, and sets that were not answered
-    in full.
+    """Yield messages about sets whose means differ by more than `most`, and sets that were not
+    answered in full.
     """
     for each in found:
         if abs(each.difference) > most:
@@ -203,7 +203,7 @@ def wrong(found: Sequence[Compared], most: float) -> Iterator[str]:
 
 
 def _unheard(_: str) -> None:
-    """Ignores the progress of the merge."""
+    """Ignore the progress of the merge."""
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _PROFILE, _DEPTH, _FIRST = "vector", 100, 10
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("set", nargs="?", default=_SET, metavar="SET", help="FOLDER[:SPLIT]")
     parser.add_argument("--url", default="http://127.0.0.1:9200")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _answered(cluster: Service, judged: JudgedSet, width: int) -> RunResult:
-    """The service's answers with that width, to the depth of its candidates."""
+    """Return the service's answers with that width, to the depth of its candidates."""
     wide = cluster.settings.model_copy(update={"opensearch_ef_search": width})
     service = build_service(wide, models=cluster.models, background=False)
     try:
@@ -84,7 +84,9 @@ def _figures(width: int, found: RunResult, widest: RunResult) -> dict[str, float
 
 
 def _recall(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], depth: int) -> float:
-    """The mean share of the other list's first documents that are among the first documents."""
+    """Return the mean share of the other list's first documents that are among the first
+    documents.
+    """
     shares = [
         len({*mine[:depth]} & {*theirs[:depth]}) / len(theirs[:depth])
         for mine, theirs in pairs

@@ -26,7 +26,7 @@ HEAD = """| nodes | shards | copies | items/s | CPU ms an item | one at a time/s
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__, json=False)
     parser.add_argument("--items", type=int, default=3_000)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
@@ -52,7 +52,7 @@ def _row(nodes: int, shards: int, items: int, seconds: float) -> str:
 
 
 def _measured(engine: OpenSearchEngine, threads: int, seconds: float) -> list[str]:
-    """Searches a second, percentiles, and the nodes' processor time for each search, after a
+    """Return searches a second, percentiles, and the nodes' processor time for each search, after a
     warm-up.
     """
     with searched(engine, threads) as samples:
@@ -72,7 +72,7 @@ def _seconds(samples: list[Sample]) -> list[float]:
 
 
 def cpu_ms(cluster: Cluster) -> float:
-    """The processor time of all nodes since they started."""
+    """Return the processor time of all nodes since they started."""
     nodes = cluster.ask("GET", "/_nodes/stats/process")["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes))
 

@@ -98,7 +98,7 @@ def _clock() -> datetime:
 
 
 def ingest(engine: OpenSearchEngine, count: int) -> float:
-    """Items a second, until they are searchable."""
+    """Return items a second, until they are searchable."""
     began = monotonic()
     for start in range(0, count, BATCH):
         engine.put([_item(n) for n in range(start, min(count, start + BATCH))])
@@ -136,7 +136,7 @@ def _search(engine: OpenSearchEngine, seed: int) -> Sample:
 
 @contextmanager
 def searched(engine: OpenSearchEngine, threads: int = THREADS) -> Iterator[list[Sample]]:
-    """Runs searches from all threads while the body runs."""
+    """Run searches from all threads while the body runs."""
     samples: list[Sample] = []
     over = threading.Event()
 

@@ -51,7 +51,9 @@ class Corpus:
 
 
 def read_corpus(folder: Path, data: Path) -> Corpus:
-    """The corpus of the judged set in `folder`, from its archive in the cache below `data`."""
+    """Return the corpus of the judged set in `folder`, from its archive in the cache below
+    `data`.
+    """
     settings = configure({"data": str(data), "engine": "embedded", "next_encoder": ""}).settings
     judged = read_judged_set(f"{folder}", Conventions(query_language=False))
     with open_indexed(settings, judged) as service:
@@ -62,7 +64,7 @@ def read_corpus(folder: Path, data: Path) -> Corpus:
 
 
 def _versions(service: Service, encoder: str) -> Iterator[Version]:
-    """The items with several passages, each in some of the products that filters use."""
+    """Yield the items with several passages, each in some of the products that filters use."""
     reads = service.engine.record.reads
     seqs = range(1, service.engine.record.reads.count_items() + 1)
     chance = np.random.default_rng(0)
@@ -84,7 +86,7 @@ def _sold(item: Item, drawn: float) -> Item:
 
 
 def exact_cosines(corpus: Corpus) -> FloatMatrix:
-    """float32 [queries, items]: the best cosine of each item's passages."""
+    """Return float32 [queries, items]: the best cosine of each item's passages."""
     columns = [
         (one.vectors[VECTOR_FIELD] @ corpus.queries.T).max(axis=0) for one in corpus.versions
     ]

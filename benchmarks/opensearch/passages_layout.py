@@ -61,7 +61,7 @@ Row = tuple[str, ...]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__, json=False)
     parser.add_argument("folder", type=Path, nargs="?", default=REUTERS)
     parser.add_argument("--url", default="http://127.0.0.1:9200")
@@ -96,16 +96,16 @@ class Nested:
     name: str = "nested"
 
     def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
-        """The body of the index."""
+        """Return the body of the index."""
         return index_body(IndexSettings(1, 0), spaces)
 
     def puts(self, version: Version, number: int) -> Iterator[bytes]:
-        """Lines of a bulk request that puts an item as its version `number`."""
+        """Yield lines of a bulk request that puts an item as its version `number`."""
         yield _put(f"{version.seq}", number)
         yield document_of(version)
 
     def search(self, vector: FloatMatrix, filters: Sequence[Any]) -> dict[str, Any]:
-        """A search for the nearest K items."""
+        """Return a search for the nearest K items."""
         near = _near(vector, K, filters)
         nested = {"path": _PATH, "query": {"knn": {f"{_PATH}.vector": near}}, "score_mode": "max"}
         return _search({"nested": nested})
@@ -123,14 +123,14 @@ class Beside:
         return "beside" if self.deep == 1 else f"beside, {self.deep} times as deep"
 
     def body(self, spaces: Mapping[str, VectorSpace]) -> dict[str, Any]:
-        """The body of the index."""
+        """Return the body of the index."""
         body = index_body(IndexSettings(1, 0), spaces)
         properties = body["mappings"]["properties"]
         properties |= properties.pop(_PATH)["properties"]
         return body
 
     def puts(self, version: Version, number: int) -> Iterator[bytes]:
-        """Lines of a bulk request that puts an item as its version `number`."""
+        """Yield lines of a bulk request that puts an item as its version `number`."""
         document = orjson.loads(document_of(version))
         passages = document.pop(_PATH, [])
         yield _put(f"{version.seq}", number)
@@ -141,7 +141,7 @@ class Beside:
             yield orjson.dumps({**copied, **passage})
 
     def search(self, vector: FloatMatrix, filters: Sequence[Any]) -> dict[str, Any]:
-        """A search for the nearest passages, joined to at most K items."""
+        """Return a search for the nearest passages, joined to at most K items."""
         near = _near(vector, K * self.deep, filters)
         return {**_search({"knn": {"vector": near}}), "collapse": {"field": "seq"}}
 
@@ -201,7 +201,7 @@ def _index(cluster: Cluster, layout: Layout, corpus: Corpus) -> Iterator[Row]:
 
 
 def _write(cluster: Cluster, layout: Layout, versions: Sequence[Version], number: int) -> int:
-    """Writes all versions in one request; returns its bytes."""
+    """Write all versions in one request; return its bytes."""
     lines = ndjson([line for version in versions for line in layout.puts(version, number)])
     reply = cluster.ask("POST", f"/{_NAME}/_bulk", lines)
     assert not reply["errors"], reply["items"][0]
@@ -209,8 +209,8 @@ def _write(cluster: Cluster, layout: Layout, versions: Sequence[Version], number
 
 
 def _updated(cluster: Cluster, layout: Layout, versions: Sequence[Version]) -> tuple[float, float]:
-    """The mean milliseconds of the node until an item's next version is searchable, and the mean
-    bytes sent.
+    """Return the mean milliseconds of the node until an item's next version is searchable, and the
+    mean bytes sent.
     """
     began = cpu_ms(cluster)
     sent = 0
@@ -221,7 +221,7 @@ def _updated(cluster: Cluster, layout: Layout, versions: Sequence[Version]) -> t
 
 
 def _merge(cluster: Cluster) -> None:
-    """Merges to one segment, once nothing that was replaced is kept."""
+    """Merge to one segment, once nothing that was replaced is kept."""
     settled = settle(cluster, _NAME, {}, print, searches=1)
     assert (settled.released, settled.segments) == (True, 1)
     held = cluster.ask("GET", f"/{_NAME}/_stats/docs")["_all"]["primaries"]["docs"]

@@ -69,7 +69,7 @@ CELLS = (
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=REUTERS)
     parser.add_argument("--url", default="http://127.0.0.1:9200")
@@ -115,7 +115,7 @@ def _measured(cluster: Cluster, items: list[Item], cell: Cell) -> dict[str, Any]
 
 
 def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
-    """Bytes of an index's primary shards by part; Lucene names files by three letters."""
+    """Return bytes of an index's primary shards by part; Lucene names files by three letters."""
     path = f"/{name}/_stats/segments"
     reply = cluster.ask("GET", path, include_segment_file_sizes="true")
     files = reply["_all"]["primaries"]["segments"]["file_sizes"]
@@ -127,7 +127,7 @@ def part_sizes(cluster: Cluster, name: str) -> dict[str, int]:
 
 
 def _written(items: list[Item], cell: Cell) -> Iterator[Operation]:
-    """The items, each followed by the numbers of its hidden versions."""
+    """Yield the items, each followed by the numbers of its hidden versions."""
     chance = np.random.default_rng(0)
     surface = chance.standard_normal((_SURFACE, cell.width))
     for place, item in enumerate(items):

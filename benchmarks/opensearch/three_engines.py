@@ -95,22 +95,22 @@ class Tap:
     requests: list[tuple[str, float]] = field(default_factory=list)
 
     def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
-        """Asks the cluster, and notes the searches and the time."""
+        """Ask the cluster, and note the searches and the time."""
         started = perf_counter()
         replies = Cluster.search_many(self.cluster, bodies, **header)
         self.searches.append((bodies, header, perf_counter() - started))
         return replies
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        """Asks the cluster, and notes the path and the time."""
+        """Ask the cluster, and note the path and the time."""
         started = perf_counter()
         reply = Cluster.ask(self.cluster, method, path, body, **options)
         self.requests.append((path.rpartition("/")[2], perf_counter() - started))
         return reply
 
     def retrieval(self) -> tuple[Bodies, Mapping[str, Any], float]:
-        """The searches with the query's vector, which is by far the longest request, and their
-        seconds.
+        """Return the searches with the query's vector, which is by far the longest request, and
+        their seconds.
         """
         return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
 
@@ -127,7 +127,7 @@ class Comparison:
     stages: dict[str, list[float]] = field(default_factory=dict)
 
     def ask(self, text: str, turn: int) -> None:
-        """Asks every side one query; the last three take turns."""
+        """Ask every side one query; the last three take turns."""
         found = {"opensearch": self._on_cluster(AT_FIRST, text)}
         self._encode(text)
         self._on_cluster(AGAIN, text)
@@ -198,7 +198,7 @@ class Comparison:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--url", default="http://127.0.0.1:9200")

@@ -35,7 +35,7 @@ _SUBJECTS, _BLOCK = 1_000, 10_000
 
 
 def main() -> None:
-    """Prints milliseconds a page, by kind of page."""
+    """Print milliseconds a page, by kind of page."""
     parser = arguments(__doc__)
     parser.add_argument("--stories", type=int, nargs="+", default=[100_000])
     parser.add_argument("--pages", type=int, default=200)
@@ -111,7 +111,7 @@ def _page(
     after: Place | None = None,
     skip: int = 0,
 ) -> Browsed:
-    """A page as the engine makes it, with no bitmap kept from before."""
+    """Return a page as the engine makes it, with no bitmap kept from before."""
     view = columns.view()
     allowed = view.allowed(_CALLER.products, filters)
     lexical = cast("LexicalReader", None)  # facts ask for no words

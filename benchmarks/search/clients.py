@@ -42,7 +42,7 @@ class Side:
     times: list[float] = field(default_factory=list)
 
     def block(self, texts: Sequence[str], *, counting: bool = True) -> None:
-        """Asks every text; times each text and the whole block."""
+        """Ask every text; time each text and the whole block."""
         started = perf_counter()
         with ThreadPoolExecutor(self.clients) as pool:
             times = list(pool.map(self._timed, texts))
@@ -56,7 +56,7 @@ class Side:
         return perf_counter() - started
 
     def figures(self) -> dict[str, float]:
-        """Queries a second, and the percentiles of one query."""
+        """Return queries a second, and the percentiles of one query."""
         return {
             f"{self.name}, queries_per_s": len(self.times) / self.seconds,
             f"{self.name}, p50_ms": percentile(self.times, 50),
@@ -65,7 +65,7 @@ class Side:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--clients", default="1,2,4", help="how many at once, by commas")

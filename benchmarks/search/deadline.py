@@ -36,7 +36,7 @@ class Slower:
         self._scorer = scorer
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """The scores of pairs, one after the other."""
+        """Return the scores of pairs, one after the other."""
         pairs = zip(queries, passages, strict=True)
         return np.vstack([self.score_within(query, [passage]).scores for query, passage in pairs])
 
@@ -47,13 +47,13 @@ class Slower:
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """The scorer's own scores, 2 s later."""
+        """Return the scorer's own scores, 2 s later."""
         sleep(_SLOWER_S)
         return self._scorer.score_within(query, passages, limits, told)
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--deadlines", default="50,100,300", help="milliseconds, by commas")

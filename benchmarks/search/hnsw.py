@@ -55,8 +55,8 @@ Ask = Callable[[FloatMatrix], Any]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one library is asked: `many` returns rows [q, K] at a width, `one` a call for
-    one query.
+    """How one library is asked: `many` returns rows [q, K] at a width, `one` a call for one
+    query.
     """
 
     many: Callable[[FloatMatrix, int], Ids]
@@ -64,7 +64,7 @@ class Way:
 
 
 def main() -> int:
-    """Prints the figures; returns 1 if a target is missed."""
+    """Print the figures; return 1 if a target is missed."""
     given = _arguments()
     try:
         found = real_vectors(given.data, given.count + given.queries, seed=given.seed)
@@ -92,7 +92,7 @@ def main() -> int:
 def measure(
     ways: dict[str, Way], queries: FloatMatrix, truth: Ids, target: float, rounds: int
 ) -> dict[str, Any]:
-    """Widths, recalls, queries a second and the two ratios."""
+    """Return widths, recalls, queries a second and the two ratios."""
     figures: dict[str, Any] = {}
     asks: dict[str, Ask] = {}
     for name, way in ways.items():
@@ -118,7 +118,7 @@ def measure(
 
 
 def least_ef(way: Way, queries: FloatMatrix, truth: Ids, target: float) -> int:
-    """The least width with that recall, by bisection. Raises ValueError if none has it."""
+    """Return the least width with that recall, by bisection. Raises ValueError if none has it."""
     low, high = K, WIDEST
     if recall(way.many(queries, high), truth) < target:
         raise ValueError(f"no ef up to {WIDEST} reaches a recall of {target}")
@@ -132,13 +132,13 @@ def least_ef(way: Way, queries: FloatMatrix, truth: Ids, target: float) -> int:
 
 
 def recall(found: Ids, truth: Ids) -> float:
-    """The share of `truth` [q, K] in `found` [q, K]."""
+    """Return the share of `truth` [q, K] in `found` [q, K]."""
     hits = sum(len(set(a.tolist()) & set(b.tolist())) for a, b in zip(found, truth, strict=True))
     return hits / truth.size
 
 
 def exact(stored: FloatMatrix, queries: FloatMatrix) -> Ids:
-    """The true K nearest rows of each query, int64 [q, K]."""
+    """Return the true K nearest rows of each query, int64 [q, K]."""
     parts = []
     for start in range(0, len(queries), 100):
         cosines = queries[start : start + 100] @ stored.T
@@ -147,7 +147,7 @@ def exact(stored: FloatMatrix, queries: FloatMatrix) -> Ids:
 
 
 def self_recall(graph: VectorGraph, stored: FloatMatrix, ef: int, sample: int = 5000) -> float:
-    """The share of evenly chosen rows that are among the K nearest of their own vector."""
+    """Return the share of evenly chosen rows that are among the K nearest of their own vector."""
     rows = np.unique(np.linspace(0, len(stored) - 1, sample).astype(np.int64))
     found = graph.search_many(stored[rows], K, ef)[1]
     return float((found == rows[:, None]).any(axis=1).mean())
@@ -184,7 +184,7 @@ def _hnswlib(stored: FloatMatrix, settings: Settings, threads: int) -> Any:
 
 
 def _each(ask: Ask, queries: FloatMatrix) -> Sequence[float]:
-    """The seconds of each query alone."""
+    """Return the seconds of each query alone."""
     taken = []
     for place in range(len(queries)):
         query = queries[place : place + 1]

@@ -23,7 +23,7 @@ from eval.tune.graphs.sweep_target import parse_target
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--count", type=int, default=20_000)

@@ -26,7 +26,7 @@ _BATCH = 2_000
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--passages", type=int, default=1_000_000, help="how many")
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _fill(service: Service, news: News, wanted: int) -> dict[str, float]:
-    """Writes the missing stories and brings the projections up to date."""
+    """Write the missing stories and bring the projections up to date."""
     started = perf_counter()
     there = service.engine.status()["versions"]
     parents = parents_of(news.service) if there < wanted else None

@@ -46,7 +46,7 @@ _TOPICS = (1, 500)
 
 
 def main() -> None:
-    """Prints milliseconds a page."""
+    """Print milliseconds a page."""
     parser = arguments(__doc__)
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--turns", type=int, default=30)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def made_items() -> list[Item]:
-    """The demo corpus, each story with 13 concepts."""
+    """Return the demo corpus, each story with 13 concepts."""
     lines = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
     documents = [orjson.loads(line) for line in lines]
     for name, count in _CONCEPTS.items():
@@ -75,7 +75,7 @@ def made_items() -> list[Item]:
 
 
 def best(work: Callable[[], object], turns: int) -> float:
-    """The least processor time of so many turns, in ms."""
+    """Return the least processor time of so many turns, in ms."""
     found: list[float] = []
     for _ in range(turns):
         start = process_time()
@@ -109,7 +109,7 @@ class _Addresses:
 
 
 def forms(page: Sequence[Item]) -> dict[str, Callable[[], object]]:
-    """What makes the members of a page's items, by the name of the form."""
+    """Return what makes the members of a page's items, by the name of the form."""
     kept = KeptForms()
     return {
         "list": partial(_made, page, None, None),
@@ -125,7 +125,7 @@ def _made(page: Sequence[Item], addresses: _Addresses | None, kept: KeptForms | 
 
 
 def matching(stories: Sequence[Item], size: int, topics: int, turns: int) -> dict[str, float]:
-    """The time of matching pages of new and of known items against so many topics."""
+    """Return the time of matching pages of new and of known items against so many topics."""
     chance = random.Random(7)
     index = TopicSet(Percolator(read_topics(MEDIA_TOPICS), lambda: ("en",)))
     index.change({n: topic_tree(_query(chance, stories, n), _NOW) for n in range(topics)})

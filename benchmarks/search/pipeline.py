@@ -61,7 +61,7 @@ class Times:
     counting: bool = False
 
     def add(self, side: str, seconds: float) -> None:
-        """Keeps one time."""
+        """Keep one time."""
         if self.counting:
             self.sides.setdefault(side, []).append(seconds)
 
@@ -85,7 +85,7 @@ class Bare:
         self._times = times
 
     def __call__(self, text: str) -> None:
-        """Encodes, then searches the indexes. Preparing the arguments of each call is not timed."""
+        """Encode, then search the indexes. Preparing the arguments of each call is not timed."""
         meaning = self._understanding.understand(text)
         query = self._compiled(meaning.tree)
         started = perf_counter()
@@ -112,7 +112,7 @@ def _encoder(news: News, field: str) -> SentenceEncoder:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--profile", default="", help="the service's default one without it")
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _take_turns(sides: Sequence[Side], texts: Sequence[str], block: int) -> None:
-    """Asks every side every text, `block` texts at a time; each block begins with another side."""
+    """Ask every side every text, `block` texts at a time; each block begins with another side."""
     for number, start in enumerate(range(0, len(texts), block)):
         first = number % len(sides)
         for side in (*sides[first:], *sides[:first]):
@@ -164,7 +164,7 @@ def _take_turns(sides: Sequence[Side], texts: Sequence[str], block: int) -> None
 
 
 def _deal(sides: Sequence[Side], texts: Sequence[str]) -> None:
-    """Asks each text of one side, in turns."""
+    """Ask each text of one side, in turns."""
     for number, text in enumerate(texts):
         sides[number % len(sides)](text)
 

@@ -3,9 +3,9 @@
     python -m benchmarks.search.stock --stock-python PYTHON --stock-model DIR [FOLDER] [--queries N]
 
 The stock path (benchmarks/search/stock_path.py) follows the tutorials of its parts:
-sentence-transformers on torch in fp32 for the query, rank-bm25 over lower-cased words, hnswlib
-over the passages, and the same fusion in plain Python. It runs in an interpreter of its own that
-has these packages (extras [torch] and [hnswlib], and rank-bm25); `--stock-model` is a folder of
+sentence-transformers on torch in fp32 for the query, rank-bm25 over lower-cased words, hnswlib over
+the passages, and the same fusion in plain Python. It runs in an interpreter of its own that has
+these packages (extras [torch] and [hnswlib], and rank-bm25); `--stock-model` is a folder of
 all-MiniLM-L6-v2 as sentence-transformers saves it.
 
 To keep the run short, the stock side does not embed the documents: it gets the vectors of our
@@ -38,7 +38,7 @@ _STOCK = Path(__file__).with_name("stock_path.py")
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--stock-python", required=True, help="an interpreter with the stock parts")
@@ -87,13 +87,13 @@ def _stock(news: News, python: str, model: str) -> Iterator[OtherInterpreter]:
 
 
 def _ask_stock(stock: OtherInterpreter, text: str) -> tuple[float, list[str]]:
-    """The seconds of the query, and the uris of its 10 hits."""
+    """Return the seconds of the query, and the uris of its 10 hits."""
     answer = stock.ask(text)
     return float(answer["seconds"]), list(answer["uris"])
 
 
 def _hand_over(news: News, place: Path) -> None:
-    """Writes texts and passage vectors of every document: `documents.jsonl` (uri, text),
+    """Write texts and passage vectors of every document: `documents.jsonl` (uri, text),
     `vectors.npy` float32 [n, d] and `owners.npy` int64 [n], the line of each passage's document.
     """
     engine = embedded_of(news.service)

@@ -25,7 +25,7 @@ _WORD = re.compile(r"\w+")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-cased words, as rank-bm25's users make them."""
+    """Return lower-cased words, as rank-bm25's users make them."""
     return _WORD.findall(text.lower())
 
 
@@ -47,7 +47,7 @@ class StockSearch:
         self.model = SentenceTransformer(model, device="cpu")
 
     def search(self, query: str) -> list[str]:
-        """The uris of the best 10."""
+        """Return the uris of the best 10."""
         scores = self.bm25.get_scores(tokens(query))
         best = np.argsort(scores)[::-1][:LEXICAL_DEPTH]
         lexical = {int(n): float(scores[n]) for n in best if scores[n] > 0}
@@ -63,8 +63,8 @@ class StockSearch:
     def fused(
         self, lexical: dict[int, float], cosines: dict[int, float], background: float
     ) -> list[str]:
-        """The best uris by half of BM25 over its best, and half of the cosines from the background
-        to their best.
+        """Return the best uris by half of BM25 over its best, and half of the cosines from the
+        background to their best.
         """
         top = max(lexical.values(), default=0.0) or 1.0
         span = (max(cosines.values()) - background) or 1.0
@@ -77,7 +77,7 @@ class StockSearch:
 
 
 def main() -> None:
-    """Answers queries until its input ends."""
+    """Answer queries until its input ends."""
     search = StockSearch(Path(sys.argv[1]), sys.argv[2])
     names = ("sentence-transformers", "torch", "rank-bm25", "hnswlib")
     print(json.dumps({name: version(name) for name in names}), flush=True)

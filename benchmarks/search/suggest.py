@@ -32,7 +32,7 @@ CONCEPTS = {"subject": "topics", "person": "people", "organisation": "orgs", "pl
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--queries", type=int, default=500, help="headlines to type")
@@ -62,7 +62,7 @@ def main() -> None:
 def _typing(
     suggestions: ColumnsSuggestions, columns: Columns, documents: list[Any], queries: int
 ) -> dict[str, Any]:
-    """Milliseconds by the number of typed letters, and over all."""
+    """Return milliseconds by the number of typed letters, and over all."""
     times: dict[str, list[float]] = {}
     answered = 0
     for text in _typed(documents, queries):
@@ -96,7 +96,7 @@ def _writing(suggestions: ColumnsSuggestions, columns: Columns, stories: int) ->
 
 
 def _suggest(suggestions: ColumnsSuggestions, columns: Columns, text: str) -> tuple[Any, ...]:
-    """Asks as the engine does; here the bitmap of what a caller may see is made anew each time."""
+    """Ask as the engine does; here the bitmap of what a caller may see is made anew each time."""
     allowed = columns.view().allowed(_PRODUCTS, EVERYTHING)
     return suggestions.suggest(text, _LIMIT, _PRODUCTS, allowed)
 
@@ -108,7 +108,7 @@ def _typed(documents: list[Any], queries: int) -> list[str]:
 
 
 def documents_of(folder: Path, stories: int) -> Iterator[Any]:
-    """The corpus, or `stories` of it: repeated, with other words in the headlines."""
+    """Yield the corpus, or `stories` of it: repeated, with other words in the headlines."""
     with gzip.open(folder / "corpus.jsonl.gz") as lines:
         corpus = [orjson.loads(line) for line in lines]
     wanted = stories or len(corpus)

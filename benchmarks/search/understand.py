@@ -28,7 +28,7 @@ _TARGET_MS = 1.0
 
 
 def main() -> None:
-    """Prints p50, p99 and the slowest (p100), in milliseconds."""
+    """Print p50, p99 and the slowest (p100), in milliseconds."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS, help="a judged set")
     parser.add_argument("--rounds", type=int, default=5, help="how often each query is read")
@@ -60,7 +60,7 @@ def _titles(folder: Path) -> list[str]:
 def _times(
     queries: Sequence[str], rounds: int, calendar: Calendar
 ) -> tuple[list[float], list[float]]:
-    """The seconds of each reading by the clock, and of the processor."""
+    """Return the seconds of each reading by the clock, and of the processor."""
     understanding = Understanding(None)
     wall: list[float] = []
     processor: list[float] = []

@@ -2,11 +2,11 @@
 
     python -m benchmarks.service.feed [--stories N] [--held N] [--writes N] [--pairs N] [--json]
 
-`dateline serve` runs with its own settings on an archive of stories made from the demo corpus.
-How fast a feed is read to its end is measured by `benchmarks.service.feed_reading`.
+`dateline serve` runs with its own settings on an archive of stories made from the demo corpus. How
+fast a feed is read to its end is measured by `benchmarks.service.feed_reading`.
 
 - `delay`: from the answer to a write until the story is in the answer of a request that was held;
-  0 where the feed was faster than the answer.
+  0 if the feed was faster than the answer.
 - `held_mib`: what so many held requests add to the service's resident memory.
 - `processor`: the service's share of one processor when only these requests come, and without.
 - `search`: searches by words, one after another, without and with the held requests beside them,
@@ -67,7 +67,7 @@ _WORDS = ("ferry", "minister", "storm", "bank", "election", "harbour", "court", 
 
 
 def archive(folder: Path, stories: int) -> None:
-    """Makes an archive of the demo corpus and `stories` more."""
+    """Make an archive of the demo corpus and `stories` more."""
     service = build_service(Settings(data=folder))
     try:
         service.ingest.run([demo_folder() / "stories.jsonl"])
@@ -80,7 +80,7 @@ def archive(folder: Path, stories: int) -> None:
 
 
 def made(client: httpx.Client) -> None:
-    """Waits until the service has made all transitions."""
+    """Wait until the service has made all transitions."""
     while _lag(client):
         time.sleep(0.1)
 
@@ -93,7 +93,7 @@ def _lag(client: httpx.Client) -> float:
 
 
 def delays(client: httpx.Client, writes: int) -> dict[str, float]:
-    """Writes stories one after another while a request is held."""
+    """Write stories one after another while a request is held."""
     arrived: dict[str, float] = {}
     ready, heard = threading.Event(), threading.Event()
 
@@ -128,7 +128,7 @@ def delays(client: httpx.Client, writes: int) -> dict[str, float]:
 
 
 def searches(client: httpx.Client) -> float:
-    """The median seconds of searches by two words each."""
+    """Return the median seconds of searches by two words each."""
     found: list[float] = []
     for number in range(_SEARCHES):
         one, other = _WORDS[number % 8], _WORDS[(number // 8) % 8]
@@ -149,7 +149,7 @@ class _Turn:
 
 
 def ratio(pid: int, client: httpx.Client, polls: Polls, pairs: int) -> dict[str, float]:
-    """How much longer searches take beside the held requests than without."""
+    """Return how much longer searches take beside the held requests than without."""
     without, beside = list[_Turn](), list[_Turn]()
     for number in range(pairs):
         for held in (False, True) if number % 2 else (True, False):
@@ -183,13 +183,15 @@ def _ratios(name: str, found: Sequence[float]) -> dict[str, float]:
 
 
 def _searchers_s(pid: int) -> float:
-    """The processor time of the processes that search for the service."""
+    """Return the processor time of the processes that search for the service."""
     each = [child.cpu_times() for child in psutil.Process(pid).children(recursive=True)]
     return float(sum(times.user + times.system for times in each))
 
 
 def spent(pid: int, polls: Polls) -> dict[str, float]:
-    """The service's share of a processor while nobody asks but the held requests, and without."""
+    """Return the service's share of a processor while nobody asks but the held requests, and
+    without.
+    """
     found: dict[str, float] = {}
     for name, on in (("alone", False), ("beside_held", True)):
         polls.hold(on=on)
@@ -202,7 +204,7 @@ def spent(pid: int, polls: Polls) -> dict[str, float]:
 
 
 def _bounds(count: int) -> tuple[int, int]:
-    """The places of the bounds of the median among `count` sorted values, for 95 %."""
+    """Return the places of the bounds of the median among `count` sorted values, for 95 %."""
     low = max(0, int(count / 2 - 0.98 * math.sqrt(count)))
     return low, count - 1 - low
 
@@ -214,7 +216,7 @@ class Polls:
         self._process = process
 
     def hold(self, *, on: bool) -> None:
-        """Holds the requests of all sessions, or ends them all; returns when that is done."""
+        """Hold the requests of all sessions, or end them all; return when that is done."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"on\n" if on else b"off\n")
@@ -237,8 +239,8 @@ def polling(url: str, count: int) -> Iterator[Polls]:
 
 
 async def hold(url: str, count: int) -> None:
-    """Begins sessions; then holds their requests or not, as the lines of the input say, and prints
-    a line when that is so.
+    """Begin sessions; then holds their requests or not, as the lines of the input say, and print a
+    line when that is so.
     """
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     links: dict[int, str] = {}
@@ -279,12 +281,12 @@ async def hold(url: str, count: int) -> None:
 
 
 def memory(pid: int) -> int:
-    """The resident memory of the process that reads requests, in bytes."""
+    """Return the resident memory of the process that reads requests, in bytes."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 def receipts(folder: Path) -> dict[str, float]:
-    """The time of recording answers of 20 items each."""
+    """Return the time of recording answers of 20 items each."""
     slow = open_database(folder / "receipts.sqlite")
     quick = open_database(folder / "receipts.sqlite", synced=False)
     table = StoredReceipts(slow, quick)
@@ -300,7 +302,7 @@ def receipts(folder: Path) -> dict[str, float]:
 
 
 def measure(stories: int, count: int, writes: int, pairs: int) -> dict[str, Any]:
-    """All figures."""
+    """Return all figures."""
     figures: dict[str, Any] = {"stories": stories, "held": count}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -319,7 +321,7 @@ def measure(stories: int, count: int, writes: int, pairs: int) -> dict[str, Any]
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--stories", type=int, default=2000)
     parser.add_argument("--held", type=int, default=1000)

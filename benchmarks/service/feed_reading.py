@@ -78,7 +78,7 @@ uvicorn.run(app, port=int(sys.argv[2]), lifespan="off", log_level="error", acces
 
 
 def made_archive(folder: Path, stories: int, transitions: int) -> None:
-    """Makes the archive, unless it is there whole."""
+    """Make the archive, unless it is there whole."""
     whole = folder.with_name(f"{folder.name}-is-whole")
     if whole.exists():
         return
@@ -110,7 +110,7 @@ def _copy(item: Item, number: int) -> Item:
 
 
 def _tell(service: Service, settings: Settings, stories: int, transitions: int) -> None:
-    """Makes the first transition of each story, and the others."""
+    """Make the first transition of each story, and the others."""
     clock, database = archive_clock(settings), open_customers(settings, synced=False)
     receipts, book = open_receipts(settings, database, clock), StoredTransitions(database)
     try:
@@ -143,7 +143,7 @@ class _Side:
     server_s: float = 0.0
 
     def read(self, read: Callable[[], int], server: psutil.Process) -> int:
-        """Reads some; returns how many."""
+        """Read some; return how many."""
         spent, own, wall = _spent(server), time.process_time(), time.perf_counter()
         count = read()
         self.seconds += time.perf_counter() - wall
@@ -159,7 +159,7 @@ def _spent(process: psutil.Process) -> float:
 
 
 def read_all(folder: Path, transitions: int, page_size: int, most_s: float) -> dict[str, float]:
-    """Reads the feed and its floor in turns, for at most so many seconds."""
+    """Read the feed and its floor in turns, for at most so many seconds."""
     until = time.monotonic() + most_s
     keys = orjson.dumps([{"name": "reader", "key": _KEY, "products": [PRODUCT]}]).decode()
     with started(folder, (PRODUCT,), {"DATELINE_KEYS": keys}) as (pid, plain):
@@ -236,7 +236,7 @@ def _bare(body: Path) -> Iterator[tuple[psutil.Process, httpx.Client]]:
 
 
 def stages(folder: Path, page_size: int) -> dict[str, float]:
-    """The processor time of each stage for an item, in this process."""
+    """Return the processor time of each stage for an item, in this process."""
     settings = Settings(data=folder)
     service = build_service(settings, background=False)
     clock, database = archive_clock(settings), open_customers(settings)
@@ -285,7 +285,7 @@ def _staged(
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the archive is kept")
     parser.add_argument("--transitions", type=int, default=50_000)

@@ -63,7 +63,7 @@ _QUERIES = ("ferry accident", "central bank rates", "storm damage", "election re
 
 
 def main() -> None:
-    """Runs the benchmark, or (`--load`) one of its clients."""
+    """Run the benchmark, or (`--load`) one of its clients."""
     parser = arguments(__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--searchers", type=int, default=8)
@@ -117,7 +117,7 @@ def _client(url: str) -> httpx.Client:
 
 
 def _stories(prefix: str, count: int) -> list[dict[str, Any]]:
-    """Stories of the demo corpus under other uris."""
+    """Return stories of the demo corpus under other uris."""
     lines = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
     demo = [
         {name: value for name, value in orjson.loads(line).items() if name not in _TIES}
@@ -140,7 +140,7 @@ def _write(client: httpx.Client, stories: Sequence[dict[str, Any]]) -> None:
 
 
 def _kill_all(client: httpx.Client, uris: Sequence[str]) -> list[float]:
-    """The seconds of each kill."""
+    """Return the seconds of each kill."""
     taken: list[float] = []
     for uri in uris:
         began = perf_counter()
@@ -154,7 +154,7 @@ def _kill_all(client: httpx.Client, uris: Sequence[str]) -> list[float]:
 
 @contextmanager
 def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
-    """Runs the load in other processes. The yielded counts of answered requests, by kind, are
+    """Run the load in other processes. The yielded counts of answered requests, by kind, are
     complete after the body.
     """
     command = [sys.executable, "-m", "benchmarks.service.kill_latency", "--load"]
@@ -174,7 +174,7 @@ def _loaded(url: str, searchers: int) -> Iterator[dict[str, int]]:
 
 
 def _load(kind: str, url: str) -> None:
-    """Makes one kind of load without end; prints a byte for each answered request."""
+    """Make one kind of load without end; print a byte for each answered request."""
     os.nice(15)
     threads = {"bulk": 1, "model": 48, "search": 4}[kind]
     work = {"bulk": _bulks, "model": _embeddings, "search": _searches}[kind]
@@ -203,7 +203,7 @@ def _searches(client: httpx.Client) -> Iterator[None]:
 
 
 def _embeddings(client: httpx.Client) -> Iterator[None]:
-    """Sends so many texts that the model's queue is full; a refused request is sent again."""
+    """Send so many texts that the model's queue is full; a refused request is sent again."""
     texts = [f"{query} {'and what was said of it ' * 20}" for query in _QUERIES] * _TEXTS
     while True:
         answer = client.post("/v1/embeddings", json={"input": texts[:_TEXTS]})
@@ -213,7 +213,9 @@ def _embeddings(client: httpx.Client) -> Iterator[None]:
 
 
 def _found(here: httpx.Client, elsewhere: httpx.Client) -> tuple[list[float], list[float]]:
-    """The seconds from the answer to a write until each process finds the story by its word."""
+    """Return the seconds from the answer to a write until each process finds the story by its
+    word.
+    """
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(FOUND):
         word = f"zq{number}q"

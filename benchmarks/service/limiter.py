@@ -36,7 +36,7 @@ _MICROSECONDS = 1000  # in a millisecond
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--processes", type=int, default=4)
@@ -65,7 +65,7 @@ def _of_file(folder: Path, requests: int, pause: float) -> Times:
 
 
 def _of_quotas(folder: Path, requests: int) -> Times:
-    """The seconds of each request of an account for its share and its quota."""
+    """Return the seconds of each request of an account for its share and its quota."""
     limits = HostLimits(folder / FILE)
     accounts = {f"account-{n}": Account(f"account-{n}", "", _NOW) for n in range(_ACCOUNTS)}
     book = AccountBook(accounts=accounts)
@@ -101,7 +101,7 @@ def _of_record(address: str, requests: int) -> Times:
 
 
 def _times(limiter: Limiter, requests: int, pause: float) -> Times:
-    """The seconds of each request for its share."""
+    """Return the seconds of each request for its share."""
     shares = Shares(limiter)
     callers = [Caller(f"key {n}", frozenset(), share=Share(rate=1e6)) for n in range(_KEYS)]
     times: Times = []

@@ -122,7 +122,7 @@ class Heard:
         return percentile([answer.seconds for answer in self.good], 99)
 
     def recovered(self, goodput: float) -> float:
-        """The seconds until one second was as good as `goodput`; infinite if none was."""
+        """Return the seconds until one second was as good as `goodput`; infinite if none was."""
         began = min(answer.due for answer in self.answers)
         good, bad = Counter[int](), Counter[int]()
         for answer in self.answers:
@@ -145,7 +145,7 @@ class Measured:
     overload_memory: Sequence[float]
 
     def figures(self) -> dict[str, Any]:
-        """The figures by name, with the unit in the name."""
+        """Return the figures by name, with the unit in the name."""
         statuses = Counter(answer.status for answer in self.overload.answers)
         return {
             "peak, clients": self.clients,
@@ -177,7 +177,7 @@ class Measured:
 
 
 def main() -> None:
-    """Runs the benchmark, or (`--load`) the clients of one phase."""
+    """Run the benchmark, or (`--load`) the clients of one phase."""
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of overload")
     parser.add_argument("--times", type=float, default=10.0, help="the peak's rate")
@@ -195,7 +195,7 @@ def main() -> None:
 
 
 def fill(folder: Path, stories: int) -> None:
-    """Fills an archive in `folder` with the demo's stories and with others made from them."""
+    """Fill an archive in `folder` with the demo's stories and with others made from them."""
     service = build_service(Settings(data=folder), background=False)
     try:
         documents = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
@@ -218,8 +218,8 @@ def measure(
     peak_s: float = 10.0,
     clients: Sequence[int] = CLIENTS,
 ) -> Measured:
-    """Runs a service on the archive in `folder`: its peak, of `peak_s`, and `seconds`
-    of overload.
+    """Run a service on the archive in `folder`: its peak, of `peak_s`, and `seconds` of
+    overload.
     """
     with started(folder, PRODUCTS, _SETTINGS) as (pid, reached):
         url, numbers = str(reached.base_url), itertools.count()
@@ -254,7 +254,7 @@ def _watched(pid: int) -> Iterator[list[float]]:
 
 @contextmanager
 def _killing(url: str, uris: Iterator[str]) -> Iterator[list[float]]:
-    """Kills the next of the stories each half second; yields the seconds of each kill."""
+    """Kill the next of the stories each half second; yield the seconds of each kill."""
     taken: list[float] = []
     headers = {"x-api-key": f"key-of-{_DESK}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_PATIENCE_S) as client:
@@ -271,8 +271,8 @@ def _killing(url: str, uris: Iterator[str]) -> Iterator[list[float]]:
 
 @contextmanager
 def _repeated(work: Callable[[], None]) -> Iterator[None]:
-    """Does `work` at once and each half second while the body runs; its error is raised
-    at the end.
+    """Do `work` at once and each half second while the body runs; its error is raised at the
+    end.
     """
     ended, failed = threading.Event(), list[BaseException]()
 
@@ -298,8 +298,8 @@ def _repeated(work: Callable[[], None]) -> Iterator[None]:
 def _heard(
     url: str, pid: int, how: str, amount: float, seconds: float, kills: Sequence[float]
 ) -> Heard:
-    """The answers that a separate process gets: with `clients` that ask one after the other, or at
-    a `rate`. `how` includes a number, which makes its queries new; `pid` is the service's.
+    """Return the answers that a separate process gets: with `clients` that ask one after the other,
+    or at a `rate`. `how` includes a number, which makes its queries new; `pid` is the service's.
     """
     words = [sys.executable, "-P", "-m", "benchmarks.service.overload", "--load"]
     root = Path(__file__).resolve().parents[2]
@@ -318,8 +318,8 @@ def _heard(
 
 
 def _processor_s(pid: int, *, children: bool = False) -> float:
-    """The processor seconds of a process and of those it started that still run; with `children`
-    those of its ended ones alone. Raises NoSuchProcess.
+    """Return the processor seconds of a process and of those it started that still run; with
+    `children` those of its ended ones alone. Raises NoSuchProcess.
     """
     process = psutil.Process(pid)
     own = process.cpu_times()
@@ -330,7 +330,7 @@ def _processor_s(pid: int, *, children: bool = False) -> float:
 
 
 def _load(url: str, how: str, amount: str, seconds: str) -> None:
-    """Sends searches, and prints the answers as JSON."""
+    """Send searches, and print the answers as JSON."""
     os.nice(15)
     kind, _, number = how.partition(":")
     load = Load(url, int(number))
@@ -351,7 +351,7 @@ class _Client:
     heard: bytearray = field(default_factory=bytearray)
 
     def answer(self) -> Answer | None:
-        """The received answer, once it is complete."""
+        """Return the received answer, once it is complete."""
         head, end, body = self.heard.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         if not end or length is None or len(body) < int(length[1]):
@@ -374,7 +374,7 @@ class Load:
         self.answers: list[Answer] = []
 
     def ask_in_turn(self, clients: int, seconds: float) -> None:
-        """Runs `clients` clients, each of which asks again when it has its answer."""
+        """Run `clients` clients, each of which asks again when it has its answer."""
         end = time.monotonic() + seconds
         for _ in range(clients):
             self._ask(time.monotonic())
@@ -384,7 +384,7 @@ class Load:
         self._hear_the_rest()
 
     def ask_at(self, rate: float, seconds: float) -> None:
-        """Sends `rate` searches a second, whether others were answered or not."""
+        """Send `rate` searches a second, whether others were answered or not."""
         due = time.monotonic()
         end = due + seconds
         while due < end:
@@ -395,7 +395,7 @@ class Load:
         self._hear_the_rest()
 
     def _ask(self, due: float) -> None:
-        """Sends the next search, over an idle connection or a new one."""
+        """Send the next search, over an idle connection or a new one."""
         if not self._idle and self._count == _MOST:
             self.answers.append(Answer(0, due, 0.0, 0.0))
             return
@@ -414,7 +414,7 @@ class Load:
         return client
 
     def _listen(self, seconds: float) -> int:
-        """Receives for at most `seconds`; returns how many searches were answered."""
+        """Receive for at most `seconds`; return how many searches were answered."""
         before = len(self.answers)
         for key, _ in self._selector.select(max(0.0, seconds)):
             self._hear(key.data)
@@ -455,7 +455,7 @@ class Load:
 
 
 def _requests(seed: int) -> Iterator[bytes]:
-    """Searches by three words of the demo's stories, almost always different."""
+    """Search by three words of the demo's stories, almost always different."""
     lines = (demo_folder() / "stories.jsonl").read_bytes().splitlines()
     texts = (part["value"] for line in lines for part in orjson.loads(line).get("bodies", ()))
     words = sorted({word for text in texts for word in re.findall(r"\b[a-z]{4,}\b", text)})

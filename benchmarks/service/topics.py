@@ -36,7 +36,7 @@ _WORDS = re.compile(r"[A-Za-z]{3,}")
 
 
 def main() -> None:
-    """Prints milliseconds a story by number of topics, by choice and by brute force."""
+    """Print milliseconds a story by number of topics, by choice and by brute force."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS, help="a judged set")
     parser.add_argument("--topics", type=int, nargs="+", default=[10_000, 100_000])
@@ -126,7 +126,7 @@ def _batches(
 
 
 def _topic(chance: random.Random, texts: Sequence[tuple[str, str]], vocabulary: Topics) -> Node:
-    """A topic of one story's words; one in twenty has no rarest term."""
+    """Return a topic of one story's words; one in twenty has no rarest term."""
     words: list[str] = []
     while len(words) < 4:
         words = _WORDS.findall(chance.choice(texts)[1])

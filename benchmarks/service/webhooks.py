@@ -68,7 +68,7 @@ class Arrivals:
 
 @contextmanager
 def receiver(arrivals: Arrivals | None) -> Iterator[str]:
-    """Runs a receiver, and yields its address. If `arrivals` is None, it never answers."""
+    """Run a receiver, and yield its address. If `arrivals` is None, it never answers."""
     ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -136,7 +136,7 @@ def read_all(url: str) -> dict[str, float]:
 
 
 def measure(stories: int, writes: int, hanging: int) -> dict[str, float]:
-    """All figures, by name."""
+    """Return all figures, by name."""
     arrivals = Arrivals()
     with tempfile.TemporaryDirectory() as name, receiver(arrivals) as good, receiver(None) as bad:
         archive(Path(name) / "data", stories)
@@ -157,7 +157,7 @@ def measure(stories: int, writes: int, hanging: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--stories", type=int, default=5000)
     parser.add_argument("--writes", type=int, default=200)

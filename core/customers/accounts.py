@@ -120,7 +120,7 @@ class AccountKey:
     revoked: datetime | None = None
 
     def is_valid(self, now: datetime) -> bool:
-        """Whether the key is neither revoked nor expired."""
+        """Return whether the key is neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
@@ -135,16 +135,16 @@ class AccountBook:
     keys: Mapping[str, AccountKey] = field(default_factory=dict)
 
     def plans_of(self, account: str) -> tuple[Plan, ...]:
-        """The plans of an account, in the order of their ids."""
+        """Return the plans of an account, in the order of their ids."""
         return tuple(plan for _, plan in sorted(self.plans.items()) if plan.account == account)
 
     def keys_of(self, account: str) -> tuple[AccountKey, ...]:
-        """The keys of an account, the oldest first."""
+        """Return the keys of an account, the oldest first."""
         own = (key for key in self.keys.values() if key.account == account)
         return tuple(sorted(own, key=lambda key: (key.created, key.id)))
 
     def products_of(self, account: str) -> frozenset[str]:
-        """The product codes that an account reads."""
+        """Return the product codes that an account reads."""
         return frozenset(
             code
             for plan in self.plans_of(account)

@@ -54,7 +54,7 @@ class Endpoint:
         return f"webhook:{self.id}"
 
     def wants(self, kind: TransitionKind) -> bool:
-        """Whether a transition of this kind is sent there."""
+        """Return whether a transition of this kind is sent there."""
         return kind is TransitionKind.KILLED or not self.kinds or kind in self.kinds
 
 

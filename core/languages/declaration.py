@@ -29,9 +29,9 @@ class KindWords:
     """How people ask for kinds of items.
 
     `forms` are by item type. `before` are the templates of what stands between a kind and its
-    subject, `joined` the words that join two kinds, `asked` the templates of a request, and
-    `which` the words that may stand before a kind. `subjects` are words after which a kind at the
-    end names a subject; `names` are templates of names that begin with a kind.
+    subject, `joined` the words that join two kinds, `asked` the templates of a request, and `which`
+    the words that may stand before a kind. `subjects` are words after which a kind at the end names
+    a subject; `names` are templates of names that begin with a kind.
     """
 
     forms: Mapping[str, KindForms]
@@ -113,7 +113,7 @@ class DateWords:
     within: tuple[str, ...] = ()
     within_months: tuple[str, ...] = ()
     within_days: tuple[str, ...] = ()
-    counted: str = ""  # what is counted: before it a number is no day and no year
+    counted: str = ""  # what is counted: before it a number is not a day and no year
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,17 +27,17 @@ class AccountStore(Protocol):
     """The accounts, their plans, entitlements and keys."""
 
     def version(self) -> int:
-        """The number of changes so far; cheap."""
+        """Return the number of changes so far; cheap."""
         ...
 
     def book(self) -> AccountBook:
-        """All accounts now."""
+        """Return all accounts now."""
         ...
 
     def change(
         self, rule: Callable[[AccountBook], AccountBook], entries: Sequence[AuditEntry] = ()
     ) -> tuple[AccountBook, AccountBook]:
-        """Runs a rule on the accounts and keeps its result, with entries of the audit log, durable
+        """Run a rule on the accounts and keep its result, with entries of the audit log, durable
         when it returns. Returns the accounts before and after. An error of the rule changes
         nothing.
         """
@@ -48,7 +48,7 @@ class UsageStore(Protocol):
     """How much accounts use."""
 
     def add(self, counts: Mapping[tuple[str, str, str], Uses]) -> None:
-        """Adds to what was counted before, by account, day and method."""
+        """Add to what was counted before, by account, day and method."""
         ...
 
 
@@ -61,29 +61,29 @@ class OrderLedger(Protocol):
         since: Mapping[int, datetime],
         charge: Callable[[Mapping[int, int]], Charge],
     ) -> Download:
-        """Keeps a download, durable when it returns. `charge` gets the ticks that were taken of
-        each plan `since` a moment, and says what the download costs, or refuses it by an error. It
-        is asked for the first of an order only, while nobody else orders for the account.
+        """Keep a download, durable when it returns. `charge` gets the ticks that were taken of each
+        plan `since` a moment, and says what the download costs, or refuses it by an error. It is
+        asked for the first of an order only, while nobody else orders for the account.
         """
         ...
 
     def void(self, download: Download, at: datetime) -> Download:
-        """Takes back a download that was not sent: it costs nothing."""
+        """Take back a download that was not sent: it costs nothing."""
         ...
 
     def is_ordered(self, wanted: Order) -> bool:
-        """Whether the order was made before in its period."""
+        """Return whether the order was made before in its period."""
         ...
 
     def used(self, since: Mapping[int, datetime]) -> Mapping[int, int]:
-        """The ticks that were taken of each plan since a moment of its own."""
+        """Return the ticks that were taken of each plan since a moment of its own."""
         ...
 
     def history(
         self, account: str, first: datetime, last: datetime, number: int = 0
     ) -> Sequence[Download]:
-        """The downloads of an account from `first` to before `last`, the newest first; only the
-        one with this number if it is not 0.
+        """Return the downloads of an account from `first` to before `last`, the newest first; only
+        the one with this number if it is not 0.
         """
         ...
 
@@ -92,15 +92,15 @@ class AuditLog(Protocol):
     """The audit log."""
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
-        """Adds entries, durable when it returns."""
+        """Add entries, durable when it returns."""
         ...
 
     def head(self) -> AuditHead:
-        """The newest entry's number and digest."""
+        """Return the newest entry's number and digest."""
         ...
 
     def newest(self, chosen: AuditFilter, limit: int) -> Sequence[Chained]:
-        """At most `limit` entries, the newest first."""
+        """Return at most `limit` entries, the newest first."""
         ...
 
 
@@ -113,32 +113,32 @@ class TransitionLog(Protocol):
         ...
 
     def last(self) -> Position:
-        """The place after the newest transition."""
+        """Return the place after the newest transition."""
         ...
 
     def after(
         self, n: int, limit: int, account: str | None, kind: TransitionKind | None = None
     ) -> Sequence[Transition]:
-        """At most `limit` transitions after place `n` that concern the account (None: any), in
-        order; with `kind` only those of that kind.
+        """Return at most `limit` transitions after place `n` that concern the account (None: any),
+        in order; with `kind` only those of that kind.
         """
         ...
 
     def knows(self, position: Position) -> bool:
-        """Whether the position is one of this history."""
+        """Return whether the position is one of this history."""
         ...
 
     def before(self, moment: datetime) -> Position:
-        """The place after the last transition that is older than a moment."""
+        """Return the place after the last transition that is older than a moment."""
         ...
 
     def told(self, uris: Collection[str]) -> Mapping[str, Told]:
-        """What was told of each of `uris` last; nothing for an item that was never told."""
+        """Return what was told of each of `uris` last; nothing for an item that was never told."""
         ...
 
     def owe(self, uris: Collection[str]) -> None:
-        """Notes that these items were seen otherwise than the transitions tell. The next step of
-        the maker tells each of them once more, also if it shows by then what was told before.
+        """Note that these items were seen otherwise than the transitions tell. The next step of the
+        maker tells each of them once more, also if it shows by then what was told before.
         """
         ...
 
@@ -158,25 +158,25 @@ class TransitionBook(TransitionLog, Protocol):
     """The transitions, and what their maker notes beside them."""
 
     def turn(self) -> Turn:
-        """How far the transitions are."""
+        """Return how far the transitions are."""
         ...
 
     def told_of(self, stories: Collection[str]) -> Sequence[Told]:
-        """What was told last of each item that was told as one of these stories."""
+        """Return what was told last of each item that was told as one of these stories."""
         ...
 
     def due(self, now: int, limit: int) -> Sequence[str]:
-        """At most `limit` stories that change by themselves up to `now` (microseconds)."""
+        """Return at most `limit` stories that change by themselves up to `now` (microseconds)."""
         ...
 
     def next_due(self) -> int | None:
-        """When the next story changes by itself, in microseconds; None if none does. It is 0 while
-        transitions are owed.
+        """Return when the next story changes by itself, in microseconds; None if none does. It is 0
+        while transitions are owed.
         """
         ...
 
     def owed(self, limit: int) -> Sequence[str]:
-        """At most `limit` items whose transition is owed."""
+        """Return at most `limit` items whose transition is owed."""
         ...
 
     def write(
@@ -189,33 +189,33 @@ class TransitionBook(TransitionLog, Protocol):
         now: int,
         owed: Collection[str] = (),
     ) -> bool:
-        """Writes transitions in order, what is told without one (`noted`), when stories change by
-        themselves (None: never), and the new position, in one transaction. `owed` are owed no
-        more. Returns False, and writes nothing, if another process has written since `turn`.
+        """Write transitions in order, what is told without one (`noted`), when stories change by
+        themselves (None: never), and the new position, in one transaction. `owed` are owed no more.
+        Returns False, and writes nothing, if another process has written since `turn`.
         """
         ...
 
     def begin_anew(self, turn: Turn) -> bool:
-        """Begins another history: the record is not the one that was followed. Every story is due
-        at once, and compared with what was told. Returns False if another process was faster.
+        """Begin another history: the record is not the one that was followed. Every story is due at
+        once, and compared with what was told. Returns False if another process was faster.
         """
         ...
 
     def entitle(
         self, account: str, products: frozenset[str], lost: Sequence[Told], now: int
     ) -> None:
-        """Notes which products an account has, and tells it alone that `lost` are hidden."""
+        """Note which products an account has, and tell it alone that `lost` are hidden."""
         ...
 
     def tell_late(self, account: str, versions: Mapping[str, int], now: int) -> int:
-        """Tells an account alone, by the ids that the transitions have, which of the items were
-        taken away meanwhile; returns how many. For items that were on their way to it then, in
-        these versions. What it received before it was told is owed.
+        """Tell an account alone, by the ids that the transitions have, which of the items were
+        taken away meanwhile; return how many. For items that were on their way to it then, in these
+        versions. What it received before it was told is owed.
         """
         ...
 
     def entitled(self, accounts: Collection[str]) -> Mapping[str, frozenset[str]]:
-        """The noted products of each account of `accounts` that has some noted."""
+        """Return the noted products of each account of `accounts` that has some noted."""
         ...
 
 
@@ -230,22 +230,24 @@ class Receipts(Protocol):
         *,
         synced: bool = False,
     ) -> None:
-        """Records that the account received these (uri, version). It returns before the first byte
+        """Record that the account received these (uri, version). It returns before the first byte
         of the answer leaves; it costs next to nothing for what is recorded already. With `synced`
         it is on the disk when this returns, else it may be lost in a power failure.
         """
         ...
 
     def received(self, account: str, uris: Collection[str]) -> Mapping[str, int]:
-        """The newest version that the account received of each of `uris` that it received."""
+        """Return the newest version that the account received of each of `uris` that it
+        received.
+        """
         ...
 
     def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
-        """By uri, the accounts that received some version of the item."""
+        """Return, by uri, the accounts that received some version of the item."""
         ...
 
     def of(self, account: str, after: str, limit: int) -> Sequence[str]:
-        """At most `limit` uris that the account received, in order, after uri `after`."""
+        """Return at most `limit` uris that the account received, in order, after uri `after`."""
         ...
 
 
@@ -253,23 +255,23 @@ class FeedSessions(Protocol):
     """The sessions of feeds."""
 
     def add(self, session: FeedSession) -> None:
-        """Records a new session."""
+        """Record a new session."""
         ...
 
     def session(self, id_: str) -> FeedSession | None:
-        """The session of an id; None if there is none."""
+        """Return the session of an id; None if there is none."""
         ...
 
     def use(self, id_: str, at: datetime) -> None:
-        """Notes that a page of a session was asked for."""
+        """Note that a page of a session was asked for."""
         ...
 
     def all(self, account: str = "") -> Sequence[FeedSession]:
-        """The sessions, of one account or of all, the newest first."""
+        """Return the sessions, of one account or of all, the newest first."""
         ...
 
     def drop(self, unused_since: datetime) -> int:
-        """Deletes the sessions that were not used since; returns how many."""
+        """Delete the sessions that were not used since; return how many."""
         ...
 
 
@@ -277,59 +279,59 @@ class MonitorStore(Protocol):
     """Monitors, the sessions that they watch, and notices."""
 
     def put(self, monitor: Monitor, id_: int, most: int) -> Monitor | None:
-        """Records a monitor, a new one if `id_` is 0, else in place of the account's monitor of
-        this id. None if its name is taken, the account has `most` monitors, or has none of this id.
+        """Record a monitor, a new one if `id_` is 0, else in place of the account's monitor of this
+        id. None if its name is taken, the account has `most` monitors, or has none of this id.
         """
         ...
 
     def remove(self, account: str, id_: int) -> bool:
-        """Deletes a monitor and forgets the sessions that it watched; whether there was one."""
+        """Delete a monitor and forget the sessions that it watched; whether there was one."""
         ...
 
     def of(self, account: str) -> Sequence[Monitor]:
-        """The monitors of an account, the oldest first."""
+        """Return the monitors of an account, the oldest first."""
         ...
 
     def seen(self, sessions: Sequence[Watched]) -> None:
-        """Adds requests and failures to the counts of sessions, and records new sessions."""
+        """Add requests and failures to the counts of sessions, and records new sessions."""
         ...
 
     def watched(self, account: str = "") -> Sequence[Watched]:
-        """The watched sessions, of an account or of all, the newest use first."""
+        """Return the watched sessions, of an account or of all, the newest use first."""
         ...
 
     def standings(self, session: str) -> Mapping[ConditionType, Standing]:
-        """How the conditions of a session stand."""
+        """Return how the conditions of a session stand."""
         ...
 
     def enable(self, account: str, session: str, *, enabled: bool, at: datetime) -> bool:
-        """Begins or ends watching a session of the account; whether there is one."""
+        """Begin or ends watching a session of the account; whether there is one."""
         ...
 
     def record(self, before: datetime | None, checked: Checked) -> bool:
-        """Records a look at a session whose last one was at `before`, with the notices that are
-        due, in one transaction. Returns False, and records nothing, if another process was faster.
+        """Record a look at a session whose last one was at `before`, with the notices that are due,
+        in one transaction. Returns False, and records nothing, if another process was faster.
         """
         ...
 
     def forget(self, used_before: datetime) -> int:
-        """Deletes sessions that were not used since, and notices of so long ago; how many
+        """Delete sessions that were not used since, and notices of so long ago; how many
         sessions.
         """
         ...
 
     def alerts(self, account: str, limit: int) -> Sequence[Alert]:
-        """The notices of an account, the newest first."""
+        """Return the notices of an account, the newest first."""
         ...
 
     def take_mail(self, now: datetime, until: datetime, limit: int) -> Sequence[Alert]:
-        """At most `limit` notices that are to be sent now, the oldest first. No other process gets
-        them before `until`.
+        """Return at most `limit` notices that are to be sent now, the oldest first. No other
+        process gets them before `until`.
         """
         ...
 
     def mailed(self, n: int, at: datetime) -> None:
-        """Records that the mail server accepted notice `n`."""
+        """Record that the mail server accepted notice `n`."""
         ...
 
 
@@ -337,23 +339,23 @@ class QueueStore(Protocol):
     """Queues of items on demand, and how far each consumer has read them."""
 
     def send(self, account: str, queue: str, uris: Collection[str], at: datetime) -> int:
-        """Puts items at the end of a queue; returns how many."""
+        """Put items at the end of a queue; return how many."""
         ...
 
     def after(self, account: str, queue: str, n: int, limit: int) -> Sequence[tuple[int, str]]:
-        """At most `limit` places and uris after place `n`, in order."""
+        """Return at most `limit` places and uris after place `n`, in order."""
         ...
 
     def confirmed(self, account: str, queue: str, consumer: str) -> int:
-        """The place up to which a consumer has said that it has the items."""
+        """Return the place up to which a consumer has said that it has the items."""
         ...
 
     def confirm(self, account: str, queue: str, consumer: str, n: int) -> None:
-        """Notes that a consumer has the items up to place `n`, if it is not further already."""
+        """Note that a consumer has the items up to place `n`, if it is not further already."""
         ...
 
     def drop(self, before: datetime) -> int:
-        """Deletes what was sent before a moment; returns how many items."""
+        """Delete what was sent before a moment; return how many items."""
         ...
 
 
@@ -361,8 +363,8 @@ class TopicMatcher(Protocol):
     """Says which stored queries match which items, by the compiler that searches use."""
 
     def matches(self, items: Sequence[Item], trees: Sequence[Node]) -> BoolMatrix:
-        """Whether item i matches tree j: bool [n, m]. Facts and words only; no entitlement, no
-        guard, no vectors: the caller asks these at the moment of sending.
+        """Return whether item i matches tree j: bool [n, m]. Facts and words only; no entitlement,
+        no guard, no vectors: the caller asks these at the moment of sending.
         """
         ...
 
@@ -371,11 +373,11 @@ class TopicIndex(Protocol):
     """Many stored queries, each compiled once. The same items match as by `TopicMatcher`."""
 
     def change(self, changed: Mapping[int, Node] | Mapping[int, Node | None]) -> None:
-        """Replaces the queries with these numbers; None takes one out."""
+        """Replace the queries with these numbers; None takes one out."""
         ...
 
     def matching(self, items: Sequence[Item]) -> Sequence[frozenset[int]]:
-        """The numbers of the queries that each item matches."""
+        """Return the numbers of the queries that each item matches."""
         ...
 
 
@@ -385,51 +387,51 @@ class TopicStore(Protocol):
     def add(
         self, account: str, name: str, query: str, at: datetime, most: int
     ) -> FollowedTopic | None:
-        """Records a topic. Returns None if the account has `most` topics already."""
+        """Record a topic. Returns None if the account has `most` topics already."""
         ...
 
     def change(self, account: str, id_: int, name: str, query: str) -> FollowedTopic | None:
-        """Gives a topic of the account another name and query; None without such a topic."""
+        """Give a topic of the account another name and query; None without such a topic."""
         ...
 
     def remove(self, account: str, id_: int) -> bool:
-        """Deletes a topic of the account; says whether there was one."""
+        """Delete a topic of the account; say whether there was one."""
         ...
 
     def of(self, account: str) -> Sequence[FollowedTopic]:
-        """The topics of an account, the oldest first."""
+        """Return the topics of an account, the oldest first."""
         ...
 
     def changes(self) -> int:
-        """The number of changes of topics so far; cheap."""
+        """Return the number of changes of topics so far; cheap."""
         ...
 
     def since(self, changes: int, limit: int) -> Sequence[FollowedTopic]:
-        """At most `limit` topics that were changed after so many changes, in the order of their
-        last change; deleted ones too.
+        """Return at most `limit` topics that were changed after so many changes, in the order of
+        their last change; deleted ones too.
         """
         ...
 
     def position(self) -> tuple[str, int]:
-        """The history of transitions, and the place in it up to which matches were looked for; ""
-        before the first.
+        """Return the history of transitions, and the place in it up to which matches were looked
+        for; "" before the first.
         """
         ...
 
     def note(
         self, before: tuple[str, int], matches: Sequence[TopicMatch], after: tuple[str, int]
     ) -> bool:
-        """Records matches and the new position in one transaction. Returns False, and records
+        """Record matches and the new position in one transaction. Returns False, and records
         nothing, if another process has moved the position from `before`.
         """
         ...
 
     def matches(self, n: int, limit: int, account: str = "") -> Sequence[TopicMatch]:
-        """At most `limit` matches after place `n`, of one account or of all, in order. They are
-        kept for seven days.
+        """Return at most `limit` matches after place `n`, of one account or of all, in order. They
+        are kept for seven days.
         """
         ...
 
     def last(self) -> int:
-        """The place of the newest match, 0 without any."""
+        """Return the place of the newest match, 0 without any."""
         ...

@@ -36,12 +36,12 @@ class StatusWriter(Protocol):
     """The part of the write path that changes states, and what follows every write."""
 
     def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Changes states, as far as `by` may; in force on every surface when it returns."""
+        """Change states, as far as `by` may; in force on every surface when it returns."""
         ...
 
     def cover(self) -> str:
-        """Makes recorded items searchable by words in this process, as far as a few seconds
-        suffice. Returns what to tell the user where they do not suffice, else "".
+        """Make recorded items searchable by words in this process, as far as a few seconds suffice.
+        Returns what to tell the user where they do not suffice, else "".
 
         Hidden items need no such step: they are hidden in every process when their write returns.
         """
@@ -54,11 +54,11 @@ class Writer(Protocol):
     """
 
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """What became of the first of `writes`, in order; durable when it returns.
+        """Return what became of the first of `writes`, in order; durable when it returns.
 
         Many writes take more than one transaction. Where a later transaction fails, the answers end
-        before it; the caller puts the rest again and gets the error. Raises StorageError where
-        nothing was written. Raises DocumentError, before anything is written, for a write that is
+        before it; the caller puts the rest again and gets the error. Raises StorageError if nothing
+        was written. Raises DocumentError, before anything is written, for a write that is
         impossible.
         """
         ...
@@ -66,11 +66,13 @@ class Writer(Protocol):
     def set_status(
         self, changes: Sequence[SetStatus], by: Caller = OPERATOR
     ) -> tuple[Written, ...]:
-        """Changes states, all or none, before other writes that wait; durable when it returns."""
+        """Change states, all or none, before other writes that wait; durable when it returns."""
         ...
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """For each item, whether its put would change anything. Callers ask before costly work."""
+        """Return, for each item, whether its put would change anything. Callers ask before costly
+        work.
+        """
         ...
 
 
@@ -78,15 +80,15 @@ class VectorKeeper(Protocol):
     """Finds recorded versions that lack vectors of an encoder in use, and adds the vectors."""
 
     def count_lacking(self, field: str) -> int:
-        """How many recorded versions lack vectors of the field's encoder."""
+        """Return how many recorded versions lack vectors of the field's encoder."""
         ...
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """At most `limit` of these versions, by id in order, with ids above `after`."""
+        """Return at most `limit` of these versions, by id in order, with ids above `after`."""
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Adds vectors to recorded versions by id; returns how many versions got theirs.
+        """Add vectors to recorded versions by id; return how many versions got theirs.
 
         They replace another encoder's vectors of the same field, and are durable and searchable
         when it returns. Versions that are gone, or have these vectors by now, are skipped.
@@ -100,8 +102,8 @@ class Retriever(Protocol):
     def retrieve(self, request: Retrieval) -> Retrieved: ...
 
     def browse(self, request: Browse) -> Browsed:
-        """Returns a stretch of the list, in the same order in every process. Raises QueryError
-        where `skip` is larger than an engine allows.
+        """Return a stretch of the list, in the same order in every process. Raises QueryError where
+        `skip` is larger than an engine allows.
         """
         ...
 
@@ -126,41 +128,41 @@ class Catalogue(Protocol):
         *,
         broader: bool = False,
     ) -> Mapping[str, tuple[FacetCount, ...]]:
-        """Counts by field, at most `limit` for each field. With `broader`, a subject also counts
-        for each topic above it.
+        """Count by field, at most `limit` for each field. With `broader`, a subject also counts for
+        each topic above it.
         """
         ...
 
     def created(self, ids: Ids) -> Ids:
-        """The time at which each candidate's version was created, in microseconds since
-        1970 UTC.
+        """Return the time at which each candidate's version was created, in microseconds since 1970
+        UTC.
         """
         ...
 
     def languages_of(self, ids: Ids) -> Sequence[str]:
-        """The primary language of each candidate, in lower case: "es" of "es-MX"; "" where it is
-        not known.
+        """Return the primary language of each candidate, in lower case: "es" of "es-MX"; "" if it
+        is not known.
         """
         ...
 
     def chains(self, ids: Ids) -> Ids:
-        """The number of each candidate's story; equal numbers are one story."""
+        """Return the number of each candidate's story; equal numbers are one story."""
         ...
 
     def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """How many versions and write-throughs of each candidate's story the caller sees in its
-        chain.
+        """Return how many versions and write-throughs of each candidate's story the caller sees in
+        its chain.
         """
         ...
 
     def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """The place of passage `numbers[i]` of item `ids[i]`; None where there is no
-        such passage.
+        """Return the place of passage `numbers[i]` of item `ids[i]`; None if there is no such
+        passage.
         """
         ...
 
     def signatures(self, ids: Ids) -> TextSignatures:
-        """The signatures of the candidates' texts, one row each."""
+        """Return the signatures of the candidates' texts, one row each."""
         ...
 
 
@@ -168,7 +170,8 @@ class Names(Protocol):
     """The names that the archive knows: its items' persons, organisations and places."""
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """The name that each entity stands for; None where there is no such name or more than one.
+        """Return the name that each entity stands for; None if there is no such name or more than
+        one.
 
         Only items that `caller` may see at this moment count: a name that stands in no other item
         is unknown, and makes no other name ambiguous.
@@ -176,7 +179,9 @@ class Names(Protocol):
         ...
 
     def holding(self, ids: Ids, names: Sequence[KnownName]) -> Marks:
-        """Which candidates have which name in the name's field: bool [len(ids), len(names)]."""
+        """Return which candidates have which name in the name's field: bool [len(ids),
+        len(names)].
+        """
         ...
 
 
@@ -184,12 +189,12 @@ class Exemplars(Protocol):
     """Items for "more like this", and how common their words are."""
 
     def exemplar(self, uri: str, caller: Caller) -> Exemplar | None:
-        """The item that `Library.item` returns, as an exemplar; None where it returns None."""
+        """Return the item that `Library.item` returns, as an exemplar; None if it returns None."""
         ...
 
     def rarities(self, words: Sequence[str], language: str, caller: Caller) -> Rarities:
-        """BM25's idf of each word, read as a word of `language`; 0 for a word of fewer than two
-        items. For a rare word, only items that `caller` may see at this moment count.
+        """Return BM25's idf of each word, read as a word of `language`; 0 for a word of fewer than
+        two items. For a rare word, only items that `caller` may see at this moment count.
         """
         ...
 
@@ -198,8 +203,8 @@ class Suggestions(Protocol):
     """Completions of an unfinished text, from the archive's names, subjects and headlines."""
 
     def suggest(self, text: str, limit: int, caller: Caller) -> tuple[Suggestion, ...]:
-        """The `limit` best names, subjects and headlines that have every word of `text`, in any
-        order. The last word may be the beginning of a word; case and accents do not matter.
+        """Return the `limit` best names, subjects and headlines that have every word of `text`, in
+        any order. The last word may be the beginning of a word; case and accents do not matter.
 
         A completion that equals `text` comes first, then those that most stories have. Only stories
         that `caller` may see at this moment count.
@@ -208,30 +213,30 @@ class Suggestions(Protocol):
 
 
 class Standings(Protocol):
-    """Single items as retrieval sees them: for pinned results, and to say why an item
-    is missing.
+    """Single items as retrieval sees them: for pinned results, and to say why an item is
+    missing.
     """
 
     def standing(self, uri: str) -> Standing:
-        """The item's standing, whoever asks. The method checks no rights: its caller decides what
-        may be told.
+        """Return the item's standing, whoever asks. The method checks no rights: its caller decides
+        what may be told.
         """
         ...
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
-        """The ids of the items that `caller` may see at this moment and that pass `filters`
+        """Return the ids of the items that `caller` may see at this moment and that pass `filters`
         (facts), in order.
         """
         ...
 
     def having(self, facts: Node, caller: Caller, filters: Node, most: int) -> Ids:
-        """The ids of the newest `most` indexed items that have `facts`, that `caller` may see at
-        this moment and that pass `filters`, the newest first.
+        """Return the ids of the newest `most` indexed items that have `facts`, that `caller` may
+        see at this moment and that pass `filters`, the newest first.
         """
         ...
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """Which of `nodes` the item `id_` matches; text counts as far as it is indexed."""
+        """Return which of `nodes` the item `id_` matches; text counts as far as it is indexed."""
         ...
 
 
@@ -241,16 +246,17 @@ class Vocabulary(Protocol):
     def seen_counts(
         self, words: Sequence[str], few: int, caller: Caller, field: str = ""
     ) -> tuple[int, ...]:
-        """In how many items a search finds each word, in the text field `field` if one is given:
-        exact up to `few`, else a lower bound.
+        """Return, in how many items a search finds each word, in the text field `field` if one is
+        given: exact up to `few`, else a lower bound.
         """
         ...
 
     def similar_words(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> tuple[tuple[SeenWord, ...], ...]:
-        """For each word, a few other words within that number of edits: the nearest first, then the
-        commonest. Counts are of items that the caller sees, up to a limit of at least 1,000.
+        """Return, for each word, a few other words within that number of edits: the nearest first,
+        then the commonest. Counts are of items that the caller sees, up to a limit of at least
+        1,000.
         """
         ...
 
@@ -259,13 +265,13 @@ class Shelf(Protocol):
     """Bytes by key, kept for a while and shared by every process of one archive."""
 
     def put(self, key: str, value: bytes) -> bool:
-        """Keeps `value`; returns False where that failed. Never raises: the loss of a value does no
+        """Keep `value`; return False if that failed. Never raises: the loss of a value does no
         harm.
         """
         ...
 
     def get(self, key: str) -> bytes | None:
-        """What was put under `key`; None where the key is unknown or too old, or is of another
+        """Return what was put under `key`; None if the key is unknown or too old, or is of another
         state of the archive (a backup was restored since), whose ids may mean other items.
         """
         ...
@@ -275,8 +281,8 @@ class Sights(Protocol):
     """What a caller sees of items, by uri, at a moment."""
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """What `caller` sees of each uri in `named` at this moment. A uri that is not in the answer
-        is no item's.
+        """Return what `caller` sees of each uri in `named` at this moment. A uri that is not in the
+        answer is not an item's.
 
         `named` has the products with which each uri is named: an item that is killed before it is
         recorded is hidden where it would have these products.
@@ -290,8 +296,8 @@ class Library(Sights, Protocol):
     def item(self, uri: str, caller: Caller) -> Item | None: ...
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """The newest recorded versions of the item's story that the caller may see, newest first;
-        empty where the story's head is hidden. Killed items are left out.
+        """Return the newest recorded versions of the item's story that the caller may see, newest
+        first; empty if the story's head is hidden. Killed items are left out.
         """
         ...
 
@@ -300,11 +306,15 @@ class Heads(Sights, Protocol):
     """The items that stand for their stories: their heads, and apart from these their texts."""
 
     def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
-        """What `caller` may see at this moment of each of `uris` that stands for its story."""
+        """Return what `caller` may see at this moment of each of `uris` that stands for its
+        story.
+        """
         ...
 
     def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
-        """The recorded versions among `ids`, whatever their state: ask for those of `heads`."""
+        """Return the recorded versions among `ids`, whatever their state: ask for those of
+        `heads`.
+        """
         ...
 
 
@@ -312,12 +322,14 @@ class MediaItems(Protocol):
     """Pictures, videos and sounds, for operators of the archive: without a caller's view."""
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """The newest recorded version of each item, whatever its state; None for an unknown uri."""
+        """Return the newest recorded version of each item, whatever its state; None for an unknown
+        uri.
+        """
         ...
 
     def undescribed(self, limit: int) -> Undescribed:
-        """The visible media without any description: the first `limit` of them, in the order of
-        recording.
+        """Return the visible media without any description: the first `limit` of them, in the order
+        of recording.
         """
         ...
 

@@ -28,8 +28,8 @@ class VectorGraph(Protocol):
     def search(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """The `k` nearest allowed rows of `query` [1, d]: cosines float32 and rows int64, best
-        first, at most k long.
+        """Return the `k` nearest allowed rows of `query` [1, d]: cosines float32 and rows int64,
+        best first, at most k long.
 
         `allowed` is bool [n], None for all. `ef` is the width of the search, None for the value of
         the settings. Where rows or allowed rows are few, they are scanned.
@@ -39,27 +39,27 @@ class VectorGraph(Protocol):
     def walk(
         self, query: FloatMatrix, k: int, allowed: Marks | None = None, ef: int | None = None
     ) -> tuple[Floats, Ids]:
-        """Like `search`, but always by the graph, however few rows are allowed."""
+        """Search like `search`, but always by the graph, however few rows are allowed."""
         ...
 
     def search_many(
         self, queries: FloatMatrix, k: int, ef: int | None = None, threads: int = 1
     ) -> tuple[FloatMatrix, Ids]:
-        """The nearest rows of `queries` [q, d], by the graph only: cosines float32 and rows int64
-        [q, min(k, n)], best first. Where fewer were found, the row is -1 and the cosine -inf.
+        """Return the nearest rows of `queries` [q, d], by the graph only: cosines float32 and rows
+        int64 [q, min(k, n)], best first. Where fewer were found, the row is -1 and the cosine -inf.
         """
         ...
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
-        """The cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
+        """Return the cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         ...
 
     def vectors(self, rows: Ids | None = None) -> FloatMatrix:
-        """The vectors of `rows`, float32 [r, d]; without `rows`, all vectors."""
+        """Return the vectors of `rows`, float32 [r, d]; without `rows`, all vectors."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Writes the graph's files into an existing folder; what can be read from there leaves
+        """Write the graph's files into an existing folder; what can be read from there leaves
         memory.
         """
         ...
@@ -79,11 +79,11 @@ class GraphBuilder(Protocol):
         ...
 
     def build(self, vectors: FloatMatrix, threads: int) -> VectorGraph:
-        """A graph over unit `vectors` float32 [n, d], n > 0, on `threads` threads."""
+        """Return a graph over unit `vectors` float32 [n, d], n > 0, on `threads` threads."""
         ...
 
     def load(self, folder: Path) -> VectorGraph:
-        """Opens what `save` wrote. The caller has verified the files' checksums, because a damaged
+        """Open what `save` wrote. The caller has verified the files' checksums, because a damaged
         file can end the process. Raises OSError, RuntimeError or ValueError.
         """
         ...

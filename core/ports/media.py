@@ -32,12 +32,12 @@ class MediaReader(Protocol):
     """
 
     def probe(self, path: Path) -> MediaFacts:
-        """The facts of a file, from its header and metadata; no frame is decoded."""
+        """Return the facts of a file, from its header and metadata; no frame is decoded."""
         ...
 
     def frames(self, path: Path) -> Iterator[FrameBatch | Gap]:
-        """Every frame of a file's video, small, in order; a part that can't be decoded is a gap. A
-        file without video gives nothing.
+        """Yield every frame of a file's video, small, in order; a part that can't be decoded is a
+        gap. A file without video gives nothing.
         """
         ...
 
@@ -48,8 +48,8 @@ class MediaReader(Protocol):
         find: FindShots,
         keep: Callable[[Still], Kept],
     ) -> ShotReading[Kept]:
-        """Passes every frame, as `frames` gives it, to `find`, and takes a still of each shot in
-        the same reading.
+        """Pass every frame, as `frames` gives it, to `find`, and take a still of each shot in the
+        same reading.
 
         A still is at most `edge` pixels large and is taken near the shot's middle: the sharpest
         frame that is neither black nor a blend of two shots. Each still goes through `keep` at
@@ -60,14 +60,14 @@ class MediaReader(Protocol):
     def stills(
         self, path: Path, moments: Sequence[Sequence[float]], edge: int
     ) -> tuple[Still, ...]:
-        """For each group of `moments` (seconds), the sharpest of its frames that is neither black
-        nor a blend of two shots, scaled to at most `edge` pixels.
+        """Return, for each group of `moments` (seconds), the sharpest of its frames that is neither
+        black nor a blend of two shots, scaled to at most `edge` pixels.
         """
         ...
 
     def picture(self, path: Path, edges: Sequence[int]) -> tuple[MediaFacts, tuple[Still, ...]]:
-        """A photo's facts, and the photo upright in each of the sizes `edges` (largest edge in
-        pixels).
+        """Return a photo's facts, and the photo upright in each of the sizes `edges` (largest edge
+        in pixels).
         """
         ...
 
@@ -84,8 +84,8 @@ class ShotDetector(Protocol):
         ...
 
     def transitions(self, windows: Frames) -> FloatMatrix:
-        """The probabilities of transitions in `windows`, uint8 [n, t, 27, 48, 3] with t >= 100:
-        float32 [n, 2 * t].
+        """Return the probabilities of transitions in `windows`, uint8 [n, t, 27, 48, 3] with t >=
+        100: float32 [n, 2 * t].
 
         The first t say that the frame is the last before a cut, or in the middle of a transition;
         the other t that it is any frame of a transition (the second head).
@@ -103,13 +103,13 @@ class Captioner(Protocol):
 
     @property
     def digest(self) -> str:
-        """sha256 over model, prompt and schema: a new digest means that the texts are
-        made again.
+        """sha256 over model, prompt and schema: a new digest means that the texts are made
+        again.
         """
         ...
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
-        """A caption of each still, or why it has none; a single still never raises."""
+        """Return a caption of each still, or why it has none; a single still never raises."""
         ...
 
 
@@ -119,7 +119,7 @@ class Ledger(Protocol):
     def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]: ...
 
     def put(self, results: Mapping[str, bytes]) -> None:
-        """Keeps `results`, durably when it returns. A key that is there keeps its first value."""
+        """Keep `results`, durably when it returns. A key that is there keeps its first value."""
         ...
 
 
@@ -127,9 +127,9 @@ class MediaStore(Protocol):
     """Thumbnails, stills and uploaded originals: bytes by their sha256."""
 
     def put(self, data: bytes, suffix: str) -> str:
-        """Keeps `data` durably and returns its name: the `sha256` in hex and the suffix."""
+        """Keep `data` durably and return its name: the `sha256` in hex and the suffix."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """What was put under `name`, open for reading and seeking; raises NotFoundError."""
+        """Return what was put under `name`, open for reading and seeking; raises NotFoundError."""
         ...

@@ -38,8 +38,8 @@ class PairsReading:
 
 @dataclass(frozen=True, slots=True)
 class PassageScores:
-    """`scores` are float32 [n, 1] in the given order. A passage has NaN where time did not suffice
-    or the model failed at it; `failure` is then the class of the first error.
+    """`scores` are float32 [n, 1] in the given order. A passage has NaN if time did not suffice or
+    the model failed at it; `failure` is then the class of the first error.
 
     `truncated` counts the passages that lost their end to `tokens`, the limit in force;
     `query_truncated` says whether the query did.
@@ -80,7 +80,7 @@ class BoundedScorer(Protocol):
         limits: ScoreLimits = NO_LIMITS,
         told: Told | None = None,
     ) -> PassageScores:
-        """The scores of `passages` for `query`, within `limits`; higher is more relevant.
+        """Return the scores of `passages` for `query`, within `limits`; higher is more relevant.
 
         `told` gets the scores as soon as there are more of them, so that a caller who stops at
         `limits.until` has what was done by then. Each call gets a new array. Raises BusyError where
@@ -104,11 +104,11 @@ class TextEncoder(Protocol):
     def dimension(self) -> int: ...
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm."""
+        """Return float32 [n, d], rows of unit norm."""
         ...
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        """float32 [n, d], rows of unit norm."""
+        """Return float32 [n, d], rows of unit norm."""
         ...
 
 
@@ -117,8 +117,8 @@ class TruncatingEncoder(Protocol):
     """A TextEncoder that says which queries it does not read to the end."""
 
     def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
-        """For each text, whether it is longer than the model reads. The check is free for short
-        texts.
+        """Return, for each text, whether it is longer than the model reads. The check is free for
+        short texts.
         """
         ...
 
@@ -133,7 +133,7 @@ class PairScorer(Protocol):
     """Scores (query, passage) pairs; higher is more relevant."""
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
-        """float32 [n, 1] for the n pairs (queries[i], passages[i])."""
+        """Return float32 [n, 1] for the n pairs (queries[i], passages[i])."""
         ...
 
 
@@ -141,17 +141,17 @@ class TextMeter(Protocol):
     """Counts and cuts texts by a model's own tokens, without running the model."""
 
     def measure(self, texts: Sequence[str], *, queries: bool = False) -> tuple[Reading, ...]:
-        """What the model reads of each text, as a query or as a passage."""
+        """Return what the model reads of each text, as a query or as a passage."""
         ...
 
     def measure_pairs(
         self, query: str, passages: Sequence[str], *, limit: int | None = None
     ) -> PairsReading:
-        """What the model reads of `query` and each passage within `limit` tokens."""
+        """Return what the model reads of `query` and each passage within `limit` tokens."""
         ...
 
     def cut(self, texts: Sequence[str], limit: int) -> tuple[str, ...]:
-        """Each text up to the end of its token number `limit`, special ones not counted."""
+        """Return each text up to the end of its token number `limit`, special ones not counted."""
         ...
 
 
@@ -161,7 +161,7 @@ class TextAnalysis(Protocol):
     def terms(self, text: str, language: str) -> tuple[str, ...]: ...
 
     def is_stop_word(self, word: str, language: str) -> bool:
-        """Whether the word is too common in the language to rank by."""
+        """Return whether the word is too common in the language to rank by."""
         ...
 
 

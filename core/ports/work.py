@@ -23,15 +23,15 @@ class Jobs(Protocol):
     """
 
     def create(self, job: Job) -> None:
-        """Records a new job, and orders that its sources are read, unless they are read already."""
+        """Record a new job, and orders that its sources are read, unless they are read already."""
         ...
 
     def job(self, job_id: str) -> Job:
-        """The job of that name; raises NotFoundError."""
+        """Return the job of that name; raises NotFoundError."""
         ...
 
     def jobs(self) -> tuple[Job, ...]:
-        """Every job, the newest first."""
+        """Return every job, the newest first."""
         ...
 
     def change(
@@ -43,15 +43,15 @@ class Jobs(Protocol):
         trouble: str | None = None,
         ended: float | None = None,
     ) -> Job:
-        """Changes the given fields, and ends the job if nothing of it waits; returns the job.
-        Orders of a job that does not run can't be leased.
+        """Change the given fields, and end the job if nothing of it waits; return the job. Orders
+        of a job that does not run can't be leased.
         """
         ...
 
     def add(
         self, job_id: str, found: Sequence[FoundAsset], dead: Mapping[str, str] = ...
     ) -> int | None:
-        """Makes a new chunk of the assets that the job does not know yet (by place, stamp and
+        """Make a new chunk of the assets that the job does not know yet (by place, stamp and
         sidecar), and orders its first stage. Returns the chunk's number, or None if the job knows
         them all.
 
@@ -60,51 +60,53 @@ class Jobs(Protocol):
         ...
 
     def update(self, assets: Sequence[Tracked]) -> None:
-        """Records the state of assets, and orders the stages that they wait for. A finished job
+        """Record the state of assets, and orders the stages that they wait for. A finished job
         whose assets wait again runs again.
         """
         ...
 
     def of_chunk(self, job_id: str, chunk: int) -> tuple[Tracked, ...]:
-        """The chunk's assets in order."""
+        """Return the chunk's assets in order."""
         ...
 
     def standing(self, job_id: str, chunk: int) -> tuple[Job, tuple[Tracked, ...]]:
-        """The job and the chunk's assets in order, at one moment. Raises NotFoundError."""
+        """Return the job and the chunk's assets in order, at one moment. Raises NotFoundError."""
         ...
 
     def over(self, ended_before: float, *, with_dead: bool = False) -> tuple[str, ...]:
-        """The names of jobs that finished or were cancelled before that time (seconds since 1970);
-        those with dead letters only `with_dead`.
+        """Return the names of jobs that finished or were cancelled before that time (seconds since
+        1970); those with dead letters only `with_dead`.
         """
         ...
 
     def delete(self, job_id: str, ended_before: float) -> bool:
-        """Deletes a job, its assets and its orders; False if it had not ended before that time.
-        What was computed stays.
+        """Delete a job, its assets and its orders; False if it had not ended before that time. What
+        was computed stays.
         """
         ...
 
     def open_chunks(self, job_id: str) -> int:
-        """The number of chunks with waiting assets."""
+        """Return the number of chunks with waiting assets."""
         ...
 
     def find(
         self, job_id: str, states: Collection[AssetState], after: int = -1, limit: int = 100
     ) -> tuple[Tracked, ...]:
-        """Assets in one of `states`, by number, from numbers above `after`."""
+        """Return assets in one of `states`, by number, from numbers above `after`."""
         ...
 
     def asset(self, job_id: str, number: int) -> Tracked:
-        """The asset of that number; raises NotFoundError."""
+        """Return the asset of that number; raises NotFoundError."""
         ...
 
     def remarks(self, job_id: str) -> Mapping[str, int]:
-        """What is left undone for assets that are done, and for how many: at most 20 reasons."""
+        """Return what is left undone for assets that are done, and for how many: at most 20
+        reasons.
+        """
         ...
 
     def counts(self, job_id: str) -> JobCounts:
-        """The counts of assets by stage and state, and of what was computed."""
+        """Return the counts of assets by stage and state, and of what was computed."""
         ...
 
 
@@ -112,13 +114,13 @@ class Likenesses(Protocol):
     """Which pictures look nearly the same, by their perceptual hashes (PDQ, 256 bits in hex)."""
 
     def nearest(self, space: str, hashes: Sequence[str], within: int) -> tuple[str | None, ...]:
-        """For each hash, the value kept for the most similar picture of `space` within a Hamming
-        distance of `within` bits; None if there is no such picture.
+        """Return, for each hash, the value kept for the most similar picture of `space` within a
+        Hamming distance of `within` bits; None if there is no such picture.
         """
         ...
 
     def add(self, space: str, kept: Mapping[str, str]) -> None:
-        """Keeps a value for each hash; a hash that is there keeps its first value."""
+        """Keep a value for each hash; a hash that is there keeps its first value."""
         ...
 
 
@@ -128,53 +130,53 @@ class WaitingStills(Protocol):
     """
 
     def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
-        """Makes `stills` all that waits for the assets at `locations`. Stills that were sent stay
+        """Make `stills` all that waits for the assets at `locations`. Stills that were sent stay
         sent, for the job and number that are named now.
         """
         ...
 
     def of_assets(self, locations: Collection[str]) -> tuple[WaitingStill, ...]:
-        """All stills of the assets at `locations`, in any state."""
+        """Return all stills of the assets at `locations`, in any state."""
         ...
 
     def unsent(self, after: int = 0, limit: int = 1000) -> tuple[WaitingStill, ...]:
-        """The stills in no packet, in order of arrival, with ids above `after`."""
+        """Return the stills in no packet, in order of arrival, with ids above `after`."""
         ...
 
     def under_way(self) -> tuple[WaitingStill, ...]:
-        """The stills in a packet that have no answer."""
+        """Return the stills in a packet that have no answer."""
         ...
 
     def pack(self, packet: str, keys: Collection[str]) -> None:
-        """Puts the stills with these keys that are in no packet into one."""
+        """Put the stills with these keys that are in no packet into one."""
         ...
 
     def unpack(self, packet: str, keys: Collection[str], *, failed: bool = False) -> None:
-        """Takes the stills with these keys out of a packet, to be sent again; `failed` counts a
+        """Take the stills with these keys out of a packet, to be sent again; `failed` counts a
         try.
         """
         ...
 
     def send(self, packet: str, batch: str) -> None:
-        """Records that a packet became a batch of the provider."""
+        """Record that a packet became a batch of the provider."""
         ...
 
     def answer(self, packet: str, keys: Collection[str]) -> None:
-        """Records that the stills with these keys, in this packet or ("") in none, need nothing
+        """Record that the stills with these keys, in this packet or ("") in none, need nothing
         more.
         """
         ...
 
     def answered(self) -> tuple[WaitingStill, ...]:
-        """The stills with an answer, of assets without a still under way."""
+        """Return the stills with an answer, of assets without a still under way."""
         ...
 
     def drop(self, ids: Collection[int]) -> None:
-        """Deletes the stills with these ids."""
+        """Delete the stills with these ids."""
         ...
 
     def count(self) -> Mapping[str, int]:
-        """The numbers of keys that are `unsent`, `sent` and `answered`."""
+        """Return the numbers of keys that are `unsent`, `sent` and `answered`."""
         ...
 
 
@@ -184,7 +186,7 @@ class Orders(Protocol):
     """
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
-        """Leases orders of running jobs to a worker, at most as many of each queue as `room` says:
+        """Lease orders of running jobs to a worker, at most as many of each queue as `room` says:
         those with the lowest priority number first, then the oldest.
         """
         ...
@@ -194,29 +196,29 @@ class Orders(Protocol):
         ...
 
     def release(self, order: Order, delay_s: float = 0.0) -> None:
-        """Gives an order back unchanged; it can be leased again after `delay_s`."""
+        """Give an order back unchanged; it can be leased again after `delay_s`."""
         ...
 
     def release_all(self, worker: str) -> None:
-        """Gives back all leases of a worker of this name, which no longer works on anything."""
+        """Give back all leases of a worker of this name, which no longer works on anything."""
         ...
 
     def mark(self, order: Order, number: int) -> None:
-        """Counts one more crash for an asset of the order, until the outcome is known."""
+        """Count one more crash for an asset of the order, until the outcome is known."""
         ...
 
     def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
-        """Records the state of assets after the order's stage, and orders what follows; the lease
+        """Record the state of assets after the order's stage, and orders what follows; the lease
         continues. Returns False, and changes nothing, if the lease was lost.
         """
         ...
 
     def complete(self, order: Order, assets: Sequence[Tracked], delay_s: float = 0.0) -> bool:
-        """Does what `record` does, and ends the lease. If assets still wait for this stage, the
-        order stays and can be leased after `delay_s`. The job ends if nothing of it waits.
+        """Do what `record` does, and end the lease. If assets still wait for this stage, the order
+        stays and can be leased after `delay_s`. The job ends if nothing of it waits.
         """
         ...
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
-        """Records that all sources of a job were read, or were read as far as `trouble` allowed."""
+        """Record that all sources of a job were read, or were read as far as `trouble` allowed."""
         ...

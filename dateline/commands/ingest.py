@@ -116,8 +116,8 @@ def ingest(
 
     Nobody finds an item that belongs to no product: name some with --products, or set
     default_products. Exit code 1: something was rejected, refused or failed; it is listed, and the
-    rest went on. Photos and videos are done durably: after
-    an interruption the same command goes on (`dateline jobs` lists what is under way).
+    rest went on. Photos and videos are done durably: after an interruption the same command goes on
+    (`dateline jobs` lists what is under way).
     """
     codes = tuple(code.strip() for code in products.split(",") if code.strip())
     with reported(), interrupted_by_sigterm():

@@ -37,9 +37,9 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class QuantizePlan:
-    """What to make of a model: see `training.public_models.compress`. `judge` names data to
-    measure it on: a BEIR folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for
-    taggers; "" for none.
+    """What to make of a model: see `training.public_models.compress`. `judge` names data to measure
+    it on: a BEIR folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for taggers;
+    "" for none.
     """
 
     method: str

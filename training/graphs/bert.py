@@ -66,7 +66,9 @@ class GraphDraft:
         return outputs[0]
 
     def dense(self, x: str, kernel: Floats, bias: Floats, name: str) -> str:
-        """`x @ kernel + bias` for a kernel [in, out], in int8 if `ranges` names the layer."""
+        """Return `x @ kernel + bias` for a kernel [in, out], in int8 if `ranges` names the
+        layer.
+        """
         offset = self.constant(name + "/bias", bias)
         if name in self.ranges:
             return self.int8_dense(x, kernel, offset, name)
@@ -102,7 +104,7 @@ class GraphDraft:
         return self.node("MatMulIntegerToFloat", inputs, [name], FUSED)
 
     def norm(self, x: str, weights: Weights, base: str, shape: BertShape, name: str) -> str:
-        """Layer normalization over the last axis with the weights under `base`."""
+        """Return layer normalization over the last axis with the weights under `base`."""
         gamma = self.constant(name + "/gamma", weights[base + "weight"])
         beta = self.constant(name + "/beta", weights[base + "bias"])
         return self.node(
@@ -111,7 +113,7 @@ class GraphDraft:
 
 
 def folded_positions(weights: Weights) -> Floats:
-    """Position embeddings [512, d] plus the embedding of token type 0.
+    """Return position embeddings [512, d] plus the embedding of token type 0.
 
     Every text here is one segment, so the type embedding is a constant. Adding it to each position
     once saves a lookup per call, and gives the shape of DistilBERT, which has no types.
@@ -122,7 +124,7 @@ def folded_positions(weights: Weights) -> Floats:
 
 
 def add_words(draft: GraphDraft, weights: Weights) -> str:
-    """Word embeddings for ids [n, t]: [n, t, d].
+    """Return word embeddings for ids [n, t]: [n, t, d].
 
     Each int8 row has its own scale instead of one for the table. This is nearer to float32 at no
     cost, because a lookup reads only the rows it needs.
@@ -140,7 +142,7 @@ def add_words(draft: GraphDraft, weights: Weights) -> str:
 
 
 def add_embeddings(draft: GraphDraft, weights: Weights, shape: BertShape) -> str:
-    """Word plus position embeddings, layer-normed: ids [n, t] to hidden [n, t, d]."""
+    """Return word plus position embeddings, layer-normed: ids [n, t] to hidden [n, t, d]."""
     words = add_words(draft, weights)
     length = draft.node("Shape", ["input_ids"], ["length"], start=1, end=2)
     table = draft.constant("positions/table", folded_positions(weights))
@@ -172,7 +174,7 @@ def add_attention(
 def add_feed_forward(
     draft: GraphDraft, weights: Weights, shape: BertShape, layer: int, hidden: str
 ) -> str:
-    """The two dense layers with the exact GELU between, and the residual norm: [n, t, d]."""
+    """Return the two dense layers with the exact GELU between, and the residual norm: [n, t, d]."""
     base, name = f"encoder.layer.{layer}.", f"layer{layer}/ffn"
     kernel = weights[base + "intermediate.dense.weight"].T
     wide = draft.dense(hidden, kernel, weights[base + "intermediate.dense.bias"], name + "/wide")
@@ -195,7 +197,7 @@ def add_residual(
 
 
 def add_encoder(draft: GraphDraft, weights: Weights, shape: BertShape) -> str:
-    """All layers: ids and mask [n, t] to the last hidden states [n, t, d]."""
+    """Return all layers: ids and mask [n, t] to the last hidden states [n, t, d]."""
     hidden = add_embeddings(draft, weights, shape)
     for layer in range(shape.layers):
         hidden = add_attention(draft, weights, shape, layer, hidden)
@@ -223,8 +225,8 @@ def finish(
 def sentence_graph(
     weights: Weights, shape: BertShape, ranges: Ranges, pooling: str = "mean"
 ) -> onnx.ModelProto:
-    """The graph with outputs `sentence_embedding` [n, d], pooled (`mean` or `cls`) to unit norm,
-    and `token_embeddings` [n, t, d], the last hidden state; this second output costs a call
+    """Return the graph with outputs `sentence_embedding` [n, d], pooled (`mean` or `cls`) to unit
+    norm, and `token_embeddings` [n, t, d], the last hidden state; this second output costs a call
     nothing.
     """
     draft = GraphDraft(ranges)
@@ -240,7 +242,7 @@ def sentence_graph(
 
 
 def add_pool(draft: GraphDraft, hidden: str, pooling: str) -> str:
-    """Hidden states [n, t, d] to one vector a text, [n, d], of any length.
+    """Return hidden states [n, t, d] to one vector a text, [n, d], of any length.
 
     The next step scales it to unit norm, which cancels a mean's division. So the mean is mask x
     hidden, one small product.
@@ -257,15 +259,15 @@ def add_pool(draft: GraphDraft, hidden: str, pooling: str) -> str:
 
 
 def renamed(node: onnx.NodeProto, old: str, new: str) -> onnx.NodeProto:
-    """`node` with the value `old` called `new`."""
+    """Return `node` with the value `old` called `new`."""
     for names in (node.input, node.output):
         names[:] = [new if name == old else name for name in names]
     return node
 
 
 def label_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.ModelProto:
-    """The graph with output `logits` [n, t, labels]: a linear layer per token over the last hidden
-    state.
+    """Return the graph with output `logits` [n, t, labels]: a linear layer per token over the last
+    hidden state.
     """
     draft = GraphDraft(ranges)
     hidden = add_encoder(draft, weights, shape)

@@ -15,7 +15,7 @@ from training.graphs.quantize import Floats
 
 
 def bge_weights(graph: Path) -> Weights:
-    """All weights of the graph, 12 layers. Raises ValueError for a graph of another kind."""
+    """Return all weights of the graph, 12 layers. Raises ValueError for a graph of another kind."""
     model = onnx.load(str(graph))
     constants = {one.name: one for one in model.graph.initializer}
     named = {
@@ -30,7 +30,7 @@ def bge_weights(graph: Path) -> Weights:
 
 
 def _kernels(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, Floats]:
-    """The dense layers' kernels by the layer's name, taken from the node:
+    """Return the dense layers' kernels by the layer's name, taken from the node:
     /encoder/layer.0/…/MatMul.
     """
     found: dict[str, Floats] = {}

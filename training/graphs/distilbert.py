@@ -38,7 +38,7 @@ _OUTSIDE = {
 
 
 def names() -> dict[str, str]:
-    """DistilBERT's name of each weight, by BERT's name."""
+    """Return DistilBERT's name of each weight, by BERT's name."""
     before, after = "encoder.layer.", "distilbert.transformer.layer."
     layers = {
         f"{before}{layer}.{ours}.{kind}": f"{after}{layer}.{theirs}.{kind}"
@@ -50,8 +50,8 @@ def names() -> dict[str, str]:
 
 
 def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassification:
-    """A model for `labels` classes that starts from the first LAYERS layers of BERT `weights`, 384
-    wide; the head starts at random. Raises ValueError for weights of another shape.
+    """Return a model for `labels` classes that starts from the first LAYERS layers of BERT
+    `weights`, 384 wide; the head starts at random. Raises ValueError for weights of another shape.
     """
     config = DistilBertConfig(
         dim=384, n_layers=LAYERS, n_heads=12, hidden_dim=1536, num_labels=labels
@@ -66,7 +66,7 @@ def token_classifier(weights: Weights, labels: int) -> DistilBertForTokenClassif
 
 
 def bert_weights(state: Mapping[str, torch.Tensor]) -> dict[str, Floats]:
-    """A trained model's state under BERT's names, including the head's `classifier.*`."""
+    """Return a trained model's state under BERT's names, including the head's `classifier.*`."""
     wanted = names() | {f"classifier.{kind}": f"classifier.{kind}" for kind in ("weight", "bias")}
     return {
         ours: state[theirs].detach().float().numpy().astype(np.float32)

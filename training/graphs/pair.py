@@ -19,7 +19,7 @@ CLS, SEP = 101, 102  # in the vocabulary of every English BERT
 
 
 def pair_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.ModelProto:
-    """The graph with output `logits` [n, 1] for int32 PAIR_INPUTS [n, t].
+    """Return the graph with output `logits` [n, 1] for int32 PAIR_INPUTS [n, t].
 
     `weights` are BERT's, with the head's `head.scale` [1], `head.cls.weight` [1, d] and
     `head.cls.bias` [1].
@@ -39,7 +39,7 @@ def pair_graph(weights: Weights, shape: BertShape, ranges: Ranges) -> onnx.Model
 
 
 def _late_interaction(draft: GraphDraft, weights: Weights, hidden: str) -> str:
-    """Hidden states [n, t, d] to the scaled mean of best cosines [n, 1]."""
+    """Return hidden states [n, t, d] to the scaled mean of best cosines [n, 1]."""
     asked, answering = _sides(draft)
     unit = draft.node("LpNormalization", [hidden], ["head/unit"], axis=-1, p=2)
     turned = draft.node("Transpose", [unit], ["head/turned"], perm=[0, 2, 1])
@@ -61,7 +61,7 @@ def _late_interaction(draft: GraphDraft, weights: Weights, hidden: str) -> str:
 
 
 def _sides(draft: GraphDraft) -> tuple[str, str]:
-    """Which tokens are the query's and which the passage's, bool [n, t]; special tokens are
+    """Return which tokens are the query's and which the passage's, bool [n, t]; special tokens are
     neither.
     """
     zero = draft.constant("head/zero", np.array(0, np.int32))

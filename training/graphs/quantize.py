@@ -41,8 +41,8 @@ class InputRange:
 class Int8Dense:
     """A dense layer in integers.
 
-    input: uint8 = round(x * inverse / step) + zero, inverse [k];
-    kernel: int8 [k, m] with a scale per column, scale [m].
+    input: uint8 = round(x * inverse / step) + zero, inverse [k]; kernel: int8 [k, m] with a scale
+    per column, scale [m].
     """
 
     inverse: Floats
@@ -58,7 +58,7 @@ class Int8Dense:
 
 
 def quantize(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], Floats]:
-    """Symmetric int8 of a matrix [r, c] with one scale for each line along `axis`.
+    """Return symmetric int8 of a matrix [r, c] with one scale for each line along `axis`.
 
     Returns integers in -127..127, shaped like `values`, and scales: [c] for axis 0, [r] for axis 1.
     Integer times scale is within half a scale of the value.
@@ -70,7 +70,7 @@ def quantize(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], Floats
 
 
 def quantize_dense(kernel: Floats, seen: InputRange) -> Int8Dense:
-    """The int8 form of a kernel [k, m] for inputs like those `seen`."""
+    """Return the int8 form of a kernel [k, m] for inputs like those `seen`."""
     greatest = np.maximum(seen.channels, 1e-3) * MARGIN
     smooth = smoothing(kernel, seen) if seen.smooth else np.ones(len(kernel), np.float32)
     high = float((greatest / smooth).max())
@@ -82,8 +82,8 @@ def quantize_dense(kernel: Floats, seen: InputRange) -> Int8Dense:
 
 
 def smoothing(kernel: Floats, seen: InputRange) -> Floats:
-    """The factor of each channel [k]: the input is divided by it, and the row of the kernel [k, m]
-    multiplied.
+    """Return the factor of each channel [k]: the input is divided by it, and the row of the kernel
+    [k, m] multiplied.
     """
     greatest = np.maximum(seen.channels, 1e-3) * MARGIN
     weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
@@ -92,7 +92,9 @@ def smoothing(kernel: Floats, seen: InputRange) -> Floats:
 
 
 def dense_inputs(graph: onnx.ModelProto) -> dict[str, str]:
-    """The name of each dense layer in a float32 graph, with the name of the value it reads."""
+    """Return the name of each dense layer in a float32 graph, with the name of the value it
+    reads.
+    """
     return {
         node.output[0].removesuffix("/product"): node.input[0]
         for node in graph.graph.node
@@ -101,7 +103,7 @@ def dense_inputs(graph: onnx.ModelProto) -> dict[str, str]:
 
 
 def calibrate(graph: onnx.ModelProto, batches: Iterable[Batch]) -> dict[str, InputRange]:
-    """Runs a float32 graph over `batches` without padding; returns the ranges by dense layer.
+    """Run a float32 graph over `batches` without padding; return the ranges by dense layer.
 
     Padding must be absent, because the values at padded positions would count although nobody uses
     them.
@@ -125,7 +127,7 @@ def calibrate(graph: onnx.ModelProto, batches: Iterable[Batch]) -> dict[str, Inp
 
 
 def widened(before: InputRange | None, value: Floats) -> InputRange:
-    """The range `before`, made wide enough for `value` [n, t, k]."""
+    """Return the range `before`, made wide enough for `value` [n, t, k]."""
     least = float(value.min())
     channels = np.abs(value).max(axis=(0, 1))
     if before is None:

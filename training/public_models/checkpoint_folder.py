@@ -43,7 +43,7 @@ class ExportPlan:
 def manifest_of(
     source: Path, folder: Path, plan: ExportPlan, name: str, traced: Checkpoint
 ) -> ModelManifest:
-    """The manifest of the files in `folder`."""
+    """Return the manifest of the files in `folder`."""
     settings = traced.model.config
     paths = sorted(place for place in folder.iterdir() if place.is_file())
     sums = {place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in paths}
@@ -74,7 +74,7 @@ def manifest_of(
 
 
 def _pooling(source: Path) -> str:
-    """How sentence-transformers pools this model; the mean if the folder does not say."""
+    """Return how sentence-transformers pools this model; the mean if the folder does not say."""
     place = source / "1_Pooling" / "config.json"
     if not place.is_file():
         return "mean"
@@ -82,7 +82,9 @@ def _pooling(source: Path) -> str:
 
 
 def _longest(source: Path, settings: Any) -> int:
-    """The most tokens that fit: the number of positions, or the tokenizer's limit if it is less."""
+    """Return the most tokens that fit: the number of positions, or the tokenizer's limit if it is
+    less.
+    """
     positions = int(settings.max_position_embeddings)
     if settings.model_type in ("roberta", "xlm-roberta"):  # positions begin after padding's
         positions -= int(settings.pad_token_id) + 1
@@ -98,7 +100,7 @@ def _longest(source: Path, settings: Any) -> int:
 
 
 def read_tokenizer(source: Path) -> Tokenizer:
-    """The tokenizer without padding and length limit, which the manifest sets."""
+    """Return the tokenizer without padding and length limit, which the manifest sets."""
     try:
         tokenizer = Tokenizer.from_buffer(read_bytes(source, "tokenizer.json"))
     except ValueError as error:
@@ -110,7 +112,7 @@ def read_tokenizer(source: Path) -> Tokenizer:
 
 
 def read_bytes(source: Path, name: str) -> bytes:
-    """A file of the checkpoint. Raises ModelError if it is missing."""
+    """Return a file of the checkpoint. Raises ModelError if it is missing."""
     try:
         return (source / name).read_bytes()
     except OSError as error:

@@ -58,7 +58,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     batches: Iterator[Arrays]
 
     def get_next(self) -> Arrays | None:
-        """The next batch; None after the last."""
+        """Return the next batch; None after the last."""
         return next(self.batches, None)
 
 
@@ -108,7 +108,7 @@ def compress(source: ModelFolder, output: Path, plan: CompressPlan) -> ModelMani
 
 
 def _compressed(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) -> bytes:
-    """The smaller graph's bytes; ONNX Runtime has loaded them as a check."""
+    """Return the smaller graph's bytes; ONNX Runtime has loaded them as a check."""
     if plan.method == "fp16":
         content: bytes = half_on_disk(graph).SerializeToString()
     else:
@@ -121,7 +121,7 @@ def _compressed(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan)
 
 
 def _quantized(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) -> bytes:
-    """The int8 graph by ONNX Runtime's tools, which read and write files."""
+    """Return the int8 graph by ONNX Runtime's tools, which read and write files."""
     batches = list(_batches(graph, source, plan.texts)) if plan.method == "static" else []
     with TemporaryDirectory() as place, _without_advice():
         before, after = Path(place, "before.onnx"), Path(place, "after.onnx")
@@ -157,7 +157,7 @@ def _quantized(graph: onnx.ModelProto, source: ModelFolder, plan: CompressPlan) 
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Hides the tools' advice to run a preparation that these graphs do not need; it goes to the
+    """Hide the tools' advice to run a preparation that these graphs do not need; it goes to the
     root logger at each call.
     """
     root = logging.getLogger()
@@ -173,7 +173,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def _batches(graph: onnx.ModelProto, source: ModelFolder, texts: Sequence[str]) -> Iterator[Arrays]:
-    """Calibration batches of one text each, because padding would count too."""
+    """Yield calibration batches of one text each, because padding would count too."""
     tokenizer = Tokenizer.from_buffer(source.read(source.manifest.tokenizer))
     types = {
         value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
@@ -186,7 +186,7 @@ def _batches(graph: onnx.ModelProto, source: ModelFolder, texts: Sequence[str]) 
 
 
 def half_on_disk(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its large float32 matrices as float16, each cast back where it is used.
+    """Return the graph with its large float32 matrices as float16, each cast back where it is used.
 
     ONNX Runtime folds the casts when it loads the graph, so calls take as long as before. Constants
     that float16 can't represent stay as they are.
@@ -211,5 +211,5 @@ def half_on_disk(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_large(sizes: Sequence[int]) -> bool:
-    """Whether a constant is a matrix worth halving; vectors are biases, norms and scales."""
+    """Return whether a constant is a matrix worth halving; vectors are biases, norms and scales."""
     return len(sizes) > 1 and int(np.prod(sizes)) >= SMALL

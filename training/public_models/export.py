@@ -54,8 +54,8 @@ class Exported:
 
 
 class _Named(torch.nn.Module):  # type: ignore[misc]
-    """The checkpoint as a module whose arrays come in the order of `inputs`, which
-    tracing needs.
+    """The checkpoint as a module whose arrays come in the order of `inputs`, which tracing
+    needs.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -64,7 +64,7 @@ class _Named(torch.nn.Module):  # type: ignore[misc]
         self.inputs, self.output = checkpoint.inputs, checkpoint.output
 
     def forward(self, *arrays: Any) -> Any:
-        """The one output of the task."""
+        """Return the one output of the task."""
         given = dict(zip(self.inputs, arrays, strict=True))
         return getattr(self.model(**given, return_dict=True), self.output)
 
@@ -115,7 +115,7 @@ def _export(
 def _proved(
     one: str, folder: ModelFolder, batches: Sequence[Arrays], expected: Sequence[FloatMatrix]
 ) -> Exported:
-    """One format, loaded as it will be served and compared with the checkpoint."""
+    """Return one format, loaded as it will be served and compared with the checkpoint."""
     runtime = _OPENERS[one](folder, threads=1)
     try:
         parity = compare(answers(runtime, batches), expected)
@@ -133,7 +133,7 @@ def _proved(
 
 
 def _answer(checkpoint: Checkpoint, batch: Arrays) -> FloatMatrix:
-    """The checkpoint's own answer in PyTorch, without padding: float32 [rows, d]."""
+    """Return the checkpoint's own answer in PyTorch, without padding: float32 [rows, d]."""
     with torch.inference_mode():
         tensors = {name: torch.from_numpy(batch[name]) for name in checkpoint.inputs}
         given = getattr(checkpoint.model(**tensors, return_dict=True), checkpoint.output)
@@ -158,7 +158,7 @@ def _write(one: str, folder: Path, traced: Checkpoint, config: bytes, weights: b
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the exporters' messages; the check shows whether the result is right."""
+    """Hide the exporters' messages; the check shows whether the result is right."""
     logs = [logging.getLogger(name) for name in ("torch.onnx", "transformers")]
     before = [log.level for log in logs]
     for log in logs:
@@ -173,7 +173,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _example(traced: Checkpoint) -> tuple[Any, ...]:
-    """Two rows of seven tokens, the second padded, so that tracing takes no size for a constant."""
+    """Return two rows of seven tokens, the second padded, so that tracing takes no size for a
+    constant.
+    """
     mask = torch.ones((2, 7), dtype=torch.int64)
     mask[1, 4:] = 0
     values = {"input_ids": mask * 5, "attention_mask": mask, "token_type_ids": mask * 0}
@@ -181,7 +183,7 @@ def _example(traced: Checkpoint) -> tuple[Any, ...]:
 
 
 def _onnx(traced: Checkpoint, folder: Path) -> bytes:
-    """The ONNX graph for any number of texts and tokens; made once for a folder."""
+    """Return the ONNX graph for any number of texts and tokens; made once for a folder."""
     place = folder / PATHS["onnx"]
     if place.exists():
         return place.read_bytes()
@@ -221,6 +223,6 @@ def _write_script(traced: Checkpoint, place: Path) -> None:
 
 
 def _files_of(one: str, folder: Path) -> list[Path]:
-    """The files of a format."""
+    """Return the files of a format."""
     place = folder / PATHS[one]
     return [place, place.with_suffix(".bin")] if one == "openvino" else [place]

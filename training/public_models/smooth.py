@@ -3,8 +3,8 @@
 Transformers have a few channels with very large values. With one scale for all channels these would
 leave a handful of int8 steps for the others. So each dense layer's input is divided by a factor per
 channel, and the kernel's rows are multiplied by it: the product is unchanged (SmoothQuant, Xiao et
-al. 2023). training/graphs/quantize.py does the same while it writes our own graphs; here it is
-done to a graph that someone else wrote.
+al. 2023). training/graphs/quantize.py does the same while it writes our own graphs; here it is done
+to a graph that someone else wrote.
 
 Measured on MiniLM-L6 against float32, mean cosine of 40 passages: .989 without, .997 with.
 """
@@ -22,7 +22,7 @@ from training.graphs.quantize import STRENGTH, Floats, InputRange, widened
 
 
 def smoothed(graph: onnx.ModelProto, batches: Iterable[Mapping[str, Array]]) -> onnx.ModelProto:
-    """The float32 graph with every dense layer's input smoothed for the values in `batches`.
+    """Return the float32 graph with every dense layer's input smoothed for the values in `batches`.
 
     A dense layer is a MatMul by a constant matrix that no other node reads.
     """
@@ -62,7 +62,7 @@ def smoothed(graph: onnx.ModelProto, batches: Iterable[Mapping[str, Array]]) -> 
 
 
 def smoothing(kernel: Floats, seen: InputRange) -> Floats:
-    """The factor [k] for each input channel of a kernel [k, m]."""
+    """Return the factor [k] for each input channel of a kernel [k, m]."""
     greatest = np.maximum(seen.channels, 1e-3)
     weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
     factors: Floats = (greatest**STRENGTH / weight ** (1.0 - STRENGTH)).astype(np.float32)
@@ -72,8 +72,8 @@ def smoothing(kernel: Floats, seen: InputRange) -> Floats:
 def input_ranges(
     graph: onnx.ModelProto, watched: Sequence[str], batches: Iterable[Mapping[str, Array]]
 ) -> dict[str, InputRange]:
-    """The ranges of a float32 graph's values `watched` over `batches`, by channel of
-    the last axis.
+    """Return the ranges of a float32 graph's values `watched` over `batches`, by channel of the
+    last axis.
     """
     spied = onnx.ModelProto()
     spied.CopyFrom(graph)

@@ -46,13 +46,13 @@ class CandidateList:
         return tuple(place for place, grade in enumerate(self.grades) if grade <= 0)
 
     def without_headlines(self) -> "CandidateList":
-        """The list without each text's first line, for queries that are headlines."""
+        """Return the list without each text's first line, for queries that are headlines."""
         texts = tuple(text.partition("\n")[2] or text for text in self.texts)
         return CandidateList(self.query, self.fused, self.grades, texts, self.ideal)
 
 
 def read_lists(path: Path) -> list[CandidateList]:
-    """The lists of a file, gzipped or not."""
+    """Return the lists of a file, gzipped or not."""
     return list(_lists(path))
 
 
@@ -72,8 +72,8 @@ def _lists(path: Path) -> Iterator[CandidateList]:
 
 
 def ndcg(given: CandidateList, scores: Floats, weight: float, depth: int) -> float:
-    """nDCG@10 of a list whose first `depth` candidates are reordered by the served mix: `weight` of
-    `scores` [depth] and the rest of the fused ones.
+    """Return nDCG@10 of a list whose first `depth` candidates are reordered by the served mix:
+    `weight` of `scores` [depth] and the rest of the fused ones.
     """
     top = min(depth, len(given.fused))
     mixed = mix(given.fused[:top], scores[:top], weight)
@@ -86,7 +86,7 @@ def ndcg(given: CandidateList, scores: Floats, weight: float, depth: int) -> flo
 def ndcgs(
     lists: Sequence[CandidateList], scores: Sequence[Floats], weight: float, depth: int
 ) -> npt.NDArray[np.float64]:
-    """`ndcg` of each list."""
+    """Return `ndcg` of each list."""
     pairs = zip(lists, scores, strict=True)
     return np.array([ndcg(one, score, weight, depth) for one, score in pairs])
 

@@ -93,14 +93,14 @@ MANIFEST = ModelManifest(
 def calibration(
     tokens: PairTokens, lists: Sequence[CandidateList], chance: random.Random
 ) -> Iterator[Batch]:
-    """Pairs of the training lists, one per batch, so that no row has padding."""
+    """Yield pairs of the training lists, one per batch, so that no row has padding."""
     for each in lists[:CALIBRATED_WITH]:
         for text in (each.texts[each.found[0]], chance.choice(each.texts)):
             yield tokens.batch([(each.query, text)])
 
 
 def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges) -> CrossEncoder:
-    """Writes the model's folder under `root`, and opens the scorer from it."""
+    """Write the model's folder under `root`, and open the scorer from it."""
     precision = MANIFEST.precision if ranges else "float32"
     manifest = replace(MANIFEST, precision=precision)
     write_folder(root / NAME, manifest, pair_graph(weights, BertShape(), ranges), tokenizer)
@@ -110,7 +110,7 @@ def write_and_open(root: Path, weights: Weights, tokenizer: Path, ranges: Ranges
 def scores_of(
     scorer: CrossEncoder, lists: Sequence[CandidateList], depth: int, tokens: int
 ) -> list[Floats]:
-    """The scores [depth] of each list's first candidates at `tokens` a pair, as the service
+    """Return the scores [depth] of each list's first candidates at `tokens` a pair, as the service
     computes them.
     """
     limits = ScoreLimits(tokens=tokens)
@@ -121,8 +121,8 @@ Values = dict[tuple[str, float], npt.NDArray[np.float64]]  # per query, by set a
 
 
 def measure(scorer: CrossEncoder, sets: Mapping[str, Sequence[CandidateList]]) -> Values:
-    """nDCG@10 of each query of each set, at every weight of the mix; 0 is the hybrid
-    search alone.
+    """Return nDCG@10 of each query of each set, at every weight of the mix; 0 is the hybrid search
+    alone.
     """
     values: Values = {}
     for name, lists in sets.items():
@@ -135,8 +135,8 @@ def measure(scorer: CrossEncoder, sets: Mapping[str, Sequence[CandidateList]]) -
 
 
 def sets_in(folder: Path, limit: int | None) -> dict[str, list[CandidateList]]:
-    """The lists to measure on by the set's name, as far as `folder` has them: those of MEASURED_ON,
-    and the held-out ones of CHOSEN_ON.
+    """Return the lists to measure on by the set's name, as far as `folder` has them: those of
+    MEASURED_ON, and the held-out ones of CHOSEN_ON.
     """
     sets: dict[str, list[CandidateList]] = {}
     for name in (*CHOSEN_ON, *MEASURED_ON):
@@ -149,7 +149,7 @@ def sets_in(folder: Path, limit: int | None) -> dict[str, list[CandidateList]]:
 
 
 def figures_of(values: Values) -> dict[str, float]:
-    """The means, under the names for the card."""
+    """Return the means, under the names for the card."""
     return {
         f"{name} at {weight}, nDCG@10": float(each.mean())
         for (name, weight), each in values.items()
@@ -157,8 +157,8 @@ def figures_of(values: Values) -> dict[str, float]:
 
 
 def chosen_weight(values: Values) -> float:
-    """The weight with the best mean over the held-out sets, each counted alike; 0 without held-out
-    sets.
+    """Return the weight with the best mean over the held-out sets, each counted alike; 0 without
+    held-out sets.
     """
     held = [name for name, weight in values if weight == 0 and name.endswith(", held out")]
     if not held:
@@ -168,7 +168,7 @@ def chosen_weight(values: Values) -> float:
 
 
 def trained(given: argparse.Namespace, cache: Path, tokenizer: Tokenizer) -> Weights:
-    """Weights from the checkpoint if it exists, else from training, which writes it."""
+    """Return weights from the checkpoint if it exists, else from training, which writes it."""
     checkpoint: Path | None = given.checkpoint
     if checkpoint is not None and checkpoint.exists():
         kept: Weights = load_file(checkpoint)

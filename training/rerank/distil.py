@@ -52,13 +52,13 @@ _LAYER = "encoder.layer."
 
 
 def depth_of(weights: Weights) -> int:
-    """How many layers the weights have."""
+    """Return how many layers the weights have."""
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
 
 
 def every_second(weights: Weights, layers: int) -> dict[str, np.ndarray]:
-    """The weights of a model with `layers` layers: the last of each group of those that there are.
-    Raises ValueError if they can't be grouped.
+    """Return the weights of a model with `layers` layers: the last of each group of those that
+    there are. Raises ValueError if they can't be grouped.
     """
     depth = depth_of(weights)
     if depth % layers:
@@ -84,7 +84,7 @@ class Run:
 
     @classmethod
     def of(cls, model: JointEncoder) -> Run:
-        """A run that has not begun."""
+        """Return a run that has not begun."""
         groups = (
             (list(model.bert.parameters()), RATE, 0.01),
             ([*model.cls.parameters()], HEAD_RATE, 0.0),
@@ -97,7 +97,7 @@ class Run:
         return cls(model, torch.optim.AdamW(each))
 
     def write(self, path: Path) -> None:
-        """Writes the run; the file appears when it is whole."""
+        """Write the run; the file appears when it is whole."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, value in self.model.named_parameters():
             for kind, moment in self.optimizer.state.get(value, {}).items():
@@ -109,7 +109,7 @@ class Run:
         part.replace(path)
 
     def read(self, path: Path) -> None:
-        """Goes on from a file that `write` wrote."""
+        """Go on from a file that `write` wrote."""
         with safe_open(path, "pt") as file:
             self.step = int(file.metadata()["step"])
             names = {*file.keys()}
@@ -129,19 +129,21 @@ def _is(name: str, kind: str) -> bool:
 
 
 def layers_of(model: JointEncoder) -> int:
-    """How many layers the model has."""
+    """Return how many layers the model has."""
     return int(model.bert.config.num_hidden_layers)
 
 
 def bert_of(path: Path) -> dict[str, np.ndarray]:
-    """The encoder's weights in a run's file, under BERT's own names."""
+    """Return the encoder's weights in a run's file, under BERT's own names."""
     with safe_open(path, "np") as file:
         names = [name for name in file.keys() if name.startswith("model.bert.")]  # noqa: SIM118
         return {name.removeprefix("model.bert."): file.get_tensor(name) for name in names}
 
 
 def state_of(path: Path) -> tuple[Weights, int]:
-    """The weights in a run's file, under the names that `pair_graph` reads, and how many layers."""
+    """Return the weights in a run's file, under the names that `pair_graph` reads, and how many
+    layers.
+    """
     head = {"cls.weight": "head.cls.weight", "cls.bias": "head.cls.bias", "scale": "head.scale"}
     with safe_open(path, "np") as file:
         layers = int(file.metadata()["layers"])
@@ -150,7 +152,7 @@ def state_of(path: Path) -> tuple[Weights, int]:
 
 
 def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
-    """The model before learning, with `layers` layers (0: as many as the start has)."""
+    """Return the model before learning, with `layers` layers (0: as many as the start has)."""
     if what == "minilm":
         weights: Mapping[str, np.ndarray] = load_file(fetch(MINILM_WEIGHTS, cache))
     else:
@@ -161,8 +163,8 @@ def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
 
 
 def loss_of(model: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]) -> torch.Tensor:
-    """Listwise cross-entropy of the judgements and the teachers' opinions, over the sum of the
-    search's score and the model's.
+    """Return listwise cross-entropy of the judgements and the teachers' opinions, over the sum of
+    the search's score and the model's.
     """
     pairs = [(one.given.query, one.given.texts[place]) for one in group for place in one.places]
     order = np.argsort([len(tokens.row(*pair)[0]) for pair in pairs], kind="stable")
@@ -189,8 +191,8 @@ def learn(
     state: Path,
     seconds: float = float("inf"),
 ) -> bool:
-    """Learns until `steps` are done or `seconds` are over; returns whether they are done. What a
-    step sees depends on its number alone, so a stopped run ends as one that was not.
+    """Learn until `steps` are done or `seconds` are over; return whether they are done. What a step
+    sees depends on its number alone, so a stopped run ends as one that was not.
     """
     begin, first = time.monotonic(), run.step
     model = run.model.train()
@@ -215,8 +217,8 @@ def learn(
 
 
 def drawn(taught: Sequence[Taught], teaching: Teaching, chance: random.Random) -> list[Lesson]:
-    """LISTS lessons, drawn anew with their negatives. Raises ValueError if too few lists have a
-    right passage and others.
+    """Return LISTS lessons, drawn anew with their negatives. Raises ValueError if too few lists
+    have a right passage and others.
     """
     group: list[Lesson] = []
     for one in chance.sample(taught, len(taught)):

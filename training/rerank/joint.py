@@ -43,7 +43,9 @@ class JointEncoder(torch.nn.Module):  # type: ignore[misc] # torch ships no type
         self.scale = torch.nn.Parameter(torch.tensor(START_SCALE))
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Logits [n] of `batch`, int32 [n, t] each: input_ids, attention_mask, token_type_ids."""
+        """Return logits [n] of `batch`, int32 [n, t] each: input_ids, attention_mask,
+        token_type_ids.
+        """
         ids, mask, types = (torch.from_numpy(batch[name]).long() for name in batch)
         hidden = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         counted = mask.bool() & (ids != CLS) & (ids != SEP)
@@ -56,7 +58,7 @@ class JointEncoder(torch.nn.Module):  # type: ignore[misc] # torch ships no type
 
 
 def trained_weights(model: JointEncoder) -> dict[str, Floats]:
-    """A model's state under the names that `pair_graph` reads."""
+    """Return a model's state under the names that `pair_graph` reads."""
     state = model.state_dict()
     weights = {
         name.removeprefix("bert."): value.detach().float().numpy().astype(np.float32)
@@ -78,8 +80,8 @@ class PairTokens:
     limit: int
 
     def row(self, query: str, passage: str) -> tuple[list[int], int]:
-        """The row's tokens, and where its passage begins. The passage is cut; so is a query that is
-        longer than QUERY_TOKENS.
+        """Return the row's tokens, and where its passage begins. The passage is cut; so is a query
+        that is longer than QUERY_TOKENS.
         """
         asked = self.tokenizer.encode(query, add_special_tokens=False).ids[:QUERY_TOKENS]
         room = self.limit - len(asked) - 3
@@ -88,7 +90,7 @@ class PairTokens:
         return [CLS, *asked, SEP, *answer, SEP], len(asked) + 2
 
     def batch(self, pairs: Sequence[tuple[str, str]]) -> Batch:
-        """`input_ids`, `attention_mask` and `token_type_ids`, int32 [n, t]."""
+        """Return `input_ids`, `attention_mask` and `token_type_ids`, int32 [n, t]."""
         rows = [self.row(query, passage) for query, passage in pairs]
         width = max(len(row) for row, _ in rows)
         made: dict[str, npt.NDArray[np.int32]] = {

@@ -31,7 +31,9 @@ from training.terms import add_terms, learned_from
 
 
 def manifest_of(name: str, shape: BertShape, *, whole: bool) -> ModelManifest:
-    """The manifest of a model called `name`; `whole` says that its numbers are whole ones."""
+    """Return the manifest of a model called `name`; `whole` says that its numbers are whole
+    ones.
+    """
     form = f"BERT, {shape.layers} layers, {shape.width} wide, {shape.heads} heads"
     return replace(
         MANIFEST,
@@ -53,7 +55,7 @@ def write_model(
     tokenizer: Path,
     lists: Sequence[CandidateList] = (),
 ) -> ModelManifest:
-    """Writes the model; int8 if there are `lists` to calibrate with."""
+    """Write the model; int8 if there are `lists` to calibrate with."""
     graph = pair_graph(weights, shape, {})
     if lists:
         tokens = PairTokens(plain_tokenizer(tokenizer), MAX_TOKENS)

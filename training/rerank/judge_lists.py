@@ -8,8 +8,8 @@ DIR has lists of the profile `best` (`dateline eval candidates --profile best`).
 of each are ordered anew by the mix that is served. How much the reranker counts is chosen on the
 choosing sets alone: one weight for all queries, or one that falls or rises with something that is
 known of a query before its answer is shown. With `--judge` the judging sets are scored, too: only
-what the choosing sets preferred is worth that, or the judging sets choose. Each difference has a
-95 % bootstrap interval over its queries; of a mean of sets, over the queries of each.
+what the choosing sets preferred is worth that, or the judging sets choose. Each difference has a 95
+% bootstrap interval over its queries; of a mean of sets, over the queries of each.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ class Scored:
 
 
 def _words(one: Scored) -> float:
-    """How long the query is: 0 for one word, 1 for 32 and more."""
+    """Return how long the query is: 0 for one word, 1 for 32 and more."""
     return min(1.0, float(np.log2(max(1, len(one.given.query.split())))) / 5)
 
 
 def _sure(one: Scored) -> float:
-    """How far the search's first hit stands above its tenth, of what it has."""
+    """Return how far the search's first hit stands above its tenth, of what it has."""
     fused = one.given.fused[:_FIRST]
     return float((fused[0] - fused[-1]) / max(float(fused[0]), 1e-9))
 
 
 def _agree(one: Scored) -> float:
-    """How well the two orders agree: the share of the search's first ten that is also the
+    """Return how well the two orders agree: the share of the search's first ten that is also the
     reranker's.
     """
     first = {*range(min(_FIRST, len(one.scores)))}
@@ -88,7 +88,7 @@ class Rule:
     middle: float = 0.0
 
     def __call__(self, one: Scored) -> float:
-        """The weight for this query."""
+        """Return the weight for this query."""
         if not self.told:
             return self.weight
         away = TOLD[self.told](one) - self.middle
@@ -96,13 +96,13 @@ class Rule:
 
 
 def values(rule: Rule, lists: Sequence[Scored]) -> Values:
-    """nDCG@10 of each list by the rule."""
+    """Return nDCG@10 of each list by the rule."""
     every = [ndcg(one.given, one.scores, rule(one), len(one.scores)) for one in lists]
     return np.array(every, np.float64)
 
 
 def rules(chosen_on: Iterable[Scored]) -> list[Rule]:
-    """What is chosen among: each weight alone, and with each slope along what is told."""
+    """Return what is chosen among: each weight alone, and with each slope along what is told."""
     known = list(chosen_on)
     middles = {name: float(np.mean([of(one) for one in known])) for name, of in TOLD.items()}
     plain = [Rule(weight) for weight in WEIGHTS]
@@ -114,7 +114,7 @@ def rules(chosen_on: Iterable[Scored]) -> list[Rule]:
 
 
 def chosen(sets: Mapping[str, Sequence[Scored]], among: Sequence[Rule]) -> Rule:
-    """The rule with the best mean of the sets' means; of equal ones the first."""
+    """Return the rule with the best mean of the sets' means; of equal ones the first."""
     means = [float(np.mean([values(rule, one).mean() for one in sets.values()])) for rule in among]
     return among[int(np.argmax(means))]
 
@@ -133,7 +133,7 @@ class Row:
 
 
 def row_of(name: str, lists: Sequence[Scored], rule: Rule) -> tuple[Row, Values]:
-    """A set's row, and the difference of each query."""
+    """Return a set's row, and the difference of each query."""
     before, after = values(Rule(0.0), lists), values(rule, lists)
     moved = (after - before) * _POINTS
     low, high = bootstrap_interval([moved])
@@ -142,7 +142,7 @@ def row_of(name: str, lists: Sequence[Scored], rule: Rule) -> tuple[Row, Values]
 
 
 def table(sets: Mapping[str, Sequence[Scored]], rule: Rule, label: str) -> list[Row]:
-    """A row for each set, and one for their mean."""
+    """Return a row for each set, and one for their mean."""
     found = [row_of(name, lists, rule) for name, lists in sets.items()]
     if not found:
         return []
@@ -155,7 +155,7 @@ def table(sets: Mapping[str, Sequence[Scored]], rule: Rule, label: str) -> list[
 
 
 def shown(rows: Iterable[Row]) -> str:
-    """The table in Markdown."""
+    """Return the table in Markdown."""
     head = "| set | queries | `best` | with | points | 95 % |\n|---|---|---|---|---|---|"
     lines = [
         f"| {row.name} | {row.queries:,} | {row.without:.4f} | {row.by_rule:.4f}"
@@ -166,7 +166,7 @@ def shown(rows: Iterable[Row]) -> str:
 
 
 def read_scored(folder: Path, names: Iterable[str], scorer: Scorer) -> dict[str, list[Scored]]:
-    """The judged lists of each set that `folder` has, with the reranker's scores."""
+    """Return the judged lists of each set that `folder` has, with the reranker's scores."""
     found = {}
     for name in names:
         path = folder / f"{name}.jsonl.gz"
@@ -184,7 +184,7 @@ def _by_model(scorer: PairScorer, depth: int, lists: Sequence[CandidateList]) ->
 
 
 def scorer_of(given: argparse.Namespace) -> Scorer:
-    """What `--scores` names."""
+    """Return what `--scores` names."""
     kind, _, which = given.scores.partition(":")
     if kind == "model":
         return partial(_by_model, pair_scorer(given.models, which, given.threads), given.depth)

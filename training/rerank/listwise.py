@@ -85,7 +85,7 @@ class Plan:
     seed: int = 1
 
     def cut(self, steps: int | None) -> "Plan":
-        """The plan with at most `steps` steps a stage, for a trial."""
+        """Return the plan with at most `steps` steps a stage, for a trial."""
         if steps is None:
             return self
         stages = tuple(replace(each, steps=min(each.steps, steps)) for each in self.stages)
@@ -93,13 +93,13 @@ class Plan:
 
 
 def learned(lists: Sequence[CandidateList]) -> list[CandidateList]:
-    """The lists of a file that are learned from: nine of ten."""
+    """Return the lists of a file that are learned from: nine of ten."""
     return [one for number, one in enumerate(lists) if number % HELD_OUT]
 
 
 def held_out(lists: Sequence[CandidateList]) -> list[CandidateList]:
-    """Every tenth list. It is never learned from, so that the weight of the mix can be chosen on
-    it.
+    """Return every tenth list. It is never learned from, so that the weight of the mix can be
+    chosen on it.
     """
     return list(lists[::HELD_OUT])
 
@@ -107,8 +107,8 @@ def held_out(lists: Sequence[CandidateList]) -> list[CandidateList]:
 def training_lists(
     folder: Path, sources: Sequence[Source], least: int, chance: random.Random
 ) -> list[CandidateList]:
-    """All lists to learn from, in random order; lists without a right passage are left out. Raises
-    ValueError if there are fewer than `least`.
+    """Return all lists to learn from, in random order; lists without a right passage are left out.
+    Raises ValueError if there are fewer than `least`.
     """
     chosen: list[CandidateList] = []
     for source in sources:
@@ -129,7 +129,7 @@ def training_lists(
 
 
 def drawn(given: CandidateList, plan: Plan, chance: random.Random) -> list[tuple[str, str]]:
-    """A right passage first, then wrong ones, half of them from the hybrid search's best."""
+    """Return a right passage first, then wrong ones, half of them from the hybrid search's best."""
     near = given.others[: plan.nearest]
     picks = chance.sample(near, min(plan.candidates // 2, len(near)))
     rest = [place for place in given.others if place not in picks]
@@ -141,7 +141,7 @@ def drawn(given: CandidateList, plan: Plan, chance: random.Random) -> list[tuple
 def loss_of(
     model: JointEncoder, tokens: PairTokens, pairs: Sequence[tuple[str, str]], lists: int
 ) -> torch.Tensor:
-    """Listwise cross-entropy of `lists` groups of pairs, each with its right pair first."""
+    """Return listwise cross-entropy of `lists` groups of pairs, each with its right pair first."""
     lengths = [len(tokens.row(*pair)[0]) for pair in pairs]
     order = np.argsort(lengths, kind="stable")
     halves = np.array_split(order, 2)  # by length, so that padding is small
@@ -173,7 +173,7 @@ def run(
     plan: Plan,
     chance: random.Random,
 ) -> None:
-    """Runs one stage over `lists`, in order."""
+    """Run one stage over `lists`, in order."""
     optimizer = optimizer_of(model, stage, plan)
     steps = min(stage.steps, len(lists) // plan.lists)
     warm = min(stage.warm_up, max(1, steps // 4))
@@ -196,7 +196,7 @@ def run(
 
 
 def optimizer_of(model: JointEncoder, stage: Stage, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW; the CLS term and the scale learn faster, because they start from nothing."""
+    """Return AdamW; the CLS term and the scale learn faster, because they start from nothing."""
     head = [*model.cls.parameters()]
     return torch.optim.AdamW(
         [

@@ -55,18 +55,18 @@ class Pair:
 
 
 def read_pairs(folder: Path, source: str) -> list[Pair]:
-    """The pairs of `source` in their order."""
+    """Return the pairs of `source` in their order."""
     rows = read_lines(folder, source)
     return [Pair(row["query"], row["positive"], row.get("title", ""), source) for row in rows]
 
 
 def unlike(pairs: Iterable[Pair], apart: Learned) -> list[Pair]:
-    """The pairs that share no nearly equal text with those `apart`."""
+    """Return the pairs that share no nearly equal text with those `apart`."""
     return [pair for pair in pairs if apart.share((pair.query, pair.positive)) == 0.0]
 
 
 def texts_apart(pairs: Path, sets: Path | None) -> Iterator[str]:
-    """The beginnings of all texts that nothing may be learned from."""
+    """Yield the beginnings of all texts that nothing may be learned from."""
     for source in (*JUDGING, *CHOOSING):
         for pair in read_pairs(pairs, source):
             yield pair.query[:_BEGINNING]
@@ -78,7 +78,7 @@ def texts_apart(pairs: Path, sets: Path | None) -> Iterator[str]:
 
 
 def write_pool(pairs: Sequence[Pair], folder: Path) -> None:
-    """Writes the pairs as a BEIR folder; equal passages are one document, equal queries one."""
+    """Write the pairs as a BEIR folder; equal passages are one document, equal queries one."""
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     documents = _numbered("d", ((pair.title, pair.positive) for pair in pairs))
     queries = _numbered("q", (pair.query for pair in pairs))
@@ -104,7 +104,7 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 
 def write_pools(pairs: Path, sets: Path | None, output: Path, most: int) -> dict[str, int]:
-    """Writes all pools whose sources are in `pairs`; returns how many pairs each has."""
+    """Write all pools whose sources are in `pairs`; return how many pairs each has."""
     sizes = {}
     for kind, sources in (("judge", JUDGING), ("choose", CHOOSING)):
         for source in sources:

@@ -57,24 +57,24 @@ class Head:
     shares: Floats
 
     def project(self, tokens: FloatMatrix) -> FloatMatrix:
-        """float32 [n, width], rows of unit norm."""
+        """Return float32 [n, width], rows of unit norm."""
         mapped = tokens @ self.projection
         norms = np.linalg.norm(mapped, axis=1, keepdims=True)
         return np.asarray(mapped / np.maximum(norms, 1e-9), np.float32)
 
     def weights(self, query: FloatMatrix) -> Floats:
-        """float32 [n]: how much each token of `query` [n, d] counts; they add up to 1."""
+        """Return float32 [n]: how much each token of `query` [n, d] counts; they add up to 1."""
         raised = np.exp(query @ self.importance[:-1])
         return np.asarray(raised / raised.sum(), np.float32)
 
     def score(self, query: FloatMatrix, passage: FloatMatrix) -> float:
-        """The score of a pair of token vectors; 0 where one of them has no token."""
+        """Return the score of a pair of token vectors; 0 if one of them has no token."""
         return weighted_best(self.weights(query), self.project(query), self.project(passage))
 
 
 def weighted_best(weights: Floats, query: FloatMatrix, passage: FloatMatrix) -> float:
-    """The mean, by `weights` [n], of the best cosine of each of a query's projected tokens [n, d]
-    with a token of the passage; 0 where one of them has no token.
+    """Return the mean, by `weights` [n], of the best cosine of each of a query's projected tokens
+    [n, d] with a token of the passage; 0 if one of them has no token.
     """
     if not len(query) or not len(passage):
         return 0.0
@@ -82,8 +82,8 @@ def weighted_best(weights: Floats, query: FloatMatrix, passage: FloatMatrix) -> 
 
 
 def started(sample: FloatMatrix, width: int) -> Head:
-    """The head before learning: the first `width` directions of a `sample` [n, d] of tokens, all
-    tokens of a query counting alike.
+    """Return the head before learning: the first `width` directions of a `sample` [n, d] of tokens,
+    all tokens of a query counting alike.
     """
     _, vectors = np.linalg.eigh(sample.T @ sample)
     projection = np.ascontiguousarray(vectors[:, ::-1][:, :width], np.float32)
@@ -117,7 +117,7 @@ class Teaching:
 
 
 def lessons(lists: Sequence[Taught], teaching: Teaching, chance: random.Random) -> Iterator[Lesson]:
-    """The lists that have a right passage among the first DEPTH, and others."""
+    """Yield the lists that have a right passage among the first DEPTH, and others."""
     for one in lists:
         right = [place for place in one.given.found if place < DEPTH]
         others = [place for place in one.negatives(teaching.margin) if place < DEPTH]
@@ -149,7 +149,7 @@ class _Learner(torch.nn.Module):  # type: ignore[misc] # torch ships no types th
     def forward(
         self, query: FloatMatrix, passages: Sequence[FloatMatrix], fused: Floats
     ) -> torch.Tensor:
-        """Logits [n] of `passages` for `query`; `fused` [n] is on 0 to 1."""
+        """Return logits [n] of `passages` for `query`; `fused` [n] is on 0 to 1."""
         asked = torch.from_numpy(query)
         sizes = [len(one) for one in passages]
         told = functional.normalize(torch.from_numpy(np.concatenate(passages)) @ self.projection)
@@ -161,7 +161,7 @@ class _Learner(torch.nn.Module):  # type: ignore[misc] # torch ships no types th
         return self.shares[0] * torch.from_numpy(fused) + ours
 
     def head(self) -> Head:
-        """The numbers as they are now."""
+        """Return the numbers as they are now."""
         values = (self.projection, self.importance, self.shares)
         return Head(*(value.detach().numpy().copy() for value in values))
 
@@ -174,8 +174,8 @@ def learn(
     checkpoint: Path | None = None,
     rate: float = RATE,
 ) -> Head:
-    """The head after `passes` over the lessons. The head so far is written to `checkpoint` every
-    SAVED_EVERY steps.
+    """Return the head after `passes` over the lessons. The head so far is written to `checkpoint`
+    every SAVED_EVERY steps.
     """
     learner = _Learner(head)
     steps = passes * (len(every) // AT_ONCE)
@@ -208,7 +208,7 @@ def _loss(learner: _Learner, lesson: Lesson, cache: Tokens) -> torch.Tensor:
 
 
 def write_head(head: Head, path: Path) -> None:
-    """Writes the head as safetensors; the file appears when it is whole."""
+    """Write the head as safetensors; the file appears when it is whole."""
     values = {name: getattr(head, name) for name in Head.__slots__}
     part = path.with_name(path.name + ".part")
     save_file(values, part)
@@ -216,14 +216,14 @@ def write_head(head: Head, path: Path) -> None:
 
 
 def read_head(path: Path) -> Head:
-    """The head of a file that `write_head` wrote."""
+    """Return the head of a file that `write_head` wrote."""
     return Head(**load_file(path))
 
 
 def head_scores(
     head: Head, lists: Sequence[CandidateList], cache: Tokens, depth: int = DEPTH
 ) -> list[Floats]:
-    """The scores of each list's first `depth` candidates."""
+    """Return the scores of each list's first `depth` candidates."""
     kept: dict[str, FloatMatrix] = {}
     found = []
     for given in lists:

@@ -1,4 +1,5 @@
-"""What frozen models say of mined pairs, so that a passage that is right by chance is no negative.
+"""What frozen models say of mined pairs, so that a passage that is right by chance is not a
+negative.
 
     python -P -m training.rerank.teachers --lists DIR --cache DIR --names NAME,NAME
                                    [--teachers MODEL,MODEL] [--models DIR] [--depth N] [--threads N]
@@ -37,14 +38,15 @@ Teacher = Callable[[str, Sequence[str]], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A list, and the teachers' scores [n] of its first candidates; none where nobody taught."""
+    """A list, and the teachers' scores [n] of its first candidates; none if nobody taught."""
 
     given: CandidateList
     scores: Floats
 
     def negatives(self, margin: float | None) -> tuple[int, ...]:
-        """Places of the candidates that are not judged relevant, and whose score is lower than the
-        best right one's by more than `margin`. All of them if `margin` is None or nobody taught.
+        """Return places of the candidates that are not judged relevant, and whose score is lower
+        than the best right one's by more than `margin`. All of them if `margin` is None or nobody
+        taught.
         """
         right = [place for place in self.given.found if place < len(self.scores)]
         if margin is None or not right:
@@ -58,7 +60,7 @@ class Taught:
 
 
 def unit(scores: Floats) -> Floats:
-    """`scores` [n] put on 0 to 1; all 1 where they are equal."""
+    """Return `scores` [n] put on 0 to 1; all 1 if they are equal."""
     low, high = float(scores.min()), float(scores.max())
     if high <= low:
         return np.ones_like(scores)
@@ -66,7 +68,7 @@ def unit(scores: Floats) -> Floats:
 
 
 def read_taught(path: Path) -> list[Taught]:
-    """The lists of a file, with their teachers' scores as far as there are any."""
+    """Return the lists of a file, with their teachers' scores as far as there are any."""
     beside = taught_path(path)
     lines = beside.read_text("ascii").splitlines() if beside.exists() else []
     told = [np.array(json.loads(line), np.float32) for line in lines[1:]]
@@ -79,12 +81,12 @@ def read_taught(path: Path) -> list[Taught]:
 
 
 def taught_path(lists: Path) -> Path:
-    """Where the teachers' scores of a file of lists are."""
+    """Return where the teachers' scores of a file of lists are."""
     return lists.with_name(lists.name.partition(".")[0] + ".taught.jsonl")
 
 
 def teach(path: Path, teachers: Mapping[str, Teacher], depth: int) -> Iterator[int]:
-    """Appends the scores of the lists that have none yet; yields how many lists are left."""
+    """Append the scores of the lists that have none yet; yield how many lists are left."""
     lists, beside = read_lists(path), taught_path(path)
     heading = json.dumps([*sorted(teachers), depth]) + "\n"
     kept = _whole_lines(beside)
@@ -100,41 +102,43 @@ def teach(path: Path, teachers: Mapping[str, Teacher], depth: int) -> Iterator[i
 
 
 def scored(given: CandidateList, teachers: Sequence[Teacher], depth: int) -> Floats:
-    """The mean of the teachers' scores of the first `depth` candidates, each on 0 to 1."""
+    """Return the mean of the teachers' scores of the first `depth` candidates, each on 0 to 1."""
     texts = given.texts[:depth]
     each = [unit(teacher(given.query, texts)) for teacher in teachers]
     return np.asarray(np.mean(each, axis=0), np.float32)
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines of the file, without a last one that was cut off."""
+    """Return the lines of the file, without a last one that was cut off."""
     if not path.exists():
         return []
     return [line for line in path.read_text("ascii").splitlines(True) if line.endswith("\n")]
 
 
 def by_pairs(scorer: PairScorer) -> Teacher:
-    """A teacher that reads query and passage together."""
+    """Return a teacher that reads query and passage together."""
     return lambda query, texts: np.asarray(
         scorer.score([query] * len(texts), texts)[:, 0], np.float32
     )
 
 
 def by_tokens(cache: Tokens) -> Teacher:
-    """A teacher by late interaction over token vectors that are in `cache`."""
+    """Return a teacher by late interaction over token vectors that are in `cache`."""
     return lambda query, texts: np.array(
         [max_sim(cache[query], cache[text]) for text in texts], np.float32
     )
 
 
 def pair_scorer(models: Path, name: str, threads: int) -> PairScorer:
-    """The cross-encoder `name`."""
+    """Return the cross-encoder `name`."""
     folder = ModelStore(models).open(name)
     return CrossEncoder.over(folder, OnnxRuntime.open(folder, threads=threads))
 
 
 def teachers_of(given: argparse.Namespace, lists: Sequence[CandidateList]) -> dict[str, Teacher]:
-    """The teachers that the command line names; what they need of `lists` is computed first."""
+    """Return the teachers that the command line names; what they need of `lists` is computed
+    first.
+    """
     found: dict[str, Teacher] = {}
     store = ModelStore(given.models)
     for name in given.teachers.split(","):

@@ -43,7 +43,9 @@ class TokenCache:
         return _digest(text) in self._places
 
     def __getitem__(self, text: str) -> FloatMatrix:
-        """float32 [tokens, d], rows of unit norm. Raises KeyError for a text that is not there."""
+        """Return float32 [tokens, d], rows of unit norm. Raises KeyError for a text that is not
+        there.
+        """
         part, start, end = self._places[_digest(text)]
         return self._parts[part][start:end].astype(np.float32)
 
@@ -83,7 +85,9 @@ class Tokens(Protocol):
     """Token vectors by text."""
 
     def __getitem__(self, text: str) -> FloatMatrix:
-        """float32 [tokens, d], rows of unit norm. Raises KeyError for a text that is not there."""
+        """Return float32 [tokens, d], rows of unit norm. Raises KeyError for a text that is not
+        there.
+        """
         ...
 
 
@@ -94,8 +98,8 @@ class Joined:
     parts: Sequence[Tokens]
 
     def __getitem__(self, text: str) -> FloatMatrix:
-        """float32 [tokens, sum of d], rows of unit norm. Raises ValueError for encoders that cut
-        the text differently.
+        """Return float32 [tokens, sum of d], rows of unit norm. Raises ValueError for encoders that
+        cut the text differently.
         """
         each = [part[text] for part in self.parts]
         return np.concatenate(each, axis=1) / np.float32(len(each) ** 0.5)
@@ -104,8 +108,9 @@ class Joined:
 def fill_lists(
     top: Path, names: str, lists: Sequence[CandidateList], depth: int, models: Path, threads: int
 ) -> Tokens:
-    """The token vectors of the lists' queries and of the texts of their first `depth` candidates,
-    kept below `top`. `names` is an encoder, or several with + between them, side by side.
+    """Return the token vectors of the lists' queries and of the texts of their first `depth`
+    candidates, kept below `top`. `names` is an encoder, or several with + between them, side by
+    side.
     """
     each = names.split("+")
     found = [_filled(top, name, lists, depth, models, threads) for name in each]
@@ -125,8 +130,8 @@ def _filled(
 
 
 def encoder_of(models: Path, name: str, tokens: int, threads: int) -> Encode:
-    """What encodes texts by the tokens of the encoder `name`, as the service does: at most `tokens`
-    of each, special tokens left out.
+    """Return what encodes texts by the tokens of the encoder `name`, as the service does: at most
+    `tokens` of each, special tokens left out.
     """
     folder = ModelStore(models).open(name)
     scorer = MaxSimScorer.over(folder, OnnxRuntime.open(folder, threads=threads))

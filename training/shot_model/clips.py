@@ -15,7 +15,7 @@ SUFFIXES = (".mp4", ".webm")
 
 
 def clips_in(folder: Path) -> list[Path]:
-    """The clips in a folder, by name. Raises ValueError if there is none."""
+    """Return the clips in a folder, by name. Raises ValueError if there is none."""
     found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     if not found:
         raise ValueError(f"{folder} has no clips ({', '.join(SUFFIXES)})")
@@ -23,7 +23,7 @@ def clips_in(folder: Path) -> list[Path]:
 
 
 def read_clip(path: Path) -> Frames:
-    """Every frame, uint8 [n, 27, 48, 3] RGB."""
+    """Return every frame, uint8 [n, 27, 48, 3] RGB."""
     with av.open(str(path)) as container:
         frames = [
             frame.reformat(FRAME_WIDTH, FRAME_HEIGHT, "rgb24", interpolation="AREA").to_ndarray()
@@ -33,7 +33,7 @@ def read_clip(path: Path) -> Frames:
 
 
 def windows_of(frames: Frames, layout: WindowLayout) -> Iterator[Frames]:
-    """Every window [t, 27, 48, 3] that the model gets from a clip's frames [n, 27, 48, 3]."""
+    """Yield every window [t, 27, 48, 3] that the model gets from a clip's frames [n, 27, 48, 3]."""
     windows = FrameWindows(layout)
     for window, _ in (*windows.push(frames), *windows.close()):
         yield window

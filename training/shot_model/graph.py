@@ -47,9 +47,9 @@ from training.shot_model.parts import (
 
 
 def transition_graph(weights: Weights) -> onnx.ModelProto:
-    """The graph with input `frames`, uint8 [n, t, 27, 48, 3] RGB, and output `logits`, float32 [n,
-    2 * t]: for the t frames, first that the frame is the one of a transition, then that it is any
-    frame of a transition.
+    """Return the graph with input `frames`, uint8 [n, t, 27, 48, 3] RGB, and output `logits`,
+    float32 [n, 2 * t]: for the t frames, first that the frame is the one of a transition, then that
+    it is any frame of a transition.
     """
     draft = GraphDraft()
     add_sizes(draft)
@@ -67,7 +67,7 @@ def transition_graph(weights: Weights) -> onnx.ModelProto:
 
 
 def _add_picture(draft: GraphDraft) -> str:
-    """Frames below each other with an empty row after each: [n, 3, t * 28, 48]."""
+    """Return frames below each other with an empty row after each: [n, 3, t * 28, 48]."""
     floats = draft.node("Cast", [INPUT], ["picture/floats"], to=TensorProto.FLOAT)
     planes = draft.node("Transpose", [floats], ["picture/planes"], perm=[0, 4, 1, 2, 3])
     row = sizes(draft, "picture/row", 0, 0, 0, 0, 0, 0, 0, 0, 1, 0)
@@ -77,8 +77,8 @@ def _add_picture(draft: GraphDraft) -> str:
 
 
 def _add_stack(draft: GraphDraft, weights: Weights, stack: int, hidden: str, height: int) -> str:
-    """Two blocks, the first one's result added to the second's. The sum has values in the rows that
-    should be empty.
+    """Return two blocks, the first one's result added to the second's. The sum has values in the
+    rows that should be empty.
     """
     name = f"stack{stack}"
     first = _add_block(draft, weights, (stack, 0), hidden, height)
@@ -90,7 +90,7 @@ def _add_stack(draft: GraphDraft, weights: Weights, stack: int, hidden: str, hei
 def _add_block(
     draft: GraphDraft, weights: Weights, place: tuple[int, int], hidden: str, height: int
 ) -> str:
-    """Four separable convolutions side by side, normalized, and the ramp."""
+    """Return four separable convolutions side by side, normalized, and the ramp."""
     stack, block = place
     name = f"stack{stack}/block{block}"
     _, offset = norm(weights, f"SDDCNN.{stack}.DDCNN.{block}.bn.")
@@ -113,14 +113,16 @@ def _add_block(
 
 
 def _add_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """Means of 2x2 points; a frame's odd last row and its empty one make the new empty row."""
+    """Return means of 2x2 points; a frame's odd last row and its empty one make the new empty
+    row.
+    """
     name, two = f"stack{stack}/pool", [2, 2]
     pooled = draft.node("AveragePool", [hidden], [name + "/means"], kernel_shape=two, strides=two)
     return draft.node("Mul", [pooled, _full_rows(draft, name, height // 2)], [name])
 
 
 def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """Means of 2x2 points of each frame alone, without its empty row: [n, c * t, 3, 6]."""
+    """Return means of 2x2 points of each frame alone, without its empty row: [n, c * t, 3, 6]."""
     name, two = f"stack{stack}/pool", [2, 2]
     shape = sizes(draft, name + "/shape", 0, -1, height, width_of(stack))
     apart = draft.node("Reshape", [hidden, shape], [name + "/apart"])
@@ -130,8 +132,8 @@ def _add_last_pool(draft: GraphDraft, stack: int, hidden: str, height: int) -> s
 
 
 def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
-    """The mean of each frame and channel, [n, c, t], over the frame's rows without the
-    empty one.
+    """Return the mean of each frame and channel, [n, c, t], over the frame's rows without the empty
+    one.
     """
     name = f"stack{stack}/mean"
     shape = sizes(draft, name + "/shape", 0, channels_of(stack), -1, height * width_of(stack + 1))
@@ -143,13 +145,13 @@ def _add_means(draft: GraphDraft, stack: int, hidden: str, height: int) -> str:
 
 
 def _add_rows(draft: GraphDraft, means: Sequence[str]) -> str:
-    """What all stacks see in each frame, [n, t, 448]."""
+    """Return what all stacks see in each frame, [n, t, 448]."""
     joint = draft.node("Concat", list(means), ["seen/joint"], axis=1)
     return draft.node("Transpose", [joint], ["seen"], perm=[0, 2, 1])
 
 
 def _add_flat(draft: GraphDraft, hidden: str) -> str:
-    """What the last stack sees in each frame, [n, t, 18 * 256], channels innermost."""
+    """Return what the last stack sees in each frame, [n, t, 18 * 256], channels innermost."""
     channels, points = channels_of(STACKS - 1), 18
     shape = sizes(draft, "flat/shape", 0, channels, -1, points)
     apart = draft.node("Reshape", [hidden, shape], ["flat/apart"])
@@ -159,5 +161,5 @@ def _add_flat(draft: GraphDraft, hidden: str) -> str:
 
 
 def _full_rows(draft: GraphDraft, name: str, height: int) -> str:
-    """1 for a frame's rows and 0 for the empty one after them, [1, 1, t * height, 1]."""
+    """Return 1 for a frame's rows and 0 for the empty one after them, [1, 1, t * height, 1]."""
     return full_rows(draft, name + "/rows", height, np.float32, (1, 1, -1, 1))

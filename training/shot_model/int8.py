@@ -56,7 +56,9 @@ _LARGEST = 255  # of an unsigned byte
 
 
 def measured_ranges(weights: Weights, windows: Iterable[Frames]) -> dict[str, InputRange]:
-    """The observed ranges of each value that becomes a byte, over `windows` [100, 27, 48, 3]."""
+    """Return the observed ranges of each value that becomes a byte, over `windows` [100, 27, 48,
+    3].
+    """
     graph = transition_graph(weights)
     names = [HEADS_INPUT, *(f"stack{stack}/sum" for stack in range(STACKS))]
     for stack in range(STACKS):
@@ -100,23 +102,23 @@ class _ByteDraft:
     draft: GraphDraft = field(default_factory=GraphDraft)
 
     def scalar(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        """A constant without an axis, which some operators require."""
+        """Return a constant without an axis, which some operators require."""
         self.draft.constants.append(numpy_helper.from_array(value, name))
         return name
 
     def named(self, name: str, scale: float, zero: int) -> _Bytes:
-        """The scale and zero point for a value that is about to be made."""
+        """Return the scale and zero point for a value that is about to be made."""
         step = self.scalar(name + "/scale", np.array(scale, np.float32))
         return _Bytes(name, scale, step, self.scalar(name + "/zero", np.array(zero, np.uint8)))
 
     def ramped(self, name: str, seen: str) -> _Bytes:
-        """Like `named`, for values from 0 to the greatest of those `seen`."""
+        """Return the same as `named`, for values from 0 to the greatest of those `seen`."""
         return self.named(name, float(self.ranges[seen].channels.max()) * MARGIN / _LARGEST, 0)
 
     def conv(
         self, x: _Bytes, kernel: Floats, y: _Bytes, bias: Floats | None = None, **given: object
     ) -> _Bytes:
-        """A convolution of bytes by `kernel` [m, c, h, w], with channels innermost."""
+        """Return a convolution of bytes by `kernel` [m, c, h, w], with channels innermost."""
         name = y.name
         scale = np.maximum(np.abs(kernel).reshape(len(kernel), -1).max(axis=1) / 127, 1e-12)
         scale = scale.astype(np.float32)
@@ -135,14 +137,14 @@ class _ByteDraft:
         return y
 
     def emptied(self, x: str, height: int, name: str) -> str:
-        """`x` [n, t * height, w, c] with 0 in the last row of each frame."""
+        """Return `x` [n, t * height, w, c] with 0 in the last row of each frame."""
         full = full_rows(self.draft, name + "/rows", height, np.bool_, (1, -1, 1, 1))
         nothing = self.scalar(name + "/nothing", np.array(0, np.uint8))
         return self.draft.node("Where", [full, x, nothing], [name])
 
 
 def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
-    """The graph of `transition_graph` in int8, with the measured `ranges`."""
+    """Return the graph of `transition_graph` in int8, with the measured `ranges`."""
     made = _ByteDraft(weights, ranges)
     add_sizes(made.draft)
     hidden, height = _add_picture(made), HEIGHT + 1
@@ -161,7 +163,7 @@ def byte_graph(weights: Weights, ranges: Ranges) -> onnx.ModelProto:
 
 
 def _add_picture(made: _ByteDraft) -> _Bytes:
-    """Frames below each other with an empty row after each: [n, t * 28, 48, 3]."""
+    """Return frames below each other with an empty row after each: [n, t * 28, 48, 3]."""
     row = sizes(made.draft, "picture/row", 0, 0, 0, 0, 0, 0, 0, 1, 0, 0)
     apart = made.draft.node("Pad", [INPUT, row], ["picture/apart"])
     shape = sizes(made.draft, "picture/shape", 0, -1, WIDTH, COLOURS)
@@ -171,7 +173,7 @@ def _add_picture(made: _ByteDraft) -> _Bytes:
 
 
 def _add_stack(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Bytes:
-    """Two blocks and their sum. The sum has values in the rows that should be empty."""
+    """Return two blocks and their sum. The sum has values in the rows that should be empty."""
     name = f"stack{stack}"
     first = _add_block(made, (stack, 0), hidden, height)
     empty = made.emptied(first.name, height, f"{name}/first")
@@ -184,7 +186,7 @@ def _add_stack(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _By
 
 
 def _add_block(made: _ByteDraft, place: tuple[int, int], hidden: _Bytes, height: int) -> _Bytes:
-    """Four pairs of convolutions side by side, normalized, with the ramp."""
+    """Return four pairs of convolutions side by side, normalized, with the ramp."""
     stack, block = place
     name = f"stack{stack}/block{block}"
     _, offset = norm(made.weights, f"SDDCNN.{stack}.DDCNN.{block}.bn.")
@@ -207,8 +209,8 @@ def _add_block(made: _ByteDraft, place: tuple[int, int], hidden: _Bytes, height:
 
 
 def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Bytes:
-    """Means of 2x2 points: [n, t * h, w, c], again with an empty row in each frame; after the last
-    stack [n * t, 3, 6, c], where frames are separate.
+    """Return means of 2x2 points: [n, t * h, w, c], again with an empty row in each frame; after
+    the last stack [n * t, 3, 6, c], where frames are separate.
     """
     draft, name, last = made.draft, f"stack{stack}/pool", stack == STACKS - 1
     width, channels = width_of(stack), channels_of(stack)
@@ -230,8 +232,8 @@ def _add_pool(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> _Byt
 
 
 def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
-    """Means of neighbours, `x` read as [n, 2, length]: their sum at twice the scale. It takes a
-    sixth of the time of the runtime's own pool of bytes.
+    """Return means of neighbours, `x` read as [n, 2, length]: their sum at twice the scale. It
+    takes a sixth of the time of the runtime's own pool of bytes.
     """
     draft = made.draft
     shape = sizes(draft, name + "/shape", -1, 2, length)
@@ -245,8 +247,8 @@ def _add_halved(made: _ByteDraft, x: _Bytes, name: str, length: int) -> _Bytes:
 
 
 def _add_means(made: _ByteDraft, stack: int, hidden: _Bytes, height: int) -> str:
-    """The mean of each frame and channel, [n, t, c], over the frame's rows without the
-    empty one.
+    """Return the mean of each frame and channel, [n, t, c], over the frame's rows without the empty
+    one.
     """
     draft, name = made.draft, f"stack{stack}/mean"
     points = height * width_of(stack + 1)

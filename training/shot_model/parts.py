@@ -27,17 +27,17 @@ _NEAR = {"from": 0, "to": LOOKUP, "axis": 2}  # from a row of a lookup
 
 
 def filters_of(stack: int) -> int:
-    """The output channels of each of a block's four convolutions."""
+    """Return the output channels of each of a block's four convolutions."""
     return int(FILTERS * 2**stack)
 
 
 def channels_of(stack: int) -> int:
-    """The output channels of a stack."""
+    """Return the output channels of a stack."""
     return len(DILATIONS) * filters_of(stack)
 
 
 def width_of(stack: int) -> int:
-    """The points of a row in a stack's input."""
+    """Return the points of a row in a stack's input."""
     return int(WIDTH // 2**stack)
 
 
@@ -50,7 +50,7 @@ def add_sizes(draft: GraphDraft) -> None:
 
 
 def sized(draft: GraphDraft, name: str, *values: int | str) -> str:
-    """A shape [n] of integers and of values that the graph knows by name."""
+    """Return a shape [n] of integers and of values that the graph knows by name."""
     parts = [
         value if isinstance(value, str) else sizes(draft, f"{name}/{place}", value)
         for place, value in enumerate(values)
@@ -61,8 +61,8 @@ def sized(draft: GraphDraft, name: str, *values: int | str) -> str:
 def full_rows(
     draft: GraphDraft, name: str, height: int, kind: type[np.generic], shape: Sequence[int]
 ) -> str:
-    """Which of a window's rows belong to a frame: all but the empty one after each frame. They are
-    numbers of `kind`, 1 or 0; the t * height rows are the -1 in `shape`.
+    """Return which of a window's rows belong to a frame: all but the empty one after each frame.
+    They are numbers of `kind`, 1 or 0; the t * height rows are the -1 in `shape`.
     """
     rows = draft.constant(name + "/frame", (np.arange(height) < height - 1).astype(kind))
     all_ = draft.node("Tile", [rows, TIME], [name + "/frames"])
@@ -70,20 +70,22 @@ def full_rows(
 
 
 def of_full_rows(draft: GraphDraft, name: str, mean: str, height: int) -> str:
-    """Means over `height` rows, the last of which is empty, corrected to means over the others."""
+    """Return means over `height` rows, the last of which is empty, corrected to means over the
+    others.
+    """
     full = draft.constant(name + "/full", np.array(height / (height - 1), np.float32))
     return draft.node("Mul", [mean, full], [name])
 
 
 def norm(weights: Weights, base: str) -> tuple[Floats, Floats]:
-    """Batch normalization as a factor and an offset for each channel."""
+    """Return batch normalization as a factor and an offset for each channel."""
     scale = weights[base + "weight"] / np.sqrt(weights[base + "running_var"] + NORM_EPSILON)
     return scale, weights[base + "bias"] - weights[base + "running_mean"] * scale
 
 
 def separable(weights: Weights, stack: int, block: int, number: int) -> tuple[Floats, Floats]:
-    """One of a block's convolutions: across a frame [2f, c, 3, 3], and along time [f, 2f, 3, 1],
-    with the normalization's factors included.
+    """Return one of a block's convolutions: across a frame [2f, c, 3, 3], and along time [f, 2f, 3,
+    1], with the normalization's factors included.
     """
     base = f"SDDCNN.{stack}.DDCNN.{block}."
     layers = f"{base}Conv3D_{DILATIONS[number]}.layers."
@@ -94,17 +96,17 @@ def separable(weights: Weights, stack: int, block: int, number: int) -> tuple[Fl
 
 
 def own_channels(stack: int, number: int) -> slice:
-    """The place of one convolution's channels among the block's."""
+    """Return the place of one convolution's channels among the block's."""
     return slice(number * filters_of(stack), (number + 1) * filters_of(stack))
 
 
 def sizes(draft: GraphDraft, name: str, *values: int) -> str:
-    """A constant of integers, [n]."""
+    """Return a constant of integers, [n]."""
     return draft.constant(name, np.array(values, np.int64))
 
 
 def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
-    """The similarity of frames by what the stacks see in them, [n, t, 448]: [n, t, 128]."""
+    """Return the similarity of frames by what the stacks see in them, [n, t, 448]: [n, t, 128]."""
     base = "frame_sim_layer."
     kernel, bias = weights[base + "projection.weight"].T, weights[base + "projection.bias"]
     seen = draft.dense(rows, kernel, bias, "similar/seen")
@@ -112,7 +114,7 @@ def add_similarity(draft: GraphDraft, weights: Weights, rows: str) -> str:
 
 
 def add_colours(draft: GraphDraft, weights: Weights) -> str:
-    """The similarity of frames by their colour histograms: [n, t, 128]."""
+    """Return the similarity of frames by their colour histograms: [n, t, 128]."""
     name = "histogram"
     whole = draft.node("Cast", [INPUT], [name + "/whole"], to=TensorProto.INT32)
     width = draft.constant(name + "/width", np.array(32, np.int32))
@@ -153,7 +155,7 @@ def add_heads(
 
 
 def closed(draft: GraphDraft) -> onnx.ModelProto:
-    """The finished graph over its input and output."""
+    """Return the finished graph over its input and output."""
     frames = ["n", "t", HEIGHT, WIDTH, COLOURS]
     given = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, frames)]
     results = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", "2t"])]
@@ -165,7 +167,7 @@ def closed(draft: GraphDraft) -> onnx.ModelProto:
 
 
 def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name: str) -> str:
-    """Cosines of each frame with the 50 before and after it, and a dense layer over them.
+    """Return cosines of each frame with the 50 before and after it, and a dense layer over them.
 
     Cosines of all pairs are [t, t], and each row must be shifted by one against the row before. So
     rows of t + 100 numbers are read as rows of t + 101, whose first 101 numbers are the wanted
@@ -192,6 +194,6 @@ def _add_lookup(draft: GraphDraft, weights: Weights, base: str, rows: str, name:
 
 
 def _filled(draft: GraphDraft, shape: str, value: int, name: str) -> str:
-    """int32 of the shape that the value `shape` holds, filled with `value`."""
+    """Return int32 of the shape that the value `shape` holds, filled with `value`."""
     filling = numpy_helper.from_array(np.array([value], np.int32))
     return draft.node("ConstantOfShape", [shape], [name], value=filling)

@@ -27,7 +27,7 @@ class Sentence:
 
 
 def read_conll(path: Path) -> list[Sentence]:
-    """All sentences; the word is a line's first column and the tag its last."""
+    """Return all sentences; the word is a line's first column and the tag its last."""
     sentences: list[Sentence] = []
     words: list[str] = []
     tags: list[str] = []
@@ -43,7 +43,7 @@ def read_conll(path: Path) -> list[Sentence]:
 
 
 def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
-    """IOB1 or BIO tags as BIO: a name's first word gets B-."""
+    """Return IOB1 or BIO tags as BIO: a name's first word gets B-."""
     found = []
     before = "O"
     for tag in tags:
@@ -54,7 +54,9 @@ def to_bio(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def without_punctuation(sentence: Sentence) -> Sentence:
-    """The sentence as people type it into a search box, without words that are only signs."""
+    """Return the sentence as people type it into a search box, without words that are only
+    signs.
+    """
     kept = [
         (word, tag)
         for word, tag in zip(sentence.words, sentence.tags, strict=True)
@@ -64,7 +66,7 @@ def without_punctuation(sentence: Sentence) -> Sentence:
 
 
 def query_window(sentence: Sentence, chance: random.Random) -> Sentence:
-    """A few words around a name, or anywhere if there is no name: about a query's length.
+    """Return a few words around a name, or anywhere if there is no name: about a query's length.
 
     A name is never cut: a window that begins or ends inside a name is widened to its edge.
     """
@@ -82,7 +84,7 @@ def query_window(sentence: Sentence, chance: random.Random) -> Sentence:
 
 
 def augmented(sentences: Sequence[Sentence], share: float, chance: random.Random) -> list[Sentence]:
-    """All `sentences`, and for a `share` of them a copy that looks like a query.
+    """Return all `sentences`, and for a `share` of them a copy that looks like a query.
 
     Some copies have other names of the corpus in place of their own, or a typing error. The model
     is uncased, so copies in lower or upper case would be the same to it.
@@ -99,7 +101,7 @@ def augmented(sentences: Sequence[Sentence], share: float, chance: random.Random
 
 
 def names_of(sentences: Sequence[Sentence]) -> Names:
-    """Every name of a corpus by its label, as often as it occurs."""
+    """Return every name of a corpus by its label, as often as it occurs."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for sentence in sentences:
         for begin, end in spans(sentence.tags):
@@ -120,7 +122,7 @@ def spans(tags: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def with_other_names(sentence: Sentence, names: Names, chance: random.Random) -> Sentence:
-    """The sentence with each name replaced by one of the same label, half of the time."""
+    """Return the sentence with each name replaced by one of the same label, half of the time."""
     words: list[tuple[str, str]] = []
     last = 0
     for begin, end in spans(sentence.tags):
@@ -136,8 +138,8 @@ def with_other_names(sentence: Sentence, names: Names, chance: random.Random) ->
 
 
 def misspelt(sentence: Sentence, chance: random.Random) -> Sentence:
-    """The sentence with one typing error in one of its longer words: a letter is lost or doubled,
-    or two neighbours are swapped.
+    """Return the sentence with one typing error in one of its longer words: a letter is lost or
+    doubled, or two neighbours are swapped.
     """
     long = [n for n, word in enumerate(sentence.words) if len(word) >= LEAST_MISSPELT]
     if not long:

@@ -52,7 +52,7 @@ class Lesson:
 def lessons(
     tokenizer: Tokenizer, sentences: Sequence[Sentence], chance: random.Random
 ) -> list[Lesson]:
-    """All sentences as batches of similar lengths, in random order."""
+    """Return all sentences as batches of similar lengths, in random order."""
     cut = windows(
         WordTokens.over(tokenizer), [sentence.words for sentence in sentences], limit=MAX_TOKENS
     )
@@ -63,7 +63,7 @@ def lessons(
 
 
 def lesson(rows: Sequence[Window], sentences: Sequence[Sentence]) -> Lesson:
-    """One batch; a word's tag counts at its first token only."""
+    """Return one batch; a word's tag counts at its first token only."""
     arrays = padded([row.tokens for row in rows])
     classes = np.full(arrays["input_ids"].shape, -100, np.int64)
     for number, row in enumerate(rows):
@@ -73,8 +73,8 @@ def lesson(rows: Sequence[Window], sentences: Sequence[Sentence]) -> Lesson:
 
 
 def loss_of(model: DistilBertForTokenClassification, given: Lesson) -> torch.Tensor:
-    """Mean cross-entropy over the tokens that count. In float32: bfloat16 takes 1.7 times as long
-    on a processor without matrix tiles for it (AMX).
+    """Return mean cross-entropy over the tokens that count. In float32: bfloat16 takes 1.7 times as
+    long on a processor without matrix tiles for it (AMX).
     """
     ids, mask = (torch.from_numpy(given.arrays[name]).long() for name in given.arrays)
     logits = model(input_ids=ids, attention_mask=mask).logits
@@ -82,7 +82,7 @@ def loss_of(model: DistilBertForTokenClassification, given: Lesson) -> torch.Ten
 
 
 def optimizer_of(model: DistilBertForTokenClassification, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW; the head learns faster, because it starts at random."""
+    """Return AdamW; the head learns faster, because it starts at random."""
     head = list(model.classifier.parameters())
     groups = [
         {"params": list(model.distilbert.parameters()), "lr": plan.rate},
@@ -125,8 +125,8 @@ def train(
 
 
 def pace(step: int, *, total: int, warm: int) -> float:
-    """The share of the highest rate at `step`: up over `warm` steps, then down to zero
-    at `total`.
+    """Return the share of the highest rate at `step`: up over `warm` steps, then down to zero at
+    `total`.
     """
     return min((step + 1) / warm, max(0.0, (total - step) / (total - warm + 1)))
 

@@ -21,7 +21,9 @@ WNUT_LABELS: Mapping[str, str] = {
 
 
 def read_wnut(path: Path) -> list[Sentence]:
-    """Sentences from lines with word and tag, separated by a tab; WNUT_LABELS maps the labels."""
+    """Return sentences from lines with word and tag, separated by a tab; WNUT_LABELS maps the
+    labels.
+    """
     return [
         Sentence(tuple(row[0] for row in rows), tuple(_wnut_tag(row[1]) for row in rows))
         for rows in _blocks(path)
@@ -29,8 +31,8 @@ def read_wnut(path: Path) -> list[Sentence]:
 
 
 def read_uner(path: Path) -> list[Sentence]:
-    """Sentences from lines with number, word and tag, separated by tabs, and comments; OTH becomes
-    O.
+    """Return sentences from lines with number, word and tag, separated by tabs, and comments; OTH
+    becomes O.
     """
     return [
         Sentence(tuple(row[1] for row in rows), tuple(_uner_tag(row[2]) for row in rows))
@@ -39,7 +41,7 @@ def read_uner(path: Path) -> list[Sentence]:
 
 
 def without_label(sentence: Sentence, label: str) -> Sentence:
-    """The sentence without names of `label`, for a corpus that does not mark them."""
+    """Return the sentence without names of `label`, for a corpus that does not mark them."""
     return Sentence(
         sentence.words, tuple("O" if tag.endswith(f"-{label}") else tag for tag in sentence.tags)
     )
@@ -55,7 +57,7 @@ def _uner_tag(tag: str) -> str:
 
 
 def _blocks(path: Path) -> Iterator[list[list[str]]]:
-    """The rows between empty lines, split at tabs."""
+    """Yield the rows between empty lines, split at tabs."""
     rows: list[list[str]] = []
     for line in [*path.read_text(encoding="utf-8").splitlines(), ""]:
         if line.startswith("# ") and "\t" not in line:

@@ -9,7 +9,7 @@ a corpus and name j in it (both from 0):
 3. words of only signs are dropped, the rest is put in lower case;
 4. a result of more than eight words is left out, and so is a repeated one.
 
-A sentence without a name gives its first `2 + i % 5` words under 3 and 4, so that names found where
+A sentence without a name gives its first `2 + i % 5` words under 3 and 4, so that names found if
 there are none cost. Nothing is random: the same corpus gives the same queries.
 """
 
@@ -21,13 +21,13 @@ MOST_WORDS = 8
 
 
 def query_style(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The queries made of `sentences`, in order, each once."""
+    """Return the queries made of `sentences`, in order, each once."""
     made = (_typed(piece) for n, each in enumerate(sentences) for piece in _pieces(n, each))
     return list(dict.fromkeys(query for query in made if query.words))
 
 
 def _pieces(number: int, sentence: Sentence) -> Iterator[Sentence]:
-    """The pieces of one sentence: one around each name, or its beginning if it has none."""
+    """Yield the pieces of one sentence: one around each name, or its beginning if it has none."""
     names = [place for place, tag in enumerate(sentence.tags) if tag.startswith("B-")]
     if not names:
         yield _cut(sentence, 0, 2 + number % 5)
@@ -38,7 +38,7 @@ def _pieces(number: int, sentence: Sentence) -> Iterator[Sentence]:
 
 
 def _cut(sentence: Sentence, begin: int, end: int) -> Sentence:
-    """Words `begin` to `end`, widened to whole names."""
+    """Return words `begin` to `end`, widened to whole names."""
     begin, end = max(0, begin), min(end, len(sentence.words))
     while begin > 0 and sentence.tags[begin].startswith("I-"):
         begin -= 1
@@ -47,7 +47,7 @@ def _cut(sentence: Sentence, begin: int, end: int) -> Sentence:
 
 
 def _name_end(sentence: Sentence, place: int) -> int:
-    """The first place after `place` that is outside its name."""
+    """Return the first place after `place` that is outside its name."""
     end = place + 1
     while end < len(sentence.words) and sentence.tags[end].startswith("I-"):
         end += 1
@@ -55,7 +55,7 @@ def _name_end(sentence: Sentence, place: int) -> int:
 
 
 def _typed(piece: Sentence) -> Sentence:
-    """The piece as people type it; empty if it is no query."""
+    """Return the piece as people type it; empty if it is not a query."""
     bare = without_punctuation(piece)
     says_something = any(character.isalnum() for word in bare.words for character in word)
     if len(bare.words) > MOST_WORDS or not says_something:
