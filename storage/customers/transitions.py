@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from core.customers.transitions import START, Position, Told, Transition, TransitionKind
 from core.ports.customers import Turn
@@ -82,6 +83,7 @@ _TURN = sa.Table(
     sa.Column("position", _NUMBER, nullable=False),
     sa.Column("line", sa.Text, nullable=False),
     sa.Column("last", _NUMBER, nullable=False),
+    sa.Column("tables", sa.String(32), nullable=False, server_default=""),  # their oid, on Postgres
 )
 _ENTITLED = sa.Table(
     "dateline_entitled",
@@ -113,6 +115,20 @@ class StoredTransitions:
         first = {"one": 1, "epoch": _new_id(), "number": 0, "position": 0, "line": "", "last": 0}
         if not self._all(sa.select(_TURN.c.one)):
             database.run(lambda connection: connection.execute(insert, [first]))
+        if not database.is_sqlite:
+            self._note_restore()
+
+    def _note_restore(self) -> None:
+        """Begin another history if `pg_restore` has brought the tables back: it makes them anew, so
+        they have another oid. `dateline restore` does so itself for a file.
+        """
+        self._database.add_columns(_TURN, ["tables"])
+        found = sa.cast(sa.cast(sa.func.to_regclass(_TURN.name), postgresql.OID), sa.Text)
+        (oid,) = self._all(sa.select(found))[0]
+        before = _TURN.c.tables
+        epoch = sa.case((before == "", _TURN.c.epoch), else_=_new_id())
+        noted = sa.update(_TURN).where(before != oid).values(tables=oid, epoch=epoch)
+        self._database.run(lambda connection: connection.execute(noted))
 
     # TransitionLog
 

@@ -93,28 +93,28 @@ def test_topics_are_made_changed_and_deleted(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "code", "field"),
     [
-        ({"name": "x", "query": ""}, None),
-        ({"name": "x", "query": "*"}, None),
-        ({"name": "", "query": "ferry"}, None),
-        ({"name": "x"}, "query"),
-        ({"name": "x", "similar_to": "a"}, "similar_to"),
-        ({"name": "x", "query": "ferry", "profile": "vector"}, "profile"),
-        ({"name": "x", "query": "ferry", "colour": "red"}, "colour"),
-        ({"name": "x", "query": "versioncreated:>now-2d"}, None),
-        ({"name": "x", "query": "ferry NOT arrived:>2026-01-01"}, None),
-        ({"name": "x", "query": "nosuchfield:1"}, None),
+        ({"name": "x", "query": ""}, "bad_query", None),
+        ({"name": "x", "query": "*"}, "bad_query", None),
+        ({"name": "", "query": "ferry"}, "bad_request", None),
+        ({"name": "x"}, "bad_parameter", "query"),
+        ({"name": "x", "similar_to": "a"}, "bad_parameter", "similar_to"),
+        ({"name": "x", "query": "ferry", "profile": "vector"}, "bad_parameter", "profile"),
+        ({"name": "x", "query": "ferry", "colour": "red"}, "bad_parameter", "colour"),
+        ({"name": "x", "query": "versioncreated:>now-2d"}, "bad_query", None),
+        ({"name": "x", "query": "ferry NOT arrived:>2026-01-01"}, "bad_query", None),
+        ({"name": "x", "query": "nosuchfield:1"}, "bad_query", None),
     ],
 )
 def test_what_is_no_filter_is_refused_with_what_is(
-    desk: Desk, body: Any, field: str | None
+    desk: Desk, body: Any, code: str, field: str | None
 ) -> None:
     answer = desk.ask("POST", "/v1/topics", body)
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["mend"]
-    assert error.get("field") == field
+    assert (error["code"], error.get("field")) == (code, field)
 
 
 def test_hits_name_the_topics_that_they_match(desk: Desk) -> None:

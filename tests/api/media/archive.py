@@ -48,6 +48,7 @@ class Whole:
     served: Served
     room: Room
     maker: TransitionMaker
+    book: StoredTransitions
     services: Services
 
     def get(self, path: str, key: str = KEY, **params: Any) -> Any:
@@ -104,4 +105,4 @@ def whole(folder: Path) -> Iterator[Whole]:
             on_demand=OnDemand(StoredQueues(database), room.engine, now, receipts.add),
         )
         with serving_app(absent, create_app(services)) as served:
-            yield Whole(served, room, maker, services)
+            yield Whole(served, room, maker, book, services)

@@ -11,6 +11,7 @@ import pytest
 
 from core.callers import OPERATOR
 from core.customers.accounts import Entitlement, Method, Quota
+from customers.feed import IDLE
 from tests.api.media.archive import KEY, OTHER, WIRE, Whole, whole
 from tests.api.media.customer import now
 from tests.api.media.overlaid import MONITOR, code_of, faults, needs_contract
@@ -82,6 +83,21 @@ def test_a_session_is_its_account_s(wire: Whole) -> None:
     for address in (f"{FEED}?qt=none&seq=0", f"{FEED}?qt=none&seq=x"):
         assert code_of(wire.get(address)) == (400, 6060)
     assert code_of(wire.get(link, OTHER)) == (400, 6060)
+
+
+@pytest.mark.parametrize("why", ["unused", "restored"])
+def test_a_session_that_ended_is_refused_and_a_new_one_begins(wire: Whole, why: str) -> None:
+    link, feed = page(wire)["next_page"], wire.services.feed
+    assert feed is not None
+    if why == "unused":
+        feed._clock = lambda: now() + IDLE + timedelta(minutes=10)
+    else:
+        wire.book.begin_anew(wire.book.turn())
+        feed._epoch = ("", 0.0)  # which it believes for a second
+    for address in (link, f"{link}&include=*"):
+        assert code_of(wire.get(address)) == (400, 6060)
+    feed._clock = now
+    assert page(wire)["next_page"] != link
 
 
 def test_a_date_says_where_a_session_begins(wire: Whole) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import sqlalchemy as sa
+
 from core.customers.transitions import START, FeedSession, Position, Told, TransitionKind
 from core.errors import StorageFullError
 from core.ports.customers import Turn
@@ -103,6 +105,19 @@ def test_stories_that_change_by_themselves(database: Database) -> None:
     assert (book.next_due(), book.due(100, 10)) == (30, [LONG, "s"])
 
 
+def test_what_is_owed_until_it_is_told(database: Database) -> None:
+    book, other = StoredTransitions(database), StoredTransitions(database)
+    assert (book.owed(9), book.next_due()) == ([], None)
+    book.owe(["x", LONG])
+    other.owe(["x"])
+    other.owe([])
+    assert ({*other.owed(9)}, len(other.owed(1)), book.next_due()) == ({"x", LONG}, 1, 0)
+    turn = book.turn()
+    assert book.write(turn, [told("x")], (), {}, Turn(1), NOW_MICROS, ["x"])
+    assert not other.write(turn, [told(LONG)], (), {}, Turn(1), NOW_MICROS, [LONG])
+    assert book.owed(9) == [LONG]
+
+
 def test_another_history(database: Database) -> None:
     book = StoredTransitions(database)
     write(book, told("x", story="s"), told("y", story="s"), told("z"), at=9, line="nine")
@@ -114,6 +129,33 @@ def test_another_history(database: Database) -> None:
     assert sorted(book.due(0, 10)) == ["s", "z"]
     assert book.last().n == 3
     assert StoredTransitions(database).epoch == book.epoch
+
+
+def test_tables_that_are_made_anew_are_another_history(database: Database) -> None:
+    """As `pg_restore` makes them. A file is brought back by `dateline restore`, which says so."""
+    book = StoredTransitions(database)
+    write(book, told("x"))
+    epoch = book.epoch
+    assert StoredTransitions(database).epoch == epoch
+    copied = [
+        "CREATE TABLE copied AS SELECT * FROM dateline_transition_turn",
+        "DROP TABLE dateline_transition_turn",
+        "ALTER TABLE copied RENAME TO dateline_transition_turn",
+    ]
+    for statement in copied:
+        database.run(lambda connection, s=statement: connection.exec_driver_sql(s))
+    again = StoredTransitions(database)
+    assert (again.epoch == epoch) == database.is_sqlite
+    assert StoredTransitions(database).epoch == again.epoch
+    assert again.last() == book.last()
+
+
+def test_a_table_of_turns_of_an_earlier_version_is_the_same_history(database: Database) -> None:
+    epoch = StoredTransitions(database).epoch
+    drop = "ALTER TABLE dateline_transition_turn DROP COLUMN tables"
+    database.run(lambda connection: connection.execute(sa.text(drop)))
+    for _ in range(2):
+        assert StoredTransitions(database).epoch == epoch
 
 
 def test_a_position_of_another_history_is_unknown(database: Database) -> None:
@@ -143,6 +185,8 @@ def test_ends_are_told_late_by_the_same_id(database: Database) -> None:
     found = book.after(2, 9, "a")
     assert [(t.uri, t.kind, t.account) for t in found] == [("x", KILLED, ""), ("x", KILLED, "a")]
     assert found[0].id == found[1].id
+    assert book.tell_late("b", {"y": 1}, NOW_MICROS) == 0
+    assert book.after(found[1].n, 9, "b") == []
 
 
 def test_receipts(database: Database) -> None:
