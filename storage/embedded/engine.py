@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.callers import OPERATOR, Caller
+from core.callers import Caller
 from core.entities import Entity, KnownName
-from core.items import Item, Passage, PassageVectors
+from core.items import Item
 from core.media import Undescribed
 from core.ports.engine import Clock
 from core.query_tree import Node, Word, is_fact
@@ -28,10 +28,8 @@ from core.retrieval import (
     Retrieval,
     Retrieved,
     Suggestion,
-    TextSignatures,
 )
-from core.standing import Head, SeenWord, Sight, Standing
-from core.writes import PutItem, SetStatus, Written
+from core.standing import SeenWord
 from storage.embedded.background import Background
 from storage.embedded.beside import Beside
 from storage.embedded.browsing import browse, matching
@@ -48,20 +46,11 @@ from storage.embedded.record.copies import PROJECTIONS
 from storage.embedded.retrieval import retrieve
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
-from storage.media.items import newest_versions
 from storage.record.arrivals import request_with_arrivals, with_arrivals
-from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
-from storage.record.signatures import StoredSignatures, add_missing
+from storage.record.recorded_engine import RecordedEngine
 from storage.record.stories import (
-    chain_sizes,
     exemplar_of,
-    heads_of,
-    passages_at,
-    shown_chain,
-    shown_item,
-    sights_of,
-    standing_of,
 )
 from storage.words.analysis import primary_subtag
 from storage.words.topics import Topics
@@ -85,7 +74,7 @@ class EmbeddedSettings:
     topics: Topics = field(default_factory=Topics)
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(RecordedEngine):
     """`core.ports.engine.Engine` on a record of truth (in SQLite in `settings.folder`, unless
     `record` is given), with tantivy and faiss in that folder.
 
@@ -97,8 +86,7 @@ class EmbeddedEngine:
         self, settings: EmbeddedSettings, clock: Clock, record: RecordOfTruth | None = None
     ) -> None:
         self._settings = settings
-        self._clock = clock
-        self.record = record or Record(settings.folder, settings.spaces, clock)
+        super().__init__(record or Record(settings.folder, settings.spaces, clock), clock)
         self._beside = Beside()
         self._columns = Columns()
         subjects, codes = (self._columns.values[name] for name in ("subject", "subject_code"))
@@ -107,7 +95,6 @@ class EmbeddedEngine:
         self._names = ColumnsNames(self._columns)
         self._dictionary = vocabulary.Dictionary()
         self._suggestions = ColumnsSuggestions(self._columns, self._headlines)
-        self._signatures = StoredSignatures()
         try:
             self.projections = Projections(
                 settings.folder / PROJECTIONS,
@@ -128,24 +115,6 @@ class EmbeddedEngine:
 
     # Writer
 
-    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """Record the items; searches by vector find them when this returns."""
-        written = self.record.put(writes, by)
-        self._written()
-        return written
-
-    def set_status(
-        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
-    ) -> tuple[Written, ...]:
-        """Change the states; when this returns, nothing shows what they hide."""
-        written = self.record.set_status(changes, by)
-        self._written()
-        return written
-
-    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """Return for each item whether a put would change anything."""
-        return self.record.unknown(items, by)
-
     def cover(self) -> str:
         """Make recorded items searchable by words; return "" or how many are not."""
         try:
@@ -154,23 +123,6 @@ class EmbeddedEngine:
             log.exception("what was recorded could not be indexed")  # the background tries again
             lacking = max(1, self.pending)  # the number is unknown, but not 0
         return f"words: {lacking:,} items are not found by words yet" if lacking else ""
-
-    # VectorKeeper
-
-    def count_lacking(self, field: str) -> int:
-        """Return how many versions lack vectors of the field's encoder."""
-        return self.record.reads.count_lacking(field, self._settings.spaces[field])
-
-    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """Return at most `limit` of them with an id above `after`."""
-        encoder = self._settings.spaces[field]
-        return self.record.reads.items_lacking(field, encoder, after, limit)
-
-    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Add vectors to versions; return how many versions got theirs."""
-        added = self.record.add_vectors(vectors)
-        self._written()
-        return added
 
     # Retriever
 
@@ -259,23 +211,6 @@ class EmbeddedEngine:
         """Return a number for each id; equal numbers are one story."""
         return self._columns.stories(ids)
 
-    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """Return how many versions of each story the caller may see."""
-        return chain_sizes(self.record.reads, ids, caller, to_micros(self._clock()))
-
-    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """Return where each passage lies in its item."""
-        encoder = self._settings.spaces[field]
-        return passages_at(self.record.reads, ids, field, encoder, numbers)
-
-    def signatures(self, ids: Ids) -> TextSignatures:
-        """Return the text signatures of the versions, one row each."""
-        return self._signatures.of(self.record.reads, ids)
-
-    def add_signatures(self) -> int:
-        """Record missing text signatures; return how many were missing."""
-        return add_missing(self.record)
-
     # Names
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
@@ -288,11 +223,6 @@ class EmbeddedEngine:
         return self._names.holding(ids, names)
 
     # Standings
-
-    def standing(self, uri: str) -> Standing:
-        """Return how the item stands, whoever asks."""
-        self.projections.refresh()
-        return standing_of(self.record.reads, uri, to_micros(self._clock()))
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """Return the ids of the allowed items, in the given order."""
@@ -367,50 +297,12 @@ class EmbeddedEngine:
     def _headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
         return self.record.reads.headlines(since, until)
 
-    # Library
-
-    def item(self, uri: str, caller: Caller) -> Item | None:
-        """Return the item if it is the head of its story. An item that a write-through replaced is
-        in `chain` only.
-        """
-        self.projections.refresh()
-        return shown_item(self.record.reads, uri, caller, to_micros(self._clock()))
-
-    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """Return the visible versions of the item's story, newest first."""
-        self.projections.refresh()
-        return shown_chain(self.record.reads, uri, caller, to_micros(self._clock()))
-
-    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """Return what the caller sees of each named uri."""
-        self.projections.refresh()
-        return sights_of(self.record.reads, named, caller, to_micros(self._clock()))
-
-    # Heads
-
-    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
-        """Return what the caller may see of each uri that stands for its story."""
-        self.projections.refresh()
-        return heads_of(self.record.reads, uris, caller, to_micros(self._clock()))
-
-    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
-        """Return the recorded versions among `ids`, whatever their state."""
-        return self.record.reads.items_by_seq(sorted(ids))
-
     # MediaItems
-
-    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """Return the newest recorded version of each item, in any state."""
-        return newest_versions(self.record.reads, uris)
 
     def undescribed(self, limit: int) -> Undescribed:
         """Return the visible media without a description."""
         self.projections.refresh()
         return undescribed_items(self.record.reads, self._columns, limit)
-
-    def all_items(self) -> Iterator[Item]:
-        """Return every recorded item."""
-        return self.record.reads.all_items()
 
     # Life
 
@@ -460,6 +352,12 @@ class EmbeddedEngine:
     def _release(self) -> None:
         self._beside.close()
         self.record.close()
+
+    def _encoder(self, field: str) -> str:
+        return self._settings.spaces[field]
+
+    def _refresh(self) -> None:
+        self.projections.refresh()
 
     def _written(self) -> None:
         self.projections.refresh()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from core.callers import OPERATOR, Caller
+from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.errors import BusyError, DatelineError
-from core.items import Item, Passage, PassageVectors
+from core.items import Item
 from core.media import Undescribed
 from core.ports.engine import Clock
 from core.query_tree import Node
@@ -30,11 +30,8 @@ from core.retrieval import (
     Retrieved,
     SortOrder,
     Suggestion,
-    TextSignatures,
 )
-from core.standing import Head, SeenWord, Sight, Standing
-from core.writes import PutItem, SetStatus, Written
-from storage.media.items import newest_versions
+from core.standing import SeenWord
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.following.follower import Follower
 from storage.opensearch.following.projector import Projector
@@ -50,18 +47,10 @@ from storage.opensearch.served_retrieval import ServedRetrieval
 from storage.opensearch.view import View
 from storage.opensearch.views import Views
 from storage.record.guard import Guard
-from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth
-from storage.record.signatures import StoredSignatures, add_missing
+from storage.record.recorded_engine import RecordedEngine
 from storage.record.stories import (
-    chain_sizes,
     exemplar_of,
-    heads_of,
-    passages_at,
-    shown_chain,
-    shown_item,
-    sights_of,
-    standing_of,
 )
 from storage.words.topics import Topics, WrittenTopics
 
@@ -93,19 +82,17 @@ class OpenSearchSettings:
     overlap_s: float = 30.0
 
 
-class OpenSearchEngine:
+class OpenSearchEngine(RecordedEngine):
     """`core.ports.engine.Engine` on a record of truth and an index on a cluster. It keeps no state
     that another process needs.
     """
 
     def __init__(self, settings: OpenSearchSettings, clock: Clock, record: RecordOfTruth) -> None:
         self._settings = settings
-        self._clock = clock
-        self.record = record
+        super().__init__(record, clock)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
         self.cluster = Cluster(settings.cluster)
         self.guard = Guard(record, clock)
-        self._signatures = StoredSignatures()
         try:
             self._views = Views(self._opened, settings.follow_s, settings.overlap_s)
         except BaseException:
@@ -185,9 +172,6 @@ class OpenSearchEngine:
     def _catalogue(self) -> IndexCatalogue:
         return self._views.current.catalogue
 
-    def _now(self) -> int:
-        return to_micros(self._clock())
-
     def _freshened(self) -> tuple[View, str]:
         """Return a view that sees every acknowledged change, and "" or why it lacks some. The alias
         may move meanwhile, so the caller must go on with this view, not with the current one.
@@ -198,29 +182,18 @@ class OpenSearchEngine:
 
     # Writer
 
-    def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
-        """Record the items, then write them to the index as far as the cluster takes them; a search
-        waits for the rest.
-        """
-        written = self.record.put(writes, by)
-        self._written()
-        return written
-
-    def set_status(
-        self, changes: Sequence[SetStatus], by: Caller = OPERATOR
-    ) -> tuple[Written, ...]:
-        """Change the states; when this returns, nothing shows what they hide."""
-        written = self.record.set_status(changes, by)
-        self._written()
-        return written
-
-    def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
-        """Return for each item whether a put would change anything."""
-        return self.record.unknown(items, by)
-
     def cover(self) -> str:
         """Make recorded changes searchable; return "" or why some are not."""
         return self._freshened()[1]
+
+    def _encoder(self, field: str) -> str:
+        return self._settings.spaces[field].encoder
+
+    def _refresh(self) -> None:
+        """Do nothing: the record is asked at each call."""
+
+    def _encoder_in_use(self, field: str) -> str:
+        return self._views.current.encoders.get(field, "")
 
     def _written(self) -> None:
         """Project the write. A failure is only noted: the write is recorded and acknowledged."""
@@ -230,23 +203,6 @@ class OpenSearchEngine:
             self.projector.failed(error)
             if self._follower is not None:
                 self._follower.wake()
-
-    # VectorKeeper
-
-    def count_lacking(self, field: str) -> int:
-        """Return how many versions lack vectors of the field's encoder."""
-        return self.record.reads.count_lacking(field, self._settings.spaces[field].encoder)
-
-    def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        """Return at most `limit` of them with an id above `after`."""
-        encoder = self._settings.spaces[field].encoder
-        return self.record.reads.items_lacking(field, encoder, after, limit)
-
-    def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Add vectors to versions; return how many versions got theirs."""
-        added = self.record.add_vectors(vectors)
-        self._written()
-        return added
 
     # Retriever
 
@@ -292,23 +248,6 @@ class OpenSearchEngine:
         """Return a number for each id; equal numbers are one story."""
         return self.guard.stories(ids)
 
-    def chain_sizes(self, ids: Ids, caller: Caller) -> Sequence[int]:
-        """Return how many versions of each story the caller may see."""
-        return chain_sizes(self.record.reads, ids, caller, self._now())
-
-    def passages(self, ids: Ids, field: str, numbers: Sequence[int]) -> tuple[Passage | None, ...]:
-        """Return where each passage lies in its item."""
-        encoder = self._views.current.encoders.get(field, "")
-        return passages_at(self.record.reads, ids, field, encoder, numbers)
-
-    def signatures(self, ids: Ids) -> TextSignatures:
-        """Return the text signatures of the versions, one row each."""
-        return self._signatures.of(self.record.reads, ids)
-
-    def add_signatures(self) -> int:
-        """Record missing text signatures; return how many were missing."""
-        return add_missing(self.record)
-
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
         """Return the archive's name for each entity. While the index is behind the record, all are
         None, because a name could come from an item that was killed since.
@@ -323,10 +262,6 @@ class OpenSearchEngine:
         return self._catalogue.facts.holding(ids, names)
 
     # Standings, Vocabulary, Exemplars, Suggestions
-
-    def standing(self, uri: str) -> Standing:
-        """Return how the item stands, whoever asks."""
-        return standing_of(self.record.reads, uri, self._now())
 
     def shown(self, uris: Sequence[str], caller: Caller, filters: Node) -> Ids:
         """Return the ids of the allowed items, in the given order."""
@@ -390,30 +325,6 @@ class OpenSearchEngine:
 
     # Library, MediaItems
 
-    def item(self, uri: str, caller: Caller) -> Item | None:
-        """Return the item if it is the head of its story and visible to the caller."""
-        return shown_item(self.record.reads, uri, caller, self._now())
-
-    def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """Return the visible versions of the item's story, newest first."""
-        return shown_chain(self.record.reads, uri, caller, self._now())
-
-    def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """Return what the caller sees of each named uri."""
-        return sights_of(self.record.reads, named, caller, self._now())
-
-    def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
-        """Return what the caller may see of each uri that stands for its story."""
-        return heads_of(self.record.reads, uris, caller, self._now())
-
-    def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
-        """Return the recorded versions among `ids`, whatever their state."""
-        return self.record.reads.items_by_seq(sorted(ids))
-
-    def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
-        """Return the newest recorded version of each item, in any state."""
-        return newest_versions(self.record.reads, uris)
-
     def undescribed(self, limit: int) -> Undescribed:
         """Return the visible media without a description. Raises BusyError while the index is
         behind the record, because an item that was killed since could be among them.
@@ -422,10 +333,6 @@ class OpenSearchEngine:
         if behind:
             raise BusyError(behind, where=self.cluster.where, mend="try again")
         return view.catalogue.undescribed(limit)
-
-    def all_items(self) -> Iterator[Item]:
-        """Return every recorded item."""
-        return self.record.reads.all_items()
 
     # Life
 
