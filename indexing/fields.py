@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from core.errors import DocumentError
 from core.items import ItemType, PubStatus
@@ -34,6 +36,7 @@ _TYPE_ALIASES = {
     "infographic": ItemType.GRAPHIC,
     "package": ItemType.COMPOSITE,
 }
+_Kind = TypeVar("_Kind", bound=StrEnum)
 _STATUS_ALIASES = {"cancelled": PubStatus.CANCELED, "killed": PubStatus.CANCELED}
 
 
@@ -92,13 +95,7 @@ def item_type(value: str, field: str) -> ItemType:
     name = value.strip().lower()
     if name in _TYPE_ALIASES:
         return _TYPE_ALIASES[name]
-    try:
-        return ItemType(name)
-    except ValueError as error:
-        allowed = ", ".join(ItemType)
-        raise DocumentError(
-            f"unknown type: {_shown(value)}", field=field, mend=f"use one of {allowed}"
-        ) from error
+    return _one_of(ItemType, "type", name, value, field)
 
 
 def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> PubStatus:
@@ -113,13 +110,7 @@ def status(value: str, has_embargo: bool, field: str, warnings: list[str]) -> Pu
         return PubStatus.WITHHELD
     if name in _STATUS_ALIASES:
         return _STATUS_ALIASES[name]
-    try:
-        return PubStatus(name)
-    except ValueError as error:
-        allowed = ", ".join(PubStatus)
-        raise DocumentError(
-            f"unknown pubstatus: {_shown(value)}", field=field, mend=f"use one of {allowed}"
-        ) from error
+    return _one_of(PubStatus, "pubstatus", name, value, field)
 
 
 def language(value: str, field: str) -> str:
@@ -135,6 +126,16 @@ def urgency(value: float, field: str) -> int:
     if not float(value).is_integer() or not 1 <= value <= 9:
         raise DocumentError(f"urgency is not a whole number from 1 to 9: {value}", field=field)
     return int(value)
+
+
+def _one_of(kinds: type[_Kind], what: str, name: str, value: str, field: str) -> _Kind:
+    """Return the member `name` of `kinds`. Raises DocumentError with the `value` for another."""
+    try:
+        return kinds(name)
+    except ValueError as error:
+        raise DocumentError(
+            f"unknown {what}: {_shown(value)}", field=field, mend=f"use one of {', '.join(kinds)}"
+        ) from error
 
 
 def _shown(value: object) -> str:
