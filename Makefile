@@ -33,7 +33,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
   FEED_HISTORIES=300 CONCURRENT_TURNS=500 KILL_ROUNDS=200 POWER_STATES=500 FAILING_ROUNDS=400 OPENAPI_CASES=10000 \
   DATELINE_HOSTILE_DOCUMENTS=300 MIRROR_CHANGES=10000 OVERLOAD_S=60 SOAK_S=7200
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
-WITH_HNSWLIB := -m hnswlib tests/storage/test_graphs.py tests/storage/test_segment_kinds.py tests/benchmarks/test_hnsw.py
+WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
 .PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons mutants cover bench-gpu dev-cluster gate lock wheels bench clean
 

@@ -23,7 +23,7 @@ from benchmarks.machine import REUTERS, arguments, percentile, show, this_machin
 from search.understanding.dates import Calendar, calendar_of
 from search.understanding.understand import Understanding
 
-_TABLE = Path("tests/search/date_cases.md")
+_TABLE = Path("tests/search/understanding/dates/date_cases.md")
 _TARGET_MS = 1.0
 
 

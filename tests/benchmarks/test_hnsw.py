@@ -17,7 +17,7 @@ from core.retrieval import Ids
 from core.writes import PutItem
 from dateline.build.engine import build_graphs
 from dateline.settings import Settings
-from tests.storage.graph_conformance import VECTORS
+from tests.storage.conformance.graphs import VECTORS
 from tests.storage.world import SetClock, make_item, opened, vectors
 
 pytestmark = pytest.mark.hnswlib

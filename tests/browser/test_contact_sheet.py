@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from indexing.media.shots.contact_sheet import contact_sheet
 from tests.browser.test_reports import DESKTOP, PHONE, opened
-from tests.indexing.media.test_contact_sheet import SHEET
+from tests.indexing.media.shots.test_contact_sheet import SHEET
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from eval import report
-from tests.eval import report_samples as samples
+from tests.eval.report import samples as samples
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -20,7 +20,7 @@ from dateline.build.media.work import Worker, build_worker
 from dateline.build.service import Service, build_service
 from dateline.settings import Settings
 from indexing.work.request import Request
-from tests.faults.test_full_disk import Filler, small_disk, unavailable, wait_until
+from tests.faults.disk.test_full_disk import Filler, small_disk, unavailable, wait_until
 from tests.postgres_server import Server, binaries, server
 
 __all__ = ["small_disk"]

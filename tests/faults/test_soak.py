@@ -34,8 +34,8 @@ import pytest
 from benchmarks.service.overload import PRODUCTS, fill
 from dateline.default_folders import demo_folder
 from dateline.serving.demo import DEMO_INGEST_KEY, DEMO_READ_KEY
-from tests.dateline.test_searchers import Service, searchers_of
-from tests.dateline.test_serve import START, served
+from tests.dateline.serving.test_searchers import Service, searchers_of
+from tests.dateline.serving.test_serve import START, served
 
 SOAK_S = float(os.environ.get("SOAK_S", "120"))
 pytestmark = [pytest.mark.faults, pytest.mark.deep, pytest.mark.timeout(int(SOAK_S) + 900)]

@@ -37,7 +37,7 @@ from inference.picture_captioner import (
     PictureCaptioner,
     Preparation,
 )
-from tests.inference.hub_server import COMMIT, REPOSITORY, serving
+from tests.inference.models.hub_server import COMMIT, REPOSITORY, serving
 from tests.inference.small_models import write_model
 from tests.small_checkpoints import small_tokenizer
 

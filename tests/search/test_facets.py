@@ -22,9 +22,9 @@ from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, all_of, 
 from core.retrieval import DateInterval, Retrieval, Retrieved, TotalRelation
 from search.answers import Fold, SearchResponse
 from search.kept_candidates import CandidateStore, SharedCandidateStore
+from tests.search.cursors.test_candidate_stores import Shelf
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, READER, START, Room, story
-from tests.search.test_candidate_stores import Shelf
 
 OSLO, ROME = Keyword("place", ("Oslo",)), Keyword("place", ("Rome",))
 TEXTS, PICTURES = Keyword("type", ("text",)), Keyword("type", ("picture",))

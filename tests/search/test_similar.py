@@ -21,8 +21,8 @@ from core.writes import PutItem
 from search.similar import MOST_HEADLINE_WORDS, MOST_WORDS, mean_passage, telling_words
 from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
+from tests.search.guard.test_surfaces import Model
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
-from tests.search.test_surfaces import Model
 
 FERRY = "The ferry to the islands sails again after the storm, the harbour office says."
 

@@ -20,8 +20,8 @@ from core.writes import SetStatus
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS, Suggester
 from storage.words.names import plain_words
 from tests.conftest import new_folder
+from tests.search.guard.test_surfaces import CALLERS, PRODUCTS, URIS, Model
 from tests.search.room import BOTH, PHOTOS, READER, Room, story
-from tests.search.test_surfaces import CALLERS, PRODUCTS, URIS, Model
 
 PERSON, ORGANISATION, PLACE, SUBJECT, HEADLINE = SuggestionKind
 MERKEL = (Concept("Angela Merkel"),)

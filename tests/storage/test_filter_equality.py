@@ -33,7 +33,7 @@ from storage.embedded.engine import EmbeddedEngine
 from storage.opensearch.engine import OpenSearchEngine
 from tests.conftest import new_folder
 from tests.storage import model
-from tests.storage.engine_under_test import PROPERTY
+from tests.storage.conformance.engine_under_test import PROPERTY
 from tests.storage.opensearch_world import lending, open_opensearch
 from tests.storage.world import (
     FIELD,

@@ -20,7 +20,7 @@ from core.writes import Outcome, PutItem, SetStatus
 from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.inside.tags import picture_tags
 from indexing.media.metadata.sidecars import XMP_PACKET, overlaid, sidecar_names, sidecar_of
-from tests.indexing.media.described_media import alt, jpeg, packet
+from tests.indexing.media.metadata.described_media import alt, jpeg, packet
 from tests.search.room import Room
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
