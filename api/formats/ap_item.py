@@ -180,7 +180,9 @@ def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str
     for name, rendition in said.items() if isinstance(said, Mapping) else ():
         if isinstance(rendition, Mapping):
             ours = f"{PATH}/" in str(rendition.get("href", "")).partition("?")[0]
-            found[name] = {**rendition, **({"href": download(name)} if ours else {})}
+            kind = rendition.get("mimetype") or rendition.get("contentType")  # ninjs 2 and 3
+            said_kind = {"mimetype": kind} if kind else {}
+            found[name] = {**rendition, **said_kind, **({"href": download(name)} if ours else {})}
             if ours and name == MAIN:
                 found[name] = {"originalfilename": _file_name(item), **found[name]}
     return found
@@ -188,15 +190,14 @@ def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str
 
 def _main_of(renditions: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rendition `main`, which AP's clients ask for, where a document has what ninjs
-    calls `original`, with a `contentType`. Its address has a `?`, as clients append parameters.
+    calls `original`. Its address has a `?`, as clients append parameters.
     """
     original = renditions.get(_ORIGINAL, {})
     href = original.get("href")
     if MAIN in renditions or not isinstance(href, str):
         return {}
     name = _NO_FILE_NAME.sub("-", unquote(href.partition("?")[0]).rpartition("/")[2]).strip("-.")
-    said = {"mimetype": original.get("contentType"), "originalfilename": name}
-    known = {name: text for name, text in said.items() if text}
+    known = {"originalfilename": name} if name else {}
     main = {"rel": "Main", **known, **original, "href": href if "?" in href else f"{href}?"}
     return {MAIN: main}
 

@@ -69,7 +69,7 @@ _NOT_CARRIED = frozenset({"body_text", "chain"})  # left out of an item inside a
 # Other members of the document that a list of hits needs too.
 _IN_LISTS = ("renditions", "associations", "keywords", "provider", "bylines")
 _SINGULAR = {plural: name for name, plural in MEMBERS.items()}
-_CONTRACT = frozenset({*BY_NAME, *MEMBERS, *MEMBERS.values()})
+_CONTRACT = frozenset({*BY_NAME, *MEMBERS, *MEMBERS.values(), "altids"})
 _ALWAYS = ("uri", "altids")  # what AP's clients identify an item by
 
 

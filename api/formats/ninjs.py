@@ -323,7 +323,9 @@ def _objects(value: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:
 def _renditions(members: Mapping[str, Any], version: str) -> Any:
     told = {}
     for name, one in _objects(members.get("renditions")):
-        told[name] = {"name": name, **one, "contenttype": one.get("mimetype")}
+        spelt = {plain_name(key): value for key, value in one.items()}
+        kind = spelt.get("mimetype") or spelt.get("contenttype")  # ninjs 1 has the first
+        told[name] = {"name": name, **spelt, "mimetype": kind, "contenttype": kind}
         seconds = one.get("duration")
         if members.get("type") == "video" and isinstance(seconds, (int, float)):
             told[name]["duration"] = seconds / 1000

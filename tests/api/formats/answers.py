@@ -61,6 +61,47 @@ STORY: dict[str, Any] = {
     "body_text": "It moved.",
 }
 
+VIDEO: dict[str, Any] = {  # as ninjs 3.0 has it
+    "uri": "urn:news:quay",
+    "version": "2",
+    "type": "video",
+    "profile": "wire",
+    "title": "quay-fire",
+    "slugline": "quay-fire",
+    "language": "en",
+    "urgency": 2,
+    "versionCreated": "2026-02-01T10:00:00Z",
+    "firstCreated": "2026-02-01T09:00:00Z",
+    "copyrightNotice": "(c) Island News",
+    "edNote": "Updates",
+    "located": "OSLO",
+    "by": "Ana Reyes",
+    "headlines": [{"role": "main", "value": "Fire at the quay"}],
+    "descriptions": [{"role": "caption", "contentType": "text/plain", "value": "Boats burn."}],
+    "bodies": [{"role": "main", "contentType": "text/html", "value": "<p>Two <b>boats</b>.</p>"}],
+    "usageTerms": "No sales.",
+    "altIds": [{"role": "itemid", "value": "q1"}],
+    "subjects": [{"name": "Ferries", "literal": "ap:ferries"}],
+    "renditions": [
+        {
+            "name": "web",
+            "href": "https://m.example/1.mp4",
+            "contentType": "video/mp4",
+            "width": 1280,
+            "duration": 12.5,
+        }
+    ],
+    "associations": [{"name": "main", "uri": "urn:news:photo", "headlines": [{"value": "Old"}]}],
+    "standard": {"name": "ninjs", "version": "3.0"},
+}
+PHOTO: dict[str, Any] = {  # what VIDEO carries
+    "uri": "urn:news:photo",
+    "type": "picture",
+    "headline": "A ferry",
+    "description_text": "At noon.",
+    "renditions": {"main": {"href": "https://m.example/p.jpg", "width": 640}},
+}
+
 
 @dataclass(frozen=True)
 class Addresses:

@@ -167,6 +167,29 @@ def test_a_link_to_a_hidden_item_is_words_only() -> None:
     assert uri not in told("nitf", document, replace(other, products=("premium",)))
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<script>x()</script>", "<style>p{}</style>", "<iframe>x</iframe>", "<object>x</object>",
+        "<input value=x>", "<button>x</button>", "<select><option>x</select>",
+        "<textarea>x</textarea>", "<svg><text>x</text></svg>", "<img src=x alt=x>",
+        "<video>x<source src=x></video>", "<audio>x</audio>", "<picture><img src=x></picture>",
+        "<canvas>x</canvas>", "<nav>x</nav>", "<noscript>x</noscript>", "<template>x</template>",
+        "<map>x</map>", "<math>x</math>", "<embed src=x>", "<!-- x -->", "<?x x?>",
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_left_out(inside: str) -> None:
+    document = {"uri": "urn:n", "body_html": f"<p>Boats {inside} burn at the quay.</p>"}
+    assert "<p>Boats burn at the quay.</p>" in told("nitf", document)
+    assert "\n\nBoats burn at the quay.\n" in f"\n\n{told('plain', document)}"
+
+
+def test_blanks_at_the_ends_of_a_paragraph_go() -> None:
+    markup = "<p> One <b>two</b> \n</p><ul><li> three </li></ul>"
+    document = {"uri": "urn:n", "body_html": markup}
+    assert '<p>One <em class="bold">two</em></p><ul><li>three</li></ul>' in told("nitf", document)
+
+
 PIECES = st.sampled_from([
     "<p>", "</p>", "<b>", "</i>", "<a href='https://x.example/'>", "</a>", "<ul><li>", "</ul>",
     "<table><tr><td>", "</table>", "<br>", "<pre>", "<blockquote>", "text", " & ", "<", "]]>",
