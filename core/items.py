@@ -202,3 +202,16 @@ def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
 def shot_of(item: Item, span: Passage) -> int:
     """Return the place in `item.shots` of the shot whose line of the shot list has `span`."""
     return item.shotlist.count("\n", 0, span.start)
+
+
+def itemid_of(item: Item) -> str:
+    """Return the agency's own id of an item, which AP calls its itemid; "" without one. It is one
+    of the document's alternative ids: an object in ninjs 1, roles with values in ninjs 2 and 3.
+    """
+    named = (ids for name, ids in item.source.items() if name.lower().removeprefix("$") == "altids")
+    ids = next(named, None)
+    if isinstance(ids, list):
+        entries = (entry for entry in reversed(ids) if isinstance(entry, Mapping))
+        ids = {str(entry.get("role")): entry.get("value") for entry in entries}
+    found = ids.get("itemid") if isinstance(ids, Mapping) else None
+    return found.strip() if isinstance(found, str) else ""

@@ -36,7 +36,7 @@ from core.customers.transitions import (
     TransitionKind,
 )
 from core.errors import ExpiredError
-from core.items import Item
+from core.items import Item, itemid_of
 from core.ports.customers import FeedSessions, Receipts, TopicMatcher, TransitionLog
 from core.ports.engine import Clock, Heads
 from core.query_tree import EVERYTHING, Node
@@ -454,13 +454,6 @@ def _takes_away(
     if transition.uri in heads or each is None or not each.shown:
         return False
     return each.n == transition.n and products.isdisjoint(each.products)
-
-
-def itemid_of(item: Item) -> str:
-    """Return the agency's own id of an item, in its document's `altids`; "" without one."""
-    altids = item.source.get("altids") or item.source.get("altIds")
-    found = altids.get("itemid", "") if isinstance(altids, Mapping) else ""
-    return found if isinstance(found, str) else ""
 
 
 def position_text(position: Position) -> str:

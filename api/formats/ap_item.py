@@ -150,15 +150,6 @@ def ap_time(moment: datetime) -> str:
     return f"{text}Z"
 
 
-def itemid_in(source: Mapping[str, Any]) -> str:
-    """Return AP's id of an item in its document, "" without one."""
-    named = (value for name, value in source.items() if name.lower().removeprefix("$") == "altids")
-    altids = next(named, None)
-    ids = _by_role(altids) if isinstance(altids, list) else altids
-    found = ids.get("itemid") if isinstance(ids, Mapping) else None
-    return found.strip() if isinstance(found, str) else ""
-
-
 def _etag(item: Item, members: Mapping[str, Any]) -> str:
     """Return a digest of an item as a caller sees it: its members, its file, what it carries."""
     told = orjson.dumps([members, item.uri, item.version, item.media and item.media.digest])

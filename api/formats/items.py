@@ -30,7 +30,6 @@ from api.formats.ap_item import (
     BY_NAME,
     ItemAddresses,
     as_contract,
-    itemid_in,
     our_members,
     usage_terms,
 )
@@ -45,7 +44,7 @@ from api.formats.concepts import (
 )
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
-from core.items import Concept, Item, ItemType
+from core.items import Concept, Item, ItemType, itemid_of
 from core.ports.engine import Sights
 from core.standing import Head, Sight
 
@@ -321,7 +320,7 @@ class ItemId(NamedTuple):
 
 def _itemids(items: Iterable[Item], library: Sights, caller: Caller) -> dict[str, ItemId]:
     """Return AP's ids of the items inside others, by uri."""
-    found = [(item, itemid_in(item.source)) for item in items]
+    found = [(item, itemid_of(item)) for item in items]
     named = {itemid: item.products for item, itemid in found if itemid}
     sights = library.sights(named, caller) if named else {}
     return {item.uri: _itemid(said, sights) for item, said in found}

@@ -19,7 +19,6 @@ from api.contract import NinjsAnswer
 from api.customers.followed import named_topics
 from api.customers.ordering import order_rendition
 from api.envelope import delivered
-from api.formats.ap_item import itemid_in
 from api.formats.items import ItemView
 from api.formats.ninjs import VERSIONS, ninjs
 from api.formats.renditions import MEDIA_TYPES, NEWSML, text_rendition
@@ -35,7 +34,7 @@ from api.problems import ParameterError, no_item
 from api.search.elsewhere import ReadRoute
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.items import Item, ItemType
+from core.items import Item, ItemType, itemid_of
 from core.query_tree import EVERYTHING
 from core.retrieval import SortOrder
 from search.answers import DateUse, EntityUse, SearchRequest, SearchResponse
@@ -334,4 +333,4 @@ def _by_id(services: Services, item_id: str, caller: Caller) -> Item | None:
         hits = services.search.search(asked, caller).hits
     except QueryError:  # too long for a query, so it is nobody's id
         return None
-    return next((hit.item for hit in hits if itemid_in(hit.item.source) == item_id), None)
+    return next((hit.item for hit in hits if itemid_of(hit.item) == item_id), None)

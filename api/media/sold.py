@@ -13,9 +13,8 @@ from typing import Any
 from zlib import crc32
 
 from api.access.services import Services
-from api.formats.ap_item import itemid_in
 from core.callers import Caller, folded
-from core.items import Item
+from core.items import Item, itemid_of
 from core.query_tree import EVERYTHING, Keyword, Node
 from customers.accounts.pricing import Price, price_of
 
@@ -104,7 +103,7 @@ def costly_in(services: Services, caller: Caller, items: Sequence[Item]) -> froz
     found = [sight.item for sight in sights.values() if sight.item is not None]
     prices = prices_of(services, caller, found)
     return frozenset(
-        itemid_in(item.source) or item.uri
+        itemid_of(item) or item.uri
         for item, price in zip(found, prices, strict=True)
         if not price.included
     )

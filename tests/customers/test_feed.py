@@ -211,7 +211,7 @@ def test_a_tombstone_has_the_id_of_the_version_that_was_received(world: FeedWorl
     put(world, "x", source={"altids": {"itemid": "first"}})
     reader.page()
     change(world.engine, "x", pubstatus=PubStatus.CANCELED)
-    put(world, "x", 2, source={"altids": {"itemid": "second"}})
+    put(world, "x", 2, source={"altIds": [{"role": "itemid", "value": "second"}]})
     reader.page()
     assert [(e.itemid, e.pubstatus) for e in reader.told] == [
         ("", "usable"),

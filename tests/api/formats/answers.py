@@ -82,6 +82,7 @@ VIDEO: dict[str, Any] = {  # as ninjs 3.0 has it
     "usageTerms": "No sales.",
     "altIds": [{"role": "itemid", "value": "q1"}],
     "subjects": [{"name": "Ferries", "literal": "ap:ferries"}],
+    "keywords": ["fire", "quay"],  # which ninjs 3.0 does not have
     "renditions": [
         {
             "name": "web",

@@ -17,10 +17,12 @@ from tests.api.formats.answers import (
     BASE,
     COMPANY,
     PERSON,
+    PHOTO,
     PLACE,
     READER,
     STORY,
     SUBJECT,
+    VIDEO,
     ap,
     item_of,
 )
@@ -151,6 +153,30 @@ def test_an_item_is_not_named_by_a_hidden_one() -> None:
             itemid = "urn:news:photo" if hidden in others else "first"
             assert item["altids"]["itemid"] == itemid
             assert item["uri"] == f"{BASE}/content/{itemid}"
+
+
+def test_members_of_both_spellings_are_chosen_by_the_contracts_name() -> None:
+    for name in ("subject", "subjects"):
+        document = {**STORY, "subject": None, name: [SUBJECT]}
+        assert ap(document, include=("subject.creator",))["subject"] == [{"creator": "Machine"}]
+
+
+def test_a_caption_made_by_a_machine_has_a_member_of_its_own() -> None:
+    item = replace(item_of(PHOTO), caption="A boat at a quay", caption_by="a model")
+    told = ap(item, addresses=None)
+    assert told["description_caption"] == "At noon."
+    assert told["machine_caption"] == {"text": "A boat at a quay", "made_by": "a model"}
+
+
+def test_what_is_carried_is_received_too() -> None:
+    video, photo = item_of(VIDEO), item_of(PHOTO)
+    for include, uris in ((("*",), {video.uri, photo.uri}), (("headline",), {video.uri})):
+        received: set[str] = set()
+        ap(
+            video, photo, include=include,
+            receive=lambda items, to=received: to.update(one.uri for one in items),
+        )  # fmt: skip
+        assert received == uris
 
 
 def etag_of(item: dict[str, Any]) -> str:

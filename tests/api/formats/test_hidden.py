@@ -77,6 +77,20 @@ def test_a_hidden_item_is_named_in_no_form(members: dict[str, Any]) -> None:
     assert_nothing_told(item_of({"uri": "urn:news:story", "headline": "Fire", **members}))
 
 
+@pytest.mark.parametrize(
+    ("chain", "told"),
+    [
+        ("urn:news:shown", "urn:news:shown"),
+        ("no item's", "no item's"),
+        (KILLED, "urn:news:story"),
+        (THEIRS, "urn:news:story"),
+    ],
+)
+def test_the_chain_is_told_unless_it_is_a_hidden_item(chain: str, told: str) -> None:
+    item = item_of({"uri": "urn:news:story", "headline": "Fire", "altids": {"chain": chain}})
+    assert ap(item, SHOWN, *HIDDEN, addresses=None)["chain"] == told
+
+
 _TREES = st.recursive(
     st.sampled_from([KILLED, f" {KILLED}", THEIRS, "urn:else:1", "text", 7, None]),
     lambda inner: st.one_of(

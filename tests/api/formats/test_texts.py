@@ -11,7 +11,7 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.formats.markup import clean_text, safe_markup
+from api.formats.markup import addresses_in, clean_text, safe_markup
 from api.formats.ninjs import ninjs
 from api.formats.renditions import text_rendition
 from core.errors import DocumentError
@@ -184,12 +184,32 @@ def test_what_is_no_text_is_left_out(inside: str) -> None:
     assert "\n\nBoats burn at the quay.\n" in f"\n\n{told('plain', document)}"
 
 
+def test_a_table_keeps_its_rows_and_a_list_inside_a_list_its_words() -> None:
+    row = "<tr><td>{0}</td></tr>"
+    parts = ("thead", "tbody", "tfoot")
+    inner = "".join(f"<{part}>{row.format(part)}</{part}>" for part in parts)
+    markup = f"<table>{inner}</table><ul><li>one<ul><li>two</li></ul></li></ul>"
+    document = {"uri": "urn:n", "body_html": markup}
+    rows = "".join(map(row.format, parts))
+    assert f"<table>{rows}</table>" in told("nitf", document)
+    assert "thead\ntbody\ntfoot\n\n- one two\n" in told("plain", document)
+
+
+def test_addresses_are_those_of_attributes() -> None:
+    markup = "<p title='x'>See http://no.example/ <a HREF=' https://a.example/ '>a</a><img src=b>"
+    assert addresses_in(markup) == ["https://a.example/", "b"]
+
+
 def test_blanks_at_the_ends_of_a_paragraph_go() -> None:
     markup = "<p> One <b>two</b> \n</p><ul><li> three </li></ul>"
     document = {"uri": "urn:n", "body_html": markup}
     assert '<p>One <em class="bold">two</em></p><ul><li>three</li></ul>' in told("nitf", document)
 
 
+_ADDRESSES = (
+    "href", "src", "srcset", "action", "formaction", "data", "poster", "background", "cite",
+    "longdesc", "usemap", "xlink:href", "ping", "manifest", "codebase", "archive", "classid",
+)  # fmt: skip
 PIECES = st.sampled_from([
     "<p>", "</p>", "<b>", "</i>", "<a href='https://x.example/'>", "</a>", "<ul><li>", "</ul>",
     "<table><tr><td>", "</table>", "<br>", "<pre>", "<blockquote>", "text", " & ", "<", "]]>",
@@ -232,6 +252,7 @@ def test_any_body_is_well_formed_and_has_its_words(markup: str, headline: str) -
         ("<p>One<script>x()</script></p>", False),
         ("<a href='javascript:x()'>One</a>", False),
         ("<img src='file:///etc/passwd'>One", False),
+        *((f"<p {name}='data:x'>One</p>", False) for name in _ADDRESSES),
     ],
 )
 def test_markup_is_passed_on_without_scripts_and_unsafe_addresses(

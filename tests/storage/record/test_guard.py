@@ -129,11 +129,12 @@ def test_stories_are_numbers_of_chains(record: RecordOfTruth) -> None:
     assert len({one, third, gone}) == 3
 
 
+@pytest.mark.parametrize("kept", [6, 100])
 def test_more_changes_than_are_looked_at_one_by_one(
-    record: RecordOfTruth, monkeypatch: pytest.MonkeyPatch
+    record: RecordOfTruth, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     monkeypatch.setattr(guard_module, "_MOST_CHANGES", 4)
-    monkeypatch.setattr(guard_module, "_KEPT", 6)
+    monkeypatch.setattr(guard_module, "_KEPT", kept)
     guard = Guard(record, SetClock())
     put(record, *(make_item(f"{n}") for n in range(9)))
     ids = every(record)
