@@ -170,6 +170,13 @@ def test_a_limit_goes_with_a_plan_by_downloads_alone(style: PlanStyle, limit: in
         rules.add_plan(sold("wire"), "gazette", "p", [7], NOW, style, limit, Interval.DAY)
 
 
+def test_one_download_is_a_plan() -> None:
+    book = rules.add_plan(
+        sold("wire"), "gazette", "p", [7], NOW, PlanStyle.DOWNLOADS, 1, Interval.DAY
+    )
+    assert [plan.limit for plan in book.plans.values() if plan.style is PlanStyle.DOWNLOADS] == [1]
+
+
 def test_keys_write_every_product_or_those_that_are_named() -> None:
     book, _ = key_in(sold("wire"), "gazette", writes=EVERY_PRODUCT)
     with pytest.raises(InputError):
@@ -279,6 +286,14 @@ def test_both_keys_work_while_a_rotation_overlaps(in_force: AccountsInForce, clo
     assert in_force.caller(new)
     with pytest.raises(ConflictError):  # the old one has expired
         in_force.change(lambda book: rules.rotate_key(book, id_of(old), "x", b"", clock.now, HOUR))
+
+
+@pytest.mark.parametrize("overlap", [timedelta(seconds=-1), rules.MOST_OVERLAP + HOUR])
+def test_an_overlap_has_bounds(in_force: AccountsInForce, overlap: timedelta) -> None:
+    old = id_of(created(in_force))
+    with pytest.raises(InputError):
+        in_force.change(lambda book: rules.rotate_key(book, old, "x", b"", NOW, overlap))
+    assert in_force.book.keys[old].expires is None
 
 
 def test_a_rotation_never_lengthens_the_old_keys_life(in_force: AccountsInForce) -> None:

@@ -108,6 +108,13 @@ def test_a_monitor_is_read_whole() -> None:
     assert found.repeat == timedelta(minutes=30)
     assert [one.idle for one in found.conditions] == [timedelta(minutes=15), timedelta(0)]
     assert found.emails == ("desk@example.com",)
+    times = {"0": 0, "PT15M": 15, "PT1H": 60, "PT2H5M": 125}
+    told = {text: read_monitor("gazette", body(repeatAlerts=text)).repeat for text in times}
+    assert told == {text: timedelta(minutes=minutes) for text, minutes in times.items()}
+    longest = f"{'a' * 60}@{'.'.join(['b' * 60] * 3)}.{'c' * 10}"
+    assert len(longest) == 254
+    notify = [{"channelType": "email", "channelDestinations": [longest]}]
+    assert read_monitor("gazette", body(notify=notify)).emails == (longest,)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,8 @@ def test_a_monitor_is_read_whole() -> None:
         {"repeatAlerts": "PT9M"},
         {"repeatAlerts": "PT25H"},
         {"repeatAlerts": "P1D"},
+        {"description": 7},
+        {"playbook": "x" * 2001},
         {"notify": []},
         {"notify": "desk@example.com"},
         {"notify": [{"channelType": "sms", "channelDestinations": ["1"]}]},
@@ -172,8 +181,10 @@ def test_an_idle_feed_is_told_once_again_and_when_it_recovers(world: World) -> N
     monitoring.seen(GAZETTE, "s1", "feeds", label="desk")
     world.pass_time(10 * MINUTE)
     assert world.kinds() == []
+    world.pass_time(5 * MINUTE)
+    assert world.kinds() == [], "fifteen minutes of silence are allowed"
     assert world.states() == {"idleFeed": "ok", "quality": "ok"}
-    world.pass_time(6 * MINUTE)
+    world.pass_time(MINUTE)
     assert world.kinds() == [AlertKind.ALARM]
     world.pass_time(29 * MINUTE)
     assert world.kinds() == [AlertKind.ALARM], "a repeat comes after half an hour"

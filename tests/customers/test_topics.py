@@ -91,6 +91,11 @@ def test_what_is_no_topic_is_refused(topics: FollowedTopics, name: str, query: s
     assert topics.all(GAZETTE) == ()
 
 
+def test_the_longest_topic_is_one(topics: FollowedTopics) -> None:
+    made = topics.create(GAZETTE, "x" * 100, " OR ".join(f"word{n}" for n in range(64)))
+    assert topics.one(GAZETTE, made.id).name == "x" * 100
+
+
 def test_an_account_has_a_limit(topics: FollowedTopics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MOST_TOPICS", 1)
     topics.create(GAZETTE, "a", "b")

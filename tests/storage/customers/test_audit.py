@@ -68,6 +68,14 @@ def test_whatever_happens_to_a_log_is_found(data: st.DataObject) -> None:
     assert verified(swapped, head).fault is Fault.CHANGED
 
 
+def test_a_verdict_names_the_row() -> None:
+    rows = chained(AuditHead(), entries(3))
+    head, first = AuditHead(rows[2].n, rows[2].digest), AuditHead(rows[0].n, rows[0].digest)
+    assert verified(rows[:1], head) == Verdict(first, Fault.TRUNCATED, 2)
+    assert verified([rows[0], rows[2]], head) == Verdict(first, Fault.MISSING, 2)
+    assert verified(rows, first) == Verdict(head, Fault.CHANGED, 3)
+
+
 @given(st.integers(1, 6), st.integers(0, 6))
 def test_a_log_that_was_made_anew_differs_from_a_noted_head(count: int, keep: int) -> None:
     rows = chained(AuditHead(), entries(6))

@@ -175,6 +175,15 @@ def test_a_language_that_is_new_is_read_from_its_first_item_on(topics: Topics) -
     assert percolator.matches([english, german], [tree]).tolist() == [[False], [True]]
 
 
+def test_a_beginning_is_one_of_words_as_they_are_written(topics: Topics) -> None:
+    percolator = Percolator(topics, lambda: ("en",))
+    items = [make_item("a", body="Ferries left"), make_item("b", headline="The quay")]
+    trees = [Prefix("ferrie"), Prefix("qu"), Prefix("left"), Prefix("ferrys")]
+    assert percolator.matches(items, trees).T.tolist() == [
+        [True, False], [False, True], [True, False], [False, False],
+    ]  # fmt: skip
+
+
 def test_nothing_is_asked_of_nothing(topics: Topics) -> None:
     percolator = Percolator(topics, lambda: ("en",))
     assert percolator.matches([], [Word("a")]).shape == (0, 1)
