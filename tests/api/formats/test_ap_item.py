@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.content.media_links import MediaLinks, MediaSigner
 from api.formats.concepts import listed_of
+from api.formats.ninjs import ninjs
 from core.errors import DocumentError
 from core.items import MediaFile, PubStatus
 from tests.api.formats.answers import (
@@ -25,6 +27,7 @@ from tests.api.formats.answers import (
     VIDEO,
     ap,
     item_of,
+    newsroom,
 )
 from tests.api.formats.schemas import AP, content_item, faults, skip_without
 
@@ -177,6 +180,24 @@ def test_what_is_carried_is_received_too() -> None:
             receive=lambda items, to=received: to.update(one.uri for one in items),
         )  # fmt: skip
         assert received == uris
+
+
+def test_our_own_media_stands_beside_the_renditions_of_the_document() -> None:
+    links = MediaLinks(MediaSigner(b"s" * 32, lambda: 0.0), "reader", lambda _: True)
+    file = MediaFile("/1.jpg", "d1", "image/jpeg", 10, width=640)
+    web = {"href": "https://m.example/w.jpg"}
+    photo = item_of({**PHOTO, "renditions": {"main": {"href": "https://no.example/"}, "web": web}})
+    photo = replace(photo, media=file)
+    for item in (
+        ap(photo, addresses=None, links=links),
+        *(ninjs(photo, READER, newsroom(photo), v, links).document for v in ("1.4", "3.1")),
+    ):
+        told = item["renditions"]
+        by_name = {one["name"]: one for one in told} if isinstance(told, list) else told
+        assert {name: one["href"].partition("?")[0] for name, one in by_name.items()} == {
+            "main": "/v1/media/original/urn%3Anews%3Aphoto",
+            "web": "https://m.example/w.jpg",
+        }
 
 
 def etag_of(item: dict[str, Any]) -> str:

@@ -91,6 +91,12 @@ def test_the_chain_is_told_unless_it_is_a_hidden_item(chain: str, told: str) -> 
     assert ap(item, SHOWN, *HIDDEN, addresses=None)["chain"] == told
 
 
+@pytest.mark.parametrize("scheme", ["javascript", "vbscript", "data", "file", "blob", "JavaScript"])
+def test_no_member_is_an_address_that_is_none(scheme: str) -> None:
+    item = item_of({"uri": "urn:n", "headline": "Fire", "keywords": ["fire", f"{scheme}:x"]})
+    assert ap(item, addresses=None)["keywords"] == ["fire"]
+
+
 _TREES = st.recursive(
     st.sampled_from([KILLED, f" {KILLED}", THEIRS, "urn:else:1", "text", 7, None]),
     lambda inner: st.one_of(
