@@ -109,6 +109,11 @@ def test_the_host_and_the_port_of_an_address() -> None:
     assert AddressRules(http=True).check_url("http://127.0.0.1/") == ("127.0.0.1", 80)
 
 
+def test_an_answer_of_the_two_hundreds_is_accepted() -> None:
+    told = {status: Answer(status).accepted for status in (0, 199, 200, 299, 300, 410)}
+    assert [status for status, accepted in told.items() if accepted] == [200, 299]
+
+
 def test_waits_grow_to_a_bound_and_follow_the_receiver() -> None:
     down = Answer(0, "no connection")
     for failures in range(60):

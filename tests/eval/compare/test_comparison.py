@@ -187,6 +187,9 @@ def test_equal_names_and_unknown_measures_are_refused() -> None:
 
 
 def test_a_facet_with_too_many_values_is_left_out_and_said() -> None:
+    slices = [{"id": f"{number % 30}"} for number in range(60)]
+    one = made([0.5] * 60, name="old", slices=slices)
+    assert len(compare([one], [[made([0.6] * 60, slices=slices)]]).of(SLICE)) == 30
     slices = [{"id": f"{number}"} for number in range(40)]
     one = made([0.5] * 40, name="old", slices=slices)
     found = compare([one], [[made([0.6] * 40, slices=slices)]])

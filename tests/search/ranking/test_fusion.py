@@ -48,6 +48,17 @@ def found(bm25: Sequence[float], *parts: VectorScores) -> Retrieved:
     return Retrieved(ids, floats(bm25), ranks_of(bm25), len(bm25), parts)
 
 
+def test_words_in_another_language_count_in_part_and_vectors_for_the_rest() -> None:
+    profile = Profile("p", 0.5, {"text": 0.5}, foreign_share=0.25)
+    part = vector_part([0.1, 0.1], background=0.1)
+    shares = fuse(found([4, 4], part), profile, None, np.array([False, True]))
+    assert shares.lexical.tolist() == [1.0, 0.25]
+    part = vector_part([1.0, 1.0], background=0.0)
+    shares = fuse(found([0, 0], part), profile, None, np.array([False, True]))
+    assert shares.lexical.tolist() == pytest.approx([0.0, 0.75])
+    assert fuse(found([4, 4], part), profile).lexical.tolist() == [1.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [

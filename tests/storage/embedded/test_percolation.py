@@ -178,9 +178,11 @@ def test_a_language_that_is_new_is_read_from_its_first_item_on(topics: Topics) -
 def test_a_beginning_is_one_of_words_as_they_are_written(topics: Topics) -> None:
     percolator = Percolator(topics, lambda: ("en",))
     items = [make_item("a", body="Ferries left"), make_item("b", headline="The quay")]
-    trees = [Prefix("ferrie"), Prefix("qu"), Prefix("left"), Prefix("ferrys")]
+    left = Phrase("ferries left")  # which no item decides by its own words
+    trees: list[Node] = [Prefix("ferrie"), Prefix("qu"), Prefix("left"), Prefix("ferrys")]
+    trees += [Bool(must=(left, Prefix("ferrie"))), Bool(must=(left, Prefix("ferrys")))]
     assert percolator.matches(items, trees).T.tolist() == [
-        [True, False], [False, True], [True, False], [False, False],
+        [True, False], [False, True], [True, False], [False, False], [True, False], [False, False],
     ]  # fmt: skip
 
 
