@@ -137,7 +137,7 @@ def _surface(services: Services) -> Surface:
         Shares(services.limiter),
         reads=WorkPool("searches", searches, settings.max_waiting, crowded=searches),
         writes=WorkPool("writes", settings.max_concurrent_writes, settings.max_waiting),
-        # Bulks have their own threads, where they embed: nobody else waits for a bulk.
+        # Bulks embed in their own threads, so nobody else waits for a bulk.
         bulks=WorkPool(
             "bulks", settings.max_concurrent_bulks, settings.max_waiting_bulks, behind=True
         ),

@@ -45,7 +45,8 @@ def _file(name: str) -> Response:
     if found is None:
         raise NotFoundError("There is no such file.", mend="The page is at /.")
     content, kind = found
-    # A font file never changes; browsers ask again for the rest, so that an update shows.
+    # A font file never changes. Browsers ask again for all other files, so that an update is
+    # visible.
     cache = "public, max-age=31536000, immutable" if name.endswith(".woff2") else "no-cache"
     return Response(content, headers={"content-type": kind, "cache-control": cache})
 

@@ -1,4 +1,4 @@
-"""One shape for every error: the status of an exception, and what the caller is told.
+"""One shape for every error: the status of an exception, and what the caller learns.
 
 UnknownKeyError 401 no key, or an unknown one BodyTooLargeError 413 read no further than the limit
 MediaTypeError 415 a content type that is not read here RangeError 416 the range has no byte of the
@@ -134,9 +134,9 @@ _STATUSES: tuple[tuple[type[DatelineError], int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a caller is told. `retry_after` is in seconds, 0 if waiting does not help. `item` is the
-    address of the item whose price has changed, "" for any other problem. `unknown` is whether the
-    request has a parameter that there is not.
+    """What a caller learns of an error. `retry_after` is in seconds, 0 if waiting does not help.
+    `item` is the address of the item whose price has changed, "" for any other problem. `unknown`
+    is whether the request has a parameter that there is not.
     """
 
     status: int
@@ -163,7 +163,7 @@ def status_of(error: DatelineError) -> int:
 
 
 def problem_of(error: DatelineError) -> Problem:
-    """Return `error` as the caller gets it; an error of ours (500) tells no path and no cause."""
+    """Return `error` as the caller gets it; an error of ours (500) shows no path and no cause."""
     status = status_of(error)
     if status == 500:
         return INTERNAL

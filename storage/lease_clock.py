@@ -25,7 +25,7 @@ class LeaseClock:
         self._clock = clock or TimeSources()
 
     def until(self, seconds: float) -> dict[str, Any]:
-        """Return the values of a row that nobody may take for so many seconds."""
+        """Return the values of a row that nobody may take for this many seconds."""
         now, boot = self._now()
         return {"free_at": now + seconds, "boot": boot}
 

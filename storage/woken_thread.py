@@ -44,7 +44,7 @@ class WokenThread:
         self._wake.set()
 
     def pause(self, seconds: float) -> None:
-        """Wait, within a step, for so many seconds or until the thread is told to end."""
+        """Wait, within a step, for this many seconds or until the thread is told to end."""
         self._stopped.wait(seconds)
 
     def stop(self) -> None:

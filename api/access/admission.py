@@ -1,8 +1,8 @@
 """Refuses requests before any other work for them: no task, no routing, no parameters, no body.
 
-At ten times the load that a service can answer, nine of ten requests are refused, and what refusals
-cost is lost to the answers. So the HTTP server asks here first; the route checks again whoever is
-let in. For the same reason, all refusals of a caller within a second are one answer with one id,
+At ten times the load that a service can answer, nine of ten requests are refused, and the cost of
+refusals is lost for answers. So the HTTP server asks here first; the route checks accepted requests
+again. For the same reason, all refusals of a caller within a second are one answer with one id,
 which is also the id of their line in the log.
 """
 

@@ -1,5 +1,5 @@
-"""Checks a request before its handler runs: the raw query string, and pydantic's errors
-in words.
+"""Checks a request before its handler runs: the raw query string, and pydantic's errors in
+words.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def _check_characters(name: str, text: str) -> None:
 
 def read_parameters(request: Request) -> SearchParameters:
     """Return the parameters of a search; `check_query_string` must run before. Raises the same
-    errors as FastAPI's own reading. That one takes every field of the model by itself, which takes
-    as long as all else that HTTP adds to a search here.
+    errors as FastAPI's own reading. FastAPI reads every field of the model separately, which takes
+    as long as everything else that HTTP adds to a search.
     """
     given = request.query_params
     values = {name: given.getlist(name) if name in _REPEATABLE else given[name] for name in given}
@@ -109,8 +109,8 @@ def model_of(sent: Mapping[str, Any], model: type[Model]) -> Model:
 
 
 def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
-    """Return `body` without all unknown members but the first: each would be an error of its own,
-    and a body can have a million of them.
+    """Return `body` without all unknown members but the first: each would be a separate error, and
+    a body can have a million of them.
     """
     unknown = [name for name in body if name not in model.model_fields][:1]
     return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}

@@ -26,7 +26,7 @@ _ACCOUNT = {name: Method(name) for name in ("plans", "downloads", "quotas")}
 
 def counted(request: Request, services: Services, caller: Caller) -> None:
     """Count a request that was let in. Raises TooManyError for one over its quota, except for a
-    poll of a feed: that gets what has ended, and sees in `request.state.quota` that it gets no more
+    poll of a feed: that gets the ends of items only, as `request.state.quota` says
     (`customers.accounts.quotas`).
     """
     accounts = services.accounts
@@ -47,8 +47,8 @@ def counted(request: Request, services: Services, caller: Caller) -> None:
 
 
 def method_of(scope: Scope) -> Method | None:
-    """Return what a request counts as; None for what is in no quota: writes, so that none delays a
-    kill, previews, completions, the models, and what operators ask.
+    """Return what a request counts as; None for requests outside of quotas: writes (so that no
+    quota delays a kill), previews, completions, the models, and requests of operators.
     """
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
     inner = path.removeprefix(_AP) if path.startswith(_AP) else path.lstrip("/")

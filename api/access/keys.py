@@ -34,7 +34,7 @@ class AccountKeys(Protocol):
         ...
 
     def at_least(self, version: int) -> None:
-        """Have so many changes in force when it returns. Raises StorageError."""
+        """Bring this many changes into force before it returns. Raises StorageError."""
         ...
 
 
@@ -89,6 +89,6 @@ class KeyRing:
         return self.accounts.version() if self.accounts else 0
 
     def at_least(self, version: int) -> None:
-        """Have so many changes of accounts in force when it returns. Raises StorageError."""
+        """Bring this many changes of accounts into force before it returns. Raises StorageError."""
         if self.accounts:
             self.accounts.at_least(version)

@@ -19,9 +19,11 @@ from core.priority import step_back
 
 Result = TypeVar("Result")
 _BURST_S = 0.1  # a shorter run of refusals is only a burst
-_CALM_S = 1.0  # so long without a refusal ends the run
-_TURN_S = 1.0  # a caller without a turn for so long gets a place of any with more calls
-_LEAD = 2  # others only of one with more calls than this beyond their own
+_CALM_S = 1.0  # a time without refusals that ends a run of them
+_TURN_S = (
+    1.0  # a caller that waits this long for a turn gets the place of any caller with more calls
+)
+_LEAD = 2  # other callers get only the place of one that has more than this many calls more
 _NO_TURN = (-inf, 0)
 
 
@@ -89,12 +91,12 @@ class WorkPool:
     """Runs at most `threads` calls. Others queue, on `waiting` places, in a line for each caller's
     name.
 
-    A free thread goes to the caller with the fewest running calls, and among equals to the one that
-    has waited longest for a turn. So nobody waits behind all the calls of another. A full queue
-    refuses the newest call of the caller with the most calls: a caller alone may fill the queue,
-    and keeps nobody out. A lead of one or two calls counts only against a caller without a turn for
-    a second: a call that gives up its place has cost as much as twenty that are refused at once,
-    and with many equal callers nearly every new call would take the place of another one.
+    A free thread takes a call of the caller with the fewest running calls; among equals, of the
+    caller that has waited longest for a turn. So no caller waits behind all calls of another one. A
+    full queue refuses the newest call of the caller with the most calls: a caller alone may fill
+    the queue, and keeps nobody out. A lead of one or two calls counts only against a caller without
+    a turn for a second: a call that gives up its place has cost as much as twenty that are refused
+    at once, and with many equal callers nearly every new call would take the place of another one.
 
     A queue is for bursts. When more calls come than can be done, a long queue makes everybody wait
     and gets nothing more done. So while refusals go on, there are only `crowded` places.

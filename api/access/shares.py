@@ -13,7 +13,7 @@ from api.problems import TooManyError
 from core.callers import Caller
 from core.limits import Limit, Limiter, Refused, Share
 
-_BURST_S = 2.0  # so many seconds' worth of its rate a caller may take at once
+_BURST_S = 2.0  # a caller may use up the rate of this many seconds at once
 
 
 class Shares:
@@ -30,7 +30,7 @@ class Shares:
         self._spent: dict[str, float] = {}  # the moment until which a name's rate is used up
 
     def check(self, caller: Caller) -> None:
-        """Raise TooManyError if `enter` would, as far as that is known without counting."""
+        """Raise TooManyError if it is known, without counting, that `enter` would."""
         with self._lock:
             self._check_concurrency(caller)
             left = self._spent.get(caller.name, 0.0) - monotonic()

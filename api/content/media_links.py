@@ -22,7 +22,7 @@ from core.callers import Caller
 
 PATH = "/v1/media"
 LIFETIME_SECONDS = 3600  # a film can be watched to its end
-_STEP_SECONDS = 600  # an address stays the same for so long, so that browsers need not ask again
+_STEP_SECONDS = 600  # an address stays the same for this time, so that browsers need not ask again
 ORIGINAL, PREVIEW, THUMBNAIL = "original", "preview", "thumbnail"
 
 

@@ -83,7 +83,7 @@ def _transition(entry: Entry) -> dict[str, Any]:
 
 
 def tombstone(entry: Entry) -> dict[str, Any]:
-    """Return all that is told of an item that was taken away."""
+    """Return the tombstone of an item that was taken away."""
     altids = {"altids": {"itemid": entry.itemid}} if entry.itemid else {}
     own = {"version": entry.version, "pubstatus": entry.pubstatus}
     return {"uri": entry.transition.uri, **altids, **own}

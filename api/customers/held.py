@@ -30,7 +30,7 @@ _NO_FEED = "This service has no feed."
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a feed as JSON. One with items has the `answer` that tells it, if it is for one."""
+    """A page of a feed as JSON. A page with items that is for an answer has that `answer`."""
 
     items: list[dict[str, Any]]
     position: Position
@@ -71,7 +71,7 @@ class Reading:
         return replace(page, answer=self.answer(page))
 
     async def held(self, position: Position, seconds: float) -> Page:
-        """Return the next page with something in it, or an empty one after so many seconds."""
+        """Return the next page with something in it, or an empty one after this many seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         if seconds and self.readers.is_end(position):
@@ -137,7 +137,7 @@ def feed_of(surface: Surface) -> tuple[Feed, Readers]:
 
 
 def caller_now(request: Request, surface: Surface, key: str) -> Callable[[], Caller]:
-    """Return what returns the caller of a key as it is in force at the moment. It raises
+    """Return a function that returns the caller of a key with its present rights. It raises
     UnknownKeyError for a key that was revoked.
     """
 

@@ -67,7 +67,7 @@ class OnDemandAnswer(contract.BaseAnswer):
 
 
 def on_demand_of(surface: Surface) -> OnDemand:
-    """Return the queues. Raises NotFoundError for a service that has none."""
+    """Return the queues. Raises NotFoundError if the service has none."""
     if surface.services.on_demand is None:
         raise NotFoundError("This service has no items on demand.", mend="Search for them.")
     return surface.services.on_demand

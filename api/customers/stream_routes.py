@@ -25,7 +25,7 @@ PATH = "/content/stream"
 router = APIRouter(tags=["feed"])
 _HEADER = "last-event-id"
 _AT_ONCE = 20  # entries that are made before the client has taken the earlier ones
-_ALIVE_S = 15.0  # after so long without an event a comment is sent
+_ALIVE_S = 15.0  # after this time without an event a comment is sent
 _KILLS_AHEAD = 500
 _COMMENT = b": alive\n\n"
 

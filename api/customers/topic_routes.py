@@ -116,7 +116,7 @@ class MatchListAnswer(contract.BaseAnswer):
 
 
 def topics_of(surface: Surface) -> FollowedTopics:
-    """Return the followed topics. Raises NotFoundError for a service that has none."""
+    """Return the followed topics. Raises NotFoundError if the service has none."""
     if surface.services.topics is None:
         raise NotFoundError("This service keeps no followed topics.", mend="Search for the words.")
     return surface.services.topics

@@ -1,5 +1,5 @@
-"""Subjects, people, organisations and places with their provenance, as their document gives it:
-who set a tag and how, its scheme and broader terms, a person's types, a place's geometry.
+"""Subjects, people, organisations and places with their provenance, as their document gives it: who
+set a tag and how, its scheme and broader terms, a person's types, a place's geometry.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def listed_of(item: Item) -> Listed:
 def passed(
     item: Item, member: str, document: Mapping[str, Any], said: Sequence[Said]
 ) -> tuple[Concept, ...]:
-    """Return the item's concepts, without those whose entry the guard took out of its
+    """Return the item's concepts, without those whose entry the guard removed from its
     `document`.
     """
     concepts: tuple[Concept, ...] = getattr(item, member)
@@ -156,7 +156,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _concept(concept: Concept, said: Sequence[Said]) -> dict[str, Any]:
-    """Return a concept with what is said of its name and code, else of its name."""
+    """Return a concept with the facts that are known for its name and code, else for its name."""
     code: str = concept.code
     entry: Mapping[str, Any] = {}
     if said:

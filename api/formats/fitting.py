@@ -1,8 +1,8 @@
 """Fits a value to a JSON schema: it is changed as little as the schema needs, or left out.
 
-A number becomes text where text is asked for, `"640"` and `640.4` become 640, one value becomes a
-list of one, a word gets the case of the list that it is in. What can't be told in the schema's
-terms is left out, and so is an object that lacks a required member without a default.
+A number becomes text if the schema wants text, `"640"` and `640.4` become 640, one value becomes a
+list of one, a word gets the case of the list that it is in. A value that the schema can't express
+is left out, and so is an object that lacks a required member without a default.
 
 It knows the keywords that the ninjs schemas and `ap_contract` use: `$ref` within the document,
 `type`, `enum`, `pattern`, `minimum`, `maximum`, `maxLength`, `format: date-time`, `items`,
@@ -48,8 +48,8 @@ def fit(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def resolved(schema: Schema, root: Schema) -> Schema:
-    """Return a schema with what its reference names in it; a schema of another document
-    allows all.
+    """Return a schema with what its reference names in it; a schema of another document allows
+    all.
     """
     found = _REFERENCE.fullmatch(schema["$ref"])
     if found is None:

@@ -179,7 +179,7 @@ def items_json(
 
 
 def share_of(count: int) -> int:
-    """Return the bytes that each of so many items has in an answer."""
+    """Return the bytes that each of this many items may take in an answer."""
     return MAX_ANSWER_BYTES // max(1, count)
 
 
@@ -309,7 +309,7 @@ def _listed(
 
 
 class ItemId(NamedTuple):
-    """AP's id that an item's document has, and what the caller is told: "" for the id of an item
+    """AP's id in an item's document, and the id that the caller is shown: "" for the id of an item
     that it may not know of. `sights` is what the guard said of it.
     """
 
@@ -406,8 +406,8 @@ def carried_members(
     concepts: ListedConcepts,
     links: MediaLinks | None = None,
 ) -> dict[str, Any]:
-    """Return the members of an item inside another one: what is said of it, and its media.
-    `renditions` are those of its document. Its own answer has the rest.
+    """Return the members of an item inside another one: its texts and its media. `renditions` are
+    those of its document. Its own answer has the rest.
     """
     said = _contract_members(item, _CARRIED) | _concepts(item, {}, _CARRIED, concepts)
     members = {**our_members(item, first_entries(renditions)), **said}

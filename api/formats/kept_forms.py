@@ -30,8 +30,8 @@ _MOST_BYTES = 32 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Form:
     """An item as JSON. `names` are the texts in it that could be an item's uri, each with the
-    products with which it is named; `sights` what the guard said of those that are items' uris:
-    the version that is shown, and whether the item may be named. `carried` are the items inside it.
+    products with which it is named; `sights` what the guard said of those that are items' uris: the
+    version that is shown, and whether the item may be named. `carried` are the items inside it.
     """
 
     body: bytes
@@ -136,7 +136,7 @@ def told_items(
     kept: KeptForms | None,
     shape: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> dict[int, ToldItem]:
-    """Return what is told of versions that the guard lets through, by their id: a kept form, else
+    """Return the members of versions that the guard lets through, by their id: a kept form, else
     the members of the item that `read` returns, shaped and each within `share` bytes. One that
     `read` does not return is left out.
     """
@@ -161,7 +161,7 @@ def told_versions(
     kept: KeptForms | None,
     shape: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> list[ToldItem]:
-    """Return what is told of items that were read already, in order. Each comes with the engine's
+    """Return the members of items that were read already, in order. Each comes with the engine's
     number of its version, or 0 if that is not known.
     """
     items = {id_ or -n: item for n, (id_, item) in enumerate(versions, start=1)}

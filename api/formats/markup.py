@@ -1,7 +1,7 @@
 """The markup of a body: HTML, XHTML or NITF that others wrote, as NITF's elements and as text.
 
-Only the elements that NITF knows are made anew; nothing of the original is copied but words and
-links that are passed on. What NITF does not have (spans, sections) gives its content, and what is
+Only the elements that NITF knows are made again; nothing of the original is copied but words and
+links that are passed on. Of elements that NITF lacks (spans, sections) the content stays; what is
 not text (scripts, styles, forms, pictures) is left out.
 """
 
@@ -57,7 +57,7 @@ def clean_text(text: str) -> str:
 
 def blocks_of(markup: str, text: str, passes: Passes) -> list[Element]:
     """Return the body as the content of NITF's `block`. `text` is the body without markup: it is
-    cut into paragraphs if there is no markup, or if the markup has less text or is beyond reading.
+    cut into paragraphs if there is no markup, or if the markup has less text or can't be read.
     `passes` says which addresses may be linked to.
     """
     block, least = etree.Element("block"), _NOTHING_LOST
@@ -136,8 +136,8 @@ def _paragraphs(text: str) -> list[Element]:
 
 @dataclass(slots=True)
 class _Flow:
-    """Writes blocks; words that are in none of them become paragraphs. `mixed` are the elements
-    that have a block in them.
+    """Writes blocks; words outside of blocks become paragraphs. `mixed` are the elements that have
+    a block in them.
     """
 
     out: Element  # an etree.TreeBuilder

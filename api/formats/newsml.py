@@ -101,7 +101,7 @@ def _content_meta(story: Story, meta: Element) -> None:
 
 
 def _subject(concept: Mapping[str, Any], nature: str, meta: Element) -> None:
-    """A subject, with its code as what it is: a code of a scheme, an address, or a word."""
+    """Return a subject; its code is written as a code of a scheme, as an address, or as a word."""
     code, named = line_of(concept, "code"), {}
     if code:
         is_address = "://" in code

@@ -87,7 +87,7 @@ def ninjs(
     told: dict[str, Any] = fit(
         {"uri": item.uri, **respelled(shown, schema, schema)}, schema, schema
     )
-    # What the document says in another shape than its version has is told as the item has it.
+    # A member whose shape does not fit the document's version is written as the item has it.
     lost = {_meaning(name) for name in shown} - {_meaning(name) for name in told}
     told |= {name: value for name, value in made.items() if _meaning(name) in lost}
     _add_media(told, item, links, version)

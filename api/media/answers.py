@@ -58,8 +58,8 @@ def ap_base(request: Request, **members: Any) -> dict[str, Any]:
 
 
 class ApRefusals:
-    """ASGI middleware: requests for AP's API are refused in its envelope, also where it has no
-    route.
+    """ASGI middleware: requests for AP's API are refused in its envelope, also if no route
+    exists.
     """
 
     def __init__(self, app: ASGIApp) -> None:

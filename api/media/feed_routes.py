@@ -143,8 +143,8 @@ def _data(
 
 
 async def _held(reading: Reading, position: Position, seconds: float) -> Page:
-    """Return the next page with something in it, or what there is after so many seconds. A stretch
-    in which nothing concerns the session is passed over within them.
+    """Return the next page with something in it, or what there is after this many seconds. A
+    stretch without anything for the session is skipped within that time.
     """
     until = monotonic() + seconds
     page = await reading.held(position, seconds)
@@ -161,8 +161,8 @@ def _is_watched(surface: Surface, session: FeedSession) -> bool:
 def _monitor(
     request: Request, surface: Surface, caller: Caller, session: FeedSession
 ) -> dict[str, Any]:
-    """Count the request for the monitor that the session names, and tell how that stands; nothing
-    without one.
+    """Count the request for the monitor that the session names, and return the monitor's state;
+    nothing without one.
     """
     monitoring, name = surface.services.monitoring, session.parameters.get("with_monitor", "")
     if monitoring is None or not name:
@@ -287,13 +287,13 @@ def _included(services: Services, caller: Caller, entries: Sequence[Entry]) -> l
 
 
 def transition_json(entry: Entry) -> dict[str, Any]:
-    """Return what happened: `id` stays the same wherever it is told."""
+    """Return the transition; its `id` is the same on every surface."""
     moved = entry.transition
     return {"id": moved.id, "kind": str(entry.kind), "at": time_text(moved.at)}
 
 
 def tombstone(entry: Entry, addresses: Addresses) -> dict[str, Any]:
-    """Return all that is told of an item that was taken away."""
+    """Return the tombstone of an item that was taken away."""
     itemid = entry.itemid or entry.transition.uri
     killed = entry.kind is TransitionKind.KILLED
     return {

@@ -65,7 +65,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
 
 
 def monitoring_of(surface: Surface) -> Monitoring:
-    """Return the monitors of the service. Raises NotFoundError for one that has none."""
+    """Return the monitors of the service. Raises NotFoundError if the service has none."""
     if surface.services.monitoring is None:
         raise NotFoundError("This service has no monitors.", mend="Watch next_page yourself.")
     return surface.services.monitoring

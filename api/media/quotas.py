@@ -1,8 +1,8 @@
 """The headers that say how much of a quota is used.
 
-Accounts have quotas of their own (`customers/accounts/quotas.py`). Where a caller has no account,
-its requests of a minute are counted against the rate that its key may ask at, by the limiter that
-all processes share. They are only told: the rate itself refuses (`api/access/shares.py`).
+Accounts have quotas of their own (`customers/accounts/quotas.py`). If a caller has no account, the
+limiter that all processes share counts its requests of a minute against the rate of its key. These
+headers only inform: the rate itself refuses (`api/access/shares.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a caller's account has bought, by AP's integers: its entitlements, and the price of items.
 
-A key of the settings file is an account of its own, with one plan that has an entitlement for each
-of its products.
+A key of the settings file counts as an account with one plan, which has an entitlement for each
+product of the key.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ class Embedding(BaseModel):
 
 
 class EmbeddingsAnswer(BaseModel):
-    """OpenAI's answer. `warnings` says which inputs are longer than the model reads, or
-    is empty.
+    """OpenAI's answer. `warnings` says which inputs are longer than the model reads, or is
+    empty.
     """
 
     object: Literal["list"]
@@ -155,9 +155,9 @@ class RerankResult(BaseModel):
 
 
 class RerankMeta(BaseModel):
-    """Cohere's `meta`, as far as it is filled. `truncated` has the indexes of documents that were
-    not read to the end; `query_truncated` says the same of the query. `warnings` says so in words,
-    and names empty texts.
+    """Cohere's `meta`, with the members that are filled here. `truncated` has the indexes of
+    documents that were not read to the end; `query_truncated` says the same of the query.
+    `warnings` says so in words, and names empty texts.
     """
 
     api_version: dict[str, str]

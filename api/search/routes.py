@@ -121,7 +121,7 @@ async def search_by_text(
 
 
 def text_in(request: Request, body: bytes) -> str:
-    """Return the text of a body. Bytes that are no UTF-8 are replaced: a text is never refused."""
+    """Return the text of a body. Bytes that are not UTF-8 are replaced: a text is never refused."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
         return str(parse_object(body).get("text", ""))
     return body.decode("utf-8", "replace")

@@ -64,7 +64,7 @@ def verify(
 ) -> None:
     """Check the chain of the audit log and print its head, to be noted elsewhere.
 
-    Without --head, only somebody who made every digest anew could have removed the newest entries.
+    Without --head, only somebody who made every digest again could have removed the newest entries.
     With it, nobody could. Exit code 4 if an entry is missing, changed or out of order.
     """
     with _log(data) as log:

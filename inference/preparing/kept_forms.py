@@ -4,7 +4,7 @@ A form is kept by everything that decides its bytes: the model's manifest (which
 its files), the runtime and its version, the processor's instructions, and the version of the code
 that makes forms. The file begins with its own sha256 and that key. A file of another user, one that
 others can write, one with another key and one that is damaged are all the same: the form is made
-anew from the portable graph, whose checksum is checked then.
+again from the portable graph, whose checksum is checked then.
 
 Layout: `ROOT/.prepared/MODEL.RUNTIME.KEY`, 0600 in a folder of 0700, where ROOT is the first folder
 of models that can be written. Where none can be, the form is made at each load.
@@ -29,7 +29,7 @@ from inference.models.manifest import companions
 from inference.models.store import LARGEST_FILE, ModelFolder
 from inference.runtimes.kept import this_processor
 
-# Raise it when `forms` makes other bytes of a graph than before: what is kept is then made anew.
+# Raise it when `forms` makes other bytes of a graph than before: what is kept is then made again.
 VERSION = 1
 FOLDER = ".prepared"
 MOST_KEPT = 3  # forms of one model for one runtime: machines that share a folder may need several

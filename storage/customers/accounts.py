@@ -284,5 +284,5 @@ def millionths(money: Decimal) -> int:
 
 
 def amount(money: int) -> Decimal:
-    """Return the amount of so many millionths."""
+    """Return the amount of this many millionths."""
     return (Decimal(money) / _MILLIONTHS).normalize() + 0

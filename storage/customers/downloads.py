@@ -122,7 +122,7 @@ class StoredDownloads:
         return self._database.run(lambda c: c.execute(query).first()) is not None
 
     def used(self, since: Mapping[int, datetime]) -> Mapping[int, int]:
-        """Return the ticks that were taken of each plan since a moment of its own."""
+        """Return the ticks that were taken from each plan since the plan's own moment."""
         return self._database.run(lambda c: _used(c, since)) if since else {}
 
     def history(
@@ -174,7 +174,7 @@ def _used(connection: sa.Connection, since: Mapping[int, datetime]) -> dict[int,
 
 
 def mark_of(order: Order) -> str:
-    """Return the mark of an order: whoever repeats it in its period has the same."""
+    """Return the mark of an order; a repeated order in the same period has the same mark."""
     parts = [order.account, order.uri, order.rendition, order.period]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 

@@ -87,7 +87,7 @@ _ALERTS = sa.Table(
     sa.Index("dateline_alerts_by_try", "sent", "next_try"),
     sqlite_autoincrement=True,
 )
-_NEWS = timedelta(hours=24)  # what is older is no longer mailed
+_NEWS = timedelta(hours=24)  # older notices are no longer mailed
 _COUNTS = ("requests", "failures")
 _LOOKS = ("checked_requests", "checked_failures", "checked")
 _TIMES = frozenset({"since", "used", "checked", "at", "sent", "alerted"})

@@ -1,9 +1,10 @@
 """The tables of followed topics and of what matched them.
 
 One row, the state, is written first in every transaction that changes topics or adds matches, so
-these wait for one another: changes and matches are numbered in the order in which they are seen.
-The number of a match is at least the time at which it is recorded, in microseconds. So a restore
-gives no number a second time, and who goes on after an old number misses nothing new.
+these transactions wait for one another, and changes and matches are numbered in the order in which
+they become visible. The number of a match is at least the time at which it is recorded, in
+microseconds. So a restore gives no number a second time, and who goes on after an old number misses
+nothing new.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The transitions, what was told of each item, and how far the maker of transitions is.
 
 One row, the turn, is written first in every transaction that adds transitions. So these wait for
-one another, and their numbers rise in the order in which they become visible: who has read up to
-number n never misses a lower one.
+one another, and their numbers rise in the order in which they become visible: a reader that has
+read up to number n never misses a lower one.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class StoredTransitions:
             self._note_restore()
 
     def _note_restore(self) -> None:
-        """Begin another history if `pg_restore` has brought the tables back: it makes them anew, so
-        they have another oid. `dateline restore` does so itself for a file.
+        """Begin another history if `pg_restore` has brought the tables back: it makes them again,
+        so they have another oid. `dateline restore` does so itself for a file.
         """
         self._database.add_columns(_TURN, ["tables"])
         found = sa.cast(sa.cast(sa.func.to_regclass(_TURN.name), postgresql.OID), sa.Text)
@@ -185,13 +185,15 @@ class StoredTransitions:
         return [story for (story,) in self._all(query.limit(limit))]
 
     def next_due(self) -> int | None:
-        """Return when the next story changes by itself, 0 while transitions are owed, or None."""
+        """Return when the next embargo or expiry of a story is due, 0 while transitions are owed,
+        or None.
+        """
         at, owed = self._all(_NEXT_DUE)[0]
         found: int | None = 0 if owed else at
         return found
 
     def owe(self, uris: Collection[str]) -> None:
-        """Note that these items were seen otherwise than was told."""
+        """Note that these items were seen in a state that was not told."""
         rows = [{"uri_key": key_of(uri), "uri": uri} for uri in sorted({*uris}, key=key_of)]
         insert = self._database.insert(_OWED).on_conflict_do_nothing(index_elements=["uri_key"])
         if rows:
@@ -235,7 +237,7 @@ class StoredTransitions:
         return True
 
     def begin_anew(self, turn: Turn) -> bool:
-        """Begin another history in which every story that was told is due."""
+        """Begin another history, in which every story that was told must be looked at again."""
         stories = sa.select(_TOLD.c.story_key, sa.func.min(_TOLD.c.story), sa.literal(0))
         names = ["story_key", "story", "at"]
 
@@ -271,8 +273,8 @@ class StoredTransitions:
         self._database.write(work)
 
     def tell_late(self, account: str, versions: Mapping[str, int], now: int) -> int:
-        """Tell an account alone, by the ids that the transitions have, which of the items were
-        taken away meanwhile; return how many. What it received before it was told is owed.
+        """Tell one account, by the ids of the transitions, which of the items were taken away
+        since; return how many. An item that it received before its transition was told is owed one.
         """
         known = self.told(versions)
         ended = [told for told in known.values() if not told.shown]
@@ -315,7 +317,7 @@ class StoredTransitions:
         connection.execute(insert.on_conflict_do_update(index_elements=["uri_key"], set_=now), rows)
 
     def _renote(self, connection: sa.Connection, noted: Sequence[Told]) -> None:
-        """Change what is noted of items without a transition."""
+        """Change the notes on items that get no transition."""
         for told in noted:
             row = _told_row(told, 0, "")
             values = {name: row[name] for name in ("story_key", "story", "version", "seq")}

@@ -23,7 +23,9 @@ ENDPOINTS = sa.Table(
     sa.Column("query", sa.Text, nullable=False),
     sa.Column("topics", sa.Text, nullable=False),  # JSON
     sa.Column("kinds", sa.Text, nullable=False),  # JSON
-    sa.Column("secret", sa.Text, nullable=False),  # signing needs it as it is; the file is 0600
+    sa.Column(
+        "secret", sa.Text, nullable=False
+    ),  # signing needs the secret itself; the file is 0600
     sa.Column("old_secret", sa.Text, nullable=False),
     sa.Column("old_until", sa.Float, nullable=False),
     sa.Column("begins", sa.BigInteger, nullable=False),

@@ -1,5 +1,5 @@
-"""Endpoints and the outbox of their messages: `Endpoints`, `Queue` and
-`Outbox` of `customers/webhooks/ports.py`.
+"""Endpoints and the outbox of their messages: `Endpoints`, `Queue` and `Outbox` of
+`customers/webhooks/ports.py`.
 
 An endpoint has two lanes, one of kills and one of all else, and the lane is what a worker leases.
 So each lane's messages go out in their order, and a kill waits for nothing but another kill.
@@ -175,8 +175,8 @@ class StoredWebhooks:
     # --- what is sent
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Lease, ...]:
-        """Lease the lanes that have something to send, at most so many of each class (kills,
-        prompt, slow). Most calls find none, and see that without a lock.
+        """Lease lanes that have something to send, at most the given number of each class (kills,
+        prompt, slow). Most calls find none, and take no lock for that.
         """
         wanted = {name: most for name, most in room.items() if most > 0}
         if not wanted or not self._database.run(lambda one: self._ready(one, wanted)):

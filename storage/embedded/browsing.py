@@ -11,11 +11,11 @@ from core.retrieval import Browse, Browsed, Ids, Marks, Place, SortOrder
 from storage.embedded.columns.date_order import DateOrder, taken
 from storage.embedded.retrieval import Moment
 
-_FEW = 8_192  # so many matches are sorted, more are looked for in the order of all rows
+_FEW = 8_192  # at most this many matches are sorted; more are found in the order of all rows
 
 
 def browse(moment: Moment, request: Browse, matching: Marks) -> Browsed:
-    """Return a stretch of what is `matching` (bool by seq), without facets."""
+    """Return a stretch of the `matching` versions (bool by seq), without facets."""
     started = perf_counter()
     order = moment.view.columns.by_date
     count = int(np.count_nonzero(matching))

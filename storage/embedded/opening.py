@@ -1,4 +1,4 @@
-"""Opens the projections in an archive's folder; their owner makes damaged ones anew."""
+"""Opens the projections in an archive's folder; their owner makes damaged ones again."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Opening:
 
     def _note(self, error: CorruptError) -> None:
         """Note damage. Raises `error` unless this process is the owner, as only the owner may drop
-        a projection and make it anew from the record.
+        a projection and make it again from the record.
         """
         if not self.owner:
             raise error

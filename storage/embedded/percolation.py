@@ -1,4 +1,4 @@
-"""Which stored queries match which items: the other way round of a search, by the same compiler.
+"""Finds which stored queries match which items: a search in reverse, by the same compiler.
 
 An item's own terms decide most queries (`item_terms`). For the others the items go into an index in
 memory with the schema of the archive's, and each query is asked of it. A query is compiled once for

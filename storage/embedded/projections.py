@@ -32,7 +32,7 @@ class Projections:
     fields in `folder`; `encoders` maps each field to the digest of its encoder.
 
     The first process owns the files and writes them; others follow what it publishes. The owner
-    makes damaged projections anew and notes them in `repairs`. Raises StorageError if a process
+    makes damaged projections again and notes them in `repairs`. Raises StorageError if a process
     keeps projections of another record there, CorruptError for damage that only the owner may mend.
     """
 
@@ -99,7 +99,7 @@ class Projections:
             self._noted = applied
 
     def cover(self, within_s: float) -> int:
-        """Let searches by words find what is recorded, within so many seconds; return how many
+        """Let searches by words find what is recorded, within this many seconds; return how many
         items they may still lack. The owner writes the index itself, other processes wait for it.
         """
         until = monotonic() + within_s

@@ -209,7 +209,9 @@ class Projector:
         held = self._mask_of(vectors.segment_ids()) | self._mask_of(vectors.tail_ids())
         lacking = _padded(self._lacking[name], self._columns.size) & ~held
         self._lacking[name] = lacking
-        held |= lacking & _padded(self._in_field[name], len(lacking))  # the record has none
+        held |= lacking & _padded(
+            self._in_field[name], len(lacking)
+        )  # the record has no vectors of them
         self._in_field[name] = held
         missing = np.flatnonzero(self._live() & ~held)
         self._fill_tails(self._record.reads, missing)

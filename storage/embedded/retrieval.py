@@ -194,9 +194,9 @@ def _mask(moment: Moment, node: Node) -> Mask:
 
 def _worded(node: Bool) -> tuple[Bool, list[Node], list[Node]]:
     """Return the parts of a node that need words, to look up in one query, and the rest of `must`
-    and `must_not`. Each match costs time, and together with a rare word a common word has few. If
-    no part asks for a word, nothing goes into that query, because all items without some words
-    would match.
+    and `must_not`. Each match costs time, and a common word together with a rare one has few
+    matches. If no part asks for a word, that query stays empty, because all items without some
+    words would match.
     """
     words, must = _parted(node.must)
     if not any(map(_asks_for_words, words)):
@@ -254,7 +254,7 @@ def _merge(
 
 def _joined(lists: list[Ids]) -> tuple[Ids, list[Ids]]:
     """Return the ids of all lists, each once, in the order of their first places; and for each list
-    the places of its ids in that.
+    the places of its ids in that order.
     """
     joined = np.concatenate(lists)
     _, firsts, which = np.unique(joined, return_index=True, return_inverse=True)

@@ -1,8 +1,7 @@
-"""Many stored queries at once: only those are asked of a batch that may match one of its items.
-
-Each query is filed under the terms of which every match has one: the rarest that it requires, by
-what is known of their frequency. A query without such terms (a NOT, a span of time or the beginning
-of a word alone) is always asked. The item's own terms decide most queries; the rest are asked of an
+"""Holds many stored queries, and asks only those that may match an item of a batch. Each query is
+filed under a set of terms of which every match has at least one: the rarest that it requires, as
+far as frequencies are known. A query without such terms (a NOT, a span of time or the beginning of
+a word alone) is always asked. The item's own terms decide most queries; the rest are asked of an
 index in memory. Queries are compiled when they are first asked, and once. What an item matches is
 kept as long as its terms are, until a query changes.
 """
@@ -31,7 +30,7 @@ _SHARES = {"person": 1e-4, "organisation": 1e-4, "subject": 0.01, "place": 0.02,
 _COMMON = 0.5  # the share of items with one language, type, product or word for rights
 _COMMON_WORD, _EACH_LETTER = 0.3, 0.6
 _BEGINS = "\x1d"  # before the first letters of a word
-_LETTERS = (2, 3, 4)  # of a beginning, by which it is filed
+_LETTERS = (2, 3, 4)  # letters of a prefix, by which it is filed
 
 
 def guessed_share(key: str) -> float:
@@ -138,7 +137,7 @@ class TopicSet:
         return filed.verdict
 
     def _read_for(self, items: Sequence[Item]) -> Reading:
-        """Return the reading for these items; file all queries anew if it is another one."""
+        """Return the reading for these items; file all queries again if it is another one."""
         reading = self._percolator.reading(items)
         if reading is not self._reading:
             self._reading = reading

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from storage.graphs.faiss_hnsw import FaissLinks
 
 FAISS_FILE = "graph.faiss"
-FIRST_KIND = "faiss:fp32"  # of old segments that do not name a kind
+FIRST_KIND = "faiss:fp32"  # the kind of old segments that name none
 
 
 class FaissBuilder:

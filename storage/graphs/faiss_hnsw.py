@@ -20,7 +20,7 @@ from core.retrieval import Ids, Marks
 from storage.graphs.settings import HnswSettings, Precision
 
 _METRIC = faiss.METRIC_INNER_PRODUCT
-_PQ_ROWS, _PQ_ROUNDS, _PQ_CENTROIDS = 8192, 8, 256  # larger ones find no more
+_PQ_ROWS, _PQ_ROUNDS, _PQ_CENTROIDS = 8192, 8, 256  # more rows or rounds find no more
 
 
 def _fp16(dimension: int) -> Any:

@@ -42,7 +42,7 @@ class Links(Protocol):
 
 _WIDEST = 8.0  # how far a filter widens the first walk
 _WIDENED = 4  # and each further walk
-_SCANNED_PER_EF = 8  # a scan of so many rows takes as long as a walk does for 1 of its width
+_SCANNED_PER_EF = 8  # a scan of this many rows takes as long as a walk for 1 of its width
 
 
 class HnswGraph:

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 Implementation: TypeAlias = Literal["faiss", "hnswlib"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8", "pq", "binary"]
 
-# The graph is asked for so many times the wanted candidates, which the kept vectors then score
-# again. On passage vectors of 384 dimensions that finds what the full vectors find, to within a
+# The graph is asked for this many times the wanted candidates; the kept vectors then score them
+# again. On passage vectors of 384 dimensions the recall is that of full vectors, to within a
 # hundredth (docs/vector-graphs.md).
 RESCORE: dict[Precision, int] = {"fp32": 1, "fp16": 1, "int8": 2, "pq": 4, "binary": 8}
 

@@ -1,1 +1,1 @@
-"""Files of media, where they lie, and which pictures look alike."""
+"""Files of media, their places, and which pictures look alike."""

@@ -44,7 +44,9 @@ class StoredLikenesses:
         self._spaces: dict[str, _Space] = {}
 
     def nearest(self, space: str, hashes: Sequence[str], within: int) -> tuple[str | None, ...]:
-        """Return for each hash what is kept of the nearest one within so many bits, or None."""
+        """Return, for each hash, the value of the nearest known hash within the given number of
+        bits, or None.
+        """
         if not hashes:
             return ()
         with self._lock:
@@ -53,7 +55,7 @@ class StoredLikenesses:
             return known.nearest(_bits(hashes), within)
 
     def add(self, space: str, kept: Mapping[str, str]) -> None:
-        """Add hashes and what is kept of each; known hashes stay as they are."""
+        """Add hashes and their values; known hashes keep theirs."""
         if not kept:
             return
         rows = [{"space": space, "hash": hash_, "kept": what} for hash_, what in kept.items()]
@@ -77,7 +79,7 @@ class StoredLikenesses:
 
 
 class _Space:
-    """The hashes of one space in memory, 32 bytes each, and what is kept of them."""
+    """The hashes of one space in memory, 32 bytes each, and the value that is kept for each."""
 
     def __init__(self) -> None:
         self.last = 0

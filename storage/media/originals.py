@@ -1,4 +1,4 @@
-"""Serves an archive's media: stills from the media store, originals from where they lie.
+"""Serves an archive's media: stills from the media store, originals from their own places.
 
 An original is read from the location in its item, but only below the folders and stores that were
 named to an ingest. A path that leads out of them, by dots or a link, counts as missing.
@@ -101,5 +101,5 @@ def _remote(location: str) -> BinaryIO:
 
 
 def _missing(location: str) -> NotFoundError:
-    del location  # errors do not tell where originals lie
+    del location  # errors do not show where originals are
     return NotFoundError("there is no such original")

@@ -54,7 +54,7 @@ def literal(text: str) -> str:
 def values_like(field: str, pattern: str, size: int) -> Clause:
     """Return the aggregation that counts items by value of `field`, for the `size` commonest values
     that match the Lucene regular expression `pattern`. It counts by value and not by ordinal: few
-    items have one, and each refresh would make a whole shard's ordinals anew.
+    items have one, and each refresh would make a whole shard's ordinals again.
     """
     return {
         "terms": {

@@ -52,7 +52,7 @@ class KeptFacts:
 
 
 _KEPT = 50_000  # versions, of some 300 bytes
-_MOST_CHANGES = 1_000  # with so many changes, all is read anew
+_MOST_CHANGES = 1_000  # with so many changes, all is read again
 _UNKNOWN = -1
 
 

@@ -5,7 +5,7 @@ and König, 2010), which adds at most 2**-16 to an estimate.
 A signature belongs to a scheme: the text, how it is cut into words and shingles, the number of
 values, the seed, and the library's algorithm, which has its own number. Signatures of two schemes
 are never compared. If you change anything here, raise _TAKEN; recorded signatures are then made
-anew.
+again.
 """
 
 from __future__ import annotations

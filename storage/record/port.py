@@ -4,8 +4,8 @@
     RecordOfTruth   the writes, the reads, and an end
 
 Everything that follows a record relies on two promises. The numbers of changes rise in the order in
-which writes become visible, so a reader who has read up to number n never misses a lower one. Seqs
-do too: a version that becomes visible later has a higher seq, and no seq is used twice.
+which writes become visible, so a reader a reader that has read up to number n never misses a lower
+one. Seqs do too: a version that becomes visible later has a higher seq, and no seq is used twice.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ class RecordReads(Protocol):
     def vectors_by_seq(
         self, field: str, encoder: str, seqs: Sequence[int]
     ) -> Iterator[tuple[int, FloatMatrix]]:
-        """Yield (seq, float32 [n, d]) for the `seqs` that this encoder embedded for this field;
-        [0, 0] for an item without passages.
+        """Yield (seq, float32 [n, d]) for the `seqs` that this encoder embedded for this field; [0,
+        0] for an item without passages.
         """
         ...
 
@@ -249,9 +249,8 @@ class RecordOfTruth(Writer, Protocol):
         ...
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
-        """Add vectors to recorded versions by seq, as `core.ports.engine.VectorKeeper` says;
-        return how many versions got theirs. The log gets a change of the kind `vectors_kind` for
-        each.
+        """Add vectors to recorded versions by seq, as `core.ports.engine.VectorKeeper` says; return
+        how many versions got theirs. The log gets a change of the kind `vectors_kind` for each.
         """
         ...
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from storage.databases import Database
 
 _MILLIONTHS = 1_000_000
-_MOST = 2**62  # millionths; stands for no cap
+_MOST = 2**62  # millionths; means that there is no cap
 _TABLES = sa.MetaData()
 _DAYS = sa.Table(
     "spend_days",

@@ -10,7 +10,7 @@ import numpy as np
 from core.retrieval import Ids, Marks, Place
 from storage.embedded.vectors.growing import GrowingArray
 
-_FEW = 1_000  # rows that are put in one by one; more are sorted with all others
+_FEW = 1_000  # rows that are inserted one by one; more are sorted with all others
 _FIRST_BLOCK, _LARGEST_BLOCK = 1_024, 262_144
 
 

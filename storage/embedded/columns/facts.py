@@ -263,7 +263,7 @@ class Columns:
         return View(self, visible, generation)
 
     def facts_mask(self, node: Node, size: int) -> Mask:
-        """Return the mask of a tree of facts, from the cache as far as possible: bool [size]."""
+        """Return the mask of a tree of facts, from the cache if possible: bool [size]."""
         return self._masks.get(node, size, self._evaluate)
 
     def satisfies(self, row: int, node: Node) -> bool:

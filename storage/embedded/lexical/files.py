@@ -112,7 +112,7 @@ class LexicalIndex:
         """
         before = self._loaded
         if not (self.folder / META).exists():
-            return  # the owner is making it anew
+            return  # the owner is making it again
         if _mark(self.folder) != before.mark:
             self._loaded = self._load(before)
             self._reader = None  # else it would keep files that were merged away
@@ -213,7 +213,7 @@ def _stamp(folder: Path) -> int:
     """Return tantivy's number of the newest commit in `folder`; -1 if there is no index."""
     try:
         return int(orjson.loads((folder / META).read_bytes())["opstamp"])
-    except FileNotFoundError:  # the owner has not made it yet, or is making it anew
+    except FileNotFoundError:  # the owner has not made it yet, or is making it again
         return -1
 
 

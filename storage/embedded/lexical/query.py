@@ -134,8 +134,8 @@ class Compiler:
                 return self._bool(node, throughout)
 
     def _keyword(self, field: str, keys: Sequence[str]) -> Query:
-        """Return the query for one of `keys`. A few are looked up one by one, a hundred times as
-        fast as by the automaton that a set becomes.
+        """Return the query for one of `keys`. A few keys are looked up one by one, a hundred times
+        as fast as by an automaton of the set.
         """
         name = keyword_field(field)
         if len(keys) > _FEW_KEYS:

@@ -29,7 +29,7 @@ from storage.words.machine_words import MachineWords
 from storage.words.query_readings import PLAIN, terms_of
 from storage.words.stop_words import is_stop_word
 
-_RARE = 32  # items; so few are checked one by one
+_RARE = 32  # items; at most this many are checked one by one
 _MOST_COUNTS = 65_536  # terms whose counts are kept
 _MOST_KEPT = 16  # weights, and bitmaps of what callers may see
 
@@ -152,7 +152,7 @@ class LexicalReader:
     ) -> LexicalHits:
         """Return the `depth` best items by BM25 with `weights`, or the first by a date field
         (`order` "-versioncreated" for newest first), within `filters`. A rare word that no
-        `allowed` item (bool by seq) has does not change the bound, so the bound tells nothing of
+        `allowed` item (bool by seq) has does not change the bound, so the bound reveals nothing of
         hidden items.
         """
         compiled = self._weighing(weights).scored(query, filters)

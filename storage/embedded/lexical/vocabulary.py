@@ -1,4 +1,4 @@
-"""The index's own words, as far as a caller sees them: `core.ports.engine.Vocabulary`.
+"""The index's own words that a caller may see: `core.ports.engine.Vocabulary`.
 
 The term dictionary is of the whole archive, hidden items included. So a word is returned only if
 the caller may now see an item with it, and its count is of such items.
@@ -55,7 +55,7 @@ class Seen:
 
 class Dictionary:
     """The index's terms by first letter, read when they are needed and kept for a while. They only
-    say what to look for; what is visible is checked each time. Thread-safe.
+    say what to look for; visibility is checked each time. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,8 @@ def _is_old(known: _Terms, documents: int) -> bool:
 
 
 def _count(reader: LexicalReader, word: Word, few: int, caller: Caller, seen: Seen) -> int:
-    # The index counts killed items until their segment is merged, but so many are never all killed.
+    # The index counts killed items until their segment is merged, but this many items are never all
+    # killed.
     if seen.everything and not word.field and reader.frequency(word.text) > COUNTED:
         return COUNTED
     found = 0

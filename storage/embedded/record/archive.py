@@ -43,7 +43,7 @@ from storage.record.write_rules import (
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
-_HOLD_S = 0.02  # after this a transaction is committed and another one goes on
+_HOLD_S = 0.02  # after this a transaction is committed, and the next one continues
 _TAKES_NOTHING = (StorageFullError, DiskError, BusyError)
 _TRY_AGAIN_S = 0.5  # the pause after a change of state could not be recorded
 

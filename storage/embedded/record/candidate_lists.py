@@ -2,8 +2,8 @@
 
 This is `core.ports.engine.Shelf` over SQLite in WAL mode without any fsync. A list outlives a
 killed process and a restart, but not a power failure, and no search waits for the disk. Nothing
-depends on the file: a full disk, a lock held too long, or damage is noted and the list is not
-kept. A damaged file is made anew.
+depends on the file: a full disk, a lock held too long, or damage is noted and the list is not kept.
+A damaged file is made again.
 
 An id is a number in the record of truth, which never uses a number twice, except after a restore,
 which goes on from an older state. So each list is kept with the newest change that its process had
@@ -159,7 +159,7 @@ class CandidateLists:
         return repr(self._record.reads.line(number)) == seen
 
     def _opened(self) -> sqlite3.Connection:
-        """Return a connection to the current file; another process may have made it anew."""
+        """Return a connection to the current file; another process may have made it again."""
         file = _number(self.path)
         if self._connection is None or file != self._file:
             self._drop_connection()
@@ -198,7 +198,7 @@ def _number(path: Path) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open the file, or make it with mode 0600, because it tells what people searched for.
+    """Open the file, or make it with mode 0600, because it shows what people searched for.
 
     A file of another schema is emptied, because its lists can't be read.
     """

@@ -1,5 +1,5 @@
 """Backup and restore of the record of truth, and of the tables about customers in a second file
-beside the copy. Projections are not copied, but made anew from the record.
+beside the copy. Projections are not copied, but made again from the record.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ def restore(source: Path, folder: Path, *, force: bool) -> tuple[str, ...]:
 
 def _restore_customers(source: Path, folder: Path) -> tuple[str, ...]:
     """Put a backup of the tables about customers in place, and begin another history of
-    transitions: positions of the one before may mean other transitions by then. Return the keys
-    of the backup that are not revoked and that nothing here knew.
+    transitions: positions of the earlier one may mean other transitions. Return the keys of the
+    backup that are not revoked and that the archive here did not know.
     """
     present, unknown = folder / CUSTOMERS, tuple[str, ...]()
     if source.exists():
@@ -199,8 +199,8 @@ def _keep_receipts(present: Path, fresh: Path) -> None:
 
 
 def _keep_keys(present: Path, fresh: Path) -> tuple[str, ...]:
-    """Keep the keys of the copy's accounts as they are now: what was revoked, expired, rotated or
-    made since the backup. Return the copy's other keys that are not revoked.
+    """Keep the present state of the keys of the copy's accounts: which ones were revoked, expired,
+    rotated or made since the backup. Return the copy's other keys that are not revoked.
     """
     with storage_errors(fresh), closing(sqlite3.connect(fresh)) as customers:
         if not _has(customers, _KEYS):

@@ -22,7 +22,7 @@ from storage.record.turns import Turns
 
 FILE = "urgent.lock"
 _TURN_LOOK_S = 0.001
-_PATIENCE_S = 1.0  # then an ordinary write goes on, even if others are urgent
+_PATIENCE_S = 1.0  # after this an ordinary write continues, even if others are urgent
 
 
 class Urgency:

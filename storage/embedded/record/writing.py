@@ -207,8 +207,8 @@ def forget_vectors(cursor: sqlite3.Cursor, seq: int, spaces: Sequence[Space]) ->
 def set_status(
     cursor: sqlite3.Cursor, change: SetStatus, writes: frozenset[str], now: int
 ) -> Written:
-    """Change the state of an item's newest version and the holds of its uri, as far as a writer of
-    `writes` may; return the outcome.
+    """Change the state of an item's newest version and the holds of its uri, if a writer of
+    `writes` may do that; return the outcome.
     """
     newest = newest_version(cursor, change.uri)
     holds = _holds_of(cursor, change.uri)

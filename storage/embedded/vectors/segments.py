@@ -76,7 +76,7 @@ def read_manifest(path: Path, data: bytes, encoder: str) -> list[dict[str, Any]]
 
 
 def corrupt(path: Path, what: str) -> CorruptError:
-    """Return the error for a file that is not as it was written."""
+    """Return the error for a file that has changed since it was written."""
     return CorruptError(what, where=str(path), mend="`dateline rebuild` makes it anew")
 
 

@@ -3,7 +3,7 @@
 Any process may do the work, and several may do it at once. Each document holds the state of a story
 after a change of the record. The number of that change is the document's version, so an older state
 never replaces a newer one, however late it comes (`documents.py`). A note beside the index says how
-far it is (`index/family.py`). A projection reads only the record; making one anew runs no model.
+far it is (`index/family.py`). A projection reads only the record; making one again runs no model.
 
 When a write returns, it is in the index, if the cluster takes it. A search first makes all changes
 searchable, those of other processes too. Neither waits long: when one request finds the cluster
@@ -39,13 +39,11 @@ log = logging.getLogger(__name__)
 _PAGE = 500  # changes
 _SHORT_PAGE = 100  # for a caller who can't wait: a page that is begun should end in time
 _KEPT_FAILURES = 20
-_ALIKE = 3  # a failure equal to one of this many before it is not noted again
+_ALIKE = 3  # a failure equal to one of the last this many is not noted again
 _GAP_MEND = "bring a backup of it back (`dateline restore`), then `dateline rebuild`"
 _REFUSED_MEND = "`dateline index diff` tells whether the index's fields are as they should be"
 _STUCK = (AwayError, SlowError, StorageFullError)
-AT_LEISURE_S = (
-    10.0  # a caller with so much time takes whole pages, and tries a cluster that was just stuck
-)
+AT_LEISURE_S = 10.0  # a caller with this much time takes whole pages, and tries a cluster that has just been stuck
 _STUCK_S = 1.0  # how long other callers do not try after a failure
 
 
@@ -113,7 +111,7 @@ class Projector:
             self._project(pages, within_s)
 
     def lost(self) -> None:
-        """Note that the index is gone; the next write makes it anew."""
+        """Note that the index is gone; the next write makes it again."""
         self._is_lost = True
         self.searchable = -1
 
@@ -232,7 +230,7 @@ class Projector:
             self._check_source(note)
         self.note = note
         self.applied = note.applied
-        self.searchable = min(self.searchable, note.applied)  # less where it was made anew
+        self.searchable = min(self.searchable, note.applied)  # less where it was made again
 
     def _step(self, page: int) -> _Step:
         now = to_micros(self._clock())

@@ -40,9 +40,9 @@ Expected = Callable[[RecordReads, int], Collection[int]]
 
 
 def miscounted(family: IndexFamily) -> dict[str, int]:
-    """Return by vector field how many vectors too many its sum counts, compared with the searchable
-    passages; below 0 too few. Fields with right sums are left out. Returns nothing if a shard does
-    not answer or the index is written to meanwhile.
+    """Return, by vector field, by how many vectors its sum exceeds the searchable passages; a
+    negative number means too few. Fields with right sums are left out. Return nothing if a shard
+    does not answer or the index is being written to.
     """
     names = list(family.spaces)
     passages = {name: {"nested": {"path": vector_path(name)}} for name in names}
@@ -60,7 +60,7 @@ def miscounted(family: IndexFamily) -> dict[str, int]:
 
 
 def recount(record: RecordOfTruth, family: IndexFamily, clock: Clock, expected: Expected) -> bool:
-    """Count the sums anew and note them; return whether that succeeded. `expected` returns the
+    """Count the sums again and note them; return whether that succeeded. `expected` returns the
     versions that the index should hold at a time in microseconds. This reads every vector of the
     record. If the index and the record are at different changes in each of `_TRIES` tries, the sums
     stay as they were.
@@ -89,7 +89,7 @@ class Drift:
     """What differs. The index should have `wanted` documents and has `held`. Seqs of documents:
     `missing` ones, ones that should not be there (`extra`), ones shown at other times (`mistimed`);
     and what is wrong in the `differing` ones of the `sampled`. The index lacks `behind` changes of
-    the record, whose newest is `last_change`. Two things are no drift, but a repair mends them:
+    the record, whose newest is `last_change`. Two things are not drift, but a repair corrects them:
     documents that are `past`, shown to nobody any more, and sums of vectors that are `miscounted`,
     by field the number of vectors too many.
     """

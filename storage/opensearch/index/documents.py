@@ -116,8 +116,8 @@ class Restated:
 
 
 def hidden(seq: int, version: int) -> Operation:
-    """Return the operation that replaces a document by one that no search finds and that keeps
-    older states out.
+    """Return the operation that replaces a document with one that no search finds and that blocks
+    older states.
     """
     return Operation(seq, version, orjson.dumps({"seq": seq}))
 

@@ -189,7 +189,7 @@ class IndexFamily:
                 )
 
     def note(self) -> Note:
-        """Return how far the index is; an empty note for an index that was made anew."""
+        """Return how far the index is; an empty note for an index that was made again."""
         return self._read()[0]
 
     def advance(
@@ -232,7 +232,7 @@ class IndexFamily:
         place = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
         body = found["_source"]
         if body.get("uuid") != self._uuid:
-            self._find()  # another process may have made the index anew
+            self._find()  # another process may have made the index again
         if body.get("uuid") != self._uuid:  # the note of a lost index of this name
             return Note(), place
         sums = {name: decoded(value) for name, value in body["fields"].items()}

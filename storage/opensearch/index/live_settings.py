@@ -43,7 +43,7 @@ _IN_PLACE = (
     "index.unassigned.",
     "index.warmer.",
 )
-_OF_THE_CLUSTER = (  # what the cluster notes about an index by itself
+_OF_THE_CLUSTER = (  # notes of the cluster about an index
     "index.creation_date",
     "index.hidden",
     "index.history.",
@@ -84,9 +84,9 @@ def differences(
     beside: Mapping[str, VectorSpace] = _NOTHING,
 ) -> list[Difference]:
     """Return how the index behind the alias `name` and the index of its notes differ from
-    `settings`. Two things are no difference: a second copy of the vectors, which only costs disk,
-    and a field with its space in `beside` instead of the one in `spaces`. Raises MissingError if
-    there is no index.
+    `settings`. Two things do not count as a difference: a second copy of the vectors, which only
+    costs disk, and a field with its space in `beside` instead of the one in `spaces`. Raises
+    MissingError if there is no index.
     """
     ((concrete, live),) = cluster.ask("GET", f"/{name}").items()
     held = spaces_of(live["mappings"]) if format_of(live["mappings"]) else {}

@@ -86,7 +86,7 @@ SHARD_BYTES = 20e9  # the middle of the advised range
 MOST_DOCUMENTS = 2**31 - 129  # of a shard: Lucene's own limit; each passage is one
 LARGEST_HEAP = 31 * 2**30  # up to here the JVM uses compressed pointers
 SMALLEST_HEAP = 2**30
-SEGMENT_BYTES = 5e9  # a merge makes no larger segment by itself
+SEGMENT_BYTES = 5e9  # merges make no larger segment on their own
 REPLACED = 0.2  # the share of documents that are replaced but not merged away yet
 _GIBI = 2**30
 _ROUTING = (
@@ -97,7 +97,7 @@ _ROUTING = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What the index is to hold: `items` that are shown, each with so many `characters` of text and
+    """The planned contents of an index: `items` that are shown, each with `characters` of text and
     `passages` on average; each passage has a vector of `width` numbers in each of `fields`. Each
     item also has `hidden` versions that are not shown: replaced, killed, withheld, expired. That
     number can only be guessed; 1 means that each story is corrected once.

@@ -1,4 +1,4 @@
-"""Removes an archive's index, before it is made anew from the record of truth."""
+"""Removes an archive's index, before it is made again from the record of truth."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def settle(
     released = _await_leases(cluster, name, leases_s)
     if not released:
         say("the shards still keep what was replaced: the merge can't leave all of it out")
-    # Copies release what was replaced only up to their last commit.
+    # Copies release replaced documents only up to their last commit.
     cluster.ask("POST", f"/{name}/_flush", timeout_s=600, force="true")
     _merge(cluster, name, merge_s, say)
     cluster.ask("POST", f"/{name}/_flush", timeout_s=600)

@@ -28,8 +28,8 @@ class Sum:
 
     So the sum misses what was written but not noted: the page of a process that was killed, or of
     one whose note came too late. A version that is recorded again with other products counts as a
-    new version. Vectors have unit length, so h vectors too many among n move the mean by at most
-    2 h / (n + h). `dateline index check --repair` counts the sums anew (`recount.py`).
+    new version. Vectors have unit length, so h vectors too many among n move the mean by at most 2
+    h / (n + h). `dateline index check --repair` counts the sums again (`recount.py`).
     """
 
     count: int

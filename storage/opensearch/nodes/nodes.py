@@ -62,7 +62,7 @@ class SlowError(BusyError):
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Let requests inside wait for answers no longer than `seconds` from now, all together."""
+    """Limit the time that all requests inside wait for answers, to `seconds` from now in total."""
     token = _until.set(min(_until.get(), monotonic() + seconds))
     try:
         yield
@@ -187,7 +187,9 @@ class _Breaker:
             now = monotonic()
             if now < self._until:
                 return True
-            self._until = now + self._pause_s  # this caller tries; the others fail until then
+            self._until = (
+                now + self._pause_s
+            )  # this caller tries the node; the others fail until then
             return False
 
     def failed(self) -> None:

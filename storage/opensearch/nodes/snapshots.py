@@ -84,7 +84,7 @@ class Snapshots:
         self._pool = pool
         self._lost = lost
         self._longest_s = cluster.settings.nodes.timeout_s
-        self._look_s = cluster.settings.nodes.connect_s  # an attempt may take so much longer
+        self._look_s = cluster.settings.nodes.connect_s  # an attempt may take this much longer
         self._current: Snapshot | None = None
         self._attempt: _Attempt | None = None
         self._is_closed = False
@@ -156,8 +156,8 @@ class Snapshots:
             self._leave(snapshot)  # it was requested before the change
 
     def _begin(self, generation: int) -> _Attempt:
-        """Start a request in its own thread, as no search's time limit is that of the others. The
-        caller holds the lock.
+        """Start a request in its own thread, because no search's time limit is that of the others.
+        The caller holds the lock.
         """
         attempt = _Attempt(generation)
         threading.Thread(target=self._carry_out, args=(attempt,), daemon=True).start()

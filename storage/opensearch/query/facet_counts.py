@@ -1,7 +1,7 @@
 """Facets that the index counts, over everything that matches.
 
-A document has for each facet its values as written, one of those that differ only in case. Buckets
-that differ only in case are added up here, under the label that was recorded first.
+For each facet a document has its values as written; of values that differ only in case it has one.
+Buckets that differ only in case are added up here, under the label that was recorded first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Shortens queries that have more words than Lucene takes.
 
 A query may have 1,024 clauses in all (the node's `indices.query.bool.max_clause_count`). A word is
-one clause for each field, language and kind of text, so a pasted page has more. Its commonest words
-say least (Robertson's idf) and are left out; the answer says so.
+one clause for each field, language and kind of text, so a pasted page exceeds that. Its commonest
+words say least (Robertson's idf) and are left out; the answer names that.
 """
 
 from __future__ import annotations

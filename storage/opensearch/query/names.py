@@ -152,7 +152,7 @@ class FoundNames:
         self._labels: list[str] = []
         self._keys: list[str] = []
         self._counts: list[int] = []
-        self._codes: dict[str, frozenset[str]] = {}  # by key, of those that were asked for
+        self._codes: dict[str, frozenset[str]] = {}  # by key; only codes that were asked for
         self._coded: dict[str, Sequence[int]] = {}  # by code
 
     def label(self, number: int) -> str:

@@ -104,8 +104,8 @@ def _partly(reply: Reply) -> str:
     return "not searched to the end in time" if reply["timed_out"] else ""
 
 
-_COMMON = 2  # a word without a count is taken to be in one of so many items
-_MORE = 2  # times the counted passages, as there may be more by now
+_COMMON = 2  # a word without a count is taken to be in this many items
+_MORE = 2  # times the counted passages, because there may be more by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +218,8 @@ def _looked_up(search: _Search) -> Future[Bound] | None:
 
 
 def _leave_out_incomplete(search: _Search) -> None:
-    """Flag the vector fields that lack items of the search, and leave the later ones out. They are
-    counted by a request of its own, before the query is encoded, while the index lacks any.
+    """Flag the vector fields that lack items of the search, and leave the later ones out. A
+    separate request counts them, before the query is encoded, while the index lacks any.
     """
     held = search.basics.lacking
     fields = [query.field for query in search.request.vectors if held.get(query.field)]

@@ -25,10 +25,10 @@ from storage.words.stop_words import is_stop_word, main_languages
 
 Ask = Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
 Term = tuple[str, str]  # field and term
-RARE = 32  # items; of a term with so few, only the items that the caller sees count
+RARE = 32  # items; of a term in at most this many, only the items that the caller sees count
 _KEPT_TERMS = 50_000
 _MOST_LANGUAGES = 200
-_STILL = 1000  # numbers are kept while at most one in so many documents has changed
+_STILL = 1000  # numbers are kept while at most one in this many documents has changed
 _LACKING_S = 1.0  # how long numbers that lack a shard are kept
 OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
 
@@ -90,7 +90,7 @@ class Statistics:
         self._fields = tuple(fields)
         self._look_up = look_up
         self._basics = Basics()
-        self._until = inf  # when they are read anew in any case
+        self._until = inf  # when they are read again in any case
         self._counts: OrderedDict[Term, int] = OrderedDict()
         self._frequencies = OrderedDict[Term, int]()
         self._lock = threading.Lock()
@@ -119,7 +119,7 @@ class Statistics:
         return self._through(self._counts, terms, self._counted)
 
     def frequencies(self, terms: Sequence[Term]) -> Counts:
-        """Return each term's document frequency in BM25, as far as the index answers."""
+        """Return each term's document frequency in BM25, for the shards that answer."""
         return self._through(self._frequencies, terms, self._look_up)
 
     def known(self, terms: Sequence[Term]) -> dict[Term, int]:

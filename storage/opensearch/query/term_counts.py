@@ -1,8 +1,8 @@
 """Counts the items that have each term of one query, for calculations beside its search.
 
 A calculation runs with the counts that are known. The counts that it lacked are then looked up
-together, and it runs again. If the index does not answer, this search takes such words for common
-ones and looks up no more. Of a rare word only the items that the caller may see count; the search's
+together, and it runs again. If the index does not answer, this search treats such words as common
+and looks up no more. For a rare word, only the items that the caller may see count; the search's
 own request asks for that. Look-ups run while the query is encoded, so that nobody waits for them.
 """
 

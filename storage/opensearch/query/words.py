@@ -1,5 +1,5 @@
-"""The index's own words, as far as a caller sees them: `core.ports.engine.Vocabulary`, and how
-rare words are for `core.ports.engine.Exemplars`.
+"""The index's own words that a caller may see: `core.ports.engine.Vocabulary`, and how rare words
+are for `core.ports.engine.Exemplars`.
 
 Lucene's automata over all terms of the index find similar words (the term suggester; Schulz and
 Mihov, 2002). A word is returned only if the caller sees an item with it, and its count is of such
@@ -73,10 +73,10 @@ class IndexWords:
     def similar(
         self, words: Sequence[tuple[str, int]], caller: Caller
     ) -> list[list[tuple[SeenWord, int]]]:
-        """Return for each word a few folded words at most so many edits (one or two) away, the
-        nearest and then the commonest first, each with the newest visible item that has it. All
-        words are looked up together: first the near terms, then who has them, at first only the
-        nearest few.
+        """Return, for each word, a few folded words at most the given number of edits (one or two)
+        away, the nearest and then the commonest first, each with the newest visible item that has
+        it. All words are looked up together: first the near terms, then who has them, at first only
+        the nearest few.
         """
         folded = ["".join(analyzer("und").analyze(word)) for word, _ in words]
         near = self._near([*zip(folded, (most for _, most in words), strict=True)])
@@ -174,7 +174,7 @@ def rarities_of(counts: Floats, documents: int) -> Floats:
 def _suggest(folded: str, most: int, fields: Sequence[str]) -> dict[str, Any]:
     """Return the request for near terms in every text field. Lucene's thresholds are off, because
     this file sorts by itself. At two edits Lucene keeps the first letter. So words that begin with
-    the second letter need requests of their own: without the first letter, and with the second one
+    the second letter need separate requests: without the first letter, and with the second one
     before it.
     """
     options = {
