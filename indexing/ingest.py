@@ -143,8 +143,7 @@ class Ingest:
         options: IngestOptions | None = None,
         observer: Observer | None = None,
     ) -> IngestReport:
-        """Ingest every document under
-        `paths`.
+        """Ingest every document under `paths`.
 
         Returns early, with what was acknowledged until then, on an interrupt (`interrupted`: the
         batches already embedded are still written) and on an error of storage, model or, if strict,
@@ -163,8 +162,8 @@ class Ingest:
     ) -> tuple[Written | Rejected | DatelineError, ...]:
         """Write ninjs documents of `by`, as bytes or parsed, in order, a few at a time; return the
         answers in their order. A rejected document has its number, from 1, as its line; one that
-        could not be written has the error. With `Part.VECTORS`, a version that was changed since
-        its text was put is left as it is.
+        could not be written has the error. With `Part.VECTORS`, a version that has changed since
+        its text was put stays unchanged.
         """
         answers: list[Written | Rejected | DatelineError | Item] = [
             self._check(number, document, products)
@@ -179,7 +178,7 @@ class Ingest:
         self, items: Sequence[Item], put: Callable[[Sequence[Item]], Sequence[Written]]
     ) -> Iterator[Written | DatelineError]:
         """Yield the outcome of each, a few at a time. An item that can't be recorded is skipped;
-        after any other failure the rest is not tried.
+        after any other failure the remaining ones are not tried.
         """
         done, at_once = 0, _AT_ONCE
         while done < len(items):
@@ -190,7 +189,7 @@ class Ingest:
                 if at_once == 1:
                     yield error
                     done += 1
-                at_once = 1  # to find which one it is, and write the others
+                at_once = 1  # to find the bad one, and write the others
             except DatelineError as error:
                 yield from [error] * (len(items) - done)
                 return

@@ -51,7 +51,7 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A text that is cut by itself; it starts at character `start` of the member `name`."""
+    """A text that is cut separately; it starts at character `start` of the member `name`."""
 
     name: str
     start: int
@@ -150,9 +150,9 @@ class PassageSplitter:
         return self._tokenizer.encode_batch(list(texts), add_special_tokens=False) if texts else []
 
     def _split(self, text: str, encoding: Encoding) -> Iterator[_Span]:
-        """Split by characters, at this text's own ratio of characters to tokens: the exact splitter
-        counts the tokens of every trial, which takes ten times as long. A piece that is denser than
-        the rest, and so too large, goes to the exact splitter.
+        """Split by characters, at this text's own ratio of characters to tokens. The exact splitter
+        counts the tokens of every trial, which takes ten times as long; it gets only pieces that
+        turn out too large.
         """
         total = len(encoding.ids)
         if total <= self._capacity:

@@ -179,7 +179,7 @@ class Tally:
 
 
 def _count(counter: Counter[str], names: Iterable[str]) -> None:
-    """Count names, but no more different ones than a report can hold."""
+    """Count names, up to the number of different ones that a report can hold."""
     for name in names:
         known = name in counter or len(counter) < MAX_NAMES
         counter[name if known else OTHERS] += 1

@@ -1,4 +1,4 @@
-"""Rates what may be done with an item in a few words that can be filtered by.
+"""Rates what may be done with an item, in a few words that queries can filter by.
 
     commercial   more than editorial use: no restrictions, public domain, a Creative Commons licence
                  without NC and ND

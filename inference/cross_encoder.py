@@ -58,7 +58,9 @@ class CrossEncoder(PairModel):
     queue: BatchQueue[PairRow, float]
     _watch: ModelWatch
 
-    at_once: ClassVar[int] = 256  # their tokens are held; the rest wait as text, so memory is flat
+    at_once: ClassVar[int] = (
+        256  # pairs whose tokens are held; the rest wait as text, so memory stays constant
+    )
 
     @classmethod
     def over(

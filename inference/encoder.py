@@ -31,7 +31,7 @@ from inference.texts.pooling import Pooling, sound
 from inference.texts.tokens import TextTokens, surely_fits
 
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
-GROUP = 1024  # texts whose tokens are held at once: the rest wait as text, so memory is flat
+GROUP = 1024  # texts whose tokens are held at once; the rest wait as text, so memory stays constant
 TokenRow = tuple[int, ...]
 
 
@@ -110,9 +110,9 @@ class SentenceEncoder(LoadedModel):
         return self.folder.path / self.manifest.tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """Return float32 [n, d], rows of unit norm, each the same whatever is asked beside it.
+        """Return float32 [n, d], rows of unit norm, each the same whatever else is asked.
 
-        Raises BusyError where too much waits already, ModelError where the model fails.
+        Raises BusyError if too much waits already, ModelError where the model fails.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         unknown = []
@@ -134,7 +134,7 @@ class SentenceEncoder(LoadedModel):
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, d], rows of unit norm, in the order of `texts`.
 
-        Raises BusyError where too much waits already, ModelError where the model fails.
+        Raises BusyError if too much waits already, ModelError where the model fails.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         prefix = self.manifest.passage_prefix

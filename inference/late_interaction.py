@@ -119,8 +119,8 @@ class MaxSimScorer(PairModel):
 
 @dataclass(slots=True, eq=False)
 class _Pairs:
-    """Scores each passage as soon as it and the query are encoded, and gives the
-    scores to `put`.
+    """Scores each passage as soon as it and the query are encoded, and gives the scores to
+    `put`.
     """
 
     put: Callable[[Scored], None]
@@ -131,7 +131,8 @@ class _Pairs:
 
     def hear(self, found: Mapping[int, FloatMatrix | Exception]) -> None:
         """Take vectors of the query, which is text 0, and of passages. Some may come twice."""
-        # Locked until the end: whoever brings the last vectors returns after all scores are put.
+        # Locked until the end: the thread that brings the last vectors returns after all scores are
+        # set.
         with self._lock:
             for place, vectors in found.items():
                 if place == 0:

@@ -1,4 +1,4 @@
-"""What all models that were loaded have in common, whatever they are asked."""
+"""What all loaded models have in common, whatever their task."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LoadedModel(ABC):
 
     @property
     def manifest(self) -> ModelManifest:
-        """What the model says of itself."""
+        """The model's manifest."""
         return self.folder.manifest
 
     @property

@@ -25,7 +25,7 @@ Scored = Mapping[int, float | Exception]
 @dataclass(slots=True, eq=False)
 class ScoreSheet:
     """The scores of one query's passages as they come, from several threads at once, under a
-    `limit` in tokens. `told` hears of them in order: what it has heard is never taken back.
+    `limit` in tokens. `told` gets them in order; what it has got is never taken back.
     """
 
     count: int

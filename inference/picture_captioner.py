@@ -3,8 +3,8 @@
 The model is loaded from safetensors whose checksum is in its manifest, by the class of
 transformers. Stills are JPEGs that our own encoder wrote, so they are decoded here, after a look at
 their size. BLIP describes in English, in the words of the captions that it learned from, and knows
-no names: it does not read the agency's text.
-Li et al. 2022, BLIP: Bootstrapping Language-Image Pre-training, https://arxiv.org/abs/2201.12086
+no names: it does not read the agency's text. Li et al. 2022, BLIP: Bootstrapping Language-Image
+Pre-training, https://arxiv.org/abs/2201.12086
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Preparation:
             return cls(int(edge), (mean[0], mean[1], mean[2]), deviation[:3])
 
     def pixels(self, jpeg: bytes) -> FloatMatrix:
-        """Return float32 [3, edge, edge]. Raises ValueError for bytes that are no JPEG of a usual
-        size.
+        """Return float32 [3, edge, edge]. Raises ValueError for bytes that are not a JPEG of a
+        usual size.
         """
         image_of = library("PIL.Image")
         with image_of.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
@@ -95,8 +95,7 @@ class PictureCaptioner:
     def open(
         cls, folder: ModelFolder, *, threads: int = 1, device: str = "cpu"
     ) -> PictureCaptioner:
-        """Return the captioner of a folder; `threads` work on a
-        call.
+        """Return the captioner of a folder; `threads` work on a call.
 
         Raises ModelError for a model of another task, weights that don't fit, and where the extra
         [torch] is not installed.

@@ -26,7 +26,7 @@ from inference.texts.words import Window, WordTokens, places, split_words, windo
 LOGITS = "logits"
 LONGEST_TEXT = 20_000  # characters; names after that are not looked for
 CACHE_SIZE = 4096  # texts
-GROUP = 256  # texts whose tokens are held at once: the rest wait as text, so memory is flat
+GROUP = 256  # texts whose tokens are held at once; the rest wait as text, so memory stays constant
 Names = tuple[Entity, ...]
 _TYPES = {label.value: label for label in EntityLabel}  # calling the enum takes microseconds
 
@@ -127,8 +127,8 @@ class NameTagger(LoadedModel):
     def tag(self, texts: Sequence[str]) -> tuple[tuple[Entity, ...], ...]:
         """Return the names in each text in reading order, none overlapping.
 
-        Only a text's first 20,000 characters are read. Raises BusyError where too much waits
-        already, ModelError where the model fails.
+        Only a text's first 20,000 characters are read. Raises BusyError if too much waits already,
+        ModelError where the model fails.
         """
         found = {text: self.cache.get(text) for text in dict.fromkeys(texts)}
         unknown = [text for text, names in found.items() if names is None]

@@ -242,7 +242,7 @@ def first_page(weighed: Weighed, candidates: CandidateSet) -> Listing:
 
 def guard(engine: Engine, candidates: CandidateSet, least: Relevance) -> Guarded:
     """Return what the record of truth lets the caller see of the candidates at this moment. Raises
-    NotFoundError where the item of a "more like this" search has vanished since.
+    NotFoundError if the item of a "more like this" search has vanished since.
     """
     check_still_there(engine, candidates.similar_to, candidates.caller)
     shown = _visible(engine, candidates.ids, candidates.caller)

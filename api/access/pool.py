@@ -133,7 +133,7 @@ class WorkPool:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=begin)
 
     async def run(self, work: Callable[[], Result], caller: Caller, places: int = 1) -> Result:
-        """Return the result of `work()`. Raises BusyError where the queue lacks the `places` for
+        """Return the result of `work()`. Raises BusyError if the queue lacks the `places` for
         it.
         """
         answer: Result = await asyncio.wrap_future(self._entered(work, caller, places))

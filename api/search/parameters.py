@@ -194,7 +194,7 @@ class TextParameters(_Beside):  # type: ignore[misc]  # the declarations make it
 
 
 def filters_of(parameters: SearchParameters | TextParameters) -> Node:
-    """Return the filters as a tree; raises ParameterError where `since` is not before `until`."""
+    """Return the filters as a tree; raises ParameterError if `since` is not before `until`."""
     since, until = parameters.since, parameters.until
     if since and until and since >= until:
         raise ParameterError(

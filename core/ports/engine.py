@@ -102,7 +102,7 @@ class Retriever(Protocol):
     def retrieve(self, request: Retrieval) -> Retrieved: ...
 
     def browse(self, request: Browse) -> Browsed:
-        """Return a stretch of the list, in the same order in every process. Raises QueryError where
+        """Return a stretch of the list, in the same order in every process. Raises QueryError if
         `skip` is larger than an engine allows.
         """
         ...

@@ -83,7 +83,7 @@ class BoundedScorer(Protocol):
         """Return the scores of `passages` for `query`, within `limits`; higher is more relevant.
 
         `told` gets the scores as soon as there are more of them, so that a caller who stops at
-        `limits.until` has what was done by then. Each call gets a new array. Raises BusyError where
+        `limits.until` has what was done by then. Each call gets a new array. Raises BusyError if
         too much waits for the model already.
         """
         ...

@@ -1,5 +1,5 @@
-"""The plots of all reports. Each function takes plain arrays or points and returns an
-inline SVG.
+"""The plots of all reports. Each function takes plain arrays or points and returns an inline
+SVG.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from eval.report.svg import BAD, GOOD, INK, QUIET, SERIES, svg_of
 from eval.report.texts import compact, decimal, interval, milliseconds, short
 
 Floats64 = npt.NDArray[np.float64]
-_MOST_BARS = 400  # bars of a waterfall; more can't be told apart
+_MOST_BARS = 400  # bars of a waterfall; more could not be distinguished
 _MOST_ROWS = 40  # rows of a forest plot
 
 

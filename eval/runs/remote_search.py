@@ -1,8 +1,8 @@
 """Evaluates a running service: sends the judged queries to its HTTP search.
 
-The service tells its order, flags, and its models' digests. Its index and settings stay unknown,
-and its times include the network. A busy service is asked again a little later; only the attempt
-that was answered is timed.
+The service gives its order, flags, and the digests of its models. Its index and settings stay
+unknown, and its times include the network. A busy service is asked again a little later; only the
+attempt that was answered is timed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def open_service(url: str, key: str = "") -> httpx.Client:
 @dataclass(frozen=True, slots=True)
 class ServiceAnswers:
     """Asks `client`'s service by `profile` ("" means its default), page by page, without marks.
-    `entities` says what names in queries do; `pause` waits so many seconds.
+    `entities` says what names in queries do; `pause` waits the given seconds.
     """
 
     client: httpx.Client

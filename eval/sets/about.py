@@ -1,4 +1,4 @@
-"""What a judged set says of itself: `dataset.json`, or the licence line of `SOURCE.txt`.
+"""The description of a judged set: `dataset.json`, or the licence line of `SOURCE.txt`.
 
     {"name": "Wire queries, spring", "licence": "CC0 1.0", "languages": ["en", "de"],
      "corpus_version": "<sha256 of the documents' file>", "grades": [0, 1, 2, 3],

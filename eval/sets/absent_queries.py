@@ -1,9 +1,9 @@
 """Makes queries about nothing in a collection: nonsense, names that are not there, other topics.
 
-They are made by chance from the lists below, and kept only if none of the words that tell them
-apart is in the collection. The same seed gives the same queries. The second half of each kind is
-sealed: it is made of other subjects and other names than the first, so that a floor that was
-learned on the first half is judged on the second.
+They are made at random from the lists below, and kept only if none of their distinctive words is in
+the collection. The same seed gives the same queries. The second half of each kind is sealed: it is
+made of other subjects and other names than the first, so that a floor that was learned on the first
+half is judged on the second.
 """
 
 from __future__ import annotations

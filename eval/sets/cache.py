@@ -23,7 +23,7 @@ from core.errors import InputError, StorageError
 from eval.sets.judged import JudgedSet
 from eval.sets.lines import read_lines
 
-FORMAT = 1  # raise it when what is indexed of a document changes
+FORMAT = 1  # raise it when other parts of a document are indexed
 _MARKER = "eval.json"
 
 

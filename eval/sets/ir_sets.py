@@ -125,7 +125,7 @@ def _documents(dataset: Any, name: str, *, download: bool) -> Iterator[Document]
                 raise InputError(what, where=name, mend="the set is damaged")
             seen.add(row.doc_id)
             yield Document(row.doc_id, str(getattr(row, "title", "") or ""), _document_text(row))
-    except OSError as error:  # else it would be taken for a failure to write
+    except OSError as error:  # else it would look like a failure to write
         raise _unreadable(name, error, download=download) from error
 
 

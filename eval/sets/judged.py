@@ -1,7 +1,7 @@
 """A judged set, whatever files it was read from.
 
 A reader of files returns `Material`. `eval.sets.datasets` checks it and makes a `JudgedSet`, which
-is all that runs, tuning and reports know.
+is all that runs, tuning and reports use.
 """
 
 from __future__ import annotations
@@ -122,10 +122,10 @@ class Material:
 class JudgedSet:
     """A collection and one split of its judgements.
 
-    `queries` are the judged ones, id to what is asked, in the file's order; `qrels` is query id to
-    document id to grade. A document's uri in the index is `uri_prefix` plus its id. `corpus` is the
-    file to index, `corpus_sha256` its digest as it is on disk (compressed or not), and `documents`
-    how many different ids it has. `slices` are the facets that the set itself states, by query id;
+    `queries` are the judged ones, id to text, in the file's order; `qrels` is query id to document
+    id to grade. A document's uri in the index is `uri_prefix` plus its id. `corpus` is the file to
+    index, `corpus_sha256` its digest as it is on disk (compressed or not), and `documents` how many
+    different ids it has. `slices` are the facets that the set itself states, by query id;
     `eval.runs.slices` derives more. `judges` and `agreement`, Krippendorff's ordinal alpha, are
     known if each judgement names its judge. `title` is for people. `corpus_name` is in every uri;
     it is the set's own name if the set has its own documents.

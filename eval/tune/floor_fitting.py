@@ -59,8 +59,8 @@ class FloorSet:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a floor does to a set: the shares of relevant documents among the first ten and the
-    first hundred that stay strong, and by kind the share of queries without a strong hit.
-    `strong` is the median number of strong hits of a judged query.
+    first hundred that stay strong, and by kind the share of queries without a strong hit. `strong`
+    is the median number of strong hits of a judged query.
     """
 
     label: str
@@ -147,8 +147,8 @@ def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
 
 
 def _reached(found: Kept) -> float:
-    """Return how far the worst of a set's figures is above what is asked, as a share of what is
-    left.
+    """Return how far the worst of a set's figures is above its aim, as a share of the distance from
+    the aim to 1.
     """
     figures = [(found.first_10, KEPT_10), (found.first_100, KEPT_100)]
     for kind, share in found.quiet.items():

@@ -1,8 +1,8 @@
 """Reads a captioning model's answer: untrusted text, parsed strictly.
 
-A caption is data. It is shown and indexed as text, so instructions in it have no effect. What would
-harm where it is kept or shown is removed here: control characters, marks that change the direction
-of writing, halves of surrogate pairs, line breaks, and length.
+A caption is data. It is shown and indexed as text, so instructions in it have no effect. Characters
+that could do harm where it is kept or shown are removed here: control characters, marks that change
+the direction of writing, halves of surrogate pairs, line breaks, and length.
 """
 
 from __future__ import annotations

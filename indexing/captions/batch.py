@@ -118,7 +118,7 @@ Answered = TypeVar("Answered", bound=BaseModel)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A batch's id ("" if nothing was sent) and, by custom id, the stills that were not sent. If
-    the batch was `there` already, nothing was sent now: it holds what was sent then.
+    the batch was `there` already, nothing was sent now: it holds the stills of the earlier call.
     """
 
     batch: str
@@ -185,7 +185,7 @@ class BatchCaptioner:
         left = {name: why for name, one in stills.items() if (why := refusal(one, self.edge))}
         wanted = {name: one for name, one in stills.items() if name not in left}
         contexts = {name: one.context for name, one in stills.items()}
-        for one in own:  # it failed; its finished part stays paid
+        for one in own:  # it failed; the finished part is paid
             self._outcomes(one, contexts)
         if not own:
             self.calls.spending.book.settle(packet, 0.0)  # an attempt that made no batch
@@ -225,7 +225,7 @@ class BatchCaptioner:
     def results(
         self, batch: str, contexts: Mapping[str, str]
     ) -> dict[str, Caption | Uncaptioned] | None:
-        """Return the outcomes of a batch by custom id, or None while it goes on.
+        """Return the outcomes of a batch by custom id, or None while it is in progress.
 
         `contexts` has the agency's text for every still that was sent. The real cost of the batch
         replaces its reservation once, however often this is called.

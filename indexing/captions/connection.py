@@ -1,9 +1,9 @@
-"""HTTP exchanges that end within a time and a size, however slowly the other side sends.
+"""HTTP exchanges within a limit of time and size, however slowly the other side sends.
 
 A client's own timeouts are for each read, so a service that sends a byte now and then, in the head
 or in the body, would hold us forever. Here a timer shuts the socket of an exchange that takes too
-long, so every exchange has a connection of its own. Redirects are not followed, because a picture
-goes to the named service only. Bodies are not unpacked, so few bytes can't become many.
+long, so every exchange has its own connection. Redirects are not followed, because a picture goes
+to the named service only. Bodies are not unpacked, so few bytes can't become many.
 """
 
 from __future__ import annotations

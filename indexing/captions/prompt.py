@@ -1,7 +1,7 @@
 """The prompt for a captioning model and the form of its answer; the digest covers both.
 
-The agency's own text is sent as context. For the model it is text by strangers, so it is in a block
-of its own, as a JSON string in which `<` can't occur: nothing in it can end the block.
+The agency's own text is sent as context. To the model it is untrusted, so it is a JSON string in
+its own block, in which `<` can't occur: nothing in it can end the block.
 """
 
 from __future__ import annotations

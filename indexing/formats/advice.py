@@ -41,5 +41,5 @@ def advice_for(ignored: Mapping[str, int]) -> dict[str, str]:
 
 
 def ending_of(path: PurePath) -> str:
-    """Return the ending of a file in lower case, of a gzipped file that of what is in it."""
+    """Return the ending of a file in lower case; of a gzipped file, the ending of its content."""
     return PurePath(path.name.removesuffix(".gz")).suffix.lower()

@@ -23,7 +23,7 @@ _DUMP = b'"_source"'
 
 
 def rows(found: Iterator[records.Record]) -> Iterator[records.Record | Row]:
-    """Yield each document of a bulk body or a dump as a row; every other record as it is."""
+    """Yield each document of a bulk body or a dump as a row, and every other record unchanged."""
     for record in found:
         action = _action(record)
         if action is None:

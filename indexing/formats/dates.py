@@ -12,7 +12,9 @@ _BASIC = re.compile(
 
 
 def from_basic(value: str | None) -> str | None:
-    """Return ISO 8601's basic form (`20260315T101500+0100`) as RFC 3339; another text as it is."""
+    """Return ISO 8601's basic form (`20260315T101500+0100`) as RFC 3339, and any other text
+    unchanged.
+    """
     match = _BASIC.fullmatch(value.strip()) if value else None
     if match is None:
         return value

@@ -274,7 +274,9 @@ def _below(value: Any, path: str) -> Any:
 
 
 def _says_nothing(value: Any, rule: Rule, *, is_table: bool) -> bool:
-    """Return whether there is no value. An empty embargo of a document is one: it is refused."""
+    """Return whether there is no value. An empty embargo of a document counts as a value: it is
+    refused.
+    """
     if isinstance(value, str) and not value.strip():
         return is_table or rule.plain not in _EMBARGOES
     return value is None or value == []

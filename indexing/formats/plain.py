@@ -1,8 +1,8 @@
 """A plain text or a PDF becomes the body of an item.
 
 The uri is `urn:sha256:` and the digest of the file, as for photos. So the same file is the same
-item wherever it lies, and a changed file is another item. The headline is the title of a PDF, else
-the first line. A PDF is read in a process of its own, inside the walls of the cage, with limits of
+item in every place, and a changed file is another item. The headline is the title of a PDF, else
+the first line. A PDF is read by its own process, inside the walls of the cage, with limits of
 bytes, pages, characters, memory and time.
 """
 
@@ -45,7 +45,7 @@ _BOOT = (
     "import sys, json; told = json.loads(sys.argv[1]); sys.path[:0] = told.pop('path'); "
     "from indexing.formats.pdf_child import main; main(told)"
 )
-# Nothing of ours: no key, no proxy, no home.
+# No variable of ours: no key, no proxy, no home.
 _ENVIRONMENT = {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
 
 
@@ -142,7 +142,7 @@ def _answer(stream: BinaryIO) -> dict[str, Any]:
 
 
 def _understood(said: bytes, ended: int) -> dict[str, Any]:
-    """Return the child's answer, which may be made up by whoever made the file."""
+    """Return the child's answer, which the maker of the file may have forged."""
     try:
         told = json.loads(said) if len(said) <= _MAX_ANSWER else None
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """The rows of CSV, TSV and Parquet files, one at a time.
 
 A row of CSV that is malformed costs only its first line: reading goes on with the next line. Bytes
-that the encoding does not have cost only their row.
+that the encoding lacks cost only their row.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class _Lines:
 
     def _read(self) -> str:
         line = self._text.readline(self._limit + 1)
-        if len(line) > self._limit:  # the rest of it is not a line of its own
+        if len(line) > self._limit:  # the rest of it is not a separate line
             while (more := self._text.readline(self._limit)) and not more.endswith("\n"):
                 pass
         return line

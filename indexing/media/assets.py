@@ -33,9 +33,8 @@ class Asset:
     """A media file to be made findable.
 
     `location` is its path or a store's URL, `digest` the sha256 of its bytes in hex and `size`
-    their number. `sidecar` has what is said of it elsewhere, as members of ninjs: a document beside
-    it, a document that names it, or a manifest's row; None without any. `products` are those that
-    it is for besides its own.
+    their number. `sidecar` has the members of ninjs from elsewhere: a document beside it, a
+    document that names it, or a manifest's row; None without any. `products` are added to its own.
     """
 
     location: str
@@ -154,7 +153,7 @@ def _media(asset: Asset, enrichment: Enrichment) -> MediaFile:
 
 
 def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str]:
-    """Return the shots with their descriptions, and the lines that belong to none."""
+    """Return the shots with their descriptions, and the lines that belong to no shot."""
     if len(enrichment.shots) > MAX_SHOTS:
         raise DocumentError(f"a video of over {MAX_SHOTS} shots", mend="cut it into parts")
     facts = enrichment.facts

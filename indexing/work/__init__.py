@@ -1,4 +1,4 @@
-"""How does a backfill of millions go on after every crash, and never do a thing twice?
+"""How does a backfill of millions continue after every crash, and do nothing twice?
 
     read ──> decode ──> describe ──> apply        each a durable queue of chunks
     sources   facts,     captions     Item, vectors,

@@ -56,7 +56,7 @@ class Batches(Protocol):
         ...
 
     def results(self, batch: str, contexts: Mapping[str, str]) -> Outcomes | None:
-        """Return the outcome of each still, None while the batch goes on."""
+        """Return the outcome of each still, None while the batch is in progress."""
         ...
 
 
@@ -102,8 +102,8 @@ class CaptionBatches:
         self._packets = Packets(waiting, batches.digest, store, scale, rights, most)
 
     def submit(self) -> BatchReport:
-        """Send what waits, as far as the day's cap allows; first the unsent packets of a process
-        that ended. Raises UnavailableError, ModelError, StorageError: what was sent until then is
+        """Send the waiting stills that the day's cap allows; first the unsent packets of a process
+        that ended. Raises UnavailableError, ModelError, StorageError: what was sent before is
         noted.
         """
         report = BatchReport()
@@ -198,8 +198,8 @@ class CaptionBatches:
         report.reasons.update({RENEWED: len(outdated)} if outdated else {})
 
     def _refuse(self, packet: str, refused: Mapping[str, Uncaptioned]) -> None:
-        """Remember stills that will never have a caption, so that they are not asked
-        about again.
+        """Remember stills that will never have a caption, so that they are not asked about
+        again.
         """
         self._known.put({key: {"none": why.reason} for key, why in refused.items()})
         self._waiting.answer(packet, refused)
@@ -233,7 +233,7 @@ class CaptionBatches:
         report.reasons.update(why.reason for why in others.values())
 
     def _share(self) -> None:
-        """Mark stills as answered that look the same as one that has a caption by now."""
+        """Mark stills as answered that look the same as one that now has a caption."""
         after = 0
         while page := self._waiting.unsent(after, PAGE):
             after = page[-1].id

@@ -33,8 +33,8 @@ class JobDesk:
         self._store = store
 
     def start(self, request: Request, priority: Priority, *, reads: bool = True) -> Job:
-        """Order an ingest; a running one of the same request goes on instead. If `reads` is false,
-        its sources are not read: the caller adds its assets.
+        """Order an ingest; if one with the same request is running, it continues instead. If
+        `reads` is false, its sources are not read: the caller adds its assets.
         """
         # Marked, so that an ingest of the same sources never continues this job.
         asked = request.as_dict() if reads else {**request.as_dict(), "watched": True}
@@ -53,7 +53,7 @@ class JobDesk:
         return self._halt(job_id, JobState.PAUSED)
 
     def cancel(self, job_id: str) -> Job:
-        """End a job; what was applied stays, and `resume` would go on with the rest."""
+        """End a job. What was applied stays, and `resume` would continue with the rest."""
         return self._halt(job_id, JobState.CANCELED)
 
     def resume(self, job_id: str) -> Job:
@@ -144,8 +144,8 @@ class JobDesk:
             after = page[-1].number
 
     def _revived(self, asset: Tracked, job: Job) -> Tracked:
-        """Return a dead letter that waits for another try; without a file it stays a
-        dead letter.
+        """Return a dead letter that waits for another try; without a file it stays a dead
+        letter.
         """
         found = _looked_at(asset.found, request_of(job.request), self._store)
         if isinstance(found, str):

@@ -14,8 +14,8 @@ _WINDOW_S = 60.0  # rates are of the last minute
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """How many assets have passed a stage, how many wait for it, and its rate in
-    assets a second.
+    """How many assets have passed a stage, how many wait for it, and its rate in assets a
+    second.
     """
 
     done: int
@@ -88,7 +88,7 @@ def progress_since_start(job: Job, counts: JobCounts, now: float) -> JobProgress
 def progress_of(
     job: Job, counts: JobCounts, spans: Mapping[Stage, int], seconds: float
 ) -> JobProgress:
-    """Return the progress if `spans` assets went through each stage in so many seconds."""
+    """Return the progress, if `spans` assets went through each stage in the given seconds."""
     stages = {}
     for stage in STAGES:
         waiting = counts.standing.get((stage, AssetState.WAITING), 0)

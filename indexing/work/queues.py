@@ -36,7 +36,7 @@ from core.work import MODEL_STAGES, READ, STAGES, Order
 from indexing.work.stages.stage import Stop
 
 QUEUES = (READ, *(str(stage) for stage in STAGES))
-MODELS = "models"  # stands for the queues whose work needs a model
+MODELS = "models"  # means the queues whose work needs a model
 
 
 def queues_named(text: str) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ class QueueWorker:
             self._working.add(order)
         try:
             thread.start()
-        except RuntimeError:  # no more threads: the lease ends by itself
+        except RuntimeError:  # no more threads: the lease runs out
             self._end(order)
             raise
 

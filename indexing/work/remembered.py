@@ -57,7 +57,7 @@ class Remembered:
 
     def one_of(self, keys: Sequence[str]) -> tuple[int, Any] | None:
         """Return the place among `keys` of one with a result, and the result; None if none has one.
-        Of several it is one in memory, else the first.
+        If several have one, it is one in memory, else the first.
         """
         with self._lock:
             near = ((place, self._at_hand(key)) for place, key in enumerate(keys))

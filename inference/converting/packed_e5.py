@@ -117,7 +117,7 @@ class _Reader:
 def read_packed_e5(content: bytes, where: str) -> PackedE5:
     """Return the encoder in a packed file; `where` is named in errors.
 
-    Raises ModelError for bytes that are no such file.
+    Raises ModelError for bytes that are not such a file.
     """
     try:
         return _read(_Reader(memoryview(content)))

@@ -48,8 +48,8 @@ class MachineLimits:
         return next((speed for block, speed in self.memory if block >= size), self.memory[-1][1])
 
     def best(self, other: "MachineLimits") -> "MachineLimits":
-        """Return the higher of each figure, for both measure the same blocks: what was reached once
-        is possible.
+        """Return the higher of each figure, because both measure the same blocks, and a speed that
+        was reached once is possible.
         """
         pairs = zip(self.memory, other.memory, strict=True)
         return MachineLimits(

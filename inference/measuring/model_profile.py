@@ -1,4 +1,4 @@
-"""What a profile says: times by operator and by group, and where there is most to gain."""
+"""The contents of a profile: times by operator and by group, and where there is most to gain."""
 
 from dataclasses import dataclass
 

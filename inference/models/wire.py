@@ -24,7 +24,7 @@ class Field(NamedTuple):
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """Yield the fields of `message` in order. Raises ValueError where it is not a message."""
+    """Yield the fields of `message` in order. Raises ValueError if it is not a message."""
     place, end = 0, len(message)
     while place < end:
         at = place

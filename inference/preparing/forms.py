@@ -1,7 +1,7 @@
-"""What each runtime gets in the place of a portable ONNX graph, computed from its bytes.
+"""Makes, from a portable ONNX graph, the form that each runtime gets.
 
-Every form gives the same answers as the portable graph, to the last bit. If you change what is made
-here, raise `VERSION` in `kept_forms`. Three changes are made:
+Every form gives the same answers as the portable graph, to the last bit. If you change the forms,
+raise `VERSION` in `kept_forms`. Three changes are made:
 
 - **One operator for attention.** Our int8 graphs have three operators: `MatMulIntegerToFloat`,
   `Split`, `MultiHeadAttention`. ONNX Runtime's `QAttention` does the same arithmetic in the same
@@ -64,7 +64,7 @@ _ATTENTION, _FUSED = (_RUNTIME, b"MultiHeadAttention"), b"QAttention"
 # The product's inputs in the order of QAttention's: x, kernel, bias, step, scale, then the mask of
 # attention, zero and the kernel's zero.
 _BEFORE_MASK, _AFTER_MASK = (0, 1, 6, 2, 3), (4, 5)
-_LAST_AXIS = (2, (1 << 64) - 1)  # of three, and -1 as it is written
+_LAST_AXIS = (2, (1 << 64) - 1)  # the last axis of three, and -1 as it is encoded
 _ONE = ((), (1,))  # shapes of one number
 _KEPT = frozenset({b"num_heads", b"scale", b"mask_filter_value"})  # attributes that both have
 
@@ -83,9 +83,9 @@ class _Graph:
 
 def with_fused_attention(content: bytes | bytearray) -> bytes | bytearray:
     """Return an ONNX file in which attention and the product before it are one operator; all else
-    is kept byte by byte. The file itself where it has no such place.
+    is kept byte by byte. The file itself if it has no such place.
 
-    Raises ValueError for bytes that are no ONNX file.
+    Raises ValueError for bytes that are not an ONNX file.
     """
     model = memoryview(content)
     graph = only(model, MODEL_GRAPH)
@@ -245,16 +245,16 @@ def with_exact_kernels(content: bytes) -> bytes | bytearray:
     """Return an ONNX file with signed kernels where this processor sums them exactly, else the file
     itself.
 
-    Raises ValueError for bytes that are no ONNX file, if it has to read them.
+    Raises ValueError for bytes that are not an ONNX file, if it has to read them.
     """
     return with_signed_kernels(content) if sums_signed_exactly() else content
 
 
 def with_signed_kernels(content: bytes) -> bytes | bytearray:
     """Return an ONNX file of the same size and the same answers, in which unsigned kernels with a
-    zero point of their own are signed. The file itself where it has none.
+    zero point of their own are signed. The file itself if it has none.
 
-    Raises ValueError for bytes that are no ONNX file.
+    Raises ValueError for bytes that are not an ONNX file.
     """
     changed = bytearray(content)
     graph = only(memoryview(changed), MODEL_GRAPH)
@@ -400,8 +400,8 @@ def _source(node: Any, kind: str, place: int, wanted: str) -> Any:
 
 
 def onnxruntime_form(graph: bytes) -> bytes:
-    """Return the ONNX graph for ONNX Runtime on this processor; `graph` itself where nothing is to
-    be changed. Raises ValueError for bytes that are no ONNX file.
+    """Return the ONNX graph for ONNX Runtime on this processor; `graph` itself if nothing is to be
+    changed. Raises ValueError for bytes that are not an ONNX file.
     """
     return bytes(with_fused_attention(with_exact_kernels(graph)))
 

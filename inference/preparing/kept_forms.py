@@ -29,7 +29,7 @@ from inference.models.manifest import companions
 from inference.models.store import LARGEST_FILE, ModelFolder
 from inference.runtimes.kept import this_processor
 
-# Raise it when `forms` makes other bytes of a graph than before: what is kept is then made again.
+# Raise it when `forms` makes other bytes of a graph than before: kept forms are then made again.
 VERSION = 1
 FOLDER = ".prepared"
 MOST_KEPT = 3  # forms of one model for one runtime: machines that share a folder may need several
@@ -95,7 +95,7 @@ def _key(folder: ModelFolder, path: str, form: Form) -> dict[str, Any]:
     files = (path, *companions(path, folder.manifest.files))
     marks = []
     for name in files:
-        with suppress(OSError):  # reading it says what is wrong
+        with suppress(OSError):  # the reader of the file reports what is wrong
             found = (folder.path / name).stat()
             marks.append([name, found.st_size, found.st_mtime_ns])
     return {
@@ -176,7 +176,7 @@ def _is_ours(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
 @contextmanager
 def _turn(folder: Path) -> Iterator[bool]:
     """Whether forms can be kept in `folder`, which is made if it is missing. One process at a time
-    keeps forms there; one that was stopped meanwhile is not waited for longer than PATIENCE.
+    keeps forms there; nobody waits for a stopped one longer than PATIENCE.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

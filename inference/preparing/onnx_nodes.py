@@ -67,10 +67,9 @@ class Constant:
 
 
 def nodes_of(graph: memoryview) -> Iterator[Node]:
-    """Yield the operators of a graph in order, without those of inner
-    graphs.
+    """Yield the operators of a graph in order, without those of inner graphs.
 
-    Raises ValueError where there are more than 200,000.
+    Raises ValueError if there are more than 200,000.
     """
     count = 0
     for field in fields(graph):
@@ -121,7 +120,7 @@ def uses_of(graph: memoryview, nodes: Iterable[Node], depth: int = 0) -> Counter
     """Return how often each name is an input of `nodes` or an output of the graph, inner graphs
     included.
 
-    Raises ValueError where these lie more than 64 deep.
+    Raises ValueError if these lie more than 64 deep.
     """
     if depth > _DEEPEST:
         raise ValueError("graphs lie within graphs too deeply")

@@ -83,7 +83,7 @@ def measure(
     """Return a row for each of `contenders`, the first of which is the reference for parity.
 
     `shapes` has the arrays to time, `real` batches of ordinary text to compare answers on;
-    `seconds` is spent on each shape. `report` is told what is going on.
+    `seconds` is spent on each shape. `report` gets the progress.
     """
     rows: dict[str, Row] = {}
     running: dict[str, Runtime] = {}

@@ -35,8 +35,7 @@ class Checkpoint:
 def read_checkpoint(
     config: bytes, weights: bytes, task: str, where: str, *, attention: str = "sdpa"
 ) -> Checkpoint:
-    """Return the model of `task` (encode, tag, score, caption) from the bytes of its two
-    files.
+    """Return the model of `task` (encode, tag, score, caption) from the bytes of its two files.
 
     `attention` is transformers' name of how attention is computed. Raises ModelError for an
     architecture that is not known and for weights that do not fill the model.
@@ -69,8 +68,8 @@ def _plain(config: bytes) -> dict[str, Any]:
 
 
 def _check_filled(told: Mapping[str, Any], task: str, where: str) -> None:
-    """Raise ModelError where the file lacks a weight, which would be random then. Only the pooler
-    may lack, because nothing reads it.
+    """Raise ModelError if the file lacks a weight, which would be random then. Only the pooler may
+    lack, because nothing reads it.
     """
     missing = sorted(n for n in told["missing_keys"] if not (task == "encode" and "pooler" in n))
     wrong = [*missing, *(str(entry) for entry in told["mismatched_keys"])]

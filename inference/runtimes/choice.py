@@ -23,7 +23,7 @@ class Opener(Protocol):
     """Loads a model's graph; `threads` work on one call."""
 
     def __call__(self, folder: ModelFolder, *, threads: int, option: str) -> Runtime:
-        """Return the loaded graph. Raises ModelError where it can't be loaded."""
+        """Return the loaded graph. Raises ModelError if it can't be loaded."""
         ...
 
 
@@ -85,8 +85,7 @@ class Chosen:
 def choose(
     manifest: ModelManifest, kinds: Kinds, *, setting: str, kept: "KeptChoice | None", device: str
 ) -> Chosen:
-    """Return the runtime of a model. `setting` is what the settings say of it, "" for
-    nothing.
+    """Return the runtime of a model. `setting` is what the settings say of it, "" for nothing.
 
     Raises SettingsError for a setting that names no runtime. A kept choice that names none is
     ignored.
@@ -122,13 +121,13 @@ def on_device(choice: RuntimeChoice, kinds: Kinds, device: str) -> RuntimeChoice
 def open_choice(
     choice: RuntimeChoice, kinds: Kinds, folder: ModelFolder, *, threads: int
 ) -> Runtime:
-    """Return the model loaded by that runtime. Raises ModelError where it can't be."""
+    """Return the model loaded by that runtime. Raises ModelError if it can't be."""
     kind = need_kind(choice, kinds, folder.manifest)
     return kind.open(folder, threads=threads, option=choice.option or kind.options[0])
 
 
 def need_kind(choice: RuntimeChoice, kinds: Kinds, manifest: ModelManifest) -> RuntimeKind:
-    """Return the kind that runs `choice`. Raises ModelError where a module that it needs is
+    """Return the kind that runs `choice`. Raises ModelError if a module that it needs is
     missing.
     """
     kind = kinds[choice.kind]
@@ -159,7 +158,7 @@ class KeptChoices:
     machine: Callable[[], str]
 
     def find(self, manifest: ModelManifest) -> KeptChoice | None:
-        """Return the choice that is kept for this model on this machine; None also where the file
+        """Return the choice that is kept for this model on this machine; None also if the file
         can't be read.
         """
         entry: Any = self._kept.find(manifest)
@@ -169,7 +168,7 @@ class KeptChoices:
             return None
 
     def keep(self, manifest: ModelManifest, choice: KeptChoice) -> None:
-        """Write the choice over an earlier one. Raises SettingsError where it can't be written."""
+        """Write the choice over an earlier one. Raises SettingsError if it can't be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._kept.keep(manifest, asdict(choice))

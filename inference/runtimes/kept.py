@@ -1,8 +1,8 @@
 """Measurements that are kept, and the processor that they hold for.
 
 A measurement is kept in a JSON file by model, machine and versions. Another file of the model,
-another processor or another version of a runtime is another key, so nothing outlives what was
-measured.
+another processor or another version of a runtime is another key, so no measurement is used for
+something else.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ class KeptByModel:
     machine: Callable[[], str]
 
     def find(self, manifest: ModelManifest) -> Mapping[str, object] | None:
-        """Return what is kept of this model on this machine; None also where the file can't be
+        """Return what is kept of this model on this machine; None also if the file can't be
         read.
         """
         entry = self._entries().get(self._key(manifest))
         return entry if isinstance(entry, dict) else None
 
     def keep(self, manifest: ModelManifest, facts: Mapping[str, object]) -> None:
-        """Write `facts` over earlier ones. Raises OSError where they can't be written."""
+        """Write `facts` over earlier ones. Raises OSError if they can't be written."""
         entries = {**self._entries(), self._key(manifest): dict(facts)}
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         partial.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")

@@ -54,10 +54,9 @@ def cores() -> int:
 
 
 def graph_path(folder: ModelFolder, *formats: str) -> tuple[str, str]:
-    """Return the first of `formats` that the model has, and its path in the
-    folder.
+    """Return the first of `formats` that the model has, and its path in the folder.
 
-    Raises ModelError where it has none of them.
+    Raises ModelError if it has none of them.
     """
     graphs = folder.manifest.graphs
     for one in formats:
@@ -111,8 +110,7 @@ def first_line(error: BaseException) -> str:
 def fitted(
     arrays: Mapping[str, Array], wanted: Mapping[str, npt.DTypeLike], where: str
 ) -> dict[str, Array]:
-    """Return `arrays` in the types that the graph takes, by its
-    names.
+    """Return `arrays` in the types that the graph takes, by its names.
 
     Token numbers come as int32 or int64 and are cast to the graph's type. Raises ModelError for a
     missing or unknown name, or an array that holds no numbers.

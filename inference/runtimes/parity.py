@@ -2,7 +2,7 @@
 
 The outputs that a task reads are compared on real text: sentence vectors, or logits. Vectors must
 point the same way (cosine). Logits must have the same size as well, because a cosine of one number
-tells nothing. Padding is left out, because nothing reads it.
+means nothing. Padding is left out, because nothing reads it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from inference.runtime import Array, Runtime
 from inference.runtimes.sample import narrowed
 
 LEAST_COSINE = 0.9999  # float32 against float32
-LEAST_COSINE_LOW = 0.998  # where one of the two rounds to bfloat16 or int8
+LEAST_COSINE_LOW = 0.998  # if one of the two rounds to bfloat16 or int8
 MOST_DIFFERENCE = 0.01  # of the greatest logit
 MOST_DIFFERENCE_LOW = 0.1
 _ANSWERS = ("sentence_embedding", "last_hidden_state", "logits")
@@ -34,7 +34,7 @@ class Parity:
 
 
 def answer_of(runtime: Runtime) -> str:
-    """Return the output that the task reads. Raises ModelError where the graph has none of them."""
+    """Return the output that the task reads. Raises ModelError if the graph has none of them."""
     for name in _ANSWERS:
         if name in runtime.outputs:
             return name
@@ -72,7 +72,7 @@ def compare(
 
 
 def unpadded(values: Array, mask: Array | None) -> FloatMatrix:
-    """Return `values` [n, d], or the rows of [n, t, d] that are no padding, as float32 [rows,
+    """Return `values` [n, d], or the rows of [n, t, d] that are not padding, as float32 [rows,
     d].
     """
     kept = values if mask is None or values.ndim != 3 else values[mask.astype(bool)]

@@ -1,10 +1,10 @@
 """PyTorch: eager, compiled, and TorchScript; on the processor or on an NVIDIA card.
 
-A TorchScript file is an archive with a program in TorchScript's own language. That can't reach
-Python, but it can read and write files, so it deserves the trust that its writer has. It is loaded
-only where the manifest lists it, from bytes with the manifest's checksum: it is exactly the file
-that `dateline models export` wrote and compared with the others. TorchScript's own reader unpickles
-its weights, and makes tensors and no Python objects.
+A TorchScript file is an archive with a program in TorchScript's own language. The program can't
+reach Python, but it can read and write files, so trust it as far as you trust its writer. It is
+loaded only where the manifest lists it, from bytes with the manifest's checksum: it is exactly the
+file that `dateline models export` wrote and compared with the others. TorchScript's own reader
+unpickles its weights, and makes tensors and no Python objects.
 """
 
 import io
@@ -88,7 +88,7 @@ class TorchRuntime:
         content = folder.read(path)
         signature = {SIGNATURE: ""}
         with loading(where), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PyTorch prefers torch.export by now
+            warnings.simplefilter("ignore", FutureWarning)  # PyTorch now prefers torch.export
             module = torch.jit.load(
                 io.BytesIO(content), map_location=option, _extra_files=signature
             ).eval()
@@ -143,7 +143,7 @@ class TorchRuntime:
 
 
 def _torch(threads: int, device: str, where: str) -> Any:
-    """Return PyTorch, set to `threads`. Raises ModelError where it can't use the card."""
+    """Return PyTorch, set to `threads`. Raises ModelError if it can't use the card."""
     torch = library("torch")
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError(

@@ -65,7 +65,7 @@ def _one_by_one(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | E
 
 
 def _worked(work: Work[Row, Answer], rows: Sequence[Row]) -> list[Answer | Exception]:
-    """Return the answers of one call. Raises ModelError where there are not as many answers as
+    """Return the answers of one call. Raises ModelError if there are not as many answers as
     rows.
     """
     answers = list(work(rows))
@@ -86,7 +86,7 @@ class Ticket(Generic[Row, Answer]):
 
     - `left`: rows that no batch has taken yet, longest first; with `headed`, row 0 before all
       others
-    - `told`: gets answers as they come; `open`: how many rows have no answer yet
+    - `told`: gets answers as they arrive; `open`: how many rows have no answer yet
     - `until`: when the caller gives up, as a reading of perf_counter
     - `leading`: the caller's thread has a lane of the queue; `gone`: the caller waits no longer
     - `cut`: how many rows each of its batches has; empty if a batch takes what fits
@@ -195,9 +195,9 @@ class BatchQueue(Generic[Row, Answer]):
     def run(self, rows: Sequence[Row], *, until: float | None = None) -> list[Answer]:
         """Return an answer for each of `rows`, in order.
 
-        Raises the first row's error. Raises BusyError where too much waits already, or where not
-        all rows have answers at `until`, a reading of perf_counter; rows that entered the model at
-        once in this thread are waited for.
+        Raises the first row's error. Raises BusyError if too much waits already, or where not all
+        rows have answers at `until`, a reading of perf_counter; rows that entered the model at once
+        in this thread are waited for.
         """
         answers: list[Answer] = []
         for found in self.run_each(rows, until=until):

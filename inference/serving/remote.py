@@ -313,7 +313,7 @@ class RemoteScorer(RemotePort):
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, 1] for the n pairs. Each distinct query takes one request or more.
 
-        Raises ValueError where there are not as many queries as passages.
+        Raises ValueError if there are not as many queries as passages.
         """
         if len(queries) != len(passages):
             raise ValueError(f"{len(queries)} queries for {len(passages)} passages")

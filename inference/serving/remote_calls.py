@@ -132,8 +132,8 @@ class RemoteService:
     ) -> tuple[Any, Mapping[str, str]]:
         """Return the JSON answer and its headers, within `seconds` for all attempts together.
 
-        Raises UnavailableError where the service doesn't answer, is busy or breaks off, and
-        ModelError where it refuses or answers something else than JSON.
+        Raises UnavailableError if the service doesn't answer, is busy or breaks off, and ModelError
+        where it refuses or answers something else than JSON.
         """
         began = monotonic()
         if not self._health.may_ask(seconds):

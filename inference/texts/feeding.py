@@ -52,7 +52,7 @@ class Feeding:
     ) -> tuple[list[Array], dict[str, Array]]:
         """Return the `outputs` for `rows`, and the arrays that were put in.
 
-        Raises ModelError where the graph fails or gives another number of rows.
+        Raises ModelError if the graph fails or gives another number of rows.
         """
         if self.takes_segments and segments is None:
             segments = [(0,) * len(row) for row in rows]

@@ -29,10 +29,9 @@ class SizedPairs:
 def sized_texts(
     tokenizer: Tokenizer, count: int, tokens: int, *, prefix: str = "", seed: int = 1
 ) -> list[str]:
-    """Return `count` texts of `tokens` tokens each, with special tokens and those of
-    `prefix`.
+    """Return `count` texts of `tokens` tokens each, with special tokens and those of `prefix`.
 
-    Raises InputError where no such text can be made.
+    Raises InputError if no such text can be made.
     """
     words = _Words(tokenizer, seed)
     return [
@@ -41,10 +40,9 @@ def sized_texts(
 
 
 def sized_pairs(tokenizer: Tokenizer, count: int, tokens: int, *, seed: int = 1) -> SizedPairs:
-    """Return `count` pairs of `tokens` tokens each when they are put together, with special
-    tokens.
+    """Return `count` pairs of `tokens` tokens each when they are put together, with special tokens.
 
-    Raises InputError where no such pair can be made.
+    Raises InputError if no such pair can be made.
     """
     words = _Words(tokenizer, seed)
     special = len(tokenizer.encode(""))

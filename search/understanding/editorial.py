@@ -65,7 +65,7 @@ class EditorsFile:
     """The file at `path`, checked at most once a second and read when it changed.
 
     If a new version can't be read, the old one stays in force and `problem` says why. Raises
-    SettingsError where the first version can't be read.
+    SettingsError if the first version can't be read.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:

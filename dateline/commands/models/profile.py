@@ -135,7 +135,7 @@ def _draw(profiles: Sequence[ModelProfile], html: Path | None, svg: Path | None)
 
 
 def _write(path: Path, text: str) -> None:
-    """Raise InputError where nothing can be written."""
+    """Raise InputError if nothing can be written."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -21,7 +21,7 @@ from core.retrieval import Retrieved, VectorScores
 from eval.tune.fusion.features import QueryFeatures, SetFeatures
 from search.candidates import FusionInput
 
-FORMAT = 2  # raise it when what is gathered changes
+FORMAT = 2  # raise it when other values are gathered
 Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -136,7 +136,7 @@ class Tuning:
 
     @property
     def verdict(self) -> Verdict:
-        """CHANGE if the interval lies above 0 and the choice on all queries differs from the
+        """Return CHANGE if the interval lies above 0 and the choice on all queries differs from the
         setting in force. Otherwise the setting in force stays, because there are too few data or
         there is no gain. With fewer than FEWEST groups, an interval by resampling is too narrow to
         trust, so none is given.

@@ -54,7 +54,7 @@ class Fit:
     residuals: tuple[float, ...]
 
     def at(self, rows: float) -> float:
-        """Return the prediction for so many rows."""
+        """Return the prediction for this number of rows."""
         return float(_terms(self.law, np.array([rows], np.float64))[0] @ (self.a, self.b))
 
     @property

@@ -63,7 +63,7 @@ class GraphStore:
         return self._build(builder, folder, cell, vectors)
 
     def builder(self, cell: BuildCell) -> GraphBuilder:
-        """Return the builder of such graphs."""
+        """Return the builder of graphs of this kind."""
         return self._builders(cell)
 
     def forget(self) -> None:

@@ -1,8 +1,8 @@
 """Vectors to measure graphs on: real ones, and near copies of them if those are too few.
 
-Random vectors tell little about a graph: in so many dimensions all are equally far from each other,
-and texts are not. So passages of judged collections are taken, each vector once, and missing ones
-are made from them with noise of a stated size.
+Random vectors say little about a graph: in many dimensions all are equally far from each other, and
+texts are not. So passages of judged collections are taken, each vector once, and missing ones are
+made from them with noise of a stated size.
 """
 
 from __future__ import annotations

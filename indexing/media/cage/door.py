@@ -1,7 +1,7 @@
 """A door into a child's own network, and the one host behind it.
 
 A child that speaks RTSP or RTMP is in a network namespace that has only its own 127.0.0.1. It
-listens there and hands the listener to its parent. The parent answers each connection and carries
+listens there and hands the listener to its parent. The parent answers each connection and passes
 the bytes to the host that the user named, over TLS if the address says so. If a server redirects
 the child to another address, it reaches nobody.
 
@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 _AT_ONCE = 4
 _CONNECT_S = 10.0
 _CHUNK = 64 * 2**10
-_JOIN_S = 1.0  # a thread that is still connecting then ends by itself within _CONNECT_S
+_JOIN_S = 1.0  # a thread that is still connecting after this ends within _CONNECT_S
 
 
 class Door:

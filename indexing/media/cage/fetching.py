@@ -23,7 +23,7 @@ _REDIRECTIONS = 5
 _TIMEOUT_S = 15.0
 _CHUNK = 64 * 2**10
 _LOOK_S = 0.25
-_JOIN_S = 1.0  # a thread that is still connecting then ends by itself within _TIMEOUT_S
+_JOIN_S = 1.0  # a thread that is still connecting after this ends within _TIMEOUT_S
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]

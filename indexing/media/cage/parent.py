@@ -34,7 +34,7 @@ _BOOT = (
     "import sys, json; told = json.loads(sys.argv[1]); sys.path[:0] = told['path']; "
     "from indexing.media.cage.child import main; main(told)"
 )
-# Nothing of ours: no key, no proxy, no home. Arenas and BLAS threads would use up the address
+# No variable of ours: no key, no proxy, no home. Arenas and BLAS threads would use up the address
 # space; returning pictures' buffers to the kernel each time costs a fifth of a photo's time.
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",

@@ -2,7 +2,7 @@
 
 No allowed call opens a file by name, makes a socket, starts a program or a process (threads are
 allowed, as decoders use them), or maps executable memory. A refused call fails with EPERM, so that
-a library that merely tries goes on. Kernel: Documentation/userspace-api/seccomp_filter.rst;
+a library that only tries it can continue. Kernel: Documentation/userspace-api/seccomp_filter.rst;
 numbers: asm/unistd_64.h and asm-generic/unistd.h.
 """
 

@@ -193,7 +193,7 @@ def _heard(
 
 
 class _Patience:
-    """How long a source may still give no frame, and whether anybody still waits for one."""
+    """How long a source may give no frame, and whether anybody still waits for one."""
 
     def __init__(self, source: LiveSource, stopped: threading.Event) -> None:
         self.source = source

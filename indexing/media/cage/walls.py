@@ -25,8 +25,8 @@ _HANDLES, _PROCESSES = 32, 64
 
 
 def leave_the_network() -> str:
-    """Move this process, which must have one thread, into namespaces of its own; return the
-    problem, or "".
+    """Move this process, which must have one thread, into its own namespaces; return the problem,
+    or "".
     """
     if sys.platform != "linux":
         return f"no namespaces on {sys.platform}"

@@ -33,7 +33,7 @@ from indexing.media.shots.stills import (
 )
 
 _EVERY_S = 0.2
-_LEAST_STEP = 5  # frames: at low frame rates memory would not be bounded otherwise
+_LEAST_STEP = 5  # frames; without it, memory would have no bound at low frame rates
 _COARSER = 4  # factor between two steps, and between the times that their frames are kept
 _KEPT = 900  # frames from the newest back to the oldest of the finest step
 # Frames: a shot of a file is asked for at most 651 after its end (a transition of 250, a window's

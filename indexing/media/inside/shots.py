@@ -1,8 +1,8 @@
-"""Every frame of a video, and stills of the shots that the parent finds in them, in one reading;
-inside the child.
+"""Sends every frame of a video, and stills of the shots that the parent finds, in one reading. Runs
+in the child.
 
-The parent answers frames with the bounds of shots, each as soon as it knows it. When all frames are
-read, this side says so and waits for the remaining bounds.
+The parent answers frames with the bounds of shots, as soon as it knows them. When all frames are
+read, the child says so and waits for the remaining bounds.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Stills:
         return self._kept.see
 
     def asked(self) -> Iterator[Message]:
-        """Answer to the requests that came meanwhile."""
+        """Answer the requests that have arrived."""
         while not self._over and select.select([self._line], [], [], 0)[0]:
             yield from self._answer(receive(self._line))
 

@@ -30,7 +30,7 @@ from indexing.media.shots.stills import AROUND_S, Candidate, Gray, best, is_blen
 
 _SAME_S = 1e-6
 # The frame of a moment begins at most this long before it. A frame that is shown for longer, and
-# that no other needs, may be missed: the frames of the other moments also stand for the shot.
+# that no other needs, may be missed: the frames of the other moments also represent the shot.
 _SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
 
 
@@ -116,7 +116,7 @@ class Needed:
 def _judge(
     second: float, frame: VideoFrame, grays: Sequence[tuple[float, Gray]], painter: Painter
 ) -> Candidate:
-    """Return how well a frame stands for its shot."""
+    """Return how well a frame represents its shot."""
     gray = painter.looked_at(frame)
     before = [other for at, other in grays if second - AROUND_S <= at < second - _SAME_S]
     after = [other for at, other in grays if second + _SAME_S < at <= second + AROUND_S]

@@ -30,7 +30,7 @@ def stamp_of(frame: VideoFrame) -> float | None:
 
 
 def step_of(stream: VideoStream) -> float:
-    """Return seconds for which a frame is shown, as far as the header knows."""
+    """Return for how many seconds a frame is shown, by the header."""
     rate = stream.average_rate or stream.guessed_rate or 25
     return 1 / float(rate) if 1 <= rate <= 1000 else 0.04
 

@@ -184,7 +184,7 @@ class LiveFrames:
 
 
 def _nothing() -> None:
-    """Do nothing, for a connection that ends by itself."""
+    """Do nothing: this connection ends without help."""
 
 
 class _StoppedError(DatelineError):

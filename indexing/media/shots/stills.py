@@ -1,4 +1,6 @@
-"""Which frame stands for a shot? The sharpest near its middle that is neither black nor a blend."""
+"""Chooses the frame that represents a shot: the sharpest near its middle that is neither black nor
+a blend.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ _SHARP = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A frame that may stand for its shot."""
+    """A frame that may represent its shot."""
 
     sharpness: float
     black: bool
@@ -46,7 +48,7 @@ def moments_of(shot: ShotBounds, count: int = MOMENTS) -> tuple[float, ...]:
 
 
 def best(candidates: Sequence[Candidate]) -> int:
-    """Return the number of the best: the sharpest of those without a fault, else of all."""
+    """Return the number of the best one: the sharpest without a fault, else the sharpest of all."""
     order = sorted(
         range(len(candidates)),
         key=lambda n: (

@@ -2,7 +2,7 @@
 
 Only the frames in a window's middle count: 25 before them and 25 after are their context. The first
 and the last frame of a stretch are repeated for what is beyond it. So a frame is scored in the same
-window whatever batches it came in.
+window, whatever batch it arrives in.
 
 A live source's windows have 100 frames, so that a shot is reported soon. Those of a file are
 longer: they have as much context but more frames that count, so fewer frames are read twice. Its

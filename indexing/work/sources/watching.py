@@ -1,7 +1,7 @@
 """A folder as a live source: a new file is ingested as soon as it has stopped growing.
 
 The whole folder is searched when watching begins, so earlier files are not missed. A file counts as
-whole when neither its size nor its time has changed for a time: most programs that put files
+whole if neither its size nor its time has changed for a while: most programs that put files
 somewhere do not rename them into place.
 """
 

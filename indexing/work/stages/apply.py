@@ -21,19 +21,19 @@ from indexing.media.assets import content_of
 from indexing.work.stages.preparing import Prepared, Preparing
 from indexing.work.stages.stage import Stop, Worked, with_made
 
-_ROUNDS = 4  # if another process took the version meanwhile, the newest one is looked up again
+_ROUNDS = 4  # if another process took the version, the newest one is looked up again
 _OUTDATED = (
     "stays with what a model said of it when it was recorded: what it says now goes into the"
     " document's next version"
 )
 
-Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoever may see it
+Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoever may see the item
 
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """The outcome of an item, whether it was embedded for that, and whether a model now says
-    something else about it than what is recorded.
+    """The outcome of an item, whether it was embedded for that, and whether a model's words about
+    it differ from the recorded ones.
     """
 
     written: Written

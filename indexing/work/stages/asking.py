@@ -210,7 +210,7 @@ class AskNow:
                 told.add(question.of.asset.id, why)
 
     def _described(self, asked: Sequence[Question], told: Told) -> dict[str, Uncaptioned]:
-        """Ask and remember the answers; return by key why there is no caption."""
+        """Ask and remember the answers; return, by key, why there is no caption."""
         results: dict[str, dict[str, object]] = {}
         fresh: dict[str, dict[str, str]] = {}
         without: dict[str, Uncaptioned] = {}
@@ -274,7 +274,7 @@ def share(
     questions: Sequence[Question], likes: Mapping[str, str], known: Remembered, told: Told
 ) -> None:
     """Give the caption of a picture to those that look the same. If it will never have one, that is
-    not passed on: the others are asked about themselves the next time.
+    not passed on: the next time each of the others is asked about.
     """
     followers = [q for q in questions if q.wish.key in likes]
     trees = known.get([likes[q.wish.key] for q in followers])

@@ -1,4 +1,4 @@
-"""Carries out one order: a stage for a chunk, each asset on its own.
+"""Carries out one order: a stage for a chunk, each asset separately.
 
 An asset that succeeds goes on to the next stage at once. One that fails is tried again later, up to
 `tries` times, and is then a dead letter with its cause. If the record or the ledger can't be
@@ -100,7 +100,7 @@ class ChunkRunner:
             log.warning("another worker has taken chunk %s of %s", order.chunk, order.job)
 
     def _work(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> list[Tracked]:
-        """Return the assets after the stage, as far as it began them before `stop`."""
+        """Return the assets after the stage; only those that it began before `stop`."""
         try:
             return [
                 self._settled(worked, order.stage)
@@ -167,7 +167,7 @@ class ChunkRunner:
         return self._first_retry_s * 2.0 ** (max(asset.attempts for asset in again) - 1)
 
     def _tell(self, job_id: str, trouble: str) -> None:
-        """Note for people what holds a job up, as far as anything can be noted now."""
+        """Note, for people to read, what holds a job up, if anything can be written now."""
         if trouble:
             log.warning("job %s waits: %s", job_id, trouble)
         try:

@@ -91,7 +91,7 @@ def of_picture(tree: Mapping[str, Any]) -> Enrichment:
 def of_video(
     facts: MediaFacts, shots: Mapping[str, Any], stills: Sequence[Sequence[Any]]
 ) -> Enrichment:
-    """Return the enrichment of a video; its first still that is not black stands for it."""
+    """Return the enrichment of a video; its first still that is not black represents it."""
     bounds = [remembered.bounds_of(tree) for tree in shots["shots"]]
     made = tuple(_shot(*pair) for pair in zip(bounds, stills, strict=True))
     cover = next((still for still in stills if still[2]), stills[0] if stills else None)
@@ -202,8 +202,8 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes files, for any number of threads, `at_once` of them at the same time: the others
-    read, hash, and wait for disks meanwhile.
+    """Decodes files, for any number of threads, `at_once` of them at the same time: the other
+    threads read, hash, and wait for disks.
     """
 
     def __init__(
@@ -426,7 +426,7 @@ def _listed(sidecar: Mapping[str, Any] | None, facts: MediaFacts) -> dict[str, A
 
 THREADS_A_FILE = 3  # while one file is decoded, others are read, hashed and written
 _TOGETHER = 8  # files whose results are made durable together
-_TOGETHER_S = 0.5  # the longest wait of a file for that
+_TOGETHER_S = 0.5  # the longest wait of a file for others
 
 
 class DecodeStage:

@@ -35,9 +35,9 @@ class _Earlier:
 
 
 class AskLater:
-    """`indexing.work.stages.asking.Asking` that sends nothing. If an asset is no longer asked
-    about, because its rights or its text changed, its waiting stills are taken back. `terms` is the
-    digest of the model and the prompt that it waits for. Thread-safe.
+    """Implements `indexing.work.stages.asking.Asking` and sends nothing. If an asset is no longer
+    asked about, because its rights or its text changed, its waiting stills are taken back. `terms`
+    is the digest of the model and the prompt that it waits for. Thread-safe.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ def _name(question: Question) -> tuple[str, str]:
 
 
 def _waiting(question: Question, terms: str, sent: WaitingStill | None) -> WaitingStill:
-    """Return the waiting still: in the batch that it was sent with, if that goes on."""
+    """Return the waiting still, in the batch that it was sent with if that is in progress."""
     of, wish = question.of, question.wish
     still = WaitingStill(
         key=wish.key,

@@ -62,8 +62,8 @@ class Prepared:
 
     @property
     def leaves(self) -> bool:
-        """Return whether it may be sent: never if its document or the record holds it back or kills
-        it, whatever the rights (`indexing.captions.rights.may_leave_as_recorded`).
+        """Return whether it may be sent: never if its document or the record withholds or kills it,
+        whatever the rights (`indexing.captions.rights.may_leave_as_recorded`).
         """
         return self.allowed and not self.held and self.item.pubstatus is PubStatus.USABLE
 

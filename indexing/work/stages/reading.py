@@ -1,8 +1,8 @@
 """The read stage: reads a job's sources and orders their chunks, up to a limit ahead of the work.
 
 It may be begun again at any time, after a crash or a pause: files that the job knows already are
-skipped, because a file belongs to a job once.
-A request names the assets under its paths and in its manifests.
+skipped, because a file belongs to a job once. A request names the assets under its paths and in its
+manifests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from indexing.work.stages.stage import Stop
 
 
 def find(request: Request, store: Store) -> Iterator[Found]:
-    """Yield the media under the request's paths and in its manifests, as far as its share goes.
+    """Yield the media under the request's paths and in its manifests, up to its share.
 
     An unreadable row of a manifest or sidecar is Rejected; the rest goes on.
     """

@@ -43,7 +43,8 @@ _ALIKE = 3  # a failure equal to one of the last this many is not noted again
 _GAP_MEND = "bring a backup of it back (`dateline restore`), then `dateline rebuild`"
 _REFUSED_MEND = "`dateline index diff` tells whether the index's fields are as they should be"
 _STUCK = (AwayError, SlowError, StorageFullError)
-AT_LEISURE_S = 10.0  # a caller with this much time takes whole pages, and tries a cluster that has just been stuck
+# A caller with this much time takes whole pages, and tries a cluster that has just been stuck.
+AT_LEISURE_S = 10.0
 _STUCK_S = 1.0  # how long other callers do not try after a failure
 
 
