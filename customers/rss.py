@@ -6,6 +6,7 @@ that moment, and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.callers import Caller
@@ -33,21 +34,25 @@ class RssFeed:
     filters: Node = EVERYTHING
 
 
-def feeds_of(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
-    """Return the caller's feeds: its products with a number for a code, then its topics."""
+def numbered_products(caller: Caller) -> tuple[RssFeed, ...]:
+    """Return a feed for each product of the caller that has a number for a code."""
     codes = sorted(
         int(code)
         for code in caller.products
         if code.isascii() and code.isdigit() and 0 < int(code[:12]) < TOPICS_FROM
     )
-    products = tuple(
+    return tuple(
         RssFeed(
             code, f"Product {code}", f"The newest items of product {code}",
             filters=Keyword("product", (str(code),)),
         )
         for code in codes
     )  # fmt: skip
-    return products + tuple(
+
+
+def followed(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
+    """Return a feed for each topic of the caller."""
+    return tuple(
         RssFeed(
             TOPICS_FROM + topic.id,
             topic.name,
@@ -59,9 +64,9 @@ def feeds_of(caller: Caller, topics: FollowedTopics) -> tuple[RssFeed, ...]:
     )
 
 
-def feed_of(caller: Caller, topics: FollowedTopics, number: int) -> RssFeed:
-    """Return the caller's feed with this number. Raises NotFoundError."""
-    for feed in feeds_of(caller, topics):
+def feed_of(feeds: Iterable[RssFeed], number: int) -> RssFeed:
+    """Return the feed with this number. Raises NotFoundError."""
+    for feed in feeds:
         if feed.id == number:
             return feed
     raise NotFoundError(f"this key has no RSS feed {number}", mend="/content/rss lists its feeds")

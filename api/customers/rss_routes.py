@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from api.customers.topic_routes import topics_of
 from api.envelope import delivered
 from core.callers import Caller
 from core.errors import NotFoundError
-from customers.rss import MOST_ITEMS, feed_of, feeds_of, newest
+from customers.rss import MOST_ITEMS, RssFeed, feed_of, followed, newest, numbered_products
 
 router = APIRouter(tags=["RSS"])
 PATH = "/content/rss"
@@ -49,13 +50,13 @@ class RssParameters(BaseModel):
 async def list_feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -> Response:
     """One for each of your products that has a number, and one for each topic you follow."""
     root = origin_of(request) + PATH
-    body = await surface.reads.run(partial(feed_list, surface, caller, root), caller)
-    return delivered(request, body, MEDIA_TYPE)
+    read = partial(feed_list, surface, caller, numbered_products(caller), root)
+    return delivered(request, await surface.reads.run(read, caller), MEDIA_TYPE)
 
 
-def feed_list(surface: Surface, caller: Caller, root: str) -> bytes:
-    """Return the list of feeds, whose addresses begin with `root`."""
-    feeds = feeds_of(caller, topics_of(surface))
+def feed_list(surface: Surface, caller: Caller, products: Sequence[RssFeed], root: str) -> bytes:
+    """Return the list of the feeds of products and of topics, whose addresses begin with `root`."""
+    feeds = (*products, *followed(caller, topics_of(surface)))
     return list_xml(feeds, root, [f"{root}/{feed.id}" for feed in feeds])
 
 
@@ -73,18 +74,28 @@ async def show_feed(
     parameters: Annotated[RssParameters, Query()],
 ) -> Response:
     """The newest items of a product or of a followed topic that this key may see now."""
-    origin = origin_of(request)
-    read = partial(feed_document, surface, caller, rss_id, parameters.page_size, origin)
-    body = await surface.reads.run(read, caller)
-    return delivered(request, body, MEDIA_TYPE)
+    root, products = origin_of(request), numbered_products(caller)
+    count = parameters.page_size
+    read = partial(feed_document, surface, caller, products, rss_id, count, root)
+    return delivered(request, await surface.reads.run(read, caller), MEDIA_TYPE)
 
 
-def feed_document(surface: Surface, caller: Caller, rss_id: str, count: int, root: str) -> bytes:
-    """Return a feed; addresses of items are `{root}/content/{uri}`. Raises NotFoundError."""
+def feed_document(
+    surface: Surface,
+    caller: Caller,
+    products: Sequence[RssFeed],
+    rss_id: str,
+    count: int,
+    root: str,
+    shows: Callable[[str], bool] = lambda _: True,
+) -> bytes:
+    """Return a feed with those members of items that `shows` says; addresses of items are
+    `{root}/content/{uri}`. Raises NotFoundError.
+    """
     if not (rss_id.isascii() and rss_id.isdigit() and len(rss_id) < 12):
         raise NotFoundError(f"There is no RSS feed '{rss_id[:40]}'.", mend="Its id is a number.")
-    feed = feed_of(caller, topics_of(surface), int(rss_id))
+    feed = feed_of((*products, *followed(caller, topics_of(surface))), int(rss_id))
     items = newest(feed, surface.services.search, caller, count)
     receiving(surface.services, caller, "rss")(items)
     pages = [f"{root}/content/{quote(item.uri, safe=':')}" for item in items]
-    return feed_xml(feed, items, f"{root}{PATH}/{feed.id}", pages)
+    return feed_xml(feed, items, f"{root}{PATH}/{feed.id}", pages, shows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import format_datetime
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
@@ -16,14 +16,22 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 register_namespace("atom", _ATOM)
 
 
-def feed_xml(feed: RssFeed, items: Sequence[Item], address: str, pages: Sequence[str]) -> bytes:
-    """Return a feed's document. `address` is its own, `pages` that of each item."""
+def feed_xml(
+    feed: RssFeed,
+    items: Sequence[Item],
+    address: str,
+    pages: Sequence[str],
+    shows: Callable[[str], bool],
+) -> bytes:
+    """Return a feed's document. `address` is its own, `pages` that of each item, and `shows` says
+    which members of items are told; an item has always a title, a link and its id.
+    """
     rss, channel = _channel(feed.title, feed.description, address)
     if items:
         newest = max(item.versioncreated for item in items)
         _text(channel, "lastBuildDate", format_datetime(newest, usegmt=True))
     for item, page in zip(items, pages, strict=True):
-        _item(channel, item, page)
+        _item(channel, item, page, shows)
     return _document(rss)
 
 
@@ -49,17 +57,21 @@ def _channel(title: str, description: str, address: str) -> tuple[Element, Eleme
     return rss, channel
 
 
-def _item(channel: Element, item: Item, page: str) -> None:
+def _item(channel: Element, item: Item, page: str, shows: Callable[[str], bool]) -> None:
     entry = SubElement(channel, "item")
-    _text(entry, "title", item.headline or item.slugline or item.uri)
+    headline = item.headline if shows("headline") else ""
+    slugline = item.slugline if shows("slugline") else ""
+    _text(entry, "title", headline or slugline or item.uri)
     _text(entry, "link", page)
-    _text(entry, "description", item.description)
-    for subject in item.subject:
+    if shows("description"):
+        _text(entry, "description", item.description)
+    for subject in item.subject if shows("subject") else ():
         if subject.name:
             _text(entry, "category", subject.name)
     guid = SubElement(entry, "guid", isPermaLink="false")
     guid.text = _NO_XML.sub("", f"{item.uri}#{item.version}")
-    _text(entry, "pubDate", format_datetime(item.versioncreated, usegmt=True))
+    if shows("versioncreated"):
+        _text(entry, "pubDate", format_datetime(item.versioncreated, usegmt=True))
 
 
 def _text(parent: Element, name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,13 +10,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from api.access.callers import CallerDep, SurfaceDep
+from api.access.callers import CallerDep, Surface, SurfaceDep
 from api.access.checks import no_parameters
 from api.customers.rss_routes import feed_document, feed_list
 from api.envelope import delivered
 from api.media.contract import served
 from api.media.links import PREFIX, addresses_of
 from api.media.parameters import PAGE_SIZE, Fields, PageSize
+from api.media.sold import sold_to
+from core.callers import Caller
+from core.query_tree import Keyword
+from customers.rss import RssFeed
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"])
 PATH = "/content/rss"
@@ -34,10 +39,10 @@ PARAMETERS: dict[str, type[BaseModel]] = {f"{PREFIX}{PATH}/{{rss_id}}": RssAsked
 
 @served(router, PATH, "AP: the RSS feeds", _FOUND, dependencies=[Depends(no_parameters)])
 async def feeds(request: Request, surface: SurfaceDep, caller: CallerDep) -> Response:
-    """One for each product that has a number, and one for each followed topic."""
+    """One for each entitlement, by its number, and one for each followed topic."""
     root = addresses_of(request).base + PATH
-    body = await surface.reads.run(partial(feed_list, surface, caller, root), caller)
-    return delivered(request, body, XML)
+    read = partial(feed_list, surface, caller, _sold(surface, caller), root)
+    return delivered(request, await surface.reads.run(read, caller), XML)
 
 
 @served(router, f"{PATH}/{{rss_id}}", "AP: an RSS feed", _FOUND)
@@ -48,8 +53,36 @@ async def one_feed(
     caller: CallerDep,
     asked: Annotated[RssAsked, Query()],
 ) -> Response:
-    """The newest items of a product or of a followed topic that this key may see now."""
-    root = addresses_of(request).base
-    read = partial(feed_document, surface, caller, rss_id, asked.page_size, root)
-    body = await surface.reads.run(read, caller)
-    return delivered(request, body, XML)
+    """The newest items of an entitlement or of a followed topic that this key may see now."""
+    root, products, shows = (
+        addresses_of(request).base,
+        _sold(surface, caller),
+        partial(_told, asked),
+    )
+    read = partial(feed_document, surface, caller, products, rss_id, asked.page_size, root, shows)
+    return delivered(request, await surface.reads.run(read, caller), XML)
+
+
+def _sold(surface: Surface, caller: Caller) -> tuple[RssFeed, ...]:
+    """Return a feed for each entitlement of a caller, by the number that `/account/plans` tells."""
+    return tuple(
+        RssFeed(
+            one.id,
+            one.name,
+            f"The newest items of {one.name}",
+            filters=Keyword("product", one.products),
+        )
+        for one in sold_to(surface.services, caller)
+    )
+
+
+def _told(asked: RssAsked, member: str) -> bool:
+    """Return whether the parameters ask for a member of items."""
+    include, exclude = map(_members, (asked.include, asked.exclude))
+    return (not include or not include.isdisjoint({member, "*"})) and member not in exclude
+
+
+def _members(names: Sequence[str]) -> frozenset[str]:
+    """Return members of an item by what RSS has of them: it has one description."""
+    found = (name.partition(".")[0] for name in names)
+    return frozenset("description" if one.startswith("description") else one for one in found)

@@ -1,20 +1,24 @@
-"""AP's search and downloads over a real archive."""
+"""AP's search, downloads and RSS over a real archive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from lxml import etree
 
+from api.media.sold import product_id
 from core.items import ItemType
-from tests.api.media.archive import Whole, whole
+from tests.api.media.archive import KEY, OTHER, Whole, whole
 from tests.api.media.overlaid import code_of, needs_contract
 from tests.conftest import new_folder
 from tests.search.room import story
 
 needs_contract()
 SEARCH, ITEM = "/media/v/content/search", "/media/v/content"
+WIRES = f"/{product_id('wire')}"  # the feed of a product whose code is no number
 FILE = "https://media.example/pier"
 
 
@@ -78,3 +82,33 @@ def test_the_main_rendition_of_a_text_is_the_text(wire: Whole) -> None:
         answer = wire.get(f"{ITEM}/b/download", rid=rid)
         assert answer.headers["content-type"] == "application/nitf+xml"
     assert wire.get(f"{ITEM}/bare.1/download", rid="nitf").status_code == 200
+
+
+def channel(wire: Whole, path: str = "", key: str = KEY, **asked: str) -> Any:
+    answer = wire.get(f"{ITEM}/rss{path}", key, **asked)
+    assert answer.status_code == 200, answer.text
+    return etree.fromstring(answer.content).find("channel")
+
+
+def test_what_is_sold_has_an_rss_feed_by_its_number(wire: Whole) -> None:
+    for key in (KEY, OTHER):
+        (plan,) = wire.get("/media/v/account/plans", key).json()["data"]["plans"]
+        sold = {str(one["id"]) for one in plan["entitlements"]}
+        assert {one.text for one in channel(wire, key=key).iter("guid")} == sold
+        for number in sold:
+            assert channel(wire, f"/{number}", key) is not None
+            other = KEY if key == OTHER else OTHER
+            assert wire.get(f"{ITEM}/rss/{number}", other).status_code == 404
+
+
+def test_members_of_rss_are_chosen(wire: Whole) -> None:
+    def told(**asked: str) -> set[str]:
+        return {one.tag for item in channel(wire, WIRES, **asked).iter("item") for one in item}
+
+    least = {"title", "link", "guid"}
+    assert told() == least | {"pubDate"}
+    assert told(include="headline") == least
+    assert told(exclude="versioncreated") == least
+    (title,) = channel(wire, WIRES, include="type", page_size="1").findall("item/title")
+    assert title.text in ("0", "b", "pier", "bare")
+    assert code_of(wire.get(f"{ITEM}/rss{WIRES}", include="hedline")) == (400, 5001)
