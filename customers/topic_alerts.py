@@ -82,9 +82,12 @@ class TopicAlerts:
         if not transitions:
             return []
         held = {account: folded(self.products(account)) for account in self._accounts()}
-        everyone = Caller("topics", frozenset().union(*held.values()))
-        found = self.catalogue.items(np.array([one.seq for one in transitions]), everyone)
-        shown = [(one, item) for one, item in zip(transitions, found, strict=True) if item]
+        sold = frozenset[str]().union(*held.values())
+        seqs = np.array([one.seq for one in transitions])
+        found = self.catalogue.items(seqs, Caller("topics", sold))
+        pairs = [*zip(transitions, found, strict=True)]
+        self._owe([one for one, item in pairs if item is None], sold)
+        shown = [(one, item) for one, item in pairs if item and _is_of(one, item)]
         numbers = self.index.matching([item for _, item in shown])
         return [
             _match(topic, transition)
@@ -93,8 +96,24 @@ class TopicAlerts:
             if topic.created <= transition.at and _reads(held[topic.account], item)
         ]
 
+    def _owe(self, away: Sequence[Transition], sold: frozenset[str]) -> None:
+        """Have what is away at this moment told once more, unless its end was told: it may come
+        back before the maker of transitions looks, which then has nothing to tell.
+        """
+        places = {one.uri: one.n for one in away}
+        told = self.log.told(places) if places else {}
+        newest = [each for uri, each in told.items() if each.shown and each.n == places[uri]]
+        self.log.owe([each.uri for each in newest if not sold.isdisjoint(each.products)])
+
     def _accounts(self) -> set[str]:
         return {topic.account for topic in self._topics.values()}
+
+
+def _is_of(transition: Transition, item: Item) -> bool:
+    """Whether the item is what the transition told of: after a restore the record gives the numbers
+    of versions again.
+    """
+    return (transition.uri, transition.version) == (item.uri, item.version)
 
 
 def _reads(products: frozenset[str], item: Item) -> bool:

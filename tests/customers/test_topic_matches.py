@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from storage.databases import open_database
 from storage.embedded.percolation import Percolator
 from storage.embedded.topic_set import TopicSet
 from storage.words.topics import Topics
-from tests.search.room import Room, story
+from tests.search.room import START, Room, story
 from tests.storage.postgres_world import address_of
 
 GAZETTE = Caller("gazette", frozenset({"wire"}))
@@ -55,9 +56,12 @@ class Wire:
     def matched(self) -> list[tuple[str, str, int]]:
         """What matched so far: kind, uri and version."""
         self.maker.run()
+        self.look()
+        return [(str(m.kind), m.uri, m.version) for m in self.store.matches(0, 100)]
+
+    def look(self) -> None:
         while self.alerts.step():
             pass
-        return [(str(m.kind), m.uri, m.version) for m in self.store.matches(0, 100)]
 
     def take_back(self, transitions: int, topics: int) -> None:
         """As a restore does: what came after so many of each is gone, the history is another."""
@@ -113,6 +117,39 @@ def test_matches_follow_what_is_shown(wire: Wire) -> None:
     room.engine.put([PutItem(story("e", "Ferry killed before it is looked at"))])
     room.engine.set_status([SetStatus("e", PubStatus.CANCELED)])
     assert wire.matched() == shown
+
+
+@pytest.mark.parametrize(
+    "away", [{"pubstatus": PubStatus.WITHHELD}, {"embargoed": START + timedelta(days=9)}]
+)
+def test_a_story_that_is_away_when_it_is_looked_at_and_comes_back(
+    wire: Wire, away: dict[str, Any]
+) -> None:
+    """Nobody has told that it was away, so no transition would tell that it is back."""
+    wire.topics.create(GAZETTE, "Ferries", "ferry")
+    wire.pass_time(minutes=1)
+    wire.room.put(story("a", "Ferry aground"))
+    wire.maker.run()
+    wire.room.engine.set_status([SetStatus("a", **away)])
+    wire.look()
+    wire.room.engine.set_status([SetStatus("a", PubStatus.USABLE, lift_embargo=True)])
+    assert [(uri, version) for _, uri, version in wire.matched()] == [("a", 1)]
+
+
+def test_a_story_that_stays_away_is_told_once(wire: Wire) -> None:
+    wire.topics.create(GAZETTE, "Ferries", "ferry")
+    wire.pass_time(minutes=1)
+    wire.room.put(
+        story("a", "Ferry aground"), story("b", "Ferry", products=("photos",)), story("c", "Bank")
+    )
+    wire.maker.run()
+    wire.room.engine.set_status([SetStatus("a", PubStatus.WITHHELD)])
+    for _ in range(3):
+        wire.look()
+        wire.maker.run()
+    kinds = [(one.uri, str(one.kind)) for one in wire.alerts.log.after(0, 99, "")]
+    assert kinds == [("a", "shown"), ("b", "shown"), ("c", "shown"), ("a", "hidden")]
+    assert wire.matched() == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.callers import Caller
-from core.customers.transitions import Position, Transition, TransitionKind
+from core.customers.transitions import Position, Told, Transition, TransitionKind
 from core.errors import ConflictError, InputError, NotFoundError, QueryError
 from core.items import Item, ItemType
 from core.retrieval import Ids
@@ -159,6 +159,12 @@ class World:
         newest = self.transitions[-1] if self.transitions else None
         return Position(newest.n, newest.id) if newest else Position()
 
+    def told(self, uris: Collection[str]) -> Mapping[str, Told]:
+        return {}
+
+    def owe(self, uris: Collection[str]) -> None:
+        assert not uris
+
     def tell(self, seq: int, kind: TransitionKind, at: datetime) -> Transition:
         one = self.items_[seq]
         n = 3 * len(self.transitions) + 1
@@ -168,6 +174,22 @@ class World:
 
 
 WORDS = ("ferry", "fire", "boat", "storm")
+
+
+def test_a_transition_whose_version_is_another_one_by_now_matches_nothing(
+    topics: FollowedTopics,
+) -> None:
+    """A restored record gives the numbers of its versions again."""
+    world = World()
+    made = topics.create(GAZETTE, "Ferries", "ferry")
+    for seq in (1, 2):
+        world.items_[seq] = item(seq, "A bank" if seq == 1 else "A ferry", "wire")
+        world.tell(seq, TransitionKind.SHOWN, NOW)
+    world.items_[1] = item(9, "A ferry", "wire")
+    follower = TopicAlerts(world, topics.store, new_index(), world, lambda _: GAZETTE.products)
+    while follower.step():
+        pass
+    assert [(m.topic, m.uri) for m in topics.store.matches(0, 9)] == [(made.id, "urn:2")]
 
 
 class TopicsMachine(RuleBasedStateMachine):
