@@ -1,4 +1,4 @@
-"""The audit log: entries in a chain of digests, and what shows that one was changed.
+"""The audit log: entries in a chain of digests, which shows whether one was changed.
 
 The digest of an entry is the sha256 of the digest before it and of the entry with its number. So
 whoever changes, removes or reorders entries has to make every later digest again, and then the

@@ -18,8 +18,9 @@ class EntityLabel(StrEnum):
 class NameMatch(StrEnum):
     """How well a name in a text matches a name of the archive.
 
-    EXACT: the same characters. FOLDED: the same but for case, accents, punctuation, a leading "the"
-    or a closing 's. FUZZY: nearly the same, or a surname that only one person has. NONE: no match.
+    EXACT: the same characters. FOLDED: the same except for case, accents, punctuation, a leading
+    "the" or a closing 's. FUZZY: nearly the same, or a surname that only one person has. NONE: no
+    match.
     """
 
     EXACT = "exact"

@@ -83,7 +83,7 @@ class QueryError(InputError):
 
 
 class NotFoundError(InputError):
-    """There is no such item, or this caller may not see it; the error does not tell which."""
+    """There is no such item, or this caller may not see it; the error does not say which."""
 
     code = "not_found"
 

@@ -52,9 +52,9 @@ class Concept:
 class MediaFile:
     """The file behind a picture, video or sound.
 
-    `location` is where the original lies, a path or a store's URL; no answer tells it. `digest` is
-    the sha256 of its bytes in hex, `similarity` the perceptual hash of what it shows. `thumbnail`
-    and `preview` are names in the media store, "" without one.
+    `location` is the place of the original, a path or a store's URL; no answer shows it. `digest`
+    is the sha256 of its bytes in hex, `similarity` the perceptual hash of what it shows.
+    `thumbnail` and `preview` are names in the media store, "" without one.
     """
 
     location: str
@@ -165,7 +165,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of an item that one vector stands for: characters `start` to `end` of its member
+    """A part of an item that one vector represents: characters `start` to `end` of its member
     `field` ("body", "description", "headline", "caption" or "shotlist"). In "shotlist" a passage is
     one shot.
     """

@@ -1,9 +1,9 @@
 """Rate limits: their types, and the arithmetic that all stores of limits share.
 
-A store keeps one moment for each limit and key: when all that was taken is paid back (the generic
-cell rate algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm).
-A moment in the past means the same as no moment, so nothing has to be cleaned up. A store that
-loses a moment forgives what was taken, and does nothing worse.
+A store keeps one moment for each limit and key: when all requests are paid back (the generic cell
+rate algorithm, as in ATM networks; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). A
+moment in the past means the same as no moment, so nothing has to be cleaned up. A store that loses
+a moment forgives what was taken, and does nothing worse.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Refused:
 
 
 class Limiter(Protocol):
-    """Counts what is taken. Safe from any thread; answers without waiting for another host."""
+    """Counts requests. Safe from any thread; answers without waiting for another host."""
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:
         """Take `cost` (at most `limit.burst`) from what the limit allows `key`, or take nothing."""

@@ -1,8 +1,8 @@
-"""Removes made-up names from what a machine says of a picture or a shot.
+"""Removes made-up names from a machine's description of a picture or a shot.
 
 A model that describes pictures writes names that it guessed from a face. A name is kept only if the
-agency's own text of the same item has it. Nothing but a reader of the language can tell for certain
-what a name is, so the rule is strict. A word counts as (a part of) a name if it
+agency's own text of the same item has it. Only a reader of the language can tell for certain what a
+name is, so the rule is strict. A word counts as (a part of) a name if it
 
 - has a capital letter, unless it is one of the few words that captions begin with, or, in German,
   a noun with its article,

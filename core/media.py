@@ -102,7 +102,7 @@ class ShotBounds:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture taken out of a file: JPEG bytes, upright, at most as large as was asked for.
+    """A picture from a file: JPEG bytes, upright, at most as large as requested.
 
     `second` is 0 for a photo. `similarity` is the perceptual hash in hex (PDQ, 256 bits). `black`
     and `blurred` say that the still shows nothing worth describing.
@@ -132,7 +132,7 @@ class ShotReading(Generic[Kept]):
 @dataclass(frozen=True, slots=True)
 class Caption:
     """A machine's description of a picture. `made_by` names model and prompt, so that a text can be
-    told from the agency's own and made again when either changes.
+    distinguished from the agency's own, and made again when either changes.
     """
 
     text: str

@@ -79,7 +79,7 @@ UNWATCHED = Unwatched()
 
 @dataclass(frozen=True, slots=True)
 class WatchedByAll:
-    """Several makers of watches as one."""
+    """Combines several makers of watches."""
 
     makers: Sequence[Watching]
 

@@ -126,8 +126,8 @@ def all_of(*nodes: Node) -> Node:
 
 
 def constraint(node: Node) -> Node:
-    """Return what an answer must satisfy whatever its score; `Everything` for a node that only
-    ranks.
+    """Return the constraint that an answer must satisfy, whatever its score; `Everything` for a
+    node that only ranks.
     """
     match node:
         case Everything() | Word(field=""):

@@ -90,7 +90,7 @@ class LexicalWeights:
         return replace(self, phrase=0.0, proximity=0.0)
 
     def with_fields(self, share: float) -> LexicalWeights:
-        """Return the weights with a share of those of single fields."""
+        """Return the weights, with the weights of single fields multiplied by a share."""
         if share == 1.0:
             return self
         return replace(self, fields={name: share * one for name, one in self.fields.items()})
@@ -240,11 +240,9 @@ class Browse:
 
 @dataclass(frozen=True, slots=True)
 class Browsed:
-    """A stretch of a list by date: the ids in order, and the places of all that stand in it, also
-    of those that were hidden meanwhile.
-
-    `matches` counts all that match, `facets` the values of all that match. `more` says whether the
-    list goes on.
+    """A stretch of a list by date: the ids in order, and the places of all versions in it, also of
+    those that were hidden since. `matches` counts all matches of the list, `facets` their values.
+    `more` says whether the list continues.
     """
 
     ids: Ids
@@ -292,7 +290,7 @@ class Exemplar:
 @dataclass(frozen=True, slots=True)
 class Rarities:
     """BM25's idf of some words, float32 [n]. `lacking` says why the counts behind it leave out a
-    part of the archive, "" where they have all of it.
+    part of the archive, "" if they leave out none.
     """
 
     values: Floats

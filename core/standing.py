@@ -1,6 +1,6 @@
 """The standing of an item in the archive at a moment: what hides it, or which version is shown.
 
-Only callers who may inspect are told. Others get the same answer as for an unknown uri.
+Only callers who may inspect get it. Others get the same answer as for an unknown uri.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Hiding(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`id` is the engine's number of the version that is shown, -1 if no version is. `moment` is
-    when an embargo lifts or when the item expired. `head` is the uri of the item that stands for
+    when an embargo lifts or when the item expired. `head` is the uri of the item that is shown for
     the story instead. `products` are those that may see the item.
     """
 
@@ -41,9 +41,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a caller sees of a recorded item: `item` is set where the item stands for its story, and
-    `id` is then the engine's number of that version; `in_chain` is whether the story's chain shows
-    the caller a version of it.
+    """What a caller sees of a recorded item: `item` is set if the item is the head of its story,
+    and `id` is then the engine's number of that version; `in_chain` is whether the story's chain
+    shows the caller a version of it.
     """
 
     item: Item | None = None
@@ -53,9 +53,9 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The version of an item that stands for its story and that a caller may see, without its
-    texts. `id` is the engine's number of the version. Its content and products never change, but
-    its embargo and the end of its use may.
+    """The version that is the head of its story and that a caller may see, without its texts. `id`
+    is the engine's number of the version. Its content and products never change, but its embargo
+    and its expiry may change.
     """
 
     uri: str

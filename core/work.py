@@ -59,9 +59,9 @@ class Priority(IntEnum):
 class Job:
     """One ingest.
 
-    `request` is what was asked for, ready for JSON. `read` says that all assets of its sources are
-    known. `trouble` is what holds it up at the moment, "" for nothing. Times are seconds since
-    1970, 0 for not yet.
+    `request` is the request, as values for JSON. `read` says that all assets of its sources are
+    known. `trouble` is what holds it up at the moment, or "". Times are seconds since 1970, 0 for
+    not yet.
     """
 
     id: str

@@ -32,8 +32,8 @@ class PutItem:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """An explicit change of an item's state. It covers every recorded version; what it hides stays
-    hidden in every later version, until another change releases it.
+    """An explicit change of an item's state. It covers every recorded version. What it hides stays
+    hidden in later versions until another change releases it.
 
     `embargoed` None leaves the embargo as it is; `lift_embargo` removes it.
     """
@@ -65,7 +65,7 @@ class Outcome(StrEnum):
     TAKEN = "taken"  # the recorded item, or the story, has products not the writer's: refused
     # These are outcomes of a status change. An item that is not the writer's gets the same answer
     # as an unknown one.
-    HELD = "held"  # the item is not recorded: the change holds it as soon as it is
+    HELD = "held"  # the item is not recorded yet: the change holds it once it is
     RELEASED = "released"  # the item is not recorded, and nothing holds it any more
     MISSING = "missing"  # the item is not recorded, and there was nothing to release
 

@@ -136,7 +136,7 @@ def _duration(text: Any, where: str, least: timedelta, most: timedelta) -> timed
     if not least <= length <= most:
         raise _wrong(
             where,
-            "is no duration in hours and minutes within its bounds",
+            "is not a duration in hours and minutes within its bounds",
             f"use {duration_text(least)} to {duration_text(most)}, such as PT15M",
         )
     return length

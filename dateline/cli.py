@@ -1,5 +1,5 @@
-"""The command line: `dateline --help` is its table of contents. A command's module is imported
-when the command is run, so what it imports costs the others nothing.
+"""The command line: `dateline --help` is its table of contents. A command's module is imported when
+the command runs, so its imports cost the other commands nothing.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ EVAL_COMMANDS = {
     ),
     "score": Entry(
         "dateline.commands.eval.score:score",
-        "Measure a TREC run, of whatever system, as `dateline eval run` measures its own.",
+        "Measure a TREC run of any system, as `dateline eval run` measures its own.",
         bare_is_help=True,
     ),
     "unseen": Entry(
@@ -223,7 +223,7 @@ MODELS_COMMANDS = {
     ),
     "pull": Entry(
         "dateline.commands.models.store:pull",
-        "Fetch a model, check it and put it in place; goes on where an earlier attempt stopped.",
+        "Fetch a model, check it and put it in place; continue where an earlier attempt stopped.",
         bare_is_help=True,
     ),
     "card": Entry(

@@ -71,7 +71,7 @@ class ClusterSettings(BaseModel):
         default=3.0,
         gt=0,
         le=600,
-        description="OpenSearch: after so long a shard answers with what it has, in s",
+        description="OpenSearch: time in s after which a shard answers with what it has",
     )
     opensearch_bulk_timeout_s: float = Field(
         default=60.0, gt=0, le=600, description="OpenSearch: longest wait for a bulk write, in s"
@@ -124,6 +124,6 @@ class ClusterSettings(BaseModel):
         default=0,
         ge=0,
         le=100_000,
-        description="words of so many live queries are kept in the archive's folder, to compare an "
+        description="number of live queries whose words are kept in the archive's folder, to compare an "
         "index with the next one; 0 keeps none",
     )

@@ -356,7 +356,7 @@ def _archive(settings: Settings) -> list[Finding]:
     engine = found["engine"]
     held = timedelta(seconds=round(found["clock"]["held_seconds"]))
     step = f"the system's clock is {held} ahead of the archive's"
-    mend = "set the system's clock right, or `dateline clock --confirm` where it is"
+    mend = "correct the system's clock, or run `dateline clock --confirm` if it is right"
     says = f"{found['items']:,} versions, {found['visible']:,} visible"
     findings = [*_record(engine["record"]), Finding("archive", True, says)]
     findings.append(Finding("clock", not held, step if held else "no step waits", mend))

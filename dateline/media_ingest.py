@@ -143,8 +143,8 @@ def watch(
     *,
     texts: bool = False,
 ) -> None:
-    """Ingest what is put into a folder, until a signal comes. Documents are ingested at once;
-    photos and videos are ordered and worked on here. Unreadable files are reported.
+    """Ingest the files that are put into a folder, until a signal comes. Documents are ingested at
+    once; photos and videos are ordered and worked on here. Unreadable files are reported.
     """
     need_packages()
     from dateline.build.media.work import build_worker
@@ -181,7 +181,7 @@ def _take(
 
 
 def documents_of(paths: Sequence[Path], options: IngestOptions) -> list[Path]:
-    """Return the files of a watched folder that are documents: none that speaks of media, and texts
+    """Return the files of a watched folder that are documents: none that describes media, and texts
     and PDFs only if the options say so.
     """
     return [

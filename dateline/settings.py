@@ -180,7 +180,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         default=3,
         ge=-1,
         le=1000,
-        description="a word that at most so many stories hold may get a spelling; -1 suggests none",
+        description="a word gets a spelling suggested if at most this many stories hold it; -1 suggests none",
     )
     floor: Path | None = Field(
         default=None,
@@ -235,7 +235,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         default=10_000,
         ge=0,
         le=10**9,
-        description="HNSW: segments of so many rows or fewer are scanned, with no loss",
+        description="HNSW: segments of at most this many rows are scanned, with no loss",
     )
     hnsw_implementation: Literal["faiss", "hnswlib"] = Field(
         default="faiss", description="HNSW: library of new segments (hnswlib: extra [hnswlib])"
@@ -302,7 +302,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
 
     def with_archive_in(self, folder: Path) -> Settings:
         """Return the same settings for another archive: its record is in `folder`, and its index
-        has a name of its own.
+        has another name.
         """
         digest = sha256(str(folder.resolve()).encode()).hexdigest()[:12]
         own = {"data": folder, "opensearch_index": f"{self.opensearch_index}-{digest}"}

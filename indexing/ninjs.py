@@ -296,7 +296,7 @@ def _rights(reading: _Reading, usageterms: str) -> tuple[str, ...]:
     members = reading.members
     named, signals = rights.words_in(members.rights), rights.words_in(members.signals)
     if named is None:
-        reading.warnings.append("rights is no text or list of texts, left out")
+        reading.warnings.append("rights is neither a text nor a list of texts; it is left out")
     own = [reading.clean(word) for word in named or ()]
     return rights.rights_of(usageterms, members.rightsinfo, signals or (), own)
 

@@ -39,7 +39,7 @@ class _Logits:
         if logits.shape != (len(rows), 1):
             raise self.feeding.failed(f"logits have shape {logits.shape[1:]}, not one a pair")
         return [
-            float(logit[0]) if good else self.feeding.failed("a pair's score is no number (NaN)")
+            float(logit[0]) if good else self.feeding.failed("a pair's score is not a number (NaN)")
             for logit, good in zip(logits, sound(logits), strict=True)
         ]
 

@@ -332,7 +332,7 @@ class SearchRequest:
         if self.text and (self.q.strip() or self.similar_to):
             raise QueryError(
                 "a text and q or similar_to are both given",
-                mend="search by one of them; filters narrow what is like a text",
+                mend="search by one of them; filters narrow the result",
             )
 
     def _check_similar(self) -> None:
@@ -340,17 +340,17 @@ class SearchRequest:
         if self.q.strip():
             raise QueryError(
                 "q and similar_to are both given",
-                mend="search by one of them; filters narrow what is like an item",
+                mend="search by one of them; filters narrow the result",
             )
         if self.why_missing == self.similar_to:
             raise QueryError(
-                "an item is not among what is like it",
+                "an item is never among the items that are like it",
                 where="why_missing",
                 mend="ask it of another item",
             )
         if self.order is not SortOrder.SCORE:
             raise QueryError(
-                "what is like an item is ordered by likeness alone",
+                "items that are like an item are ordered by likeness alone",
                 mend="leave the sort order out, or give a range of dates",
             )
 

@@ -166,7 +166,7 @@ def read_floor(path: Path) -> Floor:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"no floor can be read: {error}", where=str(path), mend=mend) from error
     if not np.isfinite([*found.weights, found.bias, found.least]).all():
-        raise InputError("it has values that are no numbers", where=str(path), mend=mend)
+        raise InputError("it has values that are not numbers", where=str(path), mend=mend)
     return found
 
 

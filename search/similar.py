@@ -67,7 +67,7 @@ def likeness(
     # The empty word: BM25 finds nothing, and it does not narrow what the vectors find.
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
-    notes = ("what is like an item is not reranked",) if reranking else ()
+    notes = ("items that are like an item are not reranked",) if reranking else ()
     said = Understood(vector_text="", lexical=describe(tree), notes=notes)
     vectors, flags = _vector_queries(exemplar, profile)
     if lacking:

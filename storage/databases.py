@@ -135,7 +135,9 @@ class Database:
         low = what.lower()
         if any(sign in low for sign in _FULL):
             return StorageFullError(
-                "no space left to write", where=self.name, mend="free space; the work goes on then"
+                "no space left to write",
+                where=self.name,
+                mend="free space; then the work continues",
             )
         if any(sign in low for sign in _DAMAGED):
             return CorruptError(what, where=self.name, mend="move the file away; it is made anew")

@@ -1,1 +1,1 @@
-"""The words about customers: accounts, transitions, and what tells them of transitions."""
+"""The words about customers: accounts, transitions, followed topics, monitors and webhooks."""

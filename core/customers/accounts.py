@@ -71,7 +71,7 @@ class Entitlement:
     """Products that are sold together. A download takes `ticks` of a plan's meter and costs `cost`;
     beyond the meter's limit it costs `overage`, or is refused if that is None.
 
-    `day_part` is told to customers and limits nothing.
+    `day_part` is shown to customers and limits nothing.
     """
 
     id: int

@@ -10,7 +10,7 @@ from enum import StrEnum
 class ConditionType(StrEnum):
     """What is watched of a session, as AP names it."""
 
-    IDLE_FEED = "idleFeed"  # no request for so long
+    IDLE_FEED = "idleFeed"  # no request for some time
     QUALITY = "quality"  # half of the requests since the last look failed
 
 
@@ -110,7 +110,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A watched session as it was looked at: its counts, its conditions, and the notices due."""
+    """A watched session after a look: its counts, its conditions, and the notices that are due."""
 
     watched: Watched
     standings: tuple[Standing, ...]

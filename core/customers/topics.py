@@ -29,7 +29,7 @@ class TopicMatch:
     """A transition that matched a topic. `n` is its place in the order of matches (0 before it is
     recorded) and `id` names it for good. The other members are those of the transition.
 
-    A match shows nothing by itself: who sends it asks for the item by `uri` at that moment.
+    A match shows nothing by itself: whoever sends it asks for the item by `uri` at that moment.
     """
 
     id: str

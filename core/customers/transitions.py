@@ -1,4 +1,4 @@
-"""Transitions: what became of stories, in the order in which it is told to customers."""
+"""Transitions: what became of stories, in the order in which customers are told."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Told:
 
     @property
     def shown(self) -> bool:
-        """Whether the item is shown, as far as was told."""
+        """Whether the item was told as shown."""
         return self.kind not in ENDS
 
 

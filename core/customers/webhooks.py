@@ -23,12 +23,11 @@ class EndpointState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address of an account, and what is sent there.
-
-    Without `query` and `topics` it is everything that the account may see; else what matches one of
-    them. Without `kinds` it is every kind; a kill is always sent. `begins` is the place in the
-    order of transitions after which they count. Until `old_until` (seconds since 1970) messages are
-    signed by `old_secret` too. `why` says why it is disabled, or what the last failure was.
+    """An address of an account, and the transitions that are sent there. Without `query` and
+    `topics` these are all that the account may see; else those that match one of them. Without
+    `kinds` every kind is sent; a kill always is. `begins` is the place in the order of transitions
+    after which they count. Until `old_until` (seconds since 1970) messages are signed by
+    `old_secret` too. `why` says why it is disabled, or what the last failure was.
     """
 
     id: str

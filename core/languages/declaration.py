@@ -75,8 +75,8 @@ class DateWords:
     moments: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     thirds: tuple[tuple[str, ...], ...] = ((), (), ())
     ago: tuple[str, ...] = ()
-    past: tuple[str, ...] = ()  # several units up to now
-    past_one: tuple[str, ...] = ()  # one unit up to now
+    past: tuple[str, ...] = ()  # several units up to now, such as the last three days
+    past_one: tuple[str, ...] = ()  # one unit up to now, such as the past week
     last: tuple[str, ...] = ()  # of {unit}
     this: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class DateWords:
     within: tuple[str, ...] = ()
     within_months: tuple[str, ...] = ()
     within_days: tuple[str, ...] = ()
-    counted: str = ""  # what is counted: before it a number is not a day and no year
+    counted: str = ""  # words for counted things: a number before one is neither a day nor a year
 
 
 @dataclass(frozen=True, slots=True)

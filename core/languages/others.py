@@ -1,6 +1,4 @@
-"""Languages whose words are stemmed, and those that are told from others; no dates are read in
-them.
-"""
+"""Languages whose words are stemmed or recognised, but in which no dates are read."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""Ports: what each room asks of the others. They have one or two methods, and the batch is the
-unit. Only `dateline/build/` knows which class implements a port.
+"""Ports: what each room needs from the others. They have few methods, which take whole batches.
+Only `dateline/build/` knows which class implements a port.
 """

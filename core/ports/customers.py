@@ -27,7 +27,7 @@ class AccountStore(Protocol):
     """The accounts, their plans, entitlements and keys."""
 
     def version(self) -> int:
-        """Return the number of changes so far; cheap."""
+        """Return the number of changes; cheap."""
         ...
 
     def book(self) -> AccountBook:
@@ -48,7 +48,7 @@ class UsageStore(Protocol):
     """How much accounts use."""
 
     def add(self, counts: Mapping[tuple[str, str, str], Uses]) -> None:
-        """Add to what was counted before, by account, day and method."""
+        """Add to the counts, by account, day and method."""
         ...
 
 
@@ -133,12 +133,12 @@ class TransitionLog(Protocol):
         ...
 
     def told(self, uris: Collection[str]) -> Mapping[str, Told]:
-        """Return what was told of each of `uris` last; nothing for an item that was never told."""
+        """Return what was last told of each of `uris`; nothing for an item that was never told."""
         ...
 
     def owe(self, uris: Collection[str]) -> None:
-        """Note that these items were seen otherwise than the transitions tell. The next step of the
-        maker tells each of them once more, also if it shows by then what was told before.
+        """Note that these items were seen in a state that no transition told. The next step of the
+        maker tells each of them again, even if its state is then the one that was told before.
         """
         ...
 
@@ -162,7 +162,7 @@ class TransitionBook(TransitionLog, Protocol):
         ...
 
     def told_of(self, stories: Collection[str]) -> Sequence[Told]:
-        """Return what was told last of each item that was told as one of these stories."""
+        """Return what was last told of each item that was told as one of these stories."""
         ...
 
     def due(self, now: int, limit: int) -> Sequence[str]:
@@ -170,8 +170,8 @@ class TransitionBook(TransitionLog, Protocol):
         ...
 
     def next_due(self) -> int | None:
-        """Return when the next story changes by itself, in microseconds; None if none does. It is 0
-        while transitions are owed.
+        """Return when the next embargo or expiry of a story is due, in microseconds; None if none
+        is. It is 0 while transitions are owed.
         """
         ...
 
@@ -189,9 +189,10 @@ class TransitionBook(TransitionLog, Protocol):
         now: int,
         owed: Collection[str] = (),
     ) -> bool:
-        """Write transitions in order, what is told without one (`noted`), when stories change by
-        themselves (None: never), and the new position, in one transaction. `owed` are owed no more.
-        Returns False, and writes nothing, if another process has written since `turn`.
+        """Write transitions in order, changes without a transition (`noted`), when stories change
+        without a write (None: never), and the new position, in one transaction. `owed` items are no
+        longer owed one. Returns False, and writes nothing, if another process has written since
+        `turn`.
         """
         ...
 
@@ -204,13 +205,13 @@ class TransitionBook(TransitionLog, Protocol):
     def entitle(
         self, account: str, products: frozenset[str], lost: Sequence[Told], now: int
     ) -> None:
-        """Note which products an account has, and tell it alone that `lost` are hidden."""
+        """Note which products an account has, and tell only this account that `lost` are hidden."""
         ...
 
     def tell_late(self, account: str, versions: Mapping[str, int], now: int) -> int:
-        """Tell an account alone, by the ids that the transitions have, which of the items were
-        taken away meanwhile; return how many. For items that were on their way to it then, in these
-        versions. What it received before it was told is owed.
+        """Tell only this account, by the ids of the transitions, which of the items were taken away
+        while these versions were on their way to it; return how many. An item that it received
+        before its transition was told is owed one.
         """
         ...
 
@@ -231,8 +232,8 @@ class Receipts(Protocol):
         synced: bool = False,
     ) -> None:
         """Record that the account received these (uri, version). It returns before the first byte
-        of the answer leaves; it costs next to nothing for what is recorded already. With `synced`
-        it is on the disk when this returns, else it may be lost in a power failure.
+        of the answer leaves; for known receipts it costs almost nothing. With `synced` it is on the
+        disk when this returns, else it may be lost in a power failure.
         """
         ...
 
@@ -279,8 +280,9 @@ class MonitorStore(Protocol):
     """Monitors, the sessions that they watch, and notices."""
 
     def put(self, monitor: Monitor, id_: int, most: int) -> Monitor | None:
-        """Record a monitor, a new one if `id_` is 0, else in place of the account's monitor of this
-        id. None if its name is taken, the account has `most` monitors, or has none of this id.
+        """Record a monitor: a new one if `id_` is 0, else a replacement for the account's monitor
+        of this id. None if its name is taken, the account has `most` monitors, or has none of this
+        id.
         """
         ...
 
@@ -315,7 +317,7 @@ class MonitorStore(Protocol):
         ...
 
     def forget(self, used_before: datetime) -> int:
-        """Delete sessions that were not used since, and notices of so long ago; how many
+        """Delete sessions that were not used since, and notices that are older; return how many
         sessions.
         """
         ...
@@ -407,8 +409,8 @@ class TopicStore(Protocol):
         ...
 
     def since(self, changes: int, limit: int) -> Sequence[FollowedTopic]:
-        """Return at most `limit` topics that were changed after so many changes, in the order of
-        their last change; deleted ones too.
+        """Return at most `limit` topics that were changed after the given number of changes, in the
+        order of their last change; deleted ones too.
         """
         ...
 

@@ -36,12 +36,14 @@ class StatusWriter(Protocol):
     """The part of the write path that changes states, and what follows every write."""
 
     def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Change states, as far as `by` may; in force on every surface when it returns."""
+        """Change states, if `by` may do that; the change is in force on every surface when this
+        returns.
+        """
         ...
 
     def cover(self) -> str:
-        """Make recorded items searchable by words in this process, as far as a few seconds suffice.
-        Returns what to tell the user where they do not suffice, else "".
+        """Make recorded items searchable by words in this process, within a few seconds. Return a
+        note for the user if that time is too short, else "".
 
         Hidden items need no such step: they are hidden in every process when their write returns.
         """
@@ -56,9 +58,9 @@ class Writer(Protocol):
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """Return what became of the first of `writes`, in order; durable when it returns.
 
-        Many writes take more than one transaction. Where a later transaction fails, the answers end
-        before it; the caller puts the rest again and gets the error. Raises StorageError if nothing
-        was written. Raises DocumentError, before anything is written, for a write that is
+        Many writes take more than one transaction. If a later transaction fails, the answers end
+        before it; the caller puts the others again and gets the error. Raises StorageError if
+        nothing was written. Raises DocumentError, before anything is written, for a write that is
         impossible.
         """
         ...
@@ -170,11 +172,9 @@ class Names(Protocol):
     """The names that the archive knows: its items' persons, organisations and places."""
 
     def known(self, entities: Sequence[Entity], caller: Caller) -> tuple[KnownName | None, ...]:
-        """Return the name that each entity stands for; None if there is no such name or more than
-        one.
-
-        Only items that `caller` may see at this moment count: a name that stands in no other item
-        is unknown, and makes no other name ambiguous.
+        """Return the name that each entity means; None if there is no such name or more than one.
+        Only items that `caller` may see at this moment count: a name that only other items have is
+        unknown, and makes no name ambiguous.
         """
         ...
 
@@ -218,8 +218,8 @@ class Standings(Protocol):
     """
 
     def standing(self, uri: str) -> Standing:
-        """Return the item's standing, whoever asks. The method checks no rights: its caller decides
-        what may be told.
+        """Return the item's standing. The method checks no rights: its caller decides what may be
+        shown.
         """
         ...
 
@@ -236,12 +236,12 @@ class Standings(Protocol):
         ...
 
     def satisfies(self, id_: int, nodes: Sequence[Node]) -> tuple[bool, ...]:
-        """Return which of `nodes` the item `id_` matches; text counts as far as it is indexed."""
+        """Return which of `nodes` the item `id_` matches; only indexed text counts."""
         ...
 
 
 class Vocabulary(Protocol):
-    """The words of the index, as far as a caller sees items that have them."""
+    """The words of the index that are in items that a caller may see."""
 
     def seen_counts(
         self, words: Sequence[str], few: int, caller: Caller, field: str = ""
@@ -271,8 +271,9 @@ class Shelf(Protocol):
         ...
 
     def get(self, key: str) -> bytes | None:
-        """Return what was put under `key`; None if the key is unknown or too old, or is of another
-        state of the archive (a backup was restored since), whose ids may mean other items.
+        """Return the value that was put under `key`; None if the key is unknown or too old, or
+        belongs to another state of the archive (a backup was restored since), whose ids may mean
+        other items.
         """
         ...
 
@@ -303,17 +304,17 @@ class Library(Sights, Protocol):
 
 
 class Heads(Sights, Protocol):
-    """The items that stand for their stories: their heads, and apart from these their texts."""
+    """The items that are heads of their stories: facts by `heads`, texts separately."""
 
     def heads(self, uris: Collection[str], caller: Caller) -> Mapping[str, Head]:
-        """Return what `caller` may see at this moment of each of `uris` that stands for its
-        story.
+        """Return, for each of `uris` that is the head of its story, what `caller` may see of it at
+        this moment.
         """
         ...
 
     def versions(self, ids: Collection[int]) -> Mapping[int, Item]:
-        """Return the recorded versions among `ids`, whatever their state: ask for those of
-        `heads`.
+        """Return the recorded versions among `ids`, whatever their state: ask for those that
+        `heads` returned.
         """
         ...
 

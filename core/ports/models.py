@@ -17,7 +17,7 @@ from core.items import FloatMatrix, Item, PassageVectors
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a model reads one text. `tokens` counts what it reads, special tokens included;
-    `truncated` says that the text is longer than that.
+    `truncated` says that the text is longer.
     """
 
     tokens: int
@@ -83,8 +83,8 @@ class BoundedScorer(Protocol):
         """Return the scores of `passages` for `query`, within `limits`; higher is more relevant.
 
         `told` gets the scores as soon as there are more of them, so that a caller who stops at
-        `limits.until` has what was done by then. Each call gets a new array. Raises BusyError if
-        too much waits for the model already.
+        `limits.until` has the scores that were ready. Each call gets a new array. Raises BusyError
+        if too much waits for the model already.
         """
         ...
 

@@ -100,8 +100,8 @@ class Jobs(Protocol):
         ...
 
     def remarks(self, job_id: str) -> Mapping[str, int]:
-        """Return what is left undone for assets that are done, and for how many: at most 20
-        reasons.
+        """Return the reasons why something is left undone for assets that are done, and for how
+        many assets: at most 20 reasons.
         """
         ...
 
@@ -162,8 +162,8 @@ class WaitingStills(Protocol):
         ...
 
     def answer(self, packet: str, keys: Collection[str]) -> None:
-        """Record that the stills with these keys, in this packet or ("") in none, need nothing
-        more.
+        """Record that the stills with these keys, in this packet or, for "", in no packet, need
+        nothing more.
         """
         ...
 
@@ -181,8 +181,8 @@ class WaitingStills(Protocol):
 
 
 class Orders(Protocol):
-    """Work that outlives every process and is leased by workers. A lease that is not renewed ends
-    by itself, and another worker gets the order. Every method is one durable transaction.
+    """Work that outlives every process and is leased by workers. A lease that is not renewed runs
+    out, and another worker gets the order. Every method is one durable transaction.
     """
 
     def lease(self, worker: str, room: Mapping[str, int]) -> tuple[Order, ...]:
@@ -220,5 +220,5 @@ class Orders(Protocol):
         ...
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
-        """Record that all sources of a job were read, or were read as far as `trouble` allowed."""
+        """Record that all sources of a job were read, or that `trouble` stopped the reading."""
         ...

@@ -155,8 +155,8 @@ def _api_settings(settings: Settings) -> ApiSettings:
 
 
 def searches_of(settings: Settings) -> int:
-    """Return how many searches run at the same time. More than one for each processor only wait; a
-    cluster computes elsewhere.
+    """Return how many searches run at the same time. More than one for each processor would only
+    wait; with a cluster, most of the work is elsewhere.
     """
     if settings.searches:
         return settings.searches

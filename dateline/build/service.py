@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 
 
 class LateAudit:
-    """The audit log, whose database is opened for the first entry: an archive without customers
-    has none until something is hidden, and a command that only searches loads no SQLAlchemy.
+    """The audit log, whose database is opened for the first entry: an archive without customers has
+    no such database until something is hidden, and a command that only searches loads no
+    SQLAlchemy.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -172,7 +173,7 @@ class Service:
 
 
 def own_passages(models: Models) -> tuple[str, ...]:
-    """Return the vector fields with passages of their own: that of a second encoder for many
+    """Return the vector fields that have their own passages: the field of a second encoder for many
     languages. The first encoder's tokenizer knows English, and cuts words of other languages into
     so many tokens that its passages are half as long.
     """
@@ -206,13 +207,13 @@ def passage_embedder(
 
 
 def dual_embedder(models: Models) -> Embedder:
-    """Return `passage_embedder`, during a migration together with that of the next encoder."""
+    """Return `passage_embedder`; during a migration, together with the next encoder's."""
     first = passage_embedder(models)
     return SeveralEmbedders((first, *following_embedders(models))) if models.following else first
 
 
 def following_embedders(models: Models) -> list[PassageEmbedder]:
-    """Return embedders for the encoder that the archive moves to, with passages of its own."""
+    """Return embedders for the encoder that the archive moves to, with its own passages."""
     following = models.following
     if following is None:
         return []
@@ -314,7 +315,7 @@ def _reads_many(settings: Settings) -> bool:
     """Return whether the second encoder reads many languages."""
     try:
         return MANY in model_store(settings).describe(settings.second_encoder).manifest.languages
-    except ModelError:  # it is told when the model is loaded
+    except ModelError:  # the error is reported when the model is loaded
         return False
 
 

@@ -69,7 +69,7 @@ def verify(
     """
     with _log(data) as log:
         noted = _noted(head) if head else None
-        kept = log.head()  # first: entries may be added meanwhile
+        kept = log.head()  # read first, because entries may be added
         verdict = verified(log.rows_until(kept.n), kept, noted)
     tree = {
         "whole": verdict.fault is None,

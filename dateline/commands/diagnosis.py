@@ -1,4 +1,6 @@
-"""`dateline status`, `doctor` and `settings`: what is here, what is wrong, what is in force."""
+"""`dateline status`, `doctor` and `settings`: the state of the archive, its faults, the settings in
+force.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ def status(
 ) -> None:
     """Show what the archive holds and whether the indexes are up to date.
 
-    With --undescribed: which pictures, videos and sounds nobody describes, neither the agency nor
-    a machine. They can't be found by what they show.
+    With --undescribed: which pictures, videos and sounds nobody describes, neither the agency nor a
+    machine. They can't be found by what they show.
     """
     with reported():
         chosen = archive_settings(data=data, models=models)

@@ -1,4 +1,4 @@
-"""`dateline embed`: vectors for what was recorded without them."""
+"""`dateline embed`: makes vectors for items that were recorded without them."""
 
 from __future__ import annotations
 

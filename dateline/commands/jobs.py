@@ -1,4 +1,4 @@
-"""`dateline jobs`: what was ordered, how it stands, and what failed."""
+"""`dateline jobs`: jobs, their state, and what failed."""
 
 from __future__ import annotations
 

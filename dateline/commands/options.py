@@ -72,8 +72,8 @@ Measures = Annotated[
 console = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
-EXIT_REFUSED = 1  # some documents were rejected or refused; the rest went on
-EXIT_INPUT = 2  # what was asked is wrong
+EXIT_REFUSED = 1  # some documents were rejected or refused; the others were ingested
+EXIT_INPUT = 2  # the request is wrong
 EXIT_SETTINGS = 3
 EXIT_STORAGE = 4
 EXIT_FULL = 5
@@ -112,8 +112,8 @@ def no_archive(settings: Settings) -> NotFoundError:
 
 
 def note_new_archive(settings: Settings) -> None:
-    """Print a note if there is no archive yet and an empty one will be made: the user then sees a
-    mistake in the folder's name.
+    """Print a note if there is no archive yet and an empty one will be made, so that the user
+    notices a mistake in the folder's name.
     """
     if not settings.has_archive:
         place = escape(str(settings.data.absolute()))

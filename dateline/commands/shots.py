@@ -35,7 +35,7 @@ def shots(
         ),
     ],
     live: Annotated[
-        bool, typer.Option("--live", help="Tell each shot as soon as it is known, and go on.")
+        bool, typer.Option("--live", help="Print each shot as soon as it is known, and go on.")
     ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a contact sheet, an HTML page in one file, here.")

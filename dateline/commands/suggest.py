@@ -1,4 +1,4 @@
-"""`dateline suggest`: what completes the words typed so far."""
+"""`dateline suggest`: completions of the words typed so far."""
 
 from __future__ import annotations
 

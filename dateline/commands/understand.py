@@ -79,7 +79,9 @@ def _moment(text: str, calendar: Calendar) -> datetime:
 
 
 def _plain(query: str, meaning: Meaning, said: Understood, calendar: Calendar) -> dict[str, Any]:
-    """Return what was understood for JSON: `understood` of an answer, with the filters apart."""
+    """Return the understood query as JSON: `understood` of an answer, with the filters
+    separately.
+    """
     return {
         "query": query,
         "now": calendar.now.isoformat(),

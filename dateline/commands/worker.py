@@ -1,4 +1,4 @@
-"""`dateline worker`: carries out what was ordered, beside a service or on a host of its own."""
+"""`dateline worker`: carries out orders, beside a service or on a separate host."""
 
 from __future__ import annotations
 

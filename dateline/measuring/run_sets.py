@@ -216,7 +216,7 @@ class _OfOneSet:
 
 
 def _doubts(judged: JudgedSet, answers: _OfOneSet, place: str) -> list[str]:
-    """Return notes on what is unknown of a service. Raises InputError if it has only other
+    """Return notes on the unknown facts about a service. Raises InputError if it has only other
     documents: every measure would be 0 and say nothing about it.
     """
     notes = ["index, settings and version of the service are not known; times have the network's"]

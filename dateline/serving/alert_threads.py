@@ -1,5 +1,5 @@
-"""The threads of a service that look for matches of followed topics and at watched sessions,
-and the mail that they send by an SMTP server (RFC 5321): with TLS unless it is a server of this
+"""The threads of a service that look for matches of followed topics and at watched sessions, and
+the mail that they send by an SMTP server (RFC 5321): with TLS unless it is a server of this
 machine.
 """
 
@@ -68,7 +68,9 @@ _log = logging.getLogger("dateline.alerts")
 
 
 class AlertThreads:
-    """Both threads, from `start` to `stop`. Each goes on after a failure, which is logged once."""
+    """Runs both threads, from `start` to `stop`. Each continues after a failure, which is logged
+    once.
+    """
 
     def __init__(self, alerts: TopicAlerts, monitoring: Monitoring) -> None:
         self._alerts = alerts

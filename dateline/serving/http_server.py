@@ -48,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = refused
         self._connection: Connection
         self._between = False  # requests; before the first one the time already runs
-        self._unused = 0  # bytes that are no part yet of a whole head or of a body
+        self._unused = 0  # bytes that are not yet part of a whole head or of a body
 
     @property
     def _busy(self) -> bool:
@@ -172,7 +172,7 @@ class HttpServer(uvicorn.Server):
         self.run(sockets=[self._listener])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what is held, then wait for the answers under way."""
+        """End the held requests, then wait for the answers under way."""
         await asyncio.to_thread(self._ending)
         await super().shutdown(sockets)
 

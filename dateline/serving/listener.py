@@ -62,7 +62,7 @@ class Connection(socket.socket):
         self._gone = gone
 
     def wait(self, seconds: float) -> None:
-        """Give the client so many seconds to send the next bytes, or to take its answer."""
+        """Give the client the given seconds to send the next bytes, or to take its answer."""
         self.waits_since = monotonic()
         self.due = self.waits_since + seconds
 

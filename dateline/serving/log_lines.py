@@ -24,9 +24,8 @@ class _Seen:
 
 
 class LimitedLines(logging.Handler):
-    """Writes records, and before a record how many of its kind were left out since the last.
-
-    A record may bring a `kind` of its own; one with the kind "" is always written.
+    """Writes records, and before a record the number of its kind that were left out since the last
+    one. A record may have its own `kind`; one with the kind "" is always written.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

@@ -23,7 +23,7 @@ _OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[None]:
-    """Write traces inside, and send the rest of them at the end.
+    """Write traces while the body runs, and send the last ones at the end.
 
     Raises SettingsError if they are asked for and the extra is not installed.
     """

@@ -101,8 +101,8 @@ class WebhookPosts:
         return status, float(retry_after) if retry_after.isdecimal() else 0.0
 
     def _read_some(self, answer: httpcore.Response) -> None:
-        """Read a short body, so that the connection can be used again. The status is known: what is
-        wrong from here on costs the connection only.
+        """Read a short body, so that the connection can be used again. The status is known: an
+        error from here on costs only the connection.
         """
         read = 0
         try:

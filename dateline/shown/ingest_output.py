@@ -23,7 +23,7 @@ _COUNTED = (
 
 
 def show_report(report: IngestReport) -> None:
-    """Print the counts, what was passed over, the doubts, and the first refusals."""
+    """Print the counts, the skipped files, the doubts, and the first refusals."""
     figures = report.as_dict()
     rate = f"{figures['seconds']:.1f} s, {figures['passages_per_second']:,.0f} passages/s"
     console.print(f"{counts(figures)} in {rate}")

@@ -1,5 +1,5 @@
-"""The page of a profile in the style of the other reports: two plots, then a table
-for each shape.
+"""The page of a profile in the style of the other reports: two plots, then a table for each
+shape.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _table(head: Row, rows: Iterable[Row], title: str) -> Table:
 
 
 def _number(text: str) -> Cell:
-    """Return a formatted number, sorted by its value; an empty one has none."""
+    """Return a formatted number that is sorted by its value; an empty text has no value."""
     plain = text.replace(",", "").removesuffix("%")
     return said(float(plain) if plain else math.nan, text)
 

@@ -19,7 +19,7 @@ _WIDE = 200  # a file or a pipe has no width: nothing must be cut off there
 
 
 def print_sweep(found: Sweep) -> None:
-    """Print everything that was measured; the recommendation comes last, where it is seen."""
+    """Print everything that was measured, with the recommendation last, where it is noticed."""
     chosen = found.recommendation
     for k in found.grid.ks:
         console.print(f"\n[bold]{k} nearest[/] (* none is better in recall and speed at once)")
@@ -59,7 +59,7 @@ def page_tables(found: Sweep) -> dict[str, list[Row]]:
 
 
 def growth_rows(growth: Growth) -> list[Row]:
-    """Return what was measured at each size."""
+    """Return the measurements at each size."""
     return [
         {
             "vectors": f"{each.rows:,}",

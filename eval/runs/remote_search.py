@@ -39,7 +39,9 @@ def open_service(url: str, key: str = "") -> httpx.Client:
         mend = "put the key into a variable and name that by --key-env"
         raise InputError("the service's address has a user or password in it", mend=mend)
     if parts.scheme not in ("http", "https") or not parts.hostname or not fits or parts.query:
-        raise InputError("that is no service's address", where=url, mend="such as http://host:8000")
+        raise InputError(
+            "that is not a service's address", where=url, mend="such as http://host:8000"
+        )
     if not (key.isascii() and key.isprintable()):
         raise InputError("the key has characters that can't be sent", mend="see --key-env")
     headers = {"x-api-key": key} if key else {}

@@ -2,8 +2,7 @@
 
 The client tries once: `calls` waits and asks again, where every attempt is counted and paid for.
 The answer is read as bytes and checked here, because the client builds its objects from unchecked
-data.
-https://platform.openai.com/docs/api-reference/chat
+data. https://platform.openai.com/docs/api-reference/chat
 """
 
 from __future__ import annotations
@@ -228,7 +227,7 @@ def check_address(url: str) -> None:
         fits = False
     if not fits:
         mend = "such as https://host/v1"
-        raise SettingsError("that is no provider's address", where="caption_url", mend=mend)
+        raise SettingsError("that is not a provider's address", where="caption_url", mend=mend)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         what = "the provider's address has more than host and path"
         raise SettingsError(what, where="caption_url", mend="give the key in caption_key")

@@ -122,7 +122,7 @@ def read_packed_e5(content: bytes, where: str) -> PackedE5:
     try:
         return _read(_Reader(memoryview(content)))
     except (ValueError, KeyError, struct.error) as error:
-        what = f"it is no packed E5 encoder: {error}"
+        what = f"it is not a packed E5 encoder: {error}"
         raise ModelError(what, where=where, mend=_MEND) from error
 
 
@@ -409,7 +409,7 @@ def _normalizers(replaced: Mapping[str, str]) -> list[dict[str, Any]]:
         if unicodedata.normalize("NFKC", character) != instead:
             others.setdefault(instead, []).append(character)
     if len(others) > _MOST_KINDS:
-        what = "its characters are replaced otherwise than by NFKC"
+        what = "its characters are not replaced as by NFKC"
         raise ModelError(what, mend="the package has another vocabulary than expected")
     steps = [
         _replace("[" + "".join(f"\\x{{{ord(one):x}}}" for one in sorted(found)) + "]", instead)

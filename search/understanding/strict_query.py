@@ -76,7 +76,7 @@ def strict_tree(query: str, now: datetime) -> Node:
         raise QueryError("the query has no word and no fact in it", mend=_WHAT_CAN)
     if tree != _read(strict_query(query), now + _FAR):
         raise QueryError(
-            "the query names a time relative to now, which would stay what it is today",
+            "the query names a time relative to now, which would change its meaning every day",
             mend="name dates, such as versioncreated:>2026-03-01, or none",
         )
     return tree

@@ -257,7 +257,7 @@ class StoredTransitions:
     def entitle(
         self, account: str, products: frozenset[str], lost: Sequence[Told], now: int
     ) -> None:
-        """Note an account's products, and tell it alone that `lost` are hidden."""
+        """Note an account's products, and tell only this account that `lost` are hidden."""
         insert = self._database.insert(_ENTITLED)
         kept = insert.on_conflict_do_update(
             index_elements=["account"], set_={"products": insert.excluded.products}

@@ -139,7 +139,9 @@ def _sync_names(path: Path) -> None:
 def _ours(error: OSError, folder: Path) -> StorageError:
     if error.errno in _FULL:
         return StorageFullError(
-            "no space left for stills", where=str(folder), mend="free space; the work goes on then"
+            "no space left for stills",
+            where=str(folder),
+            mend="free space; then the work continues",
         )
     what = error.strerror or str(error)
     return StorageError(f"a still can't be kept or read: {what}", where=str(folder))

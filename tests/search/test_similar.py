@@ -165,7 +165,7 @@ def test_an_item_without_words_has_its_vectors(quay: Room) -> None:
 
 def test_likeness_is_not_reranked_and_that_is_said(quay: Room) -> None:
     answer = quay.ask("", similar_to="ferry", profile="hybrid-rerank")
-    assert "what is like an item is not reranked" in answer.understood.notes
+    assert "items that are like an item are not reranked" in answer.understood.notes
     assert uris(answer) == like(quay, "ferry")
 
 

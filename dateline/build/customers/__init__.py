@@ -1,1 +1,1 @@
-"""Composition of what customers are served and told."""
+"""Composition of the parts that serve customers and tell them of transitions."""

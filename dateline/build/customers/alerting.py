@@ -1,5 +1,5 @@
-"""Composition of what tells accounts by itself: matches of followed topics, monitors and their
-mails; and of items on demand.
+"""Composition of the parts that notify accounts: matches of followed topics, monitors and their
+mails, items on demand.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Webhooks:
     posts: WebhookPosts
 
     def close(self) -> None:
-        """Wait for what is being sent, and close the connections."""
+        """Wait for the messages that are being sent, and close the connections."""
         self.threads.stop()
         self.posts.close()
 
@@ -63,8 +63,8 @@ def open_webhooks(
 
 
 def callers_of(ring: KeyRing, accounts: AccountsInForce) -> AccountCaller:
-    """Return what tells the caller of an account, with all of its products. Keys of the settings
-    with one name are one account.
+    """Return a function from an account to its caller, with all of its products. Keys of the
+    settings with the same name are one account.
     """
     fixed: dict[str, frozenset[str]] = {}
     for _, caller in ring.entries:

@@ -97,8 +97,8 @@ def feed_of(
 def _entitled(
     settings: Settings, accounts: AccountsInForce
 ) -> Callable[[], Mapping[str, frozenset[str]]]:
-    """Return what tells the products of each account. Keys of the settings that share a name are
-    one account.
+    """Return a function that returns the products of each account. Keys of the settings with the
+    same name are one account.
     """
     fixed: dict[str, frozenset[str]] = {}
     for key in settings.keys:

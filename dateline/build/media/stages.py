@@ -59,7 +59,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     """
     ends: list[Callable[[], None]] = []
     clock = archive_clock(settings)
-    # Only this process uses it as long as it has the name.
+    # Only this process uses the folder while it has the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")

@@ -22,7 +22,7 @@ def candidates(
     ),
     depth: Annotated[int, typer.Option(min=1, max=1000, help="Candidates of each query.")] = 50,
     titles: Annotated[
-        int, typer.Option(min=0, help="Ask so many of the corpus's own titles instead.")
+        int, typer.Option(min=0, help="Ask this many of the corpus's own titles instead.")
     ] = 0,
     data: Kept = None,
     models: Models = None,

@@ -1,4 +1,4 @@
-"""`dateline eval datasets`: which judged sets are here, and what is doubtful about them."""
+"""`dateline eval datasets`: the judged sets that are here, and doubts about them."""
 
 from __future__ import annotations
 

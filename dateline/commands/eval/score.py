@@ -34,7 +34,7 @@ def score(
     html: Html = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a TREC run, of whatever system, as `dateline eval run` measures its own.
+    """Measure a TREC run of any system, as `dateline eval run` measures its own.
 
     A list is ordered by its scores, equal ones by document id, descending, as trec_eval does. A
     document that the corpus lacks is an error: the run is over another version of it.

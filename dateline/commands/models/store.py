@@ -88,7 +88,7 @@ def pull(
     models: Models = None,
     pulled_models: Pulled = None,
 ) -> None:
-    """Fetch a model, check it and put it in place; goes on where an earlier attempt stopped.
+    """Fetch a model, check it and put it in place; continue where an earlier attempt stopped.
 
     Nothing else that Dateline does fetches anything. HF_TOKEN is sent where it is set.
     """

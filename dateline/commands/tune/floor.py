@@ -31,7 +31,7 @@ def floor(
         list[str], typer.Argument(help="Folders with queries and qrels, and perhaps :split.")
     ],
     sample: Annotated[
-        int, typer.Option(min=0, help="At most so many queries of a set, kind and half; 0 for all.")
+        int, typer.Option(min=0, help="The most queries of a set, kind and half; 0 for all.")
     ] = 0,
     elsewhere: Annotated[
         list[str] | None,
@@ -47,9 +47,8 @@ def floor(
 ) -> None:
     """Learn which hits are strong, and say what is kept of the relevant documents.
 
-    500 queries about nothing in each collection are asked, too: nonsense,
-    names that are not there, other topics. Half of them only judge.
-    The setting floor names the file that --output writes.
+    500 queries about nothing in each collection are asked, too: nonsense, names that are not there,
+    other topics. Half of them only judge. The setting floor names the file that --output writes.
     """
     with reported():
         if output is not None:

@@ -46,9 +46,7 @@ def fusion(
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Tune the reranking profile.")
     ] = False,
-    sample: Annotated[
-        int, typer.Option(min=0, help="At most so many queries of a set; 0 for all.")
-    ] = 0,
+    sample: Annotated[int, typer.Option(min=0, help="The most queries of a set; 0 for all.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of folds, samples and intervals.")] = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for fusion.md and fusion.json.")

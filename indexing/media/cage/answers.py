@@ -157,7 +157,7 @@ def facts(answer: FactsAnswer, body: bytes, limits: CageLimits) -> MediaFacts:
     try:
         tags = _TAGS.validate_json(body)
     except ValidationError as error:
-        raise WireError("metadata that are no JSON object") from error
+        raise WireError("metadata that are not a JSON object") from error
     told = answer.model_dump(exclude={"say", "kind"})
     return MediaFacts(kind=MediaKind(answer.kind), tags=tags, **told)
 
@@ -192,7 +192,7 @@ def still(answer: StillAnswer, body: bytes, edge: int, limits: CageLimits) -> St
     """Return the still, at most `edge` pixels wide and high. Raises WireError."""
     sizes = (answer.width, answer.height)
     if not body.startswith(b"\xff\xd8\xff") or len(body) > _most_bytes(edge, limits):
-        raise WireError("a still that is no JPEG, or too long")
+        raise WireError("a still that is not a JPEG, or too long")
     if min(sizes) < 1 or max(sizes) > edge:
         raise WireError("a still of another size than was asked for")
     return Still(jpeg=body, **answer.model_dump(exclude={"say"}))

@@ -61,7 +61,7 @@ class Journal:
         try:
             if os.fstat(self._file).st_size != SIZE or os.pread(self._file, 8, 0) != _MAGIC:
                 raise CorruptError(
-                    "this is no journal of changes of state",
+                    "this is not a journal of changes of state",
                     where=str(self.path),
                     mend="move it away and start again",
                 )

@@ -102,7 +102,7 @@ class Cluster:
         try:
             found: Reply = orjson.loads(reply)
         except ValueError as error:
-            what = "what answers is no OpenSearch node: the reply is no JSON"
+            what = "the server is not an OpenSearch node: its reply is not JSON"
             where = f"{self.where}, {path.partition('?')[0][:200]}"
             raise StorageError(what, where=where, mend=_NO_NODE_MEND) from error
         return found
