@@ -124,6 +124,6 @@ class ClusterSettings(BaseModel):
         default=0,
         ge=0,
         le=100_000,
-        description="number of live queries whose words are kept in the archive's folder, to compare an "
-        "index with the next one; 0 keeps none",
+        description="number of live queries whose words are kept in the archive's folder, to "
+        "compare an index with the next one; 0 keeps none",
     )

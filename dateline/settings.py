@@ -180,7 +180,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         default=3,
         ge=-1,
         le=1000,
-        description="a word gets a spelling suggested if at most this many stories hold it; -1 suggests none",
+        description="a word gets a spelling if at most this many stories hold it; -1 suggests none",
     )
     floor: Path | None = Field(
         default=None,
