@@ -234,7 +234,9 @@ def _is_of_name(word: Word, *, goes_on: bool) -> bool:
     if text.isascii() and text.islower() and text.isalpha():
         return False
     if _folded(text) in _PLAIN:
-        return goes_on and text[0].isupper()  # as in "Neil Young"
+        return (
+            goes_on and text[0].isupper()
+        )  # the next word may belong to the name, as in "Neil Young"
     return _looks_like_name(text)
 
 

@@ -1,1 +1,1 @@
-"""Rules of what customers are served: feeds, entitlements, topics, monitors, webhooks."""
+"""The rules by which customers are served: feeds, entitlements, topics, monitors, webhooks."""

@@ -49,7 +49,7 @@ _USED_EVERY = timedelta(minutes=5)  # how exactly the use of a session is noted
 _BATCH = 200  # transitions that are looked at together
 _MOST = 5_000  # transitions of one page that may be passed over
 _MOST_S = 0.25  # time of one page
-_EPOCH_S = 1.0  # for which an epoch is believed
+_EPOCH_S = 1.0  # an epoch that was read is used for this time
 _STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
 
 Compile = Callable[[str, datetime], Node]
@@ -131,7 +131,9 @@ class Feed:
         self._compile = lru_cache(_MOST)(compile)  # each request of a session needs its tree
         self._clock = clock
         self._used: dict[str, datetime] = {}
-        self._sessions: dict[str, FeedSession] = {}  # as they began; all but their use stays
+        self._sessions: dict[
+            str, FeedSession
+        ] = {}  # sessions as they began; only their last use changes
         self._epoch = ("", 0.0)  # the epoch, and when it was read
         self.end = START  # the last place that the readers of this process have seen
 
@@ -217,7 +219,7 @@ class Feed:
         return self._epoch[0]
 
     def touch(self, session: FeedSession) -> None:
-        """Note that a session is in use, to some minutes."""
+        """Note that a session is in use; the time is exact to some minutes."""
         self._use(session, self._clock())
 
     def _use(self, session: FeedSession, now: datetime) -> None:

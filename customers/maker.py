@@ -26,7 +26,7 @@ from storage.woken_thread import WokenThread
 log = logging.getLogger(__name__)
 _CHANGES = 500  # in one step
 _INTERVAL_S = 0.05  # between two looks for writes of other processes, embargoes and expiries
-_PAUSE_S = 1.0  # after a failure
+_PAUSE_S = 1.0  # pause after a failure
 _UNKNOWN = -1
 HIDDEN = TransitionKind.HIDDEN
 
@@ -74,7 +74,7 @@ class TransitionMaker:
         return due is not None and due <= to_micros(self._clock())
 
     def step(self) -> bool:
-        """Tell what became of some stories; return whether there may be more at once."""
+        """Write the transitions of some stories; return whether more may be due at once."""
         turn, now = self._book.turn(), to_micros(self._clock())
         unsettled = self._record.unsettled
         with self._record.moment() as reads:
@@ -173,7 +173,7 @@ class TransitionMaker:
         return lost
 
     def status(self) -> dict[str, Any]:
-        """Return how far the transitions are behind the record, ready for JSON."""
+        """Return how far the transitions are behind the record, as values for JSON."""
         turn = self._book.turn()
         return {"lag": max(0, self._record.last_change() - turn.position), "at": turn.position}
 
@@ -194,7 +194,7 @@ class MakingTransitions:
         self._thread.wake()
 
     def status(self) -> dict[str, Any]:
-        """Return how far the transitions are behind the record, and why, ready for JSON."""
+        """Return how far the transitions are behind the record, and why, as values for JSON."""
         return {**self._maker.status(), "failure": self.failure}
 
     def close(self) -> None:

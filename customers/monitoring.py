@@ -18,7 +18,7 @@ from customers.monitors import MOST_MONITORS, checked, read_monitor
 
 log = logging.getLogger(__name__)
 MOST_ALERTS = 100  # in one answer
-_IDLE = timedelta(hours=72)  # then a feed's session has ended, and so has watching it
+_IDLE = timedelta(hours=72)  # after this a feed's session has ended and is no longer watched
 _RETRY = timedelta(minutes=5)  # after the mail server took nothing
 _AT_ONCE = 50
 _LONGEST = 200

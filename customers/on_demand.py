@@ -18,7 +18,7 @@ from core.items import Item
 from core.ports.customers import QueueStore
 from core.ports.engine import Clock, Sights
 
-CHANNEL = "ondemand"  # of receipts
+CHANNEL = "ondemand"  # the channel in receipts
 KEPT = timedelta(days=7)
 DEFAULT_QUEUE = "default"
 MOST_SENT = 1000  # items at once

@@ -20,7 +20,7 @@ from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.05  # between two looks, for transitions that another process made
-_PAUSE_S = 1.0  # after a failure
+_PAUSE_S = 1.0  # pause after a failure
 _BATCH = 200
 
 
@@ -105,7 +105,7 @@ class Readers:
         """Compare the readers with the next transitions; return whether there may be more."""
         last = self._feed.log.last()
         if last == self._seen:
-            return False  # as at most looks, which then cost nothing for each reader
+            return False  # most looks end here, and cost nothing for each reader
         with self._lock:
             readers = [each for each in self._waiting if not each.woken]
             if not readers:

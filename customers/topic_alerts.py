@@ -110,8 +110,8 @@ class TopicAlerts:
 
 
 def _is_of(transition: Transition, item: Item) -> bool:
-    """Whether the item is what the transition told of: after a restore the record gives the numbers
-    of versions again.
+    """Return whether the item is the one that the transition was about: after a restore the record
+    gives numbers of versions a second time.
     """
     return (transition.uri, transition.version) == (item.uri, item.version)
 

@@ -14,7 +14,13 @@ from stat import S_ISLNK
 from dateline.settings import Settings
 
 _OTHERS = 0o077
-_PARTS = ("*.sqlite*", "projections", "media", "spool", "workers")  # of the archive, in its folder
+_PARTS = (
+    "*.sqlite*",
+    "projections",
+    "media",
+    "spool",
+    "workers",
+)  # files of the archive in its folder
 
 
 def archive_folder(settings: Settings) -> Path:

@@ -106,7 +106,7 @@ class KeySetting(BaseModel):
 
 QuotaMethod = Literal[
     "content", "search", "feed", "account", "plans", "downloads", "quotas", "other"
-]  # of AP Media API, as core.customers.accounts.Method
+]  # methods of AP Media API, as core.customers.accounts.Method
 
 
 class QuotaSetting(BaseModel):

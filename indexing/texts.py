@@ -15,11 +15,11 @@ from core.items import Item
 from core.query_tree import MACHINE
 from storage.record.item_fields import indexed_texts
 
-MAX_BODY_BYTES = 1024 * 1024  # of English some 180,000 words, a book of 600 pages
-MAX_WORDS = 200_000  # of all people's words that are indexed of a document
-SHOT_WORDS = 5  # that a shot costs beside its own
-MAX_TEXT_BYTES = 64 * 1024  # of every other text: lists of hits show it whole
-MAX_TAGS = 100_000  # of all markup for one text of a document
+MAX_BODY_BYTES = 1024 * 1024  # about 180,000 words of English, a book of 600 pages
+MAX_WORDS = 200_000  # limit of all people's words of a document that are indexed
+SHOT_WORDS = 5  # words that a shot costs beside its own
+MAX_TEXT_BYTES = 64 * 1024  # limit of every other text: lists of hits show it whole
+MAX_TAGS = 100_000  # limit of the markup of one text of a document
 _WORD = re.compile(r"[^\W_]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:.-]*)")

@@ -67,7 +67,7 @@ class _Classes:
     def _tags(self, window: Window, logits: Sequence[list[float]]) -> WindowTags | Exception:
         """Return the window's words from its tokens' logits [tokens][labels]."""
         rows = [logits[head] for head in window.heads]
-        if not isfinite(sum(map(sum, rows))):  # other tokens may have any numbers
+        if not isfinite(sum(map(sum, rows))):  # rows of other tokens may have any numbers
             return self.feeding.failed("a text's logits hold no numbers (NaN)")
         greatest = list(map(max, rows))
         classes = [row.index(most) for row, most in zip(rows, greatest, strict=True)]
@@ -181,7 +181,7 @@ def entities(text: str, words: Sequence[str], tags: WordTags) -> Names:
 def _runs(labels: Sequence[str]) -> list[list[int]]:
     """Return the numbers of the words of each name."""
     found: list[list[int]] = []
-    kind = ""  # of the name that the word before belongs to
+    kind = ""  # type of the name that the word before belongs to
     for number, label in enumerate(labels):
         if label == "O":
             kind = ""

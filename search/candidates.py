@@ -135,7 +135,7 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: `size` visible hits, from number `start` of the list on. `before` hits stand before
+    """A page: `size` visible hits, from number `start` of the list on. `before` hits come before
     the list.
     """
 

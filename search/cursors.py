@@ -23,7 +23,7 @@ from core.retrieval import Place
 from search.answers import SearchRequest
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # JSON carries 63 bits
-_PREFIX = "b."  # of cursors of lists by date
+_PREFIX = "b."  # prefix of cursors of lists by date
 _LAYOUT = struct.Struct(">qqqII8s8s")  # time, tie, now, rank, page, digests of query and caller
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 250_000_000_000_000_000  # microseconds, in the year 9892

@@ -43,8 +43,8 @@ FEATURES = (
     "best share and above",
     "seen",
 )
-_FIRST_FEATURES = FEATURES[:9]  # those of the first version
-_LEAST_SPAN = 0.05  # of cosines between the background and the last of the nearest
+_FIRST_FEATURES = FEATURES[:9]  # the features of the first version
+_LEAST_SPAN = 0.05  # least distance of cosines between the background and the last of the nearest
 _MOST_NEAR = 6.0
 _LEAST_BOUND = 1e-3
 _LONG = 5.0  # so that a long query's length is about 1

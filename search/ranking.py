@@ -106,7 +106,7 @@ def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
         half_life, floor = profile.recency_half_life_days, profile.recency_floor
         ages = kept_shares(engine.created(found.ids), now, half_life, floor)
     added, foreign = len(found.ids) - len(evidence.found.ids), evidence.foreign
-    if names is not None:  # those that were added have none, and are not foreign
+    if names is not None:  # added candidates have no names, and are not foreign
         names = np.pad(names, (0, added))
     if foreign is not None:
         foreign = np.pad(foreign, (0, added))

@@ -45,7 +45,7 @@ WORD = re.compile(r"[^\W_]+")
 _ROUNDED_S = 1e-6  # answers give moments to microseconds
 _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
 
-MOST_PASSAGES = 8  # of a text
+MOST_PASSAGES = 8  # passages of a text
 _PASSAGE = 150  # words
 _MOST_RANKED = 600  # different words of a text of which the archive says how rare they are
 _LONGEST_WORD = 40  # characters; longer ones are base64, links and the like

@@ -175,7 +175,7 @@ def _sqlite(path: Path, *, synced: bool) -> sa.Engine:
         sa.URL.create("sqlite", database=str(path)),
         pool_size=8,
         max_overflow=8,
-        hide_parameters=True,  # of statements in errors: they may be secrets
+        hide_parameters=True,  # parameters of statements stay out of errors: they may be secrets
     )
 
     @event.listens_for(engine, "connect")

@@ -84,7 +84,9 @@ async def known_caller_of(
     if not key:
         raise UnknownKeyError("This request has no key.", mend=_MEND)
     keys = keys_for(request, surface)
-    keys.at_least(getattr(request.state, "accounts", 0))  # of the process that let it in
+    keys.at_least(
+        getattr(request.state, "accounts", 0)
+    )  # the changes that the process had that accepted the request
     caller = keys.caller(key)
     if caller is None:
         raise unknown_key()

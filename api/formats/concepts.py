@@ -39,7 +39,7 @@ def concepts_json(concepts: Sequence[Concept], said: Sequence[Said]) -> list[dic
         (one.name, one.code) == (concept.name, concept.code)
         for one, concept in zip(said, concepts, strict=True)
     ):
-        return [*map(_told, said)]  # as ingest reads most documents
+        return [*map(_told, said)]  # ingest reads most documents this way
     by_name: dict[str, list[Said]] = {}
     for one in said:
         if one.name in by_name:
@@ -137,7 +137,7 @@ def _clean_line(value: str) -> str:
     return value.strip() if plain else clean(value)[0].strip()
 
 
-_kept_line = lru_cache(8192)(_clean_line)  # the same names stand in many items
+_kept_line = lru_cache(8192)(_clean_line)  # many items have the same names
 
 
 def _short(entry: Mapping[str, Any]) -> Mapping[str, Any]:

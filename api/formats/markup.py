@@ -45,9 +45,9 @@ _SPANS = ("colspan", "rowspan")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _WHOLE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
-_NOTHING_LOST = 0.8  # of a body's letters that its markup must have
+_NOTHING_LOST = 0.8  # least share of a body's letters that its markup must have
 _DEEPEST = 60  # levels of markup, as each takes some of the stack
-_OF_NITF = 0.5  # as the body was read with NITF's own headlines
+_OF_NITF = 0.5  # the least share if the body was read with NITF's own headlines
 
 
 def clean_text(text: str) -> str:

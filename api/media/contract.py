@@ -1,4 +1,4 @@
-"""The shapes of AP's answers, for our OpenAPI document, and how their routes are declared."""
+"""The shapes of AP's answers for our OpenAPI document, and the declaration of their routes."""
 
 from __future__ import annotations
 

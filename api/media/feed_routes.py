@@ -256,7 +256,7 @@ def _writing(
     links: MediaLinks | None,
     addresses: Addresses,
 ) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
-    """Return what makes AP's results of a session's entries."""
+    """Return a function that makes AP's results of a session's entries."""
 
     def write(caller: Caller, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         receive = receiving(surface.services, caller, "feed", synced=True)

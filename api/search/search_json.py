@@ -36,7 +36,7 @@ from search.answers import (
     Understood,
 )
 
-_DIGITS = 3  # of a share
+_DIGITS = 3  # decimals of a share
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON readers, ours included, take for an integer
 
 
@@ -263,8 +263,7 @@ def found_name_json(found: FoundName) -> dict[str, Any]:
 def page_links(
     path: str, params: Collection[tuple[str, str]], response: SearchResponse
 ) -> dict[str, str]:
-    """Return `next_page`, `previous_page` and `page_template`, relative to this
-    host.
+    """Return `next_page`, `previous_page` and `page_template`, relative to this host.
 
     The next page has the cursor, so that a story that arrives meanwhile can't move a hit to another
     page; the previous page is asked for by number.

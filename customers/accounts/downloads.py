@@ -127,7 +127,7 @@ class Downloads:
         return self._ledger.used(self._since(book, account))
 
     def _since(self, book: AccountBook, account: str) -> Mapping[int, datetime]:
-        """Return since when each plan that counts downloads counts them."""
+        """Return the moment since which each plan by downloads counts them."""
         now = self._clock()
         return {
             plan.id: max(plan.added, interval_start(plan.interval, now))

@@ -29,7 +29,7 @@ from core.errors import ConflictError, InputError, NotFoundError
 K = TypeVar("K")
 V = TypeVar("V")
 
-MOST_NUMBER = 2**31 - 1  # of an entitlement, as clients read it
+MOST_NUMBER = 2**31 - 1  # the largest number of an entitlement that clients can read
 MOST_REQUESTS = 1_000_000_000
 MOST_COST = Decimal(1_000_000)
 MOST_OVERLAP = timedelta(days=365)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 FIRST_S = 5.0
 LONGEST_S = 3600.0
 MOST_ATTEMPTS = 20  # about half a day
-MOST_AGE_S = 72 * 3600.0  # as long as a feed's session waits for its reader
+MOST_AGE_S = 72 * 3600.0  # a feed's session waits as long for its reader
 _GONE = 410
 _WAITS = frozenset({429, 503})
 

@@ -113,7 +113,7 @@ class Service:
         self.engine.close()
 
     def status(self) -> Mapping[str, Any]:
-        """Return counts, lags and models, ready for JSON."""
+        """Return counts, lags and models, as values for JSON."""
         engine = self.engine.status()
         lag = engine["last_change"] - engine["applied_change"]
         vectors = engine["vectors"]
@@ -294,7 +294,7 @@ def freeze_loaded() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # else it compares new objects with all of these, and hardly ever runs
+    gc.collect()  # else the collector compares new objects with all of these, and hardly ever runs
 
 
 def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> dict[str, Profile]:

@@ -182,7 +182,7 @@ def settle(
 
 
 def drift_tree(drift: Drift) -> dict[str, Any]:
-    """Return what a look found, ready for JSON."""
+    """Return what a look found, as values for JSON."""
     return {
         "sound": drift.is_sound,
         "wanted": drift.wanted,

@@ -1,5 +1,5 @@
-"""Compares the next index with the served one, on judged sets in the archive and on
-live queries.
+"""Compares the next index with the served one, on judged sets in the archive and on live
+queries.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Verdict:
     passed: bool
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Return it ready for JSON."""
+        """Return it as values for JSON."""
         return asdict(self)
 
 

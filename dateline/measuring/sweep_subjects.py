@@ -25,7 +25,7 @@ from eval.tune.graphs.vector_source import gather
 from indexing.ingest import Observer
 
 _RECORD = "record.sqlite3"
-_HELD_OUT = 0.2  # of all vectors, at most
+_HELD_OUT = 0.2  # the largest share of all vectors
 _FEW = 200  # queries; with fewer, percentiles are coarse
 
 

@@ -25,8 +25,13 @@ from storage.record.near_duplicates import COLUMNS, shingles_of
 
 NEAR = 0.5
 MOST_SEEN = 0.01
-_TEXTS = ("text", "body_text", "body_xhtml", "description_text")  # of a document, the first of them
-_BANDS = 42  # of three values: a pair at NEAR shares one in 996 of 1,000 cases
+_TEXTS = (
+    "text",
+    "body_text",
+    "body_xhtml",
+    "description_text",
+)  # a document's text is the first of these members
+_BANDS = 42  # bands of three values: a pair at NEAR shares one in 996 of 1,000 cases
 _SIGN = re.compile(r"[\W_]+")
 
 

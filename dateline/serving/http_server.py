@@ -24,7 +24,7 @@ from dateline.serving.tls import Certificate
 HEAD_BYTES = 64 * 1024
 HEADERS = 128
 TOGETHER = 16  # requests that a client may send before the first is answered
-_TICKS_A_SECOND = 10  # of uvicorn's main loop
+_TICKS_A_SECOND = 10  # ticks of uvicorn's main loop
 
 Refused: TypeAlias = Callable[[Scope], Refusal | None]
 

@@ -18,7 +18,9 @@ from customers.webhooks.addresses import AddressRules
 from customers.webhooks.retries import Answer
 
 TOTAL_S = 10.0
-MOST_READ = 16 * 1024  # of an answer's body, so that the connection can be used again
+MOST_READ = (
+    16 * 1024
+)  # bytes of an answer's body that are read, so that the connection can be used again
 USER_AGENT = "dateline-webhooks/1"
 _IDLE_S = 30.0
 _MOST_IDLE = 64

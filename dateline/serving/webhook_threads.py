@@ -90,7 +90,7 @@ class WebhookThreads:
             _log.warning("leases of webhooks were not given back: %s", error)
 
     def status(self) -> Mapping[str, Any]:
-        """Return counts and the last failure, ready for JSON."""
+        """Return counts and the last failure, as values for JSON."""
         figures = dict(self._outbox.figures())
         return {**figures, "attempts": dict(self._counts.read()), "failure": self._failure}
 

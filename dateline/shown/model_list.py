@@ -36,7 +36,7 @@ class ListedModel:
     runtime_by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return it as values for JSON."""
         return {
             "name": self.name,
             "task": self.task,

@@ -34,7 +34,7 @@ COLOURS = {
 }
 BARS, ROOFLINE = "share of the time", "speed against this machine's bounds"
 _MARKERS = "osD^vP"
-_LEFT, _RIGHT = 0.05, 2000.0  # of the roofline, in operations a byte
+_LEFT, _RIGHT = 0.05, 2000.0  # ends of the roofline's axis, in operations a byte
 _LEAST_LABELLED = 0.04  # share of a bar with room for a number
 _LEAST_SHOWN = 0.005  # share of the time from which a group gets a point and a name
 _DARK = frozenset({Group.DENSE, Group.ATTENTION, Group.PYTHON})

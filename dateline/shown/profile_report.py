@@ -105,7 +105,7 @@ def table_of(head: Row, rows: Iterator[Row], width: int) -> Table:
 
 
 def as_tree(profile: ModelProfile) -> dict[str, Any]:
-    """Return everything measured, in seconds and bytes, ready for JSON."""
+    """Return everything measured, in seconds and bytes, as values for JSON."""
     return {
         **asdict(profile),
         "shape": profile.shape,

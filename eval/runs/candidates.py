@@ -86,7 +86,7 @@ def candidate_lists(
     depth: int,
     said: Callable[[int, int], None],
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield one list per query, ready for JSON."""
+    """Yield one list per query, as values for JSON."""
     for number, (query_id, text) in enumerate(judged.queries.items()):
         said(number, len(judged.queries))
         request = SearchRequest(q=text, profile=profile, dates=judged.dates)

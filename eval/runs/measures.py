@@ -35,7 +35,16 @@ Run = Mapping[str, Ranking]
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
 VIEWS = ("nDCG@10 condensed", "Bpref", "Judged@10")  # what unjudged documents may hide
-KINDS = ("nDCG", "R", "P", "RR", "AP", "Success", "Judged", "Bpref")  # of ir_measures, in 0..1
+KINDS = (
+    "nDCG",
+    "R",
+    "P",
+    "RR",
+    "AP",
+    "Success",
+    "Judged",
+    "Bpref",
+)  # measures of ir_measures with values in 0..1
 _CONDENSED = " condensed"
 _NAME = re.compile(rf"([A-Za-z]+)(?:@([1-9]\d{{0,6}}))?({_CONDENSED})?")
 _Scores = dict[str, dict[str, int]]

@@ -28,7 +28,7 @@ ELSEWHERE = "elsewhere"
 DEEP = 100
 _FIRST = 10  # documents of a query that nothing answers
 _UNJUDGED, _UNJUDGED_WEIGHT = 30, 0.15
-_STIFF = 1e-3  # of the ridge, on features of unit spread
+_STIFF = 1e-3  # weight of the ridge, on features of unit spread
 _STEPS = 30
 _CHANCES = np.linspace(0.01, 0.99, 99)
 

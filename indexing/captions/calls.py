@@ -25,7 +25,10 @@ from indexing.captions.provider import Answer, Provider
 from indexing.captions.rights import refusal
 from indexing.captions.spending import Spending, TokenEstimate, Usage
 
-_JITTER, _MOST_JITTER_S = 0.1, 1.0  # of a pause: callers that wait do not all ask at once
+_JITTER, _MOST_JITTER_S = (
+    0.1,
+    1.0,
+)  # random part of a pause, so that waiting callers do not all ask at once
 
 
 class RateLog(Protocol):

@@ -17,7 +17,7 @@ from core.media import ToCaption
 
 PROMPT_VERSION = "1"  # raise it with every change below: captions are then made again
 MOST_CONTEXT = 4_000  # characters of the agency's text
-MOST_TOKENS = 1_000  # of the answer; some models also count their thinking
+MOST_TOKENS = 1_000  # tokens of the answer; some models also count their thinking
 
 INSTRUCTIONS = """\
 You describe pictures for the archive of a news agency, so that editors find them by searching.

@@ -36,7 +36,7 @@ _RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _SAYS_NOTHING = frozenset({"", "DMI-UNSPECIFIED"})
 _ALLOWED = "DMI-ALLOWED"
 _MEMBER = "external_processing"
-_RECORDED = {"DataMining": _PLUS, "TDMReservation": _RESERVATION}  # of `embedded_rights`
+_RECORDED = {"DataMining": _PLUS, "TDMReservation": _RESERVATION}  # namespaces in `embedded_rights`
 
 
 def may_leave(

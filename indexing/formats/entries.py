@@ -15,7 +15,7 @@ from indexing import json_tree
 Tree = dict[str, Any]
 _MOST_NOTES = 100  # of one document
 _LONGEST_NOTE = 200  # characters
-STANDARD = {  # of the documents that are made here
+STANDARD = {  # `standard` of the documents that are made here
     "name": "ninjs",
     "version": "3.1",
     "schema": "http://www.iptc.org/std/ninjs/ninjs-schema_3.1.json#",

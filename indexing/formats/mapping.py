@@ -6,7 +6,7 @@
     delimiter = ";"
     encoding = "cp1252"
 
-    [constants]                                   # of rows whose columns do not say otherwise
+    [constants]                                   # members of rows whose columns have no value for them
     type = "text"
     products = ["wire"]
 
@@ -47,7 +47,7 @@ _THINGS = frozenset(
 _LISTS = frozenset({"products", "rights", "signals"})
 _NUMBERS = frozenset({"urgency", "charcount", "wordcount"})
 _EMBARGOES = frozenset({"embargoed", "embargoeduntil"})
-_ADDRESSES = frozenset({"_id", "_index", "_routing"})  # of a document in its old index
+_ADDRESSES = frozenset({"_id", "_index", "_routing"})  # the place of a document in its old index
 _SPOKEN = ("name", "code")
 _UNIX = {"unix": 1, "unix_ms": 1000}
 

@@ -29,7 +29,7 @@ LIMITS = {
     "pages": 2_000,
     "characters": texts.MAX_BODY_BYTES,
     "memory": 1024 * 1024 * 1024,
-    "seconds": 60,  # of processor
+    "seconds": 60,  # processor time
 }
 _TOO_LONG = (-signal.SIGKILL, -signal.SIGXCPU)
 _WALL_S = 300.0

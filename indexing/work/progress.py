@@ -35,7 +35,7 @@ class JobProgress:
     left_s: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return it as values for JSON."""
         counts = self.counts
         standing = counts.standing
         dropped = sum(n for (_, s), n in standing.items() if s is AssetState.DROPPED)

@@ -118,7 +118,7 @@ def _written(results: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def facts_tree(facts: MediaFacts) -> dict[str, Any]:
-    """Return facts ready for JSON."""
+    """Return facts as values for JSON."""
     return asdict(facts) | {"tags": dict(facts.tags)}
 
 
@@ -130,7 +130,7 @@ def facts_of(tree: Mapping[str, Any]) -> MediaFacts:
 
 
 def bounds_tree(bounds: ShotBounds) -> list[Any]:
-    """Return a shot's bounds ready for JSON."""
+    """Return a shot's bounds as values for JSON."""
     return [
         bounds.start_s,
         bounds.end_s,
@@ -147,7 +147,7 @@ def bounds_of(tree: Sequence[Any]) -> ShotBounds:
 
 
 def caption_tree(caption: Caption) -> dict[str, Any]:
-    """Return a caption ready for JSON."""
+    """Return a caption as values for JSON."""
     return asdict(caption)
 
 

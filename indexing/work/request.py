@@ -52,7 +52,7 @@ class Request:
     shard: Shard = Shard()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return it as values for JSON."""
         return {
             "paths": list(self.paths),
             "manifests": list(self.manifests),

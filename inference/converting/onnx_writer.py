@@ -17,7 +17,7 @@ from inference.models.wire import part_field, text_field, whole_field
 FLOAT, UINT8, INT32, INT64, INT4 = 1, 2, 6, 7, 22  # TensorProto.DataType
 OPSET = 21  # the first with numbers of 4 bits
 FUSED = "com.microsoft"  # the domain of ONNX Runtime's own operators
-_IR_VERSION = 10  # of that opset
+_IR_VERSION = 10  # the version that belongs to that opset
 _FLOAT, _WHOLE = 1, 2  # AttributeProto.AttributeType
 _KINDS = {"float32": FLOAT, "uint8": UINT8, "int32": INT32, "int64": INT64}
 _FIXED_32 = 5  # the wire type of a float

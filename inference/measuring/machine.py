@@ -18,7 +18,7 @@ from inference.preparing.forms import sums_signed_exactly
 from inference.preparing.onnx_nodes import FLOAT, INT32, UINT8, product_graph
 from inference.runtime import Array
 
-ROWS, INNER, COLUMNS = 256, 1024, 1024  # of the product: so large that packing hardly counts
+ROWS, INNER, COLUMNS = 256, 1024, 1024  # sizes of the product: so large that packing hardly counts
 WORK = 2.0 * ROWS * INNER * COLUMNS  # its operations
 SIZES = tuple(2**power for power in (18, 20, 22, 24, 26, 28))  # bytes, 256 KiB to 256 MiB
 INT8_PEAK, FLOAT32_PEAK = "int8", "float32"

@@ -17,7 +17,7 @@ from inference.runtimes.sample import narrowed
 
 LEAST_COSINE = 0.9999  # float32 against float32
 LEAST_COSINE_LOW = 0.998  # if one of the two rounds to bfloat16 or int8
-MOST_DIFFERENCE = 0.01  # of the greatest logit
+MOST_DIFFERENCE = 0.01  # share of the greatest logit
 MOST_DIFFERENCE_LOW = 0.1
 _ANSWERS = ("sentence_embedding", "last_hidden_state", "logits")
 

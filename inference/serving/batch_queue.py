@@ -188,7 +188,7 @@ class BatchQueue(Generic[Row, Answer]):
         self._closed = False
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)  # notified when rows are added
-        self._queue: deque[Ticket[Row, Answer]] = deque()  # those with rows that wait
+        self._queue: deque[Ticket[Row, Answer]] = deque()  # tickets with waiting rows
         self._running = 0  # lanes taken
         self._waiting = 0  # tokens
 

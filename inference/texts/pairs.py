@@ -13,7 +13,7 @@ from inference.texts.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-LEAST_TOKENS = 8  # of a pair: less leaves no room for both texts
+LEAST_TOKENS = 8  # limit of a pair: a smaller one leaves no room for both texts
 QUERY_SHARE = 3  # a query has at most a third of the room: what is ranked is the passage
 
 

@@ -12,7 +12,7 @@ from core.errors import InputError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-QUERY_TOKENS = 6  # of a pair's query, or a third of the pair where that is less
+QUERY_TOKENS = 6  # tokens of a pair's query, or a third of the pair if that is less
 _LEAST_LETTERS = 3
 _MARKS = "▁Ġ"  # before a word's first piece, in SentencePiece's and in byte-level vocabularies
 _ENOUGH = 2000  # words to draw from

@@ -86,7 +86,7 @@ class EditorsFile:
         return self._rules
 
     def status(self) -> dict[str, object]:
-        """Return the rules in force, ready for JSON."""
+        """Return the rules in force, as values for JSON."""
         rules = self()
         return {
             "file": str(self._path),

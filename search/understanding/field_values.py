@@ -121,7 +121,7 @@ def _stepped(moment: datetime, number: int, unit: str) -> datetime:
         return _months_later(moment, number * (1 if unit == "M" else 12))
     step = timedelta(seconds=number * _SECONDS[unit])
     if unit in "dw":
-        return moment + step  # the same time of another day, as the zone has it
+        return moment + step  # the same local time of another day
     return (moment.astimezone(UTC) + step).astimezone(moment.tzinfo)
 
 

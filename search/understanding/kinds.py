@@ -1,8 +1,8 @@
 """Kinds of item in plain words: "photos of the ferry", "vídeo del incendio", "Hochwasser Bilder".
 
-They set the type and leave the words, as dates do, where people put them: before "of" or "about" at
-the beginning, or at the end of a few words. Elsewhere they are words: "video games", "photos show
-damage", and in headlines. Each language declares its words (`core.languages`).
+They set the type and are removed from the words, as dates are, if they stand before "of" or "about"
+at the beginning, or at the end of a short query. Elsewhere they are words: "video games", "photos
+show damage", and in headlines. Each language declares its words (`core.languages`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from search.understanding.dates import Calendar, find_dates
 from search.understanding.language import Parsed
 from search.understanding.templates import ENDED, any_of, any_template, spelt, words_of
 
-_MOST_WORDS = 5  # of a query with kinds at its end
+_MOST_WORDS = 5  # words of a query with kinds at its end
 _MOST_SHORT = 3  # words; a longer query that ends with a kind may be a headline
 
 

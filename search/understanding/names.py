@@ -189,7 +189,7 @@ def _found(
 
 
 def _own_name(known: KnownName | None) -> str:
-    """Return the name that the text was read as, because only hidden items may link an alias to
+    """Return the name as the text has it, because it may be that only hidden items link an alias to
     `name`.
     """
     return "" if known is None else known.read_as or known.name

@@ -25,7 +25,7 @@ _ADDRESSES = frozenset(
     ("http", "https", "ftp", "ftps", "file", "data", "mailto", "tel", "sms", "urn", "doi", "isbn")
 )
 _OPENS = '([{<>"'
-_SIMILAR, _MISSPELT = 0.75, 0.85  # of difflib: "update" is .8 like "date"
+_SIMILAR, _MISSPELT = 0.75, 0.85  # ratios of difflib: "update" is .8 like "date"
 _LIST = "docs/query-language.md#fields"
 
 

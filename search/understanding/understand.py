@@ -52,7 +52,7 @@ from search.understanding.language import Parsed
 from search.understanding.names import Found, NameFinder, name_filters, only_told, respelt
 
 _TAGGER_THREADS = 2
-_TELLING_CHARACTERS = 400  # of a query, which show its language
+_TELLING_CHARACTERS = 400  # characters of a query that show its language
 _LONGEST_VALUE = 256  # characters of a query that may be a value of an item
 _LINES = ("slugline", "byline")
 _SIGNED = re.compile(r"(?i)^by:?\s+(?=\S)")

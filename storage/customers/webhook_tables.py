@@ -42,7 +42,7 @@ LANES = sa.Table(  # two for each endpoint: of its kills, and of all else
     sa.Column("kills", sa.Boolean, primary_key=True),
     sa.Column("holder", sa.String(240), nullable=False),  # "" if it is not leased
     sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
-    sa.Column("boot", sa.String(40), nullable=False),  # of the machine; "" in Postgres
+    sa.Column("boot", sa.String(40), nullable=False),  # the machine's start; "" in Postgres
     sa.Column("failures", sa.Integer, nullable=False),  # in a row
     sa.Column("slow", sa.Boolean, nullable=False),
 )

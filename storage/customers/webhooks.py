@@ -297,7 +297,7 @@ class StoredWebhooks:
 
     def figures(self) -> Mapping[str, Any]:
         """Return counts of endpoints by state and of messages, and the age of the oldest message
-        that waits, ready for JSON.
+        that waits, as values for JSON.
         """
         states = sa.select(ENDPOINTS.c.state, sa.func.count()).group_by(ENDPOINTS.c.state)
         letters = sa.select(MESSAGES.c.dead, sa.func.count(), sa.func.min(MESSAGES.c.queued_at))

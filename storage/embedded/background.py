@@ -36,7 +36,7 @@ def _trim() -> ctypes._NamedFuncPointer | None:
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.2
-_PAUSE_S = 1.0  # after a failure
+_PAUSE_S = 1.0  # pause after a failure
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
 _FREED_S = 60.0  # how often freed memory is given back

@@ -328,7 +328,7 @@ class EmbeddedEngine(RecordedEngine):
         return frozenset(self.moments.languages())
 
     def status(self) -> dict[str, Any]:
-        """Return what the archive holds and how far the projections are, ready for JSON."""
+        """Return what the archive holds and how far the projections are, as values for JSON."""
         visible = self._columns.view().visible
         return {
             "engine": "embedded",

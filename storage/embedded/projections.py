@@ -186,7 +186,7 @@ class Projections:
 
     def status(self, visible: Mask) -> dict[str, Any]:
         """Return how far each projection is and what it lacks of the `visible` items (bool by seq),
-        ready for JSON.
+        as values for JSON.
         """
         progress = self.projector.progress
         return {

@@ -64,7 +64,7 @@ class TopicSet:
         self._reading = percolator.reading(())
         self._filed: dict[int, _Filed] = {}
         self._by_key: dict[str, set[int]] = {}
-        self._kinds: Counter[str] = Counter()  # of the keys in use
+        self._kinds: Counter[str] = Counter()  # kinds of the keys in use
         self._always: set[int] = set()
         self._answers: WeakKeyDictionary[ItemTerms, frozenset[int]] = WeakKeyDictionary()
         self._lock = Lock()

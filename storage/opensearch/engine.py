@@ -365,7 +365,7 @@ class OpenSearchEngine(RecordedEngine):
         return frozenset(self._views.current.statistics.basics().all_languages)
 
     def status(self) -> dict[str, Any]:
-        """Return what the archive holds and how far the index is, ready for JSON."""
+        """Return what the archive holds and how far the index is, as values for JSON."""
         view, behind = self._freshened()
         held = holdings_of(view, self._now())
         return {

@@ -35,7 +35,7 @@ MOST_BYTES = 256 * 2**20
 # In milliseconds; a cursor is not worth a longer wait.
 LIMITS = {"statement_timeout": 2_000, "lock_timeout": 200}
 _POOLED, _MORE, _WAIT_S = 2, 6, 1.0
-_REST_S = 5.0  # after a failure, so that no search waits for a server that does not answer
+_REST_S = 5.0  # pause after a failure, so that no search waits for a server that does not answer
 _PUTS_PER_SWEEP = 32
 _PUT = sa.text(
     "INSERT INTO candidate_lists (key, until, size, seen_n, seen, value)"

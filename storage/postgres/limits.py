@@ -28,10 +28,10 @@ from storage.postgres.connections import place_of, pool_of, url_of
 log = logging.getLogger(__name__)
 
 LIMITS = {"statement_timeout": 2_000, "lock_timeout": 1_000}  # milliseconds
-LEASES = 20  # of a burst
+LEASES = 20  # part of a burst
 ON_ACCOUNT = 8  # the most on account if a lease is less
 _LATE_S = 0.25  # an answer that takes longer is not awaited
-_REST_S = 5.0  # after a failure
+_REST_S = 5.0  # pause after a failure
 _SOON_S = 0.05
 _POOLED, _MORE, _WAIT_S = 1, 1, 1.0
 _FIRST = sa.text("INSERT INTO limits (name, paid_back) VALUES (:name, 0) ON CONFLICT DO NOTHING")

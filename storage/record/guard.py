@@ -78,7 +78,7 @@ class Guard:
         self._kept: dict[int, _Known] = {}
         self._of_chain: dict[str, list[int]] = {}
         self._taken = _UNKNOWN  # the number of the last change read
-        self._unsettled = SETTLED.mark  # of the state that was kept
+        self._unsettled = SETTLED.mark  # mark of the state that was kept
         self._now = 0
         self._lock = threading.Lock()
 

@@ -40,7 +40,7 @@ class Turns:
         self._changed = threading.Condition()
         self._taken = False
         self.waiting = 0
-        self._urgent = 0  # of those waiting
+        self._urgent = 0  # urgent writes among those waiting
 
     @contextmanager
     def taken(self, *, urgent: bool) -> Iterator[None]:

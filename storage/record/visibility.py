@@ -78,7 +78,7 @@ def story_view(chain: str, rows: Iterable[VersionRow], now: int) -> StoryView:
 
 def _by_uri(rows: list[VersionRow]) -> Iterable[list[VersionRow]]:
     """Return the versions of each item, the newest first."""
-    if len(rows) < 2:  # as most stories have
+    if len(rows) < 2:  # most stories have one version
         return [rows] if rows else []
     rows.sort(key=lambda row: (row.uri, -row.version))
     return [[*group] for _, group in groupby(rows, key=attrgetter("uri"))]

@@ -40,7 +40,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 VOWELS = "aeiouyhw"
 CLASSES = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")
 SHORTEST = 6  # letters; shorter words sound like too many others
-_LEAST_ALIKE = 0.88  # of words that sound alike
+_LEAST_ALIKE = 0.88  # least similarity of words that sound alike
 _LETTERS_PER_EDIT_OF_SOUND, _MOST_EDITS_OF_SOUND = 3, 4
 _CLASS_OF = {letter: letters for letters in CLASSES for letter in letters}
 _CLASS_OF |= dict.fromkeys(VOWELS, VOWELS)

@@ -18,7 +18,7 @@ LANGUAGES = tuple(one.code for one in TOLD)
 Bar = tuple[float, float]  # the least evidence, and how many times that of the other side it is
 _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
-_CHARACTERS = 600  # of a text, which show its language
+_CHARACTERS = 600  # passages of a text, which show its language
 _PLAIN, _PLAIN_LEAD = 5.0, 2.0  # likewise, for a text of several sentences
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?=[^\W\d_]))?")
 
@@ -42,8 +42,8 @@ _SHORTEST = 6  # letters of a word whose ending counts
 
 
 def language_of_query(text: str) -> str:
-    """Return the ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's
-    script; "" if the words do not tell.
+    """Return the ISO 639-1 code of one of LANGUAGES, or of the commonest one in the query's script;
+    "" if the words do not tell.
     """
     return _told(text, (_LEAST, _LEAD), (0.0, 1.0))
 

@@ -75,7 +75,7 @@ ORDERS = sa.Table(
     sa.Column("holder", sa.String(240), nullable=False),  # "" if it is not leased
     sa.Column("taken", sa.Integer, nullable=False),
     sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
-    sa.Column("boot", sa.String(40), nullable=False),  # of the machine; "" in Postgres
+    sa.Column("boot", sa.String(40), nullable=False),  # the machine's start; "" in Postgres
     sa.UniqueConstraint("job", "queue", "chunk"),
     sa.Index("dateline_orders_by_queue", "queue", "priority", "id"),
 )

@@ -14,7 +14,7 @@ from inference.models.manifest import ModelManifest
 from inference.runtimes.choice import this_machine
 from inference.runtimes.kept import KeptByModel
 
-MOST_MS = 30.0  # of processor time for a query; MiniLM and bge-small take 2 and 5 with VNNI
+MOST_MS = 30.0  # processor time of a query; MiniLM and bge-small take 2 and 5 with VNNI
 _TRIES = 9  # the shortest counts
 _QUERY = "which ferries ran aground off the island in the storm of march"
 Opened = TypeVar("Opened", bound=TextEncoder)

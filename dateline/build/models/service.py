@@ -25,7 +25,7 @@ class ModelService:
     metrics: Metrics
 
     def status(self) -> Mapping[str, Any]:
-        """Return which models run, ready for JSON."""
+        """Return which models run, as values for JSON."""
         running = (self.models.encoder, self.models.tagger, self.models.scorer)
         names = [served.name for served in running if served is not None]
         return {"models": {"running": names, "missing": list(self.models.missing.values())}}

@@ -34,7 +34,7 @@ from inference.measuring.model_profile import ModelProfile
 from inference.measuring.profiling import profile_model
 
 SHAPES = ("1x16", "64x128")
-WINDOW_SHAPES = ("1x100",)  # of a model that reads frames
+WINDOW_SHAPES = ("1x100",)  # shapes for a model that reads frames
 _SHAPE = re.compile(r"(\d{1,4})x(\d{1,5})")
 LEAST_SHOWN = 0.005  # share of the time; an operator with less has no separate line
 _MOST_TEXTS = 1024

@@ -54,7 +54,7 @@ from eval.tune.graphs.vector_sweep import Subject
 
 _PREDICTED = (10_000_000, 100_000_000)
 _MOST = 10**9
-_POOR = 0.25  # of a law, where it says something else than was seen
+_POOR = 0.25  # the error from which a law does not fit the measurements
 
 
 def growth(
@@ -94,8 +94,8 @@ def growth(
     data: Kept = None,
     models: Models = None,
 ) -> None:
-    """Measure one graph at growing sizes, fit laws to it, and say what they predict for 10 and
-    100 million vectors, and in how many shards a target is met.
+    """Measure one graph at growing sizes, fit laws to it, and say what they predict for 10 and 100
+    million vectors, and in how many shards a target is met.
 
     Where there are fewer real vectors, copies with noise fill up, and the table says how many.
     """

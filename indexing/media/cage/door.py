@@ -143,4 +143,6 @@ def _pass_on(source: socket.socket, target: socket.socket) -> bool:
 def _hang_up(line: socket.socket) -> None:
     """Wake the threads that wait for a line."""
     with suppress(OSError):
-        socket.socket.shutdown(line, socket.SHUT_RDWR)  # that of SSLSocket would go on unencrypted
+        socket.socket.shutdown(
+            line, socket.SHUT_RDWR
+        )  # SSLSocket's own method would continue unencrypted

@@ -97,7 +97,7 @@ class CagedChild:
         self.files += 1
         self._budget = None if endless else self._used_s() + self._limits.file_cpu_s
         if endless:
-            self._give_time()  # until its first answer it has what the last file left
+            self._give_time()  # until its first answer it has the time that the last file left
         self.tell(head, handle)
 
     def tell(self, head: Mapping[str, Any], handle: int | None = None) -> None:

@@ -62,7 +62,7 @@ class KeptFrames:
     painter: Painter
     step_s: float
     _kept: deque[_Kept] = field(default_factory=deque)
-    _grays: deque[tuple[float, Gray]] = field(default_factory=deque)  # of the last AROUND_S
+    _grays: deque[tuple[float, Gray]] = field(default_factory=deque)  # frames of the last AROUND_S
 
     def see(self, number: int, second: float, frame: VideoFrame, small: Frames) -> None:
         """Take one frame, and the same as uint8 [27, 48, 3]; all frames, in order."""

@@ -10,9 +10,11 @@ from core.items import Shot
 from indexing.media.shots.shot_lists import ListedShot
 from indexing.media.shots.timecodes import timecode
 
-_SHARE = 0.5  # of the shot or of the line that must overlap
+_SHARE = 0.5  # the share of the shot or of the line that must overlap
 _LONGEST = 4_000  # characters of one shot's description
-_MOST_PAIRS = 200_000  # of a line and a shot: many long lines over many shots are no shot list
+_MOST_PAIRS = (
+    200_000  # pairs of a line and a shot: many long lines over many shots are not a shot list
+)
 
 
 def aligned(

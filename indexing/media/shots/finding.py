@@ -54,7 +54,7 @@ class ShotStream:
         self.settings = settings
         self._windows = FrameWindows(settings.layout)
         self._boundaries = Boundaries(settings.rule)
-        self._frames: deque[tuple[float, int]] = deque()  # those in no window yet: time and number
+        self._frames: deque[tuple[float, int]] = deque()  # frames in no window yet: time and number
         self._waiting: deque[_Scored | Gap | None] = deque()
 
     def offer(self, arrived: Arrived) -> None:

@@ -26,7 +26,7 @@ from indexing.work.remembered import Remembered, caption_tree
 from indexing.work.stages.preparing import Prepared, Wish
 from indexing.work.stages.stage import Stop
 
-SAME_PICTURE_BITS = 31  # of 256: the threshold of PDQ's makers
+SAME_PICTURE_BITS = 31  # differing bits of 256: the threshold of PDQ's makers
 _BYTES = 32
 
 

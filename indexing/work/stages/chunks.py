@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 CAREFUL_AFTER = 3  # times that an order was begun and not ended
-CRASHES_ALONE = 30  # of an asset, before it is a dead letter: hosts fail often, files seldom
+CRASHES_ALONE = (
+    30  # tries of an asset alone before it is a dead letter: hosts fail often, files seldom
+)
 FIRST_RETRY_S = 2.0
 _PATIENCE_S = (0.5, 1, 2, 5, 10, 30)
 # The next stage, if a stage names no other for an asset.

@@ -84,7 +84,7 @@ def _read(text: str, start: int, calendar: Calendar) -> Point | None:
 
 
 def _why_words(words: str, point: Point, calendar: Calendar) -> str:
-    """Return why a date does not filter; "" where it does."""
+    """Return why a date does not filter; "" if it does."""
     if KNOWN_DAYS.fullmatch(words):
         return 'an event has this name (for the day, write its year, or "on" before it)'
     if point.since is point.until is None:

@@ -18,7 +18,7 @@ _EVENT = (
     "riots?|rioters?|insurrection|panel|hearings?|pardons?|defendants?|massacre|bombings?|uprising|"
     "revolution|movement|coup|generation|crackdown|agreement|accords?|anniversary|survivors?|plot"
 )
-# Things that are named by number: iPhone 15, Section 230, Boeing 737, Resolution 1701.
+# Names of things that have a number: iPhone 15, Section 230, Boeing 737, Resolution 1701.
 _NUMBERED = (
     "iphone|ipad|galaxy|pixel|playstation|ps|xbox|windows|android|ios|section|article|chapter|title|"
     "act|rule|resolution|proposition|prop|amendment|clause|paragraph|boeing|airbus|flight|mig|route|"

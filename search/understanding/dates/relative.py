@@ -306,7 +306,7 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
         "named": rf"(?P<named>{named})(?!\w)\.?",
         "part": PART,
     }
-    if own.code != "en":  # "friday night" is a name more often
+    if own.code != "en":  # in English, "friday night" is more often a name
         evening = rf"(?P<weekday>{any_of(own.weekdays)})\s*(?:{_parts_pattern(own)})(?!\w)"
         yield from _evenings(own, {"weekday": evening})
     for templates, after, reader in _templates(own):

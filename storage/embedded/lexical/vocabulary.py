@@ -27,7 +27,7 @@ from storage.words.written_words import nearest_first
 Mask = npt.NDArray[np.bool_]
 COUNTED = 1000  # items with a word are counted up to this number
 _FIRST_LOOK = 16  # items to read first, enough for most words
-_WALKED = 200_000  # of the terms with one beginning, the commonest are read
+_WALKED = 200_000  # of the terms with one prefix, the commonest are read
 _SHORTLIST = 24  # near terms for which this checks whether the caller sees one
 _ENOUGH = 6  # near words that are returned
 _KEPT_S = 60.0

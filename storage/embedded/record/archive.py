@@ -249,7 +249,7 @@ class Record:
         return 0 if found is None else int(found[0])
 
     def facts(self) -> Mapping[str, Any]:
-        """Return facts about the record, ready for JSON."""
+        """Return facts about the record, as values for JSON."""
         unsettled = self.unsettled
         return {
             "durable": True,

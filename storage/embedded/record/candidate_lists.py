@@ -32,7 +32,7 @@ SCHEMA = 1
 LIFETIME_S = 600.0
 MOST_BYTES = 256 * 2**20
 _WAIT_S = 0.1  # for another process's write
-_REST_S = 5.0  # after a failure, so that no search waits for a file that can't be written
+_REST_S = 5.0  # pause after a failure, so that no search waits for a file that can't be written
 _PUTS_PER_SWEEP = 32
 _DELETE_OLDEST = "DELETE FROM lists WHERE n IN (SELECT n FROM lists ORDER BY n LIMIT 16)"
 # A few at a time: a long statement would keep others from writing lists.

@@ -71,7 +71,7 @@ class Segment:
     seqs: Ids
     numbers: Ints
     graph: VectorGraph
-    kind: str  # of its graph, see `core.ports.graphs.GraphBuilder`
+    kind: str  # kind of its graph, as in `core.ports.graphs.GraphBuilder`
     total: Floats  # the sum of its vectors, [d]
     digests: Mapping[str, str]  # sha256 by file
     _rows: ItemRows = field(init=False, repr=False, compare=False)

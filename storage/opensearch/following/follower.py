@@ -18,7 +18,7 @@ from storage.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.5
-_PAUSE_S = 1.0  # after a failure
+_PAUSE_S = 1.0  # pause after a failure
 _MOST_DOUBLINGS = 5
 
 

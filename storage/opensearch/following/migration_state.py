@@ -26,7 +26,7 @@ _MEND = "see `dateline migration status`"
 class Migration:
     """A move from the index `source` ("" from another engine) to `target`, which has `spaces`.
     `began` and `flipped` are in microseconds; `flipped` is when the alias last moved, forward or
-    back, 0 if it has not. `verdict` is the result of the last evaluation, ready for JSON.
+    back, 0 if it has not. `verdict` is the result of the last evaluation, as values for JSON.
     """
 
     phase: str

@@ -215,7 +215,7 @@ class Projector:
             self._project(pages, within_s)
 
     def _open_anew(self) -> None:
-        self._is_lost = True  # until it is open
+        self._is_lost = True  # until the index is open
         what = f"index {self._family.concrete} is lost and made anew"
         mend = "nothing is to be done; searches say how far it is"
         self.failed(StorageError(what, where=self._family.cluster.where, mend=mend))

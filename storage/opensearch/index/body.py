@@ -19,13 +19,13 @@ from storage.opensearch.query.name_fields import NAME_PROPERTIES
 from storage.record.item_fields import unstemmed_field
 from storage.words.query_readings import K1
 
-FORMAT = 3  # of the documents; another one needs another index
+FORMAT = 3  # format of the documents; another format needs another index
 TERMS = "terms"  # the analyzer
 GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on it
 GAP = "_"  # replaces a word that the analysis dropped; no term has this sign
 TIE = "uri_number"  # decides the order of items of the same time
 LASTING, SHOWN = "lasting", "shown"
-DIGEST = "digest"  # of the whole document as it was sent
+DIGEST = "digest"  # digest of the whole document as it was sent
 EMBEDDED = "embedded"  # the vector fields that an item was embedded for
 # Matches documents that hold an item: a hidden version's document has no date.
 HOLDS_ITEM: Mapping[str, Any] = {"exists": {"field": "versioncreated"}}

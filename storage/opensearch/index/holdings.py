@@ -23,8 +23,8 @@ def products_in(searcher: Searcher) -> frozenset[str]:
 
 
 def holdings_of(view: View, now: int) -> dict[str, Any]:
-    """Return the numbers of items shown at `now` (microseconds), of documents and of passages,
-    ready for JSON.
+    """Return the numbers of items shown at `now` (microseconds), of documents and of passages, as
+    values for JSON.
     """
     names = list(view.family.spaces)
     shown, *passages = view.searcher.ask([_shown(now), *map(_passages, names)])

@@ -50,7 +50,7 @@ class Measured:
     how: str
 
 
-HIDDEN_BYTES = 43.0  # of the document of a version that is not shown
+HIDDEN_BYTES = 43.0  # size of the document of a version that is not shown
 _LUCENE = "measured"
 _FAISS = "by its makers' estimate, not measured"
 MEASURED: Sequence[Measured] = (
@@ -83,7 +83,7 @@ def link_bytes(library: str, links: int, vectors: float) -> float:
 
 
 SHARD_BYTES = 20e9  # the middle of the advised range
-MOST_DOCUMENTS = 2**31 - 129  # of a shard: Lucene's own limit; each passage is one
+MOST_DOCUMENTS = 2**31 - 129  # limit of a shard: Lucene's own; each passage is one document
 LARGEST_HEAP = 31 * 2**30  # up to here the JVM uses compressed pointers
 SMALLEST_HEAP = 2**30
 SEGMENT_BYTES = 5e9  # merges make no larger segment on their own

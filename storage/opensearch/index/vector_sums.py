@@ -92,7 +92,7 @@ def sums_of(
 
 
 def encoded(value: Sum) -> dict[str, Any]:
-    """Return the sum as the note keeps it, ready for JSON."""
+    """Return the sum as the note keeps it, as values for JSON."""
     data = base64.b64encode(value.total.astype("<f8").tobytes()).decode()
     return {"count": value.count, "total": data}
 
