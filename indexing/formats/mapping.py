@@ -6,7 +6,7 @@
     delimiter = ";"
     encoding = "cp1252"
 
-    [constants]                                   # members of rows whose columns have no value for them
+    [constants]                        # members of rows whose columns have no value for them
     type = "text"
     products = ["wire"]
 

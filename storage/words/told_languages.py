@@ -18,7 +18,7 @@ LANGUAGES = tuple(one.code for one in TOLD)
 Bar = tuple[float, float]  # the least evidence, and how many times that of the other side it is
 _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
-_CHARACTERS = 600  # passages of a text, which show its language
+_CHARACTERS = 600  # characters of a text that show its language
 _PLAIN, _PLAIN_LEAD = 5.0, 2.0  # likewise, for a text of several sentences
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?=[^\W\d_]))?")
 

@@ -60,7 +60,7 @@ _SPAN = re.compile(r"(\d+)(ms|s|m|h)")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 ABSENT = "(none)"
 _NOTHING: Mapping[str, VectorSpace] = {}
-_SECOND_COPY = ".vector.doc_values"  # a second copy of the vectors: an older index has it, and nothing reads it
+_SECOND_COPY = ".vector.doc_values"  # a second copy that older indexes have; nothing reads it
 
 
 @dataclass(frozen=True, slots=True)
