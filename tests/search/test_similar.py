@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from core.callers import NOBODY, Caller
 from core.errors import NotFoundError, QueryError
@@ -20,8 +17,6 @@ from core.retrieval import Rarities, SortOrder, TotalRelation
 from core.writes import PutItem
 from search.similar import MOST_HEADLINE_WORDS, MOST_WORDS, mean_passage, telling_words
 from storage.words.text_analysis import Analysis
-from tests.conftest import new_folder
-from tests.search.guard.test_surfaces import Model
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
 
 FERRY = "The ferry to the islands sails again after the storm, the harbour office says."
@@ -229,50 +224,3 @@ def test_the_mean_has_unit_norm_and_cancelling_passages_leave_the_first() -> Non
     assert mean.shape == (1, 3)
     np.testing.assert_allclose(mean, [[0.5**0.5, 0.5**0.5, 0]], rtol=1e-6)
     np.testing.assert_array_equal(mean_passage(np.stack([rows[0], -rows[0]])), rows[:1])
-
-
-ITEMS = st.fixed_dictionaries(
-    {
-        "chain": st.sampled_from(["", "one", "two"]),
-        "products": st.sets(st.sampled_from(["wire", "photos"])).map(lambda found: (*found,)),
-        "embargo": st.sampled_from([None, 1]),
-        "killed": st.booleans(),
-    }
-)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ITEMS, min_size=1, max_size=5), st.sampled_from([READER, PHOTOS, BOTH, NOBODY]))
-def test_whatever_is_hidden_is_neither_shown_nor_a_likeness(
-    items: list[dict[str, Any]], caller: Caller
-) -> None:
-    """Against a dict: an item has others like it exactly where it is itself a hit."""
-    folder = new_folder()
-    room, model = Room(folder), Model()
-    try:
-        for number, made in enumerate(items):
-            uri = f"u{number}"
-            chain, embargo = made["chain"] or uri, made["embargo"]
-            until = room.now + timedelta(hours=1) if embargo else None
-            item = story(
-                uri, f"common u{number}", chain=chain, products=made["products"], embargoed=until
-            )
-            room.put(item)
-            model.put(item)
-            if made["killed"]:
-                room.kill(uri)
-                del model.versions[uri]
-        for hours in (0, 2):
-            room.now += timedelta(hours=hours)
-            room.engine.catch_up()
-            shown = model.hits(caller, room.now)
-            for number in range(len(items)):
-                uri = f"u{number}"
-                if uri in shown:
-                    assert set(like(room, uri, caller)) == set(shown) - {uri}
-                else:
-                    with pytest.raises(NotFoundError):
-                        like(room, uri, caller)
-    finally:
-        room.engine.close()
-        shutil.rmtree(folder)

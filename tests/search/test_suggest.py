@@ -1,26 +1,17 @@
-"""What is suggested to whom as one types, from golden cases to random histories against a dict."""
+"""What is suggested to whom as one types: golden cases. The guard has the random histories."""
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from core.callers import NOBODY, Caller
 from core.errors import QueryError
-from core.items import Concept, Item, PubStatus
+from core.items import Concept, PubStatus
 from core.retrieval import Suggestion, SuggestionKind
 from core.writes import SetStatus
 from search.suggest import MAX_SUGGESTIONS, MAX_TYPED_CHARACTERS, Suggester
-from storage.words.names import plain_words
-from tests.conftest import new_folder
-from tests.search.guard.test_surfaces import CALLERS, PRODUCTS, URIS, Model
 from tests.search.room import BOTH, PHOTOS, READER, Room, story
 
 PERSON, ORGANISATION, PLACE, SUBJECT, HEADLINE = SuggestionKind
@@ -130,141 +121,3 @@ def test_another_process_sees_the_same(newsroom: Room) -> None:
 def test_what_can_t_be_asked(room: Room, text: str, limit: int) -> None:
     with pytest.raises(QueryError):
         Suggester(room.engine).suggest(text, limit, READER)
-
-
-WORDS = st.sampled_from(["storm", "Storm", "Störm", "port", "porto", "the", "O'Hara"])
-NAMES = st.lists(WORDS, max_size=3).map(" ".join)
-TYPED = ("s", "st", "storm", "STÖRM p", "port", "port st", "the", "o'h", "ohara", "x")
-
-
-class Expiring(Model):
-    """The dict model of the surfaces, with expiry."""
-
-    def shown(self, uri: str, now: datetime) -> Item | None:
-        for item in reversed(self.versions.get(uri, [])):
-            if item.pubstatus is not PubStatus.USABLE or (item.expires and item.expires <= now):
-                return None
-            if item.embargoed is None or item.embargoed <= now:
-                return item
-        return None
-
-    def suggestions(self, text: str, caller: Caller, now: datetime) -> Counter[tuple[str, str]]:
-        """Stories by kind and label, but for case, of all that has the typed words."""
-        typed = plain_words(text)
-        found: Counter[tuple[str, str]] = Counter()
-        for item in self.hits(caller, now).values():
-            held = {(kind.value, label.casefold()) for kind, label in labels(item)}
-            found.update(key for key in held if _has(plain_words(key[1]), typed, key[0]))
-        return found
-
-
-def labels(item: Item) -> list[tuple[SuggestionKind, str]]:
-    fields = (PERSON, ORGANISATION, PLACE, SUBJECT)
-    named = [(kind, concept.name) for kind in fields for concept in getattr(item, kind.value)]
-    return [*named, (HEADLINE, item.headline)]
-
-
-def _has(words: tuple[str, ...], typed: tuple[str, ...], kind: str) -> bool:
-    if kind == HEADLINE and len("".join(typed)) < 2:
-        return False
-    last = any(word.startswith(typed[-1]) for word in words)
-    return last and all(word in words for word in typed[:-1])
-
-
-class Suggesting(RuleBasedStateMachine):
-    """Writes go to the archive and to the model; after each, every caller types every text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = new_folder()
-        self.room = Room(self.folder)
-        self.model = Expiring()
-
-    def teardown(self) -> None:
-        self.room.engine.close()
-        shutil.rmtree(self.folder)
-
-    @rule(
-        uri=st.sampled_from(URIS),
-        version=st.integers(1, 4),
-        chain=st.sampled_from(["", "one"]),
-        products=st.sets(st.sampled_from(PRODUCTS)),
-        headline=NAMES,
-        person=NAMES,
-        subject=NAMES,
-        hours=st.tuples(st.sampled_from([None, 1, 5]), st.sampled_from([None, 2, 6])),
-    )
-    def put(
-        self,
-        uri: str,
-        version: int,
-        chain: str,
-        products: set[str],
-        headline: str,
-        person: str,
-        subject: str,
-        hours: tuple[int | None, int | None],
-    ) -> None:
-        embargoed, expires = (h and self.room.now + timedelta(hours=h) for h in hours)
-        item = story(
-            uri,
-            headline,
-            version=version,
-            chain=chain or uri,
-            products=tuple(sorted(products)),
-            embargoed=embargoed,
-            expires=expires,
-            person=(Concept(person),) if person else (),
-            subject=(Concept(subject),) if subject else (),
-        )
-        known = [old for old in self.model.versions.get(uri, []) if old.version == version]
-        if known:  # the same version again may come for other products only
-            item = replace(known[0], products=item.products, pubstatus=PubStatus.USABLE)
-            if not self.room.engine.unknown([item])[0]:
-                return
-        self.room.put(item, vectors=False, index=False)
-        self.model.put(item)
-
-    @rule(
-        uri=st.sampled_from(URIS),
-        status=st.sampled_from([PubStatus.CANCELED, PubStatus.WITHHELD, PubStatus.USABLE]),
-    )
-    def set_status(self, uri: str, status: PubStatus) -> None:
-        self.change(SetStatus(uri, status))
-
-    @rule(uri=st.sampled_from(URIS), hours=st.sampled_from([None, 1, 4]))
-    def embargo(self, uri: str, hours: int | None) -> None:
-        until = None if hours is None else self.room.now + timedelta(hours=hours)
-        self.change(SetStatus(uri, embargoed=until, lift_embargo=until is None))
-
-    def change(self, change: SetStatus) -> None:
-        self.room.engine.set_status([change])
-        self.model.set_status(change)
-
-    @rule(hours=st.integers(1, 6))
-    def advance(self, hours: int) -> None:
-        self.room.now += timedelta(hours=hours)
-
-    @invariant()
-    def every_caller_is_told_what_the_dict_tells(self) -> None:
-        for caller in CALLERS:
-            for text in TYPED:
-                found = self.room.engine.suggest(text, 1000, caller)
-                said = {(one.kind.value, one.text.casefold()): one.count for one in found}
-                assert len(said) == len(found)
-                assert said == self.model.suggestions(text, caller, self.room.now)
-                self.check_order(text, found)
-
-    def check_order(self, text: str, found: tuple[Suggestion, ...]) -> None:
-        typed = set(plain_words(text))
-        keys = [(set(plain_words(one.text)) != typed, -one.count) for one in found]
-        assert keys == sorted(keys)
-
-
-TestSuggesting = Suggesting.TestCase
-TestSuggesting.settings = settings(
-    max_examples=40,
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)

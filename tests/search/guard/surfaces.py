@@ -98,6 +98,7 @@ def searching(world: World, caller: Caller, uri: str, version: int) -> None:
     assert_facets(answer, [hit.item for hit in answer.hits])
     if world.settled or profile == "vector":
         assert found(answer) == keys(heads.values())
+        assert profile == "vector" or answer.lexical_matches == len(heads)
     mark = MARKS[uri, version]
     phrase = world.ask(f'"body of {mark}"', caller, profile=("lexical", "hybrid")[version % 2])
     check(world, phrase, caller, mark)
