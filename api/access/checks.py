@@ -119,8 +119,11 @@ def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping
 def validation_problem(
     errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = SearchParameters
 ) -> Problem:
-    """Return the first of pydantic's `errors` in words, and how many more there are."""
-    first = errors[0]
+    """Return one of pydantic's `errors` in words, an unknown name before all others, and how many
+    more there are.
+    """
+    strange = (one for one in errors if one.get("type") == "extra_forbidden")
+    first = next(strange, errors[0])  # a slip in a name explains why that name is missing
     path = [str(part) for part in first.get("loc", ())]
     if len(path) > 1 and path[0] in ("query", "path", "body"):  # FastAPI's word for the place
         path = path[1:]
@@ -154,7 +157,8 @@ def _reason(error: Mapping[str, Any]) -> str:
 def _known(field: str, model: type[BaseModel]) -> str:
     names = list(model.model_fields)
     alike = [name for name in names if name[:1] == field[:1]]  # "since" is no slip for "include"
-    close = difflib.get_close_matches(field, alike, n=1)
+    begun = [name for name in alike if name.startswith(field) or field.startswith(name)]
+    close = difflib.get_close_matches(field, alike, n=1) or begun
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}The parameters are {', '.join(names)}."
 

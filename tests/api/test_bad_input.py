@@ -69,10 +69,13 @@ def test_a_parameter_that_is_repeated_unchanged_is_read(served: Served) -> None:
 
 
 def test_an_unknown_parameter_gets_the_name_that_it_is_a_slip_for() -> None:
-    for written, meant in (("pagesize", ["page_size"]), ("sence", ["since"]), ("nclude", [])):
+    slips = {"pagesize": ["page_size"], "sence": ["since"], "query": ["q"], "colour": []}
+    for written, meant in slips.items():
+        missing = {"type": "missing", "loc": ("body", "q")}
         unknown = {"type": "extra_forbidden", "loc": ("query", written)}
-        mend = validation_problem([unknown], SearchParameters).mend
-        assert re.findall(r"^Did you mean '(\w+)'", mend) == meant
+        problem = validation_problem([missing, unknown], SearchParameters)
+        assert (problem.field, problem.unknown) == (written, True)
+        assert re.findall(r"^Did you mean '(\w+)'", problem.mend) == meant
 
 
 @pytest.mark.parametrize("written", ["%0D", "%0A", "%0D%0A", "a%0Db", "%22a%0Db", "%09,%0D,%22"])

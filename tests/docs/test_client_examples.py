@@ -155,7 +155,7 @@ def test_the_mirror_of_the_example_is_what_a_search_finds(hooked: str, tmp_path:
 
 def test_each_example_of_webhooks_runs(hooked: str) -> None:
     with receiver(status(204)) as there:
-        creating, verifying = (
+        creating, verifying, by_hand = (
             block.replace(_URL, hooked)
             .replace("https://desk.example/dateline", there.url)
             .replace("YOUR-KEY", "demo-reader")
@@ -164,6 +164,7 @@ def test_each_example_of_webhooks_runs(hooked: str) -> None:
         space: dict[str, Any] = {}
         exec(compile(creating, "docs/webhooks.md", "exec"), space)
         exec(compile(verifying, "docs/webhooks.md", "exec"), space)
+        exec(compile(by_hand, "docs/webhooks.md", "exec"), space)
         write(hooked, "urn:example:docs-1", "A ferry in the harbour")
         write(hooked, "urn:example:docs-2", "Bank raises rates")
         received = until(there, "item.shown")
@@ -174,6 +175,9 @@ def test_each_example_of_webhooks_runs(hooked: str) -> None:
         for one in received:
             assert space["receive"](dict(one.headers), one.body) == 204
             assert space["receive"](dict(one.headers), one.body + b" ") == 400
+            lower = {name.lower(): value for name, value in one.headers.items()}
+            assert space["is_signed"](space["webhook"].secret, lower, one.body)
+            assert not space["is_signed"](space["webhook"].secret, lower, one.body + b" ")
         killed = next(one.json for one in received if one.json["type"] == "item.killed")
         assert killed["data"]["item"] == {
             "uri": "urn:example:docs-1",
