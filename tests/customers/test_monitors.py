@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
@@ -14,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from core.callers import Caller
-from core.customers.monitors import AlertKind, ConditionState, ConditionType
+from core.customers.monitors import AlertKind, Checked, ConditionState, ConditionType, Watched
 from core.errors import ConflictError, InputError, NotFoundError
 from customers.monitoring import Monitoring
 from customers.monitors import duration_text, is_address, read_monitor
@@ -252,6 +253,36 @@ def test_two_processes_tell_an_alarm_once(world: World, place: Path | str) -> No
     for monitoring in (world.monitoring, other, world.monitoring, other):
         monitoring.step()
     assert world.kinds() == [AlertKind.ALARM]
+    database.close()
+
+
+def test_of_two_looks_at_the_same_moment_one_counts(world: World, place: Path | str) -> None:
+    database = open_database(place)
+    store, other = StoredMonitors(database), world.monitoring.store
+    watched = Watched("s1", "gazette", "feeds", "", "", NOW, NOW)
+    store.seen([watched])
+    looks = [Checked(replace(watched, checked=NOW + n * MINUTE), (), ()) for n in (1, 2)]
+    assert store.record(None, looks[0])
+    assert not other.record(None, looks[1])
+    assert [one.checked for one in other.watched()] == [NOW + MINUTE]
+    database.close()
+
+
+def test_threads_share_the_limit_and_the_names(place: Path | str) -> None:
+    database = open_database(place)
+    store = StoredMonitors(database)
+    wanted = [read_monitor("gazette", body(f"feeds{n % 4}")) for n in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        made = [*pool.map(lambda one: store.put(one, 0, 3), wanted)]
+    kept = [one for one in made if one is not None]
+    assert sorted(one.name for one in kept) == sorted({one.name for one in kept})
+    assert {*store.of("gazette")} == {*kept}
+    assert len(kept) == 3
+    free = ({f"feeds{n}" for n in range(4)} - {one.name for one in kept}).pop()
+    first, second, _ = kept
+    assert store.put(replace(first, name=second.name), first.id, 3) is None
+    assert store.put(replace(first, name=free), 10_000, 3) is None
+    assert store.put(replace(first, name=free), first.id, 3) == replace(first, name=free)
     database.close()
 
 

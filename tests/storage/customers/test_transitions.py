@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
 import sqlalchemy as sa
 
 from core.customers.transitions import START, FeedSession, Position, Told, TransitionKind
@@ -227,6 +228,9 @@ class FullDisk:
             raise StorageFullError("no space left")
         return self._database.run(work)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
 
 def test_reads_go_on_while_nothing_can_be_recorded(database: Database) -> None:
     late: list[tuple[str, str]] = []
@@ -244,6 +248,30 @@ def test_reads_go_on_while_nothing_can_be_recorded(database: Database) -> None:
     receipts.add("a", "search", [("z", 1)])
     assert receipts.receivers(["x", "y", "z"]) == {"x": {"a", "b"}, "y": {"b"}, "z": {"a"}}
     assert sorted(late) == [("a", "x"), ("a", "z"), ("b", "x"), ("b", "y")]
+
+
+def test_a_receipt_that_must_be_on_the_disk_is_refused_without_it(database: Database) -> None:
+    """What is owed stays owed."""
+    disk, quick = FullDisk(database), FullDisk(database)
+    receipts = StoredReceipts(cast("Database", disk), cast("Database", quick))
+    receipts.add("a", "search", [("x", 1)])
+    with pytest.raises(StorageFullError):
+        receipts.add("a", "feed", [("y", 1)], synced=True)
+    disk.full = False
+    assert receipts.received("a", ["x", "y"]) == {}
+    receipts.add("a", "feed", [("z", 1)], synced=True)
+    assert receipts.received("a", ["x", "y", "z"]) == {"x": 1, "z": 1}
+
+
+def test_a_receipt_that_was_forgotten_is_written_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.customers.receipts._REMEMBERED", 4)
+    receipts = StoredReceipts(database)
+    for _ in range(2):
+        for n in range(9):
+            receipts.add("a", "search", [(f"u{n}", 1)])
+    assert receipts.count() == 9
 
 
 def test_sessions(database: Database) -> None:
