@@ -38,7 +38,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A set: documents as id, headline and text, questions, and what is relevant to each."""
+    """A set: documents as id, headline and text, questions, and the relevant documents of each."""
 
     documents: Sequence[tuple[str, str, str]]
     questions: Mapping[str, str]
@@ -71,7 +71,7 @@ class Index:
 
 
 def plain(tree: Bool) -> tuple[Bool, float]:
-    """Return one field, each word as often as it is typed."""
+    """Return the tree with one field, which counts each word as often as it is typed."""
     return tree, 0.0
 
 

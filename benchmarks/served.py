@@ -1,4 +1,4 @@
-"""Runs `dateline serve` on an archive, in a process of its own, over loopback."""
+"""Runs `dateline serve` on an archive, in its own process, over loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks what ships: known vulnerabilities, licences, and calls that run what data say.
+"""Checks shipped packages: known vulnerabilities, licences, and calls that execute data.
 
     python scripts/audit.py                                  # `make audit`
     VULNERABILITIES=all.zip python scripts/audit.py          # with a database
@@ -29,8 +29,8 @@ from packaging.version import InvalidVersion, Version
 
 ROOT = Path(__file__).parent.parent
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
-# Installed for tests as well, so their licences can be read here. What the lock for NVIDIA's cards
-# has besides needs an environment of its own; the other locks hold what only developers use.
+# Installed for tests as well, so their licences can be read here. The packages for NVIDIA's cards
+# need a separate environment; the other locks hold what only developers use.
 SHIPPED = [ROOT / "requirements.lock", ROOT / "requirements-media.lock"]
 ROOMS = (
     *("core", "inference", "storage", "rerank", "search", "indexing", "customers"),
@@ -178,8 +178,8 @@ def licence_of(found: Distribution) -> str:
 
 
 def is_allowed(licence: str) -> bool:
-    """Return whether what ships may be under it: nothing in it that must be obeyed is GPL or AGPL.
-    LGPL is allowed, as is GPL with an exception for whoever links.
+    """Return whether shipped packages may have this licence: none of its binding terms is GPL or
+    AGPL. LGPL is allowed, and GPL with an exception for linking.
     """
     obeyed = re.split(r"\bAND\b", re.sub(r"\S*GPL\S* WITH \S+", "", licence))
     strict = re.compile(r"(?<![A-Za-z])A?GPL|GNU (Affero )?General Public", re.IGNORECASE)
@@ -219,7 +219,7 @@ def unsafe_calls(root: Path, folders: Sequence[str]) -> list[str]:
 
 
 def is_found(subject: str, lines: Sequence[str]) -> bool:
-    """Print what was found of a subject; return whether anything was."""
+    """Print the findings on a subject; return whether there are any."""
     print(f"{subject}: {len(lines) or 'none'}", *(f"  {line}" for line in lines), sep="\n")
     return bool(lines)
 

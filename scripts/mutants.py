@@ -198,7 +198,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run of tests in a process of its own, which leads its group."""
+    """A run of tests in its own process, which leads its group."""
 
     process: int
     folder: Path

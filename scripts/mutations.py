@@ -156,7 +156,7 @@ def _slots(
 
 
 def _is_prose(node: ast.AST) -> bool:
-    """Return whether what is in a node is text for people, or no code that runs."""
+    """Return whether a node's content is text for people, or code that does not run."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) or _is_log(node)
     return isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom)

@@ -37,7 +37,7 @@ def _row(name: str, told: str, one: Declared | None) -> str:
 
 
 def page() -> str:
-    """Return docs/api.md with the table of now."""
+    """Return docs/api.md with the present table."""
     return _PLACE.sub(lambda place: place[1] + table() + place[2], PAGE.read_text("utf-8"))
 
 

@@ -28,7 +28,7 @@ FILE = "pyproject.toml"
 
 
 def main() -> None:
-    """Build all wheels, and fail where one is over the limit."""
+    """Build all wheels, and fail if one is over the limit."""
     shutil.rmtree(DIST, ignore_errors=True)
     with TemporaryDirectory() as folder:
         for package in model_packages():

@@ -32,7 +32,7 @@ def read_lines(folder: Path, name: str) -> Iterator[dict[str, str]]:
 
 
 def text_of(row: dict[str, str]) -> str:
-    """Return title and text in one."""
+    """Return title and text as one text."""
     return f"{row.get('title', '')} {row['text']}".strip()
 
 

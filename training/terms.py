@@ -37,7 +37,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 
 def learned_from(manifest: ModelManifest, own: Sequence[TrainingData] | None) -> ModelManifest:
-    """Return the manifest with the user's `own` training data in place of ours, if given; the data
+    """Return the manifest with the user's `own` training data, if given, instead of ours; the data
     of its start weights stay.
     """
     if not own:

@@ -41,7 +41,7 @@ from training.shot_model.parts import Weights
 from training.sources import WheelFile, fetch
 
 MOST_DIFFERENCE = 1e-3  # of a probability, between our float32 graph and PyTorch
-LEAST_F1 = 0.99  # of shots' first frames, compared with those of float32
+LEAST_F1 = 0.99  # F1 of shots' first frames, compared with those of float32
 NEAR = 1  # frames by which equal boundaries may differ
 ROUNDED = "transnetv2 openvino:bf16"
 TURNS = 7

@@ -1,4 +1,4 @@
-"""Parts of the shared clips that have one shot each, and their frames.
+"""The parts of the shared clips that have one shot each, and their frames.
 
 A person checked every part frame by frame: nothing in it is cut, faded or blended, and no title
 appears. Numbers are frames in the order of presentation, first and last. Parts that show the same

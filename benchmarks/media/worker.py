@@ -1,4 +1,4 @@
-"""A worker over an archive of its own, for the ingest benchmarks."""
+"""A worker over its own archive, for the ingest benchmarks."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ QUERY_MS, QUERIES_PER_S = 1.5, 1000  # tagging a query of 12 tokens; in batches
 _WORK = re.compile(r"(encode|tag|score):(\d+)x(\d+)(?::([\d.]+))?")
 _LEAST_TURNS = 5
 _REPEATED = 5  # products that a thread makes in a turn
-_TURN_S = 0.02  # a short call is repeated for so long in a turn
+_TURN_S = 0.02  # a short call is repeated for this time in a turn
 Peak = tuple[str, int]  # a precision, and how many products of it run at once
 
 

@@ -75,7 +75,7 @@ def made_items() -> list[Item]:
 
 
 def best(work: Callable[[], object], turns: int) -> float:
-    """Return the least processor time of so many turns, in ms."""
+    """Return the least processor time of this many turns, in ms."""
     found: list[float] = []
     for _ in range(turns):
         start = process_time()
@@ -125,7 +125,7 @@ def _made(page: Sequence[Item], addresses: _Addresses | None, kept: KeptForms | 
 
 
 def matching(stories: Sequence[Item], size: int, topics: int, turns: int) -> dict[str, float]:
-    """Return the time of matching pages of new and of known items against so many topics."""
+    """Return the time of matching pages of new and of known items against this many topics."""
     chance = random.Random(7)
     index = TopicSet(Percolator(read_topics(MEDIA_TOPICS), lambda: ("en",)))
     index.change({n: topic_tree(_query(chance, stories, n), _NOW) for n in range(topics)})

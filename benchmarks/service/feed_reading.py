@@ -135,7 +135,7 @@ def _updated(told: Told) -> Told:
 
 @dataclass(slots=True)
 class _Side:
-    """What one of the two servers, which are read in turns, has answered so far."""
+    """The answers of one of the two servers, which are read in turns."""
 
     items: int = 0
     seconds: float = 0.0
@@ -159,7 +159,7 @@ def _spent(process: psutil.Process) -> float:
 
 
 def read_all(folder: Path, transitions: int, page_size: int, most_s: float) -> dict[str, float]:
-    """Read the feed and its floor in turns, for at most so many seconds."""
+    """Read the feed and its floor in turns, for at most the given seconds."""
     until = time.monotonic() + most_s
     keys = orjson.dumps([{"name": "reader", "key": _KEY, "products": [PRODUCT]}]).decode()
     with started(folder, (PRODUCT,), {"DATELINE_KEYS": keys}) as (pid, plain):

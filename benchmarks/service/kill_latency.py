@@ -203,7 +203,7 @@ def _searches(client: httpx.Client) -> Iterator[None]:
 
 
 def _embeddings(client: httpx.Client) -> Iterator[None]:
-    """Send so many texts that the model's queue is full; a refused request is sent again."""
+    """Send enough texts to fill the model's queue; a refused request is sent again."""
     texts = [f"{query} {'and what was said of it ' * 20}" for query in _QUERIES] * _TEXTS
     while True:
         answer = client.post("/v1/embeddings", json={"input": texts[:_TEXTS]})

@@ -65,7 +65,9 @@ def _measured(
     chosen, started = TopicSet(percolator), perf_counter()
     chosen.change(dict(enumerate(topics)))
     filing = perf_counter() - started
-    chosen.matching([item for batch in batches for item in batch])  # compiles what is ever asked
+    chosen.matching(
+        [item for batch in batches for item in batch]
+    )  # compiles everything that is asked
     times: list[float] = []
     matches = missed = 0
     bare: list[float] = []

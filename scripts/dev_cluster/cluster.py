@@ -1,7 +1,7 @@
-"""A real OpenSearch cluster on this machine, for development and tests: up, down, how it stands.
+"""A real OpenSearch cluster on this machine, for development and tests: start, stop, status.
 
 It listens on the loopback interface only, has no passwords, and keeps its data between a `down` and
-the next `up`. It is no way to serve: for that see OpenSearch's own packages.
+the next `up`. Do not serve with it: for that see OpenSearch's own packages.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from scripts.dev_cluster.state import ClusterState, held
 from scripts.dev_cluster.status import cluster_health, cluster_status
 
 MOST_NODES = 9
-_TRANSPORT_ABOVE = 100  # a node's transport port lies so far above its http port
+_TRANSPORT_ABOVE = 100  # distance of a node's transport port from its http port
 
 
 def _silent(_: str) -> None:
@@ -57,7 +57,7 @@ class Shape:
 
 
 class DevCluster:
-    """The cluster in `folder`, its programs below `cache`; `say` is told how it goes."""
+    """The cluster in `folder`, with its programs below `cache`; `say` gets the progress."""
 
     def __init__(self, cache: Path, folder: Path, say: Callable[[str], None] = _silent) -> None:
         self._cache = cache.absolute()
@@ -65,8 +65,7 @@ class DevCluster:
         self._say = say
 
     def up(self, shape: Shape) -> tuple[Node, ...]:
-        """Start the nodes and wait until all have joined and every shard has a
-        copy.
+        """Start the nodes and wait until all have joined and every shard has a copy.
 
         Raises SettingsError (no Java, no Maven, …), BusyError (a port is taken, or this cluster
         runs), StorageError (too little memory, a node that ended or took too long: then all are
@@ -113,7 +112,7 @@ class DevCluster:
         self._await(shape)
 
     def down(self, *, purge: bool = False) -> int:
-        """End the nodes that `up` started, and tell how many ran; `purge` removes their data."""
+        """End the nodes that `up` started, and return how many ran; `purge` removes their data."""
         with held(self._folder):
             ended = self._end_all()
             state = ClusterState.load(self._folder)

@@ -1,4 +1,4 @@
-"""Where the development cluster lies if nothing says so."""
+"""The default folders of the development cluster."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def assemble(home: Path, fetched: Path, parts: tuple[Part, ...]) -> None:
     files = sorted(path for path in home.rglob("*") if path.is_file())
     lines = [f"{file_digest(path)}  {path.relative_to(home).as_posix()}\n" for path in files]
     (home / _SUMS).write_text(f"{file_digest(LOCK)}  {LOCK.name}\n{''.join(lines)}", "utf-8")
-    for path in (home, *home.rglob("*")):  # whoever the nodes run as reads it, and nobody writes
+    for path in (home, *home.rglob("*")):  # the user of the nodes may read it, and nobody may write
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 

@@ -72,7 +72,9 @@ def find_java() -> Path:
 
 
 def java_version(program: Path) -> int:
-    """Return the main number of a Java program's version. Raises SettingsError if it tells none."""
+    """Return the main number of a Java program's version. Raises SettingsError if it prints
+    none.
+    """
     try:
         done = subprocess.run(  # noqa: S603
             [program, "-version"], capture_output=True, text=True, timeout=60, check=False
@@ -89,7 +91,7 @@ def java_version(program: Path) -> int:
 
 
 def check_memory(nodes: int, heap_mb: int) -> None:
-    """Raise StorageError if so many nodes would not fit into what is free."""
+    """Raise StorageError if this many nodes do not fit into the free space."""
     needed = nodes * (heap_mb + BESIDE_HEAP_MB)
     free = free_memory_mb()
     if free is not None and free < needed:

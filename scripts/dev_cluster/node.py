@@ -1,7 +1,7 @@
 """One node of a development cluster: its configuration, its process, and its end.
 
 A process is known by its number and by the node's own folder in its command line, so that a number
-that the system gave to somebody else meanwhile is left alone.
+that the system has given to another process is left alone.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ def with_processes(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 
 def end_nodes(nodes: Iterable[Node], how: signal.Signals = signal.SIGTERM) -> int:
-    """End the processes of those that run and wait for that; by SIGKILL what takes too long.
-    Returns how many ran.
+    """End the processes of the running nodes and wait for them; a process that takes too long gets
+    SIGKILL. Returns how many ran.
     """
     running = [node for node in nodes if node.runs]
     for node in running:
@@ -222,7 +222,9 @@ def collect(pid: int, patience_s: float = 0.0) -> None:
 
 
 def last_words(node: Node) -> str:
-    """Return what the node's log says of why it ended: its last lines that are no stack trace."""
+    """Return the reason for the node's end in its log: the last lines that are not a stack
+    trace.
+    """
     try:
         lines = node.log.read_text("utf-8", "replace").splitlines()[-200:]
     except OSError:

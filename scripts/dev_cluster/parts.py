@@ -58,7 +58,7 @@ def fetch_parts(into: Path, parts: Iterable[Part]) -> None:
     """Have Maven copy the parts to the folder `into`, and check each.
 
     Raises SettingsError if there is no Maven, StorageError where it fails, and CorruptError for a
-    file that is not the one that the lock file means.
+    file that is not the one in the lock file.
     """
     program = shutil.which("mvn")
     if program is None:

@@ -44,8 +44,8 @@ class ClusterState:
 
     @classmethod
     def load(cls, folder: Path) -> ClusterState:
-        """Return the cluster as it was kept, with the processes that there are; no nodes where none
-        were kept. Raises CorruptError for a file that can't be read.
+        """Return the cluster as it was kept, with its running processes; no nodes if none were
+        kept. Raises CorruptError for a file that can't be read.
         """
         path = folder / _FILE
         if not path.is_file():
@@ -84,7 +84,7 @@ class ClusterState:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep other commands off the cluster in `folder` meanwhile. Raises BusyError."""
+    """Keep other commands off the cluster in `folder` while the body runs. Raises BusyError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("w") as lock:
         try:

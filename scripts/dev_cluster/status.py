@@ -1,4 +1,4 @@
-"""What a development cluster tells of itself: health, memory, disk, and documents."""
+"""The status of a development cluster: health, memory, disk, and documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORT_S = 5.0
 
 
 def cluster_health(node: Node) -> dict[str, Any]:
-    """Return what the node says of its cluster's health; nothing while it can't tell."""
+    """Return the node's view of its cluster's health; nothing while it has none."""
     try:
         with _client(node) as client:
             found: dict[str, Any] = _asked(client, "/_cluster/health")
@@ -34,7 +34,7 @@ def cluster_status(state: ClusterState) -> dict[str, Any]:
             with _client(node) as client:
                 _add(found, client)
         except (httpx.HTTPError, ValueError):
-            continue  # it starts, or hangs: the next one may tell
+            continue  # it is starting, or hangs: the next one may answer
         break
     return found
 

@@ -12,8 +12,8 @@ from training.graphs.quantize import InputRange, smoothing
 
 
 def folded(weights: Weights, ranges: Ranges, shape: BertShape) -> tuple[Weights, Ranges]:
-    """Return BERT `weights` that compute the same, and `ranges` in which attention's output needs
-    no smoothing any more.
+    """Return BERT `weights` that compute the same, and `ranges` with which attention's output no
+    longer needs smoothing.
     """
     changed, left = dict(weights), dict(ranges)
     for layer in range(shape.layers):

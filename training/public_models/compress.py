@@ -53,7 +53,7 @@ _PRECISIONS = {
 
 @dataclass(slots=True)
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    """Gives batches one by one, as the calibration asks for them."""
+    """Gives batches one by one, when the calibration asks for them."""
 
     batches: Iterator[Arrays]
 

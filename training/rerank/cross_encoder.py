@@ -135,8 +135,8 @@ def measure(scorer: CrossEncoder, sets: Mapping[str, Sequence[CandidateList]]) -
 
 
 def sets_in(folder: Path, limit: int | None) -> dict[str, list[CandidateList]]:
-    """Return the lists to measure on by the set's name, as far as `folder` has them: those of
-    MEASURED_ON, and the held-out ones of CHOSEN_ON.
+    """Return the lists to measure on by the set's name, if `folder` has them: those of MEASURED_ON,
+    and the held-out ones of CHOSEN_ON.
     """
     sets: dict[str, list[CandidateList]] = {}
     for name in (*CHOSEN_ON, *MEASURED_ON):

@@ -57,8 +57,8 @@ def depth_of(weights: Weights) -> int:
 
 
 def every_second(weights: Weights, layers: int) -> dict[str, np.ndarray]:
-    """Return the weights of a model with `layers` layers: the last of each group of those that
-    there are. Raises ValueError if they can't be grouped.
+    """Return the weights of a model with `layers` layers: the last of each group of layers. Raises
+    ValueError if they can't be grouped.
     """
     depth = depth_of(weights)
     if depth % layers:
@@ -191,8 +191,9 @@ def learn(
     state: Path,
     seconds: float = float("inf"),
 ) -> bool:
-    """Learn until `steps` are done or `seconds` are over; return whether they are done. What a step
-    sees depends on its number alone, so a stopped run ends as one that was not.
+    """Learn until `steps` are done or `seconds` are over; return whether they are done. The data of
+    a step depend on its number alone, so a stopped and continued run ends like one that was not
+    stopped.
     """
     begin, first = time.monotonic(), run.step
     model = run.model.train()
@@ -217,8 +218,8 @@ def learn(
 
 
 def drawn(taught: Sequence[Taught], teaching: Teaching, chance: random.Random) -> list[Lesson]:
-    """Return LISTS lessons, drawn anew with their negatives. Raises ValueError if too few lists
-    have a right passage and others.
+    """Return LISTS lessons, drawn with new negatives. Raises ValueError if too few lists have a
+    right passage and others.
     """
     group: list[Lesson] = []
     for one in chance.sample(taught, len(taught)):

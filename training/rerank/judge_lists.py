@@ -59,7 +59,7 @@ def _words(one: Scored) -> float:
 
 
 def _sure(one: Scored) -> float:
-    """Return how far the search's first hit stands above its tenth, of what it has."""
+    """Return how far the search's first hit is above its tenth, as a share of its score."""
     fused = one.given.fused[:_FIRST]
     return float((fused[0] - fused[-1]) / max(float(fused[0]), 1e-9))
 
@@ -78,8 +78,8 @@ TOLD: Mapping[str, Callable[[Scored], float]] = {"words": _words, "sure": _sure,
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The reranker's weight for a query: `weight`, times 1 + `slope` x (what is `told` of the query
-    less `middle`), never below 0 or above .9. `told` is a key of TOLD, or "" for one weight.
+    """The reranker's weight for a query: `weight` times 1 + `slope` x (the value `told` of the
+    query, less `middle`), from 0 to .9. `told` is a key of TOLD, or "" for one weight.
     """
 
     weight: float
@@ -102,7 +102,7 @@ def values(rule: Rule, lists: Sequence[Scored]) -> Values:
 
 
 def rules(chosen_on: Iterable[Scored]) -> list[Rule]:
-    """Return what is chosen among: each weight alone, and with each slope along what is told."""
+    """Return the choices: each weight alone, and each weight with each slope."""
     known = list(chosen_on)
     middles = {name: float(np.mean([of(one) for one in known])) for name, of in TOLD.items()}
     plain = [Rule(weight) for weight in WEIGHTS]

@@ -15,7 +15,7 @@ from training.rerank.candidates import CandidateList, read_lists
 from training.rerank.joint import JointEncoder, PairTokens, trained_weights
 from training.tagger.finetune import pace, report
 
-HELD_OUT = 10  # one of so many lists is not learned from
+HELD_OUT = 10  # one of this many lists is not learned from
 
 
 @dataclass(frozen=True, slots=True)

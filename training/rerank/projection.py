@@ -1,4 +1,4 @@
-"""A small head over frozen token vectors: what late interaction learns in minutes.
+"""A small head over frozen token vectors, which late interaction learns in minutes.
 
     python -P -m training.rerank.projection --lists DIR --cache DIR --checkpoint FILE
                                      [--learn NAME,NAME] [--encoder NAME] [--models DIR]
@@ -94,7 +94,7 @@ def started(sample: FloatMatrix, width: int) -> Head:
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """One query and the places of the passages that are compared, the right one first. `target`
-    float32 [n] is the share of each in what is learned.
+    float32 [n] is the share of each that the head learns.
     """
 
     given: CandidateList

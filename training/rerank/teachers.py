@@ -1,5 +1,4 @@
-"""What frozen models say of mined pairs, so that a passage that is right by chance is not a
-negative.
+"""Scores mined pairs by frozen models, so that a passage that is right by chance is not a negative.
 
     python -P -m training.rerank.teachers --lists DIR --cache DIR --names NAME,NAME
                                    [--teachers MODEL,MODEL] [--models DIR] [--depth N] [--threads N]
@@ -68,7 +67,7 @@ def unit(scores: Floats) -> Floats:
 
 
 def read_taught(path: Path) -> list[Taught]:
-    """Return the lists of a file, with their teachers' scores as far as there are any."""
+    """Return the lists of a file, with their teachers' scores if there are any."""
     beside = taught_path(path)
     lines = beside.read_text("ascii").splitlines() if beside.exists() else []
     told = [np.array(json.loads(line), np.float32) for line in lines[1:]]
