@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
-from core.query_tree import Bool, Word
+from core.query_tree import Bool, Word, scored_words
 from eval.runs.measures import means, parse_measure, per_query
 from search.understanding.long_questions import damped, field_share
 from storage.words.analysis import analyzer
@@ -87,7 +87,7 @@ def by_logarithm(tree: Bool) -> tuple[Bool, float]:
 
 def shipped(tree: Bool) -> tuple[Bool, float]:
     """Do as a search does."""
-    return _damped(tree), HEADLINE * field_share(tree)
+    return _damped(tree), HEADLINE * field_share(scored_words(tree))
 
 
 FORMS: tuple[Callable[[Bool], tuple[Bool, float]], ...] = (before, by_logarithm, shipped, plain)

@@ -15,7 +15,7 @@ from core.callers import Caller, folded
 from core.errors import QueryError
 from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
-from core.query_tree import Node, all_of, is_fact, within_products, without_field
+from core.query_tree import Node, all_of, is_fact, scored_words, within_products, without_field
 from core.retrieval import Retrieval, SortOrder
 from search.answers import Counted, Fold, SearchRequest
 from search.cursors import Start
@@ -90,17 +90,17 @@ class Questions:
         else:
             read = self.encoders.languages(profile)
             meaning = self.understanding.meaning(request, caller, rules, calendar, read, analysis)
-        tree, share = of_length(meaning.tree)
         if not is_fact(request.filters):
             raise QueryError("a filter asks for text", mend="filters are facts; put words into q")
         held = folded(caller.products)  # no tree names a product that the caller lacks
-        tree, own, filters = (
-            within_products(one, held) for one in (tree, meaning.filters, request.filters)
-        )
+        tree = within_products(meaning.tree, held)
+        own, filters = (within_products(one, held) for one in (meaning.filters, request.filters))
         wider = {name: all_of(own, without_field(filters, name)) for name in counted.opened}
         # Folding compares within a list of candidates.
         folds = request.fold is not Fold.NONE or bool(request.similar_to)
         by_date = not folds and (request.order is not SortOrder.SCORE or is_fact(tree))
+        words = scored_words(tree)
+        tree, share = of_length(tree, words)
         meaning, order = replace(meaning, tree=tree, filters=own), request.order
         vectors = self.encoders.part(meaning, profile, order)
         return Question(

@@ -9,19 +9,20 @@ for questions of 20 to 32 different words. docs/evaluation.md has the figures.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from math import log
 
-from core.query_tree import Bool, Node, Word, scored_words
+from core.query_tree import Bool, Node, Word
 
 _WHOLE, _NOTHING, _STEPS = 20, 32, 4  # words of a question; steps between the two
 
 
-def of_length(tree: Node) -> tuple[Node, float]:
-    """Return the tree for a question of its length, and the share of the weights of single
-    fields.
+def of_length(tree: Node, words: Iterable[Word]) -> tuple[Node, float]:
+    """Return the tree for a question of its length, and the share of the weights of single fields;
+    `words` are the tree's scored words.
     """
-    return damped(tree), field_share(tree)
+    return damped(tree), field_share(words)
 
 
 def damped(tree: Node) -> Node:
@@ -40,12 +41,12 @@ def damped(tree: Node) -> Node:
     return Bool(tree.must, should, tree.must_not)
 
 
-def field_share(tree: Node) -> float:
-    """Return the share, 0 to 1, of the weights of single fields that a query of this length
+def field_share(words: Iterable[Word]) -> float:
+    """Return the share, 0 to 1, of the weights of single fields that a query of these words
     keeps.
     """
-    words = len({_key(word) for word in scored_words(tree)})
-    left = (_NOTHING - words) / (_NOTHING - _WHOLE)
+    count = len({_key(word) for word in words})
+    left = (_NOTHING - count) / (_NOTHING - _WHOLE)
     return round(_STEPS * min(1.0, max(0.0, left))) / _STEPS
 
 

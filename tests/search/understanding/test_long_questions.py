@@ -6,7 +6,7 @@ from math import log
 
 import pytest
 
-from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word, all_of
+from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word, all_of, scored_words
 from core.retrieval import LexicalWeights
 from search.understanding.language import parse
 from search.understanding.long_questions import damped, field_share
@@ -48,13 +48,13 @@ def test_a_repeated_word_counts_as_its_logarithm() -> None:
     [(1, 1.0), (20, 1.0), (23, 0.75), (26, 0.5), (29, 0.25), (32, 0.0), (90, 0.0)],
 )
 def test_the_share_of_single_fields(count: int, share: float) -> None:
-    assert field_share(parse(words(count)).tree) == share
-    assert field_share(parse(words(count) + " " + words(count)).tree) == share
+    assert field_share(scored_words(parse(words(count)).tree)) == share
+    assert field_share(scored_words(parse(words(count) + " " + words(count)).tree)) == share
 
 
 def test_a_fact_is_no_word() -> None:
     facts: Node = all_of(*(Keyword("type", (str(number),)) for number in range(40)))
-    assert field_share(facts) == field_share(EVERYTHING) == 1.0
+    assert field_share(scored_words(facts)) == field_share(scored_words(EVERYTHING)) == 1.0
     weights = LexicalWeights()
     assert weights.with_fields(1.0) is weights
     assert set(weights.with_fields(0.0).fields.values()) == {0.0}
