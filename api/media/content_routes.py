@@ -196,7 +196,7 @@ async def download(
             )
         name = _OWN.get(rendition, rendition)
         if request.method == "GET" and name not in (PREVIEW, THUMBNAIL):
-            order_rendition(services, caller, item, name, asked.price, asked.currency, once=True)
+            order_rendition(services, caller, item, name, asked.price, asked.currency)
         receiving(services, caller, "download", synced=True)([item])
         if address:
             return RedirectResponse(address, 302)

@@ -173,9 +173,11 @@ def test_an_order_needs_its_price_and_is_in_the_history() -> None:
         assert made.get(f"{ACCOUNT}/downloads").json()["data"]["downloads"] == []
         for _ in range(2):
             assert made.get(address, rid="nitf", price="2.50", currency="USD").status_code == 200
-        (one,) = data(made.get(f"{ACCOUNT}/downloads"), "accountdownloadsresponse")["downloads"]
+        again, one = data(made.get(f"{ACCOUNT}/downloads"), "accountdownloadsresponse")["downloads"]
         assert (one["charge"], one["currency"], one["item"]["id"]) == (2.5, "USD", "urn:news:ferry")
-        assert made.get(f"{ACCOUNT}/downloads", format="csv").text.count("\r\n") == 2
+        assert (again["charge"], again["duplicate"], one["duplicate"]) == (0, True, False)
+        assert made.get(f"{ACCOUNT}/downloads", format="csv").text.count("\r\n") == 3
+        assert made.get(address, rid="nitf").status_code == 200  # what is paid for needs no price
 
 
 def test_in_my_plan_leaves_out_associations_that_cost_something(gazette: Customer) -> None:
