@@ -319,8 +319,20 @@ class Heads(Sights, Protocol):
         ...
 
 
-class MediaItems(Protocol):
-    """Pictures, videos and sounds, for operators of the archive: without a caller's view."""
+class Engine(
+    Writer,
+    StatusWriter,
+    Retriever,
+    Catalogue,
+    Names,
+    Standings,
+    Vocabulary,
+    Exemplars,
+    Suggestions,
+    Library,
+    Protocol,
+):
+    """A storage engine: all ports above in one object, what operators ask of it, and `close`."""
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """Return the newest recorded version of each item, whatever its state; None for an unknown
@@ -333,22 +345,5 @@ class MediaItems(Protocol):
         of recording.
         """
         ...
-
-
-class Engine(
-    Writer,
-    StatusWriter,
-    Retriever,
-    Catalogue,
-    Names,
-    Standings,
-    Vocabulary,
-    Exemplars,
-    Suggestions,
-    Library,
-    MediaItems,
-    Protocol,
-):
-    """A storage engine: all the ports above in one object, and `close`."""
 
     def close(self) -> None: ...

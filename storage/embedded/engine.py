@@ -297,7 +297,7 @@ class EmbeddedEngine(RecordedEngine):
     def _headlines(self, since: int, until: int) -> Iterator[tuple[int, str]]:
         return self.record.reads.headlines(since, until)
 
-    # MediaItems
+    # Media items
 
     def undescribed(self, limit: int) -> Undescribed:
         """Return the visible media without a description."""

@@ -323,7 +323,7 @@ class OpenSearchEngine(RecordedEngine):
         view, behind = self._freshened()
         return () if behind else view.catalogue.suggestions.suggest(text, limit, caller)
 
-    # Library, MediaItems
+    # Media items
 
     def undescribed(self, limit: int) -> Undescribed:
         """Return the visible media without a description. Raises BusyError while the index is

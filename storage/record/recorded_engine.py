@@ -146,7 +146,7 @@ class RecordedEngine(ABC):
         """Return the recorded versions among `ids`, whatever their state."""
         return self.record.reads.items_by_seq(sorted(ids))
 
-    # MediaItems
+    # Media items
 
     def newest(self, uris: Sequence[str]) -> tuple[Item | None, ...]:
         """Return the newest recorded version of each item, in any state."""
