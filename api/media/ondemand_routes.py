@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -22,15 +24,16 @@ from customers.on_demand import CHANNEL, DEFAULT_QUEUE, QueuePage
 
 router = APIRouter(prefix=PREFIX, tags=["AP Media API: content"])
 PATH = "/content/ondemand"
+_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 
 
 class OnDemandAsked(Priced):
     """What `GET /media/v/content/ondemand` takes."""
 
     consumer_id: str = Field(
-        default="", max_length=64, description="Who reads: each consumer gets every item once."
+        default="", max_length=512, description="Who reads: each consumer gets every item once."
     )
-    queue: str = Field(default=DEFAULT_QUEUE, max_length=64, description="The queue's name.")
+    queue: str = Field(default=DEFAULT_QUEUE, pattern=_NAME, description="The queue's name.")
     page_size: PageSize = Field(default=PAGE_SIZE, description="Items per page, 1 to 100.")
     seq: int | None = Field(
         default=None, ge=0, le=2**62, description="The place in the queue, as next_page has it."
@@ -61,7 +64,8 @@ async def on_demand(
     )
 
     def read() -> tuple[QueuePage, list[dict[str, Any]]]:
-        page = queues.page(caller, asked.consumer_id, asked.queue, asked.seq, asked.page_size)
+        consumer = _consumer(asked.consumer_id)
+        page = queues.page(caller, consumer, asked.queue, asked.seq, asked.page_size)
         told = results(page.items, [{} for _ in page.items], view, asked, services)
         return page, told
 
@@ -76,3 +80,12 @@ async def on_demand(
         "items": told,
     }
     return answer(request, title_of(services, caller), data)
+
+
+def _consumer(name: str) -> str:
+    """Return the name by which our queues know a consumer: AP's clients name themselves by any
+    text.
+    """
+    if not name or re.fullmatch(_NAME, name, re.ASCII):
+        return name
+    return hashlib.sha256(name.encode()).hexdigest()

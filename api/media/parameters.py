@@ -102,5 +102,9 @@ class DownloadAsked(BaseModel):
     rid: str = Field(default="", max_length=100, description="The rendition, by its name.")
     type: str = Field(default="", max_length=20, description="AP's type of the rendition.")
     format: str = Field(default="", max_length=20, description="AP's format, such as NITF.")
-    price: str = Field(default="", max_length=20, description="The price that you acknowledge.")
+    price: str = Field(
+        default="",
+        pattern=r"^(\d{1,9}(\.\d{1,4})?)?$",
+        description="The price that you acknowledge.",
+    )
     currency: str = Field(default="", max_length=3, description="Its currency.")

@@ -168,6 +168,7 @@ def test_an_order_needs_its_price_and_is_in_the_history() -> None:
         address = "/media/v/content/urn:news:ferry.2/download"
         refused = made.get(address, rid="nitf")
         assert code_of(refused) == (400, 402)
+        assert code_of(made.get(address, rid="nitf", price="much")) == (400, 5001)
         item = refused.json()["error"]["item"]
         assert made.get(item, pricing="true").json()["data"]["meta"]["pricing"]["amount"] == 2.5
         assert made.get(f"{ACCOUNT}/downloads").json()["data"]["downloads"] == []

@@ -113,4 +113,6 @@ def test_items_on_demand_come_until_they_are_confirmed(gazette: Customer) -> Non
     assert other["items"] == told["items"]
     received = gazette.receipts.received("gazette", ["urn:news:ferry", "urn:news:none"])
     assert set(received) == {"urn:news:ferry"}
-    assert code_of(gazette.get(path, consumer_id="a b"))[0] == 400
+    named = gazette.get(path, consumer_id="the night desk, Oslo")  # any text, the contract says
+    assert len(named.json()["data"]["items"]) == 2
+    assert code_of(gazette.get(path, queue="a b")) == (400, 5001)
