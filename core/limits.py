@@ -49,7 +49,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """All was taken; `left` more may be taken at once."""
+    """All requests were allowed; `left` more are allowed at once."""
 
     left: int
 

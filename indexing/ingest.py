@@ -357,7 +357,7 @@ class _Worker(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Works; keeps a failure for the thread that waits."""
+        """Work; keep a failure for the thread that waits."""
         try:
             self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the calling thread

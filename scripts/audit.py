@@ -146,7 +146,7 @@ def _moments(events: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Version
 
 
 def _version(text: str) -> Version | None:
-    """Return None if the text is not a version of Python's: nothing that is locked can equal it."""
+    """Return None if the text is not a Python version: no locked package can equal it."""
     try:
         return Version(text)
     except InvalidVersion:

@@ -59,9 +59,7 @@ _PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A file and the tests that should find defects in it; `state` is another one for other text of
-    them.
-    """
+    """A file and the tests that should find defects in it; `state` changes with their text."""
 
     file: str
     tests: tuple[str, ...]
@@ -70,7 +68,7 @@ class Subject:
 
     @property
     def module(self) -> str:
-        """The name that imports have for it."""
+        """The name by which other modules import it."""
         return self.file.removesuffix(".py").replace("/", ".")
 
 
@@ -122,7 +120,7 @@ class _Plugin:
     def pytest_configure(self, config: pytest.Config) -> None:
         from hypothesis import Phase, settings
 
-        for name in NOT_RUN:  # an older checkout may not know it
+        for name in NOT_RUN:  # an older checkout may lack it
             config.addinivalue_line("markers", f"{name}: is not run here")
         phases = (Phase.explicit, Phase.generate)
         settings.register_profile("mutants", settings(), phases=phases)

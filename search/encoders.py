@@ -160,7 +160,7 @@ def _cuts(encoder: object, text: str) -> bool:
     try:
         return encoder.truncated([text])[0]
     except ModelError:
-        return False  # without its tokenizer there is an answer, but no note
+        return False  # without the encoder's tokenizer there is an answer, but no note
 
 
 @runtime_checkable

@@ -47,7 +47,7 @@ _FIRST_FEATURES = FEATURES[:9]  # the features of the first version
 _LEAST_SPAN = 0.05  # least distance of cosines between the background and the last of the nearest
 _MOST_NEAR = 6.0
 _LEAST_BOUND = 1e-3
-_LONG = 5.0  # so that a long query's length is about 1
+_LONG = 5.0  # makes the length of a long query about 1
 
 
 @dataclass(frozen=True, slots=True)

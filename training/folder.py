@@ -18,7 +18,7 @@ from inference.models.store import MANIFEST
 def write_folder(
     folder: Path, manifest: ModelManifest, graph: onnx.ModelProto, tokenizer: Path
 ) -> ModelManifest:
-    """Write the model; returns the manifest with the files' checksums.
+    """Write the model; return the manifest with the files' checksums.
 
     The tokenizer loses its padding and length limit, which the manifest sets.
     """
@@ -28,7 +28,7 @@ def write_folder(
 
 
 def write_graph(folder: Path, manifest: ModelManifest, graph: onnx.ModelProto) -> ModelManifest:
-    """Write the graph beside the tokenizer, if the model has one; returns the manifest with the
+    """Write the graph beside the tokenizer, if the model has one; return the manifest with the
     files' checksums.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -208,7 +208,7 @@ def trained(given: argparse.Namespace, cache: Path, tokenizer: Path) -> Weights:
 
 
 def make(given: argparse.Namespace) -> dict[str, float]:
-    """Train, quantize, measure and write the model's folder; returns the figures."""
+    """Train, quantize, measure and write the model's folder; return the figures."""
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = fetch(MINILM_TOKENIZER, Path(scratch))

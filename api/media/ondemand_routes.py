@@ -51,8 +51,8 @@ async def on_demand(
     links: LinksDep,
     asked: Annotated[OnDemandAsked, Query()],
 ) -> Response:
-    """The next items of a queue. Following `next_page` confirms them; until then they come again.
-    A queue keeps items for seven days.
+    """The next items of a queue. Following `next_page` confirms them; until then they come again. A
+    queue keeps items for seven days.
     """
     services, addresses = surface.services, addresses_of(request)
     queues = services.on_demand

@@ -226,7 +226,7 @@ class Polls:
 
 @contextmanager
 def polling(url: str, count: int) -> Iterator[Polls]:
-    """So many sessions, none of them held yet."""
+    """Run `count` sessions, none of them held yet."""
     command = [sys.executable, "-m", "benchmarks.service.feed", "--hold", url, "--held", str(count)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:

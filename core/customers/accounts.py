@@ -155,7 +155,7 @@ class AccountBook:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """How much was used: requests that were let in, items in their answers, requests refused."""
+    """How much was used: accepted requests, items in their answers, refused requests."""
 
     requests: int = 0
     items: int = 0

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ConditionType(StrEnum):
-    """What is watched of a session, as AP names it."""
+    """The condition of a session that is watched, as AP names it."""
 
     IDLE_FEED = "idleFeed"  # no request for some time
     QUALITY = "quality"  # half of the requests since the last look failed

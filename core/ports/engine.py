@@ -285,8 +285,8 @@ class Sights(Protocol):
         """Return what `caller` sees of each uri in `named` at this moment. A uri that is not in the
         answer is not an item's.
 
-        `named` has the products with which each uri is named: an item that is killed before it is
-        recorded is hidden where it would have these products.
+        `named` has the products with which each uri is named: an item that was killed before it was
+        recorded is hidden if it would have these products.
         """
         ...
 

@@ -66,7 +66,7 @@ class ScoreLimits:
 NO_LIMITS = ScoreLimits()
 
 Told = Callable[[PassageScores], None]
-"""Hears the scores that there are so far; called from any thread, and must not take long."""
+"""Gets the scores that are ready; called from any thread, and must not take long."""
 
 
 @runtime_checkable

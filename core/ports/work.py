@@ -60,8 +60,8 @@ class Jobs(Protocol):
         ...
 
     def update(self, assets: Sequence[Tracked]) -> None:
-        """Record the state of assets, and orders the stages that they wait for. A finished job
-        whose assets wait again runs again.
+        """Record the state of assets, and order the stages that they wait for. A finished job whose
+        assets wait again runs again.
         """
         ...
 
@@ -208,7 +208,7 @@ class Orders(Protocol):
         ...
 
     def record(self, order: Order, assets: Sequence[Tracked]) -> bool:
-        """Record the state of assets after the order's stage, and orders what follows; the lease
+        """Record the state of assets after the order's stage, and order the next stages; the lease
         continues. Returns False, and changes nothing, if the lease was lost.
         """
         ...

@@ -77,8 +77,8 @@ def usage_rows(
     counts: Mapping[Place, Uses], downloads: Mapping[tuple[str, str], tuple[int, Mapping[str, str]]]
 ) -> list[dict[str, object]]:
     """Return a row for each account, day and method, in this order. Downloads and what they cost
-    are in the row of the method `downloads`. `downloads` maps account and day to how many, and what
-    they cost, by currency.
+    are in the row of the method `downloads`. `downloads` maps account and day to the number of
+    downloads and to their cost by currency.
     """
     method = str(Method.DOWNLOADS)
     places = {*counts, *((account, day, method) for account, day in downloads)}

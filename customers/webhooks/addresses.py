@@ -1,5 +1,5 @@
-"""Which addresses may be called for a customer: only such as anybody on the internet can reach, and
-those that the operator allows. The check is of the resolved address, and the connection goes to
+"""Which addresses may be called for a customer: only those that anybody on the internet can reach,
+and those that the operator allows. The resolved address is checked, and the connection goes to
 exactly that one, so a name that resolves differently a moment later gains nothing.
 """
 

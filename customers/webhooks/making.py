@@ -80,7 +80,9 @@ class MessageMaker:
     def _told(
         self, transitions: Sequence[Transition], endpoint: Endpoint, looks: _Looks
     ) -> dict[int, TransitionKind]:
-        """Return what the endpoint's account is told of the transitions, by their places."""
+        """Return the entries that the endpoint's account gets for the transitions, by their
+        places.
+        """
         caller = self.caller_of(endpoint.account) or Caller(endpoint.account, frozenset())
         return looks.told(transitions, caller, self.tree_of(endpoint))
 

@@ -1,4 +1,4 @@
-"""`dateline migrate`: the tables of a record of truth on Postgres."""
+"""`dateline migrate`: brings the tables of a record of truth on Postgres up to date."""
 
 from __future__ import annotations
 

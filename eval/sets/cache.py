@@ -95,7 +95,7 @@ class CachedIndex:
         return report
 
     def complete(self, report: Mapping[str, Any]) -> None:
-        """Marks the index as complete, with the counts of its ingest. Raises StorageError."""
+        """Mark the index as complete, with the counts of its ingest. Raises StorageError."""
         data = orjson.dumps({"key": self.key.as_dict(), "report": dict(report)})
         path = self.folder / _MARKER
         part = path.with_suffix(".part")

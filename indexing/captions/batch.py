@@ -236,7 +236,7 @@ class BatchCaptioner:
     def _outcomes(
         self, state: BatchState, contexts: Mapping[str, str]
     ) -> dict[str, Caption | Uncaptioned]:
-        """Return the outcomes of a batch that has ended; records its cost."""
+        """Return the outcomes of a batch that has ended, and record its cost."""
         files = [name for name in (state.output_file_id, state.error_file_id) if name]
         told = state.metadata or {}
         answers = answers_in(

@@ -141,7 +141,7 @@ class _Lines:
         return line
 
     def begun(self) -> int:
-        """Return the line where the row began that has just ended."""
+        """Return the line in which the last row began."""
         return self._end(len(self._row))
 
     def again(self) -> int:

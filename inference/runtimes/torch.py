@@ -65,7 +65,7 @@ class TorchRuntime:
         """Return the folder's safetensors, compiled by torch.compile for any shape. This takes up
         to a minute.
 
-        Raises ModelError as `open` does, and where no C++ compiler works.
+        Raises ModelError as `open` does, and if no C++ compiler works.
         """
         made = cls._of_checkpoint(folder, threads, option, compiled=True)
         for shape in ((1, 16), (2, 24)):  # one row is compiled apart from many

@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return where the OpenSearch that was fetched is kept: DATELINE_DEV_CLUSTER_CACHE, else where
-    this user's programs keep what can be fetched again. For root others read there too, since
-    OpenSearch does not run as root.
+    """Return where the OpenSearch that was fetched is kept: DATELINE_DEV_CLUSTER_CACHE, else the
+    folder where this user's programs keep data that can be fetched again. As root it is a folder
+    that others can read, because OpenSearch does not run as root.
     """
     named = os.environ.get("DATELINE_DEV_CLUSTER_CACHE")
     return Path(named) if named else _of_user("XDG_CACHE_HOME", ".cache", "/var/cache")

@@ -64,7 +64,7 @@ def _add(found: dict[str, Any], client: httpx.Client) -> None:
 
 
 def _client(node: Node) -> httpx.Client:
-    # No proxy leads to the loopback.
+    # A proxy can't reach the loopback.
     return httpx.Client(base_url=node.url, timeout=_SHORT_S, trust_env=False)
 
 

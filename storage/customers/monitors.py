@@ -168,7 +168,7 @@ class StoredMonitors:
         counts = {name: _WATCHED.c[name] + insert.excluded[name] for name in _COUNTS}
         newer = sa.case((insert.excluded.used > _WATCHED.c.used, insert.excluded.used))
         used = sa.func.coalesce(newer, _WATCHED.c.used)
-        # A session of the same id of another account would be another's: it is left alone.
+        # If another account has a session of the same id, it stays as it is.
         kept = insert.on_conflict_do_update(
             index_elements=["session"],
             set_={**counts, "used": used},

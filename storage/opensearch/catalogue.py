@@ -33,7 +33,7 @@ _PAGE = 500
 
 
 def undescribed_items(ask: Ask, now: Now, reads: RecordReads, limit: int) -> Undescribed:
-    """Return the first `limit` visible media without a description; reads them page by page."""
+    """Return the first `limit` visible media without a description, read page by page."""
     media = [*shown_at(now()), {"terms": {"type": [str(kind) for kind in MEDIA]}}]
     silent: list[Clause] = [*media, {"term": {"described": False}}]
     every, few = ask([_search(media, 0, ()), _search(silent, min(limit, _PAGE), ())])

@@ -53,14 +53,14 @@ class GraphDraft:
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        """Store `value` under `name`; returns the name, for use as a node's input."""
+        """Store `value` under `name`; return the name, for use as a node's input."""
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
     def node(
         self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **given: object
     ) -> str:
-        """Add one operator; returns its first output's name."""
+        """Add one operator; return its first output's name."""
         made = helper.make_node(kind, inputs, outputs, outputs[0] + "/op", domain=domain, **given)
         self.nodes.append(made)
         return outputs[0]

@@ -71,7 +71,7 @@ class CompressPlan:
 
 
 def compress(source: ModelFolder, output: Path, plan: CompressPlan) -> ModelManifest:
-    """Write a smaller form of `source` as the model folder `output`; returns its manifest.
+    """Write a smaller form of `source` as the model folder `output`; return its manifest.
 
     Raises ModelError for a model without an ONNX graph, one that is int8 already, or a failure of
     the tools; InputError if `static` has no text.

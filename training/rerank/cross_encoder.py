@@ -182,7 +182,7 @@ def trained(given: argparse.Namespace, cache: Path, tokenizer: Tokenizer) -> Wei
 
 
 def make(given: argparse.Namespace) -> dict[str, float]:
-    """Train, quantize, measure and write the model's folder; returns the figures."""
+    """Train, quantize, measure and write the model's folder; return the figures."""
     torch.set_num_threads(given.threads)
     chance = random.Random(1)  # noqa: S311
     with tempfile.TemporaryDirectory() as scratch:

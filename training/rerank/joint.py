@@ -74,7 +74,7 @@ def trained_weights(model: JointEncoder) -> dict[str, Floats]:
 
 @dataclass(frozen=True, slots=True)
 class PairTokens:
-    """Token numbers of pairs, at most `limit` each, special ones included."""
+    """The token numbers of pairs, at most `limit` each, special ones included."""
 
     tokenizer: Tokenizer
     limit: int

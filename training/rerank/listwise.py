@@ -153,7 +153,7 @@ def loss_of(
 
 
 def train(start: Weights, tokens: PairTokens, folder: Path, plan: Plan) -> Weights:
-    """Fine-tune from BERT weights on the lists in `folder`; returns the weights of BERT and the
+    """Fine-tune from BERT weights on the lists in `folder`; return the weights of BERT and the
     head.
     """
     torch.manual_seed(plan.seed)

@@ -123,7 +123,7 @@ class CagedChild:
         return answer, message.body
 
     def is_heard(self, within_s: float) -> bool:
-        """Return whether it begins to answer, or hangs up, within that time."""
+        """Return whether the child begins to answer, or hangs up, within that time."""
         return bool(select.select([self._line], [], [], within_s)[0])
 
     def hand_over(self) -> int:

@@ -36,7 +36,7 @@ _SHOWN_S, _SHOWN_STEPS = 0.5, 1.5
 
 @dataclass(slots=True)
 class Group:
-    """Moments in order, of which the best is wanted, and the frames seen around them."""
+    """Moments in order, one of which gives the best frame, and the frames around them."""
 
     moments: tuple[float, ...]
     shown: dict[int, tuple[float, VideoFrame]] = field(default_factory=dict)

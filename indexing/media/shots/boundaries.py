@@ -77,7 +77,7 @@ class Boundaries:
 
     def __init__(self, rule: BoundaryRule) -> None:
         self.rule = rule
-        self._opened: tuple[int, float, Transition] | None = None  # the shot that goes on
+        self._opened: tuple[int, float, Transition] | None = None  # the present shot
         self._next = Transition.START
         self._run: _Run | None = None
         self._cut_off = False  # a transition that was too long has not ended yet

@@ -226,7 +226,7 @@ class _Timeline:
                 self.is_flowing = False
 
     def _back(self, now: float) -> Gap:
-        """Return the gap until the source is back; sets the start of its next connection."""
+        """Return the gap until the source is back, and set the start of its next connection."""
         away_s = max(0.0, now - self._broken_at)
         start = self._end_s
         self._base_s = self._end_s = self._floor_s = start + away_s

@@ -174,6 +174,8 @@ def caption_key(still: str, space: str) -> str:
 
 def _space(captioner: str, item: Item, allowed: bool) -> str:
     parts: list[object] = [captioner, sorted(item.products), item.language, allowed]
-    if item.embargoed is not None:  # without one the key is as before this part existed
+    if (
+        item.embargoed is not None
+    ):  # without an embargo the key is the same as before this part existed
         parts.append(item.embargoed.isoformat())
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()

@@ -201,7 +201,9 @@ def third_of(calendar: Calendar, span: Span, third: int) -> Span:
 
 
 def _a_season(match: re.Match[str], calendar: Calendar) -> Point | None:
-    """The winter of a year begins in December of that year; south of the equator in June."""
+    """Read a season with its year: a winter begins in December of that year, south of the equator
+    in June.
+    """
     return Point(*season(calendar, match["season"], int(match["year"])), match.end())
 
 

@@ -79,7 +79,7 @@ def _settled(text: str, start: int, point: Point) -> Point | None:
     """Return the point, if it needs no word before it; else None."""
     if point.standing is Standing.ALONE:
         return point
-    if _TO.match(text, point.end) or _OPEN_RANGE.search(text, 0, start):  # monday to friday
+    if _TO.match(text, point.end) or _OPEN_RANGE.search(text, 0, start):  # such as monday to friday
         return None
     at_an_end = not text[:start].strip() or not text[point.end :].strip(" .,!?")
     return point if point.standing is Standing.AT_AN_END and at_an_end else None

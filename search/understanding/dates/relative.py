@@ -79,8 +79,8 @@ class _Readers:
     own: WordTables
 
     def ago(self, match: re.Match[str], calendar: Calendar) -> Point | None:
-        """Read 3 days ago: 3 days ago is that day, 3 weeks ago that week of the calendar, 3 hours
-        ago that hour.
+        """Read 3 days ago, 3 weeks ago, 3 hours ago: the whole day, week of the calendar, or hour
+        that lies so far back.
         """
         unit, count = self._unit(match), self._number(match)
         if unit in _CLOCK:

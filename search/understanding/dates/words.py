@@ -80,7 +80,7 @@ DOUBTFUL_MONTHS = {word: one.code for one in _ALL for word in words_of(one.words
 MONTHS = {word: number for word, number in DAY_MONTHS.items() if word not in DOUBTFUL_MONTHS}
 WEEKDAYS = _merged(one.weekdays for one in _ALL)
 SHORT_WEEKDAYS = _merged(one.short_weekdays for one in _ALL)
-SEASONS = _merged(one.seasons for one in _ALL)  # first month, north
+SEASONS = _merged(one.seasons for one in _ALL)  # by the first month, in the north
 YEARS = [
     word for one in _ALL if one.code != "en" for word, unit in one.units.items() if unit == "year"
 ]

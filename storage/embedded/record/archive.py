@@ -137,7 +137,7 @@ class Record:
             raise
 
     def _kill_aside(self, rows: Sequence[Prepared], by: Caller, why: StorageError) -> None:
-        """Put kills in documents in force, though the documents can't be recorded."""
+        """Bring the kills in documents into force, although the documents can't be recorded."""
         killed: list[Asked] = []
         for row in rows:
             item = row.write.item

@@ -53,7 +53,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One request for a point in time as of a change, for which `waiting` searches wait."""
+    """One request for a point in time that has a given change; `waiting` searches wait for it."""
 
     generation: int
     waiting: int = 0

@@ -311,8 +311,8 @@ def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause
 
 def _width(search: _Search, name: str) -> int:
     """Return how wide to search the graphs of a vector field. If a search wants as many vectors as
-    the filter lets through, Lucene compares all of them and skips the graph. Since the count, the
-    field may have got a few more.
+    the filter lets through, Lucene compares all of them and skips the graph. The field may have got
+    a few more vectors since they were counted.
     """
     settings, held = search.sources.settings, search.basics.passages.get(name, 0)
     if held > min(settings.exact_rows, MOST_NEAREST):
