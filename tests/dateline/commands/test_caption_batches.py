@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,31 +70,6 @@ def test_a_photo_is_found_when_its_batch_came(
     again = cli.json("ingest", folder / "in", "--products", "demo")["media"]
     assert again["written"] == 0
     assert len(provider.batches) == 1
-
-
-def test_what_was_killed_in_the_record_is_not_sent(
-    cli: Cli, folder: Path, provider: CaptionServer
-) -> None:
-    red_photo(folder / "in" / "a.png")
-    cli("ingest", folder / "in", "--products", "demo")
-    (place,) = (folder / "in").iterdir()
-    cli("set-status", f"urn:sha256:{hashlib.sha256(place.read_bytes()).hexdigest()}", "canceled")
-    told = cli("captions", "submit", code=1)
-    assert "rights forbid" in told.output
-    assert provider.files == provider.batches == {}
-    assert cli.json("captions", "status")["unsent"] == 0
-
-
-def test_what_the_cap_has_no_room_for_waits(
-    cli: Cli, folder: Path, provider: CaptionServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATELINE_CAPTION_DAILY_SPEND", "0.0001")
-    red_photo(folder / "in" / "a.png")
-    cli("ingest", folder / "in", "--products", "demo")
-    told = cli("captions", "submit", code=1)
-    assert "spend cap of the day" in told.output
-    assert cli.json("captions", "status")["unsent"] == 1
-    assert provider.batches == {}
 
 
 def test_batches_need_a_provider(writing: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

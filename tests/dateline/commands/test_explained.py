@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SettingsError
-from dateline.measuring.profile_changes import changed_profile
-from search.profiles import standard_profiles
 from tests.dateline.conftest import Cli
 
 
@@ -71,27 +68,6 @@ def test_a_wrong_editors_file_is_said_at_the_start(
     refused = reading("search", "ferry", code=3)
     assert "pins.0.uris" in refused.stderr
     assert "mend:" in refused.stderr
-
-
-def test_an_empty_setting_is_no_file(reading: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATELINE_EDITORIAL", "")
-    assert reading.found("ferry")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("recency_half_life_days", "-1"),
-        ("recency_half_life_days", "inf"),
-        ("recency_floor", "1.5"),
-        ("recency_floor", "nan"),
-    ],
-)
-def test_a_curve_that_is_none_is_refused(name: str, value: str) -> None:
-    profile = standard_profiles(("text",))["breaking"]
-    with pytest.raises(SettingsError, match=value) as caught:
-        changed_profile(profile, {name: value})
-    assert caught.value.where == f"profile.{name}"
 
 
 def test_breaking_is_a_profile(reading: Cli) -> None:

@@ -63,31 +63,6 @@ def test_an_open_facet(sports: Cli) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("interval", "counted"),
-    [
-        ("month", {"2024-03": 5}),
-        ("week", {"2024-03-04": 2, "2024-03-11": 2, "2024-03-18": 1}),
-        ("year", {"2024": 5}),
-    ],
-)
-def test_intervals(sports: Cli, interval: str, counted: dict[str, int]) -> None:
-    asked = ("cup", "--facet", "versioncreated", "--facet-interval", interval)
-    assert facet(sports, "versioncreated", *asked) == counted
-
-
-def test_broader_topics(sports: Cli) -> None:
-    asked = ("cup", "--facet", "subject")
-    assert facet(sports, "subject", *asked) == {"football": 2, "rowing": 2}
-    broader = facet(sports, "subject", *asked, "--facet-subjects", "broader")
-    assert (broader["sport"], broader["football"]) == (4, 2)
-    assert len(sports.found("cup", "--subject", "sport", *PLAIN)) == broader["sport"]
-
-
-def test_what_is_no_facet(sports: Cli) -> None:
-    assert "no facet 'mood'" in sports("search", "cup", "--open-facet", "mood", code=2).output
-
-
 def test_one_date_is_taken_as_words(sports: Cli) -> None:
     query = ("cup final on 4 march 2024 since 2020", *PLAIN)
     assert sports.found(*query) == ["urn:0"]

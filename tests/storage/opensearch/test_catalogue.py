@@ -33,10 +33,8 @@ from tests.storage.world import (
     NOW,
     WIRE,
     SetClock,
-    change,
     lexical,
     make_item,
-    unit,
     vector_of,
     vectors,
     write,
@@ -396,21 +394,6 @@ def test_what_very_many_items_have_is_counted_over_all_of_them(
     entity = Entity("porto alto", LOC, 0, 10, 0.9)
     told = [engine.known([entity], WIRE)[0] for engine in pair.engines]
     assert told[0] == told[1]
-
-
-def test_a_kill_takes_names_words_and_completions_at_once(pair: Pair) -> None:
-    engine = pair.cluster
-    write(
-        engine, make_item("a", headline="Zebra parade", person=(Concept("Angela Merkel"),)), unit(1)
-    )
-    entity = Entity("angela merkel", PER, 0, 13, 0.9)
-    assert engine.known([entity], WIRE)[0] is not None
-    assert len(engine.suggest("zebra", 5, WIRE)) == 1
-    change(engine, "a", pubstatus=PubStatus.CANCELED)
-    assert engine.known([entity], WIRE) == (None,)
-    assert engine.suggest("zebra", 5, WIRE) == engine.suggest("merk", 5, WIRE) == ()
-    assert engine.seen_counts(["zebra"], 5, WIRE) == (0,)
-    assert engine.similar_words([("zebrra", 1)], WIRE) == ((),)
 
 
 def test_texts_longer_than_anyone_types_are_indexed_without_completions(pair: Pair) -> None:

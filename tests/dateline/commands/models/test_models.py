@@ -76,13 +76,6 @@ def test_the_list_has_every_model_and_what_it_is_for(monkeypatch: pytest.MonkeyP
     assert all(row["problem"] == "" for row in found.values())
 
 
-def test_the_table_has_every_name_whole() -> None:
-    shown = models("list").stdout
-    for name in (*BUNDLED, *Catalogue().names()):
-        assert name in shown
-    assert "research only" in shown
-
-
 def test_a_bad_manifest_is_listed_as_such(pulled: Path) -> None:
     write_model(pulled / "small", task="translate")
     (row,) = [row for row in rows("list") if row["name"] == "small"]
@@ -128,14 +121,6 @@ def test_a_pulled_model_is_found_by_every_command(hub: Hub, pulled: Path) -> Non
     assert COMMIT in models("card", "small").stdout
     assert (pulled / "small" / "graph.onnx").read_bytes() == FILES["graph.onnx"]
     assert "already" in models("pull", "small", "--endpoint", hub.endpoint).stdout
-
-
-@pytest.mark.usefixtures("catalogue")
-def test_a_pull_of_a_named_revision_takes_its_checksums(hub: Hub, pulled: Path) -> None:
-    models("pull", "small", "--endpoint", hub.endpoint, "--revision", "main")
-    manifest = json.loads((pulled / "small" / "manifest.json").read_text())
-    assert manifest["revision"] == COMMIT
-    assert all(len(digest) == 64 for digest in manifest["files"].values())
 
 
 @pytest.mark.usefixtures("catalogue")

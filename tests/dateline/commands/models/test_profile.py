@@ -101,7 +101,7 @@ def test_a_picture_that_can_not_be_written(tmp_path: Path) -> None:
 def test_a_picture_without_its_library_is_refused_before_measuring(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("dateline.commands.models.profile.find_spec", lambda _: None)
+    monkeypatch.setattr("core.extras.find_spec", lambda _: None)
     done = CliRunner().invoke(
         app, ["models", "profile", "all-MiniLM-L6-v2", "--svg", str(tmp_path / "p.svg")]
     )
