@@ -129,10 +129,13 @@ def test_the_loop_for_a_shell_finds_what_the_client_finds(hooked: str) -> None:
 
 
 def test_an_answer_has_what_the_page_shows(hooked: str) -> None:
-    (shown,) = re.findall(r"```json\n(.*?)```", page("api.md"), re.DOTALL)
-    address = json.loads(shown)["data"]["next_page"].partition("&page=")[0]
-    answer = httpx.get(f"{hooked}{address}", headers={"x-api-key": "demo-reader"}, timeout=240)
-    assert kinds(answer.json(), json.loads(shown)) == kinds(json.loads(shown), json.loads(shown))
+    shown, refusal = map(json.loads, re.findall(r"```json\n(.*?)```", page("api.md"), re.DOTALL))
+    found = shown["data"]["next_page"].partition("&page=")[0]
+    asked = {found: shown, "/content/search?pagesize=5": refusal}
+    for address, like in asked.items():
+        answer = httpx.get(f"{hooked}{address}", headers={"x-api-key": "demo-reader"}, timeout=240)
+        assert kinds(answer.json(), like) == kinds(like, like)
+    assert answer.json()["error"]["code"] == refusal["error"]["code"]
 
 
 def kinds(value: Any, like: Any) -> Any:
