@@ -81,7 +81,7 @@ COMMANDS = {
         _CARE,
     ),
     "embed": Entry(
-        "dateline.commands.embed:embed",
+        "dateline.commands.archive:embed",
         "Embed the items that have no vectors of an encoder in use.",
         _CARE,
     ),
@@ -91,7 +91,7 @@ COMMANDS = {
         _CARE,
     ),
     "migrate": Entry(
-        "dateline.commands.migrate:migrate",
+        "dateline.commands.archive:migrate",
         "Create or bring up to date the tables of the record of truth on Postgres.",
         _CARE,
     ),

@@ -2,8 +2,9 @@
 reads.
 """
 
+import argparse
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,16 @@ import onnx
 from tokenizers import Tokenizer
 
 from inference.models.card import CARD, card
-from inference.models.manifest import ModelManifest
+from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 from inference.models.store import MANIFEST
+
+# all-MiniLM-L6-v2 and bge-small-en-v1.5, from which our models start, both learned from it.
+START = TrainingData(
+    "MS MARCO, by way of the start weights",
+    "Microsoft's terms: non-commercial research",
+    RESEARCH_ONLY,
+)
+_PARTS = ("NAME", "LICENCE", "USE")
 
 
 def write_folder(
@@ -63,3 +72,39 @@ def write_figures(
     rounded = {name: round(value, 4) for name, value in figures.items()}
     commands = dict.fromkeys(rounded, command or manifest.recipe)
     return write_manifest(folder, replace(manifest, quality=rounded, commands=commands))
+
+
+def training_data(text: str) -> TrainingData:
+    """Return the training data `NAME|LICENCE|USE` from the command line. Raises ArgumentTypeError
+    for other text.
+    """
+    parts = [part.strip() for part in text.split("|")]
+    if len(parts) != len(_PARTS) or not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {'|'.join(_PARTS)}")
+    return TrainingData(*parts)
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--training-data`, given once for each source of the user's own texts."""
+    parser.add_argument(
+        "--training-data",
+        type=training_data,
+        action="append",
+        metavar="|".join(_PARTS),
+        help="what your own texts are, for the card; USE is any, 'research only' or unknown",
+    )
+
+
+def learned_from(manifest: ModelManifest, own: Sequence[TrainingData] | None) -> ModelManifest:
+    """Return the manifest with the user's `own` training data, if given, instead of ours; the data
+    of its start weights stay.
+    """
+    if not own:
+        return manifest
+    start, _, _ = manifest.source.rpartition(" on ")
+    return replace(
+        manifest,
+        source=f"{start} on {', '.join(one.name for one in own)}",
+        licence="Apache-2.0 for the code; start weights and training texts: see there",
+        training_data=(*own, START),
+    )

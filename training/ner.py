@@ -38,10 +38,16 @@ from inference.models.store import ModelStore
 from inference.tagger import LOGITS, NameTagger
 from inference.texts.tokens import padded
 from inference.texts.words import WordTokens, windows
-from training.folder import plain_tokenizer, write_figures, write_folder
-from training.graphs.bert import BertShape, Ranges, Weights, label_graph
+from training.folder import (
+    START,
+    add_terms,
+    learned_from,
+    plain_tokenizer,
+    write_figures,
+    write_folder,
+)
+from training.graphs.bert import BertShape, Ranges, Weights, folded, label_graph
 from training.graphs.bge import bge_weights
-from training.graphs.folding import folded
 from training.graphs.quantize import Batch, calibrate
 from training.measure import milliseconds
 from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
@@ -49,7 +55,6 @@ from training.tagger.conll import Sentence, augmented, read_conll
 from training.tagger.finetune import LABELS, MAX_TOKENS, Plan, train
 from training.tagger.other_corpora import read_uner, read_wnut, without_label
 from training.tagger.query_style import query_style
-from training.terms import START, add_terms, learned_from
 
 NAME = "distilbert-ner-news"
 ALLOWED_LOSS = 0.005  # largest loss of F1 from float32 to int8

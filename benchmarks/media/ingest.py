@@ -28,29 +28,44 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from statistics import median
+from time import sleep, time
 from typing import Any
 
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
 from benchmarks.machine import arguments, show, this_machine
-from benchmarks.media.decode import Side, write_photo
-from benchmarks.media.durability import durability
-from benchmarks.media.parts import (
-    RATE,
-    decoded_frames,
-    decoded_photos,
-    scored_frames,
-    shares,
-    small_photo,
-    windows_of,
-    write_cuts,
-)
-from benchmarks.media.worker import opened
+from benchmarks.media.decode import Side, computing_s, textured, write_photo
+from core.media import FrameBatch
+from core.work import AssetState, FoundAsset, JobState, Priority, Stage, Tracked
 from dateline.build.media.shots import shot_detector_of, shot_finder_of
+from dateline.build.media.stages import Stages, build_stages
+from dateline.build.media.work import Worker, build_worker
+from dateline.build.service import Service, build_service
+from dateline.settings import Settings, configure
 from indexing.media.reading import CagedReader
+from indexing.media.shots.windows import FrameWindows, WindowLayout
+from indexing.work.request import Request
+from indexing.work.sources.listing import look_at
+from indexing.work.stages.decode import PREVIEW_EDGE, THUMBNAIL_EDGE
 from inference.runtimes.loading import cores
+
+Times = Callable[[], Sequence[float]]  # when each chunk was applied, and the end: s since 1970
+PRODUCTS = ("bench",)
+_LOOK_S = 2.0  # seldom: each look takes the interpreter from the work
+CHUNKS = 3  # chunks that a worker decodes at the same time
+RATE, SHOT_S, SIZE = 25, 3, (1280, 720)
 
 
 def main() -> None:
@@ -143,6 +158,264 @@ def _computing(whole: Side, *parts: Side) -> float:
     ratio.
     """
     return whole.computing / sum(part.computing for part in parts)
+
+
+@dataclass(slots=True)
+class Bench:
+    """A worker in this process. `late_s` is how long after its end the last job was seen to have
+    ended; this time is not the job's.
+    """
+
+    settings: Settings
+    service: Service
+    worker: Worker
+    late_s: float = 0.0
+
+    def ingest(self, folder: Path) -> int:
+        """Ingest a folder to the end; return the number of its files."""
+        request = Request((str(folder),), (), PRODUCTS)
+        job = self.worker.desk.desk.start(request, Priority.BACKFILL)
+        jobs = self.worker.desk.jobs
+        while jobs.job(job.id).state is JobState.RUNNING:
+            sleep(_LOOK_S)
+        self.late_s = time() - jobs.job(job.id).ended
+        counts = jobs.counts(job.id)
+        if counts.past(Stage.APPLY) != counts.found or not counts.made["written"]:
+            raise SystemExit(f"not all was ingested: {counts}")
+        return counts.found
+
+    def applied(self, folder: Path) -> Times:
+        """Ingest a folder; return a function that gives the times of its chunks and of its end."""
+        self.ingest(folder)
+        return self._times
+
+    def _times(self) -> Sequence[float]:
+        job = self.worker.desk.jobs.jobs()[0]
+        found = self.worker.desk.jobs.find(job.id, [AssetState.DONE], limit=10**6)
+        chunks: dict[int, float] = {}
+        for asset in found:
+            chunks[asset.chunk] = max(chunks.get(asset.chunk, 0.0), asset.updated)
+        return [*chunks.values(), job.ended]
+
+    def ingest_frames(self, folder: Path, frames: int) -> int:
+        """Ingest a folder of videos; return `frames`, their number of frames."""
+        self.ingest(folder)
+        return frames
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Bench]:
+    """A worker over a new archive, after a warm-up."""
+    settings = settings_in(folder)
+    service = build_service(settings)
+    worker = build_worker(settings, service)
+    try:
+        bench = Bench(settings, service, worker)
+        warm = folder / "warm"
+        warm.mkdir()
+        small_photo(warm / "warm.jpg", 10**6)
+        bench.ingest(warm)
+        yield bench
+    finally:
+        worker.close()
+        service.close()
+
+
+def settings_in(folder: Path) -> Settings:
+    """Return the settings of an archive in `folder`, without models that ingest does not need."""
+    folder.mkdir(parents=True)
+    flags = {"data": str(folder), "tagger": "", "reranker": ""}
+    return configure(flags).settings
+
+
+def durability(
+    place: Path, count: int, turns: int, write: Callable[[Path, int], Path]
+) -> dict[str, float]:
+    """Return the same work with and without orders, jobs and a ledger on disk, over photos from
+    `write`.
+    """
+    pairs: list[tuple[Lap, Lap]] = []
+    with opened(place / "durable") as bench, plainly(place / "plain") as parts:
+        for turn, part in enumerate(shares(count, turns)):
+            folder = place / f"turn-{turn}"
+            folder.mkdir(parents=True)
+            paths = [write(folder / f"{n}.jpg", n) for n in part]
+            works = [partial(bench.applied, folder), partial(plain_ingest, parts, paths)]
+            laps = {n: lap_of(works[n]) for n in ((0, 1) if turn % 2 else (1, 0))}
+            pairs.append((laps[0], laps[1]))
+            shutil.rmtree(folder)
+
+    def overhead(of: Callable[[Lap], float]) -> float:
+        return median(of(durable) / of(plain) for durable, plain in pairs) - 1
+
+    return {
+        "durable_per_s": count / sum(durable.seconds for durable, _ in pairs),
+        "plain_per_s": count / sum(plain.seconds for _, plain in pairs),
+        "durability_overhead": overhead(lambda lap: lap.seconds),
+        "durability_overhead_steady": overhead(lambda lap: lap.steady_s),
+        "durability_overhead_computing": overhead(lambda lap: lap.computing),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One side's turn: its seconds, the seconds from the first applied chunk to the last, and its
+    processor seconds.
+    """
+
+    seconds: float
+    steady_s: float
+    computing: float
+
+
+def lap_of(work: Callable[[], Times]) -> Lap:
+    """Run a turn, and ask afterwards when its chunks were applied and when it ended."""
+    started, computed = time(), computing_s()
+    times = work()
+    computing = computing_s() - computed
+    *applied, ended = times()
+    return Lap(ended - started, max(applied) - min(applied), computing)
+
+
+@contextmanager
+def plainly(folder: Path) -> Iterator[Stages]:
+    """The same stages over a new archive and a ledger in memory."""
+    settings = settings_in(folder)
+    service = build_service(settings)
+    parts = build_stages(settings, service, DictLedger(), "plain")
+    try:
+        plain_ingest(parts, [small_photo(folder / "warm.jpg", 10**6)])
+        yield parts
+    finally:
+        parts.close()
+        service.close()
+
+
+def plain_ingest(parts: Stages, paths: Sequence[Path], chunk: int = 32) -> Times:
+    """Put chunks through the stages. As many are decoded at the same time as in a worker, and each
+    is applied as soon as it is decoded.
+    """
+    chunks = [paths[at : at + chunk] for at in range(0, len(paths), chunk)]
+    with ThreadPoolExecutor(CHUNKS) as decoding, ThreadPoolExecutor(1) as rest:
+        decoded = [decoding.submit(_decode, parts.stages, some) for some in chunks]
+        applied = [rest.submit(_rest, parts.stages, some) for some in decoded]
+        times = [*(done.result() for done in applied), time()]
+    return lambda: times
+
+
+def _decode(stages: Mapping[Stage, Any], paths: Sequence[Path]) -> list[Tracked]:
+    assets = [tracked(n, look_at(path, PRODUCTS)) for n, path in enumerate(paths)]
+    return [worked.asset for worked in stages[Stage.DECODE].work(assets, lambda: False)]
+
+
+def _rest(stages: Mapping[Stage, Any], decoded: Future[list[Tracked]]) -> float:
+    assets: Sequence[Tracked] = decoded.result()
+    for stage in (Stage.DESCRIBE, Stage.APPLY):
+        worked = list(stages[stage].work(assets, lambda: False))
+        failed = [each for each in worked if each.failure is not None]
+        if failed or len(worked) != len(assets):
+            raise SystemExit(f"not all was ingested: {failed}")
+        assets = [each.asset for each in worked]
+    return time()
+
+
+def tracked(number: int, found: object) -> Tracked:
+    """Return an asset that belongs to no job."""
+    if not isinstance(found, FoundAsset):
+        raise SystemExit(f"not read: {found}")
+    return Tracked("bench", number, 0, found, state=AssetState.WAITING)
+
+
+@dataclass(slots=True)
+class DictLedger:
+    """`core.ports.media.Ledger` in memory."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def get(self, keys: Sequence[str]) -> tuple[bytes | None, ...]:
+        return tuple(self.kept.get(key) for key in keys)
+
+    def put(self, results: Mapping[str, bytes]) -> None:
+        for key, value in results.items():
+            self.kept.setdefault(key, value)
+
+
+def decoded_frames(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
+    """Decode every frame of every clip, `files` at a time."""
+
+    def count(path: Path) -> int:
+        return sum(len(e.seconds) for e in reader.frames(path) if isinstance(e, FrameBatch))
+
+    with ThreadPoolExecutor(files) as pool:
+        return sum(pool.map(count, paths))
+
+
+def decoded_photos(reader: CagedReader, paths: Sequence[Path], files: int) -> int:
+    """Decode every photo in both sizes, `files` at a time."""
+    with ThreadPoolExecutor(files) as pool:
+        for _ in pool.map(lambda p: reader.picture(p, (THUMBNAIL_EDGE, PREVIEW_EDGE)), paths):
+            pass
+    return len(paths)
+
+
+def windows_of(reader: CagedReader, paths: Sequence[Path], layout: WindowLayout) -> Iterator[Any]:
+    """Yield the windows of the clips, uint8 [t, 27, 48, 3], and how many frames count in each."""
+    for path in paths:
+        cut = FrameWindows(layout)
+        for each in reader.frames(path):
+            if isinstance(each, FrameBatch):
+                yield from cut.push(each.pixels)
+        yield from cut.close()
+
+
+def scored_frames(score: Callable[[Any], Any], windows: Sequence[Any], clips: int) -> int:
+    """Score as many windows as `clips` such clips have, each alone, as the queue takes them;
+    returns the frames.
+    """
+    frames = 0
+    for _ in range(clips):
+        for pixels, counted in windows:
+            score(pixels[None])
+            frames += counted
+    return frames
+
+
+def shares(count: int, turns: int) -> Iterator[range]:
+    """Return `turns` ranges that together are range(count)."""
+    step = max(1, -(-count // turns))
+    return (range(at, min(at + step, count)) for at in range(0, count, step))
+
+
+def write_cuts(path: Path, seed: int, seconds: int) -> Path:
+    """Return a 720p clip with a cut every SHOT_S seconds: moving pictures with grain."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    width, height = SIZE
+    grain = random.integers(-8, 9, (8, height, width, 1), np.int16)
+    scene = textured((width + RATE * SHOT_S, height), random)
+    with av.open(str(path), "w") as container:
+        options = {"preset": "veryfast", "crf": "23", "bf": "2"}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(seconds * RATE):
+            shift = number % (RATE * SHOT_S)
+            if number and not shift:
+                scene = textured((width + RATE * SHOT_S, height), random)
+            pixels = np.clip(scene[:, shift : shift + width] + grain[number % 8], 0, 255)
+            frame = VideoFrame.from_ndarray(pixels.astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def small_photo(path: Path, seed: int) -> Path:
+    """Return a photo of half a megapixel that is different for each seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(textured((880, 600), np.random.default_rng(seed)), 0, 255)
+    Image.fromarray(pixels.astype(np.uint8)).save(path, quality=88)
+    return path
 
 
 if __name__ == "__main__":

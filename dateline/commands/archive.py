@@ -1,4 +1,6 @@
-"""Commands that look after an archive: `set-status`, `clock`, `rebuild`, `backup`, `restore`."""
+"""Commands that look after an archive: `set-status`, `clock`, `rebuild`, `backup`, `restore`,
+`embed` and `migrate`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from core.errors import NotFoundError, QueryError
 from core.items import PubStatus
 from core.writes import Outcome, SetStatus
 from dateline.archive import rebuild_projections
-from dateline.build.record import backup_archive, restore_archive
+from dateline.build.record import backup_archive, migrate_record, restore_archive
 from dateline.build.service import archive_clock, build_service
 from dateline.commands.options import (
+    AsJson,
     Data,
     Models,
     archive_settings,
@@ -24,6 +28,7 @@ from dateline.commands.options import (
     reported,
     settings_for,
 )
+from dateline.shown.progress import EmbedBars, progress_bar
 from search.understanding.dates import parse_span
 
 
@@ -128,3 +133,39 @@ def restore(
             console.print("keys as they were at the backup; revoke again what was revoked since:")
             for key in unknown:
                 console.print(f"  {escape(key)}")
+
+
+def embed(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
+    """Embed the items that have no vectors of an encoder in use.
+
+    Run it after you set second_encoder or change encoder. The service may run meanwhile. You can
+    interrupt it: the next run goes on from there.
+    """
+    with reported():
+        service = build_service(encoder_only(archive_settings(data=data, models=models)))
+        try:
+            with progress_bar(hidden=as_json) as progress:
+                added = service.embed_lacking(EmbedBars(progress).advance)
+        finally:
+            service.close()
+    if as_json:
+        console.print_json(orjson.dumps(added).decode())
+        return
+    for field, count in added.items():
+        console.print(f"{field}: {count:,} items embedded" if count else f"{field}: lacks nothing")
+
+
+def migrate() -> None:
+    """Create or bring up to date the tables of the record of truth on Postgres.
+
+    To move to another model or index is `dateline migration`.
+
+    For the role that owns them: with a role of fewer rights in the setting `record`, services
+    refuse tables that are not up to date. All of it or nothing; safe to run twice.
+    """
+    with reported():
+        where, before, after = migrate_record(settings_for())
+        if before == after:
+            console.print(f"{escape(where)}: schema {after} already")
+        else:
+            console.print(f"{escape(where)}: schema {before or 'none'} is now {after}")

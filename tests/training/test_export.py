@@ -32,9 +32,8 @@ from tests.small_checkpoints import LABELS, TEXTS, write_checkpoint
 from training.graphs.quantize import InputRange
 from training.public_models import export as exporting
 from training.public_models.checkpoint_folder import ExportPlan
-from training.public_models.compress import METHODS, CompressPlan, compress
+from training.public_models.compress import METHODS, CompressPlan, compress, smoothed, smoothing
 from training.public_models.export import export
-from training.public_models.smooth import smoothed, smoothing
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 

@@ -22,11 +22,10 @@ from inference.models.manifest import RESEARCH_ONLY, TrainingData
 from inference.models.store import ModelStore
 from inference.tagger import NameTagger
 from training import minilm, ner, sentence_encoder
-from training.graphs.bert import FUSED, OPSET, BertShape, GraphDraft, label_graph
-from training.graphs.folding import folded
+from training.folder import training_data
+from training.graphs.bert import FUSED, OPSET, BertShape, GraphDraft, folded, label_graph
 from training.graphs.quantize import InputRange, calibrate, quantize, quantize_dense
 from training.rerank import cross_encoder
-from training.terms import training_data
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 

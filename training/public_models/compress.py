@@ -2,17 +2,22 @@
 
 - `dynamic`: int8 weights; each call determines the range of its activations. It needs no
   calibration, but a text's answer depends a little on the other texts of its batch.
-- `static`: int8 weights and activations, smoothed (training/public_models/smooth.py), with ranges
-measured on real text beforehand.
+- `static`: int8 weights and activations, smoothed, with ranges measured on real text beforehand.
 - `fp16`: float16 weights that are cast on load, so that the arithmetic stays float32: half the
   disk space and download, at the speed of float32.
 
-Our own models are quantized while their graphs are written (training/graphs/quantize.py).
+Transformers have a few channels with very large values. With one scale for all channels these would
+leave a handful of int8 steps for the others. So each dense layer's input is divided by a factor per
+channel, and the kernel's rows are multiplied by it: the product is unchanged (SmoothQuant, Xiao et
+al. 2023). Measured on MiniLM-L6 against float32, mean cosine of 40 passages: .989 without, .997
+with. Our own models are smoothed and quantized while their graphs are written
+(training/graphs/quantize.py).
 """
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,8 +41,9 @@ from tokenizers import Tokenizer
 from core.errors import ModelError
 from inference.models.manifest import ModelManifest
 from inference.models.store import MANIFEST, ModelFolder
+from inference.runtime import Array
 from inference.runtimes.sample import Arrays, ordinary_batches
-from training.public_models.smooth import smoothed
+from training.graphs.quantize import STRENGTH, Floats, InputRange, widened
 
 METHODS = ("dynamic", "static", "fp16")
 GREATEST_HALF = 65504.0  # largest value of float16
@@ -213,3 +219,74 @@ def half_on_disk(graph: onnx.ModelProto) -> onnx.ModelProto:
 def _is_large(sizes: Sequence[int]) -> bool:
     """Return whether a constant is a matrix worth halving; vectors are biases, norms and scales."""
     return len(sizes) > 1 and int(np.prod(sizes)) >= SMALL
+
+
+def smoothed(graph: onnx.ModelProto, batches: Iterable[Mapping[str, Array]]) -> onnx.ModelProto:
+    """Return the float32 graph with every dense layer's input smoothed for the values in `batches`.
+
+    A dense layer is a MatMul by a constant matrix that no other node reads.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(graph)
+    kernels = {
+        one.name: one
+        for one in made.graph.initializer
+        if one.data_type == TensorProto.FLOAT and len(one.dims) == 2
+    }
+    readers = Counter(name for node in made.graph.node for name in node.input)
+    layers = [
+        node
+        for node in made.graph.node
+        if node.op_type == "MatMul" and node.input[1] in kernels and readers[node.input[1]] == 1
+    ]
+    seen = input_ranges(graph, sorted({node.input[0] for node in layers}), batches)
+    before: dict[str, onnx.NodeProto] = {}
+    for node in layers:
+        kernel = kernels[node.input[1]]
+        values = numpy_helper.to_array(kernel).astype(np.float32)
+        factors = smoothing(values, seen[node.input[0]])
+        kernel.CopyFrom(numpy_helper.from_array(values * factors[:, None], kernel.name))
+        inverse = f"{kernel.name}/inverse"
+        made.graph.initializer.append(numpy_helper.from_array(1.0 / factors, inverse))
+        quiet = f"{kernel.name}/smooth"
+        before[node.output[0]] = helper.make_node("Mul", [node.input[0], inverse], [quiet], quiet)
+        node.input[0] = quiet
+    nodes = [
+        part
+        for node in made.graph.node
+        for part in ((before[node.output[0]], node) if node.output[0] in before else (node,))
+    ]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    return made
+
+
+def smoothing(kernel: Floats, seen: InputRange) -> Floats:
+    """Return the factor [k] for each input channel of a kernel [k, m]."""
+    greatest = np.maximum(seen.channels, 1e-3)
+    weight = np.maximum(np.abs(kernel).max(axis=1), 1e-4)
+    factors: Floats = (greatest**STRENGTH / weight ** (1.0 - STRENGTH)).astype(np.float32)
+    return factors
+
+
+def input_ranges(
+    graph: onnx.ModelProto, watched: Sequence[str], batches: Iterable[Mapping[str, Array]]
+) -> dict[str, InputRange]:
+    """Return the ranges of a float32 graph's values `watched` over `batches`, by channel of the
+    last axis.
+    """
+    spied = onnx.ModelProto()
+    spied.CopyFrom(graph)
+    known = {output.name for output in spied.graph.output}
+    spied.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        for name in watched
+        if name not in known
+    )
+    session = ort.InferenceSession(spied.SerializeToString(), providers=["CPUExecutionProvider"])
+    seen: dict[str, InputRange] = {}
+    for batch in batches:
+        for name, value in zip(watched, session.run(list(watched), dict(batch)), strict=True):
+            flat = value.reshape(1, -1, value.shape[-1])
+            seen[name] = widened(seen.get(name), flat)
+    return seen

@@ -32,7 +32,14 @@ from core.ports.models import ScoreLimits
 from inference.cross_encoder import CrossEncoder
 from inference.models.manifest import ModelManifest, TrainingData
 from inference.models.store import ModelStore
-from training.folder import plain_tokenizer, write_figures, write_folder
+from training.folder import (
+    START,
+    add_terms,
+    learned_from,
+    plain_tokenizer,
+    write_figures,
+    write_folder,
+)
 from training.graphs.bert import BertShape, Ranges, Weights
 from training.graphs.pair import pair_graph
 from training.graphs.quantize import Batch, Floats, calibrate
@@ -40,7 +47,6 @@ from training.rerank.candidates import CandidateList, ndcgs, read_lists
 from training.rerank.joint import PairTokens
 from training.rerank.listwise import FIRST, Plan, held_out, train, training_lists
 from training.sources import MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
-from training.terms import START, add_terms, learned_from
 
 NAME = "cross-encoder-news"
 MAX_TOKENS = 128

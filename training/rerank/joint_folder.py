@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inference.models.manifest import ModelManifest
-from training.folder import plain_tokenizer, write_folder, write_manifest
+from training.folder import add_terms, learned_from, plain_tokenizer, write_folder, write_manifest
 from training.graphs.bert import BertShape, Weights
 from training.graphs.pair import pair_graph
 from training.graphs.quantize import calibrate
@@ -27,7 +27,6 @@ from training.rerank.cross_encoder import MANIFEST, calibration
 from training.rerank.distil import MAX_TOKENS, state_of
 from training.rerank.joint import PairTokens
 from training.sources import MINILM_TOKENIZER, fetch
-from training.terms import add_terms, learned_from
 
 
 def manifest_of(name: str, shape: BertShape, *, whole: bool) -> ModelManifest:
