@@ -17,7 +17,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,11 +53,11 @@ class SharedClock:
 class Starter:
     """Starts and ends processes of `dateline`. Those that are left end with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "tests.guard.process") -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fd = theirs.fileno()
-            command = [sys.executable, "-P", "-m", "tests.guard.process", str(fd)]
+            command = [sys.executable, "-P", "-m", program, str(fd)]
             environment = {**_plain(), "PYTHONPATH": str(_ROOT)}
             self._process = subprocess.Popen(
                 command, env=environment, pass_fds=[fd], stdin=subprocess.DEVNULL
@@ -106,8 +106,10 @@ def _plain() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("DATELINE_")}
 
 
-def main() -> None:
-    """Forks a process for each order and runs its command there, until the socket closes."""
+def main(prepare: Callable[[], object] = lambda: None) -> None:
+    """Forks a process for each order and runs its command there, until the socket closes.
+    `prepare` is called when everything is loaded.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     clock: list[SharedClock] = []
     import api.customers.stream_routes as stream
@@ -125,6 +127,7 @@ def main() -> None:
         load_models(configure({"threads": 1}).settings)
         for entry in COMMANDS.values():
             resolve_name(entry.place)  # here once, not in each process that is forked
+        prepare()
         gc.freeze()
         folder = _forked(orders)
         if folder is not None:

@@ -57,15 +57,22 @@ class ValueColumn:
         offsets: list[int] = []
         start, following = self._codes.size, self._offsets.size - 1
         for row, names in zip(rows, values, strict=True):
-            offsets.extend([start + len(codes)] * (row - following))
-            numbers = sorted({self._number(name) for name in names if name})
-            codes.extend(numbers)
-            owners.extend([row] * len(numbers))
+            if row != following:
+                offsets.extend([start + len(codes)] * (row - following))
+            if names:  # most columns have nothing of most rows
+                numbers = self._numbers(names)
+                codes.extend(numbers)
+                owners.extend([row] * len(numbers))
             offsets.append(start + len(codes))
             following = row + 1
         self._codes.append(codes)
         self._rows.append(owners)
         self._offsets.append(offsets)
+
+    def _numbers(self, names: Sequence[str]) -> list[int]:
+        if len(names) == 1:
+            return [self._number(names[0])] if names[0] else []
+        return sorted({self._number(name) for name in names if name})
 
     def _number(self, value: str) -> int:
         key = value.casefold()
