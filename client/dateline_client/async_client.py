@@ -68,8 +68,8 @@ class AsyncClient:
     # --- search
 
     async def search(self, q: str = "", **filters: Value) -> SearchPage:
-        """Return the first page of an answer. `filters` are the parameters of GET
-        /content/search.
+        """Return the first page of an answer. `filters` are the parameters of GET /content/search,
+        such as `type`, `since` and `page_size`.
         """
         return await self._ask(calls.search(q, filters))
 
@@ -88,20 +88,18 @@ class AsyncClient:
             page = await self.next_page(page)
 
     async def item(self, uri: str) -> Hit:
-        """Return one item, whole. Raises AnswerError (404) for one that there is not for this
-        key.
-        """
+        """Return one item, whole. Raises AnswerError (404) if there is none for this key."""
         return await self._ask(calls.item(uri))
 
     async def diff(self, uri: str, since: int, until: int | None = None) -> Difference:
-        """Return what changed in an item from version `since` to version `until`, the newest
-        without it. Raises AnswerError (404) if this key may not see both.
+        """Return what changed in an item from version `since` to version `until`, or to the newest
+        one. Raises AnswerError (404) if this key may not see both.
         """
         return await self._ask(calls.diff(uri, since, until))
 
     async def download(self, address: str, to: BinaryIO) -> int:
-        """Write the file behind a rendition's address; return its size in bytes. Raises ValueError
-        for "", which `Item.rendition` returns where there is no such rendition.
+        """Write what is at an address, such as `Item.rendition` returns, to a file; return its size
+        in bytes. Raises ValueError for "": the item has no such rendition.
         """
         if not address:
             raise ValueError("the address is empty: the item has no such rendition")
@@ -131,11 +129,11 @@ class AsyncClient:
     async def feed(
         self, q: str = "", *, begin: str = "start", page_size: int = 100, label: str = ""
     ) -> FeedPage:
-        """Return the first page of a new session. `begin` is start, now, or a time."""
+        """Return the first page of a new session of the feed. `begin` is start, now, or a time."""
         return await self._ask(calls.feed(q, begin, page_size, label))
 
     async def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
-        """Return the page behind the `next_page` of another one."""
+        """Return the page at a `next_page`. While it is empty, it is held for `wait` seconds."""
         return await self._ask(calls.feed_page(link, wait))
 
     async def follow(
@@ -149,12 +147,13 @@ class AsyncClient:
         wait: int = WAIT_S,
         once: bool = False,
     ) -> AsyncIterator[Entry]:
-        """Yield what becomes of stories, each once, in order, without end. With `once` it ends
-        where nothing is new.
+        """Yield what becomes of stories, in order and each once. It never ends; with `once` it ends
+        when nothing is new.
 
-        The place is kept when everything before it was dealt with. After a crash, the entries of
-        the last page come again. While more is there, the next page is read while you deal with
-        this one. Raises SessionEndedError.
+        The place is kept when the loop asks for the entry after a page. So store each entry before
+        the loop goes on: after a crash, the entries of the last page come again. If there is more,
+        the next page is read while you deal with this one. Raises SessionEndedError: begin
+        with an empty place.
         """
         progress = Progress(place or MemoryPlace(), "feed")
         first = calls.feed(q, begin, page_size, label)
@@ -190,8 +189,8 @@ class AsyncClient:
         begin: str = "start",
         label: str = "",
     ) -> AsyncIterator[Entry]:
-        """Yield the same as `follow`, by server-sent events: kills come ahead of what waits. A lost
-        connection is made again. Raises SessionEndedError.
+        """Yield the same as `follow`, by server-sent events and without end. Kills come before what
+        waits. After a lost connection it goes on by itself. Raises SessionEndedError.
         """
         progress = Progress(place or MemoryPlace(), "stream")
         params = calls.given(q=q, begin=begin, session_label=label)
@@ -239,15 +238,15 @@ class AsyncClient:
         return await self._ask(calls.topics())
 
     async def create_topic(self, name: str, query: str) -> Topic:
-        """Follow a topic."""
+        """Follow a topic: the items that match `query`, of which every word counts."""
         return await self._ask(calls.create_topic(name, query))
 
     async def delete_topic(self, topic: int) -> None:
-        """Follow a topic no more."""
+        """Stop following a topic."""
         await self._ask(calls.delete_topic(topic))
 
     async def matches(self, after: int = 0, *, limit: int = 100) -> tuple[tuple[Match, ...], int]:
-        """Return what matched the topics after a place, and the place to go on from."""
+        """Return what matched the topics after a position, and the position to go on from."""
         return await self._ask(calls.matches(after, limit))
 
     async def webhooks(self) -> tuple[Webhook, ...]:
@@ -257,7 +256,7 @@ class AsyncClient:
     async def create_webhook(
         self, url: str, *, q: str = "", topics: Sequence[int] = (), kinds: Sequence[str] = ()
     ) -> Webhook:
-        """Create a webhook; its secret is in the answer and never told again."""
+        """Create a webhook. Keep its `secret`: it is never told again."""
         settings = {"q": q, "topics": list(topics), "kinds": list(kinds)}
         return await self._ask(calls.create_webhook(url, settings))
 
@@ -270,15 +269,17 @@ class AsyncClient:
         await self._ask(calls.delete_webhook(webhook))
 
     async def rotate_secret(self, webhook: str, *, overlap_hours: float = 24.0) -> Webhook:
-        """Replace a secret; both sign until the overlap ends."""
+        """Return the webhook with a new secret. Messages are signed with both until the overlap
+        ends.
+        """
         return await self._ask(calls.rotate_secret(webhook, overlap_hours))
 
     async def test_webhook(self, webhook: str) -> None:
-        """Have a test message sent."""
+        """Ask the service to send a test message."""
         await self._ask(calls.test_webhook(webhook))
 
     async def replay_webhook(self, webhook: str) -> int:
-        """Have all dead letters sent again; return how many."""
+        """Ask the service to send all dead letters again; return how many there are."""
         return await self._ask(calls.replay_webhook(webhook))
 
     # --- How every method above asks the service

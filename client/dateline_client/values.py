@@ -123,8 +123,8 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of an item. `id` is the same in the feed, the stream and webhooks: drop what you
-    have by it. `kind` is shown, updated, hidden, killed or expired.
+    """What became of an item. `id` is the same in the feed, the stream and webhooks: drop
+    repeats by it. `kind` is shown, updated, hidden, killed or expired.
     """
 
     id: str
