@@ -14,6 +14,7 @@ from core.customers.monitors import Alert, AlertKind, Monitor, Standing, Watched
 from core.errors import ConflictError, NotFoundError
 from core.ports.customers import MonitorStore
 from core.ports.engine import Clock
+from customers.accounts.trees import time_text
 from customers.monitors import MOST_MONITORS, checked, read_monitor
 
 log = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ def text_of(alert: Alert, monitor: Monitor) -> str:
         f"Session: {alert.session}" + (f" ({alert.label})" if alert.label else ""),
         f"Condition: {alert.type}",
         f"State: {'recovered' if alert.kind is AlertKind.RECOVERED else 'alarm'}",
-        f"Since: {alert.at.isoformat()}",
+        f"Since: {time_text(alert.at)}",
     ]
     lines += [f"Detail: {alert.detail}"] if alert.detail else []
     lines += ["", monitor.description] if monitor.description else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from api.envelope import rfc3339
 from core.customers.monitors import Alert, Condition, Monitor, Standing
+from customers.accounts.trees import time_text
 from customers.monitoring import Session
 from customers.monitors import duration_text
 
@@ -48,7 +48,7 @@ def session_json(session: Session, root: str, *, detail: bool = False) -> dict[s
         "feed_count": watched.requests,
     }
     if watched.checked is not None:
-        monitor["last_checked"] = rfc3339(watched.checked)
+        monitor["last_checked"] = time_text(watched.checked)
     told: dict[str, Any] = {"session_id": watched.session, "monitor": monitor}
     if watched.agent:
         told["agentid"] = watched.agent
@@ -65,7 +65,7 @@ def standings_json(standings: Sequence[Standing]) -> dict[str, Any]:
         if one.detail:
             told["status_detail"] = one.detail
         if one.alerted is not None:
-            told["last_alerted"] = rfc3339(one.alerted)
+            told["last_alerted"] = time_text(one.alerted)
         found[one.type.value] = told
     return found
 
@@ -81,6 +81,6 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "condition": alert.type.value,
         "kind": alert.kind.value,
         "detail": alert.detail,
-        "timestamp": rfc3339(alert.at),
-        "mailed": "" if alert.sent is None else rfc3339(alert.sent),
+        "timestamp": time_text(alert.at),
+        "mailed": "" if alert.sent is None else time_text(alert.sent),
     }

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from api.customers.monitor_json import alert_json, standings_json
 from core.callers import Caller
+from core.customers.monitors import Alert, AlertKind, ConditionState, ConditionType, Standing
 from tests.api.media.customer import Customer, customer
 from tests.api.media.overlaid import code_of, faults, needs_contract
 from tests.conftest import new_folder
 
 needs_contract()
+TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 MONITORS = "/media/v/account/monitors"
 WANTED: dict[str, Any] = {
     "name": "night",
@@ -86,6 +91,7 @@ def test_watched_sessions_are_listed_disabled_and_enabled(gazette: Customer) -> 
     assert (one["session_id"], one["monitor"]["name"]) == ("session-1", "watch")
     assert data(send(gazette, "GET", "/sessions?agentid=a2"))["sessions"] == []
     links = one["monitor"]
+    assert TIME.fullmatch(links["last_checked"])
     switched = gazette.get(links["disable_session_monitor"]).json()["data"]["session"]
     assert switched["monitor"]["enabled"] is False
     switched = gazette.get(links["enable_session_monitor"]).json()["data"]["session"]
@@ -96,6 +102,16 @@ def test_watched_sessions_are_listed_disabled_and_enabled(gazette: Customer) -> 
     for path in ("/sessions/other", "/sessions/other/enable"):
         assert code_of(send(gazette, "GET", path)) == (404, 404)
     assert code_of(send(gazette, "GET", "/sessions?show_detail=maybe")) == (400, 5001)
+
+
+def test_times_of_notices_have_no_fractions() -> None:
+    """As in the contract; clients of AP fail at others."""
+    at = datetime(2026, 3, 15, 10, 15, 1, 999_999, UTC)
+    idle, alarm = ConditionType.IDLE_FEED, AlertKind.ALARM
+    told = alert_json(Alert("gazette", "night", "s", "", "", idle, alarm, "", at, 1, at))
+    assert {told["timestamp"], told["mailed"]} == {"2026-03-15T10:15:01Z"}
+    (standing,) = standings_json([Standing(idle, ConditionState.ALARM, "", alerted=at)]).values()
+    assert standing["last_alerted"] == told["timestamp"]
 
 
 def test_items_on_demand_come_until_they_are_confirmed(gazette: Customer) -> None:
