@@ -1,4 +1,7 @@
-"""A search request and its answer."""
+"""A search request, whose fields are the options of a search, and its answer.
+
+To add an option, declare it as a field of `SearchRequest`, or of `Facts` if it is a filter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The renditions of a story that are made when they are asked for: NITF, NewsML-G2, plain text."""
+"""The renditions of a story that are made when they are asked for: NITF, NewsML-G2, plain text.
+
+To add one, add its writer here, and its name where it can be asked for: `api/content/routes.py` and
+`api/media/content_routes.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the names of fields in a query, and finds names that are meant as fields and are none."""
+"""Reads the names of fields in a query, and finds names that are meant as fields and are none.
+
+The fields themselves are rows of `core/query_fields.py`.
+"""
 
 from __future__ import annotations
 
