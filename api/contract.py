@@ -156,7 +156,7 @@ class NinjsAnswer(BaseModel):
 
 
 class Differing(BaseModel):
-    """A member before and after; null where a version has none."""
+    """A member before and after; null if a version has none."""
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -36,7 +36,7 @@ class KnownName:
 
     `spellings` are all spellings of this name, the commonest first; a filter for the name takes any
     of them. `aliases` are other names of the same thing, one spelling each: items give them one
-    code. `read_as` is the alias that the text was read as, "" where that is `name`.
+    code. `read_as` is the alias that the text was read as, "" if that is `name`.
     """
 
     name: str

@@ -148,7 +148,7 @@ def _own_lines(item: Item) -> Iterator[str]:
 
 
 def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
-    """Return one text without the names that `own` lacks; "" where more than half of its words are
+    """Return one text without the names that `own` lacks; "" if more than half of its words are
     lost.
     """
     words = list(_WORD.finditer(text))

@@ -149,7 +149,7 @@ def _one_of(nodes: tuple[Node, ...]) -> Node:
 
 def with_leaves(node: Node, fresh: Callable[[Node], Node]) -> Node:
     """Return the tree with `fresh(leaf)` for each leaf, a node that is not a Bool; the same object
-    where nothing changes.
+    if nothing changes.
     """
     if not isinstance(node, Bool):
         return fresh(node)

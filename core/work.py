@@ -143,7 +143,7 @@ class WaitingStill:
 
     `job`, `number` and `location` are its asset's. `key` is the key of the caption in the ledger;
     `still`, `similarity` and `space` are as in `indexing.work.stages.preparing`. `uri` is the
-    item's, `terms` the digest of the model and the prompt that it waits for ("" where an earlier
+    item's, `terms` the digest of the model and the prompt that it waits for ("" if an earlier
     version noted neither). `tries` counts batches that gave no answer; `packet` names the stills
     that are sent together, and `batch` the provider's batch of them, "" for not yet. `id` is 0
     until it is recorded.

@@ -190,7 +190,7 @@ class MakingTransitions:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was written."""
+        """Note that something was written."""
         self._thread.wake()
 
     def status(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from customers.monitors import MOST_MONITORS, checked, read_monitor
 log = logging.getLogger(__name__)
 MOST_ALERTS = 100  # in one answer
 _IDLE = timedelta(hours=72)  # after this a feed's session has ended and is no longer watched
-_RETRY = timedelta(minutes=5)  # after the mail server took nothing
+_RETRY = timedelta(minutes=5)  # pause after the mail server refused a mail
 _AT_ONCE = 50
 _LONGEST = 200
 
@@ -30,7 +30,7 @@ SendMail = Callable[[Sequence[str], str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A watched session, its monitor, and how its conditions stand."""
+    """A watched session, its monitor, and the state of its conditions."""
 
     watched: Watched
     monitor: Monitor | None

@@ -53,7 +53,7 @@ class Readers:
         return len(self._waiting)
 
     def look(self) -> None:
-        """There are new transitions."""
+        """Note that there are new transitions."""
         self._thread.wake()
 
     def wait(

@@ -115,7 +115,7 @@ class DeadlineReranker:
         self, query: str, batch: Sequence[str], end: float, tokens: int | None
     ) -> tuple[PassageScores, str]:
         """Return the scores of one batch by `end`, and what stopped the rest: _IN_TIME, an error's
-        class, or "" where the scorer finished.
+        class, or "" if the scorer finished.
         """
         heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
@@ -163,7 +163,7 @@ class _Unread:
             self.truncated += found.truncated
 
     def note(self) -> str:
-        """Return the note in words; "" where all was read."""
+        """Return the note in words; "" if all was read."""
         parts = ["not all of the query was read"] if self.query else []
         if self.truncated:
             of = f"{self.truncated} of {self.read} passages"

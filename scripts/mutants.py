@@ -15,7 +15,7 @@ mutants can be asked after the code has moved: `--same-as LOG`, also with an old
 `--root`. Results are kept in the log, and a run that was stopped goes on from there. A mutant is
 asked again where its file or its tests are others by now; begin a new log where other code is.
 
-The exit code is 1 if too few mutants are caught, and 2 where nothing can be measured.
+The exit code is 1 if too few mutants are caught, and 2 if nothing can be measured.
 """
 
 from __future__ import annotations

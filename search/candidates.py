@@ -147,7 +147,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list that answers, and the page of it to show. `token` leads to kept candidates, "" where
+    """The list that answers, and the page of it to show. `token` leads to kept candidates, "" if
     they are not kept yet. The candidates of a list `by_date` are those of its page alone.
     """
 

@@ -153,7 +153,9 @@ def _item_route(path: str) -> str:
 
 
 def _key_of(scope: Scope, route: str) -> str:
-    """Return the key in the header that the route takes. One in an address waits for its route."""
+    """Return the key in the header that the route takes. The route itself reads a key in an
+    address.
+    """
     headers = Headers(scope=scope)
     sent = headers.get(HEADER, "")
     if sent or route not in _MODELS:

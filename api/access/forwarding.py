@@ -107,7 +107,7 @@ def _outermost(hops: Sequence[Hop], proxies: Proxies) -> Hop:
 
 
 def _agreed(values: Iterable[str]) -> str:
-    """Return the one value that is given; "" where the values differ."""
+    """Return the one value that is given; "" if the values differ."""
     different = {value for value in values if value}
     return different.pop() if len(different) == 1 else ""
 

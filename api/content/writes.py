@@ -32,7 +32,7 @@ _STATUSES = {Outcome.CREATED: 201, Outcome.HELD: 202}
 
 
 def uri_of(document: Any) -> str:
-    """Return the uri that a document gives, "" without one; answers name the document by it."""
+    """Return the uri in a document, "" without one; answers name the document by it."""
     uri = document.get("uri") if isinstance(document, dict) else None
     return uri[:500] if isinstance(uri, str) else ""
 

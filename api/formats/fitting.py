@@ -48,8 +48,8 @@ def fit(value: Any, schema: Schema, root: Schema) -> Any:
 
 
 def resolved(schema: Schema, root: Schema) -> Schema:
-    """Return a schema with what its reference names in it; a schema of another document allows
-    all.
+    """Return a schema with its reference resolved; a reference to another document allows
+    everything.
     """
     found = _REFERENCE.fullmatch(schema["$ref"])
     if found is None:

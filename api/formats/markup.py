@@ -200,7 +200,7 @@ class _Flow:
             self.in_paragraph = False
 
     def _filled(self, node: Element, tag: str, attributes: dict[str, str] | None = None) -> None:
-        """An element that holds words only."""
+        """Make an element that holds words only."""
         self._element(tag, attributes or {}, lambda: self._inlines(node))
 
     def _inlines(self, node: Element) -> None:

@@ -229,7 +229,7 @@ def measure(
             with _killing(url, uris) as kills:
                 return _heard(url, pid, f"{how}:{next(numbers)}", amount, length, kills)
 
-        heard("clients", 4, peak_s / 2)  # warms up
+        heard("clients", 4, peak_s / 2)  # a warm-up
         most = max(clients, key=lambda count: heard("clients", count, peak_s / 2).goodput)
         with _watched(pid) as peak_memory:
             peak = heard("clients", most, peak_s)

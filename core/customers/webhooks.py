@@ -99,5 +99,5 @@ class Lease:
 
     @property
     def threads(self) -> str:
-        """Whose threads send: kills, prompt or slow."""
+        """The class of threads that send: kills, prompt or slow."""
         return "slow" if self.slow else "kills" if self.kills else "prompt"

@@ -77,7 +77,7 @@ class DateWords:
     ago: tuple[str, ...] = ()
     past: tuple[str, ...] = ()  # several units up to now, such as the last three days
     past_one: tuple[str, ...] = ()  # one unit up to now, such as the past week
-    last: tuple[str, ...] = ()  # of {unit}
+    last: tuple[str, ...] = ()  # templates with {unit}
     this: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
     before_last: tuple[str, ...] = ()
@@ -89,13 +89,13 @@ class DateWords:
     the_weekday: tuple[str, ...] = ()  # the last one, today included
     weekday_of_last_week: tuple[str, ...] = ()
     weekday_of_this_week: tuple[str, ...] = ()
-    last_named: tuple[str, ...] = ()  # of {named}, a month or a season
+    last_named: tuple[str, ...] = ()  # templates with {named}, a month or a season
     this_named: tuple[str, ...] = ()
     next_named: tuple[str, ...] = ()
     of_last_year: tuple[str, ...] = ()
     of_this_year: tuple[str, ...] = ()
     the_weekend: tuple[str, ...] = ()
-    decade: tuple[str, ...] = ()  # of {decade}, as 1990 or 90, and {decade_word}
+    decade: tuple[str, ...] = ()  # templates with {decade}, as 1990 or 90, and {decade_word}
     last_before: str = ""  # before a day of a month: the past 5 of march
     last_after: str = ""
     first_day: str = ""  # the first of a month in letters

@@ -42,7 +42,7 @@ class Sender:
     rate: float = 50.0
 
     def send(self, lease: Lease) -> None:
-        """Send what is leased, and give the lane back."""
+        """Send the messages of the leased lane, and give the lane back."""
         began = time.monotonic()
         sent, slow = 0, False
         for message in lease.messages:

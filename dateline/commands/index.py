@@ -97,7 +97,7 @@ def create(data: Data = None) -> None:
 @app.command("diff")
 def diff(as_json: AsJson = False, data: Data = None) -> None:
     """Show where the index is not as the settings say. Exit code 1 if it differs."""
-    with _opened(data) as (wanted, cluster):  # before what needs the extra
+    with _opened(data) as (wanted, cluster):  # read before the code that needs the extra
         from storage.opensearch.index.live_settings import differences
 
         found = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
@@ -108,7 +108,7 @@ def diff(as_json: AsJson = False, data: Data = None) -> None:
 @app.command("apply")
 def apply(as_json: AsJson = False, data: Data = None) -> None:
     """Change in place what can be. Exit code 1 if something is left that takes another index."""
-    with _opened(data) as (wanted, cluster):  # before what needs the extra
+    with _opened(data) as (wanted, cluster):  # read before the code that needs the extra
         from storage.opensearch.index.live_settings import change_in_place, differences
 
         found = differences(cluster, wanted.name, wanted.index, wanted.spaces, wanted.beside)
@@ -138,7 +138,7 @@ def check(
 
     with reported():
         settings = archive_settings(data=data)
-        wanted = wanted_index(settings)  # before what needs the extra
+        wanted = wanted_index(settings)  # read before the code that needs the extra
         from storage.opensearch.index.live_settings import differences
 
         with opened_check(settings, wanted) as checking:
@@ -170,7 +170,7 @@ def settle(
 
     It is searched meanwhile. An index that is written to all the time needs none of it.
     """
-    with _opened(data) as (wanted, cluster):  # before what needs the extra
+    with _opened(data) as (wanted, cluster):  # read before the code that needs the extra
         from storage.opensearch.index.settle import settle as settled
 
         found = settled(cluster, wanted.name, wanted.spaces, _say, merge_s=wait)

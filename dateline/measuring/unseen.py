@@ -49,7 +49,7 @@ class Seen:
 
     @property
     def refused(self) -> str:
-        """Why nothing can be judged on the set; "" where it may."""
+        """Why nothing can be judged on the set; "" if it may."""
         if self.named:
             return f"the model's card names it: {self.named}"
         for share, what in ((self.documents, "documents"), (self.queries, "queries")):

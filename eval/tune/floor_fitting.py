@@ -136,7 +136,7 @@ def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
 
 
 def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
-    """Return the chance that does best where it does worst."""
+    """Return the chance whose worst result over the sets is best."""
     floors = [Floor(plain.encoder, plain.weights, plain.bias, least) for least in _CHANCES.tolist()]
     known = [(one, _chances(one, plain)) for one in sets]
     worst = [

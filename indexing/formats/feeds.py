@@ -55,7 +55,9 @@ _READ_ENTRY = (
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """What a feed says of all its items. It is read once: a feed may have very many items."""
+    """The facts that a feed states for all its items. They are read once, because a feed may have
+    very many items.
+    """
 
     title: str | None
     link: str | None

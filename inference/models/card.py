@@ -74,7 +74,7 @@ def _longest(manifest: ModelManifest) -> str:
 
 
 def _training(manifest: ModelManifest) -> str:
-    """Return the texts behind the weights, and a warning where they are for research only."""
+    """Return the texts behind the weights, and a warning if they are for research only."""
     if not manifest.training_data:
         return "Not stated by its makers."
     rows = ((_cell(d.name), _cell(d.licence), _cell(d.use)) for d in manifest.training_data)

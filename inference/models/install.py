@@ -29,7 +29,7 @@ _REVISION = ".revision"
 class OfferedFile:
     """A file of a source: its size in bytes, and what is known of its content.
 
-    `sha256` and `git_blob` (git's own sha1 of it) are in hex, or "" where the source has none.
+    `sha256` and `git_blob` (git's own sha1 of it) are in hex, or "" if the source has none.
     """
 
     path: str

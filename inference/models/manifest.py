@@ -44,7 +44,7 @@ class ModelManifest:
       `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it)
     - `tokenizer`: the path in `files` of `tokenizer.json`; "" for `shots`, which reads no text
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
-    - `pooling`: `mean`, `cls` or "" where the model has no sentence vector
+    - `pooling`: `mean`, `cls` or "" if the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
     - `max_tokens`: a text's greatest length, special tokens counted, or for `shots` the frames of
       the longest window; `dimension`: of a vector

@@ -55,8 +55,8 @@ class SpareThreads:
         )
 
     def _leave_pool(self) -> None:
-        """Make a new pool. A pool that failed to start a thread has queued the work all the same,
-        and counts threads as idle that are not.
+        """Make a new pool. A pool that failed to start a thread has still queued the work, and
+        counts busy threads as idle.
         """
         self._pool.shutdown(wait=False)
         if self._begun:

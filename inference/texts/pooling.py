@@ -22,7 +22,7 @@ TOKENS = "token_embeddings"
 @dataclass(frozen=True, slots=True)
 class Pooling:
     """Which output of the graph is read, and how: `mean` over a text's tokens, `cls` for its first
-    token, "" where the graph has pooled already.
+    token, "" if the graph has pooled already.
     """
 
     output: str

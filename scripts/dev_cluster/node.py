@@ -67,7 +67,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """As the cluster calls it."""
+        """The name of the node in the cluster."""
         return f"node-{self.number}"
 
     @property

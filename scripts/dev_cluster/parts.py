@@ -1,6 +1,5 @@
-"""What a development node is made of: fetched by Maven when asked, and checked by sha256.
-
-Where Maven fetches from is its own configuration's affair; this project names no registry.
+"""The parts of a development node: fetched by Maven on request, and checked by sha256. Maven's own
+configuration says where it fetches from; this project names no registry.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def has_named_operators(text: str) -> bool:
 
 
 def why_plain(text: str) -> str:
-    """Return the note on why the operators in `text` are not meant; "" where they may be."""
+    """Return the note on why the operators in `text` are not meant; "" if they may be."""
     if _ADDRESS.search(text):
         return "read as plain words: there is a web address in it"
     if prose := _prose(text):
@@ -82,7 +82,7 @@ def is_text(query: str) -> bool:
 
 
 def _prose(text: str) -> str:
-    """Return why a text is pasted prose and no query; "" where it may be a query. People paste
+    """Return why a text is pasted prose and no query; "" if it may be a query. People paste
     sentences and headlines, and mean neither a quotation nor a capital NOT in them to narrow.
     """
     if _FIELD.search(text):

@@ -35,8 +35,7 @@ def parse_dated(
     use: DateUse = DateUse.FILTER,
     ignore: Collection[str] = frozenset(),
 ) -> Dated:
-    """Read a query and the dates in
-    it.
+    """Read a query and the dates in it.
 
     A date that is part of an operator's clause, in quotes or in pasted prose stays plain words. So
     does a date in `ignore`, written as by `as_ignored`.
@@ -83,7 +82,7 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
 
 
 def pasted(query: str) -> str:
-    """Return why a query with dates is pasted text; "" where it may be a query."""
+    """Return why a query with dates is pasted text; "" if it may be a query."""
     words = [word for word in query.split() if word[0].isalpha()]
     if len(words) >= _CAPITALS and query.isupper():
         return "is all in capitals"

@@ -72,9 +72,7 @@ def _asked(node: Node) -> Iterator[str]:
 
 
 def _foreign_script(text: str, languages: Collection[str]) -> str:
-    """Return the script of most letters; "" where it is Latin or a language of the encoder uses
-    it.
-    """
+    """Return the script of most letters; "" if it is Latin or a language of the encoder uses it."""
     script = script_of(text)
     known = {SCRIPTS.get(code, "LATIN") for code in languages}
     return "" if script in known or script == "LATIN" else script

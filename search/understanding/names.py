@@ -35,9 +35,7 @@ from search.understanding.dated import as_ignored
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The names in a query, notes on them, and a flag where wanted names could not be searched
-    for.
-    """
+    """The names in a query, notes on them, and a flag if wanted names could not be searched for."""
 
     names: tuple[FoundName, ...] = ()
     notes: tuple[str, ...] = ()

@@ -111,7 +111,7 @@ class Speller:
 
 
 def _unknown_names(found: Sequence[FoundName]) -> frozenset[str]:
-    """Return the words of the people and places in the query that the archive does not have."""
+    """Return the words in the query's people and places that the archive does not have."""
     names = [one.text for one in found if one.label in _NEVER_WORDS and one.known is None]
     return frozenset(word for name in names for word in _WORD.findall(name))
 

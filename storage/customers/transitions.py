@@ -181,7 +181,7 @@ class StoredTransitions:
         return self._told_where("story_key", stories)
 
     def due(self, now: int, limit: int) -> Sequence[str]:
-        """Return at most `limit` stories that change by themselves up to `now`."""
+        """Return at most `limit` stories with an embargo or expiry that is due at `now`."""
         query = sa.select(_WAKES.c.story).where(_WAKES.c.at <= now).order_by(_WAKES.c.at)
         return [story for (story,) in self._all(query.limit(limit))]
 

@@ -86,7 +86,10 @@ def _longest(source: Path, settings: Any) -> int:
     less.
     """
     positions = int(settings.max_position_embeddings)
-    if settings.model_type in ("roberta", "xlm-roberta"):  # positions begin after padding's
+    if settings.model_type in (
+        "roberta",
+        "xlm-roberta",
+    ):  # positions begin after the position of padding
         positions -= int(settings.pad_token_id) + 1
     for name, key in (
         ("sentence_bert_config.json", "max_seq_length"),

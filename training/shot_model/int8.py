@@ -52,7 +52,7 @@ from training.shot_model.parts import (
 )
 
 Ranges = Mapping[str, InputRange]  # by the name of a value in the float32 graph
-_LARGEST = 255  # of an unsigned byte
+_LARGEST = 255  # largest unsigned byte
 
 
 def measured_ranges(weights: Weights, windows: Iterable[Frames]) -> dict[str, InputRange]:

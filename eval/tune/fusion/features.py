@@ -92,8 +92,8 @@ def gather(
 
 
 def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank | None:
-    """Return a function that returns the places that any of `settings` would give a reranker; None
-    if none reranks.
+    """Return a function from the setting to the places that it gives a reranker; None if no setting
+    reranks.
     """
     depths: dict[FusionSetting, int] = {}
     for setting in settings:

@@ -121,8 +121,8 @@ class ShotFinder:
     def push(
         self, streams: Sequence[ShotStream], arrived: Sequence[Arrived]
     ) -> list[tuple[ShotBounds, ...]]:
-        """Return the shots known by what arrived at each of the streams; one call of the model for
-        all windows of a length.
+        """Return the shots that are known from the arrivals at each stream; the model is called
+        once for all windows of one length.
 
         Raises ModelError if the model fails, BusyError if too much waits for it.
         """

@@ -106,7 +106,7 @@ class FrameWindows:
         """
         if not len(pixels):
             return
-        if not len(self._held):  # the first frame is repeated for those before it
+        if not len(self._held):  # the first frame stands in for frames before it
             pixels = np.concatenate([np.repeat(pixels[:1], self.layout.before, axis=0), pixels])
             self._unscored = -self.layout.before
         self._unscored += len(pixels)

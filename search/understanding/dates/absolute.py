@@ -286,8 +286,8 @@ def _is_doubtful(first: int, second: int, mark: str) -> bool:
 
 def other_reading(words: str, calendar: Calendar) -> str:
     """Return the words of a date with its ambiguous numbers written in their other reading: "since
-    03/04/2024" becomes "since 2024-03-04" where the locale puts the day first. "" where no number
-    is ambiguous.
+    03/04/2024" becomes "since 2024-03-04" where the locale puts the day first. "" if no number is
+    ambiguous.
     """
 
     def other(match: re.Match[str]) -> str:

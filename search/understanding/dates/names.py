@@ -103,7 +103,7 @@ def _pattern(line: str) -> str:
 
 
 _NAMES = re.compile("|".join(_pattern(line) for line in _LINES.split("\n") if line), re.IGNORECASE)
-# Days of a month that name an event when no year stands with them.
+# Days of a month that name an event if no year is beside them.
 KNOWN_DAYS = re.compile(
     r"(?:sept(?:ember|\.)?\s+11(?:th)?|11(?:th)?\s+(?:of\s+)?sept(?:ember|\.)?|"
     r"jan(?:uary|\.)?\s+6(?:th)?|oct(?:ober|\.)?\s+7(?:th)?|july\s+4(?:th)?|"
