@@ -86,7 +86,8 @@ class OtherSurfaces:
     def rss(self, caller: Caller, number: int) -> dict[str, int]:
         """The versions in an RSS feed, by uri; what was written is found by words."""
         self.world.engine.catch_up()
-        feed = rss.feed_of(caller, self.topics, number)
+        feeds = *rss.numbered_products(caller), *rss.followed(caller, self.topics)
+        feed = rss.feed_of(feeds, number)
         items = rss.newest(feed, self.search, caller, rss.MOST_ITEMS)
         self.world.receipts.add(caller.account, "rss", [(i.uri, i.version) for i in items])
         return {item.uri: item.version for item in items}
