@@ -92,8 +92,8 @@ def gather(
 
 
 def every_top(profile: Profile, settings: Sequence[FusionSetting]) -> ToRerank | None:
-    """Return a function from the setting to the places that it gives a reranker; None if no setting
-    reranks.
+    """Return a function that returns all places that at least one of `settings` would give to a
+    reranker; None if no setting reranks.
     """
     depths: dict[FusionSetting, int] = {}
     for setting in settings:
