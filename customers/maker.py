@@ -80,7 +80,9 @@ class TransitionMaker:
         with self._record.moment() as reads:
             line = repr(reads.line(turn.position)) if turn.position else ""
             if line != turn.line:
-                log.warning("the record is another one, or went back: transitions begin anew")
+                log.warning(
+                    "the record is another one, or went back: another history of transitions begins"
+                )
                 self._book.begin_anew(turn)
                 return True
             changes = reads.changes_after(turn.position, _CHANGES)

@@ -192,7 +192,7 @@ EVAL_COMMANDS = {
 TUNE_COMMANDS = {
     "floor": Entry(
         "dateline.commands.tune.floor:floor",
-        "Learn which hits are strong, and say what is kept of the relevant documents.",
+        "Learn which hits are strong, and say how many relevant documents stay.",
         bare_is_help=True,
     ),
     "fusion": Entry(

@@ -361,7 +361,7 @@ def _archive(settings: Settings) -> list[Finding]:
     findings = [*_record(engine["record"]), Finding("archive", True, says)]
     findings.append(Finding("clock", not held, step if held else "no step waits", mend))
     findings += [
-        Finding("index", True, f"was damaged and made anew: {line}") for line in engine["repairs"]
+        Finding("index", True, f"was damaged and made again: {line}") for line in engine["repairs"]
     ]
     findings += [
         Finding("vectors", False, _lacks(name, part["lacking"]), "run `dateline embed`")

@@ -140,7 +140,7 @@ class Database:
                 mend="free space; then the work continues",
             )
         if any(sign in low for sign in _DAMAGED):
-            return CorruptError(what, where=self.name, mend="move the file away; it is made anew")
+            return CorruptError(what, where=self.name, mend="move the file away; a new one is made")
         if any(sign in low for sign in _LOCKED):
             return BusyError("another process is writing", where=self.name, mend="try again")
         return StorageError(what, where=self.name, mend="is the database there, and reachable?")

@@ -64,7 +64,7 @@ async def media_caller_of(
     )
     if caller is None:
         raise UnknownKeyError(
-            "This address is not signed, or not any more.",
+            "This address is not signed, or its signature has ended.",
             mend="Send your key in the header x-api-key, or take the address from a new answer.",
         )
     request.state.caller = caller.name

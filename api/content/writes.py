@@ -23,7 +23,7 @@ _MENDS = {
     Outcome.CONFLICT: "Raise the version: what was published is never rewritten in place.",
     Outcome.FORBIDDEN: "Name products that the key writes, in the document or by ?products=.",
     Outcome.RESERVED: "Use a uri outside of others' prefixes, or a key of their owner.",
-    Outcome.TAKEN: "Choose another uri, or a key that writes all products of what is there.",
+    Outcome.TAKEN: "Choose another uri, or a key that writes all products of the recorded item.",
     Outcome.MISSING: "Check the uri and its percent-encoding.",
 }
 

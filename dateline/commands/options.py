@@ -31,7 +31,7 @@ Kept = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of what is kept between runs: indexed sets, results, the archive.",
+        help="Folder of data that is kept between runs: indexed sets, results, the archive.",
         show_default="data",
     ),
 ]

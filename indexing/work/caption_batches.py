@@ -36,7 +36,7 @@ from indexing.work.stages.asking import SAME_PICTURE_BITS, Scale
 MOST = 1_000  # stills in a batch
 TRIES = 3
 UNRECORDED = "not in the archive yet, or taken out of it"
-RENEWED = "noted for another model or prompt: `dateline worker` notes it anew"
+RENEWED = "noted for another model or prompt: `dateline worker` notes it again"
 
 Outcomes = Mapping[str, Caption | Uncaptioned]
 

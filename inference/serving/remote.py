@@ -288,7 +288,7 @@ class RemoteEncoder(RemotePort):
                 raise wrong(f"a vector has {row.size} numbers, {self.name} has {self.dimension}")
         vectors = np.stack(rows)
         if not np.isfinite(vectors).all():
-            raise wrong("a vector has a value that is no number")
+            raise wrong("a vector has a value that is not a number")
         return self._unit(vectors)
 
     def _unit(self, vectors: FloatMatrix) -> FloatMatrix:

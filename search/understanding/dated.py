@@ -131,8 +131,8 @@ def _filter(dates: Sequence[FoundDate]) -> tuple[Node, tuple[str, ...]]:
     since = max((date.since for date in dates if date.since), default=None)
     until = min((date.until for date in dates if date.until), default=None)
     if since is None or until is None or since < until:
-        return DateRange(_FIELD, since, until), ("several dates: what lies in all of them",)
-    return Bool(should=ranges), ("several dates: what lies in any of them",)
+        return DateRange(_FIELD, since, until), ("several dates: stories of all of them",)
+    return Bool(should=ranges), ("several dates: stories of any of them",)
 
 
 def _told(date: FoundDate, *, ignored: bool) -> DateSpan:

@@ -81,7 +81,7 @@ class Opening:
         for path in stale:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if stale:
-            what = f"indexes of another state than that of {record.where}: made anew"
+            what = f"indexes of another state than that of {record.where}: made again"
             log.warning("%s (%s)", what, self.folder)
             self.repairs.append(what)
 
@@ -91,7 +91,7 @@ class Opening:
         """
         if not self.owner:
             raise error
-        log.warning("a projection is damaged and made anew: %s", error)
+        log.warning("a projection is damaged and made again: %s", error)
         self.repairs.append(str(error))
 
 

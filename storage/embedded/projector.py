@@ -127,7 +127,7 @@ class Projector:
             raise StorageError(
                 "the record of truth has gone back to an earlier state",
                 where=self._record.where,
-                mend="start this process again: its indexes are made anew",
+                mend="start this process again: its indexes are then made again",
             )
 
     def index_lexical(self, index: LexicalIndex, within_s: float = inf) -> None:

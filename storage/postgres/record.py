@@ -227,7 +227,7 @@ class PostgresRecord:
             if not is_lost(error) or state_of(error) in NOT_COMMITTED:
                 raise
             raise StorageError(
-                UNKNOWN, where=self.where, mend="send it again: what is recorded stays as it is"
+                UNKNOWN, where=self.where, mend="send it again: a recorded write stays as it is"
             ) from error
 
 

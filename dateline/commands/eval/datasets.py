@@ -47,7 +47,7 @@ def datasets(
         ),
     ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Let ir_datasets fetch what is not here.")
+        bool, typer.Option("--download", help="Let ir_datasets fetch missing data.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -45,7 +45,7 @@ def floor(
     data: Kept = None,
     models: Models = None,
 ) -> None:
-    """Learn which hits are strong, and say what is kept of the relevant documents.
+    """Learn which hits are strong, and say how many relevant documents stay.
 
     500 queries about nothing in each collection are asked, too: nonsense, names that are not there,
     other topics. Half of them only judge. The setting floor names the file that --output writes.

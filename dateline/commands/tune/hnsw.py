@@ -138,7 +138,7 @@ def hnsw(
     _show(found, plan, as_json=as_json)
     if apply and found.recommendation.met and not as_json:
         console.print(escape(change or f"{FILE} stays as it is"))
-        console.print("new segments are built so; `dateline rebuild` builds all of them anew")
+        console.print("new segments are built with it; `dateline rebuild` builds all of them again")
     if not found.recommendation.met:
         raise typer.Exit(EXIT_REFUSED)
 

@@ -207,7 +207,7 @@ def _with_sidecar(found: FoundAsset, read: Callable[[str], bytes | None]) -> Fou
     try:
         tree, notes = sidecar_of(name, lambda beside: read(f"{parent}/{beside}"))
     except OSError as error:
-        tree, notes = None, (f"what lies beside it can't be read: {error}",)
+        tree, notes = None, (f"a file beside it can't be read: {error}",)
     if notes:  # the unreadable part may restrict rights
         return Rejected(found.location, 0, "", "; ".join(notes))
     return replace(found, sidecar=tree)

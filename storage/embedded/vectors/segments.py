@@ -329,7 +329,7 @@ class VectorField:
         try:
             builder = builder_of_kind(kind, self._settings)
         except SettingsError as error:
-            log.warning("a segment of kind %s is left out and made anew: %s", kind, error)
+            log.warning("a segment of kind %s is left out and made again: %s", kind, error)
             return None
         digests = digests_of(entry, builder.files)
         for file, digest in digests.items():

@@ -185,7 +185,7 @@ class Projector:
 
     def _behind(self, newest: int, why: str) -> str:
         if self._is_lost:
-            return f"index: it is lost and made anew from the record ({why})"
+            return f"index: it is lost and made again from the record ({why})"
         if self.searchable >= newest:
             return ""
         return f"index: {newest - max(0, self.searchable):,} changes behind the record ({why})"
@@ -216,7 +216,7 @@ class Projector:
 
     def _open_anew(self) -> None:
         self._is_lost = True  # until the index is open
-        what = f"index {self._family.concrete} is lost and made anew"
+        what = f"index {self._family.concrete} is lost and made again"
         mend = "nothing is to be done; searches say how far it is"
         self.failed(StorageError(what, where=self._family.cluster.where, mend=mend))
         self._open()

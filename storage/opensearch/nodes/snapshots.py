@@ -128,7 +128,7 @@ class Snapshots:
         with self._lock:
             self._replace(None)
         self._lost()
-        what = f"index {self._name} is lost; it is made anew from the record of truth"
+        what = f"index {self._name} is lost; it is made again from the record of truth"
         return BusyError(what, where=self._cluster.where, mend="try again")
 
     def close(self) -> None:
