@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from core.items import Item, ItemType, PubStatus
+from core.items import Item, ItemType
 from core.query_tree import Keyword
 from core.retrieval import TextSignatures, TotalRelation
-from core.writes import SetStatus
 from search.answers import Fold, MissingStage, SearchResponse
 from search.candidates import NEAR, faces_of, groups_of, ranks_of
 from search.pipeline import SearchPipeline
 from search.understanding.editorial import Editorial
-from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, Room, story, uris
 
 COLUMNS = 128
@@ -254,14 +250,6 @@ def test_a_killed_near_duplicate_is_not_counted_or_opened(wires: Room) -> None:
     assert groups(ask(wires, page_size=1, cursor=first.cursor)) == {"b1": []}
 
 
-def test_an_embargo_that_lifts_brings_its_story_back(room: Room) -> None:
-    room.put(report("a1", "a", 2, embargoed=room.now + timedelta(hours=1)), report("a2", "a", 1))
-    assert groups(ask(room)) == {"a2": []}
-    room.now += timedelta(hours=1)
-    room.engine.catch_up()
-    assert groups(ask(room)) == {"a1": ["a2"]}
-
-
 # --- pages
 
 
@@ -316,47 +304,3 @@ def test_pinned_stories_stand_where_editors_put_them(wires: Room) -> None:
     answer = ask(wires, pipeline=pipeline)
     assert groups(answer) == {"a3": ["a1"], "a2": [], "b1": ["b2"], "c": []}
     assert [hit.pinned for hit in answer.hits] == [True, True, False, False]
-
-
-# --- whatever happens
-
-NAMES = ("a", "b", "c")
-STATES = (PubStatus.CANCELED, PubStatus.WITHHELD, PubStatus.USABLE)
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 2**32))
-def test_a_walk_shows_each_group_once_by_its_best_visible_story(seed: int) -> None:
-    """Between the pages items are killed, freed and corrected; the list stays as it was frozen."""
-    rng = random.Random(seed)
-    folder = new_folder()
-    room = Room(folder)
-    try:
-        names = {f"u{number}": rng.choice(NAMES) for number in range(9)}
-        for number, (uri, name) in enumerate(names.items()):
-            room.put(report(uri, name, number + 1, rng.randrange(3)), index=False)
-        room.engine.catch_up()
-        frozen = uris(room.ask("ferry quay", profile="lexical", page_size=50))
-        order = list(dict.fromkeys(names[uri] for uri in frozen))
-        answer, walked, hidden = ask(room, page_size=1), [], set[str]()
-        ever_gone: set[str] = set()
-        while True:
-            for hit in answer.hits:
-                visible = [u for u in frozen if names[u] == names[hit.item.uri] and u not in hidden]
-                assert [hit.item.uri, *hit.near_duplicates] == visible
-                walked.append(names[hit.item.uri])
-            alive = {names[uri] for uri in frozen if uri not in hidden}
-            ever_gone |= set(order) - alive
-            assert answer.total.value == len(alive)
-            if not answer.cursor:
-                break
-            for uri in rng.sample(frozen, 3):
-                state = rng.choice(STATES)
-                room.engine.set_status([SetStatus(uri, state)])
-                hidden = hidden - {uri} if state is PubStatus.USABLE else hidden | {uri}
-            answer = ask(room, page_size=1, cursor=answer.cursor)
-        assert walked == [name for name in order if name in walked]
-        assert set(order) - ever_gone <= set(walked)
-    finally:
-        room.engine.close()
-        shutil.rmtree(folder)

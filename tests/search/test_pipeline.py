@@ -290,32 +290,10 @@ def test_a_kill_between_pages_counts_beyond_the_window_too(wire: Room) -> None:
     assert uris(second) == ["bank"]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("query", ["ferry", "", "kalymira", "nothingness"])
-def test_facets_agree_with_the_hits(wire: Room, profile: str, query: str) -> None:
-    answer = wire.ask(query, BOTH, profile=profile, facets=FACET_FIELDS, page_size=200)
-    assert len(answer.hits) == answer.total.value
-    for name in ("place", "subject", "person", "type", "language"):
-        wanted: dict[str, int] = {}
-        for hit in answer.hits:
-            value = getattr(hit.item, name)
-            labels = (value,) if isinstance(value, str) else tuple(c.name for c in value)
-            for label in labels:
-                wanted[label] = wanted.get(label, 0) + 1
-        assert {count.value: count.count for count in answer.facets[name]} == wanted
-    months = {count.value: count.count for count in answer.facets["versioncreated"]}
-    assert sum(months.values()) == answer.total.value
-
-
 def test_facets_are_of_the_whole_answer_not_the_page(wire: Room) -> None:
     pages = [wire.ask("", facets=("place",), page=page, page_size=1) for page in (1, 3)]
     assert pages[0].facets == pages[1].facets
     assert pages[0].facets["place"][0].count == 2
-
-
-def test_facets_are_limited(wire: Room) -> None:
-    answer = wire.ask("", facets=("subject", "place"), facet_limit=1)
-    assert [len(counts) for counts in answer.facets.values()] == [1, 1]
 
 
 # --- who may see what
@@ -343,13 +321,6 @@ def test_a_filter_on_products_opens_nothing(wire: Room) -> None:
     assert "photo" not in uris(wire.ask("product:photos OR product:wire", READER))
 
 
-def test_no_older_version_stands_in_for_one_that_is_for_others(room: Room) -> None:
-    room.put(story("deal", "Deal rumoured"))
-    room.put(story("deal", "Deal signed", version=2, products=("photos",)))
-    assert uris(room.ask("deal", READER)) == []
-    assert [hit.item.version for hit in room.ask("deal", PHOTOS).hits] == [2]
-
-
 # --- the guard
 
 
@@ -371,63 +342,12 @@ def test_what_is_killed_is_gone_at_the_next_request(
     assert "storm" in uris(wire.ask("", **asked))
 
 
-def test_a_kill_of_the_newest_brings_no_older_version_back(wire: Room) -> None:
-    wire.put(story("storm", "Storm over", version=2, when=6))
-    wire.kill("storm")
-    assert "storm" not in uris(wire.ask("storm"))
-    assert "storm" not in uris(wire.ask(""))
-
-
-def test_an_embargo_lifts_with_time(room: Room) -> None:
-    until = MORNING + timedelta(hours=1)
-    room.put(story("report", "Report due", embargoed=until))
-    assert uris(room.ask("report")) == uris(room.ask("")) == []
-    room.now = until
-    assert uris(room.ask("")) == ["report"]
-    room.engine.catch_up()
-    assert uris(room.ask("report")) == ["report"]
-
-
-def test_an_embargoed_correction_leaves_the_version_before_it(room: Room) -> None:
-    until = MORNING + timedelta(hours=1)
-    room.put(story("report", "Draft"))
-    room.put(story("report", "Final", version=2, embargoed=until))
-    assert [hit.item.headline for hit in room.ask("").hits] == ["Draft"]
-    assert uris(room.ask("final", profile="lexical")) == []
-    room.now = until
-    room.engine.catch_up()
-    assert [hit.item.headline for hit in room.ask("final", profile="lexical").hits] == ["Final"]
-
-
-def test_what_expires_goes(room: Room) -> None:
-    room.put(story("offer", "Offer", expires=MORNING + timedelta(hours=1)))
-    cursorless = room.ask("offer")
-    room.now = MORNING + timedelta(hours=1)
-    assert (uris(cursorless), uris(room.ask("offer"))) == (["offer"], [])
-
-
 # --- scores and explanations
 
 
 def explained(hit: Hit) -> Explanation:
     assert hit.explanation is not None
     return hit.explanation
-
-
-@pytest.mark.parametrize("profile", ["lexical", "vector", "hybrid", "hybrid-rrf"])
-def test_an_explanation_adds_up_to_the_score(wire: Room, profile: str) -> None:
-    answer = wire.ask("ferry kalymira", profile=profile, explain=True, page_size=50)
-    for hit in answer.hits:
-        why = explained(hit)
-        parts = [share.weight * share.normalized for share in why.vectors]
-        total = why.lexical_weight * why.bm25_normalized + sum(parts)
-        assert total == pytest.approx(why.fused, abs=1e-5)
-        assert hit.score == pytest.approx(why.fused, abs=1e-6)
-        assert why.lexical_weight + sum(s.weight for s in why.vectors) == pytest.approx(1)
-        assert why.fused_rank == hit.rank
-        assert 0 <= hit.score <= 1
-    scores = [hit.score for hit in answer.hits]
-    assert scores == sorted(scores, reverse=True)
 
 
 def test_ranks_in_an_explanation_are_those_of_each_retriever(wire: Room) -> None:

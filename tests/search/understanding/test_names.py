@@ -330,15 +330,6 @@ def test_a_killed_name_is_not_replaced_by_one_that_is_like_it(wire: Room) -> Non
     assert [found.known for found in later.understood.entities] == [None]
 
 
-def test_a_name_is_known_to_those_who_may_see_it(wire: Room) -> None:
-    asked = {caller.name: ask(wire, "solvane", caller=caller) for caller in (READER, PHOTOS, BOTH)}
-    assert told(asked["reader"]) == [("solvane", "", "none", "off")]
-    for caller in (PHOTOS, BOTH):
-        assert told(asked[caller.name]) == [("solvane", "Ingrid Solvane", "fuzzy", "boost")]
-    wire.kill("photo")
-    assert told(ask(wire, "solvane", caller=BOTH)) == [("solvane", "", "none", "off")]
-
-
 # --- where a name was typed
 
 

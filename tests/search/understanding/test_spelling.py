@@ -12,9 +12,7 @@ import pytest
 
 from core.callers import Caller
 from core.entities import EntityLabel
-from core.items import PubStatus
 from core.standing import SeenWord
-from core.writes import SetStatus
 from indexing.ninjs import read_tree
 from search.answers import FoundName
 from search.pipeline import SearchPipeline
@@ -190,24 +188,6 @@ def test_only_what_the_caller_may_see_is_suggested(desk: Room) -> None:
     assert suggested(desk, "fery", PHOTOS) == ""
     assert suggested(desk, "fery regata", BOTH) == "ferry regatta"
     assert suggested(desk, "fery", Caller("nobody", frozenset())) == ""
-
-
-@pytest.mark.parametrize("status", [PubStatus.CANCELED, PubStatus.WITHHELD])
-def test_a_word_leaves_with_its_last_story_at_once(desk: Room, status: PubStatus) -> None:
-    """The lexical index follows a moment later: the word is in it still."""
-    assert suggested(desk, "zepelin") == "zeppelin"
-    desk.engine.set_status([SetStatus("secret", status)])
-    assert suggested(desk, "zepelin") == ""
-    desk.engine.catch_up()
-    assert suggested(desk, "zepelin") == ""
-
-
-def test_an_embargo_hides_a_word_until_it_lifts(desk: Room) -> None:
-    desk.put(story("soon", "Balloonist lands", embargoed=START + timedelta(hours=2)))
-    assert suggested(desk, "baloonist") == ""
-    desk.now += timedelta(hours=3)
-    desk.engine.catch_up()
-    assert suggested(desk, "baloonist") == "balloonist"
 
 
 def test_whether_hidden_items_hold_a_word_makes_no_difference(desk: Room) -> None:
