@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-_STEP = 10  # of nice: a tenth of the time of a thread at normal priority
+_STEP = 10  # steps of nice: a tenth of the time of a thread at normal priority
 _LEAST = 19
 
 

@@ -309,8 +309,8 @@ class SuggestionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A name, subject or headline as the archive writes it, and how many stories that the caller
-    may see have it.
+    """A name, subject or headline as the archive writes it, and the number of stories that have it
+    and that the caller may see.
     """
 
     text: str

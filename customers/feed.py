@@ -185,9 +185,9 @@ class Feed:
         return session
 
     def waiting(self, caller: Caller, id_: str, position: Position) -> FeedSession | None:
-        """Return the same, if nothing has to be read for it: the session and its epoch were seen
-        lately, and nothing has come after the position. None if that is not so. Held requests that
-        are renewed need no thread.
+        """Return the same if nothing has to be read for it: the session and its epoch were seen
+        lately, and nothing has come after the position. Else return None. Held requests that are
+        renewed need no thread.
         """
         session, used = self._sessions.get(id_), self._used.get(id_)
         epoch, read = self._epoch

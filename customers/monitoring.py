@@ -211,7 +211,7 @@ def subject_of(alert: Alert) -> str:
 
 
 def text_of(alert: Alert, monitor: Monitor) -> str:
-    """Return the text of a notice. It has nothing of any item."""
+    """Return the text of a notice. It names no item."""
     lines = [
         f"Monitor: {monitor.name}",
         f"Session: {alert.session}" + (f" ({alert.label})" if alert.label else ""),

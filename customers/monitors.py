@@ -24,7 +24,7 @@ from core.customers.monitors import (
 )
 from core.errors import InputError
 
-MOST_MONITORS = 50  # an account
+MOST_MONITORS = 50  # monitors of an account
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,20}", re.ASCII)
 _DURATION = re.compile(r"PT(?:(?P<hours>\d{1,4})H)?(?:(?P<minutes>\d{1,4})M)?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", re.ASCII)

@@ -20,7 +20,7 @@ from core.query_tree import Bool, Node
 from search.understanding.strict_query import strict_query, strict_tree
 
 log = logging.getLogger(__name__)
-MOST_TOPICS = 500  # an account
+MOST_TOPICS = 500  # topics of an account
 MOST_CLAUSES = 64
 MOST_CHARACTERS = 2000  # of the strict form of a query
 LONGEST_NAME = 100

@@ -190,8 +190,8 @@ def writing(
     links: MediaLinks | None,
     channel: str,
 ) -> Callable[[Caller, Sequence[Entry]], list[dict[str, Any]]]:
-    """Return what makes JSON of a session's entries. `include` and `exclude` of a request go before
-    those of the session.
+    """Return a function that makes JSON of a session's entries. `include` and `exclude` of a
+    request go before those of the session.
     """
 
     def names(name: str, own: Sequence[str]) -> Sequence[str]:

@@ -382,8 +382,8 @@ def _members(
     inside: Inside,
     listed: ListedConcepts,
 ) -> dict[str, Any]:
-    """Return all members of an item that `view` shows, but its shots. `document` has those from its
-    document, and `listed` the concepts of a list's item.
+    """Return all members of an item that `view` shows, except its shots. `document` has those from
+    its document, and `listed` the concepts of a list's item.
     """
     members = _contract_members(item, view) | _concepts(item, document, view, listed)
     if "chain" in members and item.chain != item.uri and not inside.may_name(item.chain):

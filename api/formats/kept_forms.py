@@ -67,7 +67,8 @@ class KeptForms:
         self, heads: Collection[Head], view: ItemView, library: Sights, share: int
     ) -> Mapping[int, Form]:
         """Return the kept forms of heads that the guard lets through, by their id, each of at most
-        `share` bytes. None for a caller who writes: it is shown members that others are not.
+        `share` bytes. None for a caller who writes, because it is shown members that others are not
+        shown.
         """
         if view.caller.may_write:
             return {}

@@ -99,7 +99,7 @@ def _below(names: Iterable[str], head: str) -> list[Path]:
 
 
 def _only(value: Any, paths: Sequence[Path]) -> Any:
-    """Return what the paths lead to; GONE if that is nothing."""
+    """Return the members that the paths name; GONE if there are none."""
     if any(not path for path in paths):
         return value
     if isinstance(value, list):

@@ -83,6 +83,6 @@ def _told(asked: RssAsked, member: str) -> bool:
 
 
 def _members(names: Sequence[str]) -> frozenset[str]:
-    """Return members of an item by what RSS has of them: it has one description."""
+    """Return an item's members as RSS has them, with one description."""
     found = (name.partition(".")[0] for name in names)
     return frozenset("description" if one.startswith("description") else one for one in found)

@@ -246,7 +246,7 @@ class Vocabulary(Protocol):
     def seen_counts(
         self, words: Sequence[str], few: int, caller: Caller, field: str = ""
     ) -> tuple[int, ...]:
-        """Return, in how many items a search finds each word, in the text field `field` if one is
+        """Return in how many items a search finds each word, in the text field `field` if one is
         given: exact up to `few`, else a lower bound.
         """
         ...

@@ -130,8 +130,8 @@ class WaitingStills(Protocol):
     """
 
     def replace(self, locations: Collection[str], stills: Sequence[WaitingStill]) -> None:
-        """Make `stills` all that waits for the assets at `locations`. Stills that were sent stay
-        sent, for the job and number that are named now.
+        """Make `stills` the only ones that wait for the assets at `locations`. Stills that were
+        sent stay sent, for the job and number that are named now.
         """
         ...
 

@@ -56,7 +56,7 @@ class _Purse:
     dry_until: float = 0.0
 
     def spend(self, cost: int, most: int, now: float) -> Allowed | Refused:
-        """Take `cost` from what is left, or on account if at most `most` are then owed."""
+        """Take `cost` from the rest, or as a debt if at most `most` are then owed."""
         if self.left >= cost:
             self.left -= cost
             return Allowed(self.left + self.beyond)

@@ -1,4 +1,4 @@
-"""Changes of state that are in force, but that the record's disk did not take yet."""
+"""Changes of state that are in force, but not yet on the record's disk."""
 
 from __future__ import annotations
 

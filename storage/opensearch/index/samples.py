@@ -23,7 +23,7 @@ _BATCH = 20  # documents in one request
 _MOST_VECTORS = 32  # of one document that are compared; all of them are counted
 _PLAIN = ("keyword", "long", "integer", "boolean")
 _NEAR = {"fp32": 0.999}  # the least score of an exact copy, which is 1 except for rounding
-_NEAR_COARSE = 0.98  # if the index keeps vectors at less than fp32
+_NEAR_COARSE = 0.98  # the same if the index keeps vectors at less than fp32
 _OF_TIME = (SHOWN, LASTING)  # written values; `check.py` compares what they mean now
 Document = Mapping[str, Any]
 

@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 
 def _create_products() -> None:
-    """Create the tables of what is made of an item, and of the log."""
+    """Create the tables for data made from an item, and for the log."""
     op.create_table(
         "vectors",
         _of_item(),
