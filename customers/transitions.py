@@ -169,6 +169,6 @@ def _became(state: Told, before: Told | None) -> TransitionKind | None:
             return TransitionKind.SHOWN
         same = (state.version, state.products) == (before.version, before.products)
         return None if same else TransitionKind.UPDATED
-    if state.kind is TransitionKind.KILLED:  # of an account that got it by a search needs it, too
+    if state.kind is TransitionKind.KILLED:  # an account that got it by a search needs it, too
         return None if before is not None and before.kind is state.kind else state.kind
     return state.kind if before is not None and before.shown else None
