@@ -94,7 +94,7 @@ _ENTITLED = sa.Table(
 _NEXT_DUE = sa.select(
     sa.select(sa.func.min(_WAKES.c.at)).scalar_subquery(), sa.exists(sa.select(_OWED.c.uri_key))
 )
-_COLUMNS = [_TRANSITIONS.c[name] for name in Transition.__slots__]
+_READ = "SELECT n, id, at, kind, story, uri, version, seq, account FROM dateline_transitions"
 _KINDS = {str(kind): kind for kind in TransitionKind}
 _READ_TOLD = "SELECT uri, story, kind, version, seq, products, n FROM dateline_told"
 
@@ -160,11 +160,12 @@ class StoredTransitions:
         self, n: int, limit: int, account: str | None, kind: TransitionKind | None = None
     ) -> Sequence[Transition]:
         """Return at most `limit` transitions after place `n` that concern the account, in order."""
-        where = [_TRANSITIONS.c.n > n]
-        where += [] if account is None else [_TRANSITIONS.c.account.in_(("", account))]
-        where += [] if kind is None else [_TRANSITIONS.c.kind == str(kind)]
-        query = sa.select(*_COLUMNS).where(*where).order_by(_TRANSITIONS.c.n)
-        return [_transition(row) for row in self._all(query.limit(limit))]
+        # SQLAlchemy's compiler would take longer than the query.
+        where: dict[str, object] = {"n > {0}": n}
+        where |= {} if account is None else {"account IN ('', {0})": account}
+        where |= {} if kind is None else {"kind = {0}": str(kind)}
+        query = f"{_READ} WHERE {' AND '.join(where)} ORDER BY n LIMIT {{0}}".format(self._mark)
+        return [_transition(row) for row in self._rows(query, (*where.values(), limit))]
 
     def told(self, uris: Collection[str]) -> Mapping[str, Told]:
         """Return what was told of each of `uris` last."""
@@ -343,9 +344,12 @@ class StoredTransitions:
             # SQLAlchemy's compiler would take as long as the query.
             query = f"{_READ_TOLD} WHERE {column} IN ({', '.join([self._mark] * len(some))})"
             keys = tuple(key_of(text) for text in some)
-            rows = self._database.run(lambda c, q=query, k=keys: [*c.exec_driver_sql(q, k)])  # type: ignore[misc]
-            found += [_told(row) for row in rows]
+            found += [_told(row) for row in self._rows(query, keys)]
         return found
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
+        run = self._database.run
+        return run(lambda connection: [*map(tuple, connection.exec_driver_sql(query, values))])
 
     def _all(self, query: sa.Select[Any]) -> list[Any]:
         return self._database.run(lambda connection: [*map(tuple, connection.execute(query))])
