@@ -28,7 +28,7 @@ LOGITS = "logits"
 
 @dataclass(frozen=True, slots=True)
 class _Logits:
-    """The queue's work: pairs [n] to one logit each, or the pair's error."""
+    """The queue's work: pairs [n] become one logit each, or the pair's error."""
 
     feeding: Feeding
 

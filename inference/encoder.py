@@ -112,7 +112,7 @@ class SentenceEncoder(LoadedModel):
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, d], rows of unit norm, each the same whatever else is asked.
 
-        Raises BusyError if too much waits already, ModelError where the model fails.
+        Raises BusyError if too much waits already, ModelError if the model fails.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         unknown = []
@@ -134,7 +134,7 @@ class SentenceEncoder(LoadedModel):
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, d], rows of unit norm, in the order of `texts`.
 
-        Raises BusyError if too much waits already, ModelError where the model fails.
+        Raises BusyError if too much waits already, ModelError if the model fails.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         prefix = self.manifest.passage_prefix

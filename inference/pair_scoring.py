@@ -60,7 +60,7 @@ class ScoreSheet:
                 self.told(self._so_far())
 
     def so_far(self) -> PassageScores:
-        """Return a copy of what there is at this moment."""
+        """Return a copy of the present state."""
         with self._lock:
             return self._so_far()
 
@@ -111,8 +111,8 @@ class PairModel(LoadedModel):
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> FloatMatrix:
         """Return float32 [n, 1] for the n pairs (queries[i], passages[i]).
 
-        Raises ValueError if there are not as many queries as passages, BusyError where too much
-        waits already, ModelError where the model fails.
+        Raises ValueError if there are not as many queries as passages, BusyError if too much waits
+        already, ModelError if the model fails.
         """
         if len(queries) != len(passages):
             raise ValueError(f"{len(queries)} queries for {len(passages)} passages")

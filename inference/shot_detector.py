@@ -93,8 +93,8 @@ class TransitionDetector(LoadedModel):
         """Return float32 [n, 2 * t] for uint8 [n, t, 27, 48, 3], as `core.ports.media.ShotDetector`
         says.
 
-        Raises InputError for arrays of another shape or type, BusyError where too much waits
-        already, ModelError where the model fails.
+        Raises InputError for arrays of another shape or type, BusyError if too much waits already,
+        ModelError if the model fails.
         """
         self._check(windows)
         if not len(windows):

@@ -128,7 +128,7 @@ class NameTagger(LoadedModel):
         """Return the names in each text in reading order, none overlapping.
 
         Only a text's first 20,000 characters are read. Raises BusyError if too much waits already,
-        ModelError where the model fails.
+        ModelError if the model fails.
         """
         found = {text: self.cache.get(text) for text in dict.fromkeys(texts)}
         unknown = [text for text, names in found.items() if names is None]

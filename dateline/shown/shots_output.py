@@ -62,7 +62,7 @@ def print_table(found: Found) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Print what could not be read, on the error stream."""
+    """Print, on the error stream, the parts that could not be read."""
     for note in notes:
         errors.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
 

@@ -163,7 +163,7 @@ class BatchCaptioner:
 
     @property
     def digest(self) -> str:
-        """sha256 over model, prompt and schema."""
+        """The sha256 over model, prompt and schema."""
         return prompt_digest(self.calls.provider.model)
 
     def close(self) -> None:

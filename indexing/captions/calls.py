@@ -211,7 +211,7 @@ class ProviderCaptioner:
 
     @property
     def digest(self) -> str:
-        """sha256 over model, prompt and schema."""
+        """The sha256 over model, prompt and schema."""
         return prompt_digest(self.model)
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:

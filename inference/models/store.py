@@ -56,7 +56,7 @@ class ModelFolder:
     @property
     def homes(self) -> tuple[Path, ...]:
         """Folders of models, this model's first: where forms of its graphs may be kept. None for a
-        folder that is not in its place yet, for its model may still be refused.
+        folder that is not in its place yet, because its model may still be refused.
         """
         if self.path.name != self.manifest.name:
             return ()

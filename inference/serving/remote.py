@@ -142,7 +142,7 @@ def mapped(
         return list(workers.map(ask, parts))
 
 
-QUERY_SECONDS = 2.0  # where a search waits
+QUERY_SECONDS = 2.0  # seconds that a search waits
 BULK_SECONDS = 60.0  # for passages of an ingest, and if nobody waits at a page
 CACHE_SIZE = 4096  # queries
 _NORM_SLACK = 1e-2

@@ -133,7 +133,7 @@ class RemoteService:
         """Return the JSON answer and its headers, within `seconds` for all attempts together.
 
         Raises UnavailableError if the service doesn't answer, is busy or breaks off, and ModelError
-        where it refuses or answers something else than JSON.
+        if it refuses or answers something else than JSON.
         """
         began = monotonic()
         if not self._health.may_ask(seconds):

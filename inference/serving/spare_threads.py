@@ -43,7 +43,7 @@ class SpareThreads:
             return True
 
     def close(self) -> None:
-        """End the threads when they have finished what was started."""
+        """End the threads when they have finished the started work."""
         with self._lock:
             self._closed = True
         for pool in (*self._left, self._pool):

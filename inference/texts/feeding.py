@@ -15,8 +15,8 @@ SEGMENTS = "token_type_ids"
 
 @dataclass(frozen=True, slots=True)
 class Feeding:
-    """A graph and how rows are put to it. Segment numbers are given where the graph takes them;
-    they are zeros if a row is one text.
+    """A graph and how rows are put to it. Segment numbers are given if the graph takes them; they
+    are zeros if a row is one text.
     """
 
     runtime: Runtime

@@ -116,8 +116,8 @@ def _tokenizer(content: bytes) -> Tokenizer:
 
 
 def surely_fits(text: str, max_tokens: int) -> bool:
-    """Return whether `text` has at most `max_tokens` by any tokenizer, as far as its characters
-    tell; False if they don't.
+    """Return whether `text` has at most `max_tokens` by any tokenizer, judging by its characters;
+    False if they don't show it.
     """
     room = max_tokens - _SPECIAL
     if len(text) > room:

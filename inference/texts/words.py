@@ -68,8 +68,7 @@ def places(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
 def windows(
     tokens: WordTokens, texts: Sequence[Sequence[str]], *, limit: int
 ) -> tuple[Window, ...]:
-    """Return each text's words in windows of at most `limit` tokens, all of them and in
-    order.
+    """Return each text's words in windows of at most `limit` tokens, all of them and in order.
 
     A long text is cut after the last sentence that fits, or between words if none does, so that
     names are rarely cut. Words without tokens (control characters) are in no window.
@@ -127,7 +126,7 @@ def _end_of_window(
 
 KEPT = 32_768  # words, 13 to 30 MB; a million words of news have 40,000 different ones
 LONGEST_KEPT = 64  # characters; longer words hardly ever come again
-WORDS_AT_ONCE = 128  # in one task of the tokenizer's threads
+WORDS_AT_ONCE = 128  # words in one task of the tokenizer's threads
 Pieces = tuple[int, ...]
 
 

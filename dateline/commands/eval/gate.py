@@ -71,8 +71,8 @@ def gate(
 ) -> None:
     """Hold new results against a baseline; exit with 0 for a pass, 1 for a fail, 2 for a mistake.
 
-    It fails where the mean over all queries fell by more than chance explains and by perhaps as
-    much as the least effect, where a slice is under its floor, and where results can't be compared.
+    It fails if the mean over all queries fell by more than chance explains and by perhaps as much
+    as the least effect, if a slice is under its floor, and where results can't be compared.
     """
     with reported():
         if html is not None:

@@ -117,7 +117,7 @@ def _show(found: ModelProfile) -> None:
 
 
 def _need_plots() -> None:
-    """Raise InputError, before anything is measured, where pictures can't be drawn."""
+    """Raise InputError, before anything is measured, if pictures can't be drawn."""
     otherwise = ", or leave the picture out"
     need_extra("plots", "a picture", ["matplotlib"], where="--svg", otherwise=otherwise)
 

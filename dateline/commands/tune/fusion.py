@@ -120,7 +120,7 @@ def _json(found: Tuning) -> bytes:
 
 
 def _page(found: Tuning) -> bytes:
-    """Return the report as HTML. What draws it is imported here."""
+    """Return the report as HTML. The modules that draw it are imported here."""
     from eval.report import fusion_page
 
     return fusion_page(found).encode()

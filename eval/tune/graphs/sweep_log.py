@@ -41,7 +41,7 @@ class SweepLog:
         return self._known.get(self._key(key))
 
     def put(self, value: Tree, **key: Any) -> None:
-        """Appends a value; it is on disk when this returns."""
+        """Append a value; it is on disk when this returns."""
         line = orjson.dumps({"key": {**self._context, **key}, "value": dict(value)})
         try:
             with self._path.open("ab") as stream:

@@ -1,4 +1,4 @@
-"""Frames of a live source, as they come; inside the child.
+"""Sends the frames of a live source as they come. Runs in the child.
 
 A pipe and a growing file come as a handle. Sources over HTTP (HLS, a broadcast stream) are fetched
 by the parent, address by address, and come as handles too: this process has no network. It speaks

@@ -1,5 +1,5 @@
-"""Frames that are kept while a video is read, so that a shot's still needs no second reading;
-inside the child.
+"""Keeps frames while a video is read, so that a shot's still needs no second reading. Runs in the
+child.
 
 A shot is known some hundreds of frames after its end, and its best frame is near its middle. So
 frames are kept small and at even steps: every fifth of a second for a time, one in four of them for

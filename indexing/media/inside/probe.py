@@ -1,4 +1,4 @@
-"""The facts of a file, from its header and metadata; inside the child."""
+"""Reads the facts of a file, from its header and metadata. Runs in the child."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes libraries load their late parts while files can still be opened; inside the child."""
+"""Makes libraries load their late parts while files can still be opened. Runs in the child."""
 
 from __future__ import annotations
 

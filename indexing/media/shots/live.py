@@ -197,7 +197,7 @@ class _Timeline:
     def __init__(self) -> None:
         self._frames = 0
         self._floor_s = 0.0  # the earliest time that the next frame may have
-        self._end_s = 0.0  # one frame after the last, or the end of the gap there
+        self._end_s = 0.0  # the end of the last frame, or of the gap after it
         self._step_s = 0.04
         self._base_s = 0.0  # of the present connection
         self._base_frame = 0
