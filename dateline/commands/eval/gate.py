@@ -72,7 +72,7 @@ def gate(
     """Hold new results against a baseline; exit with 0 for a pass, 1 for a fail, 2 for a mistake.
 
     It fails if the mean over all queries fell by more than chance explains and by perhaps as much
-    as the least effect, if a slice is under its floor, and where results can't be compared.
+    as the least effect, if a slice is under its floor, or if results can't be compared.
     """
     with reported():
         if html is not None:
