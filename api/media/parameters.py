@@ -5,9 +5,16 @@ downloads are the exception: clients add parameters of their own to these addres
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from api.search.parameters import WHAT_TO_EXCLUDE, WHAT_TO_INCLUDE, MemberNames, Values
 from core.retrieval import SortOrder
@@ -16,6 +23,7 @@ from search.answers import MAX_PAGE, MAX_QUERY_CHARACTERS
 PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 LABEL = r"^[a-zA-Z0-9_. -]*$"
 _TOKEN_CHARACTERS = 512
+_TEXTS = ("nitf", "plain", "anpa")
 
 
 def _order(text: str) -> str:
@@ -54,6 +62,14 @@ class Fields(BaseModel):
     text_links: Literal["all", "*", "anpa", "nitf", "plain"] = Field(
         default="all", description="The renditions of texts: all (*), nitf, plain, anpa."
     )
+
+    @model_validator(mode="after")
+    def _without_other_texts(self) -> Self:
+        """Leave out the renditions of texts that `text_links` does not name."""
+        if self.text_links not in ("all", "*"):
+            others = (form for form in _TEXTS if form != self.text_links)
+            self.exclude = [*self.exclude, *(f"renditions.{form}" for form in others)]
+        return self
 
 
 class Priced(Fields):

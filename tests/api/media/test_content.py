@@ -84,6 +84,33 @@ def test_the_main_rendition_of_a_text_is_the_text(wire: Whole) -> None:
     assert wire.get(f"{ITEM}/bare.1/download", rid="nitf").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("wanted", "forms"),
+    [("all", {"nitf", "plain"}), ("nitf", {"nitf"}), ("plain", {"plain"}), ("anpa", set())],
+)
+def test_text_links_choose_the_renditions_of_texts(
+    wire: Whole, wanted: str, forms: set[str]
+) -> None:
+    found = wire.get(SEARCH, q="headline:bank", text_links=wanted).json()["data"]["items"][0]
+    one = wire.get(f"{ITEM}/b", text_links=wanted).json()["data"]
+    for told in (found, one):
+        assert set(told["item"].get("renditions", {})) == forms
+
+
+def test_a_feed_keeps_its_text_links(wire: Whole) -> None:
+    page = wire.get(f"{ITEM}/feed", text_links="plain", page_size="1").json()["data"]
+    seen = [*page["items"]]
+    for _ in range(100):  # a page that took long may have nothing in it
+        if len(seen) > 1:
+            break
+        page = wire.get(page["next_page"]).json()["data"]
+        seen += page["items"]
+    told = [set(one["item"].get("renditions", {})) for one in seen if one["item"]["type"] == "text"]
+    assert len(seen) > 1
+    assert {"plain"} in told
+    assert not any("nitf" in one for one in told)
+
+
 def channel(wire: Whole, path: str = "", key: str = KEY, **asked: str) -> Any:
     answer = wire.get(f"{ITEM}/rss{path}", key, **asked)
     assert answer.status_code == 200, answer.text
