@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 import dateline  # noqa: F401 - before numpy
 import inference  # noqa: F401 - before ONNX Runtime
+from tests.databases import database, place  # noqa: F401 - fixtures
 from tests.demo_service import demo_archive, service  # noqa: F401 - fixtures
 from tests.ending import pytest_sessionfinish, pytest_unconfigure  # noqa: F401 - hooks
 from tests.loaded_once import loaded_once  # noqa: F401 - a fixture

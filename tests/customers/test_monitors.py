@@ -23,7 +23,6 @@ from dateline.serving.alert_threads import MailServer
 from storage.customers.monitors import StoredMonitors
 from storage.databases import open_database
 from tests.free_ports import free_port
-from tests.storage.postgres_world import address_of
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 GAZETTE = Caller("desk", frozenset({"wire"}), customer="gazette")
@@ -87,13 +86,6 @@ class World:
     def states(self, session: str = "s1") -> dict[str, str]:
         found = self.monitoring.session(GAZETTE, session)
         return {str(one.type): str(one.state) for one in found.standings}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> Path | str:
-    if request.param == "sqlite":
-        return folder / "customers.sqlite"
-    return address_of(request.getfixturevalue("postgres"), folder)
 
 
 @pytest.fixture

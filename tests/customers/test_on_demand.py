@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,21 +13,10 @@ from core.items import Item, ItemType
 from core.standing import Sight
 from customers.on_demand import OnDemand
 from storage.customers.queues import StoredQueues
-from storage.databases import Database, open_database
-from tests.storage.postgres_world import address_of
+from storage.databases import Database
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 GAZETTE = Caller("gazette", frozenset({"wire"}))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    place: Path | str = folder / "customers.sqlite"
-    if request.param == "postgres":
-        place = address_of(request.getfixturevalue("postgres"), folder)
-    made = open_database(place)
-    yield made
-    made.close()
 
 
 class Desk:

@@ -25,17 +25,8 @@ from storage.databases import Database, open_database
 from storage.work.rates import StoredRates
 from tests.caption_provider import CaptionServer
 from tests.indexing.captions.world import captioner, still
-from tests.storage.postgres_world import address_of
 
 MINUTE_S = 1.5
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> Path | str:
-    """A database that workers share."""
-    if request.param == "sqlite":
-        return folder / "spend.sqlite"
-    return address_of(request.getfixturevalue("postgres"), folder)
 
 
 class TellingRates(StoredRates):

@@ -26,7 +26,6 @@ from indexing.work.queues import ProcessName, QueueSettings, QueueWorker
 from storage.databases import Database, open_database
 from storage.work.jobs import StoredJobs
 from storage.work.orders import StoredOrders
-from tests.postgres_server import Server
 
 PATIENCE_S = 240.0
 SHORT_S = 1.0  # of a lease that the test waits for
@@ -45,19 +44,6 @@ def sqlite(folder: Path) -> Iterator[Database]:
     database = open_database(folder / "work.sqlite")
     yield database
     database.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        found = open_database(folder / "work.sqlite")
-    else:
-        server: Server = request.getfixturevalue("postgres")
-        name = f"work_{os.urandom(4).hex()}"
-        server.run(f"CREATE DATABASE {name}")
-        found = open_database(server.url(name))
-    yield found
-    found.close()
 
 
 def ordered(database: Database, name: str = "a", chunks: int = 1, priority: int = 10) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,23 +23,8 @@ from core.errors import ConflictError
 from customers.accounts import rules as rules
 from storage.customers.accounts import StoredAccounts
 from storage.databases import Database, open_database
-from tests.storage.postgres_world import address_of
 
 NOW = datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> Path | str:
-    if request.param == "sqlite":
-        return folder / "customers.sqlite"
-    return address_of(request.getfixturevalue("postgres"), folder)
-
-
-@pytest.fixture
-def database(place: Path | str) -> Iterator[Database]:
-    made = open_database(place)
-    yield made
-    made.close()
 
 
 def full(book: AccountBook) -> AccountBook:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from core.audit import AuditEntry, AuditFilter, AuditHead, Fault, Verdict, chained, verified
 from storage.customers.audit import StoredAudit
 from storage.databases import open_database
-from tests.storage.postgres_world import address_of
 
 AT = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,16 +93,9 @@ def test_a_digest_is_of_the_moment_whatever_its_zone() -> None:
     assert chained(AuditHead(), [one])[0].digest == chained(AuditHead(), [other])[0].digest
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "sqlite":
-        return str(folder / "customers.sqlite")
-    return address_of(request.getfixturevalue("postgres"), folder)
-
-
 @pytest.fixture
-def log(place: str) -> Iterator[StoredAudit]:
-    database = open_database(place if "://" in place else Path(place))
+def log(place: Path | str) -> Iterator[StoredAudit]:
+    database = open_database(place)
     yield StoredAudit(database)
     database.close()
 
@@ -126,11 +118,13 @@ def test_entries_come_back_in_their_order(
     assert [row.n for row in log.newest(since, 9)] == [5, 4]
 
 
-def test_processes_that_add_at_the_same_time_make_one_chain(place: str, log: StoredAudit) -> None:
+def test_processes_that_add_at_the_same_time_make_one_chain(
+    place: Path | str, log: StoredAudit
+) -> None:
     names, each = ("one", "two", "three"), 15
     writers = [
         subprocess.Popen(
-            [sys.executable, "-P", "-c", WRITER, place, name, str(each)],
+            [sys.executable, "-P", "-c", WRITER, str(place), name, str(each)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PYTHONPATH": str(ROOT), "PATH": ""},

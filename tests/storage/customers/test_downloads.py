@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -37,7 +36,6 @@ from storage.customers.audit import StoredAudit
 from storage.customers.downloads import StoredDownloads
 from storage.customers.usage import StoredUsage
 from storage.databases import Database, open_database
-from tests.storage.postgres_world import address_of
 from tests.storage.world import make_item
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -62,24 +60,6 @@ for number in range(many):
     made = ledger.order(order, {}, lambda used: Charge(Decimal("12.5")))
     print(number, int(made.duplicate), flush=True)  # the first byte
 """
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "sqlite":
-        return str(folder / "customers.sqlite")
-    return address_of(request.getfixturevalue("postgres"), folder)
-
-
-def opened(place: str) -> Database:
-    return open_database(place if "://" in place else Path(place))
-
-
-@pytest.fixture
-def database(place: str) -> Iterator[Database]:
-    made = opened(place)
-    yield made
-    made.close()
 
 
 class World:
@@ -200,14 +180,14 @@ def test_threads_that_order_the_same_are_charged_once(database: Database) -> Non
 
 @pytest.mark.faults
 def test_two_processes_and_kills_never_charge_twice_nor_send_without_a_row(
-    place: str, database: Database
+    place: Path | str, database: Database
 ) -> None:
     """Two processes order the same items; one is killed somewhere, and starts again."""
     ledger, many = StoredDownloads(database), 25
 
     def start() -> subprocess.Popen[str]:
         made = subprocess.Popen(
-            [sys.executable, "-P", "-c", BUYER, place, str(many)],
+            [sys.executable, "-P", "-c", BUYER, str(place), str(many)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -254,13 +234,13 @@ def _all(ledger: StoredDownloads) -> list[Download]:
     return list(ledger.history("gazette", NOW - timedelta(1), NOW + timedelta(1)))
 
 
-def test_usage_adds_up_and_is_told_as_csv(place: str, database: Database) -> None:
+def test_usage_adds_up_and_is_told_as_csv(place: Path | str, database: Database) -> None:
     usage = StoredUsage(database)
     ledger = StoredDownloads(database)
     spot = ("gazette", "2026-03-18", "search")
     usage.add({})
     usage.add({spot: Uses(2, 20, 1)})
-    other = opened(place)
+    other = open_database(place)
     StoredUsage(other).add({spot: Uses(1, 5, 0), ("=herald", "2026-03-19", "feed"): Uses(1)})
     other.close()
     assert usage.read("2026-03-18", "2026-03-18") == {spot: Uses(3, 25, 1)}

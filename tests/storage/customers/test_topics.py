@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -13,24 +11,9 @@ import sqlalchemy as sa
 from core.customers.topics import FollowedTopic, TopicMatch
 from core.customers.transitions import TransitionKind
 from storage.customers.topics import StoredTopics
-from storage.databases import Database, open_database
-from tests.storage.postgres_world import address_of
+from storage.databases import Database
 
 NOW = datetime(2026, 3, 18, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> Path | str:
-    if request.param == "sqlite":
-        return folder / "customers.sqlite"
-    return address_of(request.getfixturevalue("postgres"), folder)
-
-
-@pytest.fixture
-def database(place: Path | str) -> Iterator[Database]:
-    made = open_database(place)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from core.errors import CorruptError
 from storage.databases import open_database
 from storage.work.spend import StoredSpend
 from tests.conftest import new_folder
-from tests.storage.postgres_world import address_of
 
 DAY, NEXT = "2026-03-18", "2026-03-19"
 NO_CAP = float("inf")
@@ -40,20 +39,12 @@ for number in range(int(sys.argv[3])):
 """
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, folder: Path) -> str:
-    """Where a book is kept: a path, or a URL."""
-    if request.param == "sqlite":
-        return str(folder / "spend.sqlite")
-    return address_of(request.getfixturevalue("postgres"), folder)
-
-
-def opened(place: str) -> StoredSpend:
-    return StoredSpend(open_database(place if "://" in place else Path(place)))
+def opened(place: Path | str) -> StoredSpend:
+    return StoredSpend(open_database(place))
 
 
 @pytest.fixture
-def book(place: str) -> Iterator[StoredSpend]:
+def book(place: Path | str) -> Iterator[StoredSpend]:
     made = opened(place)
     yield made
     made.close()
@@ -86,7 +77,7 @@ def test_it_is_settled_on_the_day_of_its_reservation(book: StoredSpend) -> None:
     assert (book.spent(DAY), book.spent(NEXT)) == (0.75, 0)
 
 
-def test_a_restart_forgets_nothing(place: str) -> None:
+def test_a_restart_forgets_nothing(place: Path | str) -> None:
     for number in range(4):
         book = opened(place)
         assert book.reserve(f"{number}", DAY, 0.25, 1.0)
@@ -130,14 +121,14 @@ def test_threads_never_pass_the_cap(book: StoredSpend) -> None:
     assert book.spent(DAY) == 1.0
 
 
-def spender(place: str, name: str, times: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SPENDER, place, name, str(times)]
+def spender(place: Path | str, name: str, times: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SPENDER, str(place), name, str(times)]
     return subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
 
-def test_processes_never_pass_the_cap_and_all_open_a_new_book_at_once(place: str) -> None:
+def test_processes_never_pass_the_cap_and_all_open_a_new_book_at_once(place: Path | str) -> None:
     running = [spender(place, str(number), 60) for number in range(4)]
     for one in running:
         assert one.stdout is not None
@@ -149,7 +140,7 @@ def test_processes_never_pass_the_cap_and_all_open_a_new_book_at_once(place: str
     book.close()
 
 
-def test_what_a_killed_process_had_set_aside_stays_spent(place: str) -> None:
+def test_what_a_killed_process_had_set_aside_stays_spent(place: Path | str) -> None:
     one = spender(place, "a", 1000)
     assert one.stdout is not None
     assert one.stdin is not None
@@ -173,7 +164,7 @@ def test_what_a_killed_process_had_set_aside_stays_spent(place: str) -> None:
 def test_a_damaged_book_is_refused(folder: Path) -> None:
     (folder / "spend").write_bytes(b"no database at all" * 100)
     with pytest.raises(CorruptError) as caught:
-        opened(str(folder / "spend"))
+        opened(folder / "spend")
     assert str(folder / "spend") in str(caught.value)
 
 
@@ -183,7 +174,7 @@ class SpendModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = new_folder()
-        self.book = opened(str(self.folder / "spend"))
+        self.book = opened(self.folder / "spend")
         self.open: dict[str, tuple[str, int]] = {}
         self.days: dict[str, int] = {}
 
@@ -210,7 +201,7 @@ class SpendModel(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.book.close()
-        self.book = opened(str(self.folder / "spend"))
+        self.book = opened(self.folder / "spend")
 
     @rule(day=st.sampled_from([DAY, NEXT]))
     def look(self, day: str) -> None:
