@@ -435,7 +435,7 @@ class Load:
             self._idle.append(client)
 
     def _lose(self, client: _Client) -> None:
-        """Handles a connection that the service closed: between two searches, as it may, or during
+        """Handle a connection that the service closed: between two searches, as it may, or during
         one.
         """
         self._selector.unregister(client.connection)
