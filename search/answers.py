@@ -347,7 +347,7 @@ class SearchRequest:
             )
         if self.why_missing == self.similar_to:
             raise QueryError(
-                "an item is never among the items that are like it",
+                "an item is not among the items that are like it",
                 where="why_missing",
                 mend="ask it of another item",
             )

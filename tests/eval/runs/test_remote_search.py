@@ -116,7 +116,7 @@ def test_models_are_told_by_role() -> None:
     "url", ["there", "ftp://there", "http://", "http://there?key=1", "http://there:0", "http://[x"]
 )
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(InputError, match="no service's address"):
+    with pytest.raises(InputError, match="not a service's address"):
         open_service(url)
 
 

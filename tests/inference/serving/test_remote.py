@@ -245,7 +245,7 @@ CASES: dict[str, tuple[bytes, str]] = {
     "too many": (vectors(unit(2)), "not one vector for each"),
     "index twice": (b'{"data": [{"index": 1, "embedding": []}]}', "not one vector for each"),
     "another dimension": (vectors(unit(size=768)), "768 numbers"),
-    "NaN in base64": (vectors([NAN]), "no number"),
+    "NaN in base64": (vectors([NAN]), "not a number"),
     "NaN in JSON": (GOOD.replace(b"1.0", b"NaN"), "not JSON"),
     "no norm": (vectors([[0.0] * 384]), "unit norm"),
     "words": (vectors([["a"] * 384]), "can't be read"),
