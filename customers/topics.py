@@ -17,6 +17,7 @@ from core.items import Item
 from core.ports.customers import TopicIndex, TopicStore
 from core.ports.engine import Clock
 from core.query_tree import Bool, Node
+from customers.monitors import is_address
 from search.understanding.strict_query import strict_query, strict_tree
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ MOST_TOPICS = 500  # topics of an account
 MOST_CLAUSES = 64
 MOST_CHARACTERS = 2000  # of the strict form of a query
 LONGEST_NAME = 100
+LONGEST_ADDRESS = 254
+MOST_EMAILS = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAMED = re.compile(
     r"(?P<sign>(?<!\S)[-+]|(?<=\()[-+])?\bfollowedtopics:(?:(?P<id>\d{1,18})\b|\((?P<ids>[^()]*)\))",
@@ -96,12 +99,15 @@ class FollowedTopics:
     _recent: dict[str, tuple[float, tuple[FollowedTopic, ...]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def create(self, caller: Caller, name: str, query: str) -> FollowedTopic:
+    def create(
+        self, caller: Caller, name: str, query: str, emails: Sequence[str] = ()
+    ) -> FollowedTopic:
         """Create a topic of the caller's account. Raises InputError, QueryError, ConflictError."""
         title = _title(name)
         now = self.clock()
         topic_tree(query, now)
-        made = self.store.add(caller.account, title, query, now, MOST_TOPICS)
+        to = _addresses(emails)
+        made = self.store.add(caller.account, title, query, now, MOST_TOPICS, to)
         self._recent.pop(caller.account, None)
         if made is None:
             raise ConflictError(
@@ -111,15 +117,23 @@ class FollowedTopics:
         return made
 
     def change(
-        self, caller: Caller, id_: int, name: str | None = None, query: str | None = None
+        self,
+        caller: Caller,
+        id_: int,
+        name: str | None = None,
+        query: str | None = None,
+        emails: Sequence[str] | None = None,
     ) -> FollowedTopic:
-        """Give a topic of the caller's account another name or query, or both; return it."""
+        """Give a topic of the caller's account another name, query or addresses, where they are
+        given; return it.
+        """
         topic = self.one(caller, id_)
         title = topic.name if name is None else _title(name)
         if query is not None:
             topic_tree(query, self.clock())
+        to = topic.emails if emails is None else _addresses(emails)
         changed = self.store.change(
-            caller.account, id_, title, topic.query if query is None else query
+            caller.account, id_, title, topic.query if query is None else query, to
         )
         self._recent.pop(caller.account, None)
         if changed is None:
@@ -215,6 +229,15 @@ def _title(name: str) -> str:
             mend=f"use 1 to {LONGEST_NAME} characters of one line",
         )
     return title
+
+
+def _addresses(emails: Sequence[str]) -> tuple[str, ...]:
+    for address in emails:
+        if len(address) > LONGEST_ADDRESS or not is_address(address):
+            raise InputError(f"{address[:80]!r} is no mail address", mend="write desk@example.com")
+    if len(emails) > MOST_EMAILS:
+        raise InputError("the topic has many addresses", mend=f"use {MOST_EMAILS} at most")
+    return tuple(dict.fromkeys(emails))
 
 
 def _unknown(id_: int) -> NotFoundError:

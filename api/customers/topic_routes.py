@@ -17,7 +17,13 @@ from api.problems import ParameterError
 from core.callers import Caller
 from core.customers.topics import FollowedTopic, TopicMatch
 from core.errors import NotFoundError
-from customers.topics import LONGEST_NAME, MOST_CHARACTERS, MOST_CLAUSES, FollowedTopics
+from customers.topics import (
+    LONGEST_NAME,
+    MOST_CHARACTERS,
+    MOST_CLAUSES,
+    MOST_EMAILS,
+    FollowedTopics,
+)
 from search.understanding.strict_query import strict_query
 
 router = APIRouter(tags=["followed topics"])
@@ -29,6 +35,7 @@ _NO_FILTER = {
     "similar_to": '"more like this" has no yes or no: every item is somewhat like every other',
     "profile": "a profile ranks, and a topic doesn't",
 }
+_EMAILS = f"Who is mailed when something matches, at most {MOST_EMAILS} addresses."
 _WHAT_CAN = 'write the words, "phrases" and field:value that an item must have into query'
 
 
@@ -42,15 +49,17 @@ class TopicBody(BaseModel):
         description="What an item must have, in the language of q: each word counts. At most "
         f"{MOST_CLAUSES} clauses and {MOST_CHARACTERS} characters."
     )
+    emails: list[str] = Field(default=[], max_length=MOST_EMAILS, description=_EMAILS)
 
 
 class TopicChange(BaseModel):
-    """Another name, another query, or both."""
+    """Another name, another query, other addresses, or all of them."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, description="What the account calls it.")
     query: str | None = Field(default=None, description="What an item must have.")
+    emails: list[str] | None = Field(default=None, max_length=MOST_EMAILS, description=_EMAILS)
 
 
 class MatchParameters(BaseModel):
@@ -71,6 +80,7 @@ class TopicTold(BaseModel):
     reads: str
     created: str
     last_match: str = ""
+    emails: list[str] = []
 
 
 class TopicAnswer(contract.BaseAnswer):
@@ -151,7 +161,7 @@ async def create_topic(request: Request, surface: SurfaceDep, caller: CallerDep)
     is refused, with what does.
     """
     body = model_of(await _sent(request, surface), TopicBody)
-    make = partial(topics_of(surface).create, caller, body.name, body.query)
+    make = partial(topics_of(surface).create, caller, body.name, body.query, body.emails)
     made = await surface.reads.run(make, caller)
     envelope = base(request, org_name=caller.name, data=topic_json(made))
     return Json(envelope, status_code=201)
@@ -224,7 +234,8 @@ async def change_topic(
     """Its id stays. What matched before stays matched."""
     body = model_of(await _sent(request, surface), TopicChange)
     topics = topics_of(surface)
-    change = partial(topics.change, caller, _number(topic_id), body.name, body.query)
+    number = _number(topic_id)
+    change = partial(topics.change, caller, number, body.name, body.query, body.emails)
     changed = await surface.reads.run(change, caller)
     return Json(base(request, org_name=caller.name, data=topic_json(changed)))
 
@@ -273,6 +284,7 @@ def topic_json(topic: FollowedTopic) -> dict[str, Any]:
         "reads": strict_query(topic.query),
         "created": rfc3339(topic.created),
         "last_match": matched,
+        "emails": [*topic.emails],
     }
 
 

@@ -11,7 +11,8 @@ from core.customers.transitions import TransitionKind
 @dataclass(frozen=True, slots=True)
 class FollowedTopic:
     """A stored query of an account. `id` is never given again. `changed` is the number of its last
-    change among all topics' changes; `gone` says that it was deleted.
+    change among all topics' changes; `gone` says that it was deleted. What matches is mailed to
+    `emails`.
     """
 
     id: int
@@ -22,6 +23,7 @@ class FollowedTopic:
     last_match: datetime | None = None
     changed: int = 0
     gone: bool = False
+    emails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -387,13 +387,23 @@ class TopicStore(Protocol):
     """The followed topics and what matched them."""
 
     def add(
-        self, account: str, name: str, query: str, at: datetime, most: int
+        self,
+        account: str,
+        name: str,
+        query: str,
+        at: datetime,
+        most: int,
+        emails: Sequence[str] = (),
     ) -> FollowedTopic | None:
         """Record a topic. Returns None if the account has `most` topics already."""
         ...
 
-    def change(self, account: str, id_: int, name: str, query: str) -> FollowedTopic | None:
-        """Give a topic of the account another name and query; None without such a topic."""
+    def change(
+        self, account: str, id_: int, name: str, query: str, emails: Sequence[str] = ()
+    ) -> FollowedTopic | None:
+        """Give a topic of the account another name, query and addresses; None without such a
+        topic.
+        """
         ...
 
     def remove(self, account: str, id_: int) -> bool:
@@ -436,4 +446,10 @@ class TopicStore(Protocol):
 
     def last(self) -> int:
         """Return the place of the newest match, 0 without any."""
+        ...
+
+    def unmailed(self) -> Sequence[tuple[FollowedTopic, int]]:
+        """Return the topics with addresses that matched since the last call of any process, each
+        with the number of its matches.
+        """
         ...

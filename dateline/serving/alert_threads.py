@@ -16,6 +16,7 @@ import aiosmtplib
 
 from customers.monitoring import Monitoring
 from customers.topic_alerts import TopicAlerts
+from customers.topic_mails import TopicMails
 from storage.woken_thread import WokenThread
 
 _TIMEOUT_S = 30.0
@@ -72,9 +73,12 @@ class AlertThreads:
     once.
     """
 
-    def __init__(self, alerts: TopicAlerts, monitoring: Monitoring) -> None:
+    def __init__(
+        self, alerts: TopicAlerts, monitoring: Monitoring, mails: TopicMails | None = None
+    ) -> None:
         self._alerts = alerts
         self._monitoring = monitoring
+        self._mails = mails
         self._failed: set[str] = set()
         self._matching = WokenThread("topics", MATCH_S, self._match)
         self._checking = WokenThread("monitors", CHECK_S, self._check)
@@ -98,6 +102,8 @@ class AlertThreads:
 
     def _check(self) -> None:
         self._tried("sessions are not watched for now", self._monitoring.step, self._checking)
+        if self._mails is not None:
+            self._tried("topics are not mailed for now", self._mails.step, self._checking)
 
     def _tried(self, what: str, work: Callable[[], None], thread: WokenThread) -> None:
         try:

@@ -36,6 +36,7 @@ _TOPICS = sa.Table(
     sa.Column("last_match", _NUMBER),
     sa.Column("changed", _NUMBER, nullable=False),
     sa.Column("gone", sa.Boolean, nullable=False),
+    sa.Column("emails", sa.Text, nullable=False, server_default=""),  # a line each
     sa.Index("dateline_followed_topics_by_account", "account"),
     sa.Index("dateline_followed_topics_by_change", "changed"),
     sqlite_autoincrement=True,  # an id is never given again
@@ -64,6 +65,7 @@ _STATE = sa.Table(
     sa.Column("changes", _NUMBER, nullable=False),
     sa.Column("position", _NUMBER, nullable=False),  # in the transitions
     sa.Column("epoch", sa.String(32), nullable=False, server_default=""),  # of the transitions
+    sa.Column("mailed", _NUMBER, nullable=False, server_default="0"),  # the last match
 )
 _TOPIC_COLUMNS = [_TOPICS.c[name] for name in FollowedTopic.__slots__]
 _MATCH_COLUMNS = [_MATCHES.c[name] for name in TopicMatch.__slots__]
@@ -77,12 +79,19 @@ class StoredTopics:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(_TABLES)
-        database.add_columns(_STATE, ["epoch"])
+        database.add_columns(_STATE, ["epoch", "mailed"])
+        database.add_columns(_TOPICS, ["emails"])
         first = database.insert(_STATE).values(one=1, changes=0, position=0)
         database.run(lambda connection: connection.execute(first.on_conflict_do_nothing()))
 
     def add(
-        self, account: str, name: str, query: str, at: datetime, most: int
+        self,
+        account: str,
+        name: str,
+        query: str,
+        at: datetime,
+        most: int,
+        emails: Sequence[str] = (),
     ) -> FollowedTopic | None:
         """Record a topic; return it, or None if the account has `most` topics already."""
 
@@ -91,15 +100,23 @@ class StoredTopics:
             if len(_of(connection, account)) >= most:
                 return None
             row = {"account": account, "name": name, "query": query, "created": to_micros(at)}
-            insert = sa.insert(_TOPICS).values(**row, changed=changed, gone=False)
+            more = {"changed": changed, "gone": False, "emails": "\n".join(emails)}
+            insert = sa.insert(_TOPICS).values(**row, **more)
             id_ = connection.execute(insert.returning(_TOPICS.c.id)).scalar_one()
-            return FollowedTopic(int(id_), account, name, query, at, None, changed)
+            return FollowedTopic(
+                int(id_), account, name, query, at, None, changed, emails=tuple(emails)
+            )
 
         return self._database.write(work)
 
-    def change(self, account: str, id_: int, name: str, query: str) -> FollowedTopic | None:
-        """Give a topic of the account another name and query; return it, None without one."""
-        return self._changed(account, id_, {"name": name, "query": query})
+    def change(
+        self, account: str, id_: int, name: str, query: str, emails: Sequence[str] = ()
+    ) -> FollowedTopic | None:
+        """Give a topic of the account another name, query and addresses; return it, None without
+        one.
+        """
+        values = {"name": name, "query": query, "emails": "\n".join(emails)}
+        return self._changed(account, id_, values)
 
     def remove(self, account: str, id_: int) -> bool:
         """Delete a topic of the account; return whether there was one."""
@@ -178,6 +195,31 @@ class StoredTopics:
         """Return the place of the newest match, 0 without any."""
         return int(self._all(sa.select(sa.func.max(_MATCHES.c.n)))[0][0] or 0)
 
+    def unmailed(self) -> Sequence[tuple[FollowedTopic, int]]:
+        """Return the topics with addresses that matched since the last call of any process, each
+        with the number of its matches.
+        """
+        if self.last() <= self._all(sa.select(_STATE.c.mailed))[0][0]:
+            return ()
+        # A second process waits here for the transaction of the first.
+        locked = sa.update(_STATE).values(mailed=_STATE.c.mailed).returning(_STATE.c.mailed)
+
+        def work(connection: sa.Connection) -> list[tuple[FollowedTopic, int]]:
+            new = _MATCHES.c.n > connection.execute(locked).scalar_one()
+            counted = sa.select(_MATCHES.c.topic, sa.func.count(), sa.func.max(_MATCHES.c.n)).where(
+                new
+            )
+            found = connection.execute(counted.group_by(_MATCHES.c.topic)).all()
+            if found:
+                last = max(each[2] for each in found)
+                connection.execute(sa.update(_STATE).values(mailed=last))
+            counts = {each[0]: int(each[1]) for each in found}
+            mailing = sa.select(*_TOPIC_COLUMNS).where(_TOPICS.c.emails != "", ~_TOPICS.c.gone)
+            topics = map(_topic, connection.execute(mailing.order_by(_TOPICS.c.id)))
+            return [(topic, counts[topic.id]) for topic in topics if topic.id in counts]
+
+        return self._database.write(work)
+
     def _all(self, query: Any) -> Sequence[Any]:
         return self._database.run(lambda connection: connection.execute(query).all())
 
@@ -213,6 +255,7 @@ def _topic(row: Any) -> FollowedTopic:
         matched,
         row.changed,
         bool(row.gone),
+        tuple(row.emails.split("\n")) if row.emails else (),
     )
 
 

@@ -12,6 +12,7 @@ from core.ports.engine import Clock
 from customers.monitoring import Monitoring, SendMail
 from customers.on_demand import OnDemand
 from customers.topic_alerts import TopicAlerts
+from customers.topic_mails import TopicMails
 from dateline.build.engine import ServedEngine, topic_tree
 from dateline.serving.alert_threads import AlertThreads, MailServer
 from dateline.settings import Settings
@@ -77,6 +78,7 @@ def open_alerts(
 
     index = TopicSet(Percolator(topic_tree(settings), engine.languages))
     log, store = StoredTransitions(database), StoredTopics(database)
-    threads = AlertThreads(TopicAlerts(log, store, index, engine, products), monitors)
+    mails = TopicMails(store, send) if (send := _mail(settings)) else None
+    threads = AlertThreads(TopicAlerts(log, store, index, engine, products), monitors, mails)
     threads.start()
     return threads

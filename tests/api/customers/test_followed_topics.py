@@ -82,7 +82,10 @@ def test_topics_are_made_changed_and_deleted(desk: Desk) -> None:
     told = desk.ask("GET", f"/v1/topics/{number}").json()["data"]
     assert (told["name"], told["query"]) == ("Ferries", "ferry fire")
     assert told["reads"] == '"ferry" AND "fire"'
+    mailed = {"emails": ["desk@gazette.example"]}
+    assert desk.ask("PATCH", f"/v1/topics/{number}", mailed).json()["data"]["emails"]
     changed = desk.ask("PATCH", f"/v1/topics/{number}", {"query": "ferry"}).json()["data"]
+    assert changed["emails"] == mailed["emails"]
     assert (changed["name"], changed["query"]) == ("Ferries", "ferry")
     assert [one["id"] for one in desk.ask("GET", "/v1/topics").json()["data"]["items"]] == [number]
     assert desk.ask("GET", "/v1/topics", key=OTHER).json()["data"]["items"] == []
@@ -99,6 +102,8 @@ def test_topics_are_made_changed_and_deleted(desk: Desk) -> None:
         ({"name": "x", "query": "*"}, "bad_query", None),
         ({"name": "", "query": "ferry"}, "bad_request", None),
         ({"name": "x"}, "bad_parameter", "query"),
+        ({"name": "x", "query": "ferry", "emails": ["a b@c"]}, "bad_request", None),
+        ({"name": "x", "query": "ferry", "emails": ["a@b.example"] * 6}, "bad_parameter", "emails"),
         ({"name": "x", "similar_to": "a"}, "bad_parameter", "similar_to"),
         ({"name": "x", "query": "ferry", "profile": "vector"}, "bad_parameter", "profile"),
         ({"name": "x", "query": "ferry", "colour": "red"}, "bad_parameter", "colour"),

@@ -123,3 +123,23 @@ def test_the_table_of_an_earlier_version_gets_what_it_lacks(
     drop = "ALTER TABLE dateline_topics_state DROP COLUMN epoch"
     database.run(lambda connection: connection.execute(sa.text(drop)))
     assert StoredTopics(database).position() == ("", 7)
+
+
+def test_each_match_is_mailed_once(store: StoredTopics, database: Database) -> None:
+    other = StoredTopics(database)
+    silent = added(store)
+    mailed = store.add("gazette", "Banks", "bank", NOW, 100, ("a@b.example", "c@d.example"))
+    assert mailed is not None
+    assert store.of("gazette") == [silent, mailed]
+    found = [match(silent.id, 1), match(mailed.id, 1), match(mailed.id, 2)]
+    assert store.note(store.position(), found, ("", 3))
+    ((told, count),) = other.unmailed()
+    assert (told.id, told.emails, count) == (mailed.id, mailed.emails, 2)
+    assert [*store.unmailed()] == [*other.unmailed()] == []
+    assert store.note(store.position(), [match(mailed.id, 3)], ("", 4))
+    assert [count for _, count in store.unmailed()] == [1]
+    changed = store.change("gazette", mailed.id, "Banks", "bank")
+    assert changed is not None
+    assert changed.emails == ()
+    assert store.note(store.position(), [match(mailed.id, 4)], ("", 5))
+    assert [*store.unmailed()] == []
