@@ -304,7 +304,7 @@ class Feed:
         received = self.receipts.received(caller.account, uris) if uris else {}
         lost = {t.n for t in ends if t.uri in received}
         itemids = self._itemids({t.uri: received[t.uri] for t in ends if t.n in lost}, caller)
-        left = self._matched_before([heads[uri] for uri in away & received.keys()], tree)
+        left = self._matched_once([heads[uri] for uri in away & received.keys()], received, tree)
         found: list[Entry] = []
         for each in transitions:
             if each.n in lost:
@@ -360,12 +360,16 @@ class Feed:
         matches = self._matcher.matches(items, [tree])[:, 0].tolist()
         return {item.uri for item, match in zip(items, matches, strict=True) if match}
 
-    def _matched_before(self, heads: Sequence[Head], tree: Node) -> set[str]:
-        """Return the uris of the heads of which an earlier version matches: who follows the query
-        may have that, and must not keep it.
+    def _matched_once(
+        self, heads: Sequence[Head], received: Mapping[str, int], tree: Node
+    ) -> set[str]:
+        """Return the uris of the heads of which another version matches, an earlier one or, if the
+        item went back to an earlier one, a later one: who follows the query may have that, and must
+        not keep it.
         """
         named = {head.uri: head.version for head in heads}
-        return self._matching(self._earlier(named), tree) if named else set()
+        later = {uri: received[uri] + 1 for uri, n in named.items() if received[uri] > n}
+        return self._matching(self._earlier(named | later), tree) if named else set()
 
     def _itemids(self, received: Mapping[str, int], caller: Caller) -> dict[str, str]:
         """Return the agency's own ids of versions that the caller received, by uri. An id that is

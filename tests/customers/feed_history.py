@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -128,7 +128,7 @@ class Expected:
 
     model: Model
     plans: Plans
-    versions: dict[str, int]
+    versions: dict[str, int]  # the newest number of each item; a restore gives none again
     sold: dict[str, list[Sold]]
     gained: dict[str, set[str]]  # items that a plan gave an account later: not told of
     received: dict[str, set[str]]
@@ -197,11 +197,11 @@ class History:
     # Steps
 
     def step(self) -> None:
-        steps = [self.put, self.put, self.put_products, self.kill, self.embargo, self.lift]
-        steps += [self.withhold, self.advance, self.expire, self.change_plan]
-        steps += [self.make, self.make, self.crash, self.start_anew, self.backup, self.restore]
-        steps += [self.read, self.read, self.repeat, self.search]
-        steps += [self.match, self.read_rss, self.download, self.download]
+        steps = [*[self.put] * 4, self.put_products, self.kill, self.embargo, *[self.lift] * 2]
+        steps += [self.withhold, self.advance, self.expire, *[self.change_plan] * 2]
+        steps += [*[self.make] * 3, self.crash, self.start_anew, self.backup, self.restore]
+        steps += [*[self.read] * 4, self.repeat, *[self.search] * 2]
+        steps += [self.match, self.read_rss, *[self.download] * 2]
         chosen = self.rng.choice(steps)
         self.steps.append(chosen.__name__)
         chosen()
@@ -309,9 +309,9 @@ class History:
         now, back = self.expected, deepcopy(self.saved)
         self.close()
         if self.copier.restore(customers=self.rng.random() < 0.5):
-            self.expected = replace(back, received=now.received)
+            self.expected = replace(back, received=now.received, versions=now.versions)
         else:
-            self.expected = replace(now, model=back.model, versions=back.versions)
+            self.expected = replace(now, model=back.model)
         self._open()
         self.makers[0].run()
         for reader in self.readers:
@@ -320,7 +320,7 @@ class History:
         self._begin_to_read()
 
     def read(self) -> None:
-        self._read(self.rng.choice(self.readers), self.rng.choice([1, 2, 5]))
+        self._read(self.rng.choice(self.readers), self.rng.choice([1, 2, 5, 100]))
 
     def _read(self, reader: Reader, size: int) -> bool:
         page = reader.page(size)
@@ -374,7 +374,12 @@ class History:
         self.check_matches(self.caller(self.name()))
 
     def read_rss(self) -> None:
-        self.check_rss(self.caller(self.name()))
+        caller = self.caller(self.name())
+        self.check_rss(caller)
+        heads = self.visible(caller.products)
+        shown = [(uri, head.number) for uri, head in heads.items()]
+        self.world.receipts.add(caller.account, "rss", shown)
+        self.expected.received[caller.account] |= heads.keys()
 
     def download(self) -> None:
         """An account orders an item that it sees, to which something may happen meanwhile."""
@@ -414,6 +419,7 @@ class History:
             self.check_matches(caller, all_made=True)
             self.check_rss(caller)
             self.check_downloads(caller)
+        self.check_readers(self.rng.sample(self.readers, 3))
 
     def check_told(self) -> None:
         """What was told is what the archive shows."""
@@ -448,7 +454,6 @@ class History:
         for topic in self.others.topics.all(caller):
             shown = {u: v.number for u, v in visible.items() if v.word == topic.name}
             assert self.others.rss(caller, self.others.rss_of(topic)) == shown
-        self.expected.received[caller.account] |= visible.keys()
 
     def check_downloads(self, caller: Caller) -> None:
         """Each order has one row, and one charge that was not taken back in its period."""
@@ -457,8 +462,8 @@ class History:
         assert told == self.expected.sold[caller.account]
         assert [r.charge.amount for r in rows] == [0 if d or v else COST for *_, d, v in told]
 
-    def check_readers(self) -> None:
-        for reader in self.readers:
+    def check_readers(self, readers: Sequence[Reader]) -> None:
+        for reader in readers:
             while self._read(reader, 100):
                 pass
             self._check_order(reader)

@@ -89,7 +89,6 @@ class OtherSurfaces:
         feeds = *rss.numbered_products(caller), *rss.followed(caller, self.topics)
         feed = rss.feed_of(feeds, number)
         items = rss.newest(feed, self.search, caller, rss.MOST_ITEMS)
-        self.world.receipts.add(caller.account, "rss", [(i.uri, i.version) for i in items])
         return {item.uri: item.version for item in items}
 
     def rss_of(self, topic: FollowedTopic) -> int:

@@ -388,6 +388,21 @@ def test_an_update_that_leaves_the_query_is_told_to_who_received_the_item(
         assert reader.mirror == {}
 
 
+def test_an_item_that_goes_back_to_a_version_out_of_the_query(world: FeedWorld) -> None:
+    """The version that matched is under embargo: who received it gets the one before it."""
+    follower, late = (Reader.begin(world, caller, "headline:ferry") for caller in (A, BOTH))
+    put(world, "x", headline="A train leaves")
+    put(world, "x", 2, headline="A ferry sails")
+    follower.to_the_end()
+    assert follower.mirror == {"x": 2}
+    change(world.engine, "x", embargoed=NOW + HOUR)
+    world.maker.run()
+    for reader in (follower, late):
+        reader.to_the_end()
+    assert follower.kinds()[-1] == ("x", UPDATED)
+    assert (follower.mirror, late.mirror) == ({"x": 1}, {})
+
+
 def test_pages_of_any_size_are_the_same_transitions(world: FeedWorld) -> None:
     for number in range(7):
         put(world, f"u{number}")

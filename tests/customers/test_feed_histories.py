@@ -17,9 +17,9 @@ from tests.customers.feed_history import FileCopies, History, ServerCopies
 from tests.customers.feed_world import FILE
 from tests.storage.postgres_world import address_of, on
 
-HISTORIES = int(os.environ.get("FEED_HISTORIES", "12"))
+HISTORIES = int(os.environ.get("FEED_HISTORIES", "10"))
 FIRST = int(os.environ.get("FEED_FIRST", "0"))
-STEPS = 60
+STEPS = 100
 
 
 def play(found: History) -> None:
@@ -31,7 +31,7 @@ def play(found: History) -> None:
                 found.check()
         found.settle()
         found.check()
-        found.check_readers()
+        found.check_readers(found.readers)
     except BaseException as error:
         error.add_note(f"steps: {' '.join(found.steps)}")
         raise
