@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from api.access.keys import KeyRing
@@ -19,6 +16,7 @@ from api.access.services import ApiSettings, Example, Services
 from api.app import create_app
 from core.callers import EVERY_PRODUCT, Caller
 from tests.api.newsroom import Newsroom
+from tests.app_server import on_a_port
 
 READ, INGEST, OTHER = "read-key-1234", "ingest-key-5678", "other-key-9012"
 INSPECT = "inspect-key-3456"
@@ -129,19 +127,8 @@ def serving(room: Newsroom, **settings: Any) -> Iterator[Served]:
 @contextmanager
 def serving_app(room: Newsroom, app: FastAPI) -> Iterator[Served]:
     """Serve an application over `room` on a free port."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        with httpx.Client(base_url=url, timeout=120) as http:
-            yield Served(room, url, http)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with on_a_port(app) as url, httpx.Client(base_url=url, timeout=120) as http:
+        yield Served(room, url, http)
 
 
 @pytest.fixture(scope="module")

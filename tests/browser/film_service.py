@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import av
 import numpy as np
-import uvicorn
 from PIL import Image, ImageDraw
 
 from api.access.keys import KeyRing
@@ -26,6 +23,7 @@ from storage.media.originals import ServedMedia
 from tests.api.conftest import CALLERS, READ
 from tests.api.media_archive import BY, put
 from tests.api.newsroom import Newsroom
+from tests.app_server import on_a_port
 from tests.search.room import Room, story
 
 FILM, FERRY, DOG, TEXT = "urn:news:film", "urn:news:ferry", "urn:news:dog", "urn:news:text"
@@ -127,16 +125,5 @@ def film_service(folder: Path) -> Iterator[tuple[str, Room]]:
         media=files,
         close=room.engine.close,
     )
-    config = uvicorn.Config(
-        create_app(services), port=0, log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", room
-    finally:
-        server.should_exit = True
-        thread.join()
+    with on_a_port(create_app(services), timeout_graceful_shutdown=1) as url:
+        yield url, room

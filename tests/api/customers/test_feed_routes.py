@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-import uvicorn
 
 from api.access.keys import KeyRing
 from api.access.services import Services
@@ -29,6 +28,7 @@ from storage.embedded.percolation import Percolator
 from storage.embedded.topic_set import TopicSet
 from storage.words.topics import Topics
 from tests.api.newsroom import Newsroom
+from tests.app_server import on_a_port
 from tests.conftest import new_folder
 from tests.customers.feed_world import FeedWorld
 from tests.storage.world import SetClock, change, make_item, write
@@ -87,18 +87,13 @@ def served() -> Iterator[Served]:
             StoredTopics(world.database), world.clock, lambda: TopicSet(percolator)
         ),
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        with httpx.Client(base_url=url, timeout=120) as http:
+        with (
+            on_a_port(create_app(services)) as url,
+            httpx.Client(base_url=url, timeout=120) as http,
+        ):
             yield Served(world, readers, url, http)
     finally:
-        server.should_exit = True
-        thread.join()
         making.close()
         readers.close()
         world.close()

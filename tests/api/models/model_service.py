@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx
-import uvicorn
 
 from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
@@ -20,6 +17,7 @@ from api.no_archive import NoArchive
 from core.callers import Caller
 from dateline.build.models.service import build_model_service
 from dateline.settings import Settings
+from tests.app_server import on_a_port
 
 KEY = "reader-key-1234"
 
@@ -54,16 +52,9 @@ def serving_models(models: ServedModels, **settings: Any) -> Iterator[httpx.Clie
         settings=ApiSettings(models_only=True, **settings),
         models=models,
     )
-    config = uvicorn.Config(create_app(services), port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        with httpx.Client(base_url=url, timeout=240, headers={"x-api-key": KEY}) as http:
-            yield http
-    finally:
-        server.should_exit = True
-        thread.join()
+    headers = {"x-api-key": KEY}
+    with (
+        on_a_port(create_app(services)) as url,
+        httpx.Client(base_url=url, timeout=240, headers=headers) as http,
+    ):
+        yield http
