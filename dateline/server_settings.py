@@ -74,7 +74,8 @@ class ServerSettings(BaseModel):
     )
 
     smtp_host: str = Field(
-        default="", description="server that takes the mails of monitors; empty for no mail"
+        default="",
+        description="server that takes the mails of monitors and topics; empty for no mail",
     )
     smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
     smtp_tls: Literal["starttls", "tls", "none"] = Field(
