@@ -34,7 +34,7 @@ from tests.search.guard.walks import QUERIES, Asked, Walks
 from tests.search.guard.world import World
 from tests.search.room import BOTH, READER, Room, story
 
-SEQUENCES = int(os.environ.get("GUARD_SEQUENCES", "24"))
+SEQUENCES = int(os.environ.get("GUARD_SEQUENCES", "48"))
 PARTS = 8  # each a test of its own, so that several processes can share them
 STEPS = 12
 MOST_WALKS = 4
