@@ -237,9 +237,11 @@ class AsyncClient:
         """Return the account's followed topics."""
         return await self._ask(calls.topics())
 
-    async def create_topic(self, name: str, query: str) -> Topic:
-        """Follow a topic: the items that match `query`, of which every word counts."""
-        return await self._ask(calls.create_topic(name, query))
+    async def create_topic(self, name: str, query: str, *, emails: Sequence[str] = ()) -> Topic:
+        """Follow a topic: the items that match `query`, of which every word counts. Mails to
+        `emails` say how many matched.
+        """
+        return await self._ask(calls.create_topic(name, query, emails))
 
     async def delete_topic(self, topic: int) -> None:
         """Stop following a topic."""

@@ -87,9 +87,10 @@ def topics() -> Call[tuple[Topic, ...]]:
     return Call("GET", "/v1/topics", lambda data: tuple(map(Topic.of, items_of(data))))
 
 
-def create_topic(name: str, query: str) -> Call[Topic]:
+def create_topic(name: str, query: str, emails: Sequence[str]) -> Call[Topic]:
     """Return the request that creates a topic."""
-    return Call("POST", "/v1/topics", Topic.of, json={"name": name, "query": query})
+    mails = {"emails": list(emails)} if emails else {}
+    return Call("POST", "/v1/topics", Topic.of, json={"name": name, "query": query, **mails})
 
 
 def delete_topic(id_: int) -> Call[None]:

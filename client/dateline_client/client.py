@@ -229,9 +229,11 @@ class Client:
         """Return the account's followed topics."""
         return self._ask(calls.topics())
 
-    def create_topic(self, name: str, query: str) -> Topic:
-        """Follow a topic: the items that match `query`, of which every word counts."""
-        return self._ask(calls.create_topic(name, query))
+    def create_topic(self, name: str, query: str, *, emails: Sequence[str] = ()) -> Topic:
+        """Follow a topic: the items that match `query`, of which every word counts. Mails to
+        `emails` say how many matched.
+        """
+        return self._ask(calls.create_topic(name, query, emails))
 
     def delete_topic(self, topic: int) -> None:
         """Stop following a topic."""

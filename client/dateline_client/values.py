@@ -175,17 +175,26 @@ class FeedPage:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A followed topic. `reads` is its query as the service reads it."""
+    """A followed topic. `reads` is its query as the service reads it, `emails` are the addresses
+    that hear how many items matched.
+    """
 
     id: int
     name: str
     query: str
     reads: str = ""
+    emails: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, raw: Json) -> Topic:
         """Return the topic of its JSON."""
-        return cls(int(raw["id"]), str(raw["name"]), str(raw["query"]), str(raw.get("reads", "")))
+        return cls(
+            int(raw["id"]),
+            str(raw["name"]),
+            str(raw["query"]),
+            str(raw.get("reads", "")),
+            tuple(map(str, raw.get("emails") or ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,19 @@ def test_a_write_is_repeated_only_if_nothing_was_done() -> None:
         assert len(script.asked) == asked
 
 
+def test_a_topic_has_the_addresses_that_hear_of_it() -> None:
+    topic = {"id": 1, "name": "n", "query": "q", "emails": ["desk@example.com"]}
+    script = Script(data(topic, 201), data(topic, 201))
+    with script.client() as client:
+        made = client.create_topic("n", "q", emails=["desk@example.com"])
+        client.create_topic("n", "q")
+    assert made.emails == ("desk@example.com",)
+    assert [json.loads(asked.content) for asked in script.asked] == [
+        {"name": "n", "query": "q", "emails": ["desk@example.com"]},
+        {"name": "n", "query": "q"},
+    ]
+
+
 def test_a_refusal_says_why() -> None:
     with Script(refused(400, "bad_query")).client() as client, pytest.raises(AnswerError) as raised:
         client.search("x")
