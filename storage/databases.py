@@ -69,6 +69,14 @@ class Database:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
+    def take_turn(self, connection: sa.Connection, kind: int, name: str) -> None:
+        """Let no other transaction go on that takes the turn of this `name` among its `kind`, until
+        this one ends. In SQLite `write` is alone anyway.
+        """
+        if not self.is_sqlite:
+            lock = sa.func.pg_advisory_xact_lock(kind, sa.func.hashtext(name))
+            connection.execute(sa.select(lock))
+
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a transaction whose writes depend on what it reads, as `run` does. In SQLite nobody
         else writes from its first statement on; in Postgres it must lock rows itself.

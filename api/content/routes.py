@@ -341,8 +341,9 @@ def _default_products(settings: ApiSettings, caller: Caller) -> tuple[str, ...]:
 async def change_status(
     request: Request, item_id: str, surface: SurfaceDep, caller: UncountedWriterDep
 ) -> Json:
-    """Changes the state of an item, in all its versions and every later one, until another change
-    releases it; in force when this is answered.
+    """Changes the state of an item until another change releases it; in force when this is
+    answered. A kill or a withhold holds all of its versions and every later one. An embargo holds
+    the newest version and later ones; the version before it, if there is one, is shown again.
 
     An item that is not recorded is held: the answer is 202, and later versions under its uri are
     hidden where the key may write one of their products. An item that the key may not write gets

@@ -196,8 +196,6 @@ async def create_webhook(request: Request, surface: SurfaceDep, caller: CallerDe
     given = await _body(request, surface, WebhookSettings)
 
     def create() -> dict[str, Any]:
-        if len(ports.endpoints.of_account(caller.account)) >= MOST:
-            raise ConflictError(f"An account has {MOST} webhooks at most.", mend="Delete one.")
         endpoint = Endpoint(
             id=f"wh_{secrets.token_hex(8)}",
             account=caller.account,
@@ -207,7 +205,8 @@ async def create_webhook(request: Request, surface: SurfaceDep, caller: CallerDe
             created=time.time(),
         )
         endpoint = _changed(endpoint, given, ports, caller)
-        ports.endpoints.create(endpoint)
+        if not ports.endpoints.create(endpoint, MOST):
+            raise ConflictError(f"An account has {MOST} webhooks at most.", mend="Delete one.")
         return endpoint_json(endpoint) | {"secret": endpoint.secret}
 
     return await _answer(request, surface, caller, create, status=201)

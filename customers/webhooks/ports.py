@@ -30,7 +30,9 @@ class Endpoints(Protocol):
     account raise NotFoundError.
     """
 
-    def create(self, endpoint: Endpoint) -> None: ...
+    def create(self, endpoint: Endpoint, most: int) -> bool:
+        """Add an endpoint; return False if its account has `most` already."""
+        ...
 
     def of_account(self, account: str) -> tuple[Endpoint, ...]: ...
 

@@ -89,7 +89,7 @@ _ALERTS = sa.Table(
 )
 _NEWS = timedelta(hours=24)  # older notices are no longer mailed
 _COUNTS = ("requests", "failures")
-_LOCK = 7351903  # of a server, beside the number of an account
+_TURN = 7351903  # of who puts a monitor of an account
 _LOOKS = ("checked_requests", "checked_failures", "checked")
 _TIMES = frozenset({"since", "used", "checked", "at", "sent", "alerted"})
 
@@ -110,7 +110,7 @@ class StoredMonitors:
         insert = self._database.insert(_MONITORS).values(**row).on_conflict_do_nothing()
 
         def work(connection: sa.Connection) -> Monitor | None:
-            self._lock(connection, monitor.account)
+            self._database.take_turn(connection, _TURN, monitor.account)
             own = _of(connection, monitor.account)
             if any(one.name == monitor.name and one.id != id_ for one in own):
                 return None
@@ -133,14 +133,6 @@ class StoredMonitors:
             return None if made is None else replace(monitor, id=int(made))
 
         return self._database.write(work)
-
-    def _lock(self, connection: sa.Connection, account: str) -> None:
-        """Let nobody else put a monitor of the account until the transaction ends, so that the
-        account has no more of them than it may. In SQLite nobody else writes anyway.
-        """
-        if not self._database.is_sqlite:
-            lock = sa.func.pg_advisory_xact_lock(_LOCK, sa.func.hashtext(account))
-            connection.execute(sa.select(lock))
 
     def remove(self, account: str, id_: int) -> bool:
         """Delete a monitor of the account; return whether there was one."""

@@ -33,6 +33,7 @@ from storage.lease_clock import LeaseClock
 LEASE_S = 60.0
 BATCH = 20
 _MAX_WHY = 300
+_TURN = 7351904  # of who adds an endpoint of an account
 _CLASSES = {
     "kills": LANES.c.kills & ~LANES.c.slow,
     "prompt": ~LANES.c.kills & ~LANES.c.slow,
@@ -52,19 +53,25 @@ class StoredWebhooks:
 
     # --- endpoints
 
-    def create(self, endpoint: Endpoint) -> None:
-        """Add an endpoint, with its lanes."""
+    def create(self, endpoint: Endpoint, most: int) -> bool:
+        """Add an endpoint, with its lanes; return False if its account has `most` already."""
         lanes = [
             {"endpoint": endpoint.id, "kills": kills, "holder": "", "failures": 0, "slow": False}
             for kills in (False, True)
         ]
 
-        def work(connection: sa.Connection) -> None:
+        own = sa.select(sa.func.count()).where(ENDPOINTS.c.account == endpoint.account)
+
+        def work(connection: sa.Connection) -> bool:
+            self._database.take_turn(connection, _TURN, endpoint.account)
+            if int(connection.execute(own).scalar_one()) >= most:
+                return False
             connection.execute(sa.insert(ENDPOINTS).values(endpoint_row(endpoint)))
             for lane in lanes:
                 connection.execute(sa.insert(LANES).values(**lane, free_at=0.0, boot=""))
+            return True
 
-        self._database.write(work)
+        return self._database.write(work)
 
     def of_account(self, account: str) -> tuple[Endpoint, ...]:
         """Return an account's endpoints, the oldest first."""

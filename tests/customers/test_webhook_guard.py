@@ -83,7 +83,7 @@ class Histories:
         )
         for name in CALLERS:
             url = f"https://{name}.example/"
-            self.store.create(Endpoint(name, name, url, secret=new_secret(), created=1.0))
+            self.store.create(Endpoint(name, name, url, secret=new_secret(), created=1.0), 9)
         self.make()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:

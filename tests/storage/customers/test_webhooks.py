@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from storage.databases import Database, open_database
 from storage.lease_clock import LeaseClock
 from storage.record.steady_clock import TimeSources
 
+MOST = 9
 ROOM = {"kills": 2, "prompt": 2, "slow": 2}
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, UTC)
 
@@ -50,6 +52,14 @@ def end_waits(database: Database) -> None:
     database.run(lambda one: one.execute(sa.update(LANES).values(free_at=0.0)))
 
 
+def test_an_account_has_no_more_endpoints_than_it_may(webhooks: StoredWebhooks) -> None:
+    names = [f"e{n}" for n in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        added = list(pool.map(lambda name: webhooks.create(endpoint(name), 3), names))
+    assert sum(added) == len(webhooks.of_account("post")) == 3
+    assert webhooks.create(endpoint("b", "weekly"), 3)
+
+
 def test_an_endpoint_comes_back_as_it_was_and_belongs_to_its_account(
     webhooks: StoredWebhooks,
 ) -> None:
@@ -59,8 +69,8 @@ def test_an_endpoint_comes_back_as_it_was_and_belongs_to_its_account(
         kinds=frozenset({TransitionKind.SHOWN, TransitionKind.HIDDEN}),
         begins=12,
     )
-    webhooks.create(made)
-    webhooks.create(endpoint("b", "weekly"))
+    webhooks.create(made, MOST)
+    webhooks.create(endpoint("b", "weekly"), MOST)
     assert webhooks.of_account("post") == (made,)
     assert webhooks.endpoint("post", "a") == made
     for call in (
@@ -79,7 +89,7 @@ def test_an_endpoint_comes_back_as_it_was_and_belongs_to_its_account(
 
 
 def test_what_is_queued_and_the_position_are_one_transaction(webhooks: StoredWebhooks) -> None:
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     assert webhooks.position() == ("", 0)
     assert webhooks.queue(("", 0), ("e", 7), [message("a", 5), message("gone", 6)])
     assert not webhooks.queue(("", 0), ("e", 7), [message("a", 5)])
@@ -94,8 +104,8 @@ def test_what_is_queued_and_the_position_are_one_transaction(webhooks: StoredWeb
 def test_lanes_go_in_their_order_and_kills_wait_for_nothing(
     webhooks: StoredWebhooks, database: Database
 ) -> None:
-    webhooks.create(endpoint())
-    webhooks.create(endpoint("b", "weekly"))
+    webhooks.create(endpoint(), MOST)
+    webhooks.create(endpoint("b", "weekly"), MOST)
     kill = message("a", 9, TransitionKind.KILLED)
     queue(webhooks, message("a", 3), message("b", 4), message("a", 2), kill)
     leases = webhooks.lease("w", ROOM)
@@ -114,13 +124,13 @@ def test_lanes_go_in_their_order_and_kills_wait_for_nothing(
 
 
 def test_a_lease_has_a_bounded_number_of_messages(webhooks: StoredWebhooks) -> None:
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     queue(webhooks, *(message("a", n) for n in range(1, BATCH + 10)))
     assert [len(one.messages) for one in webhooks.lease("w", ROOM)] == [BATCH]
 
 
 def test_who_lost_the_lease_changes_nothing(webhooks: StoredWebhooks, database: Database) -> None:
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     queue(webhooks, message("a", 1))
     (late,) = webhooks.lease("w", ROOM)
     end_waits(database)
@@ -137,7 +147,7 @@ def test_who_lost_the_lease_changes_nothing(webhooks: StoredWebhooks, database: 
 def test_a_failed_message_stays_first_and_its_lane_is_slow(
     webhooks: StoredWebhooks, database: Database
 ) -> None:
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     queue(webhooks, message("a", 1), message("a", 2))
     (lease,) = webhooks.lease("w", ROOM)
     webhooks.fail(lease, lease.messages[0], "HTTP 500", dead=False, too_old_s=3600.0)
@@ -163,8 +173,8 @@ def test_a_failed_message_stays_first_and_its_lane_is_slow(
 
 
 def test_dead_letters_are_listed_and_replayed(webhooks: StoredWebhooks, database: Database) -> None:
-    webhooks.create(endpoint())
-    webhooks.create(endpoint("b"))
+    webhooks.create(endpoint(), MOST)
+    webhooks.create(endpoint("b"), MOST)
     queue(webhooks, message("a", 1), message("a", 2), message("b", 3))
     (lease,) = (one for one in webhooks.lease("w", ROOM) if one.endpoint.id == "a")
     webhooks.fail(lease, lease.messages[0], "HTTP 400", dead=True, too_old_s=3600.0)
@@ -188,7 +198,7 @@ def test_dead_letters_are_listed_and_replayed(webhooks: StoredWebhooks, database
 def test_a_disabled_endpoint_gets_nothing_and_a_paused_one_gets_it_later(
     webhooks: StoredWebhooks,
 ) -> None:
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     queue(webhooks, message("a", 1))
     webhooks.change(endpoint(state=EndpointState.PAUSED))
     assert webhooks.lease("w", ROOM) == ()
@@ -207,7 +217,7 @@ def test_a_disabled_endpoint_gets_nothing_and_a_paused_one_gets_it_later(
 
 
 def test_another_history_moves_the_beginnings(webhooks: StoredWebhooks) -> None:
-    webhooks.create(endpoint(begins=90))
+    webhooks.create(endpoint(begins=90), MOST)
     assert webhooks.queue(("", 0), ("e", 95), ())
     assert webhooks.endpoint("post", "a").begins == 95
     assert webhooks.queue(("e", 95), ("e", 99), ())
@@ -221,7 +231,7 @@ def test_a_lease_of_an_earlier_start_of_the_machine_has_ended(folder: Path) -> N
     starts = ["first"]
     clock = TimeSources(since_start=lambda: 10**12, boot=lambda: starts[-1])
     webhooks = StoredWebhooks(database, LeaseClock(database, clock))
-    webhooks.create(endpoint())
+    webhooks.create(endpoint(), MOST)
     queue(webhooks, message("a", 1))
     assert len(webhooks.lease("w", ROOM)) == 1
     assert webhooks.lease("w", ROOM) == ()
