@@ -27,10 +27,16 @@ class RoundRobin:
         return server
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        ends = [writer]
+        try:
             there, back = await self._next()
+            ends.append(back)
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
-        writer.close()
+        except OSError:
+            pass
+        finally:  # also when the loop ends
+            for end in ends:
+                end.close()
 
     async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         turn = next(self._turn)
@@ -63,7 +69,7 @@ def round_robin(*ports: int) -> Iterator[RoundRobin]:
         server = await balancer.serve()
         ready.set()
         await over.wait()
-        server.close()  # connections that are left end with the loop
+        server.close()  # the tasks of connections that are left are cancelled with the loop
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()

@@ -50,16 +50,22 @@ class MailServer:
             raise OSError(f"{self.host}:{self.port}: {error}") from error
 
     async def _send(self, message: EmailMessage) -> None:
-        await aiosmtplib.send(
-            message,
+        client = aiosmtplib.SMTP(
             hostname=self.host,
             port=self.port,
             use_tls=self.tls == "tls",
             start_tls=self.tls == "starttls",
-            username=self.user or None,
-            password=self.password or None,
             timeout=self.timeout_s,
         )
+        await client.connect()
+        try:
+            if self.user:
+                await client.login(self.user, self.password)
+            await client.send_message(message)
+            await client.execute_command(b"QUIT")
+        finally:
+            if isinstance(client.transport, asyncio.WriteTransport):
+                client.transport.abort()  # TLS takes longer to close than this loop lives
 
 
 MATCH_S = 0.5  # how often transitions are looked for

@@ -106,7 +106,7 @@ def test_a_pair_without_a_number_fails_alone(models: ModelStore) -> None:
     found = scorer.score_within(QUERY, PASSAGES)
     assert np.isnan(found.scores[:, 0]).tolist() == [False, True, False, False, False]
     assert found.failure == "ModelError"
-    with pytest.raises(ModelError, match="no number"):
+    with pytest.raises(ModelError, match="not a number"):
         scorer.score([QUERY] * 5, PASSAGES)
 
 

@@ -192,7 +192,7 @@ class World:
             created=time.time(),
         )
         made = replace(made, **values)
-        self.store.create(made)
+        self.store.create(made, 99)
         return made
 
     def wait(self, seconds: float) -> None:
@@ -507,7 +507,7 @@ def test_no_secret_stands_in_what_is_shown_or_logged(
     (lease,) = world.store.lease("x", {"prompt": 1})
     assert hook.secret not in repr((hook, lease))
     with pytest.raises(StorageError) as raised:
-        world.store.create(hook)  # it is there
+        world.store.create(hook, 9)  # it is there
     causes = f"{raised.value} {raised.value.__cause__!r} {raised.value.__cause__}"
     assert hook.secret not in causes
     assert hook.secret not in caplog.text

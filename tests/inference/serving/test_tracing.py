@@ -44,7 +44,7 @@ def test_a_call_has_a_span_for_each_stage(spans: InMemorySpanExporter, models: M
             "dateline.model": "all-MiniLM-L6-v2",
             "dateline.task": "query",
         }
-        assert told["search"].start_time <= part.start_time + 1_000_000
+        assert told["search"].start_time <= part.start_time + 1_000_000_000  # of two clocks
     assert len(told) == 4
 
 
