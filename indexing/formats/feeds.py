@@ -184,7 +184,8 @@ def _atom_text(element: Element | None, role: str) -> tuple[str | None, str, str
     if element is None or attribute(element, "src"):
         return None, role, None
     if kind == "xhtml":
-        return inner_markup(first(element, "div") or element), role, "application/xhtml+xml"
+        div = first(element, "div")
+        return inner_markup(element if div is None else div), role, "application/xhtml+xml"
     if "html" in kind:
         return _raw(element), role, _HTML
     if kind.endswith(("xml", "+xml")):

@@ -19,7 +19,14 @@ from av.container import InputContainer
 
 from indexing.media.cage.limits import CageLimits, Refusal
 from indexing.media.cage.wire import Message, Work, receive, send
-from indexing.media.inside.open import check_sizes, open_source, options_of, prepare, video_of
+from indexing.media.inside.open import (
+    LENIENT,
+    check_sizes,
+    open_source,
+    options_of,
+    prepare,
+    video_of,
+)
 from indexing.media.inside.times import Timeline, step_of, turns_of
 from indexing.media.inside.video import Batch, Damage, Shrinker, decoded, said, time_of
 
@@ -141,8 +148,8 @@ def _open_address(
     url: str, options: Mapping[str, str], limits: CageLimits, io_open: Callable[..., Any] | None
 ) -> InputContainer:
     try:
-        container = av.open(
-            url, "r", options=dict(options), metadata_errors="replace", io_open=io_open
+        container: InputContainer = av.open(
+            url, "r", options=dict(options), io_open=io_open, **LENIENT
         )
     except MemoryError:
         raise

@@ -31,6 +31,10 @@ DECODERS = (
 )
 _BUFFER = 256 * 2**10
 _MOST_STREAMS = "64"
+# Texts that are no UTF-8 are read in part. PyAV 19, which Python 3.12 and later get, always does.
+LENIENT: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
 
 
 def open_file(handle: int, limits: CageLimits) -> InputContainer:
@@ -62,7 +66,7 @@ def open_source(source: Any, limits: CageLimits, options: Mapping[str, str]) -> 
             source,
             "r",
             options={**options_of(limits), **options},
-            metadata_errors="replace",
+            **LENIENT,
             buffer_size=_BUFFER,
             io_open=_open_nothing,
         )
