@@ -30,6 +30,7 @@ TEXT_FORMS = {
 _SEPARATORS = re.compile(r"[,;]")
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 MAIN, _ORIGINAL = "main", "original"
+_MEDIA_TYPES = ("mimetype", "contentType", "contenttype")  # in AP and ninjs 1, in ninjs 3, in 2
 _OF_AP = frozenset({"rel", "contentid", "fileextension", "mediafilterid"})
 
 
@@ -171,7 +172,7 @@ def _of_files(item: Item, said: Any, download: Callable[[str], str]) -> dict[str
     for name, rendition in said.items() if isinstance(said, Mapping) else ():
         if isinstance(rendition, Mapping):
             ours = f"{PATH}/" in str(rendition.get("href", "")).partition("?")[0]
-            kind = rendition.get("mimetype") or rendition.get("contentType")  # ninjs 2 and 3
+            kind = next(filter(None, map(rendition.get, _MEDIA_TYPES)), None)
             said_kind = {"mimetype": kind} if kind else {}
             found[name] = {**rendition, **said_kind, **({"href": download(name)} if ours else {})}
             if ours and name == MAIN:

@@ -92,6 +92,13 @@ def test_valid_input_gets_an_answer_inside_the_schema(
     assert {name: item.get(name) for name in told} == told
 
 
+@pytest.mark.parametrize("name", ["mimetype", "contenttype", "contentType"])
+def test_a_rendition_has_its_media_type_in_any_version_of_ninjs(name: str) -> None:
+    web = {"name": "web", "href": "https://m.example/1.jpg", name: "image/jpeg"}
+    told = ap({"uri": "urn:n", "type": "picture", "renditions": [web]})["renditions"]
+    assert told["web"]["mimetype"] == "image/jpeg"
+
+
 def test_sizes_are_whole_and_durations_in_milliseconds() -> None:
     sizes = {"href": "https://m.example/1.mp4", "height": 719.6, "width": "1280"}
     film = {**STORY, "type": "video", "renditions": {"main": {**sizes, "duration": 12.5}}}
