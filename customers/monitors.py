@@ -30,6 +30,7 @@ _DURATION = re.compile(r"PT(?:(?P<hours>\d{1,4})H)?(?:(?P<minutes>\d{1,4})M)?", 
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LONGEST = 2000
+_LONGEST_ADDRESS = 254  # characters (RFC 5321)
 _MOST_PARTS, _MOST_EMAILS = 5, 20
 _REPEAT = (timedelta(minutes=10), timedelta(hours=24))
 _IDLE = (timedelta(minutes=2), timedelta(hours=12))
@@ -82,7 +83,7 @@ def _emails(notify: Any) -> tuple[str, ...]:
         if not isinstance(addresses, Sequence) or isinstance(addresses, str) or not addresses:
             raise _wrong(f"{where}.channelDestinations", "is no list", "name 1 address or more")
         for address in addresses:
-            if not isinstance(address, str) or len(address) > 254 or not is_address(address):
+            if not isinstance(address, str) or not is_address(address):
                 raise _wrong(
                     f"{where}.channelDestinations", "has no mail address", "write desk@example.com"
                 )
@@ -93,9 +94,10 @@ def _emails(notify: Any) -> tuple[str, ...]:
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is one plain mail address."""
+    """Return whether a text is one plain mail address, no longer than a mail server takes."""
     name, _, host = text.rpartition("@")
-    return bool(_LOCAL.fullmatch(name)) and all(map(_LABEL.fullmatch, host.split(".")))
+    fits = len(text) <= _LONGEST_ADDRESS and bool(_LOCAL.fullmatch(name))
+    return fits and all(map(_LABEL.fullmatch, host.split(".")))
 
 
 def _conditions(conditions: Any) -> tuple[Condition, ...]:

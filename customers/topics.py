@@ -25,7 +25,6 @@ MOST_TOPICS = 500  # topics of an account
 MOST_CLAUSES = 64
 MOST_CHARACTERS = 2000  # of the strict form of a query
 LONGEST_NAME = 100
-LONGEST_ADDRESS = 254
 MOST_EMAILS = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAMED = re.compile(
@@ -233,7 +232,7 @@ def _title(name: str) -> str:
 
 def _addresses(emails: Sequence[str]) -> tuple[str, ...]:
     for address in emails:
-        if len(address) > LONGEST_ADDRESS or not is_address(address):
+        if not is_address(address):
             raise InputError(f"{address[:80]!r} is no mail address", mend="write desk@example.com")
     if len(emails) > MOST_EMAILS:
         raise InputError("the topic has many addresses", mend=f"use {MOST_EMAILS} at most")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from luqum.exceptions import ParseError
-from luqum.tree import Plus
+from luqum.tree import Item, Plus
 
 from core.query_tree import EVERYTHING, Bool, Node, Word, all_of, is_fact
 from search.answers import MAX_CLAUSES
@@ -26,7 +26,6 @@ from search.understanding.lucene_parser import parse_lucene
 from search.understanding.lucene_tree import TreeReader, check_cost, too_long, words_in
 from search.understanding.query_fields import check_names, with_stand_ins
 
-_NO_QUERY = (ParseError, AttributeError, ArithmeticError, ValueError)  # luqum raises all of them
 _UNEXPECTED = re.compile(r"(?:unexpected|character)\s+'(.*)'")
 
 
@@ -67,10 +66,9 @@ def _parse(blanked: str, times: Times) -> Parsed:
         return _plain(text, start, ())
     if why := accidental_operators.why_plain(text):
         return _plain(text, start, (why,))
-    try:
-        root = parse_lucene(with_stand_ins(text))
-    except _NO_QUERY as error:
-        return _plain(text, start, (f"read as plain words: {_reason(error)}",))
+    root = _root(text)
+    if isinstance(root, str):
+        return _plain(text, start, (f"read as plain words: {root}",))
     check_names(text, has_operators=accidental_operators.has_named_operators(text))
     reader = TreeReader(start, times)
     node = reader.node(root, "")
@@ -88,11 +86,16 @@ def why_unreadable(query: str) -> str:
     text = accidental_operators.without_headings(blanked).strip()
     if not accidental_operators.has_operators(text) or accidental_operators.why_plain(text):
         return ""
+    root = _root(text)
+    return root if isinstance(root, str) else ""
+
+
+def _root(text: str) -> Item | str:
+    """Return luqum's tree of a text, or why it is not a query."""
     try:
-        parse_lucene(with_stand_ins(text))
-    except _NO_QUERY as error:
+        return parse_lucene(with_stand_ins(text))
+    except (ParseError, AttributeError, ArithmeticError, ValueError) as error:  # luqum raises all
         return _reason(error)
-    return ""
 
 
 def _reason(error: Exception) -> str:

@@ -94,9 +94,9 @@ _ENTITLED = sa.Table(
 _NEXT_DUE = sa.select(
     sa.select(sa.func.min(_WAKES.c.at)).scalar_subquery(), sa.exists(sa.select(_OWED.c.uri_key))
 )
-_READ = "SELECT n, id, at, kind, story, uri, version, seq, account FROM dateline_transitions"
+_READ = str(sa.select(*(_TRANSITIONS.c[name] for name in Transition.__slots__)))
 _KINDS = {str(kind): kind for kind in TransitionKind}
-_READ_TOLD = "SELECT uri, story, kind, version, seq, products, n FROM dateline_told"
+_READ_TOLD = str(sa.select(*(_TOLD.c[name] for name in Told.__slots__)))
 
 
 class _OthersTurnError(Exception):

@@ -108,6 +108,7 @@ def test_a_monitor_is_read_whole() -> None:
     assert len(longest) == 254
     notify = [{"channelType": "email", "channelDestinations": [longest]}]
     assert read_monitor("gazette", body(notify=notify)).emails == (longest,)
+    assert not is_address(f"a{longest}")
 
 
 @pytest.mark.parametrize(
