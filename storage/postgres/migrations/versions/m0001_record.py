@@ -73,8 +73,3 @@ def _create_products() -> None:
         sa.Column("kind", Text, nullable=False),
         sa.Column("at", BigInteger, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

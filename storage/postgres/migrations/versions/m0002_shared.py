@@ -30,8 +30,3 @@ def upgrade() -> None:
         sa.Column("root", Text, nullable=False),
         sa.Column("root_key", LargeBinary, nullable=False, unique=True),
     )
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

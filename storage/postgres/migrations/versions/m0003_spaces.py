@@ -12,8 +12,3 @@ def upgrade() -> None:
     """Make the encoder a part of the key. This builds one index again and copies no rows."""
     op.drop_constraint("vectors_pkey", "vectors", type_="primary")
     op.create_primary_key("vectors_pkey", "vectors", ["seq", "field", "encoder"])
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

@@ -24,8 +24,3 @@ def upgrade() -> None:
         " WHERE pubstatus = 'canceled' AND version ="
         " (SELECT max(version) FROM items WHERE uri_key = newest.uri_key)"
     )
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

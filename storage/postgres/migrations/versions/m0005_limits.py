@@ -18,8 +18,3 @@ def upgrade() -> None:
         sa.Column("paid_back", BigInteger, nullable=False),
         prefixes=["UNLOGGED"],
     )
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

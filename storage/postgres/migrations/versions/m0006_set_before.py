@@ -30,8 +30,3 @@ def upgrade() -> None:
         if holds := [dict(zip(names, hold, strict=True)) for hold in found]:
             bind.execute(sa.text(_HOLD), holds)
         after = some[-1].seq
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")

@@ -21,8 +21,3 @@ def upgrade() -> None:
     while rows := bind.execute(_ITEMS, {"after": after}).all():
         bind.execute(_UPDATE, [{"facts": completed_facts(row), "seq": row.seq} for row in rows])
         after = rows[-1].seq
-
-
-def downgrade() -> None:
-    """Raise NotImplementedError: a record is restored from a backup instead."""
-    raise NotImplementedError("restore the backup that was made before the upgrade")
