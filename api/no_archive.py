@@ -18,27 +18,27 @@ class NoArchive:
     """Every port of an archive; each method answers that there is no archive."""
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def item(self, uri: str, caller: Caller) -> Item | None:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def chain(self, uri: str, caller: Caller) -> tuple[Item, ...]:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def sights(self, named: Mapping[str, Collection[str]], caller: Caller) -> Mapping[str, Sight]:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def set_status(self, changes: Sequence[SetStatus], by: Caller) -> tuple[Written, ...]:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def cover(self) -> str:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def put_documents(
@@ -48,7 +48,7 @@ class NoArchive:
         by: Caller,
         part: Part = Part.WHOLE,
     ) -> Sequence[Written | Rejected | DatelineError]:
-        """Raise NotFoundError."""
+        """Raise NotFoundError: there is no archive."""
         self._absent()
 
     def _absent(self) -> NoReturn:

@@ -125,7 +125,7 @@ def _shown(
 def _folded_uris(
     catalogue: Catalogue, candidates: CandidateSet, folded: Sequence[Ids], hits: int
 ) -> list[tuple[str, ...]]:
-    """Return the uris folded under each of the page's hits, if they are still visible."""
+    """Return, for each hit of the page, the uris of its near-duplicates that are still visible."""
     if not any(len(places) for places in folded):
         return [()] * hits
     places = np.concatenate(list(folded))

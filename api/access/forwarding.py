@@ -28,7 +28,9 @@ class Proxies:
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> Proxies:
-        """Return proxies from addresses and networks as text. Raises ValueError."""
+        """Return the proxies that these texts name. Raises ValueError for one that is neither an
+        address nor a network.
+        """
         return cls(tuple(ip_network(each) for each in networks))
 
     def __contains__(self, address: object) -> bool:

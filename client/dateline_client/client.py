@@ -134,7 +134,9 @@ class Client:
         return self._ask(calls.feed(q, begin, page_size, label))
 
     def feed_page(self, link: str, *, wait: int = 0) -> FeedPage:
-        """Return the page at a `next_page`. While it is empty, it is held for `wait` seconds."""
+        """Return the page that `next_page` names. The service holds an empty page open for `wait`
+        seconds at most.
+        """
         return self._ask(calls.feed_page(link, wait))
 
     def follow(

@@ -32,7 +32,7 @@ class MediaReader(Protocol):
     """
 
     def probe(self, path: Path) -> MediaFacts:
-        """Return the facts of a file, from its header and metadata; no frame is decoded."""
+        """Return a file's facts from its header and metadata, without decoding a frame."""
         ...
 
     def frames(self, path: Path) -> Iterator[FrameBatch | Gap]:

@@ -28,7 +28,7 @@ class Line:
         return f"{self.path}:{self.number}"
 
     def mistake(self, what: str, *, field: str = "", mend: str = "") -> DocumentError:
-        """Return the error for a mistake in this line."""
+        """Return the error that reports a mistake in this line."""
         return DocumentError(what, where=self.where, field=field, mend=mend)
 
     def text(self) -> str:

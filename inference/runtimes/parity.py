@@ -44,7 +44,7 @@ def answer_of(runtime: Runtime) -> str:
 
 
 def answers(runtime: Runtime, batches: Sequence[Mapping[str, Array]]) -> list[FloatMatrix]:
-    """Return, for each batch, what the task reads: float32 [rows, d], without padding."""
+    """Return the graph's answer to each batch: float32 [rows, d], without rows of padding."""
     name = answer_of(runtime)
     return [
         unpadded(runtime.run(narrowed(batch, runtime), (name,))[0], batch.get("attention_mask"))

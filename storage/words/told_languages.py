@@ -81,7 +81,7 @@ def _weighed(text: str) -> tuple[float, str, float]:
 
 
 def _told_by(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yield the languages that a word speaks for, each group with its weight."""
+    """Yield groups of languages that a word suggests, each with the weight of its evidence."""
     lower = word.casefold()
     if lower[-1] in "'’":
         yield _ELIDED.get(lower[:-1], ()), 1.0
