@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -214,7 +215,8 @@ class OwnProcess:
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         with self._lock:
             try:
-                self._ours.send(dict(arrays))
+                # Not `send`: where the pipe is broken, its BytesIO makes CPython 3.12 crash (gh-111049).
+                self._ours.send_bytes(pickle.dumps(dict(arrays)))
                 return [self._ours.recv()]
             except (EOFError, OSError) as error:
                 raise ModelError("the model's process has ended", mend="start it again") from error
