@@ -86,10 +86,9 @@ def _told_by(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
     if lower[-1] in "'’":
         yield _ELIDED.get(lower[:-1], ()), 1.0
         return
-    if lower in _NEWS:
-        yield _NEWS[lower], 1.0
-    elif len(lower) > 1 and (stops := _with_stop_word(lower)):
-        yield stops, 1.0
+    stops = _with_stop_word(lower) if len(lower) > 1 else ()
+    if told := tuple(dict.fromkeys((*_NEWS.get(lower, ()), *stops))):
+        yield told, 1.0
     if letters := {_LETTERS[letter] for letter in lower if letter in _LETTERS}:
         name = word[0].isupper() and len(word) < _LONGER_THAN_A_NAME
         yield min(sorted(letters), key=len), _OF_A_NAME if name else 1.0
