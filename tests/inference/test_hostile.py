@@ -215,7 +215,8 @@ class OwnProcess:
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         with self._lock:
             try:
-                # Not `send`: where the pipe is broken, its BytesIO makes CPython 3.12 crash (gh-111049).
+                # Not `send`: where the pipe is broken, its BytesIO makes CPython 3.12 crash
+                # (gh-111049).
                 self._ours.send_bytes(pickle.dumps(dict(arrays)))
                 return [self._ours.recv()]
             except (EOFError, OSError) as error:
