@@ -113,10 +113,11 @@ def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) ->
 
 def figure(settings: Settings, task: str, name: str, dataset: str) -> float:
     """Return one model's figure, by the served pipeline. Raises ModelError if an answer lacks a
-    stage.
+    stage. No second encoder embeds the items: none of these profiles asks it.
     """
     if task == "tag":
         return entity_f1(settings, name, Path(dataset))
+    settings = settings.with_one_encoder()
     if task == "encode":
         changed = {"encoder": name, "tagger": "", "reranker": ""}
         return _ndcg(settings.model_copy(update=changed), dataset, "vector")

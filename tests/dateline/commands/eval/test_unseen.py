@@ -100,3 +100,10 @@ def test_a_seen_set_ends_with_an_error_and_an_unseen_one_has_its_figure(
     (row,) = cli.json(*arguments, code=2)
     assert row["figure"] is None
     assert row["near_duplicate_documents"] > 0.01
+
+
+@pytest.mark.service
+def test_the_second_encoder_is_judged_as_the_only_one(cli: Cli, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "storms", documents=8)
+    (row,) = cli.json("eval", "unseen", Settings().second_encoder, folder)
+    assert row["figure"] == 1.0
