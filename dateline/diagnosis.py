@@ -236,7 +236,21 @@ _PACKAGES = (
     "tokenizers",
     "uvicorn",
 )
-_EXTRAS = {"torch": "torch", "postgres": "psycopg", "hnswlib": "hnswlib", "gpu": "faiss-gpu-cu12"}
+# Each extra by a package that only it brings.
+_EXTRAS = {
+    "media": "av",
+    "report": "matplotlib",
+    "parquet": "pyarrow",
+    "postgres": "psycopg",
+    "opensearch": "opensearch-py",
+    "s3": "s3fs",
+    "otel": "opentelemetry-sdk",
+    "openvino": "openvino",
+    "hnswlib": "hnswlib",
+    "irds": "ir-datasets",
+    "torch": "torch",
+    "gpu": "faiss-gpu-cu12",
+}
 _LEAST_FREE = 500 * 2**20
 
 
