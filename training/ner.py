@@ -67,8 +67,14 @@ SPARED: tuple[tuple[str, ...], ...] = ((), ("ffn/out",), ("ffn/out", "attention/
 MANIFEST = ModelManifest(
     name=NAME,
     task="tag",
-    architecture="DistilBERT, 6 layers, 384 wide, 12 heads",
-    source="trained here from bge-small-en-v1.5's first six layers on CoNLL-2003",
+    architecture=(
+        "DistilBERT's shape (BERT without token types and pooler), not its weights: 6 layers, 384"
+        " wide, 12 heads, uncased"
+    ),
+    source=(
+        "the first six of bge-small-en-v1.5's twelve layers, fine-tuned here with all their"
+        " weights; distilled from no teacher: it learned the labels of people, on CoNLL-2003"
+    ),
     revision=f"start: {BGE_GRAPH.path} sha256 {BGE_GRAPH.sha256}",
     licence="Apache-2.0 for the code, MIT for the start weights; the training text is for research",
     files={},
