@@ -87,6 +87,7 @@ class DateWords:
     this_weekday: tuple[str, ...] = ()
     next_weekday: tuple[str, ...] = ()
     the_weekday: tuple[str, ...] = ()  # the last one, today included
+    night_before: tuple[str, ...] = ()  # from a {first} to a {weekday}
     weekday_of_last_week: tuple[str, ...] = ()
     weekday_of_this_week: tuple[str, ...] = ()
     last_named: tuple[str, ...] = ()  # templates with {named}, a month or a season

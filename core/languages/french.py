@@ -28,11 +28,11 @@ _KINDS = KindWords(
         "picture": KindForms(
             "photos photographies images clichés", "photo", "photographie image cliché"
         ),
-        "video": KindForms("vidéos", "vidéo", "clip séquence_vidéo"),
+        "video": KindForms("vidéos", "vidéo", "clip clips séquence_vidéo"),
         "audio": KindForms("audio audios enregistrements", one="enregistrement son"),
         "graphic": KindForms("infographies graphiques", one="infographie graphique"),
     },
-    before=("(de la|de l'|de|d'|du|des|sur|montrant|avec)",),
+    before=("[récentes ](de la|de l'|de|d'|du|des|sur|montrant|avec)",),
     joined="et ou",
     asked=(
         "[s'il vous plaît ](montre-moi|montrez-moi|trouve-moi|trouvez-moi|il me faut)",
@@ -148,7 +148,7 @@ _DATES = DateWords(
         ("[à la |en |la ]fin[ du| de la| de l'| des| de| d']",),
     ),
     ago=(
-        "il y a [environ |près de |plus de ]{number} ({unit}|{units})",
+        "[il ]y a [environ |près de |plus de ]{number} ({unit}|{units})",
         "(voici|voilà) {number} ({unit}|{units})",
     ),
     past=(
@@ -170,6 +170,7 @@ _DATES = DateWords(
     this_weekday=("ce {weekday}",),
     next_weekday=("[le ]{weekday} prochain",),
     the_weekday=("le {weekday}",),
+    night_before=("[dans |durant |pendant ][la ]nuit (de|du) {first} (à|au) {weekday}",),
     weekday_of_last_week=("[le ]{weekday}[,] [de ]la semaine (dernière|passée)",),
     weekday_of_this_week=("[le ]{weekday}[,] [de ]cette semaine",),
     last_named=("[en |au |à ][le |l']{named} (dernier|passé)",),
@@ -179,8 +180,8 @@ _DATES = DateWords(
     of_this_year=("[en |au |à l']{named} de cette année",),
     the_weekend=("le week-end", "le weekend"),
     decade=(
-        "[dans |pendant |durant ][les ]années {decade}",
-        "[dans |pendant |durant ][les ]années {decade_word}",
+        "[dans |pendant |durant ][les |des ]années {decade}",
+        "[dans |pendant |durant ][les |des ]années {decade_word}",
         "[dans |pendant |durant ]la décennie {decade}",
     ),
     last_after="dernier passé",
@@ -205,7 +206,15 @@ _DATES = DateWords(
         "au cours (de la|de l'|du|de)",
         "lors (du|de)",
     ),
-    within_months=("en", "au mois de", "au mois d'", "courant", "pendant", "durant", "en l'an"),
+    within_months=(
+        "en",
+        "(au|du) mois de",
+        "(au|du) mois d'",
+        "courant",
+        "pendant",
+        "durant",
+        "en l'an",
+    ),
     within_days=(),
     counted=(
         "personnes morts mortes décès blessés victimes hommes femmes enfants soldats cas joueurs "

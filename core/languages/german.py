@@ -40,7 +40,8 @@ _KINDS = KindWords(
     before=("(von der|von den|von dem|von|vom|der|des|zu|zum|zur|über|aus|mit|zum thema)",),
     joined="und oder",
     asked=(
-        "[bitte ](zeig mir|zeige mir|zeigen sie mir|finde|suche|ich suche|ich brauche|ich möchte)",
+        "[bitte ](zeig mir|zeige mir|zeigen sie mir)[ mal][ bitte]",
+        "[bitte ](finde|suche|ich suche|ich brauche|ich möchte)",
     ),
     which="alle die das der ein einige neue neueste neuesten aktuelle aktuellen letzte letzten",
     subjects="musik stock im ins",
@@ -162,6 +163,7 @@ _DATES = DateWords(
     this_weekday=("[an |am ]diesen {weekday}", "an diesem {weekday}"),
     next_weekday=("[am |den ](nächsten|kommenden) {weekday}",),
     the_weekday=("(am|vom) {weekday}",),
+    night_before=("[in der |der ]nacht [von {first} ](zum|auf[ den]) {weekday}",),
     weekday_of_last_week=(
         "[am ]{weekday}[,] [in der |in |der ](letzt|vergangen|vorig)(er|en|e) woche",
     ),

@@ -75,14 +75,16 @@ def _meant(query: str, calendar: Calendar) -> tuple[tuple[FoundDate, ...], tuple
     dates = tuple(date for date in found if stands_alone(query, date.start, date.end))
     if not dates:
         return (), () if found else notes
-    if reason := pasted(query):
+    if reason := pasted(query, calendar.language):
         said = ", ".join(date.text for date in dates)
         return (), (f"{said}: taken as words, for the query {reason}",)
     return dates, notes
 
 
-def pasted(query: str) -> str:
-    """Return why a query with dates is pasted text; "" if it may be a query."""
+def pasted(query: str, language: str) -> str:
+    """Return why a query with dates is pasted text; "" if it may be a query. Capitals show nothing
+    in German, where each noun has one.
+    """
     words = [word for word in query.split() if word[0].isalpha()]
     if len(words) >= _CAPITALS and query.isupper():
         return "is all in capitals"
@@ -90,7 +92,7 @@ def pasted(query: str) -> str:
         return "is a sentence"
     long = [word for word in words if len(word) > 3]
     capitals = sum(word[0].isupper() for word in long)
-    if len(words) >= _HEADLINE and capitals >= 0.8 * len(long):
+    if language != "de" and len(words) >= _HEADLINE and capitals >= 0.8 * len(long):
         return "is written as a headline"
     return ""
 

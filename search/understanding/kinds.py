@@ -85,7 +85,7 @@ def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
         not _HINT.search(query)
         or _NAMES.search(query)
         or accidental_operators.is_prose(query)
-        or pasted(query)
+        or pasted(query, calendar.language)
     ):
         return ()
     bare = query

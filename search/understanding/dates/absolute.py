@@ -28,6 +28,7 @@ from search.understanding.dates.words import (
     TABLES,
     WEEKDAYS,
     YEARS,
+    WordTables,
     every,
 )
 from search.understanding.templates import ENDED, any_of, any_template, pattern
@@ -54,12 +55,19 @@ YEAR = r"(?P<year>(?:1[89]|20)[0-9]{2})(?![\w%]|[.,:/][0-9])"
 DAY = rf"(?P<day>[0-9]{{1,2}}(?![0-9])|(?:{any_of(FIRST_DAYS)})(?!\w))"
 SEASON = rf"(?P<season>{any_of(SEASONS)})(?!\w)"
 THIRDS = ("early", "mid", "late")
-_EACH_THIRD = "|".join(
-    rf"(?P<{name}>{any_template(way for one in TABLES.values() for way in one.words.thirds[n])})"
-    for n, name in enumerate(THIRDS)
-)
 _AFTER = r"(?:(?<=['’])|[\s-]+)"
-PART = rf"(?P<part>{_EACH_THIRD}){_AFTER}"
+
+
+def part_pattern(*tables: WordTables) -> str:
+    """Return the pattern of the words for thirds in some languages, with a blank after them."""
+    thirds = (
+        rf"(?P<{name}>{any_template(way for one in tables for way in one.words.thirds[n])})"
+        for n, name in enumerate(THIRDS)
+    )
+    return rf"(?P<part>{'|'.join(thirds)}){_AFTER}"
+
+
+PART = part_pattern(*TABLES.values())
 _ARTICLE = rf"(?:(?:{any_of(ARTICLES)}){ENDED}\s*)"
 _OF = rf"(?:(?:{any_of(OF)})\s+)"
 _OF_YEAR = rf"(?:(?:{any_template(every('year'))}){ENDED}\s*)"

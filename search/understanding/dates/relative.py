@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from core.languages import LANGUAGES
-from search.understanding.dates.absolute import PART, Reader, part_of, season, third_of
+from search.understanding.dates.absolute import Reader, part_of, part_pattern, season, third_of
 from search.understanding.dates.calendar import Calendar, Span, months_before
 from search.understanding.dates.point import Point, Recurring, Standing
 from search.understanding.dates.words import PARTS_OF_DAY, TABLES, WEEKDAYS, WordTables
@@ -165,6 +165,13 @@ class _Readers:
         since, until = (calendar.moment(day, hour) for hour in hours)
         return Point(since, until, match.end())
 
+    def night_before(self, match: re.Match[str], calendar: Calendar) -> Point | None:
+        """Read in der Nacht zum Sonntag, dans la nuit de samedi à dimanche: the last one."""
+        number, today = self.own.weekdays[match["weekday"].casefold()], calendar.today
+        day = today - timedelta(days=(today.weekday() - number) % 7 + 1)
+        since, until = (calendar.moment(day, hour) for hour in PARTS_OF_DAY["night"])
+        return Point(since, until, match.end())
+
     def coming_weekday(
         self, match: re.Match[str], calendar: Calendar, *, this_week: bool
     ) -> Point | None:
@@ -288,6 +295,10 @@ def _templates(own: WordTables) -> Iterator[tuple[tuple[str, ...], str, Reader]]
 def _day_patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
     """Yield the patterns of words for days and their parts."""
     read, words = _Readers(own), own.words
+    weekday = any_of(own.weekdays)
+    nights = {"first": rf"(?:{weekday})", "weekday": rf"(?P<weekday>{weekday})"}
+    for night in words.night_before:
+        yield rf"{pattern(night, nights)}{_S}", read.night_before
     for moment, (back, part) in words.moments.items():
         yield rf"{pattern(moment)}{_S}", partial(read.moment, back=back, part=part)
     days, parts = any_of(own.days), _parts_pattern(own)
@@ -304,7 +315,7 @@ def _patterns(own: WordTables) -> Iterator[tuple[str, Reader]]:
         "units": rf"(?P<units>{any_of(own.plurals)})(?!\w)",
         "weekday": rf"(?P<weekday>{any_of(own.weekdays)})(?!\w)",
         "named": rf"(?P<named>{named})(?!\w)\.?",
-        "part": PART,
+        "part": part_pattern(own),
     }
     if own.code != "en":  # in English, "friday night" is more often a name
         evening = rf"(?P<weekday>{any_of(own.weekdays)})\s*(?:{_parts_pattern(own)})(?!\w)"

