@@ -252,6 +252,11 @@ MODELS_COMMANDS = {
         "Make a model smaller: int8, or float16 on disk.",
         bare_is_help=True,
     ),
+    "distill": Entry(
+        "dateline.commands.models.distill:distill_model",
+        "Make a reranker of fewer layers from one of twelve, and judge both side by side.",
+        bare_is_help=True,
+    ),
 }
 
 eval_app = lazy_group(COMMANDS["eval"].line, EVAL_COMMANDS)

@@ -1,7 +1,9 @@
 """A joint encoder's run goes on where it was stopped, and fewer layers are taken evenly."""
 
 import itertools
+import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ pytest.importorskip("onnx", reason="needs the [torch] extra")
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from core.errors import InputError
 from inference.cross_encoder import CrossEncoder
 from inference.models.store import ModelStore
 from training.graphs.bert import BertShape
 from training.rerank.candidates import CandidateList
 from training.rerank.distil import Run, bert_of, drawn, every_second, learn, loss_of, state_of
+from training.rerank.halve import Halved, Plan, halve
 from training.rerank.joint import JointEncoder, PairTokens
 from training.rerank.joint_folder import write_model
 from training.rerank.projection import Teaching
@@ -42,16 +46,16 @@ def tokens() -> PairTokens:
     return PairTokens(made, 16)
 
 
-def weights(layers: int) -> dict[str, np.ndarray]:
+def weights(layers: int, width: int = 16) -> dict[str, np.ndarray]:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=120,
-        hidden_size=16,
+        hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=4 * width,
     )
     state = BertModel(config, add_pooling_layer=False).state_dict()
     return {name: value.numpy() for name, value in state.items()}
@@ -142,3 +146,57 @@ def test_every_second_layer_is_kept_in_order() -> None:
     assert half[f"encoder.layer.1.{kept}"] is twelve[f"encoder.layer.3.{kept}"]
     with pytest.raises(ValueError, match="4 layers"):
         every_second(twelve, 3)
+
+
+def lists_file(path: Path, count: int) -> Path:
+    rows = [
+        {
+            "query": one.given.query,
+            "ideal": list(one.given.ideal),
+            "candidates": [
+                {"fused": float(fused), "grade": grade, "text": text}
+                for fused, grade, text in zip(
+                    one.given.fused, one.given.grades, one.given.texts, strict=True
+                )
+            ],
+        }
+        for one in taught(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_student_of_half_the_layers_stands_beside_its_teacher(tmp_path: Path) -> None:
+    shape = BertShape(layers=4, heads=2, width=64)
+    teacher = Run.of(JointEncoder(weights(4, 64), shape, vocabulary=120))
+    teacher.write(tmp_path / "teacher.run")
+    tokens().tokenizer.save(str(tmp_path / "tokenizer.json"))
+    learned = lists_file(tmp_path / "learned.jsonl", 12)
+    judged = lists_file(tmp_path / "judged.jsonl", 5)
+    plan = Plan(
+        tmp_path / "teacher.run",
+        (learned,),
+        (judged,),
+        tmp_path / "made",
+        tmp_path / "tokenizer.json",
+        layers=2,
+        steps=2,
+        seconds=0.0,
+    )
+    assert halve(plan) == Halved(0, 2), "no time to learn: it goes on later"
+    found = halve(replace(plan, seconds=float("inf")))
+    assert [side.layers for side in found.sides] == [4, 2]
+    assert all(0 < side.ndcg <= 1 and side.ms > 0 for side in found.sides)
+    assert not (tmp_path / "learned.taught.jsonl").exists(), "others' teachers are left alone"
+    for name in ("teacher", "student"):
+        assert ModelStore(tmp_path / "made").open(name)
+
+
+@pytest.mark.parametrize("layers", [4, 3])
+def test_layers_that_cannot_be_grouped_are_refused(tmp_path: Path, layers: int) -> None:
+    shape = BertShape(layers=4, heads=2, width=64)
+    Run.of(JointEncoder(weights(4, 64), shape, vocabulary=120)).write(tmp_path / "run")
+    plan = Plan(tmp_path / "run", (), (), tmp_path / "made", tmp_path / "t", layers=layers)
+    with pytest.raises(InputError):
+        halve(plan)
+    assert not (tmp_path / "made").exists()

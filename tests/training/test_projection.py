@@ -14,6 +14,7 @@ pytest.importorskip("onnx", reason="needs the [torch] extra")
 
 from core.items import FloatMatrix
 from inference.late_interaction import max_sim
+from training.rerank import combination
 from training.rerank.candidates import CandidateList
 from training.rerank.judge_lists import Rule, Scored, chosen, row_of, rules, table
 from training.rerank.projection import (
@@ -204,9 +205,13 @@ def test_the_rule_is_chosen_where_it_helps_and_judged_by_the_served_mix() -> Non
     row, moved = row_of("good", good, Rule(0.5))
     assert row.without == pytest.approx(0.5)
     assert row.points == pytest.approx(moved.mean()) == pytest.approx((row.by_rule - 0.5) * 100)
-    mean = table({"good": good, "bad": bad}, Rule(0.5), "both")[-1]
-    assert (mean.name, mean.queries) == ("mean of both", 16)
-    assert mean.points == pytest.approx((row.points + row_of("b", bad, Rule(0.5))[0].points) / 2)
+    assert (row.better, row.worse) == (8, 0)
+    assert row.room == pytest.approx(50.0), "the right passage first, for every query"
+    mean = table({"good": good, "bad": bad}, Rule(0.7), "both")[-1]
+    assert (mean.name, mean.queries, mean.worse) == ("mean of both", 16, 8)
+    assert mean.room == pytest.approx(25.0), "nothing is left where the search is right"
+    each = [row_of("", lists, Rule(0.7))[0].points for lists in (good, bad)]
+    assert mean.points == pytest.approx(np.mean(each))
 
 
 def test_a_rule_stays_between_its_bounds() -> None:
@@ -216,3 +221,32 @@ def test_a_rule_stays_between_its_bounds() -> None:
     assert rising(short) == 0.0
     assert rising(long) == 0.9
     assert Rule(0.3)(short) == Rule(0.3)(long) == 0.3
+
+
+def test_a_combination_learns_which_feature_tells_and_is_read_as_written(tmp_path: Path) -> None:
+    lists = made(60, seed=1)
+    cache = filled(tmp_path, lists)
+    rare = combination.rarity(lists)
+    each = [combination.features(one, (cache, cache), rare) for one in lists]
+    width = len(combination.FEATURES) + len(combination.OF_THE_QUERY)
+    assert {one.shape for one in each} == {(5, width)}
+    taught = [Taught(one, NOTHING) for one in lists]
+    table = combination.table_of(taught, each, Teaching(negatives=4))
+    assert table.target.shape == table.features.shape[:2] == (60, 20)
+    assert {*table.target.sum(axis=1).tolist()} == {1.0 - 15}, "the right one, and 15 places left"
+    chance = np.random.default_rng(0)
+    told = chance.random(table.features.shape, np.float32)
+    right = told[:, :5, 3].argmax(axis=1)
+    target = np.where(np.arange(20) < 5, np.eye(20, dtype=np.float32)[right], np.float32(-1))
+    found = combination.learn(combination.Table(told, target), hidden=2, passes=400)
+    guessed = [int(np.argmax(found.score(one[:5]))) for one in told]
+    assert np.mean(np.array(guessed) == right) > 0.6
+    combination.write(found, tmp_path / "numbers")
+    again = combination.read(tmp_path / "numbers")
+    assert np.array_equal(again.score(each[0]), found.score(each[0]))
+
+
+def test_a_share_of_words_counts_rare_ones_more() -> None:
+    rare = {"the": 0.1, "ferry": 2.0}
+    assert combination.share(["the", "ferry"], {"ferry"}, rare) == pytest.approx(2.0 / 2.1)
+    assert combination.share(["unknown"], {"ferry"}, rare) == 0.0

@@ -56,6 +56,12 @@ def depth_of(weights: Weights) -> int:
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(_LAYER))
 
 
+def shape_of(weights: Weights) -> BertShape:
+    """Return the shape of the network that has these weights; heads are 32 wide."""
+    width = weights["embeddings.word_embeddings.weight"].shape[1]
+    return BertShape(layers=depth_of(weights), heads=width // 32, width=width)
+
+
 def every_second(weights: Weights, layers: int) -> dict[str, np.ndarray]:
     """Return the weights of a model with `layers` layers: the last of each group of layers. Raises
     ValueError if they can't be grouped.
@@ -159,7 +165,8 @@ def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
         weights = bge_weights(fetch(BGE_GRAPH, cache)) if what == "bge" else bert_of(Path(what))
     if layers:
         weights = every_second(weights, layers)
-    return JointEncoder(dict(weights), BertShape(layers=depth_of(weights)))
+    vocabulary = len(weights["embeddings.word_embeddings.weight"])
+    return JointEncoder(dict(weights), shape_of(weights), vocabulary)
 
 
 def loss_of(model: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Does a reranker add to the search where it was not trained? Judged on lists, not on the service.
 
-    python -P -m training.rerank.judge_lists --lists DIR --scores head:FILE|tokens|model:NAME
+    python -P -m training.rerank.judge_lists --lists DIR
+                                      --scores head:FILE|tokens|model:NAME|combination:FILE
                                       [--cache DIR] [--models DIR] [--depth N] [--threads N]
                                       [--choose NAME,…] [--judge] [--json FILE]
 
@@ -21,6 +22,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +38,14 @@ from training.rerank.token_cache import fill_lists
 FIVE = ("scifact-test", "checkthat2020-dev", "cacm", "vaswani", "fnc1")
 ENCODER = "bge-small-en-v1.5"
 DEPTH = 20
-WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
 SLOPES = (-1.0, -0.5, 0.5, 1.0)
 _POINTS = 100.0
 _FIRST = 10
+_ALL = 0.99  # the weight of an order that is known to be right
+_SAME = 1e-6  # points
+_MEANS = ("without", "by_rule", "points", "room")
+_COUNTS = ("queries", "better", "worse")
 
 Values = npt.NDArray[np.float64]
 Scorer = Callable[[Sequence[CandidateList]], list[Floats]]
@@ -121,7 +127,10 @@ def chosen(sets: Mapping[str, Sequence[Scored]], among: Sequence[Rule]) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; in nDCG@10, the difference and its interval in points."""
+    """One line of the table; in nDCG@10, the difference and its interval in points. `better` and
+    `worse` count queries. `room` is the bound: what the best order of the same candidates would
+    add, in points.
+    """
 
     name: str
     queries: int
@@ -130,6 +139,16 @@ class Row:
     points: float
     low: float
     high: float
+    better: int
+    worse: int
+    room: float
+
+
+def best_order(lists: Sequence[Scored]) -> Values:
+    """Return nDCG@10 of each list if its scored candidates stood in the judges' own order."""
+    judged = [np.array(one.given.grades[: len(one.scores)], np.float32) for one in lists]
+    pairs = zip(lists, judged, strict=True)
+    return np.array([ndcg(one.given, grades, _ALL, len(grades)) for one, grades in pairs])
 
 
 def row_of(name: str, lists: Sequence[Scored], rule: Rule) -> tuple[Row, Values]:
@@ -137,8 +156,19 @@ def row_of(name: str, lists: Sequence[Scored], rule: Rule) -> tuple[Row, Values]
     before, after = values(Rule(0.0), lists), values(rule, lists)
     moved = (after - before) * _POINTS
     low, high = bootstrap_interval([moved])
-    mean = float(moved.mean())
-    return Row(name, len(moved), float(before.mean()), float(after.mean()), mean, low, high), moved
+    row = Row(
+        name,
+        len(moved),
+        float(before.mean()),
+        float(after.mean()),
+        float(moved.mean()),
+        low,
+        high,
+        int((moved > _SAME).sum()),
+        int((moved < -_SAME).sum()),
+        float((best_order(lists) - before).mean() * _POINTS),
+    )
+    return row, moved
 
 
 def table(sets: Mapping[str, Sequence[Scored]], rule: Rule, label: str) -> list[Row]:
@@ -148,21 +178,21 @@ def table(sets: Mapping[str, Sequence[Scored]], rule: Rule, label: str) -> list[
         return []
     rows = [row for row, _ in found]
     low, high = bootstrap_interval([moved for _, moved in found])
-    mean = [float(np.mean([getattr(row, key) for row in rows])) for key in ("without", "by_rule")]
-    points = float(np.mean([row.points for row in rows]))
-    count = sum(row.queries for row in rows)
-    return [*rows, Row(f"mean of {label}", count, mean[0], mean[1], points, low, high)]
+    mean: dict[str, Any] = {k: float(np.mean([getattr(row, k) for row in rows])) for k in _MEANS}
+    whole: dict[str, Any] = {k: sum(getattr(row, k) for row in rows) for k in _COUNTS}
+    return [*rows, Row(f"mean of {label}", **mean, **whole, low=low, high=high)]
 
 
 def shown(rows: Iterable[Row]) -> str:
     """Return the table in Markdown."""
-    head = "| set | queries | `best` | with | points | 95 % |\n|---|---|---|---|---|---|"
+    head = "| set | queries | `best` | with | points | 95 % | better, worse | room |"
     lines = [
         f"| {row.name} | {row.queries:,} | {row.without:.4f} | {row.by_rule:.4f}"
-        f" | {row.points:+.2f} | {row.low:+.2f} to {row.high:+.2f} |"
+        f" | {row.points:+.2f} | {row.low:+.2f} to {row.high:+.2f}"
+        f" | {row.better}, {row.worse} | {row.room:+.1f} |"
         for row in rows
     ]
-    return "\n".join([head, *lines])
+    return "\n".join([head, "|---" * 8 + "|", *lines])
 
 
 def read_scored(folder: Path, names: Iterable[str], scorer: Scorer) -> dict[str, list[Scored]]:
@@ -188,6 +218,12 @@ def scorer_of(given: argparse.Namespace) -> Scorer:
     kind, _, which = given.scores.partition(":")
     if kind == "model":
         return partial(_by_model, pair_scorer(given.models, which, given.threads), given.depth)
+    if kind == "combination":
+        from training.rerank import combination
+
+        numbers = combination.read(Path(which))
+        rest = (given.cache, given.models, given.threads, given.depth)
+        return lambda lists: [numbers.score(e) for e in combination.features_of(lists, *rest)]
     from training.rerank.projection import Head, head_scores, read_head
 
     def scores(lists: Sequence[CandidateList]) -> list[Floats]:
@@ -208,7 +244,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--lists", type=Path, required=True)
-    parser.add_argument("--scores", required=True, help="head:FILE, tokens or model:NAME")
+    parser.add_argument(
+        "--scores", required=True, help="head:FILE, tokens, model:NAME or combination:FILE"
+    )
     parser.add_argument("--cache", type=Path, help="folder of token vectors")
     parser.add_argument("--encoder", default=ENCODER, help="whose tokens")
     parser.add_argument("--models", type=Path, default=Path("models"))

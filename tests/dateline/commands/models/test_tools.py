@@ -166,11 +166,21 @@ def test_export_says_what_can_be_asked_for(
     assert says in result.stderr
 
 
+def test_distill_names_the_file_that_is_not_there(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.run"
+    options = ("--learn", tmp_path, "--judge", tmp_path, "--output", tmp_path / "made")
+    result = models("distill", teacher, *options, code=2)
+    assert str(teacher) in result.stderr.replace("\n", "")
+
+
 @pytest.mark.skipif(installed("torch"), reason="PyTorch is installed")
 def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    lists.touch()
     for command in (
         ("export", tmp_path, "--task", "encode", "--output", tmp_path / "made"),
         ("quantize", ENCODER, "--output", tmp_path / "made", "--method", "fp16"),
+        ("distill", lists, "--learn", lists, "--judge", lists, "--output", tmp_path / "made"),
     ):
         result = models(*command, code=6)
         assert "is not installed" in result.stderr
