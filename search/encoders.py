@@ -70,29 +70,35 @@ class QueryEncoders:
         if order is not SortOrder.SCORE:
             return VectorPart()
         if meaning.passages:
-            return self._of_passages(meaning.passages, profile)
+            return self._of_passages(meaning.passages, profile, meaning.said.language)
         return self._of_words(meaning.said.vector_text, profile, meaning.said.language)
 
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
         """Return the request to each field for a query in `language`. A field whose encoder does
         not read the language is left out; the others take over its weight.
         """
-        fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
-        silent = silent_fields(language, fields)
+        weights, notes = self._heard(profile, language)
         if not text:
-            return VectorPart(notes=note_on_silent(language, silent))
-        weights = _without_silent(profile.vector_weights, silent)
+            return VectorPart(notes=notes)
         part = self._part(weights, lambda encoder: encoder.encode_queries([text]))
         unread = [one.field for one in part.queries if _cuts(self._encoders.get(one.field), text)]
-        return replace(part, notes=note_on_silent(language, silent), unread=tuple(unread))
+        return replace(part, notes=notes, unread=tuple(unread))
 
-    def _of_passages(self, passages: Sequence[str], profile: Profile) -> VectorPart:
+    def _of_passages(self, passages: Sequence[str], profile: Profile, language: str) -> VectorPart:
         """Return the request to each field for a text: the mean of its passages, encoded like the
         passages of items.
         """
-        return self._part(
-            profile.vector_weights, lambda encoder: mean_passage(encoder.encode_passages(passages))
-        )
+        weights, notes = self._heard(profile, language)
+        part = self._part(weights, lambda encoder: mean_passage(encoder.encode_passages(passages)))
+        return replace(part, notes=notes)
+
+    def _heard(self, profile: Profile, language: str) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Return the weight of each field that has a say on a text in `language`, and a note on the
+        others.
+        """
+        fields = {name: self._languages.get(name, ()) for name in _weighed(profile)}
+        silent = silent_fields(language, fields)
+        return _without_silent(profile.vector_weights, silent), note_on_silent(language, silent)
 
     def _part(
         self, weights: Mapping[str, float], encode: Callable[[TextEncoder], FloatMatrix]

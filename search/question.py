@@ -86,7 +86,8 @@ class Questions:
         if request.similar_to:
             meaning = likeness(self.archive, analysis, request.similar_to, caller, profile)
         elif request.text:
-            meaning = meaning_of_text(request.text, self.archive, analysis, caller)
+            language = self.understanding.language_of(request.text)
+            meaning = meaning_of_text(request.text, self.archive, analysis, caller, language)
         else:
             read = self.encoders.languages(profile)
             meaning = self.understanding.meaning(request, caller, rules, calendar, read, analysis)

@@ -49,7 +49,7 @@ MOST_PASSAGES = 8  # passages of a text
 _PASSAGE = 150  # words
 _MOST_RANKED = 600  # different words of a text of which the archive says how rare they are
 _LONGEST_WORD = 40  # characters; longer ones are base64, links and the like
-_STOP_WORDS_OF = "en"  # left out of a text; stems are of each language of the archive
+_STOP_WORDS_OF = "en"  # left out of a text whose language is not known
 _PIECE = re.compile(r"\S+")
 
 
@@ -218,10 +218,12 @@ def _missing(uri: str) -> NotFoundError:
 
 
 def meaning_of_text(
-    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
+    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller, language: str = ""
 ) -> Meaning:
-    """Return what a pasted text asks for: its telling words by BM25, its passages by vectors."""
-    words, lacking = words_of_text(text, archive, analysis, caller)
+    """Return what a pasted text in `language` ("" if not known) asks for: its telling words by
+    BM25, its passages by vectors.
+    """
+    words, lacking = words_of_text(text, archive, analysis, caller, language)
     passages = passages_of_text(text, words)
     tree: Node = Bool(should=tuple(map(Word, words))) if words else Word("")
     whole = len(_PIECE.findall(text))
@@ -230,23 +232,24 @@ def meaning_of_text(
         f"{len(passages)} passages of it are searched for"
     )
     flags = (f"lexical: the words were chosen by a part of the archive: {lacking}",)
-    said = Understood(vector_text="", lexical=describe(tree), notes=(note,))
+    said = Understood(vector_text="", lexical=describe(tree), notes=(note,), language=language)
     return Meaning(tree, EVERYTHING, said, degraded=flags if lacking else (), passages=passages)
 
 
 def words_of_text(
-    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller
+    text: str, archive: Exemplars, analysis: TextAnalysis, caller: Caller, language: str = ""
 ) -> tuple[tuple[str, ...], str]:
     """Return at most MOST_WORDS words of the text with the highest tf-idf, and why they were chosen
     by only a part of the archive ("" if by all of it). Words that fewer than two items have come
     last: the archive can't tell which of them no item has.
     """
     read = (w for w in WORD.findall(text) if len(w) <= _LONGEST_WORD and not w.isdecimal())
-    counts, written = counted_terms(read, analysis, _STOP_WORDS_OF)
+    own = language or _STOP_WORDS_OF
+    counts, written = counted_terms(read, analysis, own)
     terms = [term for term, _ in counts.most_common(_MOST_RANKED)]
     if not terms:
         return (), ""
-    found = archive.rarities([written[term] for term in terms], _STOP_WORDS_OF, caller)
+    found = archive.rarities([written[term] for term in terms], own, caller)
     weights = {
         term: (1 + log(counts[term])) * rarity
         for term, rarity in zip(terms, found.values.tolist(), strict=True)

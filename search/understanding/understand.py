@@ -156,7 +156,7 @@ class Understanding:
         self._names = NameFinder(tagger, archive, tagger_missing=tagger_missing)
         self._clock = clock
         self._languages = frozenset(languages)
-        self._language_of = told_by
+        self._told_by = told_by
         self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
@@ -164,6 +164,12 @@ class Understanding:
         locale.
         """
         return calendar_of(self._clock(), tz, locale)
+
+    def language_of(self, text: str) -> str:
+        """Return the language (ISO 639-1) of a query or a text, by its beginning; "" if not
+        known.
+        """
+        return self._told_by(text[:_TELLING_CHARACTERS])
 
     def meaning(
         self,
@@ -249,7 +255,7 @@ class Understanding:
             )
         clean = _CONTROL.sub(" ", query)
         notes = () if clean == query else ("control characters were left out",)
-        language = self._language_of(clean[:_TELLING_CHARACTERS])
+        language = self.language_of(clean)
         calendar = replace(calendar, language=language)
         kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
         kinds = tuple(replace(one, ignored=is_ignored(one, ignored)) for one in kinds)

@@ -143,8 +143,8 @@ def ask(folder: Path) -> Iterator[Callable[..., SearchResponse]]:
             languages=READ,
         )
     )
-    yield lambda q, profile=MULTILINGUAL: pipeline.search(
-        SearchRequest(q, explain=True, profile=profile), READER
+    yield lambda q="", profile=MULTILINGUAL, **members: pipeline.search(
+        SearchRequest(q, explain=True, profile=profile, **members), READER
     )
     engine.close()
 
@@ -170,6 +170,16 @@ def test_the_answer_says_who_has_no_say(ask: Callable[..., SearchResponse]) -> N
     names = ask("Angela Merkel")
     assert names.understood.language == ""
     assert fields_of(names) == set(FIELDS)
+
+
+def test_a_pasted_text_is_read_in_its_language(ask: Callable[..., SearchResponse]) -> None:
+    spanish = ask(text="El barco de la compañía se hundió en la costa de la isla. La mar es así.")
+    assert spanish.understood.language == "es"
+    assert fields_of(spanish) == {"second"}
+    assert any("no say" in note for note in spanish.understood.notes)
+    assert not {"la", "el", "de"} & set(spanish.understood.lexical.casefold().split())
+    english = ask(text="The ferry of the company was lost off the coast of the island.")
+    assert (english.understood.language, fields_of(english)) == ("en", set(FIELDS))
 
 
 def test_stop_words_of_the_query_s_language_do_not_rank_in_a_mixed_archive(
