@@ -5,17 +5,22 @@ organisations and places, under any alias, is part of its score (search/ranking.
 looked up in the candidates, so that they can be found while retrieval runs. They cost no candidate
 its place if no item has such fields. On request they filter instead. A name that is not typed as
 the archive writes it ("merkle", an alias) is also searched in the archive's spelling.
+
+The tagger reads English. In a query that is not in English, neighbouring words that are a name of
+the archive are a name, too, and take the place of what the tagger made of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.callers import Caller
-from core.entities import Entity, KnownName, NameMatch
+from core.entities import Entity, EntityLabel, KnownName, NameMatch
+from core.languages import LANGUAGES
 from core.ports.engine import Names
 from core.ports.models import Tagger, TextAnalysis
 from core.query_tree import (
@@ -31,6 +36,16 @@ from core.query_tree import (
 from core.retrieval import Floats, Ids
 from search.answers import EntityUse, FoundName, Understood
 from search.understanding.dated import as_ignored
+
+_LABELS = {
+    "person": EntityLabel.PER,
+    "organisation": EntityLabel.ORG,
+    "place": EntityLabel.LOC,
+}
+_WORD = re.compile(r"[^\W\d_]+")
+_MOST_WORDS = 10  # of a query that are looked up as names of the archive
+_LONGEST_NAME = 4  # words
+_SHORTEST = 3  # letters of a name of one word
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +83,10 @@ class NameFinder:
         caller: Caller,
         use: EntityUse,
         ignore: Collection[str] = frozenset(),
+        language: str = "en",
     ) -> Found:
         """Return the names in `text`, whose character i was typed at `places[i]`, and what could
-        not be done.
+        not be done. `language` is that of the text, "" if not known.
 
         Names are an extra: if the tagger fails, is busy or unavailable, the search goes on. Names
         in `ignore`, written as by `as_ignored`, have no effect.
@@ -86,11 +102,14 @@ class NameFinder:
         except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
             return _missing(type(error).__name__, use)
         known: Sequence[KnownName | None] = (None,) * len(entities)
-        if self._archive is not None and entities:
-            known = self._archive.known(entities, caller)
+        if self._archive is not None:
+            known = self._archive.known(entities, caller) if entities else ()
+        named = list(zip(entities, known, strict=True))
+        if self._archive is not None and language != "en":
+            named = _with_held(self._archive, text, language, caller, named)
         found = tuple(
             _found(entity, places, name, use, ignored=as_ignored(entity.text) in ignore)
-            for entity, name in zip(entities, known, strict=True)
+            for entity, name in named
         )
         return Found(found, _unfiltered(found) if filtering else ())
 
@@ -108,6 +127,49 @@ class NameFinder:
                 for entity, name in zip(found, now, strict=True)
             ),
         )
+
+
+_Named = tuple[Entity, KnownName | None]
+
+
+def _with_held(
+    archive: Names, text: str, language: str, caller: Caller, named: Sequence[_Named]
+) -> list[_Named]:
+    """Return the names with those that the archive knows among the words around them, the longest
+    first. One that it does not know gives way to them.
+    """
+    sure = [one for one, known in named if known is not None]
+    tried = [one for one in _spans(text, language) if not any(_overlap(one, own) for own in sure)]
+    if not tried:
+        return list(named)
+    held: list[tuple[Entity, KnownName]] = []
+    for one, known in zip(tried, archive.known(tried, caller), strict=True):
+        if known is not None and not any(_overlap(one, other) for other, _ in held):
+            held.append((replace(one, label=_LABELS[known.field]), known))
+    kept = [each for each in named if not any(_overlap(each[0], one) for one, _ in held)]
+    return sorted([*kept, *held], key=lambda each: each[0].start)
+
+
+def _spans(text: str, language: str) -> Iterator[Entity]:
+    """Yield neighbouring words as entities, most words first, without stop words at their ends: but
+    one with a capital may begin a name. Their label is of no kind, so that only the same names are
+    found, and no similar ones. In a query whose language is not known one word alone is no name.
+    """
+    words = list(_WORD.finditer(text))[:_MOST_WORDS]
+    own = LANGUAGES.get(language)
+    stops = (own.stop_words if own else None) or frozenset[str]()
+    for count in range(_LONGEST_NAME, 0 if language else 1, -1):
+        for first, last in zip(words, words[count - 1 :], strict=False):
+            named = count > 1 and first[0][0].isupper()
+            if last[0].casefold() in stops or (first[0].casefold() in stops and not named):
+                continue
+            start, end = first.start(), last.end()
+            if end - start >= _SHORTEST:
+                yield Entity(text[start:end], EntityLabel.MISC, start, end, 1.0)
+
+
+def _overlap(one: Entity, other: Entity) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def known_names(found: Sequence[FoundName], use: EntityUse) -> tuple[KnownName, ...]:

@@ -229,7 +229,15 @@ class Understanding:
         languages = self._languages if read is None else read
         calendar = calendar or self.calendar()
         parsed, said = self._read(query, calendar, filters, dates, ignored, languages)
-        find = partial(self._names.find, parsed.text, parsed.places, caller, entities, ignored)
+        find = partial(
+            self._names.find,
+            parsed.text,
+            parsed.places,
+            caller,
+            entities,
+            ignored,
+            said.language,
+        )
         if entities is EntityUse.BOOST and self._names.can_look and parsed.text:
             names = self._pool.submit(find)
             return Meaning(parsed.tree, parsed.filters, said, names, asked)

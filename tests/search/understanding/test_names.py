@@ -17,6 +17,7 @@ from core.items import Concept
 from core.query_tree import Keyword
 from core.retrieval import SortOrder
 from search.answers import EntityUse, FoundName, SearchResponse
+from search.understanding.names import NameFinder
 from search.understanding.understand import Understanding
 from tests.conftest import new_folder
 from tests.search.room import BOTH, PHOTOS, READER, Room, story, uris
@@ -111,6 +112,43 @@ def told(answer: SearchResponse) -> list[tuple[str, str, str, str]]:
         )
         for found in answer.understood.entities
     ]
+
+
+# --- other languages than the tagger's
+
+
+@pytest.mark.parametrize(
+    ("query", "language", "wanted"),
+    [
+        ("Rede von Angela Merkel", "de", [("Angela Merkel", "Angela Merkel", PER)]),
+        ("discours d'Angela Merkel", "fr", [("Angela Merkel", "Angela Merkel", PER)]),
+        ("declaraciones de angela merkel", "", [("angela merkel", "Angela Merkel", PER)]),
+        ("Unglück vor Varland", "de", [("Varland", "Varland", LOC)]),
+        ("el libro de Edna O'Brien", "es", [("Edna O'Brien", "Edna O'Brien", PER)]),
+        (
+            "Island Lines y Angela Merkel en Varland",
+            "es",
+            [
+                ("Island Lines", "Island Lines", ORG),
+                ("Angela Merkel", "Angela Merkel", PER),
+                ("Varland", "Varland", LOC),
+            ],
+        ),
+        ("Rede von Ingrid Solvane", "de", [("Rede von Ingrid Solvane", "", ORG)]),  # of the photos
+        ("unglück vor varland", "", [("unglück vor varland", "", ORG)]),  # one word may be any
+    ],
+)
+def test_the_archive_s_own_names_are_read_in_every_language(
+    kept: Room, query: str, language: str, wanted: list[tuple[str, str, EntityLabel]]
+) -> None:
+    tagger = ListTagger({query.casefold(): ORG})  # takes the whole query for a name
+    finder = NameFinder(tagger, kept.engine)
+    places = range(len(query))
+    found = finder.find(query, places, READER, EntityUse.BOOST, language=language).names
+    assert [(one.text, one.known.name if one.known else "", one.label) for one in found] == wanted
+    assert all(query[one.start : one.end] == one.text for one in found)
+    (english,) = finder.find(query, places, READER, EntityUse.BOOST, language="en").names
+    assert english.text == query
 
 
 # --- boost
