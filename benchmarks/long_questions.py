@@ -26,7 +26,7 @@ import numpy.typing as npt
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from core.query_tree import Bool, Word, scored_words
 from eval.runs.measures import means, parse_measure, per_query
-from search.understanding.long_questions import damped, field_share
+from search.understanding.long_questions import damped, of_length
 from storage.words.analysis import analyzer
 from storage.words.stop_words import is_stop_word
 
@@ -86,8 +86,10 @@ def by_logarithm(tree: Bool) -> tuple[Bool, float]:
 
 
 def shipped(tree: Bool) -> tuple[Bool, float]:
-    """Do as a search does."""
-    return _damped(tree), HEADLINE * field_share(scored_words(tree))
+    """Return what a search makes of the tree."""
+    found, share = of_length(tree, scored_words(tree))
+    assert isinstance(found, Bool)
+    return found, HEADLINE * share
 
 
 FORMS: tuple[Callable[[Bool], tuple[Bool, float]], ...] = (before, by_logarithm, shipped, plain)

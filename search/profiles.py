@@ -18,6 +18,7 @@ _MULTILINGUAL_NEEDS = (
     "`dateline embed`"
 )
 _FOREIGN_SHARE = 0.3
+_SECOND_START = 0.5
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
 
@@ -35,8 +36,10 @@ class Fusion(StrEnum):
 class Profile:
     """A named way to rank.
 
-    `lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out. The
-    depths are items per retriever and don't depend on the page. The best `rerank_depth` candidates
+    `lexical_weight` and `vector_weights` (by field) are relative; 0 leaves a retriever out.
+    `vector_starts` (by field) is where the scale of a field's cosines begins: that share of the way
+    from the query's mean cosine to the list's best, 0 for a field that is not named. The depths are
+    items per retriever and don't depend on the page. The best `rerank_depth` candidates
     are reranked and mixed at `rerank_weight` (0: no rerank); at most `rerank_tokens` of a query and
     a passage together are read (0: what the model can). `entity_boost` is the weight of known
     names, beside 1 for all retrievers together (0: names are only shown). An item that is
@@ -69,6 +72,7 @@ class Profile:
     proximity_slop: int = 8
     machine_weight: float = MACHINE_WEIGHT
     foreign_share: float = 1.0
+    vector_starts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def lexical(self) -> LexicalWeights:
@@ -121,7 +125,9 @@ def standard_profiles(
     }
     if len(fields) > 1:
         every = dict.fromkeys(fields, 0.5 / len(fields))
-        found[BEST] = replace(hybrid, name=BEST, vector_weights=every)
+        english = [name for name in fields[1:] if name not in many_languages]
+        starts = dict.fromkeys(english, _SECOND_START)
+        found[BEST] = replace(hybrid, name=BEST, vector_weights=every, vector_starts=starts)
         if not {*many_languages}.isdisjoint(fields):
             best = found[BEST]
             found[MULTILINGUAL] = replace(best, name=MULTILINGUAL, foreign_share=_FOREIGN_SHARE)

@@ -2,9 +2,9 @@
 
 Fusion is a convex combination of bounded scores (after Bruch, Gai and Ingber, 2023, who show that
 it beats reciprocal ranks once scores are normalized). No bound depends on the last item of a list:
-BM25 goes from 0 to the list's best, a cosine from the query's background level over the corpus to
-the list's best. A candidate that one retriever did not find gets its exact cosine, or a BM25 of 0,
-because no word matches.
+BM25 goes from 0 to the list's best, a cosine from the query's background level over the corpus, or
+from a share of the way up (`Profile.vector_starts`), to the list's best. A candidate that one
+retriever did not find gets its exact cosine, or a BM25 of 0, because no word matches.
 
 Age is a curve with a half-life and a floor: an item that is `half_life_days` old keeps half of its
 score above the floor. The curve multiplies the fused score and filters nothing, so an old story
@@ -160,7 +160,8 @@ def fuse(
         vectors = tuple(_list_min_max(part.cosines, part.ranks) for part in found.vectors)
     else:
         lexical = bounded_bm25(found.bm25, found.lexical_bound)
-        vectors = tuple(bounded_cosines(part) for part in found.vectors)
+        starts = profile.vector_starts
+        vectors = tuple(bounded_cosines(p, starts.get(p.field, 0.0)) for p in found.vectors)
     if foreign is not None:
         lexical = _with_foreign(lexical, vectors, found, foreign, profile.foreign_share)
     relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
@@ -202,15 +203,17 @@ def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:
     return known
 
 
-def bounded_cosines(part: VectorScores) -> Floats:
-    """Return cosines from the corpus's background (0) to the list's best (1); 0 below the
-    background and without a vector.
+def bounded_cosines(part: VectorScores, start: float = 0.0) -> Floats:
+    """Return cosines on a scale that ends at the list's best (1) and begins (0) at the corpus's
+    background, or at the share `start` of the way from there to the best; 0 below its beginning and
+    without a vector.
     """
     cosines = np.where(np.isfinite(part.cosines), part.cosines, np.float32(-1))
-    span = float(cosines.max(initial=-1.0)) - part.background
+    whole = float(cosines.max(initial=-1.0)) - part.background
+    span, begin = whole * (1 - start), part.background + whole * start
     if not 0 < span < np.inf:
         return np.zeros(len(cosines), np.float32)
-    above = np.maximum(cosines - part.background, 0.0)
+    above = np.maximum(cosines - begin, 0.0)
     shares: Floats = np.minimum(above / span, 1.0).astype(np.float32)
     return shares
 

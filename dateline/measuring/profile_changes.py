@@ -15,7 +15,8 @@ PREFIX = "profile."
 _PROFILE = TypeAdapter(Profile)
 _NAMES = tuple(field.name for field in fields(Profile) if field.name != "name")
 _VECTORS = "vector_weights"
-_MAPS = (_VECTORS, "field_weights")  # weights by the name of a field of the index
+_STARTS = "vector_starts"
+_MAPS = (_VECTORS, _STARTS, "field_weights")  # by the name of a field of the index
 _WEIGHTS = ("weight", "boost", "share")  # endings of the names of such fields
 _MOST = {
     "lexical_depth": 10_000,
@@ -28,7 +29,8 @@ _MOST = {
 
 def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
     """Return the profile with other fields, by name without the prefix; a vector field's weight is
-    `vector_weights.FIELD`, a text field's `field_weights.FIELD`. Raises SettingsError for an
+    `vector_weights.FIELD`, where its scale begins `vector_starts.FIELD`, a text field's weight
+    `field_weights.FIELD`. Raises SettingsError for an
     unknown field, and for a value that does not fit.
     """
     tree = {**asdict(profile), **{name: dict(getattr(profile, name)) for name in _MAPS}}
@@ -69,7 +71,8 @@ def _check(profile: Profile) -> None:
         weights |= {f"{name}.{field}": weight for field, weight in inner}
     for name, weight in weights.items():
         # Shares are of 1, weights are relative to each other.
-        largest = 1.0 if name == "rerank_weight" or name.endswith("share") else 1000.0
+        shares = name == "rerank_weight" or name.endswith("share") or name.startswith(_STARTS)
+        largest = 1.0 if shares else 1000.0
         if not 0 <= weight <= largest:
             raise _misfit(name, f"{weight} is not between 0 and {largest:g}")
     if profile.lexical_weight + sum(profile.vector_weights.values()) <= 0:

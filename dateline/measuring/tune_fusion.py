@@ -22,7 +22,14 @@ from eval.sets.training_sets import TRAINING, measures_only
 from eval.tune.cross_validation import folds_of
 from eval.tune.fusion.features import SetFeatures, every_top, gather, with_names
 from eval.tune.fusion.files import FeatureFile
-from eval.tune.fusion.settings import PARAMETERS, FusionSetting, Value, grid, read_parameters
+from eval.tune.fusion.settings import (
+    PARAMETERS,
+    SECOND,
+    FusionSetting,
+    Value,
+    grid,
+    read_parameters,
+)
 from eval.tune.fusion.tuning import Tuning, tuned
 from eval.tune.fusion.values import measured, questions_of
 from indexing.ingest import Observer
@@ -193,15 +200,16 @@ def _sampled(judged: JudgedSet, plan: Plan) -> JudgedSet:
 def _of_fields(
     values: Mapping[str, tuple[Value, ...]], plan: Plan, profile: Profile
 ) -> dict[str, tuple[Value, ...]]:
-    """Return the values without those of the second field's share, if the profile has one field.
-    Raises InputError if that share was asked for.
+    """Return the values without those of the second field, if the profile has one field. Raises
+    InputError if one of them was asked for.
     """
-    if len(profile.vector_weights) > 1 or "second_share" not in values:
+    of_second = [name for name in values if name in SECOND]
+    if len(profile.vector_weights) > 1 or not of_second:
         return dict(values)
     if plan.parameters:
-        what = f"profile {profile.name} has one vector field, so there is no second_share"
+        what = f"profile {profile.name} has one vector field, so there is no {of_second[0]}"
         raise InputError(what, mend="name a second_encoder, or leave the parameter out")
-    return {name: tried for name, tried in values.items() if name != "second_share"}
+    return {name: tried for name, tried in values.items() if name not in SECOND}
 
 
 def _without_names(

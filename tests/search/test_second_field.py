@@ -107,6 +107,9 @@ def test_best_is_there_with_a_second_field_only_and_changes_no_other_profile() -
     assert {name: two[name] for name in one} == one
     assert two["best"].lexical_weight == 0.5
     assert two["best"].vector_weights == {"text": 0.25, "second": 0.25}
+    assert two["best"].vector_starts == {"second": 0.5}
+    mixed = standard_profiles(FIELDS, ("second",))  # other cosines: each encoder has its own
+    assert mixed["best"].vector_starts == mixed["multilingual"].vector_starts == {}
     changed: Profile = two["best"].with_lexical_weight(0.4)
     assert changed.vector_weights == pytest.approx({"text": 0.3, "second": 0.3})
 

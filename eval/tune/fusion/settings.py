@@ -22,7 +22,8 @@ class FusionSetting:
     """One point of the grid.
 
     The vectors have the weight 1 - `lexical_weight`; of it the second field has the share
-    `second_share` (0 with one field), the first one the rest. `bound_share` is a share of BM25's
+    `second_share` (0 with one field), the first one the rest. The second's scale begins at
+    `second_start` (`Profile.vector_starts`). `bound_share` is a share of BM25's
     supremum (`search.ranking`), for the convex fusion alone. `entity_boost` stands beside the
     retrievers' 1. A `rerank_weight` of 0 reranks nothing.
     """
@@ -34,6 +35,7 @@ class FusionSetting:
     rerank_depth: int
     rerank_weight: float
     second_share: float = 0.0
+    second_start: float = 0.0
 
     @classmethod
     def of(cls, profile: Profile) -> FusionSetting:
@@ -59,13 +61,16 @@ class FusionSetting:
             profile.rerank_depth,
             profile.rerank_weight,
             vectors[1] / sum(vectors) if len(vectors) > 1 else 0.0,
+            profile.vector_starts.get([*profile.vector_weights][-1], 0.0),
         )
 
     def applied(self, profile: Profile) -> Profile:
         """Return the profile with this setting; `bound_share` is not part of a profile."""
         shares = (1 - self.second_share, self.second_share)
         vectors = dict(zip(profile.vector_weights, shares, strict=False))
-        weighed = replace(profile, vector_weights=vectors)
+        second = [*profile.vector_weights][1:] if self.second_start else []
+        starts = dict.fromkeys(second, self.second_start)
+        weighed = replace(profile, vector_weights=vectors, vector_starts=starts)
         return replace(
             weighed.with_lexical_weight(self.lexical_weight),
             fusion=Fusion(self.fusion),
@@ -97,8 +102,10 @@ GRID: Mapping[str, tuple[Value, ...]] = {
     "rerank_depth": (20, 30, 50, 100),
     "rerank_weight": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6),
     "second_share": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "second_start": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6),
 }
 RERANK = ("rerank_depth", "rerank_weight")
+SECOND = ("second_share", "second_start")
 PARAMETERS = tuple(field.name for field in fields(FusionSetting))
 _LIMITS = {
     "lexical_weight": (0.01, 0.99),
@@ -107,6 +114,7 @@ _LIMITS = {
     "rerank_depth": (1.0, 100.0),
     "rerank_weight": (0.0, 1.0),
     "second_share": (0.0, 1.0),
+    "second_start": (0.0, 0.99),
 }
 
 
@@ -166,7 +174,8 @@ def _canonical(setting: FusionSetting, shipped: FusionSetting) -> FusionSetting:
     equal settings are one.
     """
     if setting.fusion != Fusion.CONVEX.value:
-        setting = replace(setting, bound_share=shipped.bound_share)
+        same = shipped.bound_share, shipped.second_start
+        setting = replace(setting, bound_share=same[0], second_start=same[1])
     if setting.rerank_weight == 0:
         setting = replace(setting, rerank_depth=shipped.rerank_depth)
     return setting

@@ -230,7 +230,7 @@ def test_fusion_is_tuned_first_and_reranking_then() -> None:
     assert set(read_parameters([], rerank=True)) == {"rerank_depth", "rerank_weight"}
     fusion = read_parameters([], rerank=False)
     weights = {"lexical_weight", "second_share", "bound_share", "entity_boost"}
-    assert set(fusion) == weights | {"fusion"}
+    assert set(fusion) == weights | {"fusion", "second_start"}
     both = read_parameters(["lexical_weight", "rerank_weight=0.1"], rerank=True)
     assert both == {"lexical_weight": fusion["lexical_weight"], "rerank_weight": (0.1,)}
 
@@ -260,11 +260,12 @@ def test_a_setting_and_its_profile_say_the_same() -> None:
 def test_the_second_field_has_a_share_of_the_vectors_weight() -> None:
     best = standard_profiles(("text", "second"))["best"]
     shipped = FusionSetting.of(best)
-    assert shipped.second_share == 0.5
+    assert (shipped.second_share, shipped.second_start) == (0.5, 0.5)
     assert shipped.applied(best) == best
     moved = replace(shipped, lexical_weight=0.2, second_share=0.75).applied(best)
     assert moved.lexical_weight == 0.2
     assert moved.vector_weights == pytest.approx({"text": 0.2, "second": 0.6})
+    assert replace(shipped, second_start=0.2).applied(best).vector_starts == {"second": 0.2}
     three = replace(best, vector_weights=dict.fromkeys(("a", "b", "c"), 1.0))
     with pytest.raises(InputError):
         FusionSetting.of(three)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,21 @@ def test_cosines_go_from_the_background_to_the_best(
 ) -> None:
     got = bounded_cosines(vector_part(cosines, background)).tolist()
     assert got == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(0.0, [1, 0.8, 0.5, 0]), (0.5, [1, 0.6, 0, 0]), (0.8, [1, 0, 0, 0]), (1.0, [0, 0, 0, 0])],
+)
+def test_a_scale_may_begin_on_the_way_to_the_best(start: float, expected: Sequence[float]) -> None:
+    part = vector_part([0.6, 0.5, 0.35, 0.1], 0.1)
+    assert bounded_cosines(part, start).tolist() == pytest.approx(expected, abs=1e-6)
+    by_field = replace(HYBRID, lexical_weight=0.0, vector_starts={"text": start})
+    assert fuse(found([NAN] * 4, part), by_field).scores.tolist() == pytest.approx(
+        expected, abs=1e-6
+    )
+    other = replace(by_field, vector_starts={"second": start})
+    assert fuse(found([NAN] * 4, part), other).scores[1] == pytest.approx(0.8)
 
 
 def test_fusion_adds_weighted_shares() -> None:

@@ -1,4 +1,6 @@
-"""Repeated words count less than each time, and many words leave the headline's own score out."""
+"""In a long question repeated words count less than each time, and the headline's own score is left
+out.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pytest
 from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word, all_of, scored_words
 from core.retrieval import LexicalWeights
 from search.understanding.language import parse
-from search.understanding.long_questions import damped, field_share
+from search.understanding.long_questions import damped, field_share, of_length
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import Room, story, uris
@@ -44,6 +46,18 @@ def test_a_repeated_word_counts_as_its_logarithm() -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "counts"), [(0, 2.0), (18, 2.0), (24, 1.5 + log(2) / 2), (30, 1 + log(2))]
+)
+def test_only_a_long_question_counts_a_repeated_word_less(others: int, counts: float) -> None:
+    tree = parse(f"ferry {words(others)} ferry").tree
+    found, _ = of_length(tree, scored_words(tree))
+    assert isinstance(found, Bool)
+    boosts = [one.boost for one in scored_words(found) if one.text == "ferry"]
+    assert sum(boosts) == pytest.approx(counts)
+    assert {one.boost for one in scored_words(found) if one.text != "ferry"} <= {1.0}
+
+
+@pytest.mark.parametrize(
     ("count", "share"),
     [(1, 1.0), (20, 1.0), (23, 0.75), (26, 0.5), (29, 0.25), (32, 0.0), (90, 0.0)],
 )
@@ -61,7 +75,7 @@ def test_a_fact_is_no_word() -> None:
 
 
 def test_every_engine_ranks_by_it(tried: Tried) -> None:
-    """Of a question that repeats one word, an item with all other words is the best answer."""
+    """Of a long question that repeats one word, an item with all other words is the best answer."""
     room = Room(new_folder(), open_engine=tried.open)
     others = [story(f"urn:{n}", f"Filler {n}", body="nothing of it") for n in range(12)]
     room.put(
@@ -70,6 +84,6 @@ def test_every_engine_ranks_by_it(tried: Tried) -> None:
         *others,
     )
     question = "harbour quay harbour crane harbour tug harbour berth harbour"
-    found = uris(room.ask(question, profile="lexical"))
+    found = uris(room.ask(f"{question} {words(32)}", profile="lexical"))
     room.engine.close()
     assert found[0] == "all"

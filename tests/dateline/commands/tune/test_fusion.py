@@ -65,8 +65,10 @@ def test_the_command_reports_in_a_table_files_and_json(
     assert sum(tree["stability"]["fusion"].values()) == 5
 
 
-def test_one_field_has_no_second_share(data: Path) -> None:
-    told = Cli(data)("tune", "fusion", DEMO, "--parameters", "second_share", code=2).stderr
+@pytest.mark.parametrize("name", ["second_share", "second_start"])
+def test_one_field_has_no_second_one(data: Path, name: str) -> None:
+    told = Cli(data)("tune", "fusion", DEMO, "--parameters", name, code=2).stderr
+    assert name in told
     assert "second_encoder" in told
 
 
