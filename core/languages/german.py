@@ -12,7 +12,8 @@ _STOP_WORDS = """
     seiner seines seinem seinen sie ihr ihre ihrer ihres ihrem ihren es wir uns unser unsere unserer
     euch euer eure man sich selbst
     wer wen wem wessen was wie wo wann warum wieso weshalb wohin woher womit wofür wofuer wozu
-    wodurch woran worüber wieviel wieviele welcher welche welches welchem welchen
+    wodurch woran worauf worin worüber worum worunter wovon wovor wogegen wonach
+    wieviel wieviele welcher welche welches welchem welchen
     bin bist ist sind seid war waren wäre wären sein gewesen
     habe hast hat haben hatte hatten hätte hätten gehabt
     werde wirst wird werden wurde wurden würde würden worden geworden
@@ -23,6 +24,7 @@ _STOP_WORDS = """
     und oder aber denn sondern als wenn weil dass daß ob obwohl damit doch also dann
     nicht nur auch noch schon sehr so da dort hier hin her mehr viel viele vieler vielen wenig
     wenige weniger
+    mancher manche manches manchem manchen
     alle aller alles allem allen andere anderer anderes anderem anderen beide jeder jede
     jedes jedem jeden einige einiger etwas nichts
 """
@@ -213,7 +215,8 @@ GERMAN = Language(
     telling=(
         "gestern heute morgen woche monat jahr jahre letzte letzten letzter letztes vergangene "
         "vergangenen montag dienstag mittwoch donnerstag freitag samstag sonntag januar februar "
-        "märz mai juni juli oktober dezember seit wahl wahlen regierung krieg fotos bilder"
+        "märz mai juni juli oktober dezember seit wahl wahlen regierung krieg fotos bilder "
+        "heißt heißen hieß bedeutet bedeuten laut statt oft"
     ),
     letters="äöüß",
     endings="ung ungen keit heit schaft lichen licher ischen ischer",

@@ -34,7 +34,7 @@ def _speakers(words: Callable[[Language], Iterable[str]]) -> dict[str, tuple[str
 _LETTERS = _speakers(lambda one: one.letters)  # a word counts once
 _ENDINGS = _speakers(lambda one: sorted(one.endings.split(), key=len))
 _ELIDED = _speakers(lambda one: one.elided.split())  # "d'un" is French or Italian
-_NEWS = _speakers(lambda one: one.telling.split())
+_NEWS = _speakers(lambda one: one.telling.casefold().split())
 _OF_AN_ENDING = 0.6
 _OF_A_NAME = 0.5  # a letter of a name such as Müller, which every language keeps
 _LONGER_THAN_A_NAME = 9
@@ -86,10 +86,12 @@ def _told_by(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
     if lower[-1] in "'’":
         yield _ELIDED.get(lower[:-1], ()), 1.0
         return
-    stops = _with_stop_word(lower) if len(lower) > 1 else ()
-    if told := tuple(dict.fromkeys((*_NEWS.get(lower, ()), *stops))):
-        yield told, 1.0
-    if letters := {_LETTERS[letter] for letter in lower if letter in _LETTERS}:
+    news = _NEWS.get(lower, ())
+    yield news, 1.0
+    if len(lower) > 1:  # "war" is a word of the news in English, and a stop word in German
+        yield tuple(code for code in _with_stop_word(lower) if code not in news), 1.0
+    letters = {_LETTERS[letter] for letter in word.lower() if letter in _LETTERS}  # "ß" as it is
+    if letters:
         name = word[0].isupper() and len(word) < _LONGER_THAN_A_NAME
         yield min(sorted(letters), key=len), _OF_A_NAME if name else 1.0
     if len(lower) >= _SHORTEST:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.errors import QueryError
-from core.items import ItemType, Passage, PassageVectors
+from core.items import FloatMatrix, ItemType, Passage, PassageVectors
 from core.languages.scripts import NAMES
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieved, VectorScores
@@ -117,13 +118,20 @@ def test_words_count_less_for_an_item_in_another_language() -> None:
         assert fused.scores.tolist() == pytest.approx(whole.tolist())  # what explanations add up
 
 
-@pytest.fixture
-def ask(folder: Path) -> Iterator[Callable[..., SearchResponse]]:
-    """Asks an archive in two languages with an English encoder and one for many languages."""
-    first, second = HashingEncoder(), OtherEncoder()
+Ask = Callable[..., SearchResponse]
+
+
+@contextmanager
+def archive_of(
+    folder: Path, stories: Mapping[str, tuple[str, str]], second: HashingEncoder
+) -> Iterator[Ask]:
+    """Asks an archive of stories, each with its language, with an English encoder and a second one
+    for many languages.
+    """
+    first = HashingEncoder()
     spaces = {"text": first.digest, "second": second.digest}
     engine = EmbeddedEngine(EmbeddedSettings(folder, spaces, background=False), lambda: START)
-    for uri, (language, text) in STORIES.items():
+    for uri, (language, text) in stories.items():
         item = replace(story(uri, body=text), language=language)
         passages = (Passage("body", 0, len(text)),)
         vectors = tuple(
@@ -149,6 +157,13 @@ def ask(folder: Path) -> Iterator[Callable[..., SearchResponse]]:
     engine.close()
 
 
+@pytest.fixture
+def ask(folder: Path) -> Iterator[Ask]:
+    """Asks an archive in two languages."""
+    with archive_of(folder, STORIES, OtherEncoder()) as asking:
+        yield asking
+
+
 def fields_of(answer: SearchResponse) -> set[str]:
     found = {
         share.field for hit in answer.hits if hit.explanation for share in hit.explanation.vectors
@@ -157,7 +172,7 @@ def fields_of(answer: SearchResponse) -> set[str]:
     return found
 
 
-def test_the_answer_says_who_has_no_say(ask: Callable[..., SearchResponse]) -> None:
+def test_the_answer_says_who_has_no_say(ask: Ask) -> None:
     spanish = ask("el barco en la costa")
     assert spanish.understood.language == "es"
     assert fields_of(spanish) == {"second"}
@@ -172,7 +187,7 @@ def test_the_answer_says_who_has_no_say(ask: Callable[..., SearchResponse]) -> N
     assert fields_of(names) == set(FIELDS)
 
 
-def test_a_pasted_text_is_read_in_its_language(ask: Callable[..., SearchResponse]) -> None:
+def test_a_pasted_text_is_read_in_its_language(ask: Ask) -> None:
     spanish = ask(text="El barco de la compañía se hundió en la costa de la isla. La mar es así.")
     assert spanish.understood.language == "es"
     assert fields_of(spanish) == {"second"}
@@ -183,7 +198,7 @@ def test_a_pasted_text_is_read_in_its_language(ask: Callable[..., SearchResponse
 
 
 def test_stop_words_of_the_query_s_language_do_not_rank_in_a_mixed_archive(
-    ask: Callable[..., SearchResponse],
+    ask: Ask,
 ) -> None:
     def by_words(query: str) -> set[str]:
         found = ask(query).hits
@@ -195,7 +210,7 @@ def test_stop_words_of_the_query_s_language_do_not_rank_in_a_mixed_archive(
 
 
 def test_where_no_encoder_reads_the_query_the_answer_says_what_to_do(
-    ask: Callable[..., SearchResponse],
+    ask: Ask,
 ) -> None:
     answer = ask("el barco en la costa", "hybrid")
     assert fields_of(answer) == {"text"}
@@ -203,7 +218,7 @@ def test_where_no_encoder_reads_the_query_the_answer_says_what_to_do(
 
 
 def test_only_items_in_another_language_are_weighed_otherwise(
-    ask: Callable[..., SearchResponse],
+    ask: Ask,
 ) -> None:
     found = {hit.item.uri: hit.explanation for hit in ask("el banco sube los tipos").hits}
     for uri in ("banco", "hundido", "unknown"):  # es-MX, es, not known
@@ -219,3 +234,54 @@ def test_only_items_in_another_language_are_weighed_otherwise(
     assert foreign.bm25_normalized == pytest.approx(
         (1 - share) * foreign.vectors[0].normalized, abs=1e-5
     )
+
+
+PAIRS = {
+    "ferry-es": ("es", "Un barco se hundió frente a la costa griega"),
+    "ferry-en": ("en", "A ferry sank off the Greek coast"),
+    "bank-es": ("es", "El banco central sube los tipos de interés"),
+    "bank-en": ("en", "The central bank raises its interest rates"),
+    "vote-es": ("es", "El presidente gana las elecciones francesas"),
+    "vote-en": ("en", "The president wins the French elections"),
+    "fire-es": ("es", "Un incendio destruye el bosque portugués"),
+    "fire-en": ("en", "A fire destroys the Portuguese forest"),
+}
+_SAME = """
+    ferry barco schiff | sank hundió gesunken | coast costa küste | bank banco | forest bosque forêt
+    | raises sube erhöht | rates tipos zinsen | wins gana gewinnt gagne | fire incendio incendie
+    | elections elecciones wahlen élections
+"""
+_FIRST = {word: group.split()[0] for group in _SAME.split("|") for word in group.split()}
+
+
+class ReadsMany(OtherEncoder):
+    """What means the same has the same vector; a word that it does not know has no part in it."""
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        known = (
+            [_FIRST[word] for word in text.casefold().split() if word in _FIRST] for text in texts
+        )
+        return super().encode_passages([" ".join(words) for words in known])
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("¿Qué barco se hundió en la costa?", "ferry"),
+        ("which ferry sank off the coast", "ferry"),
+        ("welches Schiff ist vor der Küste gesunken", "ferry"),
+        ("el banco sube los tipos", "bank"),
+        ("why the bank raises its rates", "bank"),
+        ("die Bank erhöht die Zinsen", "bank"),
+        ("¿Quién gana las elecciones?", "vote"),
+        ("wer gewinnt die Wahlen in Frankreich", "vote"),
+        ("qui gagne les élections en France", "vote"),
+        ("el incendio del bosque", "fire"),
+        ("un incendie dans la forêt", "fire"),
+    ],
+)
+def test_both_languages_of_a_mixed_archive_come_up(folder: Path, question: str, about: str) -> None:
+    with archive_of(folder, PAIRS, ReadsMany()) as asking:
+        found = asking(question)
+        assert {hit.item.uri for hit in found.hits[:2]} == {f"{about}-es", f"{about}-en"}
+        assert found.understood.language == TOLD(question) != ""
