@@ -41,7 +41,7 @@ MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
 MAX_CLAUSES = 256  # of a query
-MAX_TEXT = 1_000_000  # bytes of a pasted text
+MAX_TEXT = 1 << 20  # bytes of a pasted text
 
 
 class EntityUse(StrEnum):

@@ -226,14 +226,18 @@ def meaning_of_text(
     words, lacking = words_of_text(text, archive, analysis, caller, language)
     passages = passages_of_text(text, words)
     tree: Node = Bool(should=tuple(map(Word, words))) if words else Word("")
-    whole = len(_PIECE.findall(text))
     note = (
-        f"a text of {whole:,} words, not read as a query: its {len(words)} most telling words and "
-        f"{len(passages)} passages of it are searched for"
+        f"a text of {_counted(len(_PIECE.findall(text)), 'word')}, not read as a query: "
+        f"{_counted(len(words), 'telling word')} and {_counted(len(passages), 'passage')} of it "
+        "are searched for"
     )
     flags = (f"lexical: the words were chosen by a part of the archive: {lacking}",)
     said = Understood(vector_text="", lexical=describe(tree), notes=(note,), language=language)
     return Meaning(tree, EVERYTHING, said, degraded=flags if lacking else (), passages=passages)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def words_of_text(

@@ -78,7 +78,7 @@ async def _counted(request: Request, limit: int) -> bytes:
 def _too_large(limit: int) -> BodyTooLargeError:
     return BodyTooLargeError(
         f"The body is over the limit of {limit / 1024 / 1024:g} MiB.",
-        mend="Send fewer documents at once.",
+        mend="Send less at once.",
     )
 
 

@@ -156,6 +156,8 @@ def _reason(error: Mapping[str, Any]) -> str:
 
 def _known(field: str, model: type[BaseModel]) -> str:
     names = list(model.model_fields)
+    if field in names:  # of the usual address of a search; this one takes less
+        return "This address does not take it."
     alike = [name for name in names if name[:1] == field[:1]]  # "since" is no slip for "include"
     begun = [name for name in alike if name.startswith(field) or field.startswith(name)]
     close = difflib.get_close_matches(field, alike, n=1) or begun

@@ -3,16 +3,28 @@
 import { byId, el } from "./dom.js";
 
 const SHORTEST = 300; // characters; a shorter text of one line may be a query
+const LONGEST = 1 << 20; // bytes that the service takes
 
 const isStory = (text) => text.length >= SHORTEST || text.trim().split(/\n/).length > 2;
 
-/** Takes a pasted story before the field cuts it off. */
+/** The beginning of a text, as much of it as the service takes. */
+function begun(text) {
+  const bytes = new TextEncoder().encode(text);
+  return bytes.length > LONGEST ? new TextDecoder().decode(bytes.subarray(0, LONGEST), { stream: true }) : text;
+}
+
+const isCut = (text) => new TextEncoder().encode(text).length > LONGEST - 4; // a character has at most 4
+
+/** What is left in the field beside the pasted text: it takes the place of what is selected. */
+const rest = (field) => (field.value.slice(0, field.selectionStart) + field.value.slice(field.selectionEnd)).trim();
+
+/** Takes a pasted story before the field cuts it off. A long one takes the place of any query. */
 export function listenToPastes(search) {
   byId("q").addEventListener("paste", (event) => {
     const text = (event.clipboardData?.getData("text/plain") || "").trim();
-    if (byId("q").value.trim() || !isStory(text)) return;
+    if (!isStory(text) || (text.length < SHORTEST && rest(byId("q")))) return;
     event.preventDefault();
-    search(text);
+    search(begun(text));
   });
 }
 
@@ -23,5 +35,5 @@ export function pastedChip(state, go) {
   return [el("button", {
     type: "button", class: "chip", "aria-label": `No longer only coverage like: ${begins}`,
     onclick: () => go({ ...state, text: "" }),
-  }, el("span", { class: "chip-name" }, "Coverage like"), begins, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
+  }, el("span", { class: "chip-name" }, isCut(state.text) ? "Coverage like the first megabyte of" : "Coverage like"), begins, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
 }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from api import contract
-from api.access.bodies import JSON, parse_object, read_body
+from api.access.bodies import read_body
 from api.access.callers import (
     CallerDep,
     LinksDep,
@@ -28,9 +28,10 @@ from api.envelope import Json, base
 from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
 from api.search.parameters import SearchParameters, TextParameters, search_request
+from api.search.pasted_text import most_bytes, text_in
 from api.search.search_json import hits_json, page_links, search_data
 from core.callers import Caller
-from search.answers import MAX_TEXT, SearchResponse
+from search.answers import SearchResponse
 
 
 class SearchRoute(ReadRoute):
@@ -81,9 +82,13 @@ class TextRoute(ReadRoute):
     """A route with a text as its body."""
 
     async def read(self, request: Request) -> bytes:
-        """Return the body, of at most a megabyte."""
-        surface = await surface_of(request)
-        return await read_body(request, MAX_TEXT, surface.services.settings.body_timeout_seconds)
+        """Return the body, as long as one with a text of a megabyte may be."""
+        return await _read(request, await surface_of(request))
+
+
+async def _read(request: Request, surface: Surface) -> bytes:
+    seconds = surface.services.settings.body_timeout_seconds
+    return await read_body(request, most_bytes(request), seconds)
 
 
 text_router = APIRouter(tags=["search"], route_class=TextRoute)
@@ -115,16 +120,8 @@ async def search_by_text(
     `data.understood` says so. `application/json` may have it as `{"text": …}`; any other body is
     the text itself. The parameters are those of GET, without `q` and `similar_to`.
     """
-    seconds = surface.services.settings.body_timeout_seconds
-    body = await read_body(request, MAX_TEXT, seconds)
-    return await _answered(request, surface, caller, links, parameters, text_in(request, body))
-
-
-def text_in(request: Request, body: bytes) -> str:
-    """Return the text of a body. Bytes that are not UTF-8 are replaced: a text is never refused."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON:
-        return str(parse_object(body).get("text", ""))
-    return body.decode("utf-8", "replace")
+    text = text_in(request, await _read(request, surface))
+    return await _answered(request, surface, caller, links, parameters, text)
 
 
 async def _answered(

@@ -31,7 +31,8 @@ class KindWords:
     `forms` are by item type. `before` are the templates of what stands between a kind and its
     subject, `joined` the words that join two kinds, `asked` the templates of a request, and `which`
     the words that may stand before a kind. `subjects` are words after which a kind at the end names
-    a subject; `names` are templates of names that begin with a kind.
+    a subject, or is what the query does not want; `names` are templates of names that begin with a
+    kind.
     """
 
     forms: Mapping[str, KindForms]

@@ -23,17 +23,34 @@ _STOP_WORDS = """
 _KINDS = KindWords(
     forms={
         "picture": KindForms(
-            "photos photographs pictures images pics", "photo", "photograph picture image pic"
+            "photos photographs pictures images pics pix",
+            "photo",
+            "photograph picture image pic",
         ),
-        "video": KindForms("videos footage clips", "video", "clip"),
-        "audio": KindForms("audio recordings", one="recording"),
-        "graphic": KindForms("graphics infographics", one="infographic"),
+        "video": KindForms("videos footage clips vids b-roll", "video", "clip vid"),
+        "audio": KindForms("audio recordings", one="recording podcast podcasts"),
+        "graphic": KindForms("graphics infographics", one="infographic graphic"),
     },
-    before=("(of|about|showing|depicting)",),
+    before=("(of|about|showing|depicting|featuring)", "(that|which) (show|shows)"),
     joined="and or",
-    asked=("[please ](show me|find[ me]|get[ me]|i need|looking for)",),
-    which="all any some the new latest recent",
-    subjects="music viral deepfake stock body moving satellite movie film court tv nude",
+    asked=(
+        "[please ](show[ me]|find[ me]|get[ me]|give me|send me|search for)",
+        "[(i|we) ](need|want)",
+        "[(i'm|we're|i am|we are) ](looking|searching) for",
+        "(are|is) there",
+        "do (you|we) have",
+        "have (you|we) got",
+        "can (i|you|we) (get|find|see|show)[ me]",
+    ),
+    which="a all any some more the new latest recent live raw file archive",
+    subjects=(
+        "music viral deepfake stock body moving satellite movie film court tv nude "
+        "no not without minus"
+    ),
+    names=(
+        "(photo|photos|picture|pictures|image|video) of the (year|month|week|day)",
+        "picture of (health|innocence|happiness|misery|dorian gray)",
+    ),
 )
 _DATES = DateWords(
     months=(

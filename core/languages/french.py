@@ -42,7 +42,7 @@ _KINDS = KindWords(
         "toutes tous toutes_les tous_les les des la le une un quelques dernières derniers "
         "nouvelles récentes meilleures"
     ),
-    subjects="jeu jeux caméra album de droit",
+    subjects="jeu jeux caméra album de droit sans aucune aucun",
     names=(
         "photo de famille",
         "photo de classe",

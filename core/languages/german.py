@@ -46,7 +46,7 @@ _KINDS = KindWords(
         "[bitte ](finde|suche|ich suche|ich brauche|ich möchte)",
     ),
     which="alle die das der ein einige neue neueste neuesten aktuelle aktuellen letzte letzten",
-    subjects="musik stock im ins",
+    subjects="musik stock im ins ohne keine kein",
     names=("bild der frau", "bild zeitung", "bild am sonntag", "bild-zeitung", "bilder im kopf"),
 )
 _DATES = DateWords(

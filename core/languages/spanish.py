@@ -46,7 +46,7 @@ _KINDS = KindWords(
         "todas todos todas_las todos_los las los la el una un unas unos algunas algunos últimas "
         "últimos nuevas nuevos recientes mejores"
     ),
-    subjects="música juego juegos cámara de",
+    subjects="música juego juegos cámara de sin no",
     names=(
         "foto de familia",
         "foto de perfil",

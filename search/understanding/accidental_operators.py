@@ -17,6 +17,7 @@ _FIELD = re.compile(rf"(?<!\S)[-+(]*(?:{_NAMES}):\S", re.IGNORECASE)
 # "Date: to be announced" is a heading: a field's value stands right after its colon.
 _HEADING = re.compile(rf"(?<!\S)({_NAMES}):(?=\s+\S)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<!\S)\w+://\w")
+_URN = re.compile(r"(?i)urn:[a-z0-9][a-z0-9-]*:[^\s\"]+")
 _SENTENCE = re.compile(r"[.?!,;:…](?:\s|$)")
 _PROSE_WORDS, _CAPITALS = 12, 5
 _OPERATORS = re.compile(r"(?<!\S)(AND|OR|NOT|TO)(?!\S)")
@@ -45,6 +46,13 @@ def without_headings(query: str) -> str:
 def has_operators(text: str) -> bool:
     """Return whether `text` has any sign or word of the query language."""
     return bool(_SIGNS.search(text) or _OPERATORS.search(text))
+
+
+def is_urn(text: str) -> bool:
+    """Return whether the whole of `text` is a uri such as urn:newsml:…, whose colons are no
+    fields.
+    """
+    return bool(_URN.fullmatch(text))
 
 
 def has_named_operators(text: str) -> bool:

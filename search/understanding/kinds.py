@@ -23,6 +23,7 @@ from search.understanding.templates import ENDED, any_of, any_template, spelt, w
 
 _MOST_WORDS = 5  # words of a query with kinds at its end
 _MOST_SHORT = 3  # words; a longer query that ends with a kind may be a headline
+_MOST_SHOUTED = 6  # words in capitals that may ask for a kind; more are a headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,8 @@ def _asking(words: KindWords) -> _Asking:
         for spelling in spelt(group)
     }
     kind = rf"(?<!\w)(?:{any_of(types)})(?!\w)"
-    kinds = (
-        rf"{kind}(?:\s*(?:[,/&]|(?<!\w)(?:{any_of(words.joined.split())})(?!\w))\s*{kind}){{0,3}}"
-    )
+    joined = rf"(?<!\w)(?:{any_of(words.joined.split())})(?!\w)"
+    kinds = rf"{kind}(?:(?:\s*(?:[,/&]|{joined})\s*|\s+){kind}){{0,3}}"
     asked = rf"(?:(?:{any_template(words.asked)})\s+)?"
     which = rf"(?:(?:{any_of(words_of(words.which))})\s+){{0,2}}"
     begun = rf"^\s*{asked}{which}(?P<kinds>{kinds})"
@@ -81,24 +81,26 @@ def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
     """Return the kinds of item that `query` asks for in plain words: one span, or none. Dates at
     its end may follow. The language of the query goes first (`calendar.language`).
     """
-    if (
-        not _HINT.search(query)
-        or _NAMES.search(query)
-        or accidental_operators.is_prose(query)
-        or pasted(query, calendar.language)
-    ):
+    if not _HINT.search(query) or _NAMES.search(query):
+        return ()
+    headline = accidental_operators.is_prose(query) or bool(pasted(query, calendar.language))
+    if headline and not (query.isupper() and len(query.split()) <= _MOST_SHOUTED):
         return ()
     bare = query
     for date in find_dates(query, calendar)[0]:
         bare = _blanked(bare, date.start, date.end)
     ways = sorted(_ASKING.items(), key=lambda way: way[0] != calendar.language)
-    found = (_span(query, bare, way) for _, way in ways)
+    found = (_span(query, bare, way, headline=headline) for _, way in ways)
     return next(((span,) for span in found if span is not None), ())
 
 
-def _span(query: str, bare: str, way: _Asking) -> KindSpan | None:
-    """Return the words for kinds in one language; `bare` is the query without its dates."""
-    found = way.before.search(bare) or way.alone.search(bare) or way.after.search(bare)
+def _span(query: str, bare: str, way: _Asking, *, headline: bool) -> KindSpan | None:
+    """Return the words for kinds in one language; `bare` is the query without its dates. What may
+    be a headline asks for kinds at its beginning only.
+    """
+    found = way.before.search(bare)
+    if not headline:
+        found = found or way.alone.search(bare) or way.after.search(bare)
     if found is None:
         return None
     start = len(query) - len(query.lstrip()) if found.start() == 0 else found.start("kinds")

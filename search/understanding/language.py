@@ -62,7 +62,7 @@ def parse(query: str, zone: tzinfo = UTC, now: datetime | None = None) -> Parsed
 
 def _parse(blanked: str, times: Times) -> Parsed:
     start, text = len(blanked) - len(blanked.lstrip()), blanked.strip()
-    if not accidental_operators.has_operators(text):
+    if not accidental_operators.has_operators(text) or accidental_operators.is_urn(text):
         return _plain(text, start, ())
     if why := accidental_operators.why_plain(text):
         return _plain(text, start, (why,))

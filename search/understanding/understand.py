@@ -56,6 +56,10 @@ _TELLING_CHARACTERS = 400  # characters of a query that show its language
 _LONGEST_VALUE = 256  # characters of a query that may be a value of an item
 _LINES = ("slugline", "byline")
 _SIGNED = re.compile(r"(?i)^by:?\s+(?=\S)")
+_LABELLED = re.compile(
+    r"(?i)^(?:slug(?:line)?|by-?line|(?:photo )?credit(?: ?line)?|source|uri|item ?id):\s+(?=\S)"
+)
+_ENCLOSED = re.compile(r"\"([^\"]+)\"|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|\(([^()]+)\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000\ue001]")
 
 
@@ -290,17 +294,27 @@ class Understanding:
 
 def exact_value(query: str) -> Node | None:
     """Return the facts of an item of which the whole query is a slugline, byline, credit, source,
-    uri or AP item id; None for a query that can't be one.
+    uri or AP item id; None for a query that can't be one. Quotes or brackets around it, a label
+    such as "Credit: " before it, and the form of its apostrophes make no difference.
     """
     value = " ".join(query.split())
     if not 0 < len(value) <= _LONGEST_VALUE:
         return None
-    ids = [f"{name}:{value}" for name in ("uri", "itemid", *_LINES)]
-    signed = _SIGNED.sub("", value)
-    if signed != value:
-        ids.append(f"byline:{signed}")
-    facts = Keyword(FACT, (f"source:{value}", f"credit:{value}"))
+    values = _written(value)
+    ids = [f"{name}:{one}" for one in values for name in ("uri", "itemid", *_LINES)]
+    ids += [f"byline:{_SIGNED.sub('', one)}" for one in values if _SIGNED.search(one)]
+    facts = Keyword(FACT, tuple(f"{name}:{one}" for one in values for name in ("source", "credit")))
     return Bool(should=(Keyword(ID, tuple(ids)), facts))
+
+
+def _written(value: str) -> tuple[str, ...]:
+    """Return the ways in which an item may write a value, first the one that was typed."""
+    bare = _LABELLED.sub("", value)
+    enclosed = _ENCLOSED.fullmatch(bare)
+    inner = next(filter(None, enclosed.groups()), "").strip() if enclosed else ""
+    ways = [one for one in (value, bare, inner) if one]
+    ways += [one.replace("’", "'") for one in ways] + [one.replace("'", "’") for one in ways]
+    return tuple(dict.fromkeys(ways))
 
 
 def describe(node: Node) -> str:

@@ -296,8 +296,15 @@ def test_a_query_that_is_too_long_for_one_is_a_text(served: Served) -> None:
         ("application/json", b'{"text": "The ferry AND \\" ("}'),
         ("", b"ferry"),
         ("application/x-www-form-urlencoded", b"ferry=1"),
+        ("application/json", b'{"text": "The \\ud800 ferry \\u0000"}'),
+        ("application/json", b'{"text": "The \x01 ferry\xff"}'),
+        ("application/json", b'{"text": "' + b"\\u00e9" * 300_000 + b'"}'),
+        ("text/plain; charset=iso-8859-99", b"ferry"),
+        ("text/plain; charset=punycode", b"ferry"),
         ("text/plain", b"ferry harbour " * 70_000),
+        ("text/plain", b"x" * (1 << 20)),
         ("text/plain", b"   "),
+        ("text/plain", b""),
     ],
 )
 def test_no_pasted_text_is_refused(served: Served, kind: str, body: bytes) -> None:
@@ -308,9 +315,28 @@ def test_no_pasted_text_is_refused(served: Served, kind: str, body: bytes) -> No
 
 @pytest.mark.parametrize(
     ("query", "body", "status"),
-    [("", b"x" * 1_000_001, 413), ("q=ferry", b"ferry", 400), ("page=0", b"ferry", 400)],
+    [("", b"x" * ((1 << 20) + 1), 413), ("q=ferry", b"ferry", 400), ("page=0", b"ferry", 400)],
 )
 def test_a_text_has_its_limits(served: Served, query: str, body: bytes, status: int) -> None:
     headers = {"x-api-key": READ}
     answer = served.http.post(f"/content/search?{query}", content=body, headers=headers)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"text": 3}', 400),
+        (b'{"texts": "ferry"}', 400),
+        (b'{"text": "ferry", "page": 2}', 400),
+        (b"[]", 400),
+        (b'{"text": "\\ud800"', 400),
+        (b'{"text": "' + b"\\u00e9" * 600_000 + b'"}', 413),
+        (b'{"text": "' + b"x" * (1 << 20) + b'"}', 200),
+        (b'{"text": "' + b"x" * ((1 << 20) + 1) + b'"}', 413),
+    ],
+)
+def test_a_text_in_json_has_its_form(served: Served, body: bytes, status: int) -> None:
+    headers = {"x-api-key": READ, "content-type": "application/json"}
+    answer = served.http.post("/content/search", content=body, headers=headers)
     assert answer.status_code == status

@@ -33,6 +33,7 @@ def desk(tried: Tried) -> Iterator[Room]:
                 "altids": {"itemid": "9f8e7d6c"},
                 "source": "North Wire",
                 "creditline": "Lens & Co",
+                "infosources": [{"name": "Fiona O’Neil’s Day"}],
             },
         ),
         *(
@@ -64,6 +65,15 @@ def desk(tried: Tried) -> Iterator[Room]:
         "Lens & Co",
         "9F8E7D6C",
         WANTED,
+        WANTED.upper(),
+        "Byline: Ingrid Solvane",
+        "credit: Lens & Co",
+        "(Lens & Co)",
+        "“North Wire”",
+        f'"{WANTED}"',
+        "ItemID: 9f8e7d6c",
+        "fiona o’neil's day",
+        "Fiona O'Neil's Day",
     ],
 )
 @pytest.mark.parametrize("profile", ["hybrid", "lexical"])
@@ -116,5 +126,6 @@ def test_what_can_be_no_value_is_not_looked_up() -> None:
     assert exact_value("x" * 257) is None
     facts = Keyword(FACT, ("source:By A", "credit:By A"))
     ids = ("uri:By A", "itemid:By A", "slugline:By A", "byline:By A", "byline:A")
+    assert exact_value("it's") != exact_value("its")
     assert exact_value(" By  A ") == Bool(should=(Keyword(ID, ids), facts))
     assert MOST_EXACT >= 20
