@@ -102,7 +102,9 @@ class SearchPipeline:
         )
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
-        self._speller = Speller(parts.engine, parts.doubt or NOT_DOUBTED, parts.engine)
+        self._speller = Speller(
+            parts.engine, parts.analysis, parts.doubt or NOT_DOUBTED, parts.engine
+        )
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """Return one page of stories for `request`. Raises QueryError, NotFoundError and

@@ -23,6 +23,7 @@ from itertools import islice, pairwise
 from core.callers import Caller
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.ports.engine import Names, Vocabulary
+from core.ports.models import TextAnalysis
 from core.query_tree import Bool, Node, Word
 from core.standing import SeenWord
 from search.answers import FoundName
@@ -36,6 +37,7 @@ _NEVER_WORDS = (EntityLabel.PER, EntityLabel.LOC)  # kinds of name that are corr
 _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r'("[^"]*"?)')
 _KINDS = (EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC)
+_STEMS_OF = "en"
 _MOST_TRIED = 6  # groups of words, each as a name of three kinds
 
 
@@ -57,9 +59,14 @@ class Speller:
     """Suggests other spellings from an archive's own words."""
 
     def __init__(
-        self, archive: Vocabulary, doubt: Doubt | None = None, names: Names | None = None
+        self,
+        archive: Vocabulary,
+        analysis: TextAnalysis,
+        doubt: Doubt | None = None,
+        names: Names | None = None,
     ) -> None:
         self._archive = archive
+        self._analysis = analysis
         self._doubt = doubt or Doubt()
         self._names = names
 
@@ -74,13 +81,10 @@ class Speller:
         words = list(dict.fromkeys(_bare_words(tree)))
         if not words or len(words) > _MOST_WORDS:
             return ""
-        counts = self._archive.seen_counts(words, self._doubt.few, caller)
-        few = {word: n for word, n in zip(words, counts, strict=True) if n <= self._doubt.few}
+        few = self._doubtful(words, found, caller)
         if not few:
             return ""
-        in_names = self._archive.seen_counts(list(few), 0, caller, _NAMES)
-        few = {word: n for (word, n), named in zip(few.items(), in_names, strict=True) if not named}
-        names = misspelt_names(query, few, found, self._names, caller) if few else []
+        names = misspelt_names(query, few, found, self._names, caller)
         taken = {word for name in names for word in name.words}
         suggested = with_names(query, names)
         rest = {word: count for word, count in few.items() if word not in taken}
@@ -93,6 +97,17 @@ class Speller:
                 continue
             suggested = _replaced(suggested, word, better)
         return suggested if suggested != query else ""
+
+    def _doubtful(
+        self, words: Sequence[str], found: Sequence[FoundName], caller: Caller
+    ) -> dict[str, int]:
+        """Return the doubtful words, each with the number of items that have it, at most `few`."""
+        counts = self._archive.seen_counts(words, self._doubt.few, caller)
+        few = {word: n for word, n in zip(words, counts, strict=True) if n <= self._doubt.few}
+        in_names = self._archive.seen_counts(list(few), 0, caller, _NAMES) if few else ()
+        few = {word: n for (word, n), named in zip(few.items(), in_names, strict=True) if not named}
+        stemmed = (word for word in _stemmed_alike(found, self._analysis) if word in words)
+        return few | dict.fromkeys(stemmed, 0)
 
     def _better(self, word: str, count: int, near: Sequence[SeenWord]) -> str:
         for seen in near:
@@ -114,6 +129,24 @@ def _unknown_names(found: Sequence[FoundName]) -> frozenset[str]:
     """Return the words in the query's people and places that the archive does not have."""
     names = [one.text for one in found if one.label in _NEVER_WORDS and one.known is None]
     return frozenset(word for name in names for word in _WORD.findall(name))
+
+
+def _stemmed_alike(found: Sequence[FoundName], analysis: TextAnalysis) -> Iterator[str]:
+    """Yield the words of misspelt names that an archive seems to have, because they have the stem
+    of the right word: "solvan" and "solvane".
+    """
+    for one in found:
+        if one.known is None or one.known.match is not NameMatch.FUZZY or one.ignored:
+            continue
+        own = _WORD.findall(one.known.read_as or one.known.name)
+        plain = {analysis.terms(word, "und") for word in own}
+        stems = {analysis.terms(word, _STEMS_OF) for word in own}
+        for word in _WORD.findall(one.text):
+            if (
+                analysis.terms(word, "und") not in plain
+                and analysis.terms(word, _STEMS_OF) in stems
+            ):
+                yield word
 
 
 def _is_capitalised_anagram(word: str, better: str) -> bool:

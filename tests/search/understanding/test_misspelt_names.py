@@ -11,7 +11,10 @@ import pytest
 from core.callers import Caller
 from core.entities import Entity, EntityLabel, NameMatch
 from core.items import Concept
-from search.understanding.spelling import Doubt
+from core.query_tree import Bool, Word
+from search.answers import FoundName
+from search.understanding.spelling import Doubt, Speller
+from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, PHOTOS, READER, START, Room, story
@@ -65,6 +68,25 @@ def test_a_misspelt_name_keeps_its_kind(desk: Room) -> None:
     (known,) = desk.engine.known([asked], READER)
     assert (known.name, known.field, known.match) == ("Ingrid Solvane", "person", NameMatch.FUZZY)
     assert desk.engine.known([replace(asked, label=EntityLabel.LOC)], READER) == (None,)
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("ingrid solvan", "Ingrid Solvane"),
+        ("ingrid solvanes", "Ingrid Solvane"),
+        ("ingrid sölvane", ""),
+    ],
+)
+def test_a_word_with_the_stem_of_the_right_one_is_corrected(
+    desk: Room, typed: str, suggested: str
+) -> None:
+    asked = Entity(typed, EntityLabel.PER, 0, len(typed), 1.0)
+    (known,) = desk.engine.known([asked], READER)
+    found = FoundName(typed, EntityLabel.PER, 0, len(typed), 1.0, known)
+    tree = Bool(should=tuple(map(Word, typed.split())))
+    speller = Speller(desk.engine, Analysis(), names=desk.engine)
+    assert speller.suggestion(typed, tree, READER, [found]) == suggested
 
 
 def test_names_are_of_what_the_caller_may_see_now(desk: Room) -> None:

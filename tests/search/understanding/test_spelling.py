@@ -46,7 +46,7 @@ def demo() -> Iterator[Room]:
 
 def suggested(room: Room, query: str, caller: Caller = READER, doubt: Doubt | None = None) -> str:
     tree = Understanding(None).understand(query).tree
-    return Speller(room.engine, doubt).suggestion(query, tree, caller)
+    return Speller(room.engine, Analysis(), doubt).suggestion(query, tree, caller)
 
 
 @pytest.mark.parametrize(("typed", "expected"), cases())
@@ -157,7 +157,7 @@ def test_a_tagged_person_or_place_becomes_no_common_word(
 ) -> None:
     tree = Understanding(None).understand(typed).tree
     found = FoundName(typed, label, 0, len(typed), 0.9)
-    assert Speller(demo.engine).suggestion(typed, tree, DEMO, [found]) == expected
+    assert Speller(demo.engine, Analysis()).suggestion(typed, tree, DEMO, [found]) == expected
 
 
 def test_the_table_is_large_enough() -> None:
@@ -232,14 +232,17 @@ class Fixed:
 def test_longer_words_may_have_two_errors() -> None:
     archive = Fixed()
     tree = Understanding(None).understand("fery elektrizity").tree
-    assert Speller(archive).suggestion("fery elektrizity", tree, READER) == ""
+    assert Speller(archive, Analysis()).suggestion("fery elektrizity", tree, READER) == ""
     assert archive.asked == ["fery 1", "elektrizity 2"]
 
 
 def test_prose_is_not_looked_at() -> None:
     archive, query = Fixed(), " ".join(f"word{'abcdefghijklmnop'[n]}" for n in range(13))
     assert (
-        Speller(archive).suggestion(query, Understanding(None).understand(query).tree, READER) == ""
+        Speller(archive, Analysis()).suggestion(
+            query, Understanding(None).understand(query).tree, READER
+        )
+        == ""
     )
     assert archive.asked == []
 
