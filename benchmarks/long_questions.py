@@ -1,10 +1,11 @@
 """What costs BM25 most on long questions, over the judged sets and sets made of them.
 
-    python -m benchmarks.long_questions [--sets DIR] [NAME ...]
+    python -m benchmarks.long_questions [--sets DIR] [--ablate] [NAME ...]
 
 BM25 is computed here, with the archive's analyzer and stop words, so that one part at a time can be
-changed: how repeated words count, and the share of the headline's own score. docs/evaluation.md
-says how the sets are made.
+changed: how repeated words count, and the share of the headline's own score; with --ablate also
+stop words, stems, norms, and names that an item lists beside its text. docs/evaluation.md says how
+the sets are made.
 """
 
 from __future__ import annotations
@@ -34,6 +35,20 @@ K1, B, HEADLINE = 1.2, 0.75, 0.3
 Scores = npt.NDArray[np.float64]
 Relevant = Mapping[str, Mapping[str, int]]
 _WORD = re.compile(r"[^\W_]+")
+_NAME = re.compile(r"(?<=[a-z,] )([A-Z][a-z]{2,})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What BM25 does beside the form of a question: the language that stems words ("und": none),
+    its two constants, whether stop words are left out, and how an item lists its names.
+    """
+
+    stems: str = "en"
+    k1: float = K1
+    b: float = B
+    stops: bool = True
+    names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +60,17 @@ class Asked:
     relevant: Relevant
 
 
+Form = Callable[[Bool], tuple[Bool, float]]
+
+
 class Index:
     """BM25 over texts, as tantivy and Lucene compute it (without rounded lengths)."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        counts = [Counter(analyzer("en").analyze(text)) for text in texts]
+    def __init__(self, texts: Sequence[str], part: Part) -> None:
+        counts = [Counter(analyzer(part.stems).analyze(text)) for text in texts]
         lengths = np.array([sum(each.values()) for each in counts], np.float64)
-        self._norm = K1 * (1 - B + B * lengths / max(1.0, float(lengths.mean())))
+        self._k1 = part.k1
+        self._norm = part.k1 * (1 - part.b + part.b * lengths / max(1.0, float(lengths.mean())))
         self._held: dict[str, list[tuple[int, int]]] = {}
         for place, each in enumerate(counts):
             for term, count in each.items():
@@ -65,7 +84,7 @@ class Index:
             if held:
                 places, counts = np.array(held).T
                 idf = log1p((documents - len(held) + 0.5) / (len(held) + 0.5))
-                shares = counts * (K1 + 1) / (counts + self._norm[places])
+                shares = counts * (self._k1 + 1) / (counts + self._norm[places])
                 found[places] += weight * idf * shares
         return found
 
@@ -92,7 +111,25 @@ def shipped(tree: Bool) -> tuple[Bool, float]:
     return found, HEADLINE * share
 
 
-FORMS: tuple[Callable[[Bool], tuple[Bool, float]], ...] = (before, by_logarithm, shipped, plain)
+def once(tree: Bool) -> tuple[Bool, float]:
+    """Count each word once, and the headline as before."""
+    return Bool(should=tuple(dict.fromkeys(tree.should))), HEADLINE
+
+
+FORMS: tuple[Form, ...] = (before, by_logarithm, shipped, plain)
+ABLATED: Mapping[str, tuple[Form, Part]] = {
+    "as before": (before, Part()),
+    "headline left out": (plain, Part()),
+    "repeated words by their logarithm": (by_logarithm, Part()),
+    "each word once": (once, Part()),
+    "stop words kept": (before, Part(stops=False)),
+    "no stems": (before, Part(stems="und")),
+    "norms: b .4": (before, Part(b=0.4)),
+    "norms: k1 .9, b .4": (before, Part(k1=0.9, b=0.4)),
+    "names listed, too": (before, Part(names=True)),
+    "as shipped": (shipped, Part()),
+    "as shipped, names listed, too": (shipped, Part(names=True)),
+}
 
 
 def _damped(tree: Bool) -> Bool:
@@ -101,15 +138,17 @@ def _damped(tree: Bool) -> Bool:
     return found
 
 
-def measured(asked: Asked, form: Callable[[Bool], tuple[Bool, float]]) -> float:
+def measured(asked: Asked, form: Form, part: Part = Part()) -> float:
     """Return the mean nDCG@10."""
     ids = [one for one, _, _ in asked.documents]
-    texts = Index([f"{headline}\n{text}" for _, headline, text in asked.documents])
-    headlines = Index([headline for _, headline, _ in asked.documents])
+    names = [_listed_names(text) if part.names else "" for _, _, text in asked.documents]
+    pairs = zip(asked.documents, names, strict=True)
+    texts = Index([f"{headline}\n{text}\n{named}" for (_, headline, text), named in pairs], part)
+    headlines = Index([headline for _, headline, _ in asked.documents], part)
     run: dict[str, list[str]] = {}
     for name, question in asked.questions.items():
         tree, share = form(Bool(should=tuple(map(Word, _WORD.findall(question)))))
-        weights = _weights(tree)
+        weights = _weights(tree, part)
         scores = texts.scores(weights) + (share * headlines.scores(weights) if share else 0.0)
         best = np.argsort(-scores, kind="stable")[:10]
         run[name] = [ids[place] for place in best]
@@ -117,11 +156,17 @@ def measured(asked: Asked, form: Callable[[Bool], tuple[Bool, float]]) -> float:
     return means(per_query([parse_measure("nDCG@10")], relevant, run))["nDCG@10"]
 
 
-def _weights(tree: Bool) -> dict[str, float]:
+def _listed_names(text: str) -> str:
+    """Return the capitalised words within sentences, each once: an item lists its names so."""
+    return " ".join(dict.fromkeys(found[1] for found in _NAME.finditer(text)))
+
+
+def _weights(tree: Bool, part: Part) -> dict[str, float]:
     words = [one for one in tree.should if isinstance(one, Word)]
+    telling = [one for one in words if not (part.stops and is_stop_word(one.text, ("en",)))]
     found: dict[str, float] = {}
-    for word in [one for one in words if not is_stop_word(one.text, ("en",))] or words:
-        for term in analyzer("en").analyze(word.text):
+    for word in telling or words:
+        for term in analyzer(part.stems).analyze(word.text):
             found[term] = found.get(term, 0.0) + word.boost
     return found
 
@@ -204,13 +249,15 @@ def main() -> None:
     """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--ablate", action="store_true", help="change one part at a time")
     parser.add_argument("--sets", type=Path, default=REUTERS.parent, help="folder of the sets")
     chosen = parser.parse_args()
     figures: dict[str, Any] = {}
     for name, read in made(chosen.sets).items():
         if not chosen.names or name in chosen.names:
             asked = read()
-            row = {form.__name__: round(measured(asked, form), 4) for form in FORMS}
+            tried = ABLATED if chosen.ablate else {form.__name__: (form, Part()) for form in FORMS}
+            row = {one: round(measured(asked, *parts), 4) for one, parts in tried.items()}
             figures[name] = row
             if not chosen.json:
                 print(f"{name:<26}", row, flush=True)
