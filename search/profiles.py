@@ -17,7 +17,7 @@ _MULTILINGUAL_NEEDS = (
     "run `dateline models pull multilingual-e5-small-q4`, name it as second_encoder, then run "
     "`dateline embed`"
 )
-_FOREIGN_SHARE = 0.3
+_FOREIGN_SHARE = 0.5
 _SECOND_START = 0.5
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
