@@ -15,7 +15,7 @@ from core.ports.models import TextEncoder, TruncatingEncoder
 from core.retrieval import SortOrder, VectorQuery
 from search.profiles import Profile
 from search.understanding.encoder_languages import note_on_silent, silent_fields
-from search.understanding.understand import Meaning
+from search.understanding.understand import Likeness, Meaning
 
 NO_LANGUAGES: Mapping[str, Collection[str]] = {}
 
@@ -66,12 +66,24 @@ class QueryEncoders:
         and would put unrelated items on top.
         """
         if meaning.like is not None:
-            return VectorPart(meaning.like.vectors, meaning.like.degraded)
+            return self._of_item(meaning.like, profile, meaning.said.language)
         if order is not SortOrder.SCORE:
             return VectorPart()
         if meaning.passages:
             return self._of_passages(meaning.passages, profile, meaning.said.language)
         return self._of_words(meaning.said.vector_text, profile, meaning.said.language)
+
+    def _of_item(self, like: Likeness, profile: Profile, language: str) -> VectorPart:
+        """Return the request to each field for the passages of an item in `language`; to all of
+        them, if only fields whose encoder does not read it have its passages.
+        """
+        weights, notes = self._heard(profile, language)
+        heard = tuple(
+            replace(one, weight=weights[one.field]) for one in like.vectors if one.field in weights
+        )
+        if not heard:
+            return VectorPart(like.vectors, like.degraded)
+        return VectorPart(heard, like.degraded, notes)
 
     def _of_words(self, text: str, profile: Profile, language: str) -> VectorPart:
         """Return the request to each field for a query in `language`. A field whose encoder does

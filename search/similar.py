@@ -68,7 +68,8 @@ def likeness(
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("items that are like an item are not reranked",) if reranking else ()
-    said = Understood(vector_text="", lexical=describe(tree), notes=notes)
+    language = exemplar.item.language.partition("-")[0].casefold()
+    said = Understood(vector_text="", lexical=describe(tree), notes=notes, language=language)
     vectors, flags = _vector_queries(exemplar, profile)
     if lacking:
         chosen = "lexical: the item's words were chosen by a part of the archive"

@@ -197,6 +197,18 @@ def test_a_pasted_text_is_read_in_its_language(ask: Ask) -> None:
     assert (english.understood.language, fields_of(english)) == ("en", set(FIELDS))
 
 
+def test_an_item_is_compared_by_the_encoders_that_read_it(ask: Ask) -> None:
+    for uri, language, fields in (
+        ("hundido", "es", {"second"}),
+        ("banco", "es", {"second"}),
+        ("sunk", "en", set(FIELDS)),
+        ("unknown", "", set(FIELDS)),
+    ):
+        answer = ask(similar_to=uri)
+        assert (answer.understood.language, fields_of(answer)) == (language, fields)
+    assert fields_of(ask(similar_to="hundido", profile="hybrid")) == {"text"}
+
+
 def test_stop_words_of_the_query_s_language_do_not_rank_in_a_mixed_archive(
     ask: Ask,
 ) -> None:
