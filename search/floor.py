@@ -13,7 +13,7 @@ asks for certain words or facts has no floor: quotes, operators, fields, filters
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,9 @@ import orjson
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from core.query_tree import EVERYTHING, DateRange, Node, constraint
+from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, constraint
 from core.retrieval import Floats, Retrieval, Retrieved, SortOrder, VectorScores
+from search.answers import Understood
 from search.candidates import CandidateSet
 from search.ranking import Weighed
 
@@ -85,14 +86,37 @@ class Floor:
         return int(high[-1]) + 1 if len(high) else 0
 
 
-def has_floor(asked: Retrieval, filters: Node, *, dated: bool) -> bool:
+def has_floor(asked: Retrieval, filters: Node, said: Understood) -> bool:
     """Return whether the query only ranks: nothing in it narrows the answer. `filters` are those of
-    the request; with `dated`, a range of dates was read from plain words and is allowed.
+    the request; dates and kinds of item that were read from plain words are allowed.
     """
     if asked.order is not SortOrder.SCORE or filters != EVERYTHING or not asked.lexical_depth:
         return False
-    own = asked.filters == EVERYTHING or (dated and isinstance(asked.filters, DateRange))
+    own = all(_is_read(fact, said) for fact in _facts(asked.filters))
     return own and asked.query != EVERYTHING and constraint(asked.query) == EVERYTHING
+
+
+def _facts(filters: Node) -> Iterator[Node]:
+    """Yield the facts that must all hold."""
+    if isinstance(filters, Bool) and not filters.should and not filters.must_not:
+        for one in filters.must:
+            yield from _facts(one)
+    elif filters != EVERYTHING:
+        yield filters
+
+
+def _is_read(fact: Node, said: Understood) -> bool:
+    """Return whether a fact was read from plain words."""
+    match fact:
+        case DateRange():
+            return any(not span.ignored for span in said.dates)
+        case Bool((), several, ()):
+            return bool(several) and all(_is_read(one, said) for one in several)
+        case Keyword("type", types):
+            kinds = [span for span in said.kinds if not span.ignored]
+            return types == tuple(str(one) for span in kinds for one in span.types)
+        case _:
+            return False
 
 
 def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) -> CandidateSet:
@@ -103,13 +127,12 @@ def with_floor(floor: Floor | None, weighed: Weighed, candidates: CandidateSet) 
     evidence, found = weighed.evidence, weighed.found
     question = evidence.question
     field = "" if floor is None else floor.field_in(question.asked)
-    dated = any(not span.ignored for span in question.meaning.said.dates)
     if (
         floor is None
         or question.by_date
         or question.meaning.like is not None
         or question.request.text
-        or not has_floor(question.asked, question.request.filters, dated=dated)
+        or not has_floor(question.asked, question.request.filters, question.meaning.said)
         or all(part.field != field for part in found.vectors)
     ):
         return candidates

@@ -35,6 +35,15 @@ def test_nonsense_has_no_strong_hit(service: str, query: str) -> None:
     assert (only["items"], only["total_items"]) == ([], 0)
 
 
+def test_kinds_and_dates_in_plain_words_keep_the_floor(service: str) -> None:
+    for query in ("photos of quentin shilmidze", "zzzqqxx march 2026"):
+        data = answered(service, query)
+        assert data["total_items"] == 0
+        assert data["related_items"] > 0
+    data = answered(service, "photos of solvane")
+    assert data["total_items"] > 0
+
+
 def test_strong_hits_stand_above_the_related_ones_and_are_counted(service: str) -> None:
     data = answered(service, "ferry accident", page_size="100")
     strong = data["total_items"]

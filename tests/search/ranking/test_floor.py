@@ -15,6 +15,7 @@ from core.callers import Caller
 from core.errors import InputError
 from core.query_tree import EVERYTHING, Bool, DateRange, Keyword, Node, Phrase, Word
 from core.retrieval import Retrieval, Retrieved, SortOrder, VectorQuery, VectorScores
+from search.answers import DateSpan, KindSpan, Understood
 from search.floor import (
     FEATURES,
     SHIPPED,
@@ -28,7 +29,15 @@ from search.floor import (
 
 CALLER = Caller("reader", frozenset({"demo"}))
 TWO_WORDS = Bool(should=(Word("ferry"), Word("accident")))
-DATES = DateRange("versioncreated", None, None)
+DATES, PHOTOS = DateRange("versioncreated", None, None), Keyword("type", ("picture",))
+OSLO = Keyword("place", ("Oslo",))
+PLAIN = Understood("", "")
+READ = replace(
+    PLAIN,
+    dates=(DateSpan("today", 0, 5, "", ""),),
+    kinds=(KindSpan("photos of", 6, 15, ("picture",)),),
+)
+IGNORED = replace(READ, kinds=(replace(READ.kinds[0], ignored=True),))
 
 
 def asked(query: Node, filters: Node = EVERYTHING, **more: object) -> Retrieval:
@@ -52,28 +61,39 @@ def found(bm25: list[float], cosines: list[float], bound: float = 20.0) -> Retri
 
 
 @pytest.mark.parametrize(
-    ("request_", "filters", "dated", "floor"),
+    ("request_", "filters", "said", "floor"),
     [
-        (asked(TWO_WORDS), EVERYTHING, False, True),
-        (asked(Word("ferry")), EVERYTHING, False, True),
-        (asked(TWO_WORDS, DATES), EVERYTHING, True, True),
-        (asked(TWO_WORDS, DATES), EVERYTHING, False, False),
-        (asked(TWO_WORDS, DATES), DATES, True, False),
-        (asked(Phrase("ferry accident")), EVERYTHING, False, False),
-        (asked(Bool(must=(Word("ferry"),))), EVERYTHING, False, False),
-        (asked(Bool(must=(Phrase("a b"), Word("c")))), EVERYTHING, False, False),
-        (asked(Bool(should=(Word("a"),), must_not=(Word("b"),))), EVERYTHING, False, False),
-        (asked(Word("ferry", "headline")), EVERYTHING, False, False),
-        (asked(TWO_WORDS, Keyword("type", ("text",))), EVERYTHING, False, False),
-        (asked(TWO_WORDS, order=SortOrder.NEWEST), EVERYTHING, False, False),
-        (asked(EVERYTHING), EVERYTHING, False, False),
-        (asked(TWO_WORDS, lexical_depth=0), EVERYTHING, False, False),
+        (asked(TWO_WORDS), EVERYTHING, PLAIN, True),
+        (asked(Word("ferry")), EVERYTHING, PLAIN, True),
+        (asked(TWO_WORDS, DATES), EVERYTHING, READ, True),
+        (asked(TWO_WORDS, DATES), EVERYTHING, PLAIN, False),
+        (asked(TWO_WORDS, DATES), DATES, READ, False),
+        (asked(TWO_WORDS, Bool(must=(DATES, PHOTOS))), EVERYTHING, READ, True),
+        (asked(TWO_WORDS, PHOTOS), EVERYTHING, READ, True),
+        (asked(TWO_WORDS, PHOTOS), EVERYTHING, IGNORED, False),
+        (asked(TWO_WORDS, Keyword("type", ("text",))), EVERYTHING, READ, False),
+        (asked(TWO_WORDS, Bool(must_not=(PHOTOS,))), EVERYTHING, READ, False),
+        (
+            asked(TWO_WORDS, Bool(must=(PHOTOS, Keyword("place", ("Oslo",))))),
+            EVERYTHING,
+            READ,
+            False,
+        ),
+        (asked(Phrase("ferry accident")), EVERYTHING, PLAIN, False),
+        (asked(Bool(must=(Word("ferry"),))), EVERYTHING, PLAIN, False),
+        (asked(Bool(must=(Phrase("a b"), Word("c")))), EVERYTHING, PLAIN, False),
+        (asked(Bool(should=(Word("a"),), must_not=(Word("b"),))), EVERYTHING, PLAIN, False),
+        (asked(Word("ferry", "headline")), EVERYTHING, PLAIN, False),
+        (asked(TWO_WORDS, Keyword("type", ("text",))), EVERYTHING, PLAIN, False),
+        (asked(TWO_WORDS, order=SortOrder.NEWEST), EVERYTHING, PLAIN, False),
+        (asked(EVERYTHING), EVERYTHING, PLAIN, False),
+        (asked(TWO_WORDS, lexical_depth=0), EVERYTHING, PLAIN, False),
     ],
 )
 def test_what_narrows_has_no_floor(
-    request_: Retrieval, filters: Node, dated: bool, floor: bool
+    request_: Retrieval, filters: Node, said: Understood, floor: bool
 ) -> None:
-    assert has_floor(request_, filters, dated=dated) is floor
+    assert has_floor(request_, filters, said) is floor
 
 
 def test_another_encoder_has_no_floor() -> None:
