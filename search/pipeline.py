@@ -7,7 +7,7 @@ request becomes a question, a question evidence, evidence scores, scores a froze
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -33,7 +33,7 @@ from search.candidates import (
 from search.cursors import read_cursor, read_start
 from search.encoders import QueryEncoders
 from search.facets import Counts, count
-from search.floor import Floor, with_floor
+from search.floor import Floor, FloorInput, floor_input, with_floor
 from search.highlight import Highlighter
 from search.kept_candidates import CandidateStore, KeptCandidates, next_cursor
 from search.page import hits_of_page
@@ -52,9 +52,9 @@ class Parts:
     """The parts of a pipeline, which `dateline/build/service.py` puts together. `encoders` are by
     vector field; if a field has no encoder, its part of the answer is left out and flagged. Without
     a `reranker`, reranking is left out and flagged; `reranker_missing` says why. `editorial`
-    returns the editors' rules in force. Without `doubt` no spelling is suggested. Without `floor`
-    all hits of an answer count alike. `candidates` keeps the lists behind cursors. `languages` are
-    those that the encoder of a vector field reads, if that is known.
+    returns the editors' rules in force. Without `doubt` no spelling is suggested. Without a
+    floor for the encoders all hits of an answer count alike. `candidates` keeps the lists behind
+    cursors. `languages` are those that the encoder of a vector field reads, if that is known.
     """
 
     engine: Engine
@@ -68,7 +68,7 @@ class Parts:
     clock: Clock = utc_now
     editorial: Callable[[], Editorial] = no_rules
     doubt: Doubt | None = None
-    floor: Floor | None = None
+    floors: Sequence[Floor] = ()
     candidates: KeptCandidates = field(default_factory=CandidateStore)
     languages: Mapping[str, Collection[str]] = field(default_factory=dict)
 
@@ -130,7 +130,7 @@ class SearchPipeline:
             reranked = self._reranking.rerank(fused, watch.started)
             watch.lap("rerank")
             candidates = group(engine, reranked)
-            candidates = with_floor(parts.floor, reranked, candidates)
+            candidates = with_floor(parts.floors, reranked, candidates)
             watch.lap("fold", ran=candidates.groups is not None)
             candidates = with_open_facets(engine, reranked, candidates)
             watch.lap("open facets", ran=bool(candidates.open_facets))
@@ -196,6 +196,11 @@ class SearchPipeline:
             degraded=evidence.flags(flag),
             foreign=evidence.foreign,
         )
+
+    def floor_input(self, request: SearchRequest, caller: Caller) -> FloorInput:
+        """Return what a floor reads of one query, to learn one. Raises QueryError."""
+        weighed = weigh(self._engine, self._evidence(request, caller), self._parts.clock())
+        return floor_input(weighed, group(self._engine, weighed))
 
     def _evidence(self, request: SearchRequest, caller: Caller) -> Evidence:
         """Return the candidates before any weight applies, for a list by date too."""

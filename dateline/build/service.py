@@ -34,7 +34,7 @@ from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
-from search.floor import read_floor, shipped_floor
+from search.floor import read_floors, shipped_floors
 from search.kept_candidates import CandidateStore, SharedCandidateStore
 from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, no_such_profile, standard_profiles
@@ -276,7 +276,7 @@ def build_service(
         clock=clock,
         editorial=rules or no_rules,
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
-        floor=shipped_floor() if settings.floor is None else read_floor(settings.floor),
+        floors=shipped_floors() if settings.floor is None else read_floors(settings.floor),
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     freeze_loaded()

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from core.errors import InputError, ModelError
-from dateline.build.engine import VECTOR_FIELD
+from dateline.build.engine import vector_fields
 from dateline.build.models.served import Models, load_models
 from dateline.build.service import Service, profiles
 from dateline.measuring.evaluate import (
@@ -36,9 +36,7 @@ from eval.tune.floor_fitting import (
 from eval.tune.fusion.features import PATIENCE_MS
 from indexing.ingest import Observer
 from search.answers import SearchRequest
-from search.candidates import first_of_each
-from search.floor import FEATURES, Floor, features
-from search.ranking import fuse, ranking
+from search.floor import Floor
 
 OF_EACH = 8  # queries of each set that is elsewhere
 Said = Callable[[str, int, int], None]
@@ -83,12 +81,14 @@ def tune_floor(
         mend = "choose a profile with both kinds of retriever, such as hybrid"
         raise ModelError(f"{profile.name} has no floor", where="profile", mend=mend)
     models = load_models(settings)
-    gathered = [_gathered(settings, one, foreign, plan, models, said, observer) for one in judged]
-    floor = learned(gathered, models.encoder.digest)
+    fields = vector_fields(models)
+    encoders = tuple(fields[name].digest for name in profile.vector_weights)
+    gathered = [
+        _gathered(settings, one, foreign, plan, models, encoders, said, observer) for one in judged
+    ]
+    floor = learned(gathered, encoders)
     return LearnedFloor(
-        floor,
-        tuple(kept(one, floor) for one in gathered),
-        left_out(gathered, models.encoder.digest),
+        floor, tuple(kept(one, floor) for one in gathered), left_out(gathered, encoders)
     )
 
 
@@ -108,16 +108,17 @@ def _gathered(
     foreign: Sequence[JudgedSet],
     plan: FloorPlan,
     models: Models,
+    encoders: tuple[str, ...],
     said: Said,
     observer: Observer | None,
 ) -> FloorSet:
     label = f"{judged.name}:{judged.split}"
     asked = [*_judged(judged, plan), *_absent(judged, plan), *_elsewhere(judged, foreign, plan)]
-    queries = []
+    queries: list[FloorQuery] = []
     with open_indexed(settings, judged, observer, models) as service:
         for number, one in enumerate(asked):
             said(label, number, len(asked))
-            queries.append(_answered(service, settings.profile, judged, one))
+            queries += _answered(service, encoders, judged, one)
         if not any(len(query.features) for query in queries):
             hidden = hidden_from(islice(service.engine.all_items(), LOOKED_AT), reader_of(judged))
             raise InputError("no query found anything", where=label, mend="; ".join(hidden))
@@ -154,24 +155,21 @@ def _elsewhere(judged: JudgedSet, foreign: Sequence[JudgedSet], plan: FloorPlan)
     return found
 
 
-def _answered(service: Service, name: str, judged: JudgedSet, asked: _Asked) -> FloorQuery:
-    """Return the query's stories in the served order, with their features and grades."""
-    caller, profile = reader_of(judged), profiles(service.settings)[name]
+def _answered(
+    service: Service, encoders: tuple[str, ...], judged: JudgedSet, asked: _Asked
+) -> list[FloorQuery]:
+    """Return the query's stories in the served order, with their features and grades; nothing for a
+    query without a floor, such as one in quotes.
+    """
+    caller, name = reader_of(judged), service.settings.profile
     request = SearchRequest(q=asked.text, profile=name, deadline_ms=PATIENCE_MS, dates=judged.dates)
-    given = service.pipeline.fusion_input(request, caller)
-    if given.degraded:
+    given = service.pipeline.floor_input(request, caller)
+    if given.degraded or given.encoders != encoders:
         what = f"the answer is degraded: {'; '.join(given.degraded)}"
         raise ModelError(what, where=judged.name, mend="see `dateline doctor`")
-    found = given.found
-    order = ranking(fuse(found, profile, given.names).scores, found.ids)
-    places = order[first_of_each(given.stories[order])][:DEEP]
-    items = service.engine.items(found.ids[places], caller)
+    if given.features is None:
+        return []
+    items = service.engine.items(given.ids[:DEEP], caller)
     uris = ["" if item is None else judged.document_id(item.uri) for item in items]
     grades = np.array([asked.grades.get(uri, 0) for uri in uris], np.int32)
-    part = next((part for part in found.vectors if part.field == VECTOR_FIELD), None)
-    rows = (
-        np.zeros((0, len(FEATURES)), np.float32)
-        if part is None
-        else features(found, given.names, part)[places]
-    )
-    return FloorQuery(rows, grades, asked.kind, asked.sealed)
+    return [FloorQuery(given.features[:DEEP], grades, asked.kind, asked.sealed)]

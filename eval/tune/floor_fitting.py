@@ -13,7 +13,7 @@ collection knows, as made ones hardly do; less is asked of them, because some ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from core.errors import InputError
 from core.items import FloatMatrix
 from core.retrieval import Floats, Ints
-from search.floor import Floor
+from search.floor import Floor, feature_names
 
 KEPT_10, KEPT_100, QUIET, QUIET_ELSEWHERE = 0.97, 0.90, 0.90, 0.50
 ELSEWHERE = "elsewhere"
@@ -70,9 +70,9 @@ class Kept:
     quiet: dict[str, float]
 
 
-def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
-    """Return the floor of these sets. Raises InputError if they have no relevant document, or no
-    query that nothing answers.
+def learned(sets: Sequence[FloorSet], encoders: tuple[str, ...]) -> Floor:
+    """Return the floor of these sets, for the cosines of these encoders. Raises InputError if they
+    have no relevant document, or no query that nothing answers.
     """
     parts = [part for one in sets for part in _examples(one)]
     if {label for _, label, _ in parts} != {0.0, 1.0}:
@@ -81,12 +81,13 @@ def learned(sets: Sequence[FloorSet], encoder: str) -> Floor:
             "without an answer",
             mend="name judged sets whose queries find something",
         )
-    rows = np.concatenate([rows for rows, _, _ in parts])
+    known = len(feature_names(len(encoders)))
+    rows = np.concatenate([rows[:, :known] for rows, _, _ in parts])
     labels = np.concatenate([np.full(len(rows), label) for rows, label, _ in parts])
     weights = np.concatenate([np.full(len(rows), each / len(rows)) for rows, _, each in parts])
     vector, bias = _logistic(rows, labels, weights / weights.sum())
-    plain = Floor(encoder, tuple(vector.tolist()), bias, 0.0)
-    return Floor(encoder, plain.weights, bias, _least(sets, plain))
+    plain = Floor(encoders, tuple(vector.tolist()), bias, 0.0)
+    return replace(plain, least=_least(sets, plain))
 
 
 def kept(one: FloorSet, floor: Floor, *, sealed: bool = True) -> Kept:
@@ -126,18 +127,18 @@ def _kept(one: FloorSet, chances: Sequence[Floats], floor: Floor, *, sealed: boo
     )
 
 
-def left_out(sets: Sequence[FloorSet], encoder: str) -> tuple[Kept, ...]:
+def left_out(sets: Sequence[FloorSet], encoders: tuple[str, ...]) -> tuple[Kept, ...]:
     """Return what the floor of all other sets does to each set. Empty for a single set."""
     if len(sets) < 2:
         return ()
     return tuple(
-        kept(one, learned([other for other in sets if other is not one], encoder)) for one in sets
+        kept(one, learned([other for other in sets if other is not one], encoders)) for one in sets
     )
 
 
 def _least(sets: Sequence[FloorSet], plain: Floor) -> float:
     """Return the chance whose worst result over the sets is best."""
-    floors = [Floor(plain.encoder, plain.weights, plain.bias, least) for least in _CHANCES.tolist()]
+    floors = [replace(plain, least=least) for least in _CHANCES.tolist()]
     known = [(one, _chances(one, plain)) for one in sets]
     worst = [
         min(_reached(_kept(one, chances, floor, sealed=False)) for one, chances in known)

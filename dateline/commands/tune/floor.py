@@ -48,7 +48,8 @@ def floor(
     """Learn which hits are strong, and say how many relevant documents stay.
 
     500 queries about nothing in each collection are asked, too: nonsense, names that are not there,
-    other topics. Half of them only judge. The setting floor names the file that --output writes.
+    other topics. Half of them only judge. The setting floor names the file that --output writes;
+    floors for other encoders in that file are kept.
     """
     with reported():
         if output is not None:
@@ -62,7 +63,9 @@ def floor(
                 Lazily(progress),
             )
         if output is not None:
-            write_result(output, floor_json(found.floor, [one.label for one in found.sets]))
+            before = output.read_bytes() if output.exists() else b""
+            labels = [one.label for one in found.sets]
+            write_result(output, floor_json(found.floor, labels, before))
     if as_json:
         typer.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2))
         return

@@ -10,8 +10,9 @@ import pytest
 from core.errors import InputError
 from core.items import FloatMatrix
 from eval.tune.floor_fitting import ELSEWHERE, FloorQuery, FloorSet, kept, learned, left_out
-from search.floor import FEATURES
+from search.floor import feature_names
 
+FEATURES, DIGEST = feature_names(1), ("digest",)
 SHARE, ABOVE = FEATURES.index("share"), FEATURES.index("above")
 
 
@@ -45,8 +46,8 @@ def judged_set(label: str) -> FloorSet:
 
 def test_what_can_be_told_apart_is_learned() -> None:
     one = judged_set("one")
-    floor = learned([one], "digest")
-    assert floor.encoder == "digest"
+    floor = learned([one], DIGEST)
+    assert floor.encoders == DIGEST
     assert floor.weights[SHARE] > 0 > floor.weights[ABOVE]
     low, high = floor.of_features(rows([0.25, 0.7])).tolist()
     assert low < floor.least <= high
@@ -59,8 +60,8 @@ def test_sealed_queries_judge_and_teach_nothing() -> None:
     one = judged_set("one")
     loud = FloorQuery(rows([0.8]), np.zeros(1, np.int32), "nonsense", sealed=True)
     more = replace(one, queries=(*one.queries, loud))
-    floor = learned([one], "digest")
-    assert learned([more], "digest") == floor
+    floor = learned([one], DIGEST)
+    assert learned([more], DIGEST) == floor
     assert kept(more, floor).quiet["nonsense"] == 0.5
     assert kept(more, floor, sealed=False).quiet["nonsense"] == 1.0
 
@@ -68,8 +69,8 @@ def test_sealed_queries_judge_and_teach_nothing() -> None:
 def test_queries_of_other_collections_teach_and_less_is_asked_of_them() -> None:
     one = judged_set("one")
     loud = FloorQuery(rows([0.7]), np.zeros(1, np.int32), ELSEWHERE)
-    taught = learned([replace(one, queries=(*one.queries, loud))], "digest")
-    before = learned([one], "digest")
+    taught = learned([replace(one, queries=(*one.queries, loud))], DIGEST)
+    before = learned([one], DIGEST)
     high = rows([0.7])
     assert taught.of_features(high)[0] < before.of_features(high)[0]
     assert kept(one, taught).first_10 == 1.0
@@ -79,20 +80,20 @@ def test_without_both_kinds_of_example_nothing_is_learned() -> None:
     one = judged_set("one")
     absent = FloorSet("absent", tuple(query for query in one.queries if query.kind))
     with pytest.raises(InputError):
-        learned([absent], "digest")
+        learned([absent], DIGEST)
     found = FloorQuery(rows([0.8, 0.7]), np.array([1, 1], np.int32))
     with pytest.raises(InputError):
-        learned([FloorSet("found", (found,))], "digest")
+        learned([FloorSet("found", (found,))], DIGEST)
     empty = FloorQuery(rows([]), np.zeros(0, np.int32))
     with pytest.raises(InputError):
-        learned([FloorSet("empty", (empty, replace(empty, kind="name")))], "digest")
+        learned([FloorSet("empty", (empty, replace(empty, kind="name")))], DIGEST)
 
 
 def test_a_set_is_judged_by_the_floor_of_the_others() -> None:
     one, two = judged_set("one"), judged_set("two")
     odd = FloorSet("odd", (FloorQuery(rows([0.2, 0.1]), np.array([1, 1], np.int32)),))
-    assert left_out([one], "digest") == ()
-    found = {each.label: each for each in left_out([one, two, odd], "digest")}
+    assert left_out([one], DIGEST) == ()
+    found = {each.label: each for each in left_out([one, two, odd], DIGEST)}
     assert list(found) == ["one", "two", "odd"]
-    assert found["odd"] == kept(odd, learned([one, two], "digest"))
+    assert found["odd"] == kept(odd, learned([one, two], DIGEST))
     assert found["odd"].first_10 == 0.0

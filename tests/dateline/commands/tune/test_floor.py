@@ -12,7 +12,7 @@ import pytest
 import dateline.commands.tune.floor
 from dateline.default_folders import demo_folder
 from eval.sets.absent_queries import Kind
-from search.floor import FEATURES, read_floor
+from search.floor import feature_names, read_floors
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
 
@@ -60,10 +60,11 @@ def test_a_floor_is_learned_written_and_used(
     cli, asked = Cli(small / "data"), ("tune", "floor", small / "small", "--sample", "5")
     path = tmp_path / "made" / "floor.json"
     told = cli.json(*asked, "--output", path, "--elsewhere", elsewhere(tmp_path))
-    floor = read_floor(path)
-    assert told["floor"]["encoder"] == floor.encoder
-    assert told["floor"]["weights"] == pytest.approx(floor.weights, abs=1e-6)
-    assert json.loads(path.read_bytes())["learned_from"] == ["small:test"]
+    (floor,) = read_floors(path)
+    names = feature_names(len(floor.encoders))
+    assert tuple(told["floor"]["encoders"]) == floor.encoders
+    assert told["floor"]["weights"] == pytest.approx(floor.weights[: len(names)], abs=1e-6)
+    assert json.loads(path.read_bytes())["floors"][0]["learned_from"] == ["small:test"]
     (row,) = told["sets"]
     assert set(row["quiet"]) == {kind.value for kind in Kind} | {"elsewhere"}
     assert row["first_10"] > 0.5
@@ -71,8 +72,8 @@ def test_a_floor_is_learned_written_and_used(
     cli("ingest", small / "small" / "stories.jsonl", "--products", "demo")
     monkeypatch.setenv("DATELINE_FLOOR", str(path))
     for least, strong in ((0.0, True), (1.0, False)):  # all hits are strong, or none is
-        tree = json.loads(path.read_bytes()) | {"least": least, "bias": 0.0}
-        tree["weights"] = dict.fromkeys(FEATURES, 0.0)
+        tree = json.loads(path.read_bytes())
+        tree["floors"][0] |= {"least": least, "bias": 0.0, "weights": dict.fromkeys(names, 0.0)}
         path.write_text(json.dumps(tree))
         data = cli.json("search", "ferry accident")["data"]
         assert {hit["meta"]["relevance"] == "strong" for hit in data["items"]} == {strong}
