@@ -71,19 +71,19 @@ class Index:
         lengths = np.array([sum(each.values()) for each in counts], np.float64)
         self._k1 = part.k1
         self._norm = part.k1 * (1 - part.b + part.b * lengths / max(1.0, float(lengths.mean())))
-        self._held: dict[str, list[tuple[int, int]]] = {}
+        held: dict[str, list[tuple[int, int]]] = {}
         for place, each in enumerate(counts):
             for term, count in each.items():
-                self._held.setdefault(term, []).append((place, count))
+                held.setdefault(term, []).append((place, count))
+        self._held = {term: np.array(rows, np.int64).T for term, rows in held.items()}
 
     def scores(self, weights: Mapping[str, float]) -> Scores:
         """Return float64 [n]: the score of each text for weighted terms."""
         found, documents = np.zeros(len(self._norm)), len(self._norm)
         for term, weight in weights.items():
-            held = self._held.get(term)
-            if held:
-                places, counts = np.array(held).T
-                idf = log1p((documents - len(held) + 0.5) / (len(held) + 0.5))
+            if term in self._held:
+                places, counts = self._held[term]
+                idf = log1p((documents - len(places) + 0.5) / (len(places) + 0.5))
                 shares = counts * (self._k1 + 1) / (counts + self._norm[places])
                 found[places] += weight * idf * shares
         return found

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.callers import Caller
-from core.query_tree import Node, is_fact
+from core.query_tree import Node, is_fact, without_field
 from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, TextSignatures, TotalRelation
 from rerank.deadline import Mixing
 from search.answers import Fold, Relevance, Understood
@@ -226,7 +226,7 @@ def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet)
         asked = replace(question.asked, filters=filters)
         wider = retrieve(engine, asked, question.profile)
         flags += [f"facet {name}: {flag}" for flag in (*wider.degraded, *wider.found.degraded)]
-        found[name] = _opened(engine, weighed, wider.found, asked)
+        found[name] = _opened(engine, weighed, wider.found, name)
     return replace(candidates, open_facets=found, degraded=(*candidates.degraded, *flags))
 
 
@@ -262,14 +262,15 @@ def _visible(engine: Engine, ids: Ids, caller: Caller) -> Marks:
     return np.ones(len(ids), np.bool_) if len(seen) == len(ids) else np.isin(ids, seen)
 
 
-def _opened(engine: Engine, weighed: Weighed, found: Retrieved, asked: Retrieval) -> OpenFacet:
-    """Return one candidate per story, without the story of the "more like this" item, and folded if
-    asked for.
+def _opened(engine: Engine, weighed: Weighed, found: Retrieved, name: str) -> OpenFacet:
+    """Return one candidate per story without the filter by the facet `name`, folded if asked for.
+    The story of the "more like this" item is left out.
     """
     question = weighed.evidence.question
     if weighed.pinned:
-        found = with_items(found, engine.shown(weighed.pinned, question.caller, asked.filters))
-    found = with_items(found, exact_ids(engine, question, asked))
+        filters = question.wider[name]
+        found = with_items(found, engine.shown(weighed.pinned, question.caller, filters))
+    found = with_items(found, exact_ids(engine, question, without_field(question.beside, name)))
     ids = found.ids[ranking(fuse(found, question.profile).scores, found.ids)]
     stories = engine.chains(ids)
     places = first_of_each(stories)

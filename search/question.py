@@ -17,7 +17,7 @@ from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
 from core.query_tree import Node, all_of, is_fact, scored_words, within_products, without_field
 from core.retrieval import Retrieval, SortOrder
-from search.answers import Counted, Fold, SearchRequest
+from search.answers import Counted, EntityUse, Fold, SearchRequest
 from search.cursors import Start
 from search.encoders import QueryEncoders, VectorPart
 from search.profiles import Profile, profile_named
@@ -32,11 +32,12 @@ from search.understanding.understand import Meaning, Understanding
 class Question:
     """The understood request of `caller`, and the profile that ranks the answer.
 
-    `asked` is the request to the engine, `vectors` is its part for vectors, and `degraded` has the
-    flags of what was left out. `counted` are the facets to count; `wider` maps each open facet to
-    the filters without its own. The answer is a list `by_date` if that order is asked for, or if
-    there is nothing to score by; it begins at `start`, None for a first page, and reads relative
-    dates by `now`.
+    `beside` are the filters that the request itself gives, without those that were read in the
+    query's words. `asked` is the request to the engine, `vectors` is its part for vectors, and
+    `degraded` has the flags of what was left out. `counted` are the facets to count; `wider` maps
+    each open facet to the filters without its own. The answer is a list `by_date` if that order is
+    asked for, or if there is nothing to score by; it begins at `start`, None for a first page, and
+    reads relative dates by `now`.
     """
 
     request: SearchRequest
@@ -44,6 +45,7 @@ class Question:
     profile: Profile
     meaning: Meaning
     vectors: VectorPart
+    beside: Node
     asked: Retrieval
     counted: Counted
     wider: Mapping[str, Node]
@@ -96,6 +98,8 @@ class Questions:
         held = folded(caller.products)  # no tree names a product that the caller lacks
         tree = within_products(meaning.tree, held)
         own, filters = (within_products(one, held) for one in (meaning.filters, request.filters))
+        # Names filter only if the request says so: they are no mere reading.
+        beside = all_of(own, filters) if request.entities is EntityUse.FILTER else filters
         wider = {name: all_of(own, without_field(filters, name)) for name in counted.opened}
         # Folding compares within a list of candidates.
         folds = request.fold is not Fold.NONE or bool(request.similar_to)
@@ -109,6 +113,7 @@ class Questions:
             caller=caller,
             profile=profile,
             meaning=meaning,
+            beside=beside,
             asked=_asked(meaning, caller, all_of(own, filters), vectors, profile, share, order),
             vectors=vectors,
             counted=counted,

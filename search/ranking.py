@@ -26,8 +26,8 @@ import numpy as np
 from core.callers import Caller
 from core.items import Item, Passage
 from core.ports.engine import Catalogue, Standings
-from core.query_tree import is_fact
-from core.retrieval import Floats, Ids, Marks, Retrieval, Retrieved, SortOrder, VectorScores
+from core.query_tree import Node, is_fact
+from core.retrieval import Floats, Ids, Marks, Retrieved, SortOrder, VectorScores
 from rerank.deadline import DeadlineReranker, Reranked, mix, mixing_of
 from search.profiles import Fusion, Profile
 from search.question import Question
@@ -99,7 +99,7 @@ def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
     given = given_order(evidence)
     pinned = question.meaning.pinned if given is None else ()
     pins = engine.shown(pinned, question.caller, question.asked.filters) if pinned else NO_IDS
-    exact = exact_ids(engine, question, question.asked) if given is None else NO_IDS
+    exact = exact_ids(engine, question, question.beside) if given is None else NO_IDS
     found = with_items(with_items(found, pins), exact)
     profile, ages = question.profile, None
     if profile.recency_half_life_days > 0:
@@ -117,14 +117,15 @@ def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
     return Weighed(evidence, found, ranking, pinned, pins, exact, unscored)
 
 
-def exact_ids(archive: Standings, question: Question, asked: Retrieval) -> Ids:
-    """Return the ids of at most MOST_EXACT items that the caller may see, that pass the filters of
-    `asked`, and that have the whole query as one of their values.
+def exact_ids(archive: Standings, question: Question, filters: Node) -> Ids:
+    """Return the ids of at most MOST_EXACT items that the caller may see, that pass `filters`, and
+    that have the whole query as one of their values. Dates and kinds in the query's words do not
+    filter them: a whole value is no such words ("Storm-Friday").
     """
     exact = question.meaning.exact
     if exact is None:
         return NO_IDS
-    return archive.having(exact, asked.caller, asked.filters, MOST_EXACT)
+    return archive.having(exact, question.caller, filters, MOST_EXACT)
 
 
 def given_order(evidence: Evidence) -> Ids | None:

@@ -96,6 +96,20 @@ def test_a_part_of_a_value_does_not(desk: Room, query: str) -> None:
     assert not any(hit.exact for hit in desk.ask(query).hits)
 
 
+@pytest.mark.parametrize(
+    "slugline", ["Oslo friday", "Oslo-Week march 2019", "Oslo photos", "photos of Oslo"]
+)
+def test_a_date_or_a_kind_in_a_value_does_not_hide_its_item(desk: Room, slugline: str) -> None:
+    uri = f"urn:dated:{slugline.replace(' ', '-')}"
+    desk.put(story(uri, "Tram", slugline=slugline))
+    answer = desk.ask(slugline, facets=("type",), open_facets=("place",))
+    assert uris(answer)[0] == uri
+    assert answer.hits[0].exact
+    assert answer.understood.dates or answer.understood.kinds
+    assert sum(one.count for one in answer.facets["type"]) == answer.total.value
+    assert uris(desk.ask(slugline, filters=Keyword("type", ("video",)))) == []
+
+
 def test_filters_and_orders_by_date_hold(desk: Room) -> None:
     elsewhere = desk.ask("BC-Oslo--Storm", filters=Keyword("type", ("video",)))
     assert uris(elsewhere) == []
