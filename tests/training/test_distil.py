@@ -20,7 +20,17 @@ from inference.cross_encoder import CrossEncoder
 from inference.models.store import ModelStore
 from training.graphs.bert import BertShape
 from training.rerank.candidates import CandidateList
-from training.rerank.distil import Run, bert_of, drawn, every_second, learn, loss_of, state_of
+from training.rerank.distil import (
+    Run,
+    bert_of,
+    drawn,
+    evened,
+    every_second,
+    freeze,
+    learn,
+    loss_of,
+    state_of,
+)
 from training.rerank.halve import Halved, Plan, halve
 from training.rerank.joint import JointEncoder, PairTokens
 from training.rerank.joint_folder import write_model
@@ -135,6 +145,23 @@ def test_a_run_becomes_the_model_that_was_trained(tmp_path: Path) -> None:
         scorer = CrossEncoder.open(ModelStore(tmp_path), name, threads=1)
         scores = scorer.score([query] * len(passages), passages)[:, 0]
         assert np.abs(scores - expected).max() < near
+
+
+def test_frozen_layers_learn_nothing_and_the_others_do(tmp_path: Path) -> None:
+    model = JointEncoder(weights(2), BertShape(layers=2, heads=2, width=16), vocabulary=120)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    freeze(model, 1)
+    learn(Run.of(model), taught(12), tokens(), TEACHING, 3, tmp_path / "state")
+    moved = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
+    assert not [name for name in moved if "embeddings" in name or "layer.0." in name]
+    assert [name for name in moved if "layer.1." in name]
+
+
+def test_half_of_evened_lists_are_those_that_the_search_gets_wrong() -> None:
+    right = [Taught(replace(one.given, grades=(1, 0, 0, 0, 0)), one.scores) for one in taught(9)]
+    none = [Taught(replace(one.given, grades=(0,) * 5), one.scores) for one in taught(2)]
+    found = evened([*right, *taught(3), *none])
+    assert [one.given.found[0] for one in found] == [1, 1, 1, 0, 0, 0]
 
 
 def test_every_second_layer_is_kept_in_order() -> None:

@@ -41,7 +41,7 @@ from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
 from training.tagger.finetune import pace, report
 
 LISTS = 4  # of a step
-PASSAGES = 8  # of a list
+PASSAGES = 6  # of a list
 MAX_TOKENS = 128
 STEPS = 2000
 RATE, HEAD_RATE, SCALE_RATE = 3e-5, 5e-4, 1e-2
@@ -49,6 +49,25 @@ FUSED_SHARE = 5.0  # of the search's score, put on 0 to 1
 WARM_UP = 0.05  # share of the steps
 SAVED_EVERY = 25  # steps
 _LAYER = "encoder.layer."
+
+
+def freeze(model: JointEncoder, layers: int) -> None:
+    """Leave the embeddings and the first `layers` layers of the model as they are: a step costs
+    less, and few lists can't spoil what the start knows.
+    """
+    if layers:
+        model.bert.embeddings.requires_grad_(False)
+    for layer in model.bert.encoder.layer[:layers]:
+        layer.requires_grad_(False)
+
+
+def evened(taught: Sequence[Taught]) -> list[Taught]:
+    """Return the lists whose first passage is not right, and as many others: where the search is
+    right, there is little to learn.
+    """
+    wrong = [one for one in taught if one.given.found and one.given.found[0] > 0]
+    right = [one for one in taught if one.given.found[:1] == (0,)]
+    return [*wrong, *random.Random(1).sample(right, min(len(right), len(wrong)))]  # noqa: S311
 
 
 def depth_of(weights: Weights) -> int:
@@ -92,7 +111,7 @@ class Run:
     def of(cls, model: JointEncoder) -> Run:
         """Return a run that has not begun."""
         groups = (
-            (list(model.bert.parameters()), RATE, 0.01),
+            ([one for one in model.bert.parameters() if one.requires_grad], RATE, 0.01),
             ([*model.cls.parameters()], HEAD_RATE, 0.0),
             ([model.scale], SCALE_RATE, 0.0),
         )
@@ -244,6 +263,8 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="file of the run")
     parser.add_argument("--start", default="minilm", help="minilm, bge, or another run's file")
     parser.add_argument("--layers", type=int, default=0, help="layers to keep, evenly spaced")
+    parser.add_argument("--frozen", type=int, default=0, help="first layers that learn nothing")
+    parser.add_argument("--evened", action="store_true", help="half of the lists: search is wrong")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--margin", type=float, help="drop doubtful negatives, such as .05")
@@ -252,11 +273,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    run = Run.of(start_of(given.start, given.layers, given.weights))
+    model = start_of(given.start, given.layers, given.weights)
+    freeze(model, given.frozen)
+    run = Run.of(model)
     if given.state.exists():
         run.read(given.state)
     files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
     taught = [one for path in files for one in read_taught(path)]
+    if given.evened:
+        taught = evened(taught)
     tokenizer: Tokenizer = plain_tokenizer(fetch(MINILM_TOKENIZER, given.weights))
     teaching = Teaching(given.margin, given.distilled, negatives=PASSAGES - 1)
     tokens = PairTokens(tokenizer, MAX_TOKENS)
