@@ -1,8 +1,6 @@
 """Each recipe runs end to end on a slice, and the parts do what they say."""
 
 import argparse
-import gzip
-import json
 import os
 from pathlib import Path
 
@@ -16,16 +14,13 @@ pytest.importorskip("seqeval", reason="needs the [torch] extra")
 import onnx
 import onnxruntime as ort
 
-from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
-from inference.models.manifest import RESEARCH_ONLY, TrainingData
 from inference.models.store import ModelStore
 from inference.tagger import NameTagger
 from training import minilm, ner, sentence_encoder
 from training.folder import training_data
 from training.graphs.bert import FUSED, OPSET, BertShape, GraphDraft, folded, label_graph
 from training.graphs.quantize import InputRange, calibrate, quantize, quantize_dense
-from training.rerank import cross_encoder
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
@@ -169,73 +164,6 @@ def test_smoothing_that_is_folded_into_the_values_changes_no_answer() -> None:
     assert removed == {"layer0/attention/out/smooth"}
     error, before = (np.abs(answers(each) - wanted).mean() for each in (without, plain))
     assert error < 1.2 * before < 0.05 * np.abs(wanted).max()
-
-
-def written_lists(folder: Path, name: str, count: int) -> None:
-    """`count` lists of ten candidates in `folder`, the right one fourth."""
-    rows = [
-        {
-            "query_id": str(number),
-            "query": f"who won match {number}",
-            "ideal": [1],
-            "candidates": [
-                {
-                    "id": str(place),
-                    "fused": 1.0 - place / 10,
-                    "grade": int(place == 3),
-                    "text": f"Match {number if place == 3 else 90 + place}\nSpain won it.",
-                }
-                for place in range(10)
-            ],
-        }
-        for number in range(count)
-    ]
-    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(lines))
-
-
-@pytest.mark.deep
-def test_the_reranker_recipe_on_a_slice(tmp_path: Path) -> None:
-    written_lists(tmp_path, "scifact-train", 8)
-    written_lists(tmp_path, "cacm", 2)
-    checkpoint = tmp_path / "weights.safetensors"
-    given = argparse.Namespace(
-        candidates=tmp_path,
-        output=tmp_path,
-        steps=2,
-        limit=3,
-        threads=1,
-        checkpoint=checkpoint,
-        training_data=[TrainingData("Our queries", "our own", "any")],
-    )
-    figures = cross_encoder.make(given)
-    hybrid = pytest.approx(1 / np.log2(5))
-    assert figures["cacm at 0.0, nDCG@10"] == hybrid
-    assert figures["scifact-train, held out at 0.0, nDCG@10"] == hybrid
-    assert figures["weight chosen on held-out lists"] in cross_encoder.WEIGHTS
-    made = CrossEncoder.open(ModelStore(tmp_path), cross_encoder.NAME, threads=1)
-    assert made.folder.manifest.quality.keys() == figures.keys()
-    assert made.folder.manifest.source.endswith(" on Our queries")
-    assert [one.use for one in made.folder.manifest.training_data] == ["any", RESEARCH_ONLY]
-    right, wrong = made.score(["who won"] * 2, ["Spain won the match", "rain tomorrow"])[:, 0]
-    assert right > wrong
-    before = checkpoint.stat().st_mtime_ns
-    assert cross_encoder.make(given) == figures  # from the checkpoint: the same weights
-    assert checkpoint.stat().st_mtime_ns == before
-
-
-def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
-    given = argparse.Namespace(
-        candidates=tmp_path,
-        output=tmp_path,
-        steps=2,
-        limit=3,
-        threads=1,
-        checkpoint=None,
-        training_data=None,
-    )
-    with pytest.raises(ValueError, match="eval candidates"):
-        cross_encoder.make(given)
 
 
 def test_a_rounded_layer_does_not_overflow_on_any_processor() -> None:

@@ -13,20 +13,37 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from inference.models.manifest import ModelManifest
-from training.folder import add_terms, learned_from, plain_tokenizer, write_folder, write_manifest
+from training.folder import (
+    START,
+    add_terms,
+    learned_from,
+    plain_tokenizer,
+    write_folder,
+    write_manifest,
+)
 from training.graphs.bert import BertShape, Weights
 from training.graphs.pair import pair_graph
-from training.graphs.quantize import calibrate
+from training.graphs.quantize import Batch, calibrate
 from training.rerank.candidates import CandidateList, read_lists
-from training.rerank.cross_encoder import MANIFEST, calibration
 from training.rerank.distil import MAX_TOKENS, state_of
 from training.rerank.joint import PairTokens
 from training.sources import MINILM_TOKENIZER, fetch
+
+CALIBRATED_WITH = 200  # lists, with two pairs each
+WHOLE = "int8, static and smoothed activations, weights by column; head in float32"
+
+
+def calibration(
+    tokens: PairTokens, lists: Sequence[CandidateList], chance: random.Random
+) -> Iterator[Batch]:
+    """Yield pairs of the training lists, one per batch, so that no row has padding."""
+    for each in lists[:CALIBRATED_WITH]:
+        for text in (each.texts[each.found[0]], chance.choice(each.texts)):
+            yield tokens.batch([(each.query, text)])
 
 
 def manifest_of(name: str, shape: BertShape, *, whole: bool) -> ModelManifest:
@@ -34,16 +51,37 @@ def manifest_of(name: str, shape: BertShape, *, whole: bool) -> ModelManifest:
     ones.
     """
     form = f"BERT, {shape.layers} layers, {shape.width} wide, {shape.heads} heads"
-    return replace(
-        MANIFEST,
+    return ModelManifest(
         name=name,
+        task="score",
         architecture=f"{form}; late-interaction head on joint tokens",
         source="trained here from public start weights on pools of pairs",
         revision="start: MiniLM-L6 or bge-small-en-v1.5, see training/sources.py",
         licence="Apache-2.0 for the code; start weights and training texts: see there",
+        files={},
+        graphs={"onnx": "model.int8.onnx"},
+        tokenizer="tokenizer.json",
+        optimized=True,
+        pooling="",
+        query_prefix="",
+        passage_prefix="",
+        max_tokens=MAX_TOKENS,
+        dimension=shape.width,
+        labels=(),
+        precision=WHOLE if whole else "float32",
+        quality={},
         recipe="python -P -m training.rerank.distil, then training.rerank.joint_folder",
-        precision=MANIFEST.precision if whole else "float32",
-        training_data=MANIFEST.training_data[-1:],
+        languages=("en",),
+        training_data=(START,),
+        about=(
+            "Scores a passage for a query. Its score is mixed with the search's at one weight;"
+            " alone it ranks worse than the search on most collections."
+        ),
+        limits=(
+            "Languages other than English.",
+            "Alone, without the search's own score.",
+            "Passages beyond 128 tokens with the query: the rest is not read.",
+        ),
     )
 
 

@@ -29,7 +29,7 @@ def candidates(
 ) -> None:
     """Write what a reranker would be given for each query, with judgements: to train one.
 
-    The recipe that reads these files is `python -P -m training.rerank.cross_encoder`.
+    The recipe that reads these files is `python -P -m training.rerank.distil`.
     """
     with reported():
         settings = settings_for(data=data, models=models)
