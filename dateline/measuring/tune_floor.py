@@ -26,9 +26,11 @@ from eval.sets.datasets import JudgedSet, read_judged_set
 from eval.tune.floor_fitting import (
     DEEP,
     ELSEWHERE,
+    Calibration,
     FloorQuery,
     FloorSet,
     Kept,
+    calibration,
     kept,
     learned,
     left_out,
@@ -45,25 +47,29 @@ Said = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class LearnedFloor:
     """A floor, what it does to each set that it was learned from, and what the floor of the other
-    sets does to each.
+    sets does to each. `calibration` is of the sets that are judged to depth, by the floor of the
+    others if there are any.
     """
 
     floor: Floor
     sets: tuple[Kept, ...]
     left_out: tuple[Kept, ...]
+    calibration: tuple[Calibration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FloorPlan:
     """What to learn from: judged sets, and at most `sample` queries of each (0 for all), of the
     judged ones and of each kind that nothing answers. Some queries of the sets `elsewhere` are
-    asked of each other set, too: nothing answers most of them.
+    asked of each other set, too: nothing answers most of them. `deep` are those of the sets that
+    are judged to depth.
     """
 
     sets: tuple[str, ...]
     sample: int = 0
     seed: int = 1
     elsewhere: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
 
 
 def tune_floor(
@@ -73,6 +79,8 @@ def tune_floor(
     observer: Observer | None = None,
 ) -> LearnedFloor:
     """Learn a floor. Raises InputError, DocumentError, ModelError, StorageError and QueryError."""
+    if strange := {*plan.deep} - {*plan.sets}:
+        raise InputError(f"{min(strange)} is not among the sets", mend="name it as a set, too")
     judged = [read_judged_set(name) for name in plan.sets]
     check_sets(judged)
     foreign = [read_judged_set(name) for name in plan.elsewhere]
@@ -87,8 +95,17 @@ def tune_floor(
         _gathered(settings, one, foreign, plan, models, encoders, said, observer) for one in judged
     ]
     floor = learned(gathered, encoders)
+    others = left_out(gathered, encoders) or (floor,) * len(gathered)
+    pairs = [*zip(gathered, others, strict=True)]
     return LearnedFloor(
-        floor, tuple(kept(one, floor) for one in gathered), left_out(gathered, encoders)
+        floor,
+        tuple(kept(one, floor) for one in gathered),
+        tuple(kept(one, other) for one, other in pairs if len(pairs) > 1),
+        tuple(
+            calibration(one, other)
+            for name, (one, other) in zip(plan.sets, pairs, strict=True)
+            if name in plan.deep
+        ),
     )
 
 

@@ -30,6 +30,7 @@ _FIRST = 10  # documents of a query that nothing answers
 _UNJUDGED, _UNJUDGED_WEIGHT = 30, 0.15
 _STIFF = 1e-3  # weight of the ridge, on features of unit spread
 _STEPS = 30
+_BINS = 10
 _CHANCES = np.linspace(0.01, 0.99, 99)
 
 Matrix = npt.NDArray[np.float64]
@@ -68,6 +69,45 @@ class Kept:
     first_100: float
     strong: float
     quiet: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far a floor's chances are from shares, over the first hundred of each judged query of a
+    set; what nobody judged counts as not relevant. `constant` is the Brier score of the share of
+    relevant documents as everybody's chance, `error` the mean distance between chance and share
+    over ten bins. `bins` has the mean chance, the share of relevant documents and the number.
+    """
+
+    label: str
+    brier: float
+    constant: float
+    error: float
+    bins: tuple[tuple[float, float, int], ...]
+
+
+def calibration(one: FloorSet, floor: Floor) -> Calibration:
+    """Return how far the floor's chances are from shares in a set that is judged to depth."""
+    judged = [query for query in one.queries if not query.kind]
+    rows = [floor.of_features(query.features[:DEEP]) for query in judged]
+    chances = np.concatenate([np.zeros(0), *rows])
+    relevant = np.concatenate([np.zeros(0), *(query.grades[:DEEP] > 0 for query in judged)])
+    if not len(chances):
+        raise InputError("no judged query found anything", where=one.label)
+    places = np.minimum((chances * _BINS).astype(int), _BINS - 1)
+    marks = [places == number for number in range(_BINS) if (places == number).any()]
+    bins = tuple(
+        (float(chances[mark].mean()), float(relevant[mark].mean()), int(mark.sum()))
+        for mark in marks
+    )
+    share = float(relevant.mean())
+    return Calibration(
+        one.label,
+        float(np.mean((chances - relevant) ** 2)),
+        share * (1 - share),
+        sum(abs(mean - known) * count for mean, known, count in bins) / len(chances),
+        bins,
+    )
 
 
 def learned(sets: Sequence[FloorSet], encoders: tuple[str, ...]) -> Floor:
@@ -127,13 +167,11 @@ def _kept(one: FloorSet, chances: Sequence[Floats], floor: Floor, *, sealed: boo
     )
 
 
-def left_out(sets: Sequence[FloorSet], encoders: tuple[str, ...]) -> tuple[Kept, ...]:
-    """Return what the floor of all other sets does to each set. Empty for a single set."""
+def left_out(sets: Sequence[FloorSet], encoders: tuple[str, ...]) -> tuple[Floor, ...]:
+    """Return for each set the floor of all other sets. Empty for a single set."""
     if len(sets) < 2:
         return ()
-    return tuple(
-        kept(one, learned([other for other in sets if other is not one], encoders)) for one in sets
-    )
+    return tuple(learned([other for other in sets if other is not one], encoders) for one in sets)
 
 
 def _least(sets: Sequence[FloorSet], plain: Floor) -> float:

@@ -37,6 +37,10 @@ def floor(
         list[str] | None,
         typer.Option(help="A set over other documents, whose queries nothing answers. Repeatable."),
     ] = None,
+    deep: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the sets, judged to depth: show calibration. Repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and of queries about nothing.")] = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the floor, JSON.")
@@ -58,7 +62,7 @@ def floor(
         with progress_bar(hidden=as_json) as progress:
             found = tune_floor(
                 settings,
-                FloorPlan(tuple(sets), sample, seed, tuple(elsewhere or ())),
+                FloorPlan(tuple(sets), sample, seed, tuple(elsewhere or ()), tuple(deep or ())),
                 Steps(progress).said,
                 Lazily(progress),
             )
@@ -85,6 +89,20 @@ def _show(found: LearnedFloor) -> None:
             table.add_row(escape(row.label), *kept, *quiet)
         if rows:
             console.print(table)
+    if found.calibration:
+        _show_calibration(found)
+
+
+def _show_calibration(found: LearnedFloor) -> None:
+    heads = ("Brier", "of a constant", "error", "chance: share relevant (documents)")
+    table = Table(
+        "set", *heads, box=None, show_edge=False, header_style="bold", title="calibration"
+    )
+    for row in found.calibration:
+        bins = ", ".join(f"{chance:.2f}: {share:.2f} ({n:,})" for chance, share, n in row.bins)
+        figures = (f"{one:.3f}" for one in (row.brier, row.constant, row.error))
+        table.add_row(escape(row.label), *figures, bins)
+    console.print(table)
 
 
 def _check_writable(path: Path) -> None:

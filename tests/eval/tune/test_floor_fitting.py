@@ -9,8 +9,16 @@ import pytest
 
 from core.errors import InputError
 from core.items import FloatMatrix
-from eval.tune.floor_fitting import ELSEWHERE, FloorQuery, FloorSet, kept, learned, left_out
-from search.floor import feature_names
+from eval.tune.floor_fitting import (
+    ELSEWHERE,
+    FloorQuery,
+    FloorSet,
+    calibration,
+    kept,
+    learned,
+    left_out,
+)
+from search.floor import Floor, feature_names
 
 FEATURES, DIGEST = feature_names(1), ("digest",)
 SHARE, ABOVE = FEATURES.index("share"), FEATURES.index("above")
@@ -93,7 +101,18 @@ def test_a_set_is_judged_by_the_floor_of_the_others() -> None:
     one, two = judged_set("one"), judged_set("two")
     odd = FloorSet("odd", (FloorQuery(rows([0.2, 0.1]), np.array([1, 1], np.int32)),))
     assert left_out([one], DIGEST) == ()
-    found = {each.label: each for each in left_out([one, two, odd], DIGEST)}
-    assert list(found) == ["one", "two", "odd"]
-    assert found["odd"] == kept(odd, learned([one, two], DIGEST))
-    assert found["odd"].first_10 == 0.0
+    floors = left_out([one, two, odd], DIGEST)
+    assert floors[2] == learned([one, two], DIGEST)
+    assert kept(odd, floors[2]).first_10 == 0.0
+
+
+def test_calibration_compares_chances_with_shares_of_the_judged_queries() -> None:
+    plain = Floor(DIGEST, (0.0,) * len(FEATURES), 0.0, 0.5)  # every chance is a half
+    told = calibration(judged_set("one"), plain)
+    assert (told.brier, told.constant, told.error) == (0.25, 0.25, 0.0)
+    assert told.bins == ((0.5, 0.5, 12),)
+    sure = calibration(judged_set("one"), replace(plain, bias=30.0))
+    assert sure.brier == pytest.approx(0.5)
+    assert sure.error == pytest.approx(0.5)
+    with pytest.raises(InputError):
+        calibration(FloorSet("none", (about_nothing("topic"),)), plain)

@@ -59,7 +59,8 @@ def test_a_floor_is_learned_written_and_used(
 ) -> None:
     cli, asked = Cli(small / "data"), ("tune", "floor", small / "small", "--sample", "5")
     path = tmp_path / "made" / "floor.json"
-    told = cli.json(*asked, "--output", path, "--elsewhere", elsewhere(tmp_path))
+    deep = ("--deep", small / "small")
+    told = cli.json(*asked, *deep, "--output", path, "--elsewhere", elsewhere(tmp_path))
     (floor,) = read_floors(path)
     names = feature_names(len(floor.encoders))
     assert tuple(told["floor"]["encoders"]) == floor.encoders
@@ -69,6 +70,8 @@ def test_a_floor_is_learned_written_and_used(
     assert set(row["quiet"]) == {kind.value for kind in Kind} | {"elsewhere"}
     assert row["first_10"] > 0.5
     assert told["left_out"] == []
+    (calibrated,) = told["calibration"]
+    assert 0 <= calibrated["brier"] <= 1
     cli("ingest", small / "small" / "stories.jsonl", "--products", "demo")
     monkeypatch.setenv("DATELINE_FLOOR", str(path))
     for least, strong in ((0.0, True), (1.0, False)):  # all hits are strong, or none is
@@ -91,6 +94,7 @@ def test_mistakes_are_refused_before_anything_is_asked(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli, judged = Cli(tmp_path / "data"), small / "small"
+    assert "not among" in cli("tune", "floor", judged, "--deep", "other", code=2).stderr
     assert "named twice" in cli("tune", "floor", judged, judged, code=2).stderr
     cli("tune", "floor", "nowhere", code=2)
     bare = tmp_path / "bare"
