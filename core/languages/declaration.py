@@ -124,7 +124,8 @@ class Language:
 
     `stop_words` are too common to rank by; None stands for the stemmer's own list. `telling` are
     words of dates and news that no list of stop words has, `letters` those that English lacks,
-    `endings` those of its words, and `elided` what stands before an apostrophe.
+    `endings` those of its words, and `elided` what stands before an apostrophe. With `tells_alone`
+    stop words do not tell the language.
     """
 
     code: str
@@ -135,5 +136,6 @@ class Language:
     letters: str = ""
     endings: str = ""
     elided: str = ""
+    tells_alone: bool = False
     kinds: KindWords | None = None
     dates: DateWords | None = None

@@ -33,22 +33,65 @@ _DUTCH = Language(
 )
 _STEMMED = {
     "ar": ("Arabic", "arabic"),
-    "da": ("Danish", "danish"),
     "el": ("Greek", "greek"),
-    "fi": ("Finnish", "finnish"),
-    "hu": ("Hungarian", "hungarian"),
-    "nb": ("Norwegian Bokmål", "norwegian"),
     "nn": ("Norwegian Nynorsk", "norwegian"),
     "no": ("Norwegian", "norwegian"),
-    "ro": ("Romanian", "romanian"),
     "ru": ("Russian", "russian"),
-    "sv": ("Swedish", "swedish"),
     "ta": ("Tamil", "tamil"),
-    "tr": ("Turkish", "turkish"),
 }
+
+
+def _told(code: str, name: str, stemmer: str, telling: str, letters: str = "") -> Language:
+    """Return a language that is told by some words and letters of its own alone: its stop words are
+    words of larger languages, too.
+    """
+    return Language(code, name, stemmer, telling=telling, letters=letters, tells_alone=True)
+
+
+_TOLD = (
+    _told(
+        "ro",
+        "Romanian",
+        "romanian",
+        "când câte câți cât cine ce au pentru sunt și după despre",
+        "ășțţâ",
+    ),
+    _told(
+        "tr", "Turkish", "turkish", "hangi kaç nasıl nedir neden kimdir ve bir için olarak", "ğışİ"
+    ),
+    _told(
+        "sv",
+        "Swedish",
+        "swedish",
+        "och är för vad vilken vilket vilka hur när varför många från föddes",
+    ),
+    _told(
+        "da", "Danish", "danish", "og ikke hvad hvem hvilken hvilket hvornår hvorfor hvordan", "æøå"
+    ),
+    _told("nb", "Norwegian Bokmål", "norwegian", "hva når hvorfor etter"),
+    _told(
+        "fi", "Finnish", "finnish", "mikä mitä kuka missä milloin miksi kuinka montako että ovat"
+    ),
+    _told("hu", "Hungarian", "hungarian", "és hogy milyen mikor miért melyik hány volt egy", "őű"),
+    _told(
+        "pl", "Polish", "", "jest się kto który która które kiedy gdzie dlaczego przez", "łąęśżźćń"
+    ),
+    _told("cs", "Czech", "", "který která které kdo kdy kde proč jsou bylo volby", "řěů"),
+    _told(
+        "vi",
+        "Vietnamese",
+        "",
+        "của là những và các được trong không năm nào sinh",
+        "ăđơưạảấầậắặẹếềểễệịọốồổộớờởợụủứừửữự",
+    ),
+    _told(
+        "id", "Indonesian", "", "yang dengan untuk siapa kapan berapa adalah bagaimana mengapa dari"
+    ),
+)
 OTHERS = (
     _ITALIAN,
     _PORTUGUESE,
     _DUTCH,
+    *_TOLD,
     *(Language(code, name, stemmer) for code, (name, stemmer) in _STEMMED.items()),
 )

@@ -15,6 +15,7 @@ from core.languages.scripts import FIRST_OF, LATIN, script_of
 from storage.words.stop_words import is_stop_word
 
 LANGUAGES = tuple(one.code for one in TOLD)
+_BY_STOP_WORDS = tuple(one.code for one in TOLD if not one.tells_alone)
 Bar = tuple[float, float]  # the least evidence, and how many times that of the other side it is
 _LEAST = 0.9  # evidence: about one word of this language alone
 _LEAD = 1.3  # times the evidence for English
@@ -102,4 +103,4 @@ def _told_by(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
 
 def _with_stop_word(word: str) -> tuple[str, ...]:
     """Return the languages of which a word is a stop word."""
-    return tuple(code for code in LANGUAGES if is_stop_word(word, (code,)))
+    return tuple(code for code in _BY_STOP_WORDS if is_stop_word(word, (code,)))
