@@ -18,6 +18,7 @@ _MULTILINGUAL_NEEDS = (
     "`dateline embed`"
 )
 _FOREIGN_SHARE = 0.5
+_MANY_WEIGHT = 0.15  # of the encoder for many languages, where the first one reads the query
 _SECOND_START = 0.5
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
 
@@ -45,7 +46,8 @@ class Profile:
     names, beside 1 for all retrievers together (0: names are only shown). An item that is
     `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
     age plays no part). Of an item in another language than the query, BM25 keeps the share
-    `foreign_share` of its weight; the vectors get the rest.
+    `foreign_share` of its weight; the vectors get the rest, and of those only
+    `foreign_field` counts ("": all).
 
     Within BM25, the score over the whole item has the weight 1. `field_weights` are the weights of
     the scores of single text fields. `phrase_boost` is the weight of neighbouring words of the
@@ -72,6 +74,7 @@ class Profile:
     proximity_slop: int = 8
     machine_weight: float = MACHINE_WEIGHT
     foreign_share: float = 1.0
+    foreign_field: str = ""
     vector_starts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -129,8 +132,15 @@ def standard_profiles(
         starts = dict.fromkeys(english, _SECOND_START)
         found[BEST] = replace(hybrid, name=BEST, vector_weights=every, vector_starts=starts)
         if not {*many_languages}.isdisjoint(fields):
-            best = found[BEST]
-            found[MULTILINGUAL] = replace(best, name=MULTILINGUAL, foreign_share=_FOREIGN_SHARE)
+            rest = len(fields) - 1
+            found[MULTILINGUAL] = replace(
+                found[BEST],
+                name=MULTILINGUAL,
+                vector_weights=dict.fromkeys(fields, _MANY_WEIGHT / rest)
+                | {fields[0]: 0.5 - _MANY_WEIGHT},
+                foreign_share=_FOREIGN_SHARE,
+                foreign_field=next(name for name in fields if name in many_languages),
+            )
     return found
 
 

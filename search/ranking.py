@@ -164,7 +164,7 @@ def fuse(
         starts = profile.vector_starts
         vectors = tuple(bounded_cosines(p, starts.get(p.field, 0.0)) for p in found.vectors)
     if foreign is not None:
-        lexical = _with_foreign(lexical, vectors, found, foreign, profile.foreign_share)
+        lexical, vectors = _with_foreign(lexical, vectors, found, foreign, profile)
     relative = (profile.lexical_weight, *(part.weight for part in found.vectors))
     boost = profile.entity_boost if shares.any() else 0.0
     rest = 1.0 / (1.0 + boost)
@@ -177,18 +177,35 @@ def fuse(
 
 
 def _with_foreign(
-    lexical: Floats, vectors: tuple[Floats, ...], found: Retrieved, foreign: Marks, kept: float
-) -> Floats:
-    """Return the lexical shares, where those of `foreign` candidates keep `kept` of their weight
-    and give the rest to the vectors' shares.
+    lexical: Floats,
+    vectors: tuple[Floats, ...],
+    found: Retrieved,
+    foreign: Marks,
+    profile: Profile,
+) -> tuple[Floats, tuple[Floats, ...]]:
+    """Return the lexical and the vectors' shares. Those of `foreign` candidates are made of what
+    the profile's field for other languages says: fully in place of the other fields, and in place
+    of the part of BM25 that has no say.
     """
-    whole = sum(part.weight for part in found.vectors)
+    kept = profile.foreign_share
+    named = profile.foreign_field
+    if all(part.field != named for part in found.vectors):
+        named = ""
+    heard = [
+        (share, part.weight)
+        for share, part in zip(vectors, found.vectors, strict=True)
+        if named in ("", part.field)
+    ]
+    whole = sum(weight for _, weight in heard)
     if not whole:
-        return lexical
-    weighed = zip(vectors, found.vectors, strict=True)
-    meant = sum((share * np.float32(part.weight / whole) for share, part in weighed), 0 * lexical)
-    shares: Floats = np.where(foreign, kept * lexical + (1 - kept) * meant, lexical)
-    return shares.astype(np.float32, copy=False)
+        return lexical, vectors
+    meant = sum((share * np.float32(weight / whole) for share, weight in heard), 0 * lexical)
+    words = np.where(foreign, kept * lexical + (1 - kept) * meant, lexical)
+    others = (
+        share if named in ("", part.field) else np.where(foreign, meant, share)
+        for share, part in zip(vectors, found.vectors, strict=True)
+    )
+    return words.astype(np.float32, copy=False), tuple(others)
 
 
 def bounded_bm25(scores: Floats, bound: float = 0.0) -> Floats:

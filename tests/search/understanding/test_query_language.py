@@ -297,3 +297,15 @@ def test_both_languages_of_a_mixed_archive_come_up(folder: Path, question: str, 
         found = asking(question)
         assert {hit.item.uri for hit in found.hits[:2]} == {f"{about}-es", f"{about}-en"}
         assert found.understood.language == TOLD(question) != ""
+
+
+def test_only_an_encoder_that_reads_it_has_a_say_on_an_item_in_another_language(
+    folder: Path,
+) -> None:
+    with archive_of(folder, PAIRS, ReadsMany()) as asking:
+        for hit in asking("the ferry sank off the coast").hits:
+            assert hit.explanation is not None
+            first, second = hit.explanation.vectors
+            assert (first.weight, second.weight) == pytest.approx((0.35, 0.15))
+            if hit.item.language == "es":
+                assert first.normalized == pytest.approx(second.normalized)
