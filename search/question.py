@@ -104,7 +104,7 @@ class Questions:
         # Folding compares within a list of candidates.
         folds = request.fold is not Fold.NONE or bool(request.similar_to)
         by_date = not folds and (request.order is not SortOrder.SCORE or is_fact(tree))
-        words = scored_words(tree)
+        words = meaning.typed or tuple(scored_words(tree))
         tree, share = of_length(tree, words)
         meaning, order = replace(meaning, tree=tree, filters=own), request.order
         vectors = self.encoders.part(meaning, profile, order)

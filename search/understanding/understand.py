@@ -27,6 +27,7 @@ from core.query_tree import (
     Recorded,
     Word,
     all_of,
+    scored_words,
     without_words,
 )
 from core.retrieval import VectorQuery
@@ -86,7 +87,9 @@ class Meaning:
     which members of `ignore` are neither a date nor a name; `flags` says whether names could not be
     searched for. `like` is the item that replaces a query, and `passages` are those of a text that
     replaces it. Editors pinned the items with the uris `pinned` to the query; `exact` are the facts
-    of items that have the whole query as a value, None for a query that can't be one.
+    of items that have the whole query as a value, None for a query that can't be one. `typed` are
+    the words that BM25 would score if none of them was a stop word, without synonyms: they say how
+    long a question is.
     """
 
     tree: Node
@@ -99,6 +102,7 @@ class Meaning:
     passages: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()
     exact: Node | None = None
+    typed: tuple[Word, ...] = ()
 
     def flags(self) -> tuple[str, ...]:
         """Return flags of what could not be done for the answer; waits for the names."""
@@ -206,7 +210,8 @@ class Understanding:
         if language := said.language:
             tree = without_words(tree, lambda word: analysis.is_stop_word(word, language))
         pinned = rules.pinned(request.q)
-        return replace(meaning, tree=tree, said=said, pinned=pinned, exact=exact)
+        typed = tuple(scored_words(meaning.tree))
+        return replace(meaning, tree=tree, said=said, pinned=pinned, exact=exact, typed=typed)
 
     def understand(
         self,

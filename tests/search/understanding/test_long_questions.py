@@ -10,11 +10,15 @@ import pytest
 
 from core.query_tree import EVERYTHING, Bool, Keyword, Node, Phrase, Word, all_of, scored_words
 from core.retrieval import LexicalWeights
+from search.answers import SearchRequest
+from search.understanding.editorial import Editorial
 from search.understanding.language import parse
 from search.understanding.long_questions import damped, field_share, of_length
+from search.understanding.understand import Understanding
+from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
-from tests.search.room import Room, story, uris
+from tests.search.room import READER, Room, story, uris
 
 
 def words(count: int) -> str:
@@ -72,6 +76,15 @@ def test_a_fact_is_no_word() -> None:
     weights = LexicalWeights()
     assert weights.with_fields(1.0) is weights
     assert set(weights.with_fields(0.0).fields.values()) == {0.0}
+
+
+def test_stop_words_count_for_the_length_of_a_question(room: Room) -> None:
+    query = f"the ferry and the port of {words(12)} is where the {words(12)} was with the ferry"
+    request = SearchRequest(q=query)
+    told = Understanding(None, told_by=lambda _: "en")
+    meaning = told.meaning(request, READER, Editorial(), told.calendar(), None, Analysis())
+    assert len(meaning.typed) == len(query.split())
+    assert len([*scored_words(meaning.tree)]) < len(meaning.typed)
 
 
 def test_every_engine_ranks_by_it(tried: Tried) -> None:
