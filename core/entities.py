@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,14 @@ class EntityLabel(StrEnum):
     ORG = "ORG"
     LOC = "LOC"
     MISC = "MISC"
+
+
+NAME_FIELDS: Mapping[EntityLabel, str] = {
+    EntityLabel.PER: "person",
+    EntityLabel.ORG: "organisation",
+    EntityLabel.LOC: "place",
+}
+"""The field of an item that has names of a kind; other names have none."""
 
 
 class NameMatch(StrEnum):

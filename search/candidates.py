@@ -263,8 +263,9 @@ def _visible(engine: Engine, ids: Ids, caller: Caller) -> Marks:
 
 
 def _opened(engine: Engine, weighed: Weighed, found: Retrieved, name: str) -> OpenFacet:
-    """Return one candidate per story without the filter by the facet `name`, folded if asked for.
-    The story of the "more like this" item is left out.
+    """Return one candidate per story of what is found without the filter by the facet `name`. If
+    the request folds near-duplicates, these are folded, too. The story of the "more like this" item
+    is left out.
     """
     question = weighed.evidence.question
     if weighed.pinned:

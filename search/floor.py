@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from core.entities import EntityLabel
+from core.entities import NAME_FIELDS
 from core.errors import InputError
 from core.items import FloatMatrix
 from core.query_tree import (
@@ -46,7 +46,6 @@ _FORMER_FORMAT = 1  # one floor, for one encoder
 _SAID = ("share", "names", "best share", "words", "words and best share", "seen", "strangers")
 _OF_ENCODER = ("above", "best above", "background", "lead")
 _FORMER = ("near", "length", "length and best share", "best share and above")  # only read
-_STRANGERS = (EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC)
 _LEAST_SPAN = 0.05  # least distance of cosines between the background and the last of the nearest
 _MOST_NEAR = 6.0
 _LEAST_BOUND = 1e-3
@@ -55,15 +54,11 @@ _MANY = 3.0  # makes `words` of a query of twenty words about 1
 
 
 def feature_names(encoders: int) -> tuple[str, ...]:
-    """Return the names of the features that a floor for so many encoders is learned from. Those of
-    the second encoder end in 2.
+    """Return the names of the features from which a floor for so many encoders is learned. Names of
+    the second encoder's features end in 2.
     """
     ends = ("", *(f" {number}" for number in range(2, encoders + 1)))
     return (*_SAID, *(f"{name}{end}" for end in ends for name in _OF_ENCODER))
-
-
-def _columns(encoders: int) -> tuple[str, ...]:
-    return (*feature_names(encoders), *_FORMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,8 @@ class Floor:
     """What makes a hit strong: a chance of `least` or more, which is the logistic function of
     `bias` plus `weights` times the features. `encoders` are the digests of the encoders whose
     cosines it was learned with, in that order; it says nothing of others. `weights` are those of
-    `feature_names`, and perhaps of features that only a former version learned.
+    `feature_names`; behind them are those of features that only a former version learned, if it
+    wrote this floor.
     """
 
     encoders: tuple[str, ...]
@@ -79,9 +75,14 @@ class Floor:
     bias: float
     least: float
 
+    @property
+    def is_former(self) -> bool:
+        """Whether a former version wrote it, which learned from more features."""
+        return len(self.weights) > len(feature_names(len(self.encoders)))
+
     def of_features(self, rows: FloatMatrix) -> Floats:
         """Return float32 [m]: the chance by the features [m, k] of each candidate."""
-        scores = rows[:, : len(self.weights)] @ np.array(self.weights) + self.bias
+        scores = rows @ np.array(self.weights) + self.bias
         chances: Floats = (1.0 / (1.0 + np.exp(-np.clip(scores, -30, 30)))).astype(np.float32)
         return chances
 
@@ -148,7 +149,8 @@ def with_floor(floors: Sequence[Floor], weighed: Weighed, candidates: CandidateS
         return candidates
     floor = max(known, key=lambda one: len(one.encoders))
     parts = [asked[digest] for digest in floor.encoders]
-    chances = floor.of_features(_features(weighed, parts))[candidates.places]
+    rows = _features(weighed, parts, former=floor.is_former)
+    chances = floor.of_features(rows)[candidates.places]
     first = candidates.pinned + candidates.exact
     return replace(candidates, strong=max(first, floor.strong(chances)), chances=chances)
 
@@ -177,13 +179,16 @@ def _ranks_only(weighed: Weighed) -> bool:
     return has_floor(question.asked, question.request.filters, question.meaning.said)
 
 
-def _features(weighed: Weighed, parts: Sequence[VectorScores]) -> FloatMatrix:
+def _features(
+    weighed: Weighed, parts: Sequence[VectorScores], *, former: bool = False
+) -> FloatMatrix:
     question = weighed.evidence.question
     count = sum(1 for _ in scored_words(question.asked.query))
     strange = any(
-        name.known is None and name.label in _STRANGERS for name in question.meaning.said.entities
+        name.known is None and name.label in NAME_FIELDS for name in question.meaning.said.entities
     )
-    return features(weighed.found, weighed.evidence.names, parts, count, strange=strange)
+    found, names = weighed.found, weighed.evidence.names
+    return features(found, names, parts, count, strange=strange, former=former)
 
 
 def features(
@@ -193,6 +198,7 @@ def features(
     words: int,
     *,
     strange: bool,
+    former: bool = False,
 ) -> FloatMatrix:
     """Return float32 [m, k]: the features of each candidate, by the cosines in `parts`. `words` is
     the number of the query's words; `strange` says whether it names somebody or something that the
@@ -201,7 +207,7 @@ def features(
     `share` and `best share` are roots of shares of the BM25 that the query's words could give;
     `seen` is the share of it of words that an allowed item has, and `strangers` the rest of it if
     there is such a name. `lead` is the best cosine above the background, against that of the last
-    of the nearest.
+    of the nearest. `former` adds the features that only a former version learned.
     """
     size, bound = len(found.ids), max(float(found.lexical_bound), _LEAST_BOUND)
     bm25 = np.where(np.isfinite(found.bm25), np.maximum(found.bm25, 0), 0)
@@ -215,7 +221,7 @@ def features(
         lead = above.max(initial=0.0) / _span(part)
         query = (above.max(initial=0.0), part.background, min(lead, _MOST_NEAR))
         columns += [above, *(np.full(size, one) for one in query)]
-    columns += _former(found, best, parts[0])
+    columns += _former(found, best, parts[0]) if former else ()
     matrix: FloatMatrix = np.stack(columns, axis=1).astype(np.float32)
     return matrix
 
@@ -271,7 +277,9 @@ def _read(tree: Mapping[str, Any]) -> Floor:
     """
     encoders = tuple(str(one) for one in tree["encoders"])
     named = {str(name): float(weight) for name, weight in tree["weights"].items()}
-    columns = _columns(len(encoders))
+    columns = feature_names(len(encoders))
+    if not {*named}.isdisjoint(_FORMER):
+        columns += _FORMER
     if not encoders or not {"share", "above"} <= {*named} <= {*columns}:
         raise ValueError("it has other features than this version knows")
     weights = tuple(named.get(name, 0.0) for name in columns)
@@ -286,7 +294,7 @@ def floor_json(floor: Floor, learned_from: Sequence[str], before: bytes = b"") -
     the floor was learned from; floors for other encoders in the content `before` are kept.
     """
     kept = [one for one in _kept(before) if tuple(one["encoders"]) != floor.encoders]
-    names = _columns(len(floor.encoders))
+    names = feature_names(len(floor.encoders))
     tree: dict[str, Any] = {
         "encoders": list(floor.encoders),
         "learned_from": list(learned_from),

@@ -183,9 +183,9 @@ def _with_foreign(
     foreign: Marks,
     profile: Profile,
 ) -> tuple[Floats, tuple[Floats, ...]]:
-    """Return the lexical and the vectors' shares. Those of `foreign` candidates are made of what
-    the profile's field for other languages says: fully in place of the other fields, and in place
-    of the part of BM25 that has no say.
+    """Return the shares of BM25 and of the vector fields. For `foreign` candidates the share of the
+    profile's field for other languages replaces those of the other fields, and the part of BM25's
+    share that the profile does not keep.
     """
     kept = profile.foreign_share
     named = profile.foreign_field

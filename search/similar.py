@@ -28,6 +28,7 @@ import numpy as np
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
 from core.items import FloatMatrix, Item, shot_of
+from core.languages import primary_subtag
 from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
 from core.query_tree import EVERYTHING, Bool, Node, Word
@@ -68,7 +69,7 @@ def likeness(
     tree: Node = Bool(should=words) if words else Word("")
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("items that are like an item are not reranked",) if reranking else ()
-    language = exemplar.item.language.partition("-")[0].casefold()
+    language = primary_subtag(exemplar.item.language)
     said = Understood(vector_text="", lexical=describe(tree), notes=notes, language=language)
     vectors, flags = _vector_queries(exemplar, profile)
     if lacking:

@@ -23,7 +23,7 @@ _NO_TEXT = " "  # "" would be a request without a text
 
 
 class TextBody(BaseModel):
-    """The body in JSON."""
+    """A body in JSON that has a text."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

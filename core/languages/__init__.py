@@ -13,4 +13,18 @@ from core.languages.spanish import SPANISH
 LANGUAGES = {one.code: one for one in (ENGLISH, SPANISH, FRENCH, GERMAN, *OTHERS)}
 TOLD = tuple(one for one in LANGUAGES.values() if one.telling)  # by their words
 
-__all__ = ["LANGUAGES", "TOLD", "DateWords", "KindForms", "KindWords", "Language"]
+
+def primary_subtag(language: str) -> str:
+    """Return the primary language of a BCP 47 tag: "nb" of "nb-NO"."""
+    return language.partition("-")[0].casefold()
+
+
+__all__ = [
+    "LANGUAGES",
+    "TOLD",
+    "DateWords",
+    "KindForms",
+    "KindWords",
+    "Language",
+    "primary_subtag",
+]

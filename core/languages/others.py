@@ -42,8 +42,8 @@ _STEMMED = {
 
 
 def _told(code: str, name: str, stemmer: str, telling: str, letters: str = "") -> Language:
-    """Return a language that is told by some words and letters of its own alone: its stop words are
-    words of larger languages, too.
+    """Return a language that only its telling words and letters show: larger languages have its
+    stop words, too.
     """
     return Language(code, name, stemmer, telling=telling, letters=letters, tells_alone=True)
 

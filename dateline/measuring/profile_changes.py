@@ -30,8 +30,8 @@ _MOST = {
 def changed_profile(profile: Profile, changes: Mapping[str, str]) -> Profile:
     """Return the profile with other fields, by name without the prefix; a vector field's weight is
     `vector_weights.FIELD`, where its scale begins `vector_starts.FIELD`, a text field's weight
-    `field_weights.FIELD`. Raises SettingsError for an
-    unknown field, and for a value that does not fit.
+    `field_weights.FIELD`. Raises SettingsError for an unknown field, and for a value that does not
+    fit.
     """
     tree = {**asdict(profile), **{name: dict(getattr(profile, name)) for name in _MAPS}}
     for name, value in changes.items():

@@ -74,9 +74,9 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """How far a floor's chances are from shares, over the first hundred of each judged query of a
-    set; what nobody judged counts as not relevant. `constant` is the Brier score of the share of
-    relevant documents as everybody's chance, `error` the mean distance between chance and share
-    over ten bins. `bins` has the mean chance, the share of relevant documents and the number.
+    set; what nobody judged counts as not relevant. `constant` is the Brier score if each document
+    has the same chance, the share of relevant ones. `error` is the mean distance between chance and
+    share over ten bins. `bins` has the mean chance, the share of relevant documents and the number.
     """
 
     label: str

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.items import Item
+from core.languages import primary_subtag
 from core.made_up_names import Spans, machine_texts
 from core.ports.models import Tagger
 
@@ -23,7 +24,7 @@ class TaggedNames:
     def __call__(self, item: Item) -> Spans:
         """Return the names found, by text; none in a language that the tagger does not read."""
         texts = machine_texts(item)
-        language = item.language.partition("-")[0].casefold()
+        language = primary_subtag(item.language)
         if not texts or not {language, MANY} & {*self.languages}:
             return {}
         return {

@@ -28,8 +28,8 @@ def of_length(tree: Node, words: Iterable[Word]) -> tuple[Node, float]:
 
 
 def damped(tree: Node, kept: float = 0.0) -> Node:
-    """Return the tree, in which the optional words that are repeated count less each. They keep the
-    share `kept` of what was taken from them.
+    """Return the tree with less weight for optional words that are repeated. A word that is there n
+    times weighs 1 + ln n if `kept` is 0, n if it is 1, and something between for other values.
     """
     if kept == 1 or not isinstance(tree, Bool):
         return tree
@@ -52,7 +52,7 @@ def field_share(words: Iterable[Word]) -> float:
 
 
 def _left(count: int) -> float:
-    """Return what is left, 1 to 0, of what a question of so many words loses step by step."""
+    """Return the share, 1 to 0, that a question of so many words keeps of what long ones lose."""
     left = (_NOTHING - count) / (_NOTHING - _WHOLE)
     return round(_STEPS * min(1.0, max(0.0, left))) / _STEPS
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.callers import Caller
-from core.entities import Entity, EntityLabel, KnownName, NameMatch
+from core.entities import NAME_FIELDS, Entity, EntityLabel, KnownName, NameMatch
 from core.languages import LANGUAGES
 from core.ports.engine import Names
 from core.ports.models import Tagger, TextAnalysis
@@ -37,11 +37,7 @@ from core.retrieval import Floats, Ids
 from search.answers import EntityUse, FoundName, Understood
 from search.understanding.dated import as_ignored
 
-_LABELS = {
-    "person": EntityLabel.PER,
-    "organisation": EntityLabel.ORG,
-    "place": EntityLabel.LOC,
-}
+_LABELS = {field: label for label, field in NAME_FIELDS.items()}
 _WORD = re.compile(r"[^\W\d_]+")
 _MOST_WORDS = 10  # of a query that are looked up as names of the archive
 _LONGEST_NAME = 4  # words
@@ -135,8 +131,8 @@ _Named = tuple[Entity, KnownName | None]
 def _with_held(
     archive: Names, text: str, language: str, caller: Caller, named: Sequence[_Named]
 ) -> list[_Named]:
-    """Return the names with those that the archive knows among the words around them, the longest
-    first. One that it does not know gives way to them.
+    """Return the tagger's names, and the longest names of the archive among the words beside them.
+    A name that the archive does not know is left out if one of these shares a word with it.
     """
     sure = [one for one, known in named if known is not None]
     tried = [one for one in _spans(text, language) if not any(_overlap(one, own) for own in sure)]
@@ -151,9 +147,10 @@ def _with_held(
 
 
 def _spans(text: str, language: str) -> Iterator[Entity]:
-    """Yield neighbouring words as entities, most words first, without stop words at their ends: but
-    one with a capital may begin a name. Their label is of no kind, so that only the same names are
-    found, and no similar ones. In a query whose language is not known one word alone is no name.
+    """Yield runs of neighbouring words as entities, the longest first. No run ends with a stop
+    word, and none begins with one, except a capitalised one in a run of several words. The label
+    MISC lets the archive look for equal names alone, and not for similar ones. If the language of
+    the query is not known, a single word is no name.
     """
     words = list(_WORD.finditer(text))[:_MOST_WORDS]
     own = LANGUAGES.get(language)

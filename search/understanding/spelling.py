@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from core.callers import Caller
-from core.entities import Entity, EntityLabel, KnownName, NameMatch
+from core.entities import NAME_FIELDS, Entity, EntityLabel, KnownName, NameMatch
 from core.ports.engine import Names, Vocabulary
 from core.ports.models import TextAnalysis
 from core.query_tree import Bool, Node, Word
@@ -36,7 +36,6 @@ _NAMES = "names"  # the text field of names, sluglines, bylines and subjects
 _NEVER_WORDS = (EntityLabel.PER, EntityLabel.LOC)  # kinds of name that are corrected to names only
 _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r'("[^"]*"?)')
-_KINDS = (EntityLabel.PER, EntityLabel.ORG, EntityLabel.LOC)
 _STEMS_OF = "en"
 _MOST_TRIED = 6  # groups of words, each as a name of three kinds
 
@@ -233,7 +232,7 @@ def misspelt_names(
     taken = {word for name in names for word in name.words}
     for start, end in islice(_groups(query, set(doubtful) - taken), _MOST_TRIED):
         text = query[start:end]
-        asked = [Entity(text, label, 0, len(text), 1.0) for label in _KINDS]
+        asked = [Entity(text, label, 0, len(text), 1.0) for label in NAME_FIELDS]
         known = [name for name in archive.known(asked, caller) if name is not None]
         if known and not any(name.start < end and start < name.end for name in names):
             nearest = next((name for name in known if name.match is not NameMatch.FUZZY), known[0])

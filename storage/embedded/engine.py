@@ -13,6 +13,7 @@ import numpy as np
 from core.callers import Caller
 from core.entities import Entity, KnownName
 from core.items import Item
+from core.languages import primary_subtag
 from core.media import Undescribed
 from core.ports.engine import Clock
 from core.query_tree import Node, Word, is_fact
@@ -52,7 +53,6 @@ from storage.record.recorded_engine import RecordedEngine
 from storage.record.stories import (
     exemplar_of,
 )
-from storage.words.analysis import primary_subtag
 from storage.words.topics import Topics
 from storage.words.written_words import all_as_written
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.callers import Caller
+from core.languages import primary_subtag
 from core.query_tree import EVERYTHING, Node, is_fact
 from core.retrieval import Ids, Retrieval
 from storage.embedded.columns.facts import Columns, View
@@ -21,7 +22,6 @@ from storage.embedded.projections import Projections
 from storage.embedded.projector import Mask, count_both
 from storage.embedded.retrieval import Moment
 from storage.record.vector_rows import lacks
-from storage.words.analysis import primary_subtag
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

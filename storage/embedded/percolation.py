@@ -20,6 +20,7 @@ import numpy.typing as npt
 import tantivy
 
 from core.items import Item
+from core.languages import primary_subtag
 from core.query_tree import Bool, Keyword, Node, Prefix, with_leaves
 from storage.embedded.item_terms import (
     KeptTerms,
@@ -31,7 +32,7 @@ from storage.embedded.item_terms import (
 from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
-from storage.words.analysis import analyzer, primary_subtag
+from storage.words.analysis import analyzer
 from storage.words.machine_words import MachineWords
 from storage.words.query_readings import PLAIN
 from storage.words.topics import Topics

@@ -11,15 +11,10 @@ from functools import lru_cache
 
 import tantivy
 
-from core.languages import LANGUAGES
+from core.languages import LANGUAGES, primary_subtag
 
 STEMMERS = {code: one.stemmer for code, one in LANGUAGES.items() if one.stemmer}
 LONGEST_TERM = 40  # bytes; longer words are base64, links and the like
-
-
-def primary_subtag(language: str) -> str:
-    """Return the primary language of a BCP 47 tag: "nb" of "nb-NO"."""
-    return language.partition("-")[0].casefold()
 
 
 @lru_cache(maxsize=64)

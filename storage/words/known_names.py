@@ -8,14 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from core.entities import Entity, EntityLabel, KnownName, NameMatch
+from core.entities import NAME_FIELDS, Entity, KnownName, NameMatch
 from storage.words.names import NameBook
-
-KIND_OF = {
-    EntityLabel.PER: "person",
-    EntityLabel.ORG: "organisation",
-    EntityLabel.LOC: "place",
-}
 
 
 class SeenNames(Protocol):
@@ -71,7 +65,7 @@ def known_name(
     person), but a similar name in another kind does not. `same` and `similar` take a field and a
     text.
     """
-    own = KIND_OF.get(entity.label)
+    own = NAME_FIELDS.get(entity.label)
     for field in sorted(fields, key=lambda field: field != own):
         if found := same(field, entity.text):
             return found

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import tantivy
 
-from core.languages import LANGUAGES
-from storage.words.analysis import STEMMERS, primary_subtag
+from core.languages import LANGUAGES, primary_subtag
+from storage.words.analysis import STEMMERS
 
 _MAIN_SHARE = 0.1
 

@@ -11,7 +11,6 @@ listwise. It needs no model that the search does not run: token vectors of both 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import random
 import re
@@ -31,7 +30,7 @@ from inference.late_interaction import max_sim
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList
 from training.rerank.projection import DEPTH, Teaching, lessons
-from training.rerank.teachers import Taught, read_taught, unit
+from training.rerank.teachers import Taught, learning_parser, lists_to_learn, unit
 from training.rerank.token_cache import Tokens, fill_lists
 
 ENCODERS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5")
@@ -230,20 +229,15 @@ def features_of(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser = learning_parser(__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder of token vectors")
     parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
     parser.add_argument("--hidden", type=int, default=0)
     parser.add_argument("--passes", type=int, default=30)
-    parser.add_argument("--margin", type=float, help="drop doubtful negatives, such as .05")
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
-    taught = [one for path in files for one in read_taught(path)]
+    taught = lists_to_learn(given)
     lists = [one.given for one in taught]
     each = features_of(lists, given.cache, given.models, given.threads)
     table = table_of(taught, each, Teaching(given.margin, negatives=DEPTH - 1))

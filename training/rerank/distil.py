@@ -15,7 +15,6 @@ distillation.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
@@ -36,7 +35,7 @@ from training.graphs.bert import BertShape, Weights
 from training.graphs.bge import bge_weights
 from training.rerank.joint import JointEncoder, PairTokens
 from training.rerank.projection import Lesson, Teaching, lessons
-from training.rerank.teachers import Taught, read_taught, unit
+from training.rerank.teachers import Taught, learning_parser, lists_to_learn, unit
 from training.sources import BGE_GRAPH, MINILM_TOKENIZER, MINILM_WEIGHTS, fetch
 from training.tagger.finetune import pace, report
 
@@ -257,9 +256,7 @@ def drawn(taught: Sequence[Taught], teaching: Teaching, chance: random.Random) -
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
-    parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
+    parser = learning_parser(__doc__)
     parser.add_argument("--state", type=Path, required=True, help="file of the run")
     parser.add_argument("--start", default="minilm", help="minilm, bge, or another run's file")
     parser.add_argument("--layers", type=int, default=0, help="layers to keep, evenly spaced")
@@ -267,10 +264,8 @@ def main() -> None:
     parser.add_argument("--evened", action="store_true", help="half of the lists: search is wrong")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
-    parser.add_argument("--margin", type=float, help="drop doubtful negatives, such as .05")
     parser.add_argument("--distilled", type=float, default=0.0, help="the teachers' share, 0 to 1")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="kept start weights")
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     model = start_of(given.start, given.layers, given.weights)
@@ -278,8 +273,7 @@ def main() -> None:
     run = Run.of(model)
     if given.state.exists():
         run.read(given.state)
-    files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
-    taught = [one for path in files for one in read_taught(path)]
+    taught = lists_to_learn(given)
     if given.evened:
         taught = evened(taught)
     tokenizer: Tokenizer = plain_tokenizer(fetch(MINILM_TOKENIZER, given.weights))

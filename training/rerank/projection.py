@@ -17,7 +17,6 @@ high as the right passage are dropped (`training.rerank.teachers`): many outlets
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ from torch.nn import functional
 from core.items import FloatMatrix
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList
-from training.rerank.teachers import MARGIN, Taught, read_taught, unit
+from training.rerank.teachers import Taught, learning_parser, lists_to_learn, unit
 from training.rerank.token_cache import Tokens, fill_lists
 
 ENCODER = "bge-small-en-v1.5"
@@ -237,23 +236,18 @@ def head_scores(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser = learning_parser(__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder of token vectors")
     parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
     parser.add_argument("--encoder", default=ENCODER, help="or several, with + between them")
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--margin", type=float, help=f"drop doubtful negatives, such as {MARGIN}")
     parser.add_argument("--distilled", type=float, default=0.0, help="the teachers' share, 0 to 1")
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     chance = random.Random(1)  # noqa: S311
-    files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
-    taught = [one for path in files for one in read_taught(path)]
+    taught = lists_to_learn(given)
     lists = [one.given for one in taught]
     cache = fill_lists(given.cache, given.encoder, lists, DEPTH, given.models, given.threads)
     teaching = Teaching(given.margin, given.distilled)

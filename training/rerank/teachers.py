@@ -79,6 +79,22 @@ def read_taught(path: Path) -> list[Taught]:
     ]
 
 
+def learning_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of every recipe that learns from lists; its own are added to them."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n", 1)[0])
+    parser.add_argument("--lists", type=Path, required=True, help="folder of candidate lists")
+    parser.add_argument("--learn", default="learn-en", help="names of the lists to learn from")
+    parser.add_argument("--margin", type=float, help=f"drop doubtful negatives, such as {MARGIN}")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def lists_to_learn(given: argparse.Namespace) -> list[Taught]:
+    """Return the lists that `--lists` and `--learn` name."""
+    files = [given.lists / f"{name}.jsonl.gz" for name in given.learn.split(",")]
+    return [one for path in files for one in read_taught(path)]
+
+
 def taught_path(lists: Path) -> Path:
     """Return where the teachers' scores of a file of lists are."""
     return lists.with_name(lists.name.partition(".")[0] + ".taught.jsonl")

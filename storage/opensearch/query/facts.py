@@ -18,6 +18,7 @@ from typing import cast
 import numpy as np
 
 from core.entities import KnownName
+from core.languages import primary_subtag
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
 from storage.record.facts import (
@@ -29,7 +30,6 @@ from storage.record.facts import (
 )
 from storage.record.guard import KeptFacts
 from storage.record.item_rows import to_micros
-from storage.words.analysis import primary_subtag
 from storage.words.date_buckets import count_dates
 from storage.words.topics import TopicCounts, Topics, most_frequent
 

@@ -15,11 +15,11 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from core.languages import primary_subtag
 from core.query_tree import MACHINE
 from storage.opensearch.index.body import EMBEDDED, HOLDS_ITEM, vector_path
 from storage.opensearch.nodes.connection import Reply
 from storage.record.item_fields import unstemmed_field
-from storage.words.analysis import primary_subtag
 from storage.words.query_readings import readings
 from storage.words.stop_words import is_stop_word, main_languages
 

@@ -177,7 +177,7 @@ def test_a_file_of_the_former_format_is_read(tmp_path: Path) -> None:
     (floor,) = read_floors(path)
     assert (floor.encoders, floor.least) == (("digest",), 0.25)
     given_ = found([5.0] + [0.0] * 20, [0.5] + [0.2] * 20, bound=20.0)
-    rows = features(given_, None, given_.vectors[:1], 3, strange=True)
+    rows = features(given_, None, given_.vectors[:1], 3, strange=True, former=floor.is_former)
     score = 4.0 * 0.5 + 20.0 * 0.4 + 0.5 * 4.0 - 2.0 * np.log1p(20.0) / 5.0 - 3.0
     assert floor.of_features(rows)[0] == pytest.approx(1 / (1 + np.exp(-score)), rel=1e-4)
     written = tmp_path / "both.json"
