@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
 
@@ -13,14 +14,32 @@ from core.query_tree import Bool, Node, Phrase, Prefix, Word
 
 START, END = "\ue000", "\ue001"  # private use: removed from texts, so that no text can fake a mark
 _WORD = re.compile(r"\w+")
-_SPACED = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
+# A table of bytes: those of ASCII that belong to no word become spaces, others stay.
+_SPACED = bytes(
+    code if code > 127 or _WORD.fullmatch(chr(code)) else ord(" ") for code in range(256)
+)
 # The pattern begins with a class of characters, so that the engine can skip to the next of them. It
 # also finds a full stop inside a number, without a space after it.
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _KNOWN_WORDS = 200_000
-_MANY_WORDS = 50  # if there are more, only the words in the text are searched for
 _SHORTEST_PREFIX = 2  # as in the lexical index
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A text without the two mark characters, so that no character of it looks like one of our
+    marks, and its distinct words.
+    """
+
+    text: str
+    words: frozenset[str]
+
+
+def read(text: str) -> ReadText:
+    """Return the text, read."""
+    clean = text if text.isascii() else text.replace(START, "").replace(END, "")
+    return ReadText(clean, _distinct_words(clean))
 
 
 class _KnownWords:
@@ -34,9 +53,9 @@ class _KnownWords:
         self._first_term = first_term
         self._lock = Lock()
 
-    def take_in(self, words: set[str]) -> None:
+    def take_in(self, words: Collection[str]) -> None:
         """Analyze the words that are not known yet."""
-        fresh = words.difference(self.terms)
+        fresh = {word for word in words if word not in self.terms}
         if not fresh:
             return
         with self._lock:
@@ -74,29 +93,28 @@ class Highlighter:
                 found.update(self._analysis.terms(node.text, language))
         return frozenset(found)
 
-    def words(self, query: Node, texts: Iterable[str], language: str) -> frozenset[str]:
+    def words(self, query: Node, texts: Collection[ReadText], language: str) -> frozenset[str]:
         """Return the words of `texts` (all in `language`) to mark. One call takes a whole page, so
         that each distinct word is analyzed once.
         """
         terms = self.terms(query, language)
         if not terms:
             return frozenset()
-        words = _distinct_words(_clean("\n".join(texts)))
+        words = frozenset[str]().union(*(text.words for text in texts))
         known = self._known_words(words, language)
         matching = {word for term in terms for word in known.of(term) if word in words}
         if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
             matching.update(word for word in words if known.terms[word].startswith(prefixes))
         return frozenset(matching)
 
-    def matches(self, words: frozenset[str], texts: Iterable[str], language: str) -> list[int]:
+    def matches(self, words: frozenset[str], texts: Collection[str], language: str) -> list[int]:
         """Return how many different terms behind `words` each of `texts` has."""
         if not words:
-            return [0 for _ in texts]
-        known = self._known_words(set(words), language).terms
-        found = (_distinct_words(_clean(text)) & words for text in texts)
-        return [len({known[word] for word in each}) for each in found]
+            return [0] * len(texts)
+        known = self._known_words(words, language).terms
+        return [len({known[word] for word in read(text).words & words}) for text in texts]
 
-    def _known_words(self, words: set[str], language: str) -> _KnownWords:
+    def _known_words(self, words: Collection[str], language: str) -> _KnownWords:
         """Return the known words of the language, `words` included."""
         known = self._known.get(language)
         if known is None or len(known.terms) > _KNOWN_WORDS:
@@ -109,22 +127,20 @@ class Highlighter:
         return terms[0] if terms else ""
 
 
-def mark(text: str, words: frozenset[str]) -> str:
+def mark(text: ReadText, words: frozenset[str]) -> str:
     """Return the text with START and END around each of `words` in it."""
-    clean = _clean(text)
-    return _marked(clean, _spans(clean, words), 0, len(clean))
+    return _marked(text.text, _spans(text, words), 0, len(text.text))
 
 
-def snippet(text: str, words: frozenset[str]) -> str:
+def snippet(text: ReadText, words: frozenset[str]) -> str:
     """Return about SNIPPET_CHARACTERS of the text, marked: the part with most of the words."""
-    clean = _clean(text)
-    spans = _spans(clean, words)
-    if len(clean) <= SNIPPET_CHARACTERS:
-        return _marked(clean, spans, 0, len(clean))
-    start = _best_start(clean, [span[0] for span in spans])
-    end = _word_end(clean, start + SNIPPET_CHARACTERS)
-    before, after = "… " if start else "", " …" if end < len(clean) else ""
-    return before + _marked(clean, spans, start, end).strip() + after
+    whole, spans = text.text, _spans(text, words)
+    if len(whole) <= SNIPPET_CHARACTERS:
+        return _marked(whole, spans, 0, len(whole))
+    start = _best_start(whole, [span[0] for span in spans])
+    end = _word_end(whole, start + SNIPPET_CHARACTERS)
+    before, after = "… " if start else "", " …" if end < len(whole) else ""
+    return before + _marked(whole, spans, start, end).strip() + after
 
 
 def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
@@ -137,36 +153,30 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
                 yield from positive_texts(child)
 
 
-def _clean(text: str) -> str:
-    """Return `text` without the two mark characters, so that no character of the text looks like
-    one of our marks.
+def _distinct_words(text: str) -> frozenset[str]:
+    """Return the words of `text` as `_WORD` finds them, in a fifth of the time: only pieces with
+    other characters than those of ASCII are matched with it.
     """
+    pieces = text.encode("utf-8", "surrogatepass").translate(_SPACED)
+    found = frozenset(pieces.decode("utf-8", "surrogatepass").split())
     if text.isascii():
-        return text
-    return text.replace(START, "").replace(END, "")
+        return found
+    foreign = [piece for piece in found if not piece.isascii()]
+    return found.difference(foreign).union(*map(_WORD.findall, foreign))
 
 
-def _distinct_words(text: str) -> set[str]:
-    """Return the words of `text` as `_WORD` finds them; for ASCII in a fifth of the time."""
-    if text.isascii():
-        return set(text.translate(_SPACED).split())
-    return set(_WORD.findall(text))
-
-
-def _spans(text: str, words: frozenset[str]) -> list[tuple[int, int]]:
+def _spans(text: ReadText, words: frozenset[str]) -> list[tuple[int, int]]:
     """Return the places of `words` in `text` as whole words, in order."""
-    if len(words) > _MANY_WORDS:
-        words &= _distinct_words(text)
-    spans = []
-    for word in words:
-        start = text.find(word)
+    spans, whole = [], text.text
+    for word in words & text.words:
+        start = whole.find(word)
         while start >= 0:
             end = start + len(word)
-            before, after = text[start - 1 : start], text[end : end + 1]
+            before, after = whole[start - 1 : start], whole[end : end + 1]
             # Tests what `_WORD` takes into words. A call for each word would take half of the time.
             if not (before.isalnum() or after.isalnum() or before == "_" or after == "_"):
                 spans.append((start, end))
-            start = text.find(word, end)
+            start = whole.find(word, end)
     spans.sort()
     return spans
 
@@ -190,24 +200,30 @@ def _best_start(text: str, places: list[int]) -> int:
     if not places:
         return 0
 
-    def worth(start: int) -> tuple[int, int, int]:
-        """Return how many places fit into a snippet from `start`, how few lie before it, and how
-        late it is.
-        """
-        skipped = bisect_left(places, start)
-        return bisect_left(places, start + SNIPPET_CHARACTERS) - skipped, -skipped, start
-
     last = max(0, len(text) - SNIPPET_CHARACTERS // 2)
-    held, _, best = max(worth(start) for start in (0, *_sentence_starts(text)) if start <= last)
+    best, held, passed = 0, bisect_left(places, SNIPPET_CHARACTERS), 0
+    for start in _sentence_starts(text, places[0] - SNIPPET_CHARACTERS, places[-1] + 1):
+        if start > last:
+            break
+        skipped = bisect_left(places, start)
+        fitting = bisect_left(places, start + SNIPPET_CHARACTERS, skipped) - skipped
+        # Of those with most places: the one with fewest places before it, and then the latest.
+        if fitting > held or (fitting == held and skipped == passed):
+            best, held, passed = start, fitting, skipped
     if held:
         return best
     early = places[0] - SNIPPET_CHARACTERS // 4
     return text.rfind(" ", early, places[0]) + 1 or places[0]
 
 
-def _sentence_starts(text: str) -> Iterator[int]:
-    """Yield the places after the end of each sentence or line."""
-    for match in _SENTENCE_END.finditer(text):
+def _sentence_starts(text: str, first: int, end: int) -> Iterator[int]:
+    """Yield the places after the end of each sentence or line that lie between `first` and `end`,
+    and perhaps a few before.
+    """
+    first = max(0, first)
+    while first and text[first - 1].isspace():
+        first -= 1
+    for match in _SENTENCE_END.finditer(text, max(0, first - 1), end):
         if match.end() > match.start() + 1 or text[match.start()] == "\n":
             yield match.end()
 

@@ -15,10 +15,11 @@ from core.query_tree import Node
 from core.retrieval import Ids
 from search.answers import Explanation, Hit, Relevance, RerankMix, SearchRequest, VectorShare
 from search.candidates import CandidateSet, Faces, Listing, ranks_of
-from search.highlight import SNIPPET_CHARACTERS, Highlighter, mark, snippet
+from search.highlight import SNIPPET_CHARACTERS, Highlighter, ReadText, mark, read, snippet
 
 _MARKED = ("headline", "description", "caption")
 _LONGEST_MARKED = 8_000  # characters of a member that is shown whole
+_NO_TEXT = read("")
 
 
 def hits_of_page(
@@ -209,12 +210,12 @@ def _marked(
     """Return, for each item, its marked texts by member, the part of it to show, and the number of
     the shot that answers. Without `wanted` there are no texts.
     """
-    texts = [_texts(item, span) for item, span in zip(items, passages, strict=True)]
-    by_language: dict[str, list[str]] = {}
+    texts = [_texts(item, span, wanted) for item, span in zip(items, passages, strict=True)]
+    by_language: dict[str, list[ReadText]] = {}
     for item, (marked, body) in zip(items, texts, strict=True):
         if item is not None and (wanted or item.shots):
-            spoken = (*marked.values(), body, item.shotlist) if wanted else (item.shotlist,)
-            by_language.setdefault(item.language, []).extend(spoken)
+            spoken = by_language.setdefault(item.language, [])
+            spoken += (*marked.values(), body, read(item.shotlist))
     words = {
         language: highlighter.words(query, spoken, language)
         for language, spoken in by_language.items()
@@ -223,22 +224,22 @@ def _marked(
     for item, span, (marked, body) in zip(items, passages, texts, strict=True):
         said = frozenset[str]() if item is None else words.get(item.language, frozenset())
         shot = 0 if item is None else _shot(highlighter, item, span, said)
-        if item is not None and shot:
-            body = item.shots[shot - 1].description
-        marks = {name: _told(text, said) for name, text in marked.items() if wanted}
-        found.append((marks, snippet(body, said) if wanted else "", shot))
+        if item is not None and shot and wanted:
+            body = read(item.shots[shot - 1].description)
+        marks = {name: _told(text, said) for name, text in marked.items()}
+        found.append((marks, snippet(body, said), shot))
     return found
 
 
-def _told(text: str, said: frozenset[str]) -> str:
+def _told(text: ReadText, said: frozenset[str]) -> str:
     """Return a member's text, marked; of a very long text only the part to show."""
-    return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
+    return (mark if len(text.text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
 def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: frozenset[str]) -> int:
     if not item.shots:
         return 0
-    lines = (shot.description for shot in item.shots)
+    lines = [shot.description for shot in item.shots]
     return best_shot(item, span, highlighter.matches(said, lines, item.language))
 
 
@@ -256,13 +257,15 @@ def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
     return list(matches).index(most) + 1 if most else 0
 
 
-def _texts(item: Item | None, span: Passage | None) -> tuple[dict[str, str], str]:
+def _texts(
+    item: Item | None, span: Passage | None, wanted: bool
+) -> tuple[dict[str, ReadText], ReadText]:
     """Return the texts of an item to show: the members that are marked, and its best passage by
-    vectors or else the beginning of its body.
+    vectors or else the beginning of its body. Without `wanted` none.
     """
-    if item is None:
-        return {}, ""
-    marked = {name: text for name in _MARKED if (text := getattr(item, name))}
+    if item is None or not wanted:
+        return {}, _NO_TEXT
+    marked = {name: read(text) for name in _MARKED if (text := getattr(item, name))}
     if span is not None and span.field == "body":
-        return marked, item.body[span.start : span.end]
-    return marked, item.body[: 20 * SNIPPET_CHARACTERS]
+        return marked, read(item.body[span.start : span.end])
+    return marked, read(item.body[: 20 * SNIPPET_CHARACTERS])
