@@ -48,6 +48,7 @@ from storage.embedded.retrieval import retrieve
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.record.arrivals import request_with_arrivals, with_arrivals
+from storage.record.kept_items import KeptItems
 from storage.record.port import RecordOfTruth
 from storage.record.recorded_engine import RecordedEngine
 from storage.record.stories import (
@@ -88,6 +89,7 @@ class EmbeddedEngine(RecordedEngine):
         self._settings = settings
         super().__init__(record or Record(settings.folder, settings.spaces, clock), clock)
         self._beside = Beside()
+        self._kept = KeptItems()
         self._columns = Columns()
         subjects, codes = (self._columns.values[name] for name in ("subject", "subject_code"))
         self._topics = TopicCodes(settings.topics, codes)
@@ -178,7 +180,7 @@ class EmbeddedEngine(RecordedEngine):
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
         """Return the items, None for a hidden one."""
         shown = set(self.visible(ids, caller).tolist())
-        found = self.record.reads.items_by_seq(sorted(shown))
+        found = self._kept.of(self.record.reads, sorted(shown))
         return tuple(found.get(seq) if seq in shown else None for seq in ids.tolist())
 
     def facets(

@@ -19,6 +19,7 @@ from storage.record import item_rows
 from storage.record.arrivals import LAST_BEFORE
 from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
+from storage.record.item_rows import State
 from storage.record.port import Change, LogLine
 from storage.record.vector_rows import as_matrix, passages_of
 from storage.record.visibility import (
@@ -54,6 +55,10 @@ _STORIES_OF = sa.text(
     " WHERE held.seq = ANY(CAST(:seqs AS bigint[]))"
 )
 _BY_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq = ANY(CAST(:seqs AS bigint[]))")  # noqa: S608
+_STATES_BY_SEQ = sa.text(
+    f"SELECT {item_rows.STATE_COLUMNS} FROM items"  # noqa: S608
+    " WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+)
 _FROM_SEQ = sa.text(f"SELECT {_ITEM} FROM items WHERE seq > :seq ORDER BY seq LIMIT :limit")  # noqa: S608
 _VERSIONS = sa.text(
     f"SELECT {VERSION_COLUMNS} FROM items WHERE uri_key = ANY(CAST(:uris AS bytea[]))"  # noqa: S608
@@ -153,6 +158,11 @@ class PostgresReads:
         """Return the recorded versions among `seqs`."""
         rows = self._by_seq(_BY_SEQ, seqs)
         return {row[0]: item_rows.decode(row) for row in rows}
+
+    def states_by_seq(self, seqs: Sequence[int]) -> dict[int, State]:
+        """Return the states of the recorded versions among `seqs`."""
+        rows = self._by_seq(_STATES_BY_SEQ, seqs)
+        return {seq: (uri, version, status, until) for seq, uri, version, status, until in rows}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """Return every version of an item, the newest first."""

@@ -36,6 +36,17 @@ _TEXTS = (
 _values_of = attrgetter(*(field.name for field in fields(Shot)))
 
 
+# uri, version, pubstatus, embargo (microseconds): what tells whether a version is as it was read
+State = tuple[str, int, str, int | None]
+STATE_COLUMNS = "seq, uri, version, pubstatus, embargoed"
+
+
+def state_of(item: Item) -> State:
+    """Return the state of an item, as its row in the record has it."""
+    embargoed = None if item.embargoed is None else to_micros(item.embargoed)
+    return item.uri, item.version, item.pubstatus.value, embargoed
+
+
 def to_micros(moment: datetime) -> int:
     """Return the whole microseconds since 1970-01-01 UTC."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)

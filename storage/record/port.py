@@ -19,6 +19,7 @@ from core.items import FloatMatrix, Item, Passage, PassageVectors
 from core.ports.engine import Writer
 from storage.record.facts import FactRow
 from storage.record.holds import Hold
+from storage.record.item_rows import State
 from storage.record.unsettled import Unsettled
 from storage.record.visibility import StoryView, VersionRow
 
@@ -86,6 +87,12 @@ class RecordReads(Protocol):
 
     def items_by_seq(self, seqs: Sequence[int]) -> dict[int, Item]:
         """Return the recorded versions among `seqs`."""
+        ...
+
+    def states_by_seq(self, seqs: Sequence[int]) -> dict[int, State]:
+        """Return the states of the recorded versions among `seqs`, as `items_by_seq` would have
+        them.
+        """
         ...
 
     def versions_of(self, uri: str) -> list[VersionRow]:

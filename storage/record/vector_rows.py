@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import orjson
 
@@ -33,6 +35,7 @@ def vector_row(entry: PassageVectors) -> VectorRow:
     return entry.field, entry.encoder, orjson.dumps(spans), matrix, entry.truncated
 
 
+@lru_cache(maxsize=4096)
 def passages_of(spans: bytes) -> tuple[Passage, ...]:
     """Return the passages of a row."""
     return tuple(Passage(*span) for span in orjson.loads(spans))

@@ -16,6 +16,7 @@ from storage.record import item_rows
 from storage.record.arrivals import LAST_BEFORE
 from storage.record.facts import FACT_COLUMNS, FactRow, read_facts
 from storage.record.holds import Hold, read_hold
+from storage.record.item_rows import State
 from storage.record.port import Change, LogLine
 from storage.record.unsettled import Unsettled
 from storage.record.vector_rows import as_matrix, passages_of
@@ -31,6 +32,7 @@ _VERSION = ", ".join(f"version.{name}" for name in VERSION_COLUMNS.split(", "))
 _ITEMS = f"SELECT {item_rows.ITEM_COLUMNS} FROM items"  # noqa: S608 - constants only, as below
 _FACTS = f"SELECT {FACT_COLUMNS} FROM items WHERE seq >= ? ORDER BY seq"  # noqa: S608
 _FACTS_BY_SEQ = f"SELECT {FACT_COLUMNS} FROM items WHERE seq IN ({{}})"  # noqa: S608
+_STATES_BY_SEQ = f"SELECT {item_rows.STATE_COLUMNS} FROM items WHERE seq IN ({{}})"  # noqa: S608
 _VERSIONS = f"SELECT {VERSION_COLUMNS} FROM items WHERE uri IN ({{}}) ORDER BY uri, version DESC"  # noqa: S608
 _HOLDS = "SELECT uri, writes, pubstatus, embargoed FROM holds WHERE uri IN ({})"
 # Every version of each item that has a version in one of the chains, with that chain. CROSS JOIN
@@ -106,6 +108,10 @@ class SqliteReads:
         """Return the recorded versions among `seqs`."""
         rows = self._select_in(f"{_ITEMS} WHERE seq IN ({{}})", [int(seq) for seq in seqs])
         return {row[0]: item_rows.decode(row) for row in rows}
+
+    def states_by_seq(self, seqs: Sequence[int]) -> dict[int, State]:
+        """Return the states of the recorded versions among `seqs`."""
+        return {row[0]: row[1:] for row in self._select_in(_STATES_BY_SEQ, seqs)}
 
     def versions_of(self, uri: str) -> list[VersionRow]:
         """Return every version of an item, the newest first."""
