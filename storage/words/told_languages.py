@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from core.languages import TOLD, Language
 from core.languages.scripts import FIRST_OF, LATIN, script_of
@@ -81,8 +82,14 @@ def _weighed(text: str) -> tuple[float, str, float]:
     return english, best, others
 
 
-def _told_by(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yield groups of languages that a word suggests, each with the weight of its evidence."""
+@lru_cache(maxsize=16_384)
+def _told_by(word: str) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """Return groups of languages that a word suggests, each with the weight of its evidence."""
+    return tuple(found for found in _suggested(word) if found[0])
+
+
+def _suggested(word: str) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield such groups; some are empty."""
     lower = word.casefold()
     if lower[-1] in "'’":
         yield _ELIDED.get(lower[:-1], ()), 1.0

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from core.query_tree import MACHINE, TEXT_FIELDS, Node, all_of
+from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Keyword, Node, Word, all_of
 from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.query import Compiler
-from storage.record.item_fields import unstemmed_field
+from storage.record.item_fields import keyword_field, unstemmed_field
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
 from storage.words.machine_words import MachineWords
 from storage.words.query_readings import PLAIN, terms_of
@@ -33,6 +33,7 @@ _RARE = 32  # items; at most this many are checked one by one
 _MOST_COUNTS = 65_536  # terms whose counts are kept
 _MOST_KEPT = 16  # weights, and bitmaps of what callers may see
 
+Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 Hits: TypeAlias = Sequence[tuple[Any, tantivy.DocAddress]]
 
@@ -120,6 +121,7 @@ class LexicalReader:
         self._compiler = Compiler(schema, languages, main, PLAIN, machine)
         self._compilers: dict[tuple[Any, ...], Compiler] = {}
         self._suprema: dict[tuple[Any, ...], tuple[Marks | None, Supremum]] = {}
+        self._seen: dict[int, tuple[Marks, dict[tuple[Word, int], int]]] = {}
 
     def reads(
         self, searcher: tantivy.Searcher, languages: tuple[str, ...], main: tuple[str, ...]
@@ -191,6 +193,17 @@ class LexicalReader:
             held = TermCounts(partial(self._rare.seen, allowed))
         return Supremum(self._documents, held, languages, self._main, weights)
 
+    def seen_counts(self, allowed: Marks) -> dict[tuple[Word, int], int]:
+        """Return in how many `allowed` items (bool by seq, never changed) a word is, counted up to
+        a number: as far as the caller of this has kept it here. It holds for this snapshot.
+        """
+        known = self._seen.get(id(allowed))
+        if known is None or known[0] is not allowed:  # another mask may have the same id
+            known = _kept(self._seen, id(allowed), (allowed, {}))
+        if len(known[1]) >= _MOST_COUNTS:
+            known[1].clear()
+        return known[1]
+
     def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
         """Return the idf of each word's first term over all fields, machines' too: float32 [n]. Of
         a term that few items have, only `allowed` items (bool by seq) count; 0 for fewer than two.
@@ -219,7 +232,22 @@ class LexicalReader:
 
     def having(self, facts: Node) -> Ids:
         """Return the ids of all indexed items with `facts`, in no order."""
+        if not self._may_have(facts):
+            return np.zeros(0, np.int64)
         return self._ids(self._compiler.required(facts))
+
+    def _may_have(self, facts: Node) -> bool:
+        """Return whether an indexed item may have the facts. Looking up a few values takes a tenth
+        of the time of a search, and few queries are the value of an item.
+        """
+        match facts:
+            case Keyword(field, values) if len(values) <= _RARE:
+                names = keyword_field(field)
+                return any(self._searcher.doc_freq(names, one.casefold()) for one in values)
+            case Bool((), some, ()):
+                return any(map(self._may_have, some))
+            case _:
+                return True
 
     def _ids(self, compiled: tantivy.Query) -> Ids:
         limit = max(1, self._documents)
@@ -287,7 +315,7 @@ def _key(weights: LexicalWeights) -> tuple[Any, ...]:
     return fields, weights.phrase, weights.proximity, weights.slop, weights.machine
 
 
-def _kept(known: dict[tuple[Any, ...], Kept], key: tuple[Any, ...], value: Kept) -> Kept:
+def _kept(known: dict[Key, Kept], key: Key, value: Kept) -> Kept:
     """Keep `value` among at most _MOST_KEPT; return it."""
     if len(known) >= _MOST_KEPT:
         known.clear()

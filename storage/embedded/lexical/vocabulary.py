@@ -93,10 +93,16 @@ def counts(
     """Return in how many allowed items a search finds each word: exact up to `few`, else at least
     `few` + 1. A stop word counts COUNTED.
     """
-    return tuple(
-        COUNTED if reader.is_common(word.text) else _count(reader, word, few, caller, seen)
-        for word in words
-    )
+    kept = reader.seen_counts(seen.allowed)
+    found = []
+    for word in words:
+        count = kept.get((word, few))
+        if count is None:
+            is_common = reader.is_common(word.text)
+            count = COUNTED if is_common else _count(reader, word, few, caller, seen)
+            kept[word, few] = count
+        found.append(count)
+    return tuple(found)
 
 
 def similar(
