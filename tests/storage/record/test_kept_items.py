@@ -4,7 +4,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,14 +25,14 @@ SPACES = {FIELD: ENCODER}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def record(request: pytest.FixtureRequest, folder: Path) -> RecordOfTruth:
+def record(request: pytest.FixtureRequest, folder: Path) -> Iterator[RecordOfTruth]:
     if request.param == "sqlite":
         opened: RecordOfTruth = Record(folder, SPACES, SetClock())
     else:
         server: Server = request.getfixturevalue("postgres")
         opened = PostgresRecord(address_of(server, folder), SPACES, SetClock())
-    request.addfinalizer(opened.close)
-    return opened
+    yield opened
+    opened.close()
 
 
 class Counted:
