@@ -36,7 +36,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons mutants cover bench-gpu dev-cluster gate lock wheels bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
 
 setup: $(READY)
 
@@ -161,6 +161,19 @@ GATED := scifact:test checkthat2020:dev cacm vaswani fnc1
 gate: $(READY_DEV)
 	$(BIN)/dateline eval run $(GATED:%=$(SETS)/%) --profile best --set second_encoder=bge-small-en-v1.5 --name best --output build/gate
 	$(BIN)/dateline eval gate build/gate --baseline baselines/best.json --config baselines/gate.toml --html build/gate.html
+
+# Other systems beside ours, on judged sets: docs/race.md. RACE=--short is one set and one round. What
+# can't be installed here does not stop the others; the command says what it skips.
+RACERS := bm25s haystack txtai
+RACE ?=
+race: $(READY_DEV)
+	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed)
+	$(BIN)/python -m benchmarks.race $(RACE)
+
+.venv-race-%/.installed: benchmarks/race/locks/%.lock
+	$(PYTHON) -m venv .venv-race-$*
+	.venv-race-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 lock: $(READY_DEV)
 	bash scripts/lock
