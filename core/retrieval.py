@@ -158,9 +158,10 @@ class Retrieved:
     """What retrieval found: m candidates, each once, allowed for the caller at that moment.
 
     `bm25` is NaN and `lexical_ranks` 0 if only vectors found the candidate. `lexical_matches`
-    counts every item that matches the query and the filters, beyond the depth too. `lexical_bound`
-    is the highest BM25 that an item with every word of the query can get; `lexical_seen` is the
-    part of it that is of words that an allowed item has.
+    counts every item that matches the query and the filters, beyond the depth too; if vectors took
+    part, it may count candidates only. `lexical_bound` is the highest BM25 that an item with every
+    word of the query can get; `lexical_seen` is the part of it that is of words that an allowed
+    item has.
     """
 
     ids: Ids

@@ -22,6 +22,8 @@ from core.query_tree import (
     Everything,
     Keyword,
     Node,
+    Phrase,
+    Word,
     all_of,
     constraint,
     is_fact,
@@ -40,11 +42,15 @@ from core.retrieval import (
 from storage.embedded.beside import Beside
 from storage.embedded.columns.facts import View
 from storage.embedded.lexical.reader import LexicalHits, LexicalReader
-from storage.embedded.vectors.vector_view import FieldView
+from storage.embedded.vectors.vector_view import FieldView, VectorHits
 
 Mask = npt.NDArray[np.bool_]
 _DATE_ORDERS = {SortOrder.NEWEST: "-versioncreated", SortOrder.OLDEST: "versioncreated"}
 _PASSAGES_PER_ITEM = 1.5  # how many passages to fetch for each wanted item
+_MANY = 30_000  # matches of words whose bitmap takes 10 ms
+_LOOKED_AT = (3, 9)  # times as many passages as are wanted, at first and then
+_SPARE = 1.25  # how many more hits of all to fetch than would do if the allowed were spread evenly
+_WIDEST = 3  # times the depth; beyond it a search within the filters takes less time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ class Moment:
 Lexical: TypeAlias = Callable[[], LexicalHits]
 Encode: TypeAlias = Callable[[], FloatMatrix]
 Scored: TypeAlias = tuple[Floats, Ints]  # cosines and passage numbers
+Search: TypeAlias = Callable[[FieldView, FloatMatrix, int], VectorHits]
 Begin: TypeAlias = Callable[[Callable[[], Scored]], Callable[[], Scored] | None]
 
 
@@ -106,18 +113,53 @@ class _Nearest:
 
 def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
     started = perf_counter()
+    found = _out_of_all(moment, request) or _within_filters(moment, request)
+    milliseconds["lexical"] = (perf_counter() - started) * 1000
+    return found
+
+
+def _within_filters(moment: Moment, request: Retrieval) -> LexicalHits:
+    """Return the best hits within the filters. With vectors the total is of a window, so nobody
+    asks how many items match.
+    """
     filters: Node = EVERYTHING
     if not moment.filters_pass_all:
         filters = all_of(request.filters, _held_products(request))
     order = _DATE_ORDERS.get(request.order, "")
+    depth, counted = request.lexical_depth, not request.vectors
     hits = moment.lexical.search(
-        request.query, filters, request.lexical_depth, order, request.lexical, moment.allowed
+        request.query, filters, depth, order, request.lexical, moment.allowed, counted=counted
     )
+    return _allowed(moment, hits)
+
+
+def _out_of_all(moment: Moment, request: Retrieval) -> LexicalHits | None:
+    """Return the best allowed hits out of the best hits of all: a filter would keep tantivy from
+    leaving out what can't be among the best, which takes twice the time. None if it would take
+    many more hits, or if too few of them are allowed.
+    """
+    if moment.filters_pass_all or not request.vectors or request.order is not SortOrder.SCORE:
+        return None
+    depth, every = request.lexical_depth, moment.lexical.documents
+    share = min(1.0, max(1, int(np.count_nonzero(moment.allowed))) / max(1, every))
+    wide = int(_SPARE * depth / share)
+    if wide > _WIDEST * depth:
+        return None
+    hits = moment.lexical.search(
+        request.query, EVERYTHING, wide, "", request.lexical, moment.allowed, counted=False
+    )
+    found = _allowed(moment, hits)
+    if len(found.ids) < depth and len(hits.ids) == wide:
+        return None
+    ids = found.ids[:depth]
+    return LexicalHits(ids, found.scores[:depth], len(ids), found.bound)
+
+
+def _allowed(moment: Moment, hits: LexicalHits) -> LexicalHits:
     size = len(moment.allowed)
     kept = np.flatnonzero(hits.ids < size)
     kept = kept[moment.allowed[hits.ids[kept]]]
     hidden = len(hits.ids) - len(kept)
-    milliseconds["lexical"] = (perf_counter() - started) * 1000
     matches = max(len(kept), hits.matches - hidden)
     return LexicalHits(hits.ids[kept], hits.scores[kept], matches, hits.bound)
 
@@ -136,18 +178,18 @@ def _nearest(
     begin: Begin,
 ) -> list[_Nearest]:
     found: list[_Nearest] = []
-    mask: Mask | None = None
+    search: Search | None = None
     for query, encode in zip(request.vectors, encodings, strict=True):
         started = perf_counter()
         vector = encode()
         encoded = perf_counter()
-        if mask is None:
-            mask = _constrained(moment, request.query)
+        if search is None:
+            search = _searching(moment, request.query)
         field = moment.fields[query.field]
         reckoned = partial(_cosines_of_hits, field, vector, lexical)
         of_hits = begin(reckoned) or reckoned
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
-        hits = field.search(vector, wanted, mask)
+        hits = search(field, vector, wanted)
         near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
         _, firsts = np.unique(near, return_index=True)
         ids = near[np.sort(firsts)][: request.vector_depth]
@@ -166,29 +208,61 @@ def _cosines_of_hits(field: FieldView, vector: npt.NDArray[np.float32], lexical:
     return field.best_passages(vector, lexical().ids)
 
 
-def _constrained(moment: Moment, query: Node) -> Mask:
-    """Return the allowed versions that satisfy the parts of the query that are not optional: bool
-    by seq. If all parts are optional, it is the moment's own bitmap.
+def _searching(moment: Moment, query: Node) -> Search:
+    """Return the search for the nearest passages of allowed items that satisfy the parts of the
+    query that are not optional.
+
+    A bitmap of all matches is made first, unless words have very many: then the nearest of all
+    allowed items are looked up in the index, which takes less time if most of them match.
     """
     needed = constraint(query)
     if isinstance(needed, Everything):
-        return moment.allowed
-    return moment.allowed & _mask(moment, needed)
+        return lambda field, vector, wanted: field.search(vector, wanted, moment.allowed)
+    whole = cache(lambda: moment.allowed & _mask(moment, needed))
+    if _most_matches(moment.lexical, needed) <= _MANY:
+        return lambda field, vector, wanted: field.search(vector, wanted, whole())
+
+    def search(field: FieldView, vector: FloatMatrix, wanted: int) -> VectorHits:
+        for wide in (times * wanted for times in _LOOKED_AT):
+            hits = field.search(vector, wide, moment.allowed)
+            kept = np.flatnonzero(_mask(moment, needed, np.unique(hits.ids))[hits.ids])
+            if len(kept) >= wanted or len(hits.ids) < wide:
+                kept = kept[:wanted]
+                return VectorHits(hits.ids[kept], hits.numbers[kept], hits.cosines[kept])
+        return field.search(vector, wanted, whole())
+
+    return search
 
 
-def _mask(moment: Moment, node: Node) -> Mask:
-    """Return the versions that match the node: bool by seq."""
+def _most_matches(lexical: LexicalReader, node: Node) -> int:
+    """Return about how many matches of words `_mask` looks up, at most."""
+    if is_fact(node):
+        return 0
+    if isinstance(node, Word | Phrase):
+        return min((lexical.frequency(word) for word in node.text.split()), default=0)
+    if not isinstance(node, Bool):
+        return 0
+    words, must, must_not = _worded(node)
+    few = min((_most_matches(lexical, child) for child in words.must), default=0)
+    others = (*must, *must_not, *(node.should if not node.must else ()))
+    return few + sum(_most_matches(lexical, child) for child in others)
+
+
+def _mask(moment: Moment, node: Node, among: Ids | None = None) -> Mask:
+    """Return the versions that match the node: bool by seq. It says nothing of items that are not
+    `among` these, if they are given.
+    """
     size = len(moment.allowed)
     if is_fact(node):
         return moment.view.columns.facts_mask(node, size)
     if not isinstance(node, Bool):
-        return _matching(moment, node)
+        return _matching(moment, node, among)
     words, must, must_not = _worded(node)
-    parts = [_matching(moment, words)] if words.must else []
-    parts += [_mask(moment, child) for child in must]
+    parts = [_matching(moment, words, among)] if words.must else []
+    parts += [_mask(moment, child, among) for child in must]
     if node.should and not node.must:
-        parts.append(np.logical_or.reduce([_mask(moment, child) for child in node.should]))
-    parts.extend(~_mask(moment, child) for child in must_not)
+        parts.append(np.logical_or.reduce([_mask(moment, child, among) for child in node.should]))
+    parts.extend(~_mask(moment, child, among) for child in must_not)
     return np.logical_and.reduce(parts) if parts else np.ones(size, np.bool_)
 
 
@@ -218,10 +292,10 @@ def _parted(nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     return [n for n in nodes if is_text(n)], [n for n in nodes if not is_text(n)]
 
 
-def _matching(moment: Moment, node: Node) -> Mask:
+def _matching(moment: Moment, node: Node, among: Ids | None) -> Mask:
     size = len(moment.allowed)
     mask = np.zeros(size, np.bool_)
-    ids = moment.lexical.matching(node)
+    ids = moment.lexical.matching(node, among)
     mask[ids[ids < size]] = True
     return mask
 

@@ -84,9 +84,9 @@ class _RareTerms:
 
 @dataclass(frozen=True, slots=True)
 class LexicalHits:
-    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all, and the
-    upper bound of an item's score for the query with these weights: all of it, and the part of
-    words that an allowed item has.
+    """The best matches in order: ids int64 [n], BM25 float32 [n], how many match in all (n if they
+    were not counted), and the upper bound of an item's score for the query with these weights: all
+    of it, and the part of words that an allowed item has.
     """
 
     ids: Ids
@@ -151,18 +151,21 @@ class LexicalReader:
         order: str = "",
         weights: LexicalWeights = PLAIN,
         allowed: Marks | None = None,
+        *,
+        counted: bool = True,
     ) -> LexicalHits:
         """Return the `depth` best items by BM25 with `weights`, or the first by a date field
         (`order` "-versioncreated" for newest first), within `filters`. A rare word that no
         `allowed` item (bool by seq) has does not change the bound, so the bound reveals nothing of
-        hidden items.
+        hidden items. Matches beyond the depth are not `counted` if nobody asks how many there are:
+        tantivy then leaves out what can't be among the best.
         """
         compiled = self._weighing(weights).scored(query, filters)
         field = order.lstrip("-")
         found = self._searcher.search(
             compiled,
             max(1, depth),
-            count=True,
+            count=counted,
             order_by_field=field or None,
             order=tantivy.Order.Desc if order.startswith("-") or not field else tantivy.Order.Asc,
         )
@@ -171,7 +174,7 @@ class LexicalReader:
         ids = np.array(_seqs(self._searcher, hits), np.int64)
         places = _in_order(values, ids, order)
         scores = np.zeros(len(ids), np.float32) if field else values[places].astype(np.float32)
-        count = int(found.count or 0)  # type: ignore[attr-defined]  # its stub lacks it
+        count = int(found.count or 0) if counted else len(ids)  # type: ignore[attr-defined]
         return LexicalHits(ids[places], scores, count, self._bound(query, weights, allowed))
 
     def _weighing(self, weights: LexicalWeights) -> Compiler:
@@ -220,11 +223,14 @@ class LexicalReader:
         rare: Floats = np.where(counts > 1, np.maximum(found, 0), 0).astype(np.float32)
         return rare
 
-    def matching(self, node: Node) -> Ids:
-        """Return the ids of all matching items, in no order, for constraints on vectors. It takes a
-        third of a microsecond per match.
+    def matching(self, node: Node, among: Ids | None = None) -> Ids:
+        """Return the ids of all matching items, in no order, for constraints on vectors; only those
+        `among` these, if they are given. It takes a third of a microsecond per match.
         """
-        return self._ids(self._compiler.throughout(node))
+        compiled = self._compiler.throughout(node)
+        if among is not None:
+            compiled = self._compiler.among(among.tolist(), compiled)
+        return self._ids(compiled)
 
     def every(self, query: Node, weights: LexicalWeights) -> Ids:
         """Return the ids of all items that a search for `query` finds, in no order."""
