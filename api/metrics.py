@@ -98,6 +98,24 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._recall_checks = Counter(
+            "dateline_recall_checks",
+            "Searches whose nearest items were compared with the exact scan.",
+            ("field",),
+            registry=self._registry,
+        )
+        self._recall_wanted = Counter(
+            "dateline_recall_wanted",
+            "The nearest items of these searches, at most ten of each.",
+            ("field",),
+            registry=self._registry,
+        )
+        self._recall_found = Counter(
+            "dateline_recall_found",
+            "Those of the nearest items that the searches had found.",
+            ("field",),
+            registry=self._registry,
+        )
         self._lag = Gauge(
             "dateline_projection_lag",
             "Changes that a projection has not applied yet.",
@@ -129,6 +147,12 @@ class Metrics:
             histogram.observe(spent / 1000)
         if degraded:
             self._degraded.inc()
+
+    def recall_checked(self, field: str, found: int, wanted: int) -> None:
+        """Count a search in one vector field that was compared with the exact scan."""
+        self._recall_checks.labels(field).inc()
+        self._recall_wanted.labels(field).inc(wanted)
+        self._recall_found.labels(field).inc(found)
 
     def figures(self) -> Figures:
         """Return the counts of this process, for the metrics page of another process."""

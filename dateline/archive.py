@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import orjson
 
 from core.callers import NOBODY, Caller
 from core.media import Undescribed
 from core.ports.engine import Library
-from dateline.build.engine import build_engine, drop_indexes
+from core.query_tree import EVERYTHING
+from core.retrieval import Retrieval, VectorQuery
+from dateline.build.engine import build_engine, drop_indexes, vector_fields
 from dateline.build.models.served import load_models
-from dateline.build.service import archive_clock, build_service
+from dateline.build.service import Service, archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understanding.understand import Understanding
+from storage.embedded.engine import EmbeddedEngine
 from storage.words.told_languages import language_of_query
 
 
@@ -30,6 +35,50 @@ def archive_status(settings: Settings) -> Mapping[str, Any]:
         return service.status()
     finally:
         service.close()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedArchive:
+    """An archive's status, and of some searches by headlines the recall in each vector field: how
+    many of the nearest items they found, and how many there are.
+    """
+
+    status: Mapping[str, Any]
+    recall: Mapping[str, tuple[int, int]]
+
+
+def checked_archive(settings: Settings, searches: int) -> CheckedArchive:
+    """Return the status of an archive and, on the embedded engine, the recall of its graphs by
+    this many searches.
+    """
+    service = build_service(settings, background=False)
+    try:
+        return CheckedArchive(service.status(), graph_recall(service, searches))
+    finally:
+        service.close()
+
+
+def graph_recall(service: Service, searches: int) -> Mapping[str, tuple[int, int]]:
+    """Search for headlines of items from all parts of the archive, by vectors alone, and compare
+    with the exact scan. Return the nearest items found and their number, by vector field; nothing
+    on OpenSearch.
+    """
+    engine = service.engine
+    if not isinstance(engine, EmbeddedEngine):
+        return {}
+    last, every = engine.record.reads.count_items(), Caller("doctor", engine.products())
+    places = np.unique(np.linspace(1, max(last, 1), searches).astype(int)).tolist()
+    sums: dict[str, tuple[int, int]] = {}
+    items = engine.record.reads.items_by_seq(places).values()
+    for text in (item.headline for item in items if item.headline.strip()):
+        vectors = tuple(
+            VectorQuery(name, 1.0, cache(partial(encoder.encode_queries, [text])))
+            for name, encoder in vector_fields(service.models).items()
+        )
+        for one in engine.recall(Retrieval(EVERYTHING, every, vectors=vectors, lexical_depth=0)):
+            found, wanted = sums.get(one.field, (0, 0))
+            sums[one.field] = found + one.found, wanted + one.wanted
+    return sums
 
 
 def archive_undescribed(settings: Settings, limit: int) -> Undescribed:

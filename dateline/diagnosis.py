@@ -14,7 +14,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BusyError, DatelineError
-from dateline.archive import archive_status
+from dateline.archive import checked_archive
 from dateline.build.index import connected, record_of, wanted_index
 from dateline.build.models.runtimes import open_encoder
 from dateline.build.models.second_encoder import is_named, measure, told
@@ -252,6 +252,8 @@ _EXTRAS = {
     "gpu": "faiss-gpu-cu12",
 }
 _LEAST_FREE = 500 * 2**20
+_LEAST_RECALL = 0.95
+_RECALL_SEARCHES = 20
 
 
 def diagnose(settings: Settings) -> list[Finding]:
@@ -360,13 +362,22 @@ def _record(facts: Mapping[str, Any]) -> list[Finding]:
     return [Finding("record", bool(facts["durable"]), says, mend)]
 
 
+def _recall(field: str, found: int, wanted: int) -> Finding:
+    """Return the share of the nearest items that searches found in a vector field."""
+    share = found / max(wanted, 1)
+    says = f"field {field}: {found} of the {wanted} nearest items found, {share:.3f}"
+    mend = "`dateline rebuild` makes the graphs again; if that does not help, raise hnsw_ef_search"
+    return Finding("recall", share >= _LEAST_RECALL, says, mend)
+
+
 def _archive(settings: Settings) -> list[Finding]:
     if not settings.has_archive:
         return [Finding("archive", True, "none yet; `dateline ingest` makes it")]
     try:
-        found = archive_status(settings)
+        checked = checked_archive(settings, _RECALL_SEARCHES)
     except DatelineError as error:
         return [Finding("archive", False, str(error), error.mend)]
+    found = checked.status
     engine = found["engine"]
     held = timedelta(seconds=round(found["clock"]["held_seconds"]))
     step = f"the system's clock is {held} ahead of the archive's"
@@ -382,6 +393,7 @@ def _archive(settings: Settings) -> list[Finding]:
         for name, part in engine["vectors"].items()
         if part["lacking"]
     ]
+    findings += [_recall(name, *counts) for name, counts in checked.recall.items()]
     if settings.engine == "opensearch":  # told with the cluster
         return findings
     lag = found["projections"]["lexical"]["lag"]

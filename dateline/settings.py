@@ -243,6 +243,13 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     hnsw_precision: Literal["fp32", "fp16", "int8", "pq", "binary"] = Field(
         default="fp32", description="HNSW: precision of the vectors in new segments' graphs"
     )
+    recall_checks: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of served searches whose nearest vectors are compared with the exact "
+        "scan in the background, by a fiftieth of a processor at most; 0 for none",
+    )
     keys: tuple[KeySetting, ...] = Field(default=(), description="API keys (JSON in a variable)")
     key_rate: float = Field(
         default=Share().rate, gt=0, le=1e6, description="requests a second of a key without `rate`"

@@ -24,6 +24,7 @@ from dateline.build.customers.accounts import (
 from dateline.build.customers.alerting import monitoring, on_demand, open_alerts
 from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_webhooks
 from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
+from dateline.build.engine import check_recall
 from dateline.build.media.stills import served_media
 from dateline.build.models.served import served_models
 from dateline.build.record import open_limits, open_roots
@@ -57,6 +58,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     """
     settings, models = service.settings, service.models
     service.engine.suggest("", 1, NOBODY)  # reads the headlines before the first key stroke
+    check_recall(service.engine, settings, models.metrics.recall_checked)
     roots = open_roots(settings)
     customers = open_customers(settings)
     clock = archive_clock(settings)

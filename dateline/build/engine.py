@@ -20,6 +20,7 @@ from dateline.build.record import drop_projections, open_record
 from dateline.settings import Settings
 from search.encoders import HoldsSpaces, ServedEncoders
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
+from storage.embedded.live_recall import Observe, RecallChecks
 from storage.embedded.record.archive import Record
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.builders import builder_of
@@ -84,6 +85,14 @@ def build_engine(
         clock,
         open_record(settings, spaces, clock),
     )
+
+
+def check_recall(engine: ServedEngine, settings: Settings, observe: Observe) -> None:
+    """Let a served engine compare a share of its searches with the exact scan, if the settings say
+    so, and tell `observe` the outcome. OpenSearch has its own graphs; they are not checked.
+    """
+    if settings.recall_checks and isinstance(engine, EmbeddedEngine):
+        engine.check_recall(RecallChecks(settings.recall_checks, observe))
 
 
 def _on_opensearch(

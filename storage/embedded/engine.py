@@ -40,6 +40,7 @@ from storage.embedded.columns.media_items import undescribed_items
 from storage.embedded.columns.names import ColumnsNames
 from storage.embedded.lexical import vocabulary
 from storage.embedded.lexical.suggestions import ColumnsSuggestions
+from storage.embedded.live_recall import FieldRecall, RecallChecks, recall_of
 from storage.embedded.moments import Moments
 from storage.embedded.projections import Projections
 from storage.embedded.record.archive import Record
@@ -111,6 +112,7 @@ class EmbeddedEngine(RecordedEngine):
             self._release()
             raise
         self.moments = Moments(self._columns, self.projections)
+        self._recall_checks: RecallChecks | None = None
         self._background = Background(self.projections) if settings.background else None
         if self._background is not None:
             self.record.follow(self._background.wake)
@@ -136,12 +138,30 @@ class EmbeddedEngine(RecordedEngine):
         if moment.unindexed and self.projections.look_for_words():
             moment = self.moments.of(request)
         left_out = request.incomplete(moment.unembedded)
+        asked = request.without(left_out)
+        checks = self._recall_checks
+        chosen = None if checks is None else checks.chosen(asked)
         with self._beside.search():
-            found = retrieve(moment, request.without(left_out), self._beside)
+            found = retrieve(moment, chosen or asked, self._beside)
+        if checks is not None and chosen is not None:
+            checks.check(moment, chosen, found)
         partly = self.moments.uncovered(moment, left_out)
         partly.append(self.moments.unworded(moment, request))
         flags = [flag for flag in partly if flag]
         return replace(found, degraded=(*found.degraded, *flags)) if flags else found
+
+    def check_recall(self, checks: RecallChecks) -> None:
+        """Let `checks` compare some of the searches from now on with the exact scan."""
+        self._recall_checks = checks
+
+    def recall(self, request: Retrieval) -> tuple[FieldRecall, ...]:
+        """Search, and return the recall of this search in each vector field."""
+        self.projections.refresh()
+        request = self._read(request)
+        moment = self.moments.of(request)
+        with self._beside.search():
+            found = retrieve(moment, request, self._beside)
+        return recall_of(moment, request, found)
 
     def browse(self, request: Browse) -> Browsed:
         """Return a stretch of everything that matches, by date."""
@@ -344,6 +364,8 @@ class EmbeddedEngine(RecordedEngine):
 
     def close(self) -> None:
         """End background work and close every file; no acknowledged write depends on them."""
+        if self._recall_checks is not None:
+            self._recall_checks.close()
         if self._background is not None:
             self._background.stop()
         try:

@@ -218,7 +218,7 @@ def _searching(moment: Moment, query: Node) -> Search:
     needed = constraint(query)
     if isinstance(needed, Everything):
         return lambda field, vector, wanted: field.search(vector, wanted, moment.allowed)
-    whole = cache(lambda: moment.allowed & _mask(moment, needed))
+    whole = cache(partial(constrained, moment, query))
     if _most_matches(moment.lexical, needed) <= _MANY:
         return lambda field, vector, wanted: field.search(vector, wanted, whole())
 
@@ -232,6 +232,16 @@ def _searching(moment: Moment, query: Node) -> Search:
         return field.search(vector, wanted, whole())
 
     return search
+
+
+def constrained(moment: Moment, query: Node) -> Mask:
+    """Return the allowed versions that satisfy the parts of the query that are not optional: bool
+    by seq.
+    """
+    needed = constraint(query)
+    return (
+        moment.allowed if isinstance(needed, Everything) else moment.allowed & _mask(moment, needed)
+    )
 
 
 def _most_matches(lexical: LexicalReader, node: Node) -> int:

@@ -408,6 +408,7 @@ def test_doctor_finds_nothing_wrong(reading: Cli) -> None:
     assert all(row["ok"] for row in rows)
     said = {row["what"]: row["says"] for row in rows}
     assert said["archive"] == "3 versions, 3 visible"
+    assert "1.000" in said["recall"]
     assert said["model all-MiniLM-L6-v2"] == "every checksum matches"
 
 

@@ -139,7 +139,12 @@ def test_figures_of_several_processes_are_one_page() -> None:
     one, other = Metrics(), Metrics()
     for metrics, milliseconds in ((one, 2.0), (other, 4.0), (other, 2000.0)):
         metrics.searched({"total": milliseconds}, degraded=milliseconds > 1000)
+    one.recall_checked("text", 9, 10)
+    other.recall_checked("text", 4, 4)
     page = one.page({"items": 7}, [other.figures()]).decode().splitlines()
+    assert 'dateline_recall_checks_total{field="text"} 2.0' in page
+    assert 'dateline_recall_wanted_total{field="text"} 14.0' in page
+    assert 'dateline_recall_found_total{field="text"} 13.0' in page
     stage = 'dateline_search_stage_seconds_{}stage="total"{} {}'
     assert stage.format("count{", "}", "3.0") in page
     assert stage.format('bucket{le="0.005",', "}", "2.0") in page
