@@ -97,12 +97,29 @@ class LexicalWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What a search asks of the index beside its candidates, so that an engine on another machine
+    can answer it in the same request.
+
+    `named` are facts, and wanted are the newest `most` items that have them and that pass
+    `within`; None if none are wanted. Each of `words` is counted up to `few` + 1 items.
+    """
+
+    named: Node | None = None
+    within: Node = EVERYTHING
+    most: int = 0
+    words: tuple[str, ...] = ()
+    few: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieval:
     """One request to an engine.
 
     `query` is scored by BM25, and its constraint holds for the vectors too; `filters` (facts only)
     hold for both. The depths are the largest numbers of items from each retriever; a lexical depth
-    of 0 leaves BM25 out. `lexical` says what BM25 adds up.
+    of 0 leaves BM25 out. `lexical` says what BM25 adds up. An engine that answers other calls at
+    once need not look at what is wanted `beside`.
     """
 
     query: Node
@@ -113,6 +130,7 @@ class Retrieval:
     vector_depth: int = 100
     order: SortOrder = SortOrder.SCORE
     lexical: LexicalWeights = LexicalWeights()
+    beside: Beside = Beside()
 
     def without(self, fields: Collection[str]) -> Retrieval:
         """Return the request without some of its vector fields; those that are left take over the
@@ -162,6 +180,9 @@ class Retrieved:
     part, it may count candidates only. `lexical_bound` is the highest BM25 that an item with every
     word of the query can get; `lexical_seen` is the part of it that is of words that an allowed
     item has.
+
+    `named` and `counts` (of items by word) are what was wanted beside the candidates, None from an
+    engine that is to be asked for it.
     """
 
     ids: Ids
@@ -173,6 +194,8 @@ class Retrieved:
     degraded: tuple[str, ...] = ()
     lexical_bound: float = 0.0
     lexical_seen: float = 0.0
+    named: Ids | None = None
+    counts: Mapping[str, int] | None = None
 
 
 class DateInterval(StrEnum):

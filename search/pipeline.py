@@ -99,6 +99,7 @@ class SearchPipeline:
             parts.profiles,
             parts.default_profile,
             parts.editorial,
+            parts.doubt or NOT_DOUBTED,
         )
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
@@ -144,7 +145,9 @@ class SearchPipeline:
         cursor = next_cursor(parts.candidates, listing, following)
         watch.lap("facets")
         understood = parts.understanding.recheck(candidates.understood, caller)
-        suggestion = self._speller.suggestion(typed, candidates.query, caller, understood.entities)
+        suggestion = self._speller.suggestion(
+            typed, candidates.query, caller, understood.entities, candidates.found.counts
+        )
         missing, flags = why_missing(engine, parts.profiles, listing, guarded, request)
         watch.lap("spelling")
         if listing.by_date is None:

@@ -16,7 +16,7 @@ from core.errors import QueryError
 from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
 from core.query_tree import Node, all_of, is_fact, scored_words, within_products, without_field
-from core.retrieval import Retrieval, SortOrder
+from core.retrieval import Beside, Retrieval, SortOrder
 from search.answers import Counted, EntityUse, Fold, SearchRequest
 from search.cursors import Start
 from search.encoders import QueryEncoders, VectorPart
@@ -25,7 +25,10 @@ from search.similar import likeness, meaning_of_text
 from search.understanding.accidental_operators import is_text
 from search.understanding.editorial import Editorial
 from search.understanding.long_questions import of_length
+from search.understanding.spelling import Doubt, words_to_count
 from search.understanding.understand import Meaning, Understanding
+
+MOST_EXACT = 100  # items that have the whole query as a value, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Questions:
     profiles: Mapping[str, Profile]
     default_profile: str
     editorial: Callable[[], Editorial]
+    doubt: Doubt
 
     def question(
         self, request: SearchRequest, caller: Caller, counted: Counted, start: Start | None = None
@@ -104,17 +108,22 @@ class Questions:
         # Folding compares within a list of candidates.
         folds = request.fold is not Fold.NONE or bool(request.similar_to)
         by_date = not folds and (request.order is not SortOrder.SCORE or is_fact(tree))
-        words = meaning.typed or tuple(scored_words(tree))
-        tree, share = of_length(tree, words)
+        tree, share = of_length(tree, meaning.typed or tuple(scored_words(tree)))
         meaning, order = replace(meaning, tree=tree, filters=own), request.order
         vectors = self.encoders.part(meaning, profile, order)
+        asked = _asked(meaning, caller, all_of(own, filters), vectors, profile, share, order)
+        words = words_to_count(tree, self.doubt) if request.q else ()
+        if not by_date:
+            named = meaning.exact if order is SortOrder.SCORE else None
+            wanted = Beside(named, beside, MOST_EXACT, words, self.doubt.few)
+            asked = replace(asked, beside=wanted)
         return Question(
             request=request,
             caller=caller,
             profile=profile,
             meaning=meaning,
             beside=beside,
-            asked=_asked(meaning, caller, all_of(own, filters), vectors, profile, share, order),
+            asked=asked,
             vectors=vectors,
             counted=counted,
             wider=wider,

@@ -30,7 +30,7 @@ from core.query_tree import Node, is_fact
 from core.retrieval import Floats, Ids, Marks, Retrieved, SortOrder, VectorScores
 from rerank.deadline import DeadlineReranker, Reranked, mix, mixing_of
 from search.profiles import Fusion, Profile
-from search.question import Question
+from search.question import MOST_EXACT, Question
 from search.retrieval import Engine, Evidence
 
 RRF_K = 60  # Cormack, Clarke and Buettcher, 2009
@@ -38,7 +38,6 @@ BOUND_SHARE = 0.1  # share of BM25's supremum that a list's best must reach to c
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) / _MICROSECOND
-MOST_EXACT = 100  # items that have the whole query as a value, the newest
 NO_IDS: Ids = np.zeros(0, np.int64)
 _NONE_NAMED = "no reranker is configured"
 
@@ -99,7 +98,10 @@ def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:
     given = given_order(evidence)
     pinned = question.meaning.pinned if given is None else ()
     pins = engine.shown(pinned, question.caller, question.asked.filters) if pinned else NO_IDS
-    exact = exact_ids(engine, question, question.beside) if given is None else NO_IDS
+    exact = NO_IDS
+    if given is None:
+        named = found.named
+        exact = exact_ids(engine, question, question.beside) if named is None else named
     found = with_items(with_items(found, pins), exact)
     profile, ages = question.profile, None
     if profile.recency_half_life_days > 0:

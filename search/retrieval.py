@@ -19,6 +19,7 @@ from core.ports.engine import (
 from core.ports.models import TextAnalysis
 from core.query_tree import Node
 from core.retrieval import (
+    Beside,
     Browse,
     Browsed,
     Floats,
@@ -101,7 +102,8 @@ def _retrieved(engine: Engine, question: Question) -> Evidence:
     found = answer.found
     if (like := question.meaning.like) is not None:
         found = _left_out(found, engine.chains(found.ids) == like.story)
-    return Evidence(replace(question, asked=answer.asked, degraded=answer.degraded), found)
+    asked = replace(answer.asked, beside=Beside())  # nobody needs it twice
+    return Evidence(replace(question, asked=asked, degraded=answer.degraded), found)
 
 
 def _browsed(engine: Retriever, question: Question) -> Evidence:
@@ -146,7 +148,9 @@ def with_names(engine: Engine, analysis: TextAnalysis, evidence: Evidence) -> Ev
     if question.asked.query is evidence.question.asked.query:
         evidence = replace(evidence, question=question)
     else:
-        evidence = gather(engine, question)
+        first, evidence = evidence.found, gather(engine, question)
+        found = replace(evidence.found, named=first.named, counts=first.counts)
+        evidence = replace(evidence, found=found)
     if question.by_date:
         return evidence
     ids, said = evidence.found.ids, question.meaning.said

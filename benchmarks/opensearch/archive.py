@@ -31,8 +31,17 @@ _BATCH = 2_000  # stories that are made in one step
 
 
 def settings_of(folder: Path) -> Settings:
-    """Return the settings of the embedded engine, with the archive in `folder`."""
-    flags = {"data": str(folder), "tagger": "", "engine": "embedded", "next_encoder": ""}
+    """Return the settings of the embedded engine, with the archive in `folder`: one encoder, and no
+    names.
+    """
+    flags = {
+        "data": str(folder),
+        "tagger": "",
+        "engine": "embedded",
+        "next_encoder": "",
+        "second_encoder": "",
+        "profile": "hybrid",
+    }
     return configure(flags).settings
 
 
@@ -75,14 +84,22 @@ def make(settings: Settings, models: Models, of: Settings, wanted: int) -> None:
 
 @contextmanager
 def both_engines(
-    settings: Settings, models: Models, changes: Mapping[str, Any], figures: dict[str, Any]
+    settings: Settings,
+    models: Models,
+    changes: Mapping[str, Any],
+    figures: dict[str, Any],
+    *,
+    keep: bool = False,
 ) -> Iterator[tuple[Service, Service]]:
-    """Both services over new projections of the one record; the cluster's is removed afterwards."""
-    own = {"engine": "opensearch", "opensearch_index": NAME, "opensearch_replicas": 0}
+    """Both services over new projections of the one record; the cluster's is removed afterwards. To
+    `keep` both is to take those that are there, and to leave them there.
+    """
+    name = f"{NAME}-{settings.data.name}"
+    own = {"engine": "opensearch", "opensearch_index": name, "opensearch_replicas": 0}
     waits = {"opensearch_patience_s": _PATIENT_S, "opensearch_timeout_s": _PATIENT_S}
     of_cluster = settings.model_copy(update={**own, **waits, **changes})
-    drop_indexes(settings)
-    drop_indexes(of_cluster)
+    for each in () if keep else (settings, of_cluster):
+        drop_indexes(each)
     embedded = build_service(settings, models=models, background=False)
     try:
         started = perf_counter()
@@ -95,7 +112,8 @@ def both_engines(
             yield embedded, cluster
         finally:
             cluster.close()
-            drop_indexes(of_cluster)
+            if not keep:
+                drop_indexes(of_cluster)
     finally:
         embedded.close()
 

@@ -1,12 +1,14 @@
 """One archive on three engines: embedded, OpenSearch by our path, OpenSearch's own hybrid query.
 
-    python -m benchmarks.opensearch.three_engines [FOLDER] [--url URL] [--documents N] [--queries
-    N] [--shards N]
+    python -m benchmarks.opensearch.three_engines [FOLDER] [--url URL] [--stories N] [--documents N]
+    [--queries N] [--shards N] [--clients N] [--keep]
 
-The stories of Reuters, or with `--documents` so many made from them (benchmarks/made_stories.py),
-are recorded once, in the data folder; a later run continues there. The record of truth then gets
-two projections, both made anew and timed: the embedded one, and an index on the cluster, settled,
-with one copy of each shard. Queries are headlines, each asked once of each side:
+The stories of Reuters (with `--stories` the first N), or with `--documents` so many made from them
+(benchmarks/made_stories.py), are recorded once, in the data folder; a later run continues there.
+The record of truth then gets two projections, both made anew and timed: the embedded one, and an
+index on the cluster, settled, with one copy of each shard. `--keep` leaves them to the next run,
+which takes them as they are. Queries are headlines, of stories that are not in the archive if it
+has not all of them, each asked once of each side:
 
 - `opensearch`: the whole pipeline, from the words to ten hits with their contents, by the profile
   `hybrid`, without names. The query is new: it is encoded, and meanwhile the frequencies of its
@@ -24,15 +26,20 @@ with one copy of each shard. Queries are headlines, each asked once of each side
   or spelling. `hybrid` looks as deep in each list as there are hits, which is its default;
   `hybrid, deep` looks as deep as we do (`pagination_depth`).
 
+The last figures are of `--clients` that ask at the same time, each query once: our whole search
+without a cached vector, and the deep `hybrid` query, in turns.
+
 Quartiles stand beside medians: if others use the machine too, they are nearer to what it can do.
 `found` is how often the story with the headline is among the ten hits; `as embedded` is the share
-of the embedded engine's ten hits that a side has too. Bytes are those of the projections; both have
-the record of truth beside them.
+of the embedded engine's ten hits that a side has too. `request NAME` is what one search sends to
+the cluster: how often in a query, its bytes there and back, and its time. Bytes of an item are
+those of the projections; both have the record of truth beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,6 +74,7 @@ from storage.opensearch.nodes.connection import Cluster, Reply
 _PROFILE = standard_profiles(("text",))["hybrid"]
 _PLAIN = Understanding(None)
 _HITS = 10
+_TURNS = 4
 AT_FIRST, AGAIN = "opensearch", "opensearch, again"
 _DEPTHS: Mapping[str, Mapping[str, int]] = {
     "hybrid": {},
@@ -86,13 +94,39 @@ class Side:
     shared: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One request to the cluster: the end of its path, bytes there and back, and seconds."""
+
+    name: str
+    sent: int
+    received: int
+    seconds: float
+
+
 @dataclass(slots=True)
 class Tap:
     """Passes requests on to a cluster, and notes what was asked and how long it took."""
 
     cluster: Cluster
     searches: list[tuple[Bodies, Mapping[str, Any], float]] = field(default_factory=list)
-    requests: list[tuple[str, float]] = field(default_factory=list)
+    trips: list[Trip] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Begin to note."""
+        nodes = self.cluster._nodes  # noqa: SLF001 - only there are requests bytes
+        pass_on = nodes.send
+
+        def send(method: str, path: str, params: Any, body: bytes | None, timeout_s: float) -> str:
+            started = perf_counter()
+            reply = pass_on(method, path, params, body, timeout_s)
+            seconds = perf_counter() - started
+            name = f"{path.rpartition('/')[2]} {len(self.trips) + 1}"
+            self.trips.append(Trip(name, len(body or b""), len(reply), seconds))
+            return reply
+
+        nodes.send = send  # type: ignore[method-assign]
+        self.cluster.search_many = self.search_many  # type: ignore[method-assign]
 
     def search_many(self, bodies: Bodies, **header: Any) -> list[Reply]:
         """Ask the cluster, and note the searches and the time."""
@@ -100,13 +134,6 @@ class Tap:
         replies = Cluster.search_many(self.cluster, bodies, **header)
         self.searches.append((bodies, header, perf_counter() - started))
         return replies
-
-    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        """Ask the cluster, and note the path and the time."""
-        started = perf_counter()
-        reply = Cluster.ask(self.cluster, method, path, body, **options)
-        self.requests.append((path.rpartition("/")[2], perf_counter() - started))
-        return reply
 
     def retrieval(self) -> tuple[Bodies, Mapping[str, Any], float]:
         """Return the searches with the query's vector, which is by far the longest request, and
@@ -125,6 +152,8 @@ class Comparison:
     tap: Tap
     sides: dict[str, Side] = field(default_factory=dict)
     stages: dict[str, list[float]] = field(default_factory=dict)
+    trips: dict[str, list[Trip]] = field(default_factory=dict)
+    asked: list[Bodies] = field(default_factory=list)
 
     def ask(self, text: str, turn: int) -> None:
         """Ask every side one query; the last three take turns."""
@@ -132,6 +161,7 @@ class Comparison:
         self._encode(text)
         self._on_cluster(AGAIN, text)
         bodies, _, _ = self.tap.retrieval()
+        self.asked.append(bodies[:2])
         sides: list[tuple[str, Callable[[], list[str]]]] = [
             ("embedded", partial(self._by_pipeline, "embedded", self.embedded, text)),
             *((name, partial(self._hybrid, name, bodies)) for name in _DEPTHS),
@@ -159,10 +189,10 @@ class Comparison:
 
     def _on_cluster(self, name: str, text: str) -> list[str]:
         self.tap.searches.clear()
-        self.tap.requests.clear()
+        self.tap.trips.clear()
         uris = self._by_pipeline(name, self.cluster, text)
-        for kind, seconds in self.tap.requests:
-            self.stages.setdefault(f"{name}, request {kind}", []).append(seconds)
+        for trip in self.tap.trips:
+            self.trips.setdefault(f"{name}, request {trip.name}", []).append(trip)
         bodies, header, seconds = self.tap.retrieval()
         self._side(f"{name}, _msearch").seconds.append(seconds)
         started = perf_counter()
@@ -172,16 +202,16 @@ class Comparison:
         return uris
 
     def _hybrid(self, name: str, bodies: Bodies) -> list[str]:
-        queries = [body["query"] for body in bodies[:2]]
-        body = {
-            "size": _HITS,
-            "_source": ["uri"],
-            "query": {"hybrid": {"queries": queries, **_DEPTHS[name]}},
-        }
-        index = f"/{engine_of(self.cluster).family.concrete}/_search"
+        body = _hybrid_body(bodies, _DEPTHS[name])
         started = perf_counter()
-        reply = self.tap.cluster.ask("POST", index, body, search_pipeline=NAME)
+        uris = self.by_hybrid(body)
         self._side(name).seconds.append(perf_counter() - started)
+        return uris
+
+    def by_hybrid(self, body: bytes) -> list[str]:
+        """Return the uris that a `hybrid` query finds."""
+        index = f"/{engine_of(self.cluster).family.concrete}/_search"
+        reply = self.tap.cluster.ask("POST", index, body, search_pipeline=NAME)
         return [hit["_source"]["uri"] for hit in reply["hits"]["hits"]]
 
     def _compare(self, text: str, found: Mapping[str, list[str]]) -> None:
@@ -197,39 +227,81 @@ class Comparison:
         return self.sides.setdefault(name, Side())
 
 
+def _hybrid_body(bodies: Bodies, depth: Mapping[str, int]) -> bytes:
+    queries = [body["query"] for body in bodies[:2]]
+    query = {"hybrid": {"queries": queries, **depth}}
+    return orjson.dumps({"size": _HITS, "_source": ["uri"], "query": query})
+
+
+def _paces(comparison: Comparison, texts: Sequence[str], clients: int) -> dict[str, Any]:
+    """Return the queries a second of `clients` at the same time: of our whole search for `texts`,
+    and of the deep `hybrid` query for those that were asked before, in turns.
+    """
+    search, deep = comparison.cluster.pipeline.search, _DEPTHS["hybrid, deep"]
+    bodies = [_hybrid_body(each, deep) for each in comparison.asked]
+
+    def ours(text: str) -> object:
+        return search(SearchRequest(q=text, profile="hybrid", page_size=_HITS), WIRE)
+
+    paces: dict[str, list[float]] = {"opensearch": [], "hybrid, deep": []}
+    with ThreadPoolExecutor(clients) as pool:
+        for turn in range(_TURNS):
+            started = perf_counter()
+            found = [*pool.map(comparison.by_hybrid, bodies[turn::_TURNS])]
+            paces["hybrid, deep"].append(len(found) / (perf_counter() - started))
+            started = perf_counter()
+            answers = [*pool.map(ours, texts[turn::_TURNS])]
+            paces["opensearch"].append(len(answers) / (perf_counter() - started))
+    shares = [mine / raw for mine, raw in zip(*paces.values(), strict=True)]
+    return {
+        **{f"{name}, {clients} clients, queries_per_s": max(each) for name, each in paces.items()},
+        f"opensearch / hybrid, deep, {clients} clients": float(np.median(shares)),
+    }
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = arguments(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=REUTERS)
     parser.add_argument("--url", default="http://127.0.0.1:9200")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where archives are kept")
+    parser.add_argument("--stories", type=int, default=0, help="of the corpus; 0: all")
     parser.add_argument("--documents", type=int, default=0, help="made stories; 0: the corpus")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--clients", type=int, default=8, help="at the same time; 0: not measured")
+    parser.add_argument("--keep", action="store_true", help="keep both projections")
     chosen = parser.parse_args()
     machine = this_machine()
-    documents = [*documents_of(chosen.folder, 0)]
+    corpus = [*documents_of(chosen.folder, 0)]
+    documents = corpus[: chosen.stories or len(corpus)]
     place = chosen.data / "cluster-benchmark"
     settings = settings_of(place / f"{len(documents)}")
     changes = {"opensearch_url": chosen.url, "opensearch_shards": chosen.shards}
     models = load_models(settings)
     ingest(settings, models, documents)
     if chosen.documents:
-        corpus, settings = settings, settings_of(place / f"made-{chosen.documents}")
-        make(settings, models, corpus, chosen.documents)
-    texts = [*dict.fromkeys(document["title"] for document in documents if document["title"])]
-    step = max(1, len(texts) // (chosen.queries + WARM_UP))
+        parents, settings = settings, settings_of(place / f"made-{chosen.documents}")
+        make(settings, models, parents, chosen.documents)
+    strange = corpus[len(documents) :] or corpus
+    texts = [*dict.fromkeys(document["title"] for document in strange if document["title"])]
+    step = max(1, len(texts) // (2 * chosen.queries + WARM_UP))
+    texts = texts[::step]
     figures: dict[str, Any] = {"documents": chosen.documents or len(documents)}
     with (
-        both_engines(settings, models, changes, figures) as (embedded, cluster),
+        both_engines(settings, models, changes, figures, keep=chosen.keep) as (embedded, cluster),
         _compared(embedded, cluster, load_models(settings).encoder) as comparison,
     ):
-        for turn, text in enumerate(texts[::step][: chosen.queries + WARM_UP]):
+        for turn, text in enumerate(texts[: chosen.queries + WARM_UP]):
             if turn == WARM_UP:
                 comparison.sides.clear()
                 comparison.stages.clear()
+                comparison.trips.clear()
             comparison.ask(text, turn)
-    figures |= _figures(comparison)
+        figures |= _figures(comparison)
+        if chosen.clients:
+            others = texts[chosen.queries + WARM_UP :][: chosen.queries]
+            figures |= _paces(comparison, others, chosen.clients)
     show("embedded, OpenSearch, and its hybrid query", figures, machine, as_json=chosen.json)
 
 
@@ -248,8 +320,7 @@ def _compared(embedded: Service, cluster: Service, encoder: TextEncoder) -> Iter
     engine.cluster.ask("PUT", f"/_search/pipeline/{NAME}", body)
     try:
         tap = Tap(engine.cluster)
-        engine.cluster.search_many = tap.search_many  # type: ignore[method-assign]
-        engine.cluster.ask = tap.ask  # type: ignore[method-assign]
+        tap.listen()
         yield Comparison(embedded, cluster, encoder, tap)
     finally:
         engine.cluster.ask("DELETE", f"/_search/pipeline/{NAME}")
@@ -274,6 +345,12 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
             beside = f"encode + {way}" if encoded else way
             figures[f"{name} / {beside}, p{at}"] = figures[f"{name}, p{at}_ms"] / raw
             figures[f"{name}, retrieval / {beside}, p{at}"] = retrieved / raw
+    for at in (25, 50):
+        deep = figures[f"hybrid, deep, p{at}_ms"]
+        encoded = deep + figures[f"encode, p{at}_ms"]
+        ours, again = figures[f"opensearch, p{at}_ms"], figures[f"opensearch, again, p{at}_ms"]
+        figures[f"opensearch / hybrid, deep + encode, p{at}"] = ours / encoded
+        figures[f"opensearch, again / hybrid, deep, p{at}"] = again / deep
     for name in _DEPTHS:
         figures[f"{name} / embedded, p50"] = (
             figures[f"{name}, p50_ms"] / figures["embedded, p50_ms"]
@@ -284,8 +361,11 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
     asked = len(comparison.sides["opensearch"].seconds)
     for stage, seconds in comparison.stages.items():
         figures[f"{stage} p50_ms"] = percentile(seconds, 50)
-        if " request " in stage:
-            figures[f"{stage}, of a query"] = len(seconds) / asked
+    for request, trips in comparison.trips.items():
+        figures[f"{request}, of a query"] = len(trips) / asked
+        figures[f"{request}, bytes sent"] = float(np.mean([trip.sent for trip in trips]))
+        figures[f"{request}, bytes received"] = float(np.mean([trip.received for trip in trips]))
+        figures[f"{request} p50_ms"] = percentile([trip.seconds for trip in trips], 50)
     return figures
 
 

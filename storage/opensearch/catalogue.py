@@ -20,6 +20,7 @@ from storage.opensearch.query.facts import RecordedFacts
 from storage.opensearch.query.names import IndexNames
 from storage.opensearch.query.statistics import Statistics, total
 from storage.opensearch.query.suggestions import IndexSuggestions
+from storage.opensearch.query.word_counts import WordCounts
 from storage.opensearch.query.words import IndexWords
 from storage.opensearch.seen import Ask, Clause, Now, all_of, shown_at
 from storage.record.arrivals import with_arrivals
@@ -73,11 +74,12 @@ class IndexCatalogue:
         now: Now,
         condition: Callable[[Node], Clause],
         statistics: Statistics,
+        counts: WordCounts,
         topics: Topics,
     ) -> None:
         self.facts = RecordedFacts(guard.facts, topics)
         self.names = IndexNames(ask, now)
-        self.words = IndexWords(ask, now, condition, statistics)
+        self.words = IndexWords(ask, now, counts, statistics)
         self.suggestions = IndexSuggestions(ask, now)
         self._record = record
         self._guard = guard

@@ -13,13 +13,13 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import DatelineError
-from core.retrieval import Browse, Browsed, Retrieval, Retrieved
+from core.retrieval import Beside, Browse, Browsed, Retrieval, Retrieved
 from storage.opensearch.nodes.connection import Cluster
 from storage.opensearch.nodes.nodes import NodeSettings
 from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
 from storage.opensearch.view import View
 from storage.opensearch.views import Views, searchable
-from storage.record.arrivals import LastBefore, request_with_arrivals
+from storage.record.arrivals import LastBefore, request_with_arrivals, with_arrivals
 from storage.record.guard import Guard
 from storage.words.topics import WrittenTopics
 
@@ -103,6 +103,8 @@ class ServedRetrieval:
     def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
         behind = view.projector.make_searchable(self._patience_s)
         asked, flags = searchable(request, view)
+        if behind:  # a rare word or a value could be that of an item that was killed since
+            asked = replace(asked, beside=Beside())
         found = retrieve(self._sources(view), self._read(asked))
         found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
         return self._guarded(found, request.caller, behind) if behind else found
@@ -111,12 +113,16 @@ class ServedRetrieval:
         """Return the request as an index reads it: subjects with the topics below them, and numbers
         of versions for times of arrival.
         """
-        return request_with_arrivals(self._topics.retrieval(request), self._last_before)
+        request = request_with_arrivals(self._topics.retrieval(request), self._last_before)
+        within = self._topics.expanded(request.beside.within)
+        within = with_arrivals(within, self._last_before)
+        return replace(request, beside=replace(request.beside, within=within))
 
     def _sources(self, view: View) -> Sources:
         return Sources(
             view.searcher.replies,
             view.statistics,
+            view.counts,
             view.exact,
             view.projector.note.sums,
             self._search,

@@ -22,6 +22,7 @@ from storage.opensearch.query.dictionary import Dictionary
 from storage.opensearch.query.exact import ExactCosines
 from storage.opensearch.query.query_dsl import Clause, Compiler
 from storage.opensearch.query.statistics import Counts, LookUp, Statistics, Term
+from storage.opensearch.query.word_counts import WordCounts
 from storage.record.guard import Guard
 from storage.record.item_rows import to_micros
 from storage.record.port import RecordOfTruth, RecordReads
@@ -75,6 +76,7 @@ class View:
             name: ExactCosines(self._reads, name, encoder, vector_bytes)
             for name, encoder in self.encoders.items()
         }
+        self.counts = WordCounts(self.condition, self.statistics, self._generation)
         self.catalogue = IndexCatalogue(
             self._record,
             guard,
@@ -82,6 +84,7 @@ class View:
             self._now,
             self.condition,
             self.statistics,
+            self.counts,
             topics,
         )
 

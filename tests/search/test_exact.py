@@ -9,7 +9,7 @@ import pytest
 from core.query_fields import FACT, ID
 from core.query_tree import Bool, Keyword
 from core.retrieval import SortOrder
-from search.ranking import MOST_EXACT
+from search.question import MOST_EXACT
 from search.understanding.understand import exact_value
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture

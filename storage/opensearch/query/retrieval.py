@@ -33,6 +33,7 @@ from core.retrieval import (
 from storage.opensearch.index.vector_sums import Sum
 from storage.opensearch.nodes.connection import Reply, error_of, reason_of
 from storage.opensearch.nodes.nodes import within
+from storage.opensearch.query.beside import Wanted, wanted
 from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.query.exact import ExactCosines
 from storage.opensearch.query.facet_counts import (
@@ -55,6 +56,7 @@ from storage.opensearch.query.search_bodies import (
 from storage.opensearch.query.statistics import Basics, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.query.whole_facets import dates_counted, topics_counted
+from storage.opensearch.query.word_counts import WordCounts
 from storage.opensearch.seen import seen_by
 from storage.record.vector_rows import lacks
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
@@ -132,6 +134,7 @@ class Sources:
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
     statistics: Statistics
+    counts: WordCounts
     exact: Mapping[str, ExactCosines]
     sums: Mapping[str, Sum]
     settings: SearchSettings
@@ -180,16 +183,27 @@ def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
     rare = search.terms.rare_bodies(_bound(search)) if lexical else []
+    beside = _beside(search)
     started = perf_counter()
-    replies = sources.replies([*bodies, *rare])
+    replies = sources.replies([*bodies, *rare, *beside.bodies])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
-    search.terms.take_in(replies[len(bodies) :])
+    later = len(bodies) + len(rare)
+    search.terms.take_in(replies[len(bodies) : later])
+    named, held = beside.answers(replies[later:])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
         for (query, vector), reply in zip(vectors, replies[lexical:], strict=False)
     ]
-    return _answer(search, hits_of(replies[0], request.order) if lexical else no_hits(), near)
+    found = _answer(search, hits_of(replies[0], request.order) if lexical else no_hits(), near)
+    return replace(found, named=named, counts=held)
+
+
+def _beside(search: _Search) -> Wanted:
+    """Return the searches for what is wanted beside the candidates."""
+    sources, basics, request = search.sources, search.basics, search.request
+    compiler, timeout_s = Compiler(basics.all_languages, basics.main), sources.settings.timeout_s
+    return wanted(request.beside, request.caller, sources.now, compiler, sources.counts, timeout_s)
 
 
 def _begun(sources: Sources, request: Retrieval) -> _Search:

@@ -8,7 +8,7 @@ items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
-from core.query_tree import MACHINE, TEXT_FIELDS, Node, Word
+from core.query_tree import MACHINE, TEXT_FIELDS
 from core.retrieval import Floats, Rarities
 from core.standing import SeenWord
 from storage.opensearch.query.statistics import (
@@ -28,6 +28,7 @@ from storage.opensearch.query.statistics import (
     lacking_parts,
     total,
 )
+from storage.opensearch.query.word_counts import WordCounts
 from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
 from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import analyzer
@@ -43,32 +44,21 @@ _FIELDS = tuple(unstemmed_field(name) for name in TEXT_FIELDS)
 
 
 class IndexWords:
-    """Words by searches; `condition` compiles a node to a query that scores nothing."""
+    """Words by searches."""
 
-    def __init__(
-        self, ask: Ask, now: Now, condition: Callable[[Node], Clause], statistics: Statistics
-    ) -> None:
+    def __init__(self, ask: Ask, now: Now, counts: WordCounts, statistics: Statistics) -> None:
         self._ask = ask
         self._now = now
-        self._condition = condition
+        self._counts = counts
         self._statistics = statistics
 
     def seen_counts(
         self, words: Sequence[str], few: int, caller: Caller, field: str = ""
     ) -> tuple[int, ...]:
         """Return in how many items a search finds each word, counted up to `few` + 1."""
-        seen, most = seen_by(caller, self._now()), few + 1
-        asked = [word for word in dict.fromkeys(words) if not self._statistics.is_common(word)]
-        bodies = [
-            {
-                "size": 0,
-                "track_total_hits": most,
-                "query": all_of(self._condition(Word(word, field)), *seen),
-            }
-            for word in asked
-        ]
-        counts = dict(zip(asked, map(total, self._ask(bodies)), strict=True)) if bodies else {}
-        return tuple(counts.get(word, most) for word in words)
+        counting = self._counts.counting(words, few, caller, self._now(), field)
+        counts = counting.counts(self._ask(counting.bodies) if counting.bodies else ()) or {}
+        return tuple(counts[word] for word in words)
 
     def similar(
         self, words: Sequence[tuple[str, int]], caller: Caller
