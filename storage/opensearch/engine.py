@@ -144,8 +144,8 @@ class OpenSearchEngine(RecordedEngine):
         return self.projector
 
     def read_ahead(self) -> bool:
-        """Read some of the newest vectors into memory; return whether there are more."""
-        return self._views.current.read_ahead()
+        """Read some of the newest vectors and facts into memory; return whether there are more."""
+        return self._views.current.read_ahead() or self.guard.read_ahead()
 
     @property
     def family(self) -> IndexFamily:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,28 +75,47 @@ def check_facet(name: str) -> None:
 
 def values_of(row: FactRow) -> dict[str, list[str]]:
     """Return the values of every field for filters and facets, as written."""
-    facts = row.facts
-    urgency = facts["urgency"]
-    values = {
-        "type": [str(facts["type"])],
-        "language": [row.language],
-        "product": [str(code) for code in _listed(facts["products"])],
-        "rights": [str(word) for word in _listed(facts.get("rights"))],
-        "urgency": [] if urgency is None else [str(urgency)],
-        FACT: [str(fact) for fact in _listed(facts.get("source"))],
-        ID: [f"uri:{row.uri}", *(str(one) for one in _listed(facts.get("ids")))],
-    }
-    for name in _CODED:
-        pairs = _listed(facts[name])
-        values[name] = [pair[0] for pair in pairs]
-        if name in CODE_FIELDS:
-            values[CODE_FIELDS[name]] = [pair[1] for pair in pairs]
-        if name in LINK_FIELDS:
-            values[LINK_FIELDS[name]] = [
-                f"{pair[1]}{LINK}{pair[0]}" for pair in pairs if pair[0] and pair[1]
-            ]
-    return values
+    return {name: read(row) for name, read in _READERS.items()}
+
+
+def values_in(row: FactRow, name: str) -> list[str]:
+    """Return the values of one of these fields, as written."""
+    return _READERS[name](row)
 
 
 def _listed(value: object) -> list[list[str]]:
     return value if isinstance(value, list) else []
+
+
+def _urgency(row: FactRow) -> list[str]:
+    urgency = row.facts["urgency"]
+    return [] if urgency is None else [str(urgency)]
+
+
+def _strings(member: str) -> Reader:
+    return lambda row: [str(one) for one in _listed(row.facts.get(member))]
+
+
+def _part(member: str, place: int) -> Reader:
+    return lambda row: [pair[place] for pair in _listed(row.facts[member])]
+
+
+def _links(member: str) -> Reader:
+    return lambda row: [
+        f"{pair[1]}{LINK}{pair[0]}" for pair in _listed(row.facts[member]) if pair[0] and pair[1]
+    ]
+
+
+Reader = Callable[[FactRow], list[str]]
+_READERS: Mapping[str, Reader] = {
+    "type": lambda row: [str(row.facts["type"])],
+    "language": lambda row: [row.language],
+    "product": _strings("products"),
+    "rights": _strings("rights"),
+    "urgency": _urgency,
+    FACT: _strings("source"),
+    ID: lambda row: [f"uri:{row.uri}", *(str(one) for one in _listed(row.facts.get("ids")))],
+    **{name: _part(name, 0) for name in _CODED},
+    **{field: _part(name, 1) for name, field in CODE_FIELDS.items()},
+    **{field: _links(name) for name, field in LINK_FIELDS.items()},
+}

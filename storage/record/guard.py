@@ -10,7 +10,7 @@ kept without such a check, because the facts under a seq never change.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,12 @@ from core.ports.engine import Clock
 from core.retrieval import Ids
 from storage.record.facts import FactRow, chain_number
 from storage.record.item_rows import to_micros
+from storage.record.kept_values import KeptValues
 from storage.record.port import Change, RecordOfTruth, RecordReads
 from storage.record.unsettled import SETTLED
 from storage.record.visibility import StoryView
 
-_KEPT_FACTS = 20_000  # versions, of some kilobytes
+_KEPT_FACTS = 40_000  # versions, of some kilobytes
 
 
 class KeptFacts:
@@ -33,27 +34,26 @@ class KeptFacts:
 
     def __init__(self, record: RecordOfTruth) -> None:
         self._record = record
-        self._kept: dict[int, FactRow] = {}
-        self._lock = threading.Lock()
+        self._kept = KeptValues[FactRow](_KEPT_FACTS)
 
     def of(self, seqs: Sequence[int]) -> Mapping[int, FactRow]:
         """Return the facts of the `seqs` that are recorded."""
-        with self._lock:
-            found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
+        found = self._kept.of(seqs)
         missing = [seq for seq in dict.fromkeys(seqs) if seq not in found]
         if missing:
             fresh = self._record.reads.facts_by_seq(missing)
+            self._kept.keep(fresh)
             found |= fresh
-            with self._lock:
-                if len(self._kept) + len(fresh) > _KEPT_FACTS:
-                    self._kept.clear()
-                self._kept |= fresh
         return found
 
 
-_KEPT = 50_000  # versions, of some 300 bytes
+_KEPT = 200_000  # versions, of some 300 bytes
+_READ_AHEAD = 150_000
+_PAGE = 500  # versions that are read ahead at once
 _MOST_CHANGES = 1_000  # with so many changes, all is read again
 _UNKNOWN = -1
+_NONE = frozenset[str]()
+_Rows = Mapping[int, FactRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,22 @@ class Guard:
         self._taken = _UNKNOWN  # the number of the last change read
         self._unsettled = SETTLED.mark  # mark of the state that was kept
         self._now = 0
+        self._alike: dict[frozenset[str], frozenset[str]] = {}  # products, each set once
+        self._unread: int | None = None  # the newest version that was not read ahead
         self._lock = threading.Lock()
+
+    def read_ahead(self) -> bool:
+        """Read about the next versions before a search asks for them, newest first, into the memory
+        that is left; return whether there is more to read.
+        """
+        top = self._record.last_change() if self._unread is None else self._unread
+        self._unread = 0  # after a failure nothing more is read ahead
+        if top <= 0 or len(self._kept) + _PAGE > _READ_AHEAD:
+            return False
+        first = max(1, top - _PAGE + 1)
+        self._known(range(top, first - 1, -1), self._record.reads.facts_by_seq)
+        self._unread = first - 1
+        return self._unread > 0
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see, in the given order."""
@@ -105,8 +120,12 @@ class Guard:
         numbers = [known[seq].story if seq in known else ~seq for seq in seqs]
         return np.array(numbers, np.int64)
 
-    def _known(self, seqs: Sequence[int]) -> Mapping[int, _Known]:
-        """Return what is known of the recorded `seqs`, at least as new as when this was called."""
+    def _known(
+        self, seqs: Sequence[int], facts_of: Callable[[Sequence[int]], _Rows] | None = None
+    ) -> Mapping[int, _Known]:
+        """Return what is known of the recorded `seqs`, at least as new as when this was called.
+        `facts_of` reads facts that are not to be kept.
+        """
         with self._lock:
             now = to_micros(self._clock())  # with the lock held, so that time never goes back
             taken = self._follow(now)
@@ -118,18 +137,23 @@ class Guard:
         if missing:
             with self._record.moment() as reads:
                 shown = _read(reads, missing, now)
-            fresh = self._with_products(shown)
+            fresh = self._with_products(shown, facts_of or self.facts.of)
             self._keep(fresh, taken)
             found |= fresh
         return found
 
-    def _with_products(self, shown: Mapping[int, tuple[str, StoryView]]) -> dict[int, _Known]:
-        facts = self.facts.of([seq for seq, (_, view) in shown.items() if view.head == seq])
+    def _with_products(
+        self,
+        shown: Mapping[int, tuple[str, StoryView]],
+        facts_of: Callable[[Sequence[int]], _Rows],
+    ) -> dict[int, _Known]:
+        facts = facts_of([seq for seq, (_, view) in shown.items() if view.head == seq])
+        alike = self._alike  # most versions have the products of many others
         return {
             seq: _Known(
                 chain,
                 chain_number(chain),
-                facts[seq].products if seq in facts else frozenset(),
+                alike.setdefault(held := facts[seq].products, held) if seq in facts else _NONE,
                 view.changes_at,
             )
             for seq, (chain, view) in shown.items()
@@ -155,6 +179,7 @@ class Guard:
     def _clear(self) -> None:
         self._kept.clear()
         self._of_chain.clear()
+        self._alike.clear()
         self._taken = self._record.last_change()
 
     def _drop(self, chains: Iterable[str]) -> None:

@@ -90,6 +90,11 @@ def members_and_view(
     """Return the chain's view, and the seqs of all versions of its items, which are the items whose
     newest version names it. `rows` as in `story_view`.
     """
+    if len(rows) == 1:  # most stories have one version, and that shows by its own state alone
+        (row,) = rows
+        times = (row.embargoed, row.expires)
+        if times == (None, None) and row.chain == chain and row.pubstatus == PubStatus.USABLE:
+            return StoryView(row.seq, (row.seq,), None), (row.seq,)
     newest: dict[str, VersionRow] = {}
     for row in rows:
         if row.uri not in newest or row.version > newest[row.uri].version:

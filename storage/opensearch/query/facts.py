@@ -6,10 +6,8 @@ of shards, because they come from the record and not from the index.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from sys import intern
@@ -21,31 +19,49 @@ from core.entities import KnownName
 from core.languages import primary_subtag
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
 from core.retrieval import DateBuckets, FacetCount, Ids, Marks
-from storage.record.facts import (
-    CODE_FIELDS,
-    LINK_FIELDS,
-    FactRow,
-    check_facet,
-    values_of,
-)
+from storage.record.facts import CODE_FIELDS, FactRow, check_facet, values_in
 from storage.record.guard import KeptFacts
 from storage.record.item_rows import to_micros
+from storage.record.kept_values import KeptValues
 from storage.words.date_buckets import count_dates
 from storage.words.topics import TopicCounts, Topics, most_frequent
 
-_KEPT = 20_000  # versions, of some kilobytes
-_NONE: tuple[str, ...] = ()
+_KEPT = 40_000  # versions, of some kilobytes
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """The values of one version by field, casefolded (`keys`) and as written (`labels`). Of values
-    that differ only in case there is one.
+    """The values of one version, made when they are first asked for. Of values that differ only in
+    case there is one.
     """
 
-    keys: Mapping[str, tuple[str, ...]]
-    labels: Mapping[str, tuple[str, ...]]
-    dates: Mapping[str, int]
+    __slots__ = ("_row", "_values")
+
+    def __init__(self, row: FactRow) -> None:
+        self._row = row
+        self._values: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """Return the values of a field, casefolded."""
+        return self._of(name)[0]
+
+    def labels(self, name: str) -> tuple[str, ...]:
+        """Return the values of a field as written, in the same order."""
+        return self._of(name)[1]
+
+    def date(self, name: str) -> int:
+        """Return one of the version's dates, in microseconds."""
+        row = self._row
+        created = name == "versioncreated"
+        return row.versioncreated if created else cast("int", row.facts["firstcreated"])
+
+    def _of(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found = self._values.get(name)
+        if found is None:
+            labels: dict[str, str] = {}
+            for value in filter(None, values_in(self._row, name)):
+                labels.setdefault(intern(value.casefold()), intern(value))
+            found = self._values[name] = (tuple(labels), tuple(labels.values()))
+        return found
 
 
 class RecordedFacts:
@@ -54,8 +70,7 @@ class RecordedFacts:
     def __init__(self, facts: KeptFacts, topics: Topics) -> None:
         self._facts = facts
         self._topics = TopicCounts(topics)
-        self._kept: dict[int, Facts] = {}
-        self._lock = threading.Lock()
+        self._kept = KeptValues[Facts](_KEPT)
 
     def facets(
         self, ids: Ids, fields: Sequence[str], limit: int, buckets: DateBuckets, *, broader: bool
@@ -83,9 +98,7 @@ class RecordedFacts:
         marks = np.zeros((len(ids), len(names)), np.bool_)
         for row, seq in enumerate(ids.tolist()):
             if facts := found.get(seq):
-                marks[row] = [
-                    not keys.isdisjoint(facts.keys.get(field, _NONE)) for field, keys in wanted
-                ]
+                marks[row] = [not keys.isdisjoint(facts.keys(field)) for field, keys in wanted]
         return marks
 
     def satisfying(self, ids: Ids, node: Node) -> Ids:
@@ -98,28 +111,21 @@ class RecordedFacts:
         self, facts: Sequence[Facts], name: str, limit: int, buckets: DateBuckets, broader: bool
     ) -> tuple[FacetCount, ...]:
         if name == "versioncreated":
-            times = np.array([each.dates[name] for each in facts], np.int64)
+            times = np.array([each.date(name) for each in facts], np.int64)
             return count_dates(times, limit, buckets)
         check_facet(name)
         if broader and name == "subject":
-            subjects = (
-                (each.labels.get(name, _NONE), each.labels.get(CODE_FIELDS[name], _NONE))
-                for each in facts
-            )
+            subjects = ((each.labels(name), each.labels(CODE_FIELDS[name])) for each in facts)
             return self._topics.of(subjects, limit)
         return _counts(facts, name, limit)
 
     def _of(self, seqs: Sequence[int]) -> dict[int, Facts]:
-        with self._lock:
-            found = {seq: self._kept[seq] for seq in seqs if seq in self._kept}
+        found = self._kept.of(seqs)
         missing = [seq for seq in dict.fromkeys(seqs) if seq not in found]
         if missing:
-            fresh = {seq: _facts(row) for seq, row in self._facts.of(missing).items()}
+            fresh = {seq: Facts(row) for seq, row in self._facts.of(missing).items()}
+            self._kept.keep(fresh)
             found |= fresh
-            with self._lock:
-                if len(self._kept) + len(fresh) > _KEPT:
-                    self._kept.clear()
-                self._kept |= fresh
         return found
 
 
@@ -127,31 +133,13 @@ def _counts(facts: Sequence[Facts], name: str, limit: int) -> tuple[FacetCount, 
     """Return the most frequent values, by count and then by label. Of labels that differ only in
     case, the one that was recorded first stands for all.
     """
-    counts = Counter(chain.from_iterable(each.keys.get(name, _NONE) for each in facts))
+    every = [each.keys(name) for each in facts]
+    counts = Counter(chain.from_iterable(every))
     labels: dict[str, str] = {}
-    for each in reversed(facts):
-        if name in each.keys:
-            labels.update(zip(each.keys[name], each.labels[name], strict=True))
+    for each, keys in zip(reversed(facts), reversed(every), strict=True):
+        if keys:
+            labels.update(zip(keys, each.labels(name), strict=True))
     return most_frequent(counts, labels, limit)
-
-
-def _facts(row: FactRow) -> Facts:
-    firsts: dict[str, dict[str, str]] = {}
-    for name, values in values_of(row).items():
-        if values and name not in LINK_FIELDS.values():
-            labels = firsts[name] = {}
-            for value in values:
-                if value:
-                    labels.setdefault(intern(value.casefold()), intern(value))
-    dates = {
-        "versioncreated": row.versioncreated,
-        "firstcreated": cast("int", row.facts["firstcreated"]),
-    }
-    return Facts(
-        {name: tuple(labels) for name, labels in firsts.items()},
-        {name: tuple(labels.values()) for name, labels in firsts.items()},
-        dates,
-    )
 
 
 def _satisfies(seq: int, facts: Facts, node: Node) -> bool:
@@ -161,11 +149,11 @@ def _satisfies(seq: int, facts: Facts, node: Node) -> bool:
         case Keyword(field, values):
             wanted = {value.casefold() for value in values}
             fields = (field, CODE_FIELDS[field]) if field in CODE_FIELDS else (field,)
-            return any(not wanted.isdisjoint(facts.keys.get(name, _NONE)) for name in fields)
+            return any(not wanted.isdisjoint(facts.keys(name)) for name in fields)
         case Recorded(after, upto):
             return seq > (after or 0) and (upto is None or seq <= upto)
         case DateRange(field, since, until):
-            moment = facts.dates[field]
+            moment = facts.date(field)
             from_then = since is None or moment >= to_micros(since)
             return from_then and (until is None or moment < to_micros(until))
         case Bool(must, should, must_not):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,8 +19,17 @@ from core.callers import NOBODY, Caller
 from core.entities import Entity, EntityLabel, KnownName, NameMatch
 from core.items import Concept, Item, ItemType, PubStatus
 from core.ports.engine import Engine
-from core.query_tree import EVERYTHING, Keyword
-from core.retrieval import DateBuckets, DateInterval, Ids, Suggestion, SuggestionKind
+from core.query_fields import ID
+from core.query_tree import EVERYTHING, DateRange, Keyword, Word
+from core.retrieval import (
+    Beside,
+    DateBuckets,
+    DateInterval,
+    Ids,
+    Retrieval,
+    Suggestion,
+    SuggestionKind,
+)
 from core.writes import PutItem, SetStatus
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.opensearch.query import names, suggestions
@@ -423,3 +433,20 @@ def test_no_sign_of_a_text_is_read_as_a_pattern(pair: Pair) -> None:
         pair.cluster.similar_words([(text, 2)], WIRE)
         pair.cluster.seen_counts([text], 5, WIRE)
     assert pair.cluster.known([Entity(name, PER, 0, 9, 0.9)], WIRE)[0] is not None
+
+
+def test_what_is_wanted_beside_candidates_is_what_the_index_says_when_it_is_asked(
+    pair: Pair,
+) -> None:
+    pair.put([make_item(f"{n}", headline=f"ferry {'sinks' * (n % 5 == 0)}") for n in range(12)])
+    engine = pair.cluster
+    words, named = ("ferry", "sinks", "nothing"), Keyword(ID, ("uri:3", "uri:7"))
+    within = DateRange("versioncreated", None, datetime(2100, 1, 1, tzinfo=UTC))
+    for caller in (WIRE, NOBODY):
+        beside = Beside(named, within, 100, words, 3)
+        found = engine.retrieve(Retrieval(Word("ferry"), caller, beside=beside))
+        assert found.counts == dict(zip(words, engine.seen_counts(words, 3, caller), strict=True))
+        assert found.named is not None
+        assert found.named.tolist() == engine.having(named, caller, within, 100).tolist()
+    plain = engine.retrieve(Retrieval(Word("ferry"), WIRE))
+    assert (plain.named, plain.counts) == (None, None)
