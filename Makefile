@@ -167,13 +167,17 @@ gate: $(READY_DEV)
 RACERS := bm25s haystack txtai
 RACE ?=
 race: $(READY_DEV)
-	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed)
+	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed) build/race/weaviate-server
 	$(BIN)/python -m benchmarks.race $(RACE)
 
 .venv-race-%/.installed: benchmarks/race/locks/%.lock
 	$(PYTHON) -m venv .venv-race-$*
 	.venv-race-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# A server in Go, which is a module like others; it takes some ten minutes.
+build/race/weaviate-server: benchmarks/race/weaviate/go.sum
+	cd benchmarks/race/weaviate && go build -o $(CURDIR)/$@ github.com/weaviate/weaviate/cmd/weaviate-server
 
 lock: $(READY_DEV)
 	bash scripts/lock

@@ -163,8 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = arguments(__doc__, json=False)
     parser.add_argument("sets", nargs="*", metavar="SET", help="FOLDER[:SPLIT]")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where vectors are kept")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--queries", type=int, default=100, help="of a set in a round, at most")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--queries", type=int, default=50, help="of a set in a round, at most")
     parser.add_argument("--short", action="store_true", help="one set, one round, no page")
     return parser
 

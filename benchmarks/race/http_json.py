@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,9 +16,10 @@ _PATIENT_S = 120.0
 
 
 class JsonServer:
-    """A server at `url`."""
+    """A server at `url`, which gets `headers` with each request."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = headers or {}
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._threads = threading.local()
@@ -29,7 +31,7 @@ class JsonServer:
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
         connection = self._connection()
-        connection.request(method, path, sent, {"content-type": kind})
+        connection.request(method, path, sent, {"content-type": kind, **self._headers})
         reply = connection.getresponse()
         data = reply.read()
         if reply.status >= 400:

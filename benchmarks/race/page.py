@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -32,7 +32,8 @@ client.
   system together.
 - Memory is resident, at the end of the largest set: of the process that asks and holds the
   library, and of the server.
-- Ingest is from texts and vectors in memory until all documents can be found.
+- Ingest is from texts and vectors in memory until all documents can be found; over HTTP it
+  includes the start of a process.
 - `as ours` is the share of the first row's ten hits that a system has too.
 
 **What is not equal.** Dateline's answer is a page: hits with contents and marked words, grouped
@@ -40,6 +41,19 @@ by story, after the guard's look at the record; the others return ids, and none 
 entitlements, kills or embargoes. Its process also holds the encoder. Its record is durable and
 is counted in ingest and disk.
 """
+
+
+_LEAST = 1e-3
+# What the rows are compared by, and whether more is better.
+_COMPARED: Sequence[tuple[str, Callable[[Row], float], bool]] = (
+    ("quality", lambda row: row.mean_quality, True),
+    ("queries a second, 1 client", lambda row: row.per_second[1], True),
+    ("queries a second, 8 clients", lambda row: row.per_second[8], True),
+    ("p99 with 1 client", lambda row: row.p99_ms[1], False),
+    ("processor time of a query", lambda row: row.processor_ms, False),
+    ("memory", lambda row: row.own_mb + row.server_mb, False),
+    ("ingest", lambda row: row.documents_per_s, True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,8 @@ class Told:
 def page(rows: Mapping[str, Row], systems: Iterable[System], told: Told) -> str:
     """Return the page."""
     head = _HEAD.format(encode=told.encode_ms, rounds=told.rounds, queries=told.queries)
-    parts = [head, _outcome(rows, told), _quality(rows, told.sets), _fusions(rows, systems, told)]
+    parts = [head, _outcome(rows, told), _behind(rows), _quality(rows, told.sets)]
+    parts.append(_fusions(rows, systems, told))
     parts += [_absent(told.missing)] if told.missing or NOT_HERE else []
     return "\n".join(parts)
 
@@ -93,6 +108,24 @@ def _figures(row: Row, counts: Sequence[int]) -> list[str]:
     cells += [f"{row.processor_ms:.1f}", f"{row.own_mb:,.0f}, {server}"]
     disk = f"{row.disk_kb:.1f}" if row.disk_kb else "keeps nothing"
     return [*cells, f"{row.documents_per_s:,.0f}", disk]
+
+
+def _behind(rows: Mapping[str, Row]) -> str:
+    """Return where other systems are better than the first row, each with the ratio."""
+    ours, *_ = rows
+    lines = []
+    for what, value, higher in _COMPARED:
+        own = value(rows[ours])
+        ratios = {
+            name: (value(row) / own if higher else own / max(value(row), _LEAST))
+            for name, row in rows.items()
+            if name != ours
+        }
+        ahead = sorted((name for name in ratios if ratios[name] > 1), key=lambda n: -ratios[n])
+        said = ", ".join(f"{name} ({ratios[name]:.3g} times)" for name in ahead)
+        lines.append(f"- {what}: {said or 'nobody'}.")
+    about = f"What is better than {ours}, and how many times:"
+    return "\n".join(["## Who is ahead of us", "", about, "", *lines, ""])
 
 
 def _quality(rows: Mapping[str, Row], sets: Sequence[JudgedSet]) -> str:

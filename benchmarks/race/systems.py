@@ -59,6 +59,7 @@ _OWN_FUSION = "BM25 from 0 to its best, cosines from the query's mean to their b
 _MIN_MAX = "each list from its worst to its best, .5 and .5"
 SYSTEMS = (
     System(OURS, "ours", ("embedded",), _OWN_FUSION, _OWN_DEFAULT),
+    System("Dateline over HTTP", "ours_served", (), _OWN_FUSION, _OWN_DEFAULT),
     System("Dateline on OpenSearch", "ours", ("opensearch",), _OWN_FUSION, _OWN_DEFAULT, node=True),
     System(
         "OpenSearch's `hybrid`",

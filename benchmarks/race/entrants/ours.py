@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.race.entrant import HITS, Document, FloatMatrix, bytes_below, run
+from benchmarks.race.entrants import PREFIX, PRODUCTS
 from core.callers import Caller
 from core.items import Item, ItemType, Passage, PassageVectors
 from core.writes import PutItem
@@ -18,8 +19,7 @@ from dateline.settings import Settings, configure
 from search.answers import DateUse, SearchRequest
 from storage.opensearch.engine import OpenSearchEngine
 
-_READER = Caller("race", frozenset({"race"}))
-_PREFIX = "urn:race:"
+_READER = Caller("race", frozenset(PRODUCTS))
 _THEN = datetime(2026, 1, 1, tzinfo=UTC)
 _BATCH = 500
 _PATIENT_S = 60.0
@@ -62,7 +62,7 @@ class Ours:
         found = self._service.pipeline.search(request, _READER)
         if found.degraded:
             raise SystemExit(f"{text!r} was not answered in full: {found.degraded}")
-        return [hit.item.uri.removeprefix(_PREFIX) for hit in found.hits]
+        return [hit.item.uri.removeprefix(PREFIX) for hit in found.hits]
 
     def disk(self) -> int:
         """Return the bytes of the record and of its projections."""
@@ -97,7 +97,7 @@ def _settings(place: Path, engine: str, url: str = "", _pid: str = "") -> Settin
 
 def _writes(documents: Sequence[Document], vectors: FloatMatrix, encoder: str) -> Iterator[PutItem]:
     for n, document in enumerate(documents):
-        uri = f"{_PREFIX}{document.id}"
+        uri = f"{PREFIX}{document.id}"
         item = Item(
             uri,
             1,
@@ -107,7 +107,7 @@ def _writes(documents: Sequence[Document], vectors: FloatMatrix, encoder: str) -
             uri,
             headline=document.title,
             body=document.body,
-            products=tuple(_READER.products),
+            products=PRODUCTS,
         )
         where, text = ("body", document.body) if document.body else ("headline", document.title)
         spans = (Passage(where, 0, len(text)),)

@@ -24,7 +24,9 @@ class Txtai:
         self._place = place / "txtai"
         self._threads = local()
         self._known: dict[str, FloatMatrix] = {}
-        self._index = Embeddings(method="external", transform=self._vectors, hybrid=True)
+        self._index = Embeddings(
+            method="external", transform=lambda texts: self._vectors(texts), hybrid=True
+        )
 
     @property
     def versions(self) -> Mapping[str, str]:
