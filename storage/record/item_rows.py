@@ -61,16 +61,21 @@ def from_micros(micros: int) -> datetime:
 def encode_facts(item: Item) -> bytes:
     """Return what filters and facets need, as JSON, short enough to load all at start."""
     facts: dict[str, Any] = {
-        "type": item.type,
+        **_stated_facts(item),
         "firstcreated": to_micros(item.firstcreated),
-        "urgency": item.urgency,
         "products": item.products,
     }
-    for name in _CONCEPTS:
-        facts[name] = [[concept.name, concept.code] for concept in getattr(item, name)]
     if item.rights:
         facts["rights"] = item.rights
     return orjson.dumps(facts | facts_of_source(item))
+
+
+def _stated_facts(item: Item) -> dict[str, Any]:
+    concepts = {
+        name: [[concept.name, concept.code] for concept in getattr(item, name)]
+        for name in _CONCEPTS
+    }
+    return {"type": item.type, "urgency": item.urgency, **concepts}
 
 
 def completed_facts(row: Sequence[Any]) -> bytes:
@@ -83,8 +88,12 @@ def completed_facts(row: Sequence[Any]) -> bytes:
 
 def encode_document(item: Item) -> bytes:
     """Return the item's texts and the document as it arrived, as JSON."""
+    return orjson.dumps(_document(item))
+
+
+def _document(item: Item) -> dict[str, Any]:
     texts = {name: getattr(item, name) for name in _TEXTS}
-    return orjson.dumps({"format": FORMAT, **texts, **_media(item), "source": item.source})
+    return {"format": FORMAT, **texts, **_media(item), "source": item.source}
 
 
 def _media(item: Item) -> dict[str, Any]:
@@ -110,10 +119,7 @@ def content_digest(item: Item) -> bytes:
     versions were recorded without them. Times of creation count only as the source gives them,
     because an undated document gets the time of its ingest.
     """
-    facts = orjson.loads(encode_facts(item))
-    del facts["products"], facts["firstcreated"], facts["source"], facts["ids"]
-    facts.pop("rights", None)
-    document = orjson.loads(encode_document(item))
+    facts, document = _stated_facts(item), _document(item)
     if "media" in document:
         del document["media"]["location"]  # the same file in another place is the same file
     state = [

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rensa import RMinHash
@@ -62,21 +61,23 @@ def shingles_of(text: str) -> Sequence[str]:
     """Return every run of SHINGLE_WORDS words, without case and punctuation. A text of fewer words
     is one shingle, so that it only resembles an equal text.
     """
-    words = list(islice(_words_of(text), _MOST_WORDS))
+    words = _words_of(text)
     if len(words) <= SHINGLE_WORDS:
         return [" ".join(words)] if words else []
     runs = (words[start:] for start in range(SHINGLE_WORDS))
     return [" ".join(run) for run in zip(*runs, strict=False)]
 
 
-def _words_of(text: str) -> Iterator[str]:
-    """Yield the words in NFKC, in order. NFKC may make eighteen letters of one, so this normalises
-    one part of `text` at a time, only when it is needed. A part ends with a character that ends a
-    word and that no normal form joins to the next one.
+def _words_of(text: str) -> list[str]:
+    """Return the first words in NFKC, at most _MOST_WORDS. NFKC may make eighteen letters of one,
+    so this normalises one part of `text` at a time, only while words are missing. A part ends with
+    a character that ends a word and that no normal form joins to the next one.
     """
+    words: list[str] = []
     start = 0
-    while start < len(text):
+    while start < len(text) and len(words) < _MOST_WORDS:
         end = _BREAK.search(text, start + _PART)
         part = text[start : end.end() if end else len(text)]
-        yield from _WORD.findall(unicodedata.normalize("NFKC", part).casefold())
+        words += _WORD.findall(unicodedata.normalize("NFKC", part).casefold())
         start += len(part)
+    return words[:_MOST_WORDS]

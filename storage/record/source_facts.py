@@ -7,7 +7,7 @@ of them. `core/query_fields.py` has the names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -55,13 +55,14 @@ def source_facts(item: Item) -> list[str]:
     document = _lowered(item.source)
     found: dict[str, None] = {}
     for name, members in _WORDS.items():
-        texts = [text for member in members for text in _texts(document.get(member))]
+        texts = _texts_in(document, members)
         texts += [getattr(item, name)] if name in _LINES else []
-        words = (word[:_LONGEST] for text in texts for word in words_of(text))
-        found.update((f"{name}:{word}", None) for word in islice(words, _MOST))
+        if texts:
+            words = (word[:_LONGEST] for text in texts for word in words_of(text))
+            found.update((f"{name}:{word}", None) for word in islice(words, _MOST))
     for name, members in _WHOLE.items():
-        texts = [text for member in members for text in _texts(document.get(member))]
-        found.update((f"{name}:{text.casefold()}", None) for text in texts[:_MOST])
+        if texts := _texts_in(document, members):
+            found.update((f"{name}:{text.casefold()}", None) for text in texts[:_MOST])
     found.update((f"category:{text.casefold()}", None) for text in _categories(document))
     found[f"version:{item.version}"] = None
     for name, concepts in (("person", item.person), ("organisation", item.organisation)):
@@ -109,6 +110,11 @@ def _categories(document: Mapping[str, Any]) -> Iterator[str]:
     for subject in subjects if isinstance(subjects, list) else ():
         if isinstance(subject, Mapping) and "category" in list(_texts(subject.get("rels"))):
             yield from _texts(subject)
+
+
+def _texts_in(document: Mapping[str, Any], members: Sequence[str]) -> list[str]:
+    """Return the texts in these members; most documents have few of them."""
+    return [text for name in members if name in document for text in _texts(document[name])]
 
 
 def _texts(value: object) -> Iterator[str]:
