@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
@@ -22,48 +22,56 @@ _SPACED = bytes(
 # also finds a full stop inside a number, without a space after it.
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
-_KNOWN_WORDS = 200_000
+_KNOWN_WORDS, _KNOWN_TEXTS = 200_000, 50_000
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
 
 @dataclass(frozen=True, slots=True)
 class ReadText:
     """A text without the two mark characters, so that no character of it looks like one of our
-    marks, and its distinct words.
+    marks, and its words, in no order.
     """
 
     text: str
-    words: frozenset[str]
+    words: Sequence[str]
 
 
 def read(text: str) -> ReadText:
     """Return the text, read."""
     clean = text if text.isascii() else text.replace(START, "").replace(END, "")
-    return ReadText(clean, _distinct_words(clean))
+    return ReadText(clean, _words(clean))
 
 
 class _KnownWords:
-    """The words of one language that were analyzed, and the words of each term. A text is looked
-    through in the hottest loop of a page, so the loop only reads both.
+    """The words of one language that were analyzed, and the words of each term.
+
+    Many thousand words are in no cache of the processor, so that looking up those of a text takes
+    most of the time of a page. Of a text that was taken in before only its hash is looked up.
     """
 
     def __init__(self, first_term: Callable[[str], str]) -> None:
         self.terms: dict[str, str] = {}  # the first term of each word, "" without one
         self._words: dict[str, tuple[str, ...]] = {}
+        self._texts: set[int] = set()  # hashes of those that were taken in
         self._first_term = first_term
         self._lock = Lock()
 
-    def take_in(self, words: Collection[str]) -> None:
-        """Analyze the words that are not known yet."""
-        fresh = {word for word in words if word not in self.terms}
+    def take_in(self, texts: Collection[ReadText]) -> None:
+        """Analyze the words of texts that are not known yet."""
+        fresh = {hash(text.text): text for text in texts}
+        fresh = {number: text for number, text in fresh.items() if number not in self._texts}
+        words = {word for text in fresh.values() for word in text.words if word not in self.terms}
         if not fresh:
             return
         with self._lock:
-            for word in fresh.difference(self.terms):
+            for word in words.difference(self.terms):
                 term = self._first_term(word)
                 if term:
                     self._words[term] = (*self._words.get(term, ()), word)
                 self.terms[word] = term
+            if len(self._texts) >= _KNOWN_TEXTS:
+                self._texts.clear()
+            self._texts.update(fresh)  # only now: another thread may look at once
 
     def of(self, term: str) -> tuple[str, ...]:
         """Return the known words whose first term is `term`."""
@@ -100,26 +108,28 @@ class Highlighter:
         terms = self.terms(query, language)
         if not terms:
             return frozenset()
-        words = frozenset[str]().union(*(text.words for text in texts))
-        known = self._known_words(words, language)
-        matching = {word for term in terms for word in known.of(term) if word in words}
+        known = self._known_words(language)
+        known.take_in(texts)
+        said = {word for term in terms for word in known.of(term)}
+        matching = set[str]().union(*(said.intersection(text.words) for text in texts))
         if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
-            matching.update(word for word in words if known.terms[word].startswith(prefixes))
+            for text in texts:
+                begun = (w for w in text.words if known.terms[w].startswith(prefixes))
+                matching.update(begun)
         return frozenset(matching)
 
     def matches(self, words: frozenset[str], texts: Collection[str], language: str) -> list[int]:
         """Return how many different terms behind `words` each of `texts` has."""
         if not words:
             return [0] * len(texts)
-        known = self._known_words(words, language).terms
-        return [len({known[word] for word in read(text).words & words}) for text in texts]
+        known = {word: self._first_term(language, word) for word in words}
+        found = (words.intersection(read(text).words) for text in texts)
+        return [len({known[word] for word in each}) for each in found]
 
-    def _known_words(self, words: Collection[str], language: str) -> _KnownWords:
-        """Return the known words of the language, `words` included."""
+    def _known_words(self, language: str) -> _KnownWords:
         known = self._known.get(language)
         if known is None or len(known.terms) > _KNOWN_WORDS:
             known = self._known[language] = _KnownWords(partial(self._first_term, language))
-        known.take_in(words)
         return known
 
     def _first_term(self, language: str, word: str) -> str:
@@ -153,22 +163,25 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
                 yield from positive_texts(child)
 
 
-def _distinct_words(text: str) -> frozenset[str]:
+def _words(text: str) -> list[str]:
     """Return the words of `text` as `_WORD` finds them, in a fifth of the time: only pieces with
     other characters than those of ASCII are matched with it.
     """
     pieces = text.encode("utf-8", "surrogatepass").translate(_SPACED)
-    found = frozenset(pieces.decode("utf-8", "surrogatepass").split())
+    found = pieces.decode("utf-8", "surrogatepass").split()
     if text.isascii():
         return found
-    foreign = [piece for piece in found if not piece.isascii()]
-    return found.difference(foreign).union(*map(_WORD.findall, foreign))
+    words = [piece for piece in found if piece.isascii()]
+    for piece in found:
+        if not piece.isascii():
+            words += _WORD.findall(piece)
+    return words
 
 
 def _spans(text: ReadText, words: frozenset[str]) -> list[tuple[int, int]]:
     """Return the places of `words` in `text` as whole words, in order."""
     spans, whole = [], text.text
-    for word in words & text.words:
+    for word in words.intersection(text.words):
         start = whole.find(word)
         while start >= 0:
             end = start + len(word)

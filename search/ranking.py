@@ -307,7 +307,7 @@ def with_items(found: Retrieved, ids: Ids) -> Retrieved:
     """Return `found` and, as its last candidates, those of `ids` that no retriever found. They have
     no BM25 and no cosine.
     """
-    fresh = ids[~np.isin(ids, found.ids)]
+    fresh = ids[~np.isin(ids, found.ids)] if len(ids) else ids
     if not len(fresh):
         return found
     unknown, nowhere = np.full(len(fresh), np.nan, np.float32), np.zeros(len(fresh), np.int32)
