@@ -104,20 +104,24 @@ class SteadyClock:
     def _now(self) -> int:
         with self._lock:
             since = self._from.since_start()
-            self._follow(self._from.system() - since)
-            now = max(self._mark.latest, since + self._mark.offset)
-            self._mark = replace(self._mark, latest=now)
+            offset = self._from.system() - since
+            if abs(offset - self._mark.offset) <= _SMALL:
+                held, self._step = False, 0
+            else:
+                self._follow(offset)
+                held, offset = self._mark.held, self._mark.offset
+            now = max(self._mark.latest, since + offset)
+            # One new mark, not several: a search asks for the time ten times.
+            self._mark = _Mark(self._mark.boot, offset, now, held)
             if since - self._kept_at > _KEEP_EVERY:
                 self._kept_at = since
                 self._keep(self._own_mark)
             return now
 
     def _follow(self, offset: int) -> None:
-        """Follow a small step, and a larger one only if another process confirmed it."""
+        """Follow a large step if another process confirmed it; hold it if not."""
         step = offset - self._mark.offset
-        if abs(step) <= _SMALL:
-            self._mark, step = replace(self._mark, offset=offset, held=False), 0
-        elif confirmed := self._confirmed(offset):
+        if confirmed := self._confirmed(offset):
             self._mark, step = replace(confirmed, offset=offset), 0
         elif not self._step:
             self._hold(step)
