@@ -158,7 +158,8 @@ class Projections:
         """Seal tails and merge segments as an idle process would."""
         if self.owns:
             for name in self.fields:
-                self.projector.seal(name, 1)
+                while self.projector.seal(name, 1):
+                    pass
                 while self.projector.merge(name, idle=True):
                     pass
 

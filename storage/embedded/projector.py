@@ -163,12 +163,15 @@ class Projector:
         return self._lacking[name]
 
     def seal(self, name: str, least: int) -> bool:
-        """Seal the tail of a field if it has `least` rows; return whether it did."""
+        """Seal the tail of a field if it has `least` rows, or the first rows of a very long one;
+        return whether it did.
+        """
         with self._build_lock:
             vectors = self._fields[name]
             rows = vectors.tail_size
             if rows < max(1, least):
                 return False
+            rows = min(rows, self.settings.most_rows)
             segment = vectors.seal(rows, self.settings.build_threads, self._live())
             with self._lock:
                 vectors.adopt(segment, [], rows, self._live())

@@ -82,6 +82,7 @@ def _sample(vectors: FloatMatrix) -> FloatMatrix:
 
 
 _WIDEST = 8.0
+_MAPPED = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)  # since 1.11; before, a file is read whole
 
 
 class FaissLinks:
@@ -114,8 +115,10 @@ class FaissLinks:
 
     @classmethod
     def load(cls, path: Path, precision: Precision) -> FaissLinks:
-        """Open what `save` wrote. Raises RuntimeError or ValueError."""
-        index = faiss.read_index(str(path))
+        """Map what `save` wrote into memory: it is read as a search needs it, and processes share
+        it. Raises RuntimeError or ValueError.
+        """
+        index = faiss.read_index(str(path), _MAPPED)
         if not isinstance(index, faiss.IndexHNSW):
             raise ValueError(f"{path.name} is no HNSW graph")
         links = cls(index)

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import numpy as np
@@ -27,6 +27,7 @@ import orjson
 
 from core.errors import CorruptError, SettingsError
 from core.items import FloatMatrix
+from core.ports.graphs import VectorGraph
 from core.retrieval import Floats, Ids, Ints
 from storage.embedded.integrity import sealed, sha256_of, sync_folder, write_durably
 from storage.embedded.vectors.growing import GrowingArray
@@ -48,6 +49,7 @@ def entry_of(segment: Segment) -> dict[str, Any]:
         "graph": segment.digests[graph],
         "ids": segment.digests[ROWS],
         "beside": {file: segment.digests[file] for file in beside},
+        "total": [float(value) for value in segment.total],
     }
 
 
@@ -138,6 +140,8 @@ class Tail:
 
 Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
+Part: TypeAlias = tuple[Segment | Block, Ids]  # rows of a segment or a tail
+_PIECE = 8192  # rows that are copied at once
 _NONE = np.zeros(0, np.int64)
 _NOTHING = np.zeros(0, np.bool_)
 
@@ -249,18 +253,11 @@ class VectorField:
         `adopt` installs it. Searches and appends go on meanwhile.
         """
         rows = self._tail.rows(size)
-        kept = np.flatnonzero(live[rows.seqs])
-        return self._write(rows.seqs[kept], rows.numbers[kept], rows.vectors[kept], threads)
+        return self._write([(rows, np.flatnonzero(live[rows.seqs]))], threads)
 
     def merge(self, segments: Sequence[Segment], threads: int, live: Mask) -> Segment | None:
         """Build and write one segment of the live rows of `segments`."""
-        kept = [np.flatnonzero(live[segment.seqs]) for segment in segments]
-        return self._write(
-            np.concatenate([s.seqs[rows] for s, rows in zip(segments, kept, strict=True)]),
-            np.concatenate([s.numbers[rows] for s, rows in zip(segments, kept, strict=True)]),
-            np.concatenate([s.graph.vectors(rows) for s, rows in zip(segments, kept, strict=True)]),
-            threads,
-        )
+        return self._write([(s, np.flatnonzero(live[s.seqs])) for s in segments], threads)
 
     def adopt(
         self, fresh: Segment | None, dropped: Sequence[Segment], tail_rows: int, live: Mask
@@ -293,14 +290,15 @@ class VectorField:
                     tail.append(segment.seqs[rows], segment.numbers[rows], vectors)
             self._segments, self._tail, self._view = segments, tail, None
 
-    def _write(
-        self, seqs: Ids, numbers: Ints, vectors: FloatMatrix, threads: int
-    ) -> Segment | None:
+    def _write(self, parts: Sequence[Part], threads: int) -> Segment | None:
+        """Build a graph of these rows, and return it as it is read from the disk."""
+        seqs = np.concatenate([part.seqs[rows] for part, rows in parts])
+        numbers = np.concatenate([part.numbers[rows] for part, rows in parts])
         if not len(seqs):
             return None
         order = np.lexsort((numbers, seqs))
         seqs, numbers = seqs[order], numbers[order]
-        vectors = vectors[order]
+        vectors = _vectors_in(order, parts)
         graph = self._builder.build(vectors, threads)
         name = uuid4().hex
         folder = self.folder / name
@@ -313,8 +311,9 @@ class VectorField:
         except BaseException:  # for example a full disk
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        total = graph.vectors().sum(axis=0)
-        return Segment(name, seqs, numbers, graph, self._builder.kind, total, digests)
+        graph = self._builder.load(folder)  # mapped, where the library can do that
+        kind, total = self._builder.kind, vectors.sum(axis=0, dtype=np.float64).astype(np.float32)
+        return Segment(name, seqs, numbers, graph, kind, total, digests)
 
     def _publish(self, segments: Sequence[Segment]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -342,8 +341,45 @@ class VectorField:
         except (OSError, RuntimeError, ValueError) as error:
             raise corrupt(folder, f"can't be opened: {error}") from error
         seqs, numbers = np.ascontiguousarray(rows[:, 0]), rows[:, 1].astype(np.int32)
-        total = graph.vectors().sum(axis=0)
+        total = _total_in(entry, graph)
         return Segment(str(entry["name"]), seqs, numbers, graph, kind, total, digests)
+
+
+def _vectors_in(order: Ids, parts: Sequence[Part]) -> FloatMatrix:
+    """Return the vectors of the rows of all parts in this order, float32 [n, d]; few of them are in
+    memory twice.
+    """
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    vectors = np.empty((0, 0), np.float32)
+    done = 0
+    for part, rows in parts:
+        for start in range(0, len(rows), _PIECE):
+            piece = part.vectors_of(rows[start : start + _PIECE])
+            if not done:
+                vectors = np.empty((len(order), piece.shape[1]), np.float32)
+            vectors[places[done : done + len(piece)]] = piece
+            done += len(piece)
+    return vectors
+
+
+def _total_in(entry: Mapping[str, Any], graph: VectorGraph) -> Floats:
+    """Return the sum of a segment's vectors, as the manifest has it. Older manifests have none, and
+    computing it reads all vectors.
+    """
+    try:
+        known = np.array(entry.get("total") or (), np.float32)
+    except (TypeError, ValueError):
+        known = np.zeros(0, np.float32)
+    if known.ndim == 1 and known.size and np.isfinite(known).all():
+        return known
+    pieces = (
+        np.arange(start, min(start + _PIECE, graph.count))
+        for start in range(0, graph.count, _PIECE)
+    )
+    sums = [graph.vectors(rows).sum(axis=0, dtype=np.float64) for rows in pieces]
+    total: Floats = np.sum(sums, axis=0).astype(np.float32)
+    return total
 
 
 def _settled_and_lacking(

@@ -85,6 +85,10 @@ class Segment:
         """All vectors, float32 [n, d]; a copy if the graph holds them in another form."""
         return self.graph.vectors()
 
+    def vectors_of(self, rows: Ids) -> FloatMatrix:
+        """Return the vectors of `rows` [r]: float32 [r, d]."""
+        return self.graph.vectors(rows)
+
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
         """Return the cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""
         return self.graph.cosines(query, rows)
@@ -101,6 +105,10 @@ class Block:
     seqs: Ids
     numbers: Ints
     vectors: FloatMatrix
+
+    def vectors_of(self, rows: Ids) -> FloatMatrix:
+        """Return the vectors of `rows` [r]: float32 [r, d]."""
+        return self.vectors[rows]
 
     def cosines(self, query: FloatMatrix, rows: Ids) -> Floats:
         """Return the cosine of `query` [1, d] with each of `rows` [r]: float32 [r]."""

@@ -21,6 +21,9 @@ from core.writes import PutItem
 from storage.embedded.engine import EmbeddedEngine
 from storage.embedded.live_recall import RecallChecks
 from storage.embedded.vectors.merge_plan import ProjectionSettings
+from storage.graphs.builders import FAISS_FILE
+from storage.graphs.faiss_hnsw import FaissLinks
+from storage.graphs.graph import HnswGraph
 from tests.storage.world import (
     FIELD,
     WALKED,
@@ -58,13 +61,17 @@ def _put(number: int) -> PutItem:
     return PutItem(item, (vectors(vector_of(f"urn:{number}")),))
 
 
-def _damage(engine: EmbeddedEngine) -> None:
+def _damage(engine: EmbeddedEngine, folder: Path) -> None:
     """Cut most links of the graph, as a defect of a build would."""
     (segment,) = engine.projections.fields[FIELD].view().segments
-    neighbours = segment.graph.links.index.hnsw.neighbors  # type: ignore[attr-defined]
-    links = faiss.vector_to_array(neighbours).copy()
+    graph = segment.graph
+    assert isinstance(graph, HnswGraph)
+    (file,) = folder.glob(f"projections/vectors/{FIELD}/*/{FAISS_FILE}")
+    index = faiss.read_index(str(file))  # owned, where the segment's own is mapped
+    links = faiss.vector_to_array(index.hnsw.neighbors).copy()
     links[np.random.default_rng(1).random(len(links)) < 0.9] = -1
-    faiss.copy_array_to_vector(links, neighbours)
+    faiss.copy_array_to_vector(links, index.hnsw.neighbors)
+    graph.links = FaissLinks(index)
 
 
 def _mean_recall(engine: EmbeddedEngine) -> float:
@@ -74,10 +81,10 @@ def _mean_recall(engine: EmbeddedEngine) -> float:
 
 
 def test_a_whole_graph_finds_nearly_all_and_a_damaged_one_is_found_out(
-    engine: EmbeddedEngine,
+    engine: EmbeddedEngine, folder: Path
 ) -> None:
     assert _mean_recall(engine) > 0.97
-    _damage(engine)
+    _damage(engine, folder)
     assert _mean_recall(engine) < 0.8
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from storage.embedded.vectors.merge_plan import ProjectionSettings, merge_plan
@@ -57,3 +59,16 @@ def test_an_idle_process_comes_to_an_end() -> None:
         merged = sum(sizes[place] for place in places)
         sizes = [size for place, size in enumerate(sizes) if place not in places] + [merged]
     assert len(sizes) == 1
+
+
+def test_no_merge_makes_more_rows_than_memory_is_meant_for() -> None:
+    bounded = replace(SETTINGS, most_rows=5000)
+    sizes: list[int] = []
+    for turn in range(300):
+        sizes.append(100)
+        while places := merge_plan(sizes, [0.0] * len(sizes), bounded, idle=turn % 50 == 49):
+            merged = sum(sizes[place] for place in places)
+            sizes = [size for place, size in enumerate(sizes) if place not in places] + [merged]
+            assert merged <= 5000
+    assert sum(sizes) == 30_000
+    assert len(sizes) <= 2 * 30_000 // 5000 + 3 * 3

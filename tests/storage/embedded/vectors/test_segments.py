@@ -4,7 +4,9 @@ built without it is found at every moment, not only once somebody has looked for
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.embedded.vectors.segments import VectorField
+from storage.embedded.vectors.segments import MANIFEST, VectorField
 from storage.embedded.vectors.vector_view import ItemRows
-from tests.storage.world import ENCODER, SCANNED, vector_of
+from storage.graphs.faiss_hnsw import FaissLinks
+from storage.graphs.graph import HnswGraph
+from tests.storage.world import (
+    ENCODER,
+    SCANNED,
+    SMALL,
+    WALKED,
+    SetClock,
+    make_item,
+    nearest,
+    opened,
+    vector_of,
+    write,
+)
 
 SEQS = range(1, 7)
 
@@ -134,3 +149,38 @@ def test_the_table_says_where_an_items_rows_lie(seqs: list[int], ids: list[int])
     held = lengths > 0
     assert rows[starts[held]].tolist() == asked[held].tolist()
     assert starts[held].tolist() == np.searchsorted(rows, asked[held]).tolist()
+
+
+def test_a_segment_is_mapped_and_keeps_the_sum_of_its_vectors(folder: Path) -> None:
+    walked = VectorField(folder / "field", ENCODER, WALKED)
+    fill(walked, SEQS)
+    seal(walked, then=live(), now=live())
+    for before in (walked.view().total, _opened(folder).view().total):
+        assert np.allclose(_opened(folder).view().total, before, atol=1e-5)
+        _forget_totals(walked.folder / MANIFEST)
+    (segment,) = _opened(folder).view().segments
+    assert isinstance(segment.graph, HnswGraph)
+    assert isinstance(segment.graph.links, FaissLinks)
+    assert not segment.graph.links.index.hnsw.neighbors.is_owned
+
+
+def _opened(folder: Path) -> VectorField:
+    return VectorField(folder / "field", ENCODER, WALKED)
+
+
+def _forget_totals(manifest: Path) -> None:
+    """Make a manifest as older versions wrote it."""
+    read = json.loads(manifest.read_bytes())
+    for entry in read["segments"]:
+        entry.pop("total", None)
+    manifest.write_text(json.dumps(read))
+
+
+def test_a_long_tail_is_sealed_in_parts(folder: Path) -> None:
+    few = replace(SMALL, most_rows=20)
+    with opened(folder / "archive", SetClock(), projections=few) as engine:
+        for n in range(50):
+            write(engine, make_item(f"urn:{n}"))
+        engine.compact()
+        assert sorted(engine.projections.fields["text"].segment_sizes) == [10, 20, 20]
+        assert len(engine.retrieve(nearest(vector_of("urn:7/1"))).ids) == 50
