@@ -30,6 +30,7 @@ from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 from indexing.report import IngestReport, Tally
 from indexing.sources import Accepted, Reading, Rejected, Sources, nothing, rejected
+from indexing.supplied_vectors import Spaces
 
 if TYPE_CHECKING:
     from indexing.formats.mapping import RowMapping
@@ -47,7 +48,8 @@ class IngestOptions:
     """How to ingest: `products` for every item besides its own, whether the first rejected document
     ends it, how many documents a batch has at most (a batch also ends at 2 MB), and the largest
     document in bytes. Files in folders that are `passed_over` are ignored. With a `mapping`, tables
-    are read, too; with `texts`, texts and PDFs of folders.
+    are read, too; with `texts`, texts and PDFs of folders. Documents may come with vectors of
+    `spaces`, the archive's vector fields.
     """
 
     products: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class IngestOptions:
     passed_over: Callable[[Path], bool] = nothing
     mapping: RowMapping | None = None
     texts: bool = False
+    spaces: Spaces | None = None
 
     def sources(self, paths: Sequence[Path], clock: Clock) -> Sources:
         """Return the documents under paths, as these options read them."""
@@ -68,6 +71,7 @@ class IngestOptions:
             self.passed_over,
             self.mapping,
             texts=self.texts,
+            spaces=self.spaces,
         )
 
 
@@ -113,6 +117,10 @@ class _Batch:
     @property
     def items(self) -> tuple[Item, ...]:
         return tuple(entry.item for entry in self.readings if isinstance(entry, Accepted))
+
+    @property
+    def vectors(self) -> tuple[tuple[PassageVectors, ...], ...]:
+        return tuple(entry.vectors for entry in self.readings if isinstance(entry, Accepted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,17 +214,24 @@ class Ingest:
             writes = tuple(replace(write, only_vectors=True) for write in writes)
         return [*map(_told, self._writer.put(writes, by), writes)]
 
-    def embed(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[PutItem, ...]:
-        """Return the writes of `by` for each item, with fresh vectors for items that would change
-        the record.
+    def embed(
+        self,
+        items: Sequence[Item],
+        by: Caller = OPERATOR,
+        supplied: Sequence[tuple[PassageVectors, ...]] = (),
+    ) -> tuple[PutItem, ...]:
+        """Return the writes of `by` for each item, with vectors for items that would change the
+        record: those that came with the item (`supplied`, if there are any), else fresh ones.
         """
         items = self._with_products(items)
         wanted = self._writer.unknown(items, by)
-        fresh = [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
+        given = supplied or [()] * len(items)
+        rows = list(zip(items, wanted, given, strict=True))
+        fresh = [item for item, is_wanted, own in rows if is_wanted and not own]
         vectors = iter(self._vectors(fresh) if fresh else ())
         return tuple(
-            PutItem(item, next(vectors)) if is_wanted else PutItem(item)
-            for item, is_wanted in zip(items, wanted, strict=True)
+            PutItem(item, own or next(vectors)) if is_wanted else PutItem(item)
+            for item, is_wanted, own in rows
         )
 
     def _with_products(self, items: Sequence[Item]) -> Sequence[Item]:
@@ -318,7 +333,7 @@ class _Run:
     def _embed_all(self) -> None:
         for batch in self._read:
             before = time.monotonic()
-            writes = self._ingest.embed(batch.items)
+            writes = self._ingest.embed(batch.items, supplied=batch.vectors)
             self._tally.embedding_seconds += time.monotonic() - before
             if not self._embedded.put(_Embedded(batch, writes)):
                 return

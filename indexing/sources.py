@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from core.errors import DocumentError, InputError
-from core.items import Item
+from core.items import Item, PassageVectors
 from core.ports.engine import Clock
-from indexing import beir, ninjs, records
+from indexing import beir, json_tree, ninjs, records, supplied_vectors
 from indexing.formats import bulk
 from indexing.formats.advice import OTHERWISE, ending_of, how_to_convert
 from indexing.formats.entries import Entry, Row
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
+from indexing.supplied_vectors import Spaces
 
 if TYPE_CHECKING:
     from indexing.formats.mapping import RowMapping
@@ -74,7 +75,9 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An item that can be indexed, its place, its size there in bytes, and the doubts about it."""
+    """An item that can be indexed, its place, its size there in bytes, the doubts about it, and the
+    vectors that came with it.
+    """
 
     item: Item
     file: str
@@ -82,6 +85,7 @@ class Accepted:
     size: int
     warnings: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    vectors: tuple[PassageVectors, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Sources:
     `total_bytes` are the files' sizes on disk, `done_bytes` how much of that was read, `ignored`
     how many files of folders are not documents, by kind. Files in folders that are `passed_over`
     belong to others and are not counted. Raises InputError at once if a path is missing or is of a
-    kind that is not read.
+    kind that is not read. Documents in JSON may come with vectors of `spaces`.
     """
 
     def __init__(
@@ -135,7 +139,9 @@ class Sources:
         mapping: RowMapping | None = None,
         *,
         texts: bool = False,
+        spaces: Spaces | None = None,
     ) -> None:
+        self._spaces = spaces or {}
         self._clock = clock
         self._texts = texts
         self._mapping = mapping
@@ -296,18 +302,22 @@ class Sources:
         if record.problem:
             return Rejected(name, record.line, "", record.problem)
         try:
-            checked = self._check(file, record.data)
+            checked, vectors = self._check(file, record.data)
         except DocumentError as error:
             return rejected(name, record.line, error)
-        return Accepted(
-            checked.item, name, record.line, len(record.data), checked.warnings, checked.unknown
-        )
+        item, size = checked.item, len(record.data)
+        return Accepted(item, name, record.line, size, checked.warnings, checked.unknown, vectors)
 
-    def _check(self, file: SourceFile, data: bytes) -> Checked:
+    def _check(self, file: SourceFile, data: bytes) -> tuple[Checked, tuple[PassageVectors, ...]]:
         if file.kind == "beir":
             folder = file.path.resolve().parent.name
-            return beir.read_bytes(data, folder, self._products, self._limit)
-        return ninjs.read_bytes(data, self._clock, self._products, self._limit)
+            return beir.read_bytes(data, folder, self._products, self._limit), ()
+        if not self._spaces or not supplied_vectors.may_be_in(data):
+            return ninjs.read_bytes(data, self._clock, self._products, self._limit), ()
+        tree = dict(json_tree.parse(data))
+        given = tree.pop(supplied_vectors.MEMBER, [])
+        checked = ninjs.read_tree(tree, self._clock, self._products)
+        return checked, supplied_vectors.read(given, checked.item, self._spaces)
 
 
 def _kind(path: Path, mapping: RowMapping | None, *, texts: bool) -> Kind | None:

@@ -34,6 +34,7 @@ from dateline.settings import Settings
 from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.supplied_vectors import Space, Spaces
 from search.floor import read_floors, shipped_floors
 from search.kept_candidates import CandidateStore, SharedCandidateStore
 from search.pipeline import Parts, SearchPipeline
@@ -148,6 +149,11 @@ class Service:
         """Return the vector fields that do not cover every visible item yet, with how many lack."""
         found = {name: part["lacking"] for name, part in self.engine.status()["vectors"].items()}
         return {name: count for name, count in found.items() if count}
+
+    def vector_spaces(self) -> Spaces:
+        """Return the vector fields whose vectors may come with documents."""
+        fields = vector_fields(self.models).items()
+        return {name: Space(encoder.digest, encoder.dimension) for name, encoder in fields}
 
     def embed_lacking(self, told: Told) -> Mapping[str, int]:
         """Embed the recorded items that lack vectors of an encoder in use; `told` gets the

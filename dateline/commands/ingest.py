@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -204,8 +205,9 @@ class _Run:
     def _documents(self, service: Service) -> IngestReport | None:
         if not self._parts.documents:
             return None
+        options = replace(self._options, spaces=service.vector_spaces())
         with progress_bar(hidden=self._as_json) as progress:
-            report = service.ingest.run(self._parts.documents, self._options, Bar(progress))
+            report = service.ingest.run(self._parts.documents, options, Bar(progress))
         if self._as_json:
             return report
         if report.read or self._parts.request is None:
