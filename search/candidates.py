@@ -32,6 +32,7 @@ from search.similar import check_still_there
 # a repeat, a correction or a story under a new headline. At .7, 25 of 534 pairs differ in numbers;
 # .9 finds 79 pairs fewer.
 NEAR = 0.8
+_ENOUGH = 10  # strong hits, a page
 _BAND = 4  # columns that are compared together, 64 bits
 
 
@@ -228,6 +229,11 @@ def with_open_facets(engine: Engine, weighed: Weighed, candidates: CandidateSet)
         flags += [f"facet {name}: {flag}" for flag in (*wider.degraded, *wider.found.degraded)]
         found[name] = _opened(engine, weighed, wider.found, name)
     return replace(candidates, open_facets=found, degraded=(*candidates.degraded, *flags))
+
+
+def has_enough(candidates: CandidateSet) -> bool:
+    """Return whether so many hits are strong that nobody needs another spelling of the query."""
+    return candidates.strong is not None and candidates.strong >= _ENOUGH
 
 
 def first_page(weighed: Weighed, candidates: CandidateSet) -> Listing:

@@ -8,6 +8,7 @@ request becomes a question, a question evidence, evidence scores, scores a froze
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -20,6 +21,7 @@ from core.retrieval import Floats, Ids, Retrieved
 from rerank.deadline import DeadlineReranker
 from search.answers import Fold, Hit, Missing, SearchRequest, SearchResponse, Understood
 from search.candidates import (
+    CandidateSet,
     FusionInput,
     Guarded,
     Listing,
@@ -28,6 +30,7 @@ from search.candidates import (
     first_page,
     group,
     guard,
+    has_enough,
     with_open_facets,
 )
 from search.cursors import read_cursor, read_start
@@ -114,13 +117,13 @@ class SearchPipeline:
         watch, engine, parts = Stopwatch(), self._engine, self._parts
         request.check()
         counted, typed, start = request.counted(), "", read_start(request, caller)
+        suggested: Future[str] | None = None
         if request.cursor and start is None:
             token, place, number = read_cursor(request.cursor)
             page = Page(place, number, request.page_size)
             listing = Listing(parts.candidates.find(token, caller), page, token)
         else:
             question = self._questions.question(request, caller, counted, start)
-            typed = "" if start else question.request.q
             watch.lap("understand")
             evidence = gather(engine, question)
             watch.lap("retrieve")
@@ -132,6 +135,8 @@ class SearchPipeline:
             watch.lap("rerank")
             candidates = group(engine, reranked)
             candidates = with_floor(parts.floors, reranked, candidates)
+            typed = "" if start or has_enough(candidates) else question.request.q
+            suggested = self._suggesting(typed, candidates)
             watch.lap("fold", ran=candidates.groups is not None)
             candidates = with_open_facets(engine, reranked, candidates)
             watch.lap("open facets", ran=bool(candidates.open_facets))
@@ -145,8 +150,12 @@ class SearchPipeline:
         cursor = next_cursor(parts.candidates, listing, following)
         watch.lap("facets")
         understood = parts.understanding.recheck(candidates.understood, caller)
-        suggestion = self._speller.suggestion(
-            typed, candidates.query, caller, understood.entities, candidates.found.counts
+        suggestion = (
+            self._speller.suggestion(
+                typed, candidates.query, caller, understood.entities, candidates.found.counts
+            )
+            if suggested is None
+            else suggested.result()
         )
         missing, flags = why_missing(engine, parts.profiles, listing, guarded, request)
         watch.lap("spelling")
@@ -154,6 +163,11 @@ class SearchPipeline:
             self._reranking.answered(parts.profiles[candidates.profile], watch.since_ms("rerank"))
         told = Told(understood, suggestion, missing, flags)
         return _answer(listing, guarded, hits, counts, cursor, told, watch)
+
+    def _suggesting(self, typed: str, candidates: CandidateSet) -> Future[str] | None:
+        """Begin to find another spelling while the answer is made, if that takes requests."""
+        tree, caller, said = candidates.query, candidates.caller, candidates.understood
+        return self._speller.begun(typed, tree, caller, said.entities, candidates.found.counts)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
         """Return what a reranker would get of the best `depth` stories, to train and judge one

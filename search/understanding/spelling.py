@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -38,6 +39,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r'("[^"]*"?)')
 _STEMS_OF = "en"
 _MOST_TRIED = 6  # groups of words, each as a name of three kinds
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,22 @@ class Speller:
         self._analysis = analysis
         self._doubt = doubt or Doubt()
         self._names = names
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="spelling")
+
+    def begun(
+        self,
+        query: str,
+        tree: Node,
+        caller: Caller,
+        found: Sequence[FoundName],
+        counts: Mapping[str, int] | None,
+    ) -> Future[str] | None:
+        """Begin to find the `suggestion` while the answer is made, if an engine has counted the
+        words beside its candidates and some are rare. None if that is not so.
+        """
+        if not query or not counts or min(counts.values()) > self._doubt.few:
+            return None
+        return self._pool.submit(self.suggestion, query, tree, caller, found, counts)
 
     def suggestion(
         self,
@@ -248,10 +266,16 @@ def misspelt_names(
     if archive is None:
         return names
     taken = {word for name in names for word in name.words}
-    for start, end in islice(_groups(query, set(doubtful) - taken), _MOST_TRIED):
+    groups = [*islice(_groups(query, set(doubtful) - taken), _MOST_TRIED)]
+    asked = [
+        Entity(query[start:end], label, 0, end - start, 1.0)
+        for start, end in groups
+        for label in NAME_FIELDS
+    ]
+    answers = iter(archive.known(asked, caller) if asked else ())
+    for start, end in groups:
         text = query[start:end]
-        asked = [Entity(text, label, 0, len(text), 1.0) for label in NAME_FIELDS]
-        known = [name for name in archive.known(asked, caller) if name is not None]
+        known = [name for name in islice(answers, len(NAME_FIELDS)) if name is not None]
         if known and not any(name.start < end and start < name.end for name in names):
             nearest = next((name for name in known if name.match is not NameMatch.FUZZY), known[0])
             words = _doubtful_in(text, doubtful)

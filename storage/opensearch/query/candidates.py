@@ -20,7 +20,7 @@ DATES = {SortOrder.NEWEST: "desc", SortOrder.OLDEST: "asc"}
 @dataclass(frozen=True, slots=True)
 class Hits:
     """The hits of one search, best first: ids int64 [n] and scores float32 [n]; in all it matched
-    `matches` items.
+    `matches` items (n if they were not counted).
     """
 
     ids: Ids
@@ -61,7 +61,7 @@ def hits_of(reply: Reply, order: SortOrder) -> Hits:
     scores = np.zeros(len(ids), np.float32)
     if order not in DATES:
         scores = np.array([values[0] for values in found], np.float32)
-    return Hits(ids, scores, total(reply))
+    return Hits(ids, scores, total(reply) if "total" in reply["hits"] else len(ids))
 
 
 def merged(

@@ -19,8 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+import orjson
+
 from core.callers import Caller
-from core.entities import Entity, KnownName
+from core.entities import NAME_FIELDS, Entity, KnownName
 from storage.opensearch.query.name_fields import NAMED
 from storage.opensearch.seen import (
     Ask,
@@ -127,12 +129,19 @@ class IndexNames:
         kinds = {field: FoundNames(field, self._ask, seen) for field in NAMED}
         keys = dict.fromkeys(_key(entity.text) for entity in entities)
         _take([(kind, key) for kind in kinds.values() for key in keys], self._ask)
+        unsure = [
+            (kinds[NAME_FIELDS[entity.label]], entity.text)
+            for entity in entities
+            if entity.label in NAME_FIELDS
+            and not any(kind.book.same(entity.text) for kind in kinds.values())
+        ]
+        _take_similar(unsure, self._ask)
 
         def same(field: str, text: str) -> KnownName | None:
             return same_name(kinds[field], text)
 
         def similar(field: str, text: str) -> KnownName | None:
-            kinds[field].take_similar(text)
+            _take_similar([(kinds[field], text)], self._ask)
             return similar_name(kinds[field], text)
 
         return tuple(known_name(entity, same, similar, NAMED) for entity in entities)
@@ -154,6 +163,7 @@ class FoundNames:
         self._counts: list[int] = []
         self._codes: dict[str, frozenset[str]] = {}  # by key; only codes that were asked for
         self._coded: dict[str, Sequence[int]] = {}  # by code
+        self._tried: set[str] = set()  # texts for which similar names were searched
 
     def label(self, number: int) -> str:
         """Return the name as written, in one of its cases."""
@@ -216,22 +226,26 @@ class FoundNames:
         self._add(counted(reply, f"{self.field}_name"))
         self._codes[key] = frozenset(_tail(v) for v, _ in counted(reply, f"{self.field}_coded"))
 
-    def take_similar(self, text: str) -> None:
-        """Search for every name that is similar to `text`, and take it in."""
+    def similar_searches(self, text: str) -> list[Clause]:
+        """Return the searches for every name that is similar to `text`; none the second time."""
         words = folded_words(text)
         key = key_of(words, text)
-        if not words or len(key) > _LONGEST_FUZZY:
-            return
+        if not words or len(key) > _LONGEST_FUZZY or text in self._tried:
+            return []
+        self._tried.add(text)
         name = f"{self.field}_name"
         bodies = [self._near(name, pattern) for pattern in _patterns(key)]
         if self.field == "person":
             bodies.append(self._search(_SURNAME, words[-1], _MOST_BEARERS))
             bodies += [self._near(_SURNAME, pattern) for pattern in _patterns(words[-1])]
-        for reply in self._ask(bodies) if bodies else ():
-            for field in reply["aggregations"]:
-                found = counted(reply, field)
-                bare = [(_tail(value), count) for value, count in found]
-                self._add(bare if field == _SURNAME else found)
+        return bodies
+
+    def note_similar(self, reply: Clause) -> None:
+        """Take in the reply to one of `similar_searches`."""
+        for field in reply["aggregations"]:
+            found = counted(reply, field)
+            bare = [(_tail(value), count) for value, count in found]
+            self._add(bare if field == _SURNAME else found)
 
     def _add(self, found: Iterable[tuple[str, int]]) -> None:
         """Take in spellings, each as key, LINK and label; case variants are one spelling."""
@@ -272,6 +286,21 @@ def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
         replies = ask([names.key_search(key) for names, key in missing])
         for (names, key), reply in zip(missing, replies, strict=True):
             names.note_key(key, reply)
+
+
+def _take_similar(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
+    """Search in one request for the names that are similar to texts, each in its field. Equal
+    searches are sent once.
+    """
+    found = [(names, body) for names, text in wanted for body in names.similar_searches(text)]
+    bodies = {orjson.dumps(body): body for _, body in found}
+    replies = dict(zip(bodies, ask([*bodies.values()]), strict=True)) if bodies else {}
+    taken: set[tuple[str, bytes]] = set()
+    for names, body in found:
+        key = orjson.dumps(body)
+        if (names.field, key) not in taken:
+            taken.add((names.field, key))
+            names.note_similar(replies[key])
 
 
 def _patterns(word: str) -> list[str]:

@@ -312,7 +312,8 @@ def _lexical(search: _Search) -> Clause:
     request = search.request
     query = {"bool": {"must": [search.scored], "filter": search.allowed}}
     timeout_s = search.sources.settings.timeout_s
-    return listed(query, request.lexical_depth, request.order, timeout_s)
+    counted = not request.vectors  # nobody asks how many match a search for the nearest
+    return listed(query, request.lexical_depth, request.order, timeout_s, counted=counted)
 
 
 def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause:
@@ -320,7 +321,7 @@ def _nearest(search: _Search, query: VectorQuery, vector: FloatMatrix) -> Clause
     wanted = min(MOST_NEAREST, max(1, search.request.vector_depth * settings.rescored))
     within = [*search.allowed, *search.narrowing]
     near = nearest(query.field, vector, within, wanted, _width(search, query.field))
-    return listed(near, wanted, SortOrder.SCORE, settings.timeout_s)
+    return listed(near, wanted, SortOrder.SCORE, settings.timeout_s, counted=False)
 
 
 def _width(search: _Search, name: str) -> int:

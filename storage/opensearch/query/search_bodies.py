@@ -15,11 +15,15 @@ from storage.opensearch.query.query_dsl import Clause
 MOST_NEAREST = 10_000  # the k-NN plugin's limit
 
 
-def listed(query: Clause, depth: int, order: SortOrder, timeout_s: float) -> Clause:
-    """Return the search for the first `depth` ids; of a hit it only needs the sort values."""
+def listed(
+    query: Clause, depth: int, order: SortOrder, timeout_s: float, *, counted: bool = True
+) -> Clause:
+    """Return the search for the first `depth` ids; of a hit it only needs the sort values. If
+    matches are not `counted`, Lucene skips those that can't be among the first.
+    """
     return {
         "size": max(1, depth),
-        "track_total_hits": True,
+        "track_total_hits": counted,
         "_source": False,
         "stored_fields": "_none_",
         "timeout": f"{round(timeout_s * 1000)}ms",
