@@ -53,7 +53,7 @@ from storage.opensearch.query.search_bodies import (
     listed,
     nearest,
 )
-from storage.opensearch.query.statistics import Basics, Statistics, total
+from storage.opensearch.query.statistics import Basics, Counts, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.query.whole_facets import dates_counted, topics_counted
 from storage.opensearch.query.word_counts import WordCounts
@@ -106,6 +106,7 @@ def _partly(reply: Reply) -> str:
     return "not searched to the end in time" if reply["timed_out"] else ""
 
 
+_MOST_OPEN = 40  # terms whose counts are not known yet, each a search of its own
 _COMMON = 2  # a word without a count is taken to be in this many items
 _MORE = 2  # times the counted passages, because there may be more by now
 
@@ -176,18 +177,21 @@ def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     counts = _looked_up(search)
     _leave_out_incomplete(search)
     vectors = _encoded(search)
-    if counts is not None:
-        counts.result()
+    if counts is not None and _needs_counts(search):
+        search.terms.note(counts.result())
+        counts = None
     _compile(search)
     lexical = bool(request.lexical_depth)
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
-    rare = search.terms.rare_bodies(_bound(search)) if lexical else []
+    rare = search.terms.seen_bodies(_bound(search)) if lexical else []
     beside = _beside(search)
     started = perf_counter()
     replies = sources.replies([*bodies, *rare, *beside.bodies])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
+    if counts is not None:
+        search.terms.note(counts.result())
     later = len(bodies) + len(rare)
     search.terms.take_in(replies[len(bodies) : later])
     named, held = beside.answers(replies[later:])
@@ -221,14 +225,24 @@ def _begun(sources: Sources, request: Retrieval) -> _Search:
     return search
 
 
-def _looked_up(search: _Search) -> Future[Bound] | None:
+def _looked_up(search: _Search) -> Future[Counts] | None:
     """Start to look up how rare the query's words are; return None if that is known. It runs while
-    the query is encoded, which takes longer.
+    the query is encoded and searched for.
     """
-    bound, terms = _bound(search), search.terms
-    if not search.request.lexical_depth or terms.are_known(bound):
+    if not search.request.lexical_depth:
         return None
-    return search.sources.beside.submit(copy_context().run, terms.solved, bound)
+    unknown, sources = search.terms.unknown(_bound(search)), search.sources
+    if not unknown:
+        return None
+    return sources.beside.submit(copy_context().run, sources.statistics.frequencies, unknown)
+
+
+def _needs_counts(search: _Search) -> bool:
+    """Return whether the search itself depends on how rare words are: the score of machines' words
+    does. For very many words it is also cheaper to know first which are rare.
+    """
+    many = len(search.terms.unknown(_bound(search))) > _MOST_OPEN
+    return many or search.basics.of_machines > 0
 
 
 def _leave_out_incomplete(search: _Search) -> None:

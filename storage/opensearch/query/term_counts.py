@@ -16,11 +16,13 @@ from core.errors import BusyError
 from storage.opensearch.nodes.connection import Reply
 from storage.opensearch.query.statistics import (
     RARE,
+    Counts,
     Statistics,
     Term,
     failed_of,
     lacking_parts,
     term_clause,
+    total,
 )
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class TermCounts:
         self._unknown: dict[Term, None] = {}
         self._seen: dict[Term, bool] = {}
         self._rare: dict[Term, None] = {}
+        self._open: tuple[Term, ...] = ()
 
     def held(self, field: str, term: str) -> int:
         """Return in how many items the term is: 0 if that still has to be looked up, and 0 if they
@@ -77,11 +80,16 @@ class TermCounts:
             return count
         return count if self._seen[key] else 0
 
-    def are_known(self, run: Callable[[], object]) -> bool:
-        """Return whether all counts that `run` needs are known without a look-up."""
+    def unknown(self, run: Callable[[], object]) -> list[Term]:
+        """Return the terms whose counts `run` needs and that have to be looked up."""
         self._unknown.clear()
         run()
-        return not self._unknown
+        return [*self._unknown]
+
+    def note(self, found: Counts) -> None:
+        """Take in counts that were looked up."""
+        self._counts.update(found.held)
+        self._look_ups.lacking = self._look_ups.lacking or found.lacking
 
     def solved(self, run: Callable[[], T]) -> T:
         """Return the result of `run` with every count that it needs. A rare term counts as visible
@@ -92,9 +100,7 @@ class TermCounts:
             result = run()
             if not self._unknown:
                 return result
-            found = self._statistics.frequencies([*self._unknown])
-            self._counts.update(found.held)
-            self._look_ups.lacking = self._look_ups.lacking or found.lacking
+            self.note(self._statistics.frequencies([*self._unknown]))
         return run()
 
     def reckoned(self, run: Callable[[], T]) -> T:
@@ -107,18 +113,29 @@ class TermCounts:
         try:
             replies = self._statistics.ask(self._rare_bodies())
             why = lacking_parts(failed_of(replies))
-            self.take_in(replies)
+            self._take_rare(replies)
         except BusyError as error:
             self._seen.update(dict.fromkeys(self._rare, False))
             why = error.what
         self._look_ups.lacking = self._look_ups.lacking or why
         return self.solved(run)
 
-    def rare_bodies(self, run: Callable[[], T]) -> list[Reply]:
-        """Return the search for which rare terms of `run` the caller sees; none if it has none."""
+    def seen_bodies(self, run: Callable[[], T]) -> list[Reply]:
+        """Return the searches for which rare terms of `run` the caller sees: one for all that are
+        known to be rare, and one for each term whose count is being looked up.
+        """
         self._rare.clear()
-        self.solved(run)
-        return self._rare_bodies()
+        self._open = tuple(self.unknown(run))
+        within = self._within or ()
+        opened = [
+            {
+                "size": 0,
+                "track_total_hits": 1,
+                "query": {"bool": {"filter": [*within, term_clause(term)]}},
+            }
+            for term in self._open
+        ]
+        return [*self._rare_bodies(), *opened]
 
     def _rare_bodies(self) -> list[Reply]:
         if not self._rare:
@@ -135,9 +152,13 @@ class TermCounts:
         ]
 
     def take_in(self, replies: Sequence[Reply]) -> None:
-        """Take in the reply to `rare_bodies`, if there is one; a term without an answer counts as
-        not seen.
-        """
+        """Take in the replies to `seen_bodies`; a term without an answer counts as not seen."""
+        first = len(replies) - len(self._open)
+        self._take_rare(replies[:first])
+        for term, reply in zip(self._open, replies[first:], strict=True):
+            self._seen[term] = "error" not in reply and total(reply) > 0
+
+    def _take_rare(self, replies: Sequence[Reply]) -> None:
         self._seen.update(dict.fromkeys(self._rare, False) if replies else {})
         terms = list(self._rare)
         for reply in replies:
