@@ -102,14 +102,12 @@ class Beside:
     can answer it in the same request.
 
     `named` are facts, and wanted are the newest `most` items that have them and that pass
-    `within`; None if none are wanted. Each of `words` is counted up to `few` + 1 items.
+    `within`; None if none are wanted.
     """
 
     named: Node | None = None
     within: Node = EVERYTHING
     most: int = 0
-    words: tuple[str, ...] = ()
-    few: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +179,8 @@ class Retrieved:
     word of the query can get; `lexical_seen` is the part of it that is of words that an allowed
     item has.
 
-    `named` and `counts` (of items by word) are what was wanted beside the candidates, None from an
-    engine that is to be asked for it.
+    `named` are the items that were wanted beside the candidates, None from an engine that is to be
+    asked for them.
     """
 
     ids: Ids
@@ -195,7 +193,6 @@ class Retrieved:
     lexical_bound: float = 0.0
     lexical_seen: float = 0.0
     named: Ids | None = None
-    counts: Mapping[str, int] | None = None
 
 
 class DateInterval(StrEnum):

@@ -8,7 +8,7 @@ request becomes a question, a question evidence, evidence scores, scores a froze
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -49,6 +49,8 @@ from search.understanding.spelling import NOT_DOUBTED, Doubt, Speller
 from search.understanding.understand import Understanding
 from search.why_missing import why_missing
 
+_SPELLERS = 16  # searches for other spellings at the same time
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -57,7 +59,8 @@ class Parts:
     a `reranker`, reranking is left out and flagged; `reranker_missing` says why. `editorial`
     returns the editors' rules in force. Without `doubt` no spelling is suggested. Without a
     floor for the encoders all hits of an answer count alike. `candidates` keeps the lists behind
-    cursors. `languages` are those that the encoder of a vector field reads, if that is known.
+    cursors. `languages` are those that the encoder of a vector field reads, if that is known. If
+    the engine `asks_cluster`, waiting for it costs no time of this process.
     """
 
     engine: Engine
@@ -74,6 +77,7 @@ class Parts:
     floors: Sequence[Floor] = ()
     candidates: KeptCandidates = field(default_factory=CandidateStore)
     languages: Mapping[str, Collection[str]] = field(default_factory=dict)
+    asks_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +106,13 @@ class SearchPipeline:
             parts.profiles,
             parts.default_profile,
             parts.editorial,
-            parts.doubt or NOT_DOUBTED,
         )
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)
         self._speller = Speller(
             parts.engine, parts.analysis, parts.doubt or NOT_DOUBTED, parts.engine
         )
+        self._beside = ThreadPoolExecutor(_SPELLERS, thread_name_prefix="spelling")
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """Return one page of stories for `request`. Raises QueryError, NotFoundError and
@@ -151,9 +155,7 @@ class SearchPipeline:
         watch.lap("facets")
         understood = parts.understanding.recheck(candidates.understood, caller)
         suggestion = (
-            self._speller.suggestion(
-                typed, candidates.query, caller, understood.entities, candidates.found.counts
-            )
+            self._speller.suggestion(typed, candidates.query, caller, understood.entities)
             if suggested is None
             else suggested.result()
         )
@@ -166,8 +168,10 @@ class SearchPipeline:
 
     def _suggesting(self, typed: str, candidates: CandidateSet) -> Future[str] | None:
         """Begin to find another spelling while the answer is made, if that takes requests."""
+        if not typed or not self._parts.asks_cluster:
+            return None
         tree, caller, said = candidates.query, candidates.caller, candidates.understood
-        return self._speller.begun(typed, tree, caller, said.entities, candidates.found.counts)
+        return self._beside.submit(self._speller.suggestion, typed, tree, caller, said.entities)
 
     def reranker_input(self, request: SearchRequest, caller: Caller, depth: int) -> RerankerInput:
         """Return what a reranker would get of the best `depth` stories, to train and judge one

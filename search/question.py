@@ -25,7 +25,6 @@ from search.similar import likeness, meaning_of_text
 from search.understanding.accidental_operators import is_text
 from search.understanding.editorial import Editorial
 from search.understanding.long_questions import of_length
-from search.understanding.spelling import Doubt, words_to_count
 from search.understanding.understand import Meaning, Understanding
 
 MOST_EXACT = 100  # items that have the whole query as a value, the newest
@@ -76,7 +75,6 @@ class Questions:
     profiles: Mapping[str, Profile]
     default_profile: str
     editorial: Callable[[], Editorial]
-    doubt: Doubt
 
     def question(
         self, request: SearchRequest, caller: Caller, counted: Counted, start: Start | None = None
@@ -112,11 +110,8 @@ class Questions:
         meaning, order = replace(meaning, tree=tree, filters=own), request.order
         vectors = self.encoders.part(meaning, profile, order)
         asked = _asked(meaning, caller, all_of(own, filters), vectors, profile, share, order)
-        words = words_to_count(tree, self.doubt) if request.q else ()
-        if not by_date:
-            named = meaning.exact if order is SortOrder.SCORE else None
-            wanted = Beside(named, beside, MOST_EXACT, words, self.doubt.few)
-            asked = replace(asked, beside=wanted)
+        if not by_date and order is SortOrder.SCORE:
+            asked = replace(asked, beside=Beside(meaning.exact, beside, MOST_EXACT))
         return Question(
             request=request,
             caller=caller,

@@ -149,8 +149,7 @@ def with_names(engine: Engine, analysis: TextAnalysis, evidence: Evidence) -> Ev
         evidence = replace(evidence, question=question)
     else:
         first, evidence = evidence.found, gather(engine, question)
-        found = replace(evidence.found, named=first.named, counts=first.counts)
-        evidence = replace(evidence, found=found)
+        evidence = replace(evidence, found=replace(evidence.found, named=first.named))
     if question.by_date:
         return evidence
     ids, said = evidence.found.ids, question.meaning.said

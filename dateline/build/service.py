@@ -283,6 +283,7 @@ def build_service(
         editorial=rules or no_rules,
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
         floors=shipped_floors() if settings.floor is None else read_floors(settings.floor),
+        asks_cluster=settings.engine == "opensearch",
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     freeze_loaded()

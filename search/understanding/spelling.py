@@ -16,8 +16,7 @@ doubtful words that it took for no name are tried as a name of each kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -39,7 +38,6 @@ _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r'("[^"]*"?)')
 _STEMS_OF = "en"
 _MOST_TRIED = 6  # groups of words, each as a name of three kinds
-_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,6 @@ class Doubt:
 NOT_DOUBTED = Doubt(few=-1)
 
 
-def words_to_count(tree: Node, doubt: Doubt) -> tuple[str, ...]:
-    """Return the words of a query that are doubted if few items have them; none of a long query,
-    and none if spelling is off.
-    """
-    words = tuple(dict.fromkeys(_bare_words(tree))) if doubt.few >= 0 else ()
-    return words if len(words) <= _MOST_WORDS else ()
-
-
 class Speller:
     """Suggests other spellings from an archive's own words."""
 
@@ -78,22 +68,6 @@ class Speller:
         self._analysis = analysis
         self._doubt = doubt or Doubt()
         self._names = names
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="spelling")
-
-    def begun(
-        self,
-        query: str,
-        tree: Node,
-        caller: Caller,
-        found: Sequence[FoundName],
-        counts: Mapping[str, int] | None,
-    ) -> Future[str] | None:
-        """Begin to find the `suggestion` while the answer is made, if an engine has counted the
-        words beside its candidates and some are rare. None if that is not so.
-        """
-        if not query or not counts or min(counts.values()) > self._doubt.few:
-            return None
-        return self._pool.submit(self.suggestion, query, tree, caller, found, counts)
 
     def suggestion(
         self,
@@ -101,16 +75,16 @@ class Speller:
         tree: Node,
         caller: Caller,
         found: Sequence[FoundName] = (),
-        counts: Mapping[str, int] | None = None,
     ) -> str:
         """Return `query` with its doubtful words replaced, "" without a suggestion. `tree` is the
-        parsed query, and `found` are the names in it. `counts` says how many items have each word,
-        if that was asked already.
+        parsed query, and `found` are the names in it.
         """
-        words = words_to_count(tree, self._doubt) if query else ()
-        if not words:
+        if not query or self._doubt.few < 0:
             return ""
-        few = self._doubtful(words, found, caller, counts)
+        words = list(dict.fromkeys(_bare_words(tree)))
+        if not words or len(words) > _MOST_WORDS:
+            return ""
+        few = self._doubtful(words, found, caller)
         if not few:
             return ""
         names = misspelt_names(query, few, found, self._names, caller)
@@ -128,17 +102,11 @@ class Speller:
         return suggested if suggested != query else ""
 
     def _doubtful(
-        self,
-        words: Sequence[str],
-        found: Sequence[FoundName],
-        caller: Caller,
-        counts: Mapping[str, int] | None,
+        self, words: Sequence[str], found: Sequence[FoundName], caller: Caller
     ) -> dict[str, int]:
         """Return the doubtful words, each with the number of items that have it, at most `few`."""
-        if counts is None or not counts.keys() >= {*words}:
-            fresh = self._archive.seen_counts(words, self._doubt.few, caller)
-            counts = dict(zip(words, fresh, strict=True))
-        few = {word: counts[word] for word in words if counts[word] <= self._doubt.few}
+        counts = self._archive.seen_counts(words, self._doubt.few, caller)
+        few = {word: n for word, n in zip(words, counts, strict=True) if n <= self._doubt.few}
         in_names = self._archive.seen_counts(list(few), 0, caller, _NAMES) if few else ()
         few = {word: n for (word, n), named in zip(few.items(), in_names, strict=True) if not named}
         stemmed = (word for word in _stemmed_alike(found, self._analysis) if word in words)

@@ -103,7 +103,7 @@ class ServedRetrieval:
     def _retrieved(self, view: View, request: Retrieval) -> Retrieved:
         behind = view.projector.make_searchable(self._patience_s)
         asked, flags = searchable(request, view)
-        if behind:  # a rare word or a value could be that of an item that was killed since
+        if behind:  # a value could be that of an item that was killed since
             asked = replace(asked, beside=Beside())
         found = retrieve(self._sources(view), self._read(asked))
         found = replace(found, degraded=(*found.degraded, *flags)) if flags else found
@@ -122,7 +122,6 @@ class ServedRetrieval:
         return Sources(
             view.searcher.replies,
             view.statistics,
-            view.counts,
             view.exact,
             view.projector.note.sums,
             self._search,

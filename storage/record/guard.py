@@ -99,9 +99,14 @@ class Guard:
 
     def visible(self, ids: Ids, caller: Caller) -> Ids:
         """Return the ids that the caller may see, in the given order."""
+        if not len(ids):
+            return ids
         held = frozenset(code.casefold() for code in caller.products if code)
-        known = self._known(ids.tolist())
-        marks = [seq in known and not held.isdisjoint(known[seq].products) for seq in ids.tolist()]
+        seqs = ids.tolist()
+        known = self._known(seqs)
+        # Few sets of products stand for many versions.
+        seen = {one for one in {each.products for each in known.values()} if held & one}
+        marks = [seq in known and known[seq].products in seen for seq in seqs]
         return ids[np.array(marks, np.bool_)]
 
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
@@ -116,7 +121,7 @@ class Guard:
         story of its own.
         """
         seqs = ids.tolist()
-        known = self._known(seqs)
+        known = self._known(seqs) if seqs else {}
         numbers = [known[seq].story if seq in known else ~seq for seq in seqs]
         return np.array(numbers, np.int64)
 

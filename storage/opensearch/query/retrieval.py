@@ -6,7 +6,7 @@ score, as from the embedded engine. Flags say which searches or shards did not a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,7 +33,7 @@ from core.retrieval import (
 from storage.opensearch.index.vector_sums import Sum
 from storage.opensearch.nodes.connection import Reply, error_of, reason_of
 from storage.opensearch.nodes.nodes import within
-from storage.opensearch.query.beside import Wanted, wanted
+from storage.opensearch.query.beside import named_bodies, named_in
 from storage.opensearch.query.candidates import Hits, Near, hits_of, merged, no_hits
 from storage.opensearch.query.exact import ExactCosines
 from storage.opensearch.query.facet_counts import (
@@ -56,7 +56,6 @@ from storage.opensearch.query.search_bodies import (
 from storage.opensearch.query.statistics import Basics, Counts, Statistics, total
 from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.query.whole_facets import dates_counted, topics_counted
-from storage.opensearch.query.word_counts import WordCounts
 from storage.opensearch.seen import seen_by
 from storage.record.vector_rows import lacks
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
@@ -106,6 +105,7 @@ def _partly(reply: Reply) -> str:
     return "not searched to the end in time" if reply["timed_out"] else ""
 
 
+_MOMENT_S = 0.004
 _MOST_OPEN = 40  # terms whose counts are not known yet, each a search of its own
 _COMMON = 2  # a word without a count is taken to be in this many items
 _MORE = 2  # times the counted passages, because there may be more by now
@@ -135,7 +135,6 @@ class Sources:
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
     statistics: Statistics
-    counts: WordCounts
     exact: Mapping[str, ExactCosines]
     sums: Mapping[str, Sum]
     settings: SearchSettings
@@ -177,37 +176,37 @@ def _retrieved(sources: Sources, request: Retrieval) -> Retrieved:
     counts = _looked_up(search)
     _leave_out_incomplete(search)
     vectors = _encoded(search)
-    if counts is not None and _needs_counts(search):
+    if counts is not None and _are_worth_waiting(search, counts):
         search.terms.note(counts.result())
+        search.terms.look(_bound(search))
         counts = None
     _compile(search)
     lexical = bool(request.lexical_depth)
     bodies = [_lexical(search)] if lexical else []
     bodies += [_nearest(search, query, vector) for query, vector in vectors]
-    rare = search.terms.seen_bodies(_bound(search)) if lexical else []
-    beside = _beside(search)
+    rare = search.terms.seen_bodies() if lexical else []
+    named = _named(search)
     started = perf_counter()
-    replies = sources.replies([*bodies, *rare, *beside.bodies])
+    replies = sources.replies([*bodies, *rare, *named])
     search.milliseconds["lexical"] = (perf_counter() - started) * 1000
     _check(search, replies[: lexical + len(vectors)])
     if counts is not None:
         search.terms.note(counts.result())
     later = len(bodies) + len(rare)
     search.terms.take_in(replies[len(bodies) : later])
-    named, held = beside.answers(replies[later:])
     near = [
         Near(query, vector, hits_of(reply, SortOrder.SCORE))
         for (query, vector), reply in zip(vectors, replies[lexical:], strict=False)
     ]
     found = _answer(search, hits_of(replies[0], request.order) if lexical else no_hits(), near)
-    return replace(found, named=named, counts=held)
+    return replace(found, named=named_in(replies[later:]))
 
 
-def _beside(search: _Search) -> Wanted:
-    """Return the searches for what is wanted beside the candidates."""
+def _named(search: _Search) -> list[Clause]:
+    """Return the search for the items that are wanted beside the candidates."""
     sources, basics, request = search.sources, search.basics, search.request
     compiler, timeout_s = Compiler(basics.all_languages, basics.main), sources.settings.timeout_s
-    return wanted(request.beside, request.caller, sources.now, compiler, sources.counts, timeout_s)
+    return named_bodies(request.beside, request.caller, sources.now, compiler, timeout_s)
 
 
 def _begun(sources: Sources, request: Retrieval) -> _Search:
@@ -231,18 +230,19 @@ def _looked_up(search: _Search) -> Future[Counts] | None:
     """
     if not search.request.lexical_depth:
         return None
-    unknown, sources = search.terms.unknown(_bound(search)), search.sources
+    unknown, sources = search.terms.look(_bound(search)), search.sources
     if not unknown:
         return None
     return sources.beside.submit(copy_context().run, sources.statistics.frequencies, unknown)
 
 
-def _needs_counts(search: _Search) -> bool:
-    """Return whether the search itself depends on how rare words are: the score of machines' words
-    does. For very many words it is also cheaper to know first which are rare.
+def _are_worth_waiting(search: _Search, counts: Future[Counts]) -> bool:
+    """Return whether to wait for the counts before the search: if it depends on them, as the score
+    of machines' words does, or if it would have to ask about very many words. Else this waits for a
+    moment only, because a word without a count makes the search dearer, but not later.
     """
-    many = len(search.terms.unknown(_bound(search))) > _MOST_OPEN
-    return many or search.basics.of_machines > 0
+    needed = search.terms.open > _MOST_OPEN or search.basics.of_machines > 0
+    return needed or bool(wait([counts], _MOMENT_S).done)
 
 
 def _leave_out_incomplete(search: _Search) -> None:

@@ -57,7 +57,6 @@ class TermCounts:
         self._unknown: dict[Term, None] = {}
         self._seen: dict[Term, bool] = {}
         self._rare: dict[Term, None] = {}
-        self._open: tuple[Term, ...] = ()
 
     def held(self, field: str, term: str) -> int:
         """Return in how many items the term is: 0 if that still has to be looked up, and 0 if they
@@ -80,11 +79,17 @@ class TermCounts:
             return count
         return count if self._seen[key] else 0
 
-    def unknown(self, run: Callable[[], object]) -> list[Term]:
-        """Return the terms whose counts `run` needs and that have to be looked up."""
+    def look(self, run: Callable[[], object]) -> list[Term]:
+        """Run `run` to find out what it needs; return the terms whose counts are not known."""
         self._unknown.clear()
+        self._rare.clear()
         run()
         return [*self._unknown]
+
+    @property
+    def open(self) -> int:
+        """How many terms had no count at the last look."""
+        return len(self._unknown)
 
     def note(self, found: Counts) -> None:
         """Take in counts that were looked up."""
@@ -120,12 +125,10 @@ class TermCounts:
         self._look_ups.lacking = self._look_ups.lacking or why
         return self.solved(run)
 
-    def seen_bodies(self, run: Callable[[], T]) -> list[Reply]:
-        """Return the searches for which rare terms of `run` the caller sees: one for all that are
-        known to be rare, and one for each term whose count is being looked up.
+    def seen_bodies(self) -> list[Reply]:
+        """Return the searches for which rare terms the caller sees, as of the last look: one for
+        all that are known to be rare, and one for each term whose count is still looked up.
         """
-        self._rare.clear()
-        self._open = tuple(self.unknown(run))
         within = self._within or ()
         opened = [
             {
@@ -133,7 +136,7 @@ class TermCounts:
                 "track_total_hits": 1,
                 "query": {"bool": {"filter": [*within, term_clause(term)]}},
             }
-            for term in self._open
+            for term in self._unknown
         ]
         return [*self._rare_bodies(), *opened]
 
@@ -153,9 +156,9 @@ class TermCounts:
 
     def take_in(self, replies: Sequence[Reply]) -> None:
         """Take in the replies to `seen_bodies`; a term without an answer counts as not seen."""
-        first = len(replies) - len(self._open)
+        first = len(replies) - len(self._unknown)
         self._take_rare(replies[:first])
-        for term, reply in zip(self._open, replies[first:], strict=True):
+        for term, reply in zip(self._unknown, replies[first:], strict=True):
             self._seen[term] = "error" not in reply and total(reply) > 0
 
     def _take_rare(self, replies: Sequence[Reply]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -12,7 +14,9 @@ from core.callers import Caller
 from core.entities import Entity, EntityLabel, NameMatch
 from core.items import Concept
 from core.query_tree import Bool, Word
-from search.answers import FoundName
+from search import pipeline
+from search.answers import FoundName, SearchRequest
+from search.candidates import CandidateSet, has_enough
 from search.understanding.spelling import Doubt, Speller
 from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
@@ -61,6 +65,22 @@ def desk(tried: Tried) -> Iterator[Room]:
 )
 def test_what_is_suggested(desk: Room, typed: str, suggested: str) -> None:
     assert desk.ask(typed).suggestion == suggested
+
+
+@pytest.mark.parametrize(("strong", "enough"), [(None, False), (9, False), (10, True)])
+def test_no_name_is_looked_for_if_a_page_of_hits_is_strong(
+    desk: Room, monkeypatch: pytest.MonkeyPatch, strong: int | None, *, enough: bool
+) -> None:
+    assert has_enough(cast("CandidateSet", SimpleNamespace(strong=strong))) is enough
+    monkeypatch.setattr(pipeline, "has_enough", lambda _: enough)
+    assert desk.ask("quentn farr", BOTH).suggestion == ("" if enough else "Quentin Farr")
+
+
+@pytest.mark.parametrize("typed", ["Ingrid Solvain", "soloo sailers", "arto nimm", "zzz"])
+def test_the_same_is_suggested_while_the_answer_is_made(desk: Room, typed: str) -> None:
+    beside = type(desk.pipeline)(replace(desk.pipeline._parts, asks_cluster=True))
+    found = beside.search(SearchRequest(q=typed), READER)
+    assert found.suggestion == desk.ask(typed).suggestion
 
 
 def test_a_misspelt_name_keeps_its_kind(desk: Room) -> None:

@@ -440,13 +440,12 @@ def test_what_is_wanted_beside_candidates_is_what_the_index_says_when_it_is_aske
 ) -> None:
     pair.put([make_item(f"{n}", headline=f"ferry {'sinks' * (n % 5 == 0)}") for n in range(12)])
     engine = pair.cluster
-    words, named = ("ferry", "sinks", "nothing"), Keyword(ID, ("uri:3", "uri:7"))
+    named = Keyword(ID, ("uri:3", "uri:7"))
     within = DateRange("versioncreated", None, datetime(2100, 1, 1, tzinfo=UTC))
     for caller in (WIRE, NOBODY):
-        beside = Beside(named, within, 100, words, 3)
+        beside = Beside(named, within, 100)
         found = engine.retrieve(Retrieval(Word("ferry"), caller, beside=beside))
-        assert found.counts == dict(zip(words, engine.seen_counts(words, 3, caller), strict=True))
         assert found.named is not None
         assert found.named.tolist() == engine.having(named, caller, within, 100).tolist()
     plain = engine.retrieve(Retrieval(Word("ferry"), WIRE))
-    assert (plain.named, plain.counts) == (None, None)
+    assert plain.named is None
