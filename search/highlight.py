@@ -22,6 +22,7 @@ _SPACED = bytes(
 # also finds a full stop inside a number, without a space after it.
 _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
+_SURELY_READ = 32  # letters; the analyzers drop words of more than 40
 _KNOWN_WORDS, _KNOWN_TEXTS = 200_000, 50_000
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
@@ -49,11 +50,11 @@ class _KnownWords:
     most of the time of a page. Of a text that was taken in before only its hash is looked up.
     """
 
-    def __init__(self, first_term: Callable[[str], str]) -> None:
+    def __init__(self, first_terms: Callable[[Collection[str]], dict[str, str]]) -> None:
         self.terms: dict[str, str] = {}  # the first term of each word, "" without one
         self._words: dict[str, tuple[str, ...]] = {}
         self._texts: set[int] = set()  # hashes of those that were taken in
-        self._first_term = first_term
+        self._first_terms = first_terms
         self._lock = Lock()
 
     def take_in(self, texts: Collection[ReadText]) -> None:
@@ -64,8 +65,7 @@ class _KnownWords:
         if not fresh:
             return
         with self._lock:
-            for word in words.difference(self.terms):
-                term = self._first_term(word)
+            for word, term in self._first_terms(words.difference(self.terms)).items():
                 if term:
                     self._words[term] = (*self._words.get(term, ()), word)
                 self.terms[word] = term
@@ -122,19 +122,28 @@ class Highlighter:
         """Return how many different terms behind `words` each of `texts` has."""
         if not words:
             return [0] * len(texts)
-        known = {word: self._first_term(language, word) for word in words}
+        known = self._first_terms(language, words)
         found = (words.intersection(read(text).words) for text in texts)
         return [len({known[word] for word in each}) for each in found]
 
     def _known_words(self, language: str) -> _KnownWords:
         known = self._known.get(language)
         if known is None or len(known.terms) > _KNOWN_WORDS:
-            known = self._known[language] = _KnownWords(partial(self._first_term, language))
+            known = self._known[language] = _KnownWords(partial(self._first_terms, language))
         return known
 
-    def _first_term(self, language: str, word: str) -> str:
-        terms = self._analysis.terms(word, language)
-        return terms[0] if terms else ""
+    def _first_terms(self, language: str, words: Collection[str]) -> dict[str, str]:
+        """Return the first term of each word, "" without one. Plain words have one term each, and
+        are analyzed in one call, in a tenth of the time.
+        """
+        terms = self._analysis.terms
+        plain = [w for w in words if len(w) <= _SURELY_READ and w.isascii() and w.isalnum()]
+        together = terms(" ".join(plain), language)
+        found = dict(zip(plain, together, strict=True)) if len(together) == len(plain) else {}
+        for word in words:
+            if word not in found:
+                found[word] = next(iter(terms(word, language)), "")
+        return found
 
 
 def mark(text: ReadText, words: frozenset[str]) -> str:

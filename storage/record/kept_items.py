@@ -29,7 +29,8 @@ class KeptItems:
 
     def of(self, reads: RecordReads, seqs: Sequence[int]) -> dict[int, Item]:
         """Return the recorded versions among `seqs`, as `items_by_seq` does."""
-        states = reads.states_by_seq(seqs)
+        known = [seq for seq in seqs if seq in self._items]
+        states = reads.states_by_seq(known) if known else {}
         found: dict[int, Item] = {}
         with self._lock:
             for seq, state in states.items():
@@ -37,7 +38,7 @@ class KeptItems:
                 if kept is not None and kept[0] == state:
                     found[seq] = kept[1]
                     self._items.move_to_end(seq)
-        if missing := [seq for seq in states if seq not in found]:
+        if missing := [seq for seq in seqs if seq not in found]:
             read = reads.items_by_seq(missing)
             self._keep(read)
             found |= read

@@ -58,7 +58,7 @@ def test_an_item_is_read_once(record: RecordOfTruth) -> None:
     kept, reads = KeptItems(), Counted(record.reads)
     first, again = kept.of(reads, seqs), kept.of(reads, [*seqs, 99])  # type: ignore[arg-type]
     assert first == again == record.reads.items_by_seq(seqs)
-    assert reads.read == seqs
+    assert reads.read == [*seqs, 99]
 
 
 def test_a_changed_state_is_read_again(record: RecordOfTruth) -> None:
