@@ -15,6 +15,13 @@ class ServerSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="address to serve on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to serve on")
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="processes that search, which share the models with the one that reads "
+        "requests; SIGHUP then reads the settings again; 0: each process loads its own",
+    )
     connections: int = Field(
         default=2000, ge=1, le=100_000, description="connections at the same time, of all clients"
     )

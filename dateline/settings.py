@@ -290,6 +290,17 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         profile = ONE_ENCODER if self.profile == TWO_ENCODERS else self.profile
         return self.model_copy(update={"second_encoder": "", "profile": profile})
 
+    def as_bytes(self) -> bytes:
+        """Return the settings for `Settings.of_bytes` in another process of this machine, secrets
+        included.
+        """
+        return orjson.dumps(self.model_dump(), default=_revealed)
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Settings:
+        """Return the settings that `as_bytes` wrote."""
+        return cls.model_validate(orjson.loads(data))
+
     @property
     def has_archive(self) -> bool:
         """Return whether there is a record of truth. One on Postgres counts: it is made at the
@@ -322,6 +333,15 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def _revealed(value: Any) -> str:
+    """Return a setting that JSON has no form for; secrets as text, as they stay on this machine."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ _BATCH = 500
 _MOST = 400
 _PATIENCE_S = 30.0
 _AS_GOOD = 0.9  # share of the peak's answers
-_SETTINGS = {
+SETTINGS = {
     "DATELINE_KEYS": orjson.dumps(
         [
             *({"name": name, "key": f"key-of-{name}", "products": PRODUCTS} for name in _NAMES),
@@ -221,13 +221,13 @@ def measure(
     """Run a service on the archive in `folder`: its peak, of `peak_s`, and `seconds` of
     overload.
     """
-    with started(folder, PRODUCTS, _SETTINGS) as (pid, reached):
+    with started(folder, PRODUCTS, SETTINGS) as (pid, reached):
         url, numbers = str(reached.base_url), itertools.count()
         uris = (f"urn:made:{number}" for number in itertools.count())
 
         def heard(how: str, amount: float, length: float) -> Heard:
             with _killing(url, uris) as kills:
-                return _heard(url, pid, f"{how}:{next(numbers)}", amount, length, kills)
+                return answers_of(url, pid, f"{how}:{next(numbers)}", amount, length, kills)
 
         heard("clients", 4, peak_s / 2)  # a warm-up
         most = max(clients, key=lambda count: heard("clients", count, peak_s / 2).goodput)
@@ -295,7 +295,7 @@ def _repeated(work: Callable[[], None]) -> Iterator[None]:
         raise failed[0]
 
 
-def _heard(
+def answers_of(
     url: str, pid: int, how: str, amount: float, seconds: float, kills: Sequence[float]
 ) -> Heard:
     """Return the answers that a separate process gets: with `clients` that ask one after the other,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -38,6 +39,11 @@ ServedEngine: TypeAlias = "EmbeddedEngine | OpenSearchEngine"
 VECTOR_FIELD = "text"
 SECOND_FIELD = "second"  # the same passages by the second encoder
 _PACKAGES = ("opensearchpy",)
+
+
+def import_libraries() -> None:
+    """Import what an embedded engine imports at its first use, for processes that are forked."""
+    import_module("storage.graphs.faiss_hnsw")
 
 
 def vector_fields(models: Models) -> dict[str, TextEncoder]:

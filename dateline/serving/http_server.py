@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import Any, TypeAlias
 
 import uvicorn
@@ -25,6 +26,7 @@ HEAD_BYTES = 64 * 1024
 HEADERS = 128
 TOGETHER = 16  # requests that a client may send before the first is answered
 _TICKS_A_SECOND = 10  # ticks of uvicorn's main loop
+_MORE_S = 1.0  # beyond the time in which uvicorn closes a connection without a request
 
 Refused: TypeAlias = Callable[[Scope], Refusal | None]
 
@@ -87,6 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin to answer; a refusal is answered here."""
+        if self._listener.leaving:
+            cycle.keep_alive = False
         scope: Any = cycle.scope
         refusal = None if self.flow.write_paused else self._refused(scope)
         if refusal is None:
@@ -121,6 +125,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._between = True  # uvicorn closes it if nothing comes after the answer was taken
             self._connection.wait(self._listener.limits.unread_seconds)
 
+    def leave(self) -> None:
+        """Let the answer under way be the last one of this connection, else the next."""
+        if self._busy:
+            self.cycle.keep_alive = False
+
     def pause_writing(self) -> None:
         """Wait for the client to take the sent data."""
         super().pause_writing()
@@ -136,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
 class HttpServer(uvicorn.Server):
     """Answers the connections of `listener` with `app`, over TLS with a `certificate`; `refused`
     has the answer to a request that `app` need not see. `ending` is called, in a thread, when it is
-    told to end, so that requests that are held are answered.
+    told to end, so that requests that are held are answered; `started` when it accepts connections.
     """
 
     def __init__(
@@ -146,8 +155,10 @@ class HttpServer(uvicorn.Server):
         certificate: Certificate | None,
         refused: Refused = _nothing,
         ending: Callable[[], object] = _do_nothing,
+        started: Callable[[], object] = _do_nothing,
     ) -> None:
         self._ending = ending
+        self._told_started = started
         self._listener = listener
         self._certificate = certificate
         context = None if certificate is None else certificate.context
@@ -171,10 +182,38 @@ class HttpServer(uvicorn.Server):
         """Run until Ctrl-C or SIGTERM; then close the listener."""
         self.run(sockets=[self._listener])
 
+    def leave(self, *_: object) -> None:
+        """End without a failed request, because another process accepts connections of the same
+        socket now: each connection may have one more answer, which says that it is the last.
+        """
+        self._listener.leaving = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self._told_started()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the held requests, then wait for the answers under way."""
+        if self._listener.leaving:
+            await self._left_by_clients()
         await asyncio.to_thread(self._ending)
         await super().shutdown(sockets)
+
+    async def _left_by_clients(self) -> None:
+        """Accept nothing more; wait until each client has got its last answer, or has sent nothing
+        for as long as a connection is kept between two requests.
+        """
+        for server in self.servers:
+            server.close()
+        for connection in tuple(self.server_state.connections):
+            connection.leave()  # type: ignore[union-attr]  # all are a BoundedProtocol
+        until = monotonic() + self.config.timeout_keep_alive + _MORE_S
+        ended = asyncio.create_task(asyncio.to_thread(self._ending))
+        while self.server_state.connections and monotonic() < until:
+            await asyncio.sleep(1 / _TICKS_A_SECOND)
+        await ended
 
     async def on_tick(self, counter: int) -> bool:
         """Check the connections and the certificate each second."""

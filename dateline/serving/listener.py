@@ -21,6 +21,8 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 
+from core.errors import SettingsError
+
 _log = logging.getLogger("dateline.connections")
 _NO_HANDLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _HANDLES = Path("/proc/self/fd")
@@ -84,12 +86,15 @@ class Connection(socket.socket):
 
 
 class Listener(socket.socket):
-    """Accepts within `limits`; takes over the `bound` socket."""
+    """Accepts within `limits`; takes over the `bound` socket. While it is `leaving`, each answer is
+    the last one of its connection.
+    """
 
     def __init__(self, bound: socket.socket, limits: Limits) -> None:
         family, kind, protocol = bound.family, bound.type, bound.proto
         super().__init__(family, kind, protocol, fileno=bound.detach())
         self.limits = limits
+        self.leaving = False
         self._open: dict[int, Connection] = {}  # by handle
         self._peers: Counter[str] = Counter()
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -198,3 +203,24 @@ def places(wanted: int) -> int:
         soft = max(soft, allowed)
     left = wanted * 2 if soft == resource.RLIM_INFINITY else soft - used
     return max(1, min(wanted, left // 2))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return the bound socket. Raises SettingsError for an address that can't be had: so it fails
+    before models are loaded.
+    """
+    try:
+        listening = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=2048,
+        )
+        # Connections inherit this; without it a kept-alive answer waits 40 ms for the client's ACK.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {host} port {port}: {error.strerror or error}",
+            where="host and port",
+            mend="choose another with --host and --port; port 0 takes a free one",
+        ) from error

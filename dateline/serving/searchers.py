@@ -22,18 +22,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import orjson
-from pydantic import SecretStr
 
 from api.metrics import Figures, Metrics
 from api.search.elsewhere import answered
 from core.errors import BusyError, SettingsError
 from dateline.build.app import build_inner_app, searches_of
+from dateline.build.models.served import Models
 from dateline.build.service import Service, build_service
 from dateline.serving.log_lines import write_log
 from dateline.serving.telemetry import traced
@@ -54,6 +53,31 @@ _READY = b"ready"
 _ENDED = BusyError("The process that searched ended; yours was not answered.", mend="Try again.")
 
 
+class Process(Protocol):
+    """A process that was started, as the service sees it."""
+
+    @property
+    def returncode(self) -> Any:
+        """How it ended, as in `subprocess`; None if that is not known."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises TimeoutExpired."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+# Starts a process that has these sockets.
+Start: TypeAlias = Callable[[Sequence[int]], Process]
+
+
 def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
     """Start a process that has these sockets. It ignores Ctrl-C in a terminal."""
     command = [sys.executable, "-P", "-m", "dateline.serving.searchers", *map(str, sockets)]
@@ -63,22 +87,28 @@ def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
     )
 
 
+def started_anew(sockets: Sequence[int]) -> Process:
+    """Start a process that loads the models itself."""
+    return start(sockets)  # a test replaces it
+
+
 @dataclass(slots=True, eq=False)
 class _Searcher:
     """One process, as the service sees it, and its last reported counts."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     requests: Connection
     figures: Connection
     counted: Figures = ()
 
     def ask(self, request: bytes) -> bytes:
-        """Return the answer. Raises OSError or EOFError if the process ends first or does not
-        answer in time; then it is killed.
+        """Return the answer. Raises OSError or EOFError if the process ends first, TimeoutError if
+        it does not answer in time; then it is killed.
         """
         self.requests.send_bytes(request)
         if not self.requests.poll(_PATIENCE_S):
             self.process.kill()
+            raise TimeoutError
         return self.requests.recv_bytes()
 
     def count(self) -> None:
@@ -102,13 +132,19 @@ class _Searcher:
 
 
 class Searchers:
-    """Runs `count` processes that search with `settings`, and replaces each one that ends. While
-    `alone()` is true, this process has changes that they can't know, and none is asked.
+    """Runs `count` processes that search with `settings`, which `start` starts, and replaces each
+    one that ends. While `alone()` is true, this process has changes that they can't know, and none
+    is asked.
     """
 
-    def __init__(self, settings: Settings, count: int, alone: Callable[[], bool]) -> None:
-        self._order = orjson.dumps(settings.model_dump(), default=_revealed)
+    def __init__(
+        self, settings: Settings, count: int, alone: Callable[[], bool], start: Start
+    ) -> None:
+        self._order = settings.as_bytes()
+        self._count = count
+        self._start = start
         self._alone = alone
+        self._all_ready = Event()
         self._lock = Lock()
         self._running: list[_Searcher] = []  # those that are ready
         self._idle: LifoQueue[_Searcher] = LifoQueue()
@@ -124,14 +160,30 @@ class Searchers:
         return 0 if self._alone() else len(self._running)
 
     def ask(self, request: bytes) -> bytes:
-        """Return the answer of an idle process. Raises BusyError, also if the process ends."""
-        searcher = self._next()
+        """Return the answer of an idle process. If it ends, another one is asked, once: a request
+        that takes all memory must not end one process after another. Raises BusyError.
+        """
         try:
-            answer = searcher.ask(request)
+            return self._asked(request)
+        except TimeoutError as error:
+            raise _ENDED from error
+        except (OSError, EOFError):
+            log.warning("a read goes to another process, for its own ended")
+        try:
+            return self._asked(request)
         except (OSError, EOFError) as error:
             raise _ENDED from error
+
+    def _asked(self, request: bytes) -> bytes:
+        searcher = self._next()
+        answer = searcher.ask(request)
         self._idle.put(searcher)
         return answer
+
+    def wait_until_ready(self) -> bool:
+        """Wait until every process has been ready; return False after `close`."""
+        self._all_ready.wait()
+        return not self._closed.is_set()
 
     def _next(self) -> _Searcher:
         """Wait for an idle process. Raises BusyError if none gets idle in time."""
@@ -160,6 +212,7 @@ class Searchers:
     def close(self) -> None:
         """End the processes."""
         self._closed.set()
+        self._all_ready.set()
         for searcher in tuple(self._running):
             searcher.close()
         for keeper in self._keepers:
@@ -176,6 +229,8 @@ class Searchers:
             pauses = _PAUSES_S
             with self._lock:
                 self._running.append(searcher)
+                if len(self._running) == self._count:
+                    self._all_ready.set()
             self._idle.put(searcher)
             searcher.process.wait()
             with self._lock:
@@ -183,7 +238,7 @@ class Searchers:
                 self._remember(searcher.counted)
             if not self._closed.is_set():
                 log.error(
-                    "a process for searches ended (%d); another one starts",
+                    "a process for searches ended (%s); another one starts",
                     searcher.process.returncode,
                 )
 
@@ -191,7 +246,12 @@ class Searchers:
         """Return a process that is ready to search; None if it did not start."""
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         try:
-            process = start([each.fileno() for each in theirs])
+            process = self._start([each.fileno() for each in theirs])
+        except OSError as error:  # whoever starts processes ends
+            log.error("a process for searches did not start (%s)", error)
+            for each in ours:
+                each.close()
+            return None
         finally:
             for each in theirs:
                 each.close()
@@ -218,47 +278,54 @@ class Searchers:
                 self._ended[key] += value  # type: ignore[assignment]  # counts are floats
 
 
-def build_searchers(service: Service) -> Searchers | None:
-    """Return the search processes of a service; None if its settings search in threads."""
+def build_searchers(service: Service, start: Start) -> Searchers | None:
+    """Return the search processes of a service, which `start` starts; None if its settings search
+    in threads.
+    """
     settings = service.settings
     if not in_processes(settings):
         return None
     record = service.engine.record
-    return Searchers(settings, searches_of(settings), lambda: bool(record.unsettled.here))
+    return Searchers(settings, searches_of(settings), lambda: bool(record.unsettled.here), start)
 
 
 def in_processes(settings: Settings) -> bool:
-    """Return whether processes search. Raises SettingsError if they would not share cursors."""
-    wanted = settings.search_in or ("threads" if settings.demo else "processes")
+    """Return whether processes search. Raises SettingsError if they would not share cursors, and
+    for workers that are to be threads.
+    """
+    if settings.workers and settings.search_in == "threads":
+        raise SettingsError(
+            "workers are processes, but searches are to be in threads",
+            where="search_in",
+            mend="set search_in to processes, or leave it or the workers out",
+        )
+    by_default = "threads" if settings.demo and not settings.workers else "processes"
+    wanted = settings.search_in or by_default
     if wanted == "processes" and settings.cursors == "memory":
-        if settings.search_in:
+        if settings.search_in or settings.workers:
             raise SettingsError(
                 "cursors in memory are known to one process only",
                 where="cursors",
-                mend="set search_in to threads, or cursors to shared",
+                mend="set search_in to threads without workers, or cursors to shared",
             )
         return False
     return wanted == "processes"
 
 
-def _revealed(value: Any) -> str:
-    """Return a setting that JSON has no form for; secrets as text, as they stay on this machine."""
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(type(value))
-
-
 def main() -> None:
     """Answer requests until the service that started this process closes the socket."""
+    answer_until_closed([int(descriptor) for descriptor in sys.argv[1:]])
+
+
+def answer_until_closed(sockets: Sequence[int], models: Models | None = None) -> None:
+    """Answer requests with these models, or with those of the settings, until the sockets close."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, figures = (Connection(int(descriptor)) for descriptor in sys.argv[1:])
-    settings = Settings.model_validate(orjson.loads(requests.recv_bytes()))
+    requests, figures = (Connection(each) for each in sockets)
+    settings = Settings.of_bytes(requests.recv_bytes())
     write_log(logging.INFO)
     os.nice(_BEHIND)
     with traced(settings):
-        service = build_service(settings, share_cursors=True, follows=True)
+        service = build_service(settings, models=models, share_cursors=True, follows=True)
         try:
             app = build_inner_app(service)
             Thread(target=_tell, args=(figures, service.models.metrics), daemon=True).start()

@@ -1,0 +1,188 @@
+"""The process that reads requests, and serves the models and the page."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import typer
+from fastapi import FastAPI
+
+from api.access.forwarding import Proxies
+from dateline.build.app import build_app
+from dateline.build.customers.accounts import has_account_keys
+from dateline.build.models.served import Models
+from dateline.build.models.service import build_model_app, build_model_service
+from dateline.build.service import Service, build_service
+from dateline.commands.options import console, escape, note_missing_models, note_new_archive
+from dateline.default_folders import demo_folder
+from dateline.serving.demo import DEMO_READ_KEY, read_examples
+from dateline.serving.http_server import HttpServer
+from dateline.serving.keys import key_ring, with_media_secret
+from dateline.serving.listener import Limits, Listener, listen, places
+from dateline.serving.log_lines import write_log
+from dateline.serving.searchers import Start, build_searchers, in_processes, started_anew
+from dateline.serving.shared_state import kept_apart
+from dateline.serving.telemetry import traced
+from dateline.serving.tls import Certificate, certificate_of
+from dateline.settings import Settings
+from dateline.shown.ingest_output import counts
+
+# How long a thread keeps the interpreter while others wait for it. Python's 5 ms are what each of
+# the dozens of small steps of a kill would wait for beside busy searches.
+_SWITCH_S = 0.0005
+
+
+def _do_nothing() -> None:
+    """Tell nobody."""
+
+
+def serve_alone(settings: Settings, *, models_only: bool) -> None:
+    """Serve in this process until it is told to end: searches and the page, or the models alone.
+    Raises SettingsError before anything is loaded.
+    """
+    check(settings, models_only=models_only)
+    certificate = certificate_of(settings)
+    listening = listen(settings.host, settings.port)
+    with _running(settings):
+        if models_only:
+            _serve_models(settings, listening, certificate)
+        else:
+            _serve_searches(settings, listening, certificate)
+
+
+def serve_with(
+    settings: Settings,
+    listening: socket.socket,
+    models: Models | None,
+    start: Start,
+    ready: Callable[[], object],
+) -> None:
+    """Serve searches and the page until told to end, with models that are loaded and processes that
+    `start` starts. `ready` is called when requests are read and every process can be asked.
+    """
+    certificate = certificate_of(settings)
+    with _running(settings):
+        _serve_searches(settings, listening, certificate, models, start, ready)
+
+
+def check(settings: Settings, *, models_only: bool = False) -> None:
+    """Raise SettingsError for settings that can't serve, before anything is loaded."""
+    key_ring(settings, has_more=not models_only and has_account_keys(settings))
+    in_processes(settings)
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[None]:
+    write_log(logging.INFO)
+    sys.setswitchinterval(_SWITCH_S)
+    with traced(settings):
+        yield
+
+
+def _serve_searches(
+    settings: Settings,
+    listening: socket.socket,
+    certificate: Certificate | None,
+    models: Models | None = None,
+    start: Start = started_anew,
+    ready: Callable[[], object] = _do_nothing,
+) -> None:
+    is_new = not settings.has_archive
+    note_new_archive(settings)
+    service = build_service(with_media_secret(settings), models=models, share_cursors=True)
+    note_missing_models(service.models.missing)
+    if settings.demo and is_new:
+        _load_demo(service)
+    searchers = build_searchers(service, start)
+    app = build_app(
+        service,
+        read_examples(demo_folder() / "examples.json") if settings.demo else (),
+        searchers,
+    )
+    _greet(settings, listening.getsockname()[1])
+    for field, count in service.lacking().items():
+        what = f"vector field {field} lacks {count:,} visible items; run `dateline embed`"
+        console.print(f"[yellow]note:[/] {escape(what)}")
+    for what in kept_apart(settings):
+        console.print(f"[yellow]note:[/] {escape(what)}: for one host only")
+
+    def tell() -> None:
+        if searchers is not None and searchers.wait_until_ready():
+            ready()
+
+    try:
+        _run(app, settings, listening, certificate, Thread(target=tell, daemon=True).start)
+    finally:
+        if searchers is not None:
+            searchers.close()
+        service.close()
+        listening.close()
+
+
+def _load_demo(service: Service) -> None:
+    """Ingest the demo corpus: a demo of an empty archive shows nothing."""
+    corpus = demo_folder() / "stories.jsonl"
+    if corpus.is_file():
+        report = service.ingest.run([corpus])
+        service.engine.catch_up()
+        console.print(f"the demo corpus was loaded: {counts(report.as_dict())}")
+
+
+def _serve_models(
+    settings: Settings, listening: socket.socket, certificate: Certificate | None
+) -> None:
+    service = build_model_service(settings)
+    note_missing_models(service.models.missing.values())
+    address = _address(settings, listening.getsockname()[1])
+    running = ", ".join(service.status()["models"]["running"])
+    console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
+    console.print("Ctrl-C ends it.", style="dim")
+    try:
+        _run(build_model_app(service), settings, listening, certificate)
+    finally:
+        listening.close()
+
+
+def _run(
+    app: FastAPI,
+    settings: Settings,
+    listening: socket.socket,
+    certificate: Certificate | None,
+    started: Callable[[], object] = _do_nothing,
+) -> None:
+    connections = places(settings.connections)
+    if connections < settings.connections:
+        console.print(
+            f"[yellow]note:[/] at most {connections} connections, of {settings.connections:,} that "
+            "are set: this process may open no more files (ulimit -n)"
+        )
+    proxies = Proxies.of(settings.trusted_proxies)
+    limits = Limits(connections, settings.connections_per_address, proxies.__contains__)
+    listener = Listener(listening, limits)
+    readers = app.state.surface.services.readers
+    ending = readers.close if readers is not None else (lambda: None)
+    server = HttpServer(app, listener, certificate, app.state.admission, ending, started)
+    if settings.workers:
+        signal.signal(signal.SIGHUP, server.leave)  # for processes with newer settings
+    server.serve_until_told()
+
+
+def _greet(settings: Settings, port: int) -> None:
+    address = _address(settings, port)
+    console.print(f"[bold]Dateline[/] serves {settings.data} on {address}/")
+    key = "$DATELINE_KEY" if settings.keys else DEMO_READ_KEY
+    console.print("try:", style="dim")
+    typer.echo(f"  curl -H 'x-api-key: {key}' '{address}/content/search?q=ferry+accident'")
+    console.print("Ctrl-C ends it.", style="dim")
+
+
+def _address(settings: Settings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{host}:{port}{settings.root_path}"
