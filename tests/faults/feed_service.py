@@ -63,7 +63,7 @@ def _write(engine: ServedEngine, puts: Sequence[Any], states: Sequence[Any]) -> 
 
 def _with_bulk() -> None:
     """Has the service's application take the route."""
-    import dateline.commands.serve as command
+    import dateline.serving.front as command
 
     build = command.build_app
 
