@@ -77,6 +77,9 @@ def runs(pid: int) -> bool:
 class Workers(Service):
     """A service with two workers, which are ready."""
 
+    def wait_until_ready(self) -> None:
+        soon(lambda: self.figure("dateline_search_processes"), lambda count: count == 2, 240)
+
     @property
     def loader(self) -> int:
         """The process that has forked the others."""
@@ -208,18 +211,18 @@ def test_no_read_is_lost_with_a_worker_that_is_killed(service: Workers) -> None:
     with asked_without_end(service) as statuses:
         for worker in service.workers:
             count = statuses.total()
-            soon(more_than(statuses, count + 5), bool)
+            soon(more_than(statuses, count + 5), bool, 240)
             os.kill(worker, signal.SIGKILL)
-            soon(partial(runs, worker), lambda still: not still)
-            soon(lambda: len(service.workers), lambda running: running == 2)
-        soon(more_than(statuses, statuses.total() + 5), bool)
+            soon(partial(runs, worker), lambda still: not still, 240)
+            soon(lambda: len(service.workers), lambda running: running == 2, 240)
+        soon(more_than(statuses, statuses.total() + 5), bool, 240)
     assert {*statuses} == {200}
 
 
 def test_the_process_that_reads_requests_is_replaced(service: Workers) -> None:
     before = service.front
     os.kill(before, signal.SIGKILL)
-    soon(lambda: runs(before), lambda still: not still)
+    soon(lambda: runs(before), lambda still: not still, 240)
     service.wait_until_ready()
     assert service.status(DEMO_READ_KEY) == 200
     assert service.front != before
@@ -233,7 +236,7 @@ def test_settings_are_read_again_and_no_request_fails(service: Workers, home: Pa
         os.kill(service.pid, signal.SIGHUP)
         soon(lambda: service.status("key-of-later"), lambda status: status == 200, 240)
         soon(lambda: children_of(service.pid), lambda left: before not in left, 240)
-        soon(more_than(statuses, statuses.total() + 5), bool)
+        soon(more_than(statuses, statuses.total() + 5), bool, 240)
         write_settings(home, DESK, more='profile = "no-such"')
         os.kill(service.pid, signal.SIGHUP)
         loader = service.loader
@@ -250,7 +253,7 @@ def test_all_processes_end_with_the_first(home: Path, how: signal.Signals) -> No
         assert len(others) == 4
         process.send_signal(how)
         assert process.wait(timeout=240) == {signal.SIGTERM: 0, signal.SIGINT: 130}.get(how, -how)
-        soon(lambda: [pid for pid in others if runs(pid)], lambda left: not left)
+        soon(lambda: [pid for pid in others if runs(pid)], lambda left: not left, 240)
     assert b"Traceback" not in (home / "log").read_bytes()
 
 
