@@ -114,6 +114,7 @@ _SAMPLED = (
     10_000  # items of each shard with a name; of a commoner name only the newest items are read
 )
 _SURNAME = "person_surname"
+_MANY_KEYS = 9  # names that are searched for without asking first which of them exist
 
 
 class IndexNames:
@@ -221,6 +222,22 @@ class FoundNames:
         held = beginning_with(name, key + LINK)
         return newest_first(all_of(*self._seen, held), aggs, _SAMPLED)
 
+    def held_search(self, keys: Sequence[str]) -> Clause:
+        """Return the search that counts the items with each name."""
+        name = f"{self.field}_name"
+        held = [beginning_with(name, key + LINK) for key in keys]
+        filters = {str(place): clause for place, clause in enumerate(held)}
+        return {
+            "size": 0,
+            "track_total_hits": False,
+            "query": all_of(*self._seen, {"bool": {"should": held}}),
+            "aggs": {"held": {"filters": {"filters": filters}}},
+        }
+
+    def note_absent(self, key: str) -> None:
+        """Note that the caller sees no item with this name."""
+        self._codes[key] = frozenset()
+
     def note_key(self, key: str, reply: Clause) -> None:
         """Take in the reply to `key_search`."""
         self._add(counted(reply, f"{self.field}_name"))
@@ -282,10 +299,31 @@ class FoundNames:
 def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
     """Search by key, in one request, for the names that were not searched for yet."""
     missing = [(names, key) for names, key in wanted if names.is_missing(key)]
+    if len(missing) > _MANY_KEYS:
+        missing = _held(missing, ask)
     if missing:
         replies = ask([names.key_search(key) for names, key in missing])
         for (names, key), reply in zip(missing, replies, strict=True):
             names.note_key(key, reply)
+
+
+def _held(missing: Sequence[tuple[FoundNames, str]], ask: Ask) -> list[tuple[FoundNames, str]]:
+    """Return those of many names that some item has, and note the others as absent: one search for
+    each field, where each name would be one of its own, and most word groups are no name.
+    """
+    keys: dict[FoundNames, list[str]] = {}
+    for names, key in missing:
+        keys.setdefault(names, []).append(key)
+    replies = ask([names.held_search(own) for names, own in keys.items()])
+    found = []
+    for (names, own), reply in zip(keys.items(), replies, strict=True):
+        buckets = reply["aggregations"]["held"]["buckets"]
+        for place, key in enumerate(own):
+            if buckets[str(place)]["doc_count"]:
+                found.append((names, key))
+            else:
+                names.note_absent(key)
+    return found
 
 
 def _take_similar(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
