@@ -16,10 +16,9 @@ part gives one regular expression. Together they find more than the near words a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-
-import orjson
 
 from core.callers import Caller
 from core.entities import NAME_FIELDS, Entity, KnownName
@@ -148,6 +147,18 @@ class IndexNames:
         return tuple(known_name(entity, same, similar, NAMED) for entity in entities)
 
 
+@dataclass(frozen=True, slots=True)
+class _Like:
+    """A search for at most `size` values of a field that match a pattern: `query` finds the items
+    that have one.
+    """
+
+    field: str
+    pattern: str
+    size: int
+    query: Clause
+
+
 class FoundNames:
     """The names of one field that searches have found so far, within the clauses `seen`. Implements
     `storage.words.known_names.SeenNames`.
@@ -198,7 +209,7 @@ class FoundNames:
         """
         if code not in self._coded:
             field = f"{self.field}_link"
-            (reply,) = self._ask([self._search(field, code, _MOST_SPELLINGS)])
+            (reply,) = self._ask([self.counting(_with(field, code, _MOST_SPELLINGS))])
             values = [_tail(value) for value, _ in counted(reply, field)]
             names = {_tail(value).casefold(): value.partition(LINK)[0] for value in values}
             few = len(names) <= MOST_NAMES
@@ -222,16 +233,17 @@ class FoundNames:
         held = beginning_with(name, key + LINK)
         return newest_first(all_of(*self._seen, held), aggs, _SAMPLED)
 
-    def held_search(self, keys: Sequence[str]) -> Clause:
-        """Return the search that counts the items with each name."""
-        name = f"{self.field}_name"
-        held = [beginning_with(name, key + LINK) for key in keys]
-        filters = {str(place): clause for place, clause in enumerate(held)}
+    def beginning(self, key: str) -> Clause:
+        """Return the clause for items with a name."""
+        return beginning_with(f"{self.field}_name", key + LINK)
+
+    def matching(self, clauses: Mapping[str, Clause]) -> Clause:
+        """Return the search that counts the items that satisfy each clause."""
         return {
             "size": 0,
             "track_total_hits": False,
-            "query": all_of(*self._seen, {"bool": {"should": held}}),
-            "aggs": {"held": {"filters": {"filters": filters}}},
+            "query": all_of(*self._seen, {"bool": {"should": [*clauses.values()]}}),
+            "aggs": {"some": {"filters": {"filters": dict(clauses)}}},
         }
 
     def note_absent(self, key: str) -> None:
@@ -243,19 +255,18 @@ class FoundNames:
         self._add(counted(reply, f"{self.field}_name"))
         self._codes[key] = frozenset(_tail(v) for v, _ in counted(reply, f"{self.field}_coded"))
 
-    def similar_searches(self, text: str) -> list[Clause]:
+    def similar_searches(self, text: str) -> list[_Like]:
         """Return the searches for every name that is similar to `text`; none the second time."""
         words = folded_words(text)
         key = key_of(words, text)
         if not words or len(key) > _LONGEST_FUZZY or text in self._tried:
             return []
         self._tried.add(text)
-        name = f"{self.field}_name"
-        bodies = [self._near(name, pattern) for pattern in _patterns(key)]
+        found = [_near(f"{self.field}_name", pattern) for pattern in _patterns(key)]
         if self.field == "person":
-            bodies.append(self._search(_SURNAME, words[-1], _MOST_BEARERS))
-            bodies += [self._near(_SURNAME, pattern) for pattern in _patterns(words[-1])]
-        return bodies
+            found.append(_with(_SURNAME, words[-1], _MOST_BEARERS))
+            found += [_near(_SURNAME, pattern) for pattern in _patterns(words[-1])]
+        return found
 
     def note_similar(self, reply: Clause) -> None:
         """Take in the reply to one of `similar_searches`."""
@@ -279,21 +290,22 @@ class FoundNames:
             if folded in fresh:
                 self._counts[fresh[folded]] += count
 
-    def _search(self, field: str, beginning: str, size: int) -> Clause:
-        query = beginning_with(field, beginning + LINK)
-        return self._counting(query, field, _beginning(beginning), size)
-
-    def _near(self, field: str, pattern: str) -> Clause:
-        query: Clause = {"regexp": {field: {"value": pattern}}}
-        return self._counting(query, field, pattern, _MOST_SPELLINGS)
-
-    def _counting(self, query: Clause, field: str, pattern: str, size: int) -> Clause:
+    def counting(self, like: _Like) -> Clause:
+        """Return the search for the names that a pattern matches, with their numbers of items."""
         return {
             "size": 0,
             "track_total_hits": False,
-            "query": all_of(*self._seen, query),
-            "aggs": {field: values_like(field, pattern, size)},
+            "query": all_of(*self._seen, like.query),
+            "aggs": {like.field: values_like(like.field, like.pattern, like.size)},
         }
+
+
+def _with(field: str, beginning: str, size: int) -> _Like:
+    return _Like(field, _beginning(beginning), size, beginning_with(field, beginning + LINK))
+
+
+def _near(field: str, pattern: str) -> _Like:
+    return _Like(field, pattern, _MOST_SPELLINGS, {"regexp": {field: {"value": pattern}}})
 
 
 def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
@@ -308,37 +320,48 @@ def _take(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
 
 
 def _held(missing: Sequence[tuple[FoundNames, str]], ask: Ask) -> list[tuple[FoundNames, str]]:
-    """Return those of many names that some item has, and note the others as absent: one search for
-    each field, where each name would be one of its own, and most word groups are no name.
+    """Return those of many names that some item has, and note the others as absent, because most
+    groups of words are no name.
     """
-    keys: dict[FoundNames, list[str]] = {}
-    for names, key in missing:
-        keys.setdefault(names, []).append(key)
-    replies = ask([names.held_search(own) for names, own in keys.items()])
-    found = []
-    for (names, own), reply in zip(keys.items(), replies, strict=True):
-        buckets = reply["aggregations"]["held"]["buckets"]
-        for place, key in enumerate(own):
-            if buckets[str(place)]["doc_count"]:
-                found.append((names, key))
-            else:
-                names.note_absent(key)
-    return found
+    some = _matched([(names, names.beginning(key)) for names, key in missing], ask)
+    for (names, key), any_item in zip(missing, some, strict=True):
+        if not any_item:
+            names.note_absent(key)
+    return [each for each, any_item in zip(missing, some, strict=True) if any_item]
 
 
 def _take_similar(wanted: Sequence[tuple[FoundNames, str]], ask: Ask) -> None:
-    """Search in one request for the names that are similar to texts, each in its field. Equal
-    searches are sent once.
+    """Search in one request for the names that are similar to texts, each in its field; of very
+    many searches only for those that find something. Equal searches are sent once.
     """
-    found = [(names, body) for names, text in wanted for body in names.similar_searches(text)]
-    bodies = {orjson.dumps(body): body for _, body in found}
-    replies = dict(zip(bodies, ask([*bodies.values()]), strict=True)) if bodies else {}
-    taken: set[tuple[str, bytes]] = set()
-    for names, body in found:
-        key = orjson.dumps(body)
-        if (names.field, key) not in taken:
-            taken.add((names.field, key))
-            names.note_similar(replies[key])
+    every = [(names, one) for names, text in wanted for one in names.similar_searches(text)]
+    found = {(names, one.field, one.pattern): one for names, one in every}
+    if len(found) > _MANY_KEYS:
+        some = _matched([(names, one.query) for (names, *_), one in found.items()], ask)
+        found = dict(each for each, some_item in zip(found.items(), some, strict=True) if some_item)
+    bodies = [names.counting(one) for (names, *_), one in found.items()]
+    for (names, *_), reply in zip(found, ask(bodies) if bodies else (), strict=True):
+        names.note_similar(reply)
+
+
+def _matched(asked: Sequence[tuple[FoundNames, Clause]], ask: Ask) -> list[bool]:
+    """Return which clauses any item satisfies that the caller sees: one search for each field,
+    where each clause would be one of its own.
+    """
+    places: dict[FoundNames, list[int]] = {}
+    for place, (names, _) in enumerate(asked):
+        places.setdefault(names, []).append(place)
+    replies = ask(
+        [
+            names.matching({str(place): asked[place][1] for place in own})
+            for names, own in places.items()
+        ]
+    )
+    some = [False] * len(asked)
+    for reply in replies:
+        for place, bucket in reply["aggregations"]["some"]["buckets"].items():
+            some[int(place)] = bucket["doc_count"] > 0
+    return some
 
 
 def _patterns(word: str) -> list[str]:
