@@ -114,55 +114,55 @@ class Document(Strict):
     representationtype: str = ""
     title: str = ""
     headline: str = ""
-    headlines: list[Value] = []
-    descriptions: list[Value] = []
-    bodies: list[Value] = []
-    suffixed: dict[str, str] = {}
+    headlines: list[Value] = Field(default_factory=list)
+    descriptions: list[Value] = Field(default_factory=list)
+    bodies: list[Value] = Field(default_factory=list)
+    suffixed: dict[str, str] = Field(default_factory=dict)
     by: str = ""
     byline: str = ""
-    bylines: list[Byline] = []
+    bylines: list[Byline] = Field(default_factory=list)
     slugline: str = ""
     located: str = ""
     ednote: str = ""
     copyrightholder: str = ""
     copyrightnotice: str = ""
     usageterms: str = ""
-    usageterms_array: list[str] = []
-    subject: Things = []
-    subjects: Things = []
-    person: Things = []
-    people: Things = []
-    organisation: Things = []
-    organisations: Things = []
-    place: Things = []
-    places: Things = []
-    products: Products = []
+    usageterms_array: list[str] = Field(default_factory=list)
+    subject: Things = Field(default_factory=list)
+    subjects: Things = Field(default_factory=list)
+    person: Things = Field(default_factory=list)
+    people: Things = Field(default_factory=list)
+    organisation: Things = Field(default_factory=list)
+    organisations: Things = Field(default_factory=list)
+    place: Things = Field(default_factory=list)
+    places: Things = Field(default_factory=list)
+    products: Products = Field(default_factory=list)
     meta: Meta = Meta()
-    altids: list[AltId] = []
-    altids_object: dict[str, Any] = {}
-    associations: list[Association] = []
-    associations_object: dict[str, Association] = {}
-    renditions: list[Tree] = []
-    renditions_object: dict[str, Any] = {}
-    event: list[Tree] = []
-    events: list[Tree] = []
-    object: list[Tree] = []
-    objects: list[Tree] = []
-    infosource: list[Tree] = []
-    infosources: list[Tree] = []
-    genre: list[Tree] = []
-    genres: list[Tree] = []
-    trustindicator: list[Tree] = []
-    trustindicators: list[Tree] = []
+    altids: list[AltId] = Field(default_factory=list)
+    altids_object: dict[str, Any] = Field(default_factory=dict)
+    associations: list[Association] = Field(default_factory=list)
+    associations_object: dict[str, Association] = Field(default_factory=dict)
+    renditions: list[Tree] = Field(default_factory=list)
+    renditions_object: dict[str, Any] = Field(default_factory=dict)
+    event: list[Tree] = Field(default_factory=list)
+    events: list[Tree] = Field(default_factory=list)
+    object: list[Tree] = Field(default_factory=list)
+    objects: list[Tree] = Field(default_factory=list)
+    infosource: list[Tree] = Field(default_factory=list)
+    infosources: list[Tree] = Field(default_factory=list)
+    genre: list[Tree] = Field(default_factory=list)
+    genres: list[Tree] = Field(default_factory=list)
+    trustindicator: list[Tree] = Field(default_factory=list)
+    trustindicators: list[Tree] = Field(default_factory=list)
     charcount: float | None = None
     wordcount: float | None = None
-    standard: Tree = {}
-    rightsinfo: Tree = {}
+    standard: Tree = Field(default_factory=dict)
+    rightsinfo: Tree = Field(default_factory=dict)
     rights: Any = None
     signals: Any = None
-    digitalsourcetype: Tree = {}
-    eventdetails: Tree = {}
-    plannedcoverage: list[Tree] = []
+    digitalsourcetype: Tree = Field(default_factory=dict)
+    eventdetails: Tree = Field(default_factory=dict)
+    plannedcoverage: list[Tree] = Field(default_factory=list)
     shotlist: Any = None
 
 

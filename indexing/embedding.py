@@ -2,7 +2,8 @@
 
 The record says which items lack vectors, and each batch is written before the next is read. So it
 can be interrupted and run again at any time, also beside a running service, and embeds nothing
-twice.
+twice. Several processes or machines take a part each, by the remainder of an item's number, so they
+need not know of each other; if one of them ends early, any later run does what it left.
 """
 
 from __future__ import annotations
@@ -16,6 +17,23 @@ from core.ports.engine import VectorKeeper
 from core.ports.models import Embedder
 
 _BATCH = 64  # items
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part `number` of `count`, from 1, of the items to embed."""
+
+    number: int = 1
+    count: int = 1
+
+    def of(self, items: Mapping[int, Item]) -> Mapping[int, Item]:
+        """Return those of the items by id that belong to this part."""
+        if self.count == 1:
+            return items
+        return {id_: item for id_, item in items.items() if id_ % self.count == self.number - 1}
+
+
+WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +64,13 @@ class SeveralEmbedders:
 
 
 def embed_lacking(
-    keeper: VectorKeeper, embedders: Mapping[str, Embedder], told: Told, batch: int = _BATCH
+    keeper: VectorKeeper,
+    embedders: Mapping[str, Embedder],
+    told: Told,
+    batch: int = _BATCH,
+    part: Part = WHOLE,
 ) -> Mapping[str, int]:
-    """Embed, field by field, every recorded version that lacks vectors of the field's
+    """Embed, field by field, every recorded version of this part that lacks vectors of the field's
     encoder.
 
     `embedders` has one embedder for each field, with that field alone; `told` is called after each
@@ -56,21 +78,24 @@ def embed_lacking(
     batches written until then stay.
     """
     return {
-        field: _embed_field(keeper, field, embedder, told, batch)
+        field: _embed_field(keeper, field, embedder, told, batch, part)
         for field, embedder in embedders.items()
     }
 
 
 def _embed_field(
-    keeper: VectorKeeper, field: str, embedder: Embedder, told: Told, batch: int
+    keeper: VectorKeeper, field: str, embedder: Embedder, told: Told, batch: int, part: Part
 ) -> int:
     started = time.monotonic()
-    total = keeper.count_lacking(field)
+    total = keeper.count_lacking(field) // part.count
     after, seen, added = 0, 0, 0
-    while found := keeper.lacking(field, after, batch):
-        vectors = embedder.embed(list(found.values()))
-        added += keeper.add_vectors({id_: own for id_, (own,) in zip(found, vectors, strict=True)})
+    while found := keeper.lacking(field, after, batch * part.count):
+        own = part.of(found)
         after = max(found)
-        seen += len(found)
+        if not own:
+            continue
+        vectors = embedder.embed(list(own.values()))
+        added += keeper.add_vectors({id_: one for id_, (one,) in zip(own, vectors, strict=True)})
+        seen += len(own)
         told(Embedding(field, seen, max(seen, total), time.monotonic() - started))
     return added

@@ -29,6 +29,8 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.shown.progress import EmbedBars, progress_bar
+from indexing.embedding import Part
+from indexing.work.request import shard_of
 from search.understanding.dates import parse_span
 
 
@@ -135,17 +137,27 @@ def restore(
                 console.print(f"  {escape(key)}")
 
 
-def embed(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
+def embed(
+    shard: Annotated[
+        str, typer.Option(help="Only this part of the items, such as 2/4; each runs in a process.")
+    ] = "1/1",
+    as_json: AsJson = False,
+    data: Data = None,
+    models: Models = None,
+) -> None:
     """Embed the items that have no vectors of an encoder in use.
 
     Run it after you set second_encoder or change encoder. The service may run meanwhile. You can
-    interrupt it: the next run goes on from there.
+    interrupt it: the next run goes on from there. Several processes, and hosts whose record is on
+    Postgres, take a --shard each.
     """
     with reported():
+        one = shard_of(shard)
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             with progress_bar(hidden=as_json) as progress:
-                added = service.embed_lacking(EmbedBars(progress).advance)
+                part = Part(one.number, one.count)
+                added = service.embed_lacking(EmbedBars(progress).advance, part)
         finally:
             service.close()
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 from core.errors import ModelError
 from core.items import FloatMatrix, Item, ItemType, PassageVectors
 from core.ports.models import PairsReading, Reading
-from indexing.embedding import Embedding, embed_lacking
+from indexing.embedding import Embedding, Part, embed_lacking
 from indexing.passages import PassageEmbedder, PassageSplitter
 from tests.indexing.conftest import HashingEncoder
 
@@ -36,7 +37,7 @@ class DictKeeper:
         return len(self.items.keys() - self.vectors[field].keys())
 
     def lacking(self, field: str, after: int, limit: int) -> Mapping[int, Item]:
-        ids = sorted(n for n in self.items if n > after and n not in self.vectors[field])
+        ids = sorted(n for n in self.items if n > after and n not in {**self.vectors[field]})
         return {n: self.items[n] for n in ids[:limit]}
 
     def add_vectors(self, vectors: Mapping[int, PassageVectors]) -> int:
@@ -91,6 +92,33 @@ def test_what_stopped_goes_on_from_there(splitter: PassageSplitter) -> None:
     assert keeper.count_lacking("second") == 4
     assert embed_lacking(keeper, embedders, lambda _: None, batch=3) == {"second": 4}
     assert len(encoder.texts) == len(set(encoder.texts)) == 9  # one item has no text
+
+
+def test_parts_share_the_items_and_embed_none_twice(splitter: PassageSplitter) -> None:
+    keeper = DictKeeper(40, ["text"])
+    encoders = [HashingEncoder() for _ in range(3)]
+
+    def embed(number: int) -> Mapping[str, int]:
+        embedders = {"text": PassageEmbedder(splitter, [("text", encoders[number - 1])])}
+        part = Part(number, 3)
+        return embed_lacking(keeper, embedders, lambda _: None, batch=2, part=part)
+
+    with ThreadPoolExecutor(3) as pool:  # in any order
+        added = [one["text"] for one in pool.map(embed, (1, 2, 3))]
+    assert sum(added) == 40
+    assert min(added) >= 13
+    texts = [text for encoder in encoders for text in encoder.texts]
+    assert len(texts) == len(set(texts)) == 39  # one item has no text
+    assert keeper.count_lacking("text") == 0
+
+
+def test_what_a_part_left_is_done_by_a_later_run(splitter: PassageSplitter) -> None:
+    keeper = DictKeeper(40, ["text"])
+    embedders = {"text": PassageEmbedder(splitter, [("text", HashingEncoder())])}
+    embed_lacking(keeper, embedders, lambda _: None, part=Part(2, 2))
+    left = keeper.count_lacking("text")
+    assert 0 < left < 40
+    assert embed_lacking(keeper, embedders, lambda _: None) == {"text": left}
 
 
 def test_a_field_whose_encoder_counts_other_tokens_tells_what_it_cuts_off(

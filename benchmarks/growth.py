@@ -1,0 +1,329 @@
+"""How an archive grows: import with supplied vectors, graphs, searches, recall, memory, churn.
+
+    python -m benchmarks.growth [--data DIR] [--passages N] [--precision P] [--folder DIR]
+
+Stories are made: words by Zipf's law, one passage each. Their vectors are **generated with the
+measured distribution**: each lies beside a real passage of the collections indexed under `--data`,
+in the direction of another real one, at a cosine drawn from those of real passages with their
+nearest neighbour. The queries are 1,000 real passages that nothing was made from, each with three
+words of a made story. The figures say how near generated and real vectors have their neighbours.
+
+The stories are imported from JSON Lines with their vectors, until they are durable and found by
+words; making the files is not timed. Graphs are built afterwards, timed apart. Then the archive is
+opened again and asked, its ten nearest are compared with an exact scan, and one per cent of the
+stories come in a new version. Seconds of processor time stand beside those of the clock, because
+those of a busy machine say little.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+
+from benchmarks.machine import arguments, peak_memory_mb, percentile, show, this_machine
+from core.callers import Caller
+from core.items import FloatMatrix, Item
+from core.query_tree import EVERYTHING, Bool, Word
+from core.retrieval import Floats, Retrieval, VectorQuery
+from dateline.measuring.real_vectors import real_vectors
+from indexing.ingest import Ingest, IngestOptions
+from indexing.supplied_vectors import Space
+from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
+from storage.embedded.vectors.merge_plan import ProjectionSettings
+from storage.embedded.vectors.vector_view import Block, Segment
+from storage.graphs.settings import HnswSettings
+
+FIELD, ENCODER = "text", "generated"
+WIRE = Caller("wire", frozenset({"wire"}))
+NEAREST = 10
+_QUERIES, _SEED, _CHUNK, _PIECE = 1000, 1987, 20_000, 8192
+_VOCABULARY, _WORDS = 50_000, 80
+_SAMPLE = 2000
+_NEVER = 10**9  # rows
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where judged sets are")
+    parser.add_argument("--passages", type=int, default=100_000, help="how many")
+    parser.add_argument("--precision", default="fp32", help="of the graphs' vectors")
+    parser.add_argument("--folder", type=Path, help="where the archive is made, and removed")
+    parser.add_argument("--threads", type=int, default=2, help="of the builds")
+    chosen = parser.parse_args()
+    machine = this_machine()
+    made = Made.of(real_vectors(chosen.data, 0).vectors)
+    folder = Path(tempfile.mkdtemp(dir=chosen.folder))
+    settings = EmbeddedSettings(
+        folder / "archive",
+        {FIELD: ENCODER},
+        HnswSettings(precision=chosen.precision),
+        ProjectionSettings(build_threads=chosen.threads, seal_rows=_NEVER, idle_seal_rows=_NEVER),
+    )
+    try:
+        figures = {**made.likeness(), **_life(settings, made, chosen.passages)}
+    finally:
+        shutil.rmtree(folder)
+    show("growth, vectors generated", figures, machine, as_json=chosen.json)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Makes stories and vectors, the same in every run; `neighbours` are cosines of real passages
+    with their nearest one.
+    """
+
+    real: FloatMatrix
+    queries: FloatMatrix
+    neighbours: Floats
+
+    @classmethod
+    def of(cls, vectors: FloatMatrix) -> Made:
+        """Set the queries apart, and measure how near the others are to each other."""
+        real, queries = vectors[_QUERIES:], vectors[:_QUERIES]
+        return cls(real, queries, _to_nearest(real[:_SAMPLE], real, 1))
+
+    def vectors(self, first: int, size: int) -> FloatMatrix:
+        """Return vectors from number `first` on, float32 [size, d], unit norm."""
+        chance = np.random.default_rng((_SEED, first))
+        ones, others = self.real[chance.integers(0, len(self.real), (2, size))]
+        cosines = np.clip(chance.choice(self.neighbours, size), 0, 0.999)[:, None]
+        beside = others - np.sum(ones * others, axis=1, keepdims=True) * ones
+        beside /= np.maximum(np.linalg.norm(beside, axis=1, keepdims=True), 1e-6)
+        found = cosines * ones + np.sqrt(1 - cosines**2) * beside
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        return np.ascontiguousarray(found, np.float32)
+
+    def likeness(self) -> dict[str, float]:
+        """Return cosines of nearest neighbours and of any two, real and generated, in sets of the
+        same size.
+        """
+        made = self.vectors(0, len(self.real))
+        near = _to_nearest(made[:_SAMPLE], made, 1)
+        half = len(made) // 2
+        return {
+            "nearest cosine, real p50": float(np.median(self.neighbours)),
+            "nearest cosine, generated p50": float(np.median(near)),
+            "any cosine, real mean": float((self.real.mean(axis=0) ** 2).sum()),
+            "any cosine, generated mean": float(
+                made[:half].mean(axis=0) @ made[half:].mean(axis=0)
+            ),
+        }
+
+    def stories(self, first: int, size: int, version: int = 1) -> Iterator[bytes]:
+        """Yield lines of stories with their vectors."""
+        rows = self.vectors(first + 7 * (version - 1), size).astype("<f2")
+        chance = np.random.default_rng((_SEED, first, version))
+        ranks = (_VOCABULARY ** chance.random((size, _WORDS))).astype(int)  # by Zipf's law
+        for n, (row, words) in enumerate(zip(rows, ranks.tolist(), strict=True)):
+            texts = [f"word{rank}" for rank in words]
+            body = " ".join(texts[8:])
+            entry = {
+                "field": FIELD,
+                "encoder": ENCODER,
+                "passages": [["body", 0, len(body)]],
+                "matrix": b64encode(row.tobytes()).decode(),
+            }
+            yield orjson.dumps(
+                {
+                    "uri": f"urn:made:{first + n}",
+                    "version": version,
+                    "type": "text",
+                    "versioncreated": "2026-03-01T12:00:00Z",
+                    "headline": " ".join(texts[:8]),
+                    "body_text": body,
+                    "_vectors": [entry],
+                }
+            )
+
+
+def _to_nearest(some: FloatMatrix, every: FloatMatrix, skipped: int) -> Floats:
+    """Return the cosine of each of `some` with its nearest of `every`, without itself."""
+    best = np.full((len(some), skipped + 1), -1, np.float32)
+    for start in range(0, len(every), _PIECE):
+        fresh = some @ every[start : start + _PIECE].T
+        best = -np.partition(-np.hstack([best, fresh]), skipped, axis=1)[:, : skipped + 1]
+    return np.asarray(best.min(axis=1), np.float32)
+
+
+class _NoEmbedder:
+    def embed(self, items: Sequence[Item]) -> NoReturn:
+        raise AssertionError("every story has its vectors")
+
+
+@dataclass(slots=True)
+class Timed:
+    """Seconds of the clock and of all processors, added up."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Work, and add its time."""
+        wall, cpu = perf_counter(), process_time()
+        found = work()
+        self.wall += perf_counter() - wall
+        self.cpu += process_time() - cpu
+        return found
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _opened(settings: EmbeddedSettings) -> EmbeddedEngine:
+    return EmbeddedEngine(settings, _clock)
+
+
+def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, float]:
+    """Import, build, open again, ask, change: return the figures of each."""
+    engine = _opened(settings)
+    try:
+        imported = _import(
+            engine, made, settings.folder.parent, range(0, passages, _CHUNK), passages
+        )
+        built = Timed()
+        built.run(engine.compact)
+    finally:
+        engine.close()
+    disk = sum(path.stat().st_size for path in settings.folder.rglob("*") if path.is_file())
+    peak, opening = peak_memory_mb(), Timed()
+    before = _memory_mb()
+    engine = opening.run(lambda: _opened(settings))
+    try:
+        figures = {
+            "passages": passages,
+            "import, durable and found by words, stories/s": passages / imported.wall,
+            "import, processor us a story": imported.cpu / passages * 1e6,
+            "graphs, processor us a passage": built.cpu / passages * 1e6,
+            "graphs, s": built.wall,
+            "segments": len(engine.projections.fields[FIELD].segment_sizes),
+            "disk, bytes a story": disk / passages,
+            "peak memory of import and build, MB": peak,
+            "opening, s": opening.wall,
+            "opening, processor s": opening.cpu,
+            **_asked(engine, made, passages),
+            **{f"memory, {name} MB": now - before[name] for name, now in _memory_mb().items()},
+        }
+        return figures | _churned(engine, made, settings.folder.parent, passages)
+    finally:
+        engine.close()
+
+
+def _import(
+    engine: EmbeddedEngine,
+    made: Made,
+    folder: Path,
+    firsts: Sequence[int],
+    until: int,
+    version: int = 1,
+) -> Timed:
+    """Import stories in files, one after the other; wait for each to be found by words."""
+    ingest = Ingest(engine, _NoEmbedder(), _clock)
+    spaces = {FIELD: Space(ENCODER, made.real.shape[1])}
+    options = IngestOptions(("wire",), batch_size=500, spaces=spaces)
+    timed, path = Timed(), folder / "stories.jsonl"
+    for first in firsts:
+        size = min(_CHUNK, until - first)
+        path.write_bytes(b"\n".join(made.stories(first, size, version)))
+
+        def run() -> int:
+            report = ingest.run([path], options)
+            engine.catch_up()
+            return report.passages
+
+        if timed.run(run) != size:
+            raise SystemExit("not every story was imported with its vectors")
+        rate = (first + size - firsts[0]) / timed.wall
+        print(f"imported {first + size:,} of {until:,}, {rate:,.0f}/s", file=sys.stderr)
+    path.unlink()
+    return timed
+
+
+def _asked(engine: EmbeddedEngine, made: Made, passages: int) -> dict[str, float]:
+    """Ask every query, and compare the nearest with the exact ones."""
+    chance = np.random.default_rng(_SEED)
+    ranks = (_VOCABULARY ** chance.random((len(made.queries), 3))).astype(int).tolist()
+    times: list[float] = []
+    cpu = process_time()
+    found: list[Floats] = []
+    for number, words in enumerate(ranks):
+        vector = VectorQuery(FIELD, 0.5, partial(_row, made.queries, number))
+        text = Bool(should=tuple(Word(f"word{rank}") for rank in words))
+        request = Retrieval(text, WIRE, EVERYTHING, (vector,), 400, 100)
+        began = perf_counter()
+        answer = engine.retrieve(request)
+        times.append(perf_counter() - began)
+        (scores,) = answer.vectors
+        near = (scores.ranks > 0) & (scores.ranks <= NEAREST)
+        found.append(np.sort(scores.cosines[near])[::-1])
+    cpu = process_time() - cpu
+    exact = _exact(engine, made.queries)
+    hits = [
+        np.count_nonzero(own >= true[-1] - 1e-5) for own, true in zip(found, exact, strict=True)
+    ]
+    return {
+        "search p50, ms": percentile(times, 50),
+        "search p99, ms": percentile(times, 99),
+        "search, processor ms": cpu / len(times) * 1000,
+        "recall@10": float(np.mean(np.minimum(hits, NEAREST))) / NEAREST,
+    }
+
+
+def _row(matrix: FloatMatrix, number: int) -> FloatMatrix:
+    return matrix[number : number + 1]
+
+
+def _exact(engine: EmbeddedEngine, queries: FloatMatrix) -> FloatMatrix:
+    """Return the cosines of the nearest passages of each query, best first."""
+    best = np.full((len(queries), NEAREST), -1, np.float32)
+    view = engine.projections.fields[FIELD].view()
+    blocks: tuple[Segment | Block, ...] = (*view.segments, view.tail)
+    for block in blocks:
+        for start in range(0, len(block.seqs), _PIECE):
+            rows = np.arange(start, min(start + _PIECE, len(block.seqs)))
+            fresh = np.hstack([best, queries @ block.vectors_of(rows).T])
+            best = -np.partition(-fresh, NEAREST - 1, axis=1)[:, :NEAREST]
+    return -np.sort(-best, axis=1)
+
+
+def _churned(engine: EmbeddedEngine, made: Made, folder: Path, passages: int) -> dict[str, float]:
+    """Import one per cent of the stories in a new version, and tend the segments as if idle."""
+    count = max(passages // 100, 1)
+    imported = _import(engine, made, folder, [0], count, version=2)
+    merged = Timed()
+    merged.run(engine.compact)
+    return {
+        "1 % churn, stories": count,
+        "1 % churn, import s": imported.wall,
+        "1 % churn, graphs, s": merged.wall,
+        "1 % churn, graphs, processor s": merged.cpu,
+        "segments after churn": len(engine.projections.fields[FIELD].segment_sizes),
+    }
+
+
+def _memory_mb() -> dict[str, float]:
+    """Return the memory of this process that is its own, and of mapped files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = {
+        name: int(rest.split()[0]) / 1000
+        for name, _, rest in (one.partition(":") for one in lines)
+        if name in ("RssAnon", "RssFile")
+    }
+    return {"own": sizes["RssAnon"], "mapped": sizes["RssFile"]}
+
+
+if __name__ == "__main__":
+    main()
