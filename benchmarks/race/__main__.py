@@ -135,6 +135,8 @@ def main() -> None:
         race = Race(rounds, queries, node, missing=_not_here(no_node))
         for judged, folder in zip(sets, handed, strict=True):
             race.run(judged, folder)
+    if OURS in race.missing:
+        raise SystemExit(f"no race: {OURS} is out of it; the error stream says why")
     rows = {
         system.name: row_of(race.laps[system.name], race.laps[OURS], sets)
         for system in SYSTEMS

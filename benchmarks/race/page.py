@@ -25,8 +25,8 @@ versions; servers have their own process and are asked over HTTP through one con
 client.
 
 - Quality is nDCG@10 by `dateline eval`'s own measure over all judged queries of a set.
-- Before anything is timed, each query is asked once. Then the systems take turns, {rounds}
-  rounds of {queries} queries at most of each set, with 1 client and with 8 threads; rates and
+- Before anything is timed, each query is asked once. Then the systems take turns, {rounds} of
+  {queries} queries at most of each set, with 1 client and with 8 threads; rates and
   percentiles are over all of them.
 - `processor` is the time of processors that a query takes with one client, in all processes of a
   system together.
@@ -72,7 +72,8 @@ class Told:
 
 def page(rows: Mapping[str, Row], systems: Iterable[System], told: Told) -> str:
     """Return the page."""
-    head = _HEAD.format(encode=told.encode_ms, rounds=told.rounds, queries=told.queries)
+    rounds = "1 round" if told.rounds == 1 else f"{told.rounds} rounds"
+    head = _HEAD.format(encode=told.encode_ms, rounds=rounds, queries=told.queries)
     parts = [head, _outcome(rows, told), _behind(rows), _quality(rows, told.sets)]
     parts.append(_fusions(rows, systems, told))
     parts += [_absent(told.missing)] if told.missing or NOT_HERE else []

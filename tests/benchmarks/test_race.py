@@ -1,4 +1,4 @@
-"""The race's own arithmetic, and a race of Dateline alone over the demo corpus."""
+"""The race's own arithmetic, and a small race of Dateline alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.race import __main__ as command
 from benchmarks.race.entrant import Document, FloatMatrix, Queries, ask
 from benchmarks.race.fusion import min_max, reciprocal_ranks
 from benchmarks.race.sums import Asked, Lap, agreement, quality, row_of
-from benchmarks.race.systems import OURS, SYSTEMS
+from benchmarks.race.systems import OURS, SYSTEMS, System
 from eval.sets.datasets import read_judged_set
 from eval.sets.judged import JudgedSet
 
@@ -125,17 +125,20 @@ def test_without_judged_sets_nothing_runs(
 
 
 @pytest.mark.service
-def test_a_race_of_dateline_alone(
+def test_a_race_goes_on_without_a_system_that_ends(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    alone = tuple(system for system in SYSTEMS if system.name == OURS)
-    monkeypatch.setattr(command, "SYSTEMS", alone)
+    ours = next(system for system in SYSTEMS if system.name == OURS)
+    broken = System("Broken", "no_such_module", (), "nothing", "nobody")
+    monkeypatch.setattr(command, "SYSTEMS", (ours, broken))
     monkeypatch.setattr(command, "node_for_a_race", lambda: nullcontext(((), "not for one row")))
     place = _small_set(tmp_path / "small")
     monkeypatch.setattr("sys.argv", ["race", f"{place}", "--short", "--data", f"{tmp_path}"])
     command.main()
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"| {OURS}")]
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith(f"| {OURS}")]
     assert float(rows[0].split("|")[2]) == 1
+    assert [line[:13] for line in lines if "Broken" in line] == ["- **Broken**:"]
 
 
 def _small_set(folder: Path) -> Path:
