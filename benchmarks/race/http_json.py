@@ -30,9 +30,8 @@ class JsonServer:
         """
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        connection = self._connection()
-        connection.request(method, path, sent, {"content-type": kind, **self._headers})
-        reply = connection.getresponse()
+        headers = {"content-type": kind, **self._headers}
+        reply = self._reply(method, path, sent, headers)
         data = reply.read()
         if reply.status >= 400:
             raise RuntimeError(f"{method} {path}: {reply.status} {data[:300]!r}")
@@ -51,9 +50,20 @@ class JsonServer:
                 return
         raise TimeoutError(f"{self._host}:{self._port}{path} did not answer")
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _reply(
+        self, method: str, path: str, sent: bytes | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        """Ask through this thread's connection, and once more through a new one if the server has
+        closed it, as servers do with one that is idle.
+        """
         held: http.client.HTTPConnection | None = getattr(self._threads, "connection", None)
-        if held is None:
-            held = http.client.HTTPConnection(self._host, self._port, timeout=_PATIENT_S)
-            self._threads.connection = held
-        return held
+        if held is not None:
+            try:
+                held.request(method, path, sent, headers)
+                return held.getresponse()
+            except ConnectionError:
+                held.close()
+        new = http.client.HTTPConnection(self._host, self._port, timeout=_PATIENT_S)
+        self._threads.connection = new
+        new.request(method, path, sent, headers)
+        return new.getresponse()

@@ -122,7 +122,7 @@ SYSTEMS = (
 NOT_HERE: Mapping[str, str] = {
     "Vespa": "its content node is a C++ program that comes as a container image and as RPMs only; "
     "Maven has the Java parts without it, PyPI the command line (`vespacli`) and a client that "
-    "starts the image (`pyvespa`); npm, crates.io and Debian have nothing of it",
+    "starts the image (`pyvespa`); npm has an empty client, crates.io and Debian have nothing",
     "Qdrant": "crates.io has an empty placeholder (`qdrant` 0.0.0), npm and PyPI have clients "
     "without the server, Debian has no package; `qdrant-client`'s local mode is no server, and "
     "`qdrant-edge-py` is an engine for devices in the caller's process",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import socket
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,6 +17,7 @@ import pytest
 from benchmarks.race import __main__ as command
 from benchmarks.race.entrant import Document, FloatMatrix, Queries, ask
 from benchmarks.race.fusion import min_max, reciprocal_ranks
+from benchmarks.race.http_json import JsonServer
 from benchmarks.race.sums import Asked, Lap, agreement, quality, row_of
 from benchmarks.race.systems import OURS, SYSTEMS, System
 from eval.sets.datasets import read_judged_set
@@ -107,6 +110,24 @@ def test_answers_come_in_the_order_of_the_queries(clients: int) -> None:
     assert list(answer["found"]) == [[f"{n}"] * 10 for n in numbers]
     assert len(answer["times"]) == 40
     assert max(answer["times"]) <= answer["seconds"]
+
+
+def test_a_connection_that_the_server_closed_is_made_anew() -> None:
+    """Servers close idle connections without a word, and a system is idle while others run."""
+
+    def answer_once_each(listener: socket.socket) -> None:
+        for more in (b"", b"connection: close\r\n"):
+            taken, _ = listener.accept()
+            with taken:
+                taken.recv(65536)
+                taken.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n" + more + b"\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_once_each, args=(listener,))
+        thread.start()
+        server = JsonServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        assert [server.ask("GET", "/"), server.ask("GET", "/")] == [{}, {}]
+        thread.join()
 
 
 def test_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

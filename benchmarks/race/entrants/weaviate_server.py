@@ -41,7 +41,7 @@ class Weaviate:
             "RAFT_BOOTSTRAP_EXPECT": "1",
             "DEFAULT_VECTORIZER_MODULE": "none",
             "DISABLE_TELEMETRY": "true",
-            "LOG_LEVEL": "error",
+            "LOG_LEVEL": "fatal",
             "PERSISTENCE_DATA_PATH": str(place),
         }
         command = [*options, "--scheme", "http", "--host", "127.0.0.1", "--port", str(own)]
