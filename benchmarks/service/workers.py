@@ -22,6 +22,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -30,12 +31,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from benchmarks.machine import arguments, show, this_machine
 from benchmarks.served import started
 from benchmarks.service.overload import PRODUCTS, SETTINGS, STORIES, Heard, answers_of, fill
 
+_START_S = 120.0
 _CLIENTS = 2  # for each process that searches
 _ALONE = {**SETTINGS, "DATELINE_SEARCH_IN": "threads"}
 
@@ -102,16 +105,27 @@ def _sides(folder: Path, workers: int) -> Iterator[Mapping[str, _Side]]:
         def start(settings: Mapping[str, str], name: str) -> tuple[str, int]:
             shutil.copytree(folder / "first", folder / name)
             pid, client = running.enter_context(started(folder / name, PRODUCTS, settings))
+            if "DATELINE_WORKERS" in settings:
+                _wait(client, workers)
             return str(client.base_url), pid
 
-        together = {**SETTINGS, "DATELINE_WORKERS": str(workers)}
-        place = start(together, "workers")
+        more = {"DATELINE_WORKERS": str(workers), "DATELINE_OPEN_METRICS": "true"}
+        place = start({**SETTINGS, **more}, "workers")
         alone = [start(_ALONE, f"independent-{number}") for number in range(workers)]
         yield {
             "workers": _Side([place], _CLIENTS * workers),
             "independent": _Side(alone, _CLIENTS),
             "one": _Side(alone[:1], _CLIENTS),
         }
+
+
+def _wait(client: httpx.Client, workers: int) -> None:
+    """Wait until every worker searches: before, the process that reads requests does."""
+    until = time.monotonic() + _START_S
+    while f"dateline_search_processes {workers}.0" not in client.get("/metrics").text:
+        if time.monotonic() > until:
+            raise SystemExit("the workers did not start; `dateline serve` says why")
+        time.sleep(0.2)
 
 
 def _measured(sides: Mapping[str, _Side], turns: int, seconds: float) -> dict[str, Any]:
