@@ -18,13 +18,12 @@ from core.media import Undescribed
 from core.ports.engine import Library
 from core.query_tree import EVERYTHING
 from core.retrieval import Retrieval, VectorQuery
-from dateline.build.engine import build_engine, drop_indexes, vector_fields
+from dateline.build.engine import build_engine, checked_search, drop_indexes, vector_fields
 from dateline.build.models.served import load_models
 from dateline.build.service import Service, archive_clock, build_service
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse
 from search.understanding.understand import Understanding
-from storage.embedded.engine import EmbeddedEngine
 from storage.words.told_languages import language_of_query
 
 
@@ -64,8 +63,6 @@ def graph_recall(service: Service, searches: int) -> Mapping[str, tuple[int, int
     on OpenSearch.
     """
     engine = service.engine
-    if not isinstance(engine, EmbeddedEngine):
-        return {}
     last, every = engine.record.reads.count_items(), Caller("doctor", engine.products())
     places = np.unique(np.linspace(1, max(last, 1), searches).astype(int)).tolist()
     sums: dict[str, tuple[int, int]] = {}
@@ -75,7 +72,8 @@ def graph_recall(service: Service, searches: int) -> Mapping[str, tuple[int, int
             VectorQuery(name, 1.0, cache(partial(encoder.encode_queries, [text])))
             for name, encoder in vector_fields(service.models).items()
         )
-        for one in engine.recall(Retrieval(EVERYTHING, every, vectors=vectors, lexical_depth=0)):
+        request = Retrieval(EVERYTHING, every, vectors=vectors, lexical_depth=0)
+        for one in checked_search(engine, request):
             found, wanted = sums.get(one.field, (0, 0))
             sums[one.field] = found + one.found, wanted + one.wanted
     return sums

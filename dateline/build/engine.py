@@ -15,13 +15,14 @@ from core.extras import need_extra
 from core.ports.engine import Clock
 from core.ports.graphs import GraphBuilder
 from core.ports.models import TextEncoder
+from core.retrieval import Retrieval
 from dateline.archive_folder import archive_folder
 from dateline.build.models.served import Models
 from dateline.build.record import drop_projections, open_record
 from dateline.settings import Settings
 from search.encoders import HoldsSpaces, ServedEncoders
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
-from storage.embedded.live_recall import Observe, RecallChecks
+from storage.embedded.live_recall import FieldRecall, Observe, RecallChecks
 from storage.embedded.record.archive import Record
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.builders import builder_of
@@ -99,6 +100,11 @@ def check_recall(engine: ServedEngine, settings: Settings, observe: Observe) -> 
     """
     if settings.recall_checks and isinstance(engine, EmbeddedEngine):
         engine.check_recall(RecallChecks(settings.recall_checks, observe))
+
+
+def checked_search(engine: ServedEngine, request: Retrieval) -> tuple[FieldRecall, ...]:
+    """Search, and return the recall in each vector field; nothing on OpenSearch."""
+    return engine.recall(request) if isinstance(engine, EmbeddedEngine) else ()
 
 
 def _on_opensearch(
