@@ -114,7 +114,7 @@ def test_serving_and_evaluation_get_the_same_pipeline() -> None:
         ("dateline/build/service.py", "SearchPipeline"),
     ]
     evaluating = {name for _, name in imported(ROOT / "dateline" / "measuring" / "evaluate.py")}
-    serving = {name for _, name in imported(ROOT / "dateline" / "commands" / "serve.py")}
+    serving = {name for _, name in imported(ROOT / "dateline" / "serving" / "front.py")}
     assert "build_service" in evaluating & serving
 
 
