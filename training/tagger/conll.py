@@ -121,15 +121,17 @@ def spans(tags: Sequence[str]) -> list[tuple[int, int]]:
     return found
 
 
-def with_other_names(sentence: Sentence, names: Names, chance: random.Random) -> Sentence:
-    """Return the sentence with each name replaced by one of the same label, half of the time."""
+def with_other_names(
+    sentence: Sentence, names: Names, chance: random.Random, share: float = 0.5
+) -> Sentence:
+    """Return the sentence with a `share` of its names replaced by others of their label."""
     words: list[tuple[str, str]] = []
     last = 0
     for begin, end in spans(sentence.tags):
         words += zip(sentence.words[last:begin], sentence.tags[last:begin], strict=True)
         label = sentence.tags[begin][2:]
         name = sentence.words[begin:end]
-        if chance.random() < 0.5:
+        if label in names and chance.random() < share:
             name = chance.choice(names[label])
         words += [(word, f"{'I' if place else 'B'}-{label}") for place, word in enumerate(name)]
         last = end
