@@ -6,9 +6,9 @@
 
 It has DistilBERT's shape, 384 wide, 6 layers, uncased, and starts from the first six layers of
 bge-small-en-v1.5. It learns from eng.train, from most of eng.testa and from query-like copies of
-both. The bundled one learned in a second round, too, from what it and a teacher that sees capitals think
-of other sentences (`training/tagger/pupil.py`); its weights come by `--checkpoint`.
-It is measured on eng.testb and on the queries that `query_style` makes of it (entity F1 by
+both. The bundled one learned in a second round, too, from what it and a teacher that sees capitals
+think of other sentences (`training/tagger/pupil.py`); its weights come by `--checkpoint`. It is
+measured on eng.testb and on the queries that `query_style` makes of it (entity F1 by
 seqeval, exact spans and types), as float32 and as int8. Layers go back to float32 if int8 costs
 more than half a point on the rest of eng.testa. The run takes about half an hour on two free cores.
 `--others` names the folder of wnut17 and uner_ewt, which are only measured.
@@ -173,7 +173,7 @@ def lowered(sentence: Sentence) -> Sentence:
 
 
 def ranges_for(weights: Weights, tokenizer: Tokenizer, sentences: Sequence[Sentence]) -> Ranges:
-    """Return ranges of activations over CALIBRATED training sentences and their query-like copies."""
+    """Return ranges of activations over some training sentences and their query-like copies."""
     chance = random.Random(1)  # noqa: S311
     some = augmented(chance.sample(list(sentences), min(CALIBRATED, len(sentences))), 0.5, chance)
     cut = windows(
