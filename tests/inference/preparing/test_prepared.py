@@ -107,7 +107,7 @@ def frames(windows: int) -> np.ndarray:
 FORMS = {
     "all-MiniLM-L6-v2": ["bc7f070129405a5d", "3adad57f63bdd544"],
     "bge-small-en-v1.5": ["2b7ac3d8325e3c5d", "d3cc5b72c7c7b95e"],
-    "distilbert-ner-news": ["4a8c30425e98ec23", "a69ac5bb06b90eba"],
+    "distilbert-ner-news": ["118fe956d1f5d296", "b62033d19869d17c"],
 }
 
 
