@@ -253,7 +253,7 @@ def _import(
 
 
 def _asked(engine: EmbeddedEngine, made: Made, passages: int) -> dict[str, float]:
-    """Ask every query, and compare the nearest with the exact ones."""
+    """Ask every query, and compare what is found with the truly nearest passages."""
     chance = np.random.default_rng(_SEED)
     ranks = (_VOCABULARY ** chance.random((len(made.queries), 3))).astype(int).tolist()
     times: list[float] = []

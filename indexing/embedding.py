@@ -15,25 +15,9 @@ from dataclasses import dataclass
 from core.items import Item, PassageVectors
 from core.ports.engine import VectorKeeper
 from core.ports.models import Embedder
+from indexing.work.request import WHOLE, Shard
 
 _BATCH = 64  # items
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Part `number` of `count`, from 1, of the items to embed."""
-
-    number: int = 1
-    count: int = 1
-
-    def of(self, items: Mapping[int, Item]) -> Mapping[int, Item]:
-        """Return those of the items by id that belong to this part."""
-        if self.count == 1:
-            return items
-        return {id_: item for id_, item in items.items() if id_ % self.count == self.number - 1}
-
-
-WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +52,9 @@ def embed_lacking(
     embedders: Mapping[str, Embedder],
     told: Told,
     batch: int = _BATCH,
-    part: Part = WHOLE,
+    shard: Shard = WHOLE,
 ) -> Mapping[str, int]:
-    """Embed, field by field, every recorded version of this part that lacks vectors of the field's
+    """Embed, field by field, every recorded version of this shard that lacks vectors of the field's
     encoder.
 
     `embedders` has one embedder for each field, with that field alone; `told` is called after each
@@ -78,19 +62,19 @@ def embed_lacking(
     batches written until then stay.
     """
     return {
-        field: _embed_field(keeper, field, embedder, told, batch, part)
+        field: _embed_field(keeper, field, embedder, told, batch, shard)
         for field, embedder in embedders.items()
     }
 
 
 def _embed_field(
-    keeper: VectorKeeper, field: str, embedder: Embedder, told: Told, batch: int, part: Part
+    keeper: VectorKeeper, field: str, embedder: Embedder, told: Told, batch: int, shard: Shard
 ) -> int:
     started = time.monotonic()
-    total = keeper.count_lacking(field) // part.count
+    total = keeper.count_lacking(field) // shard.count
     after, seen, added = 0, 0, 0
-    while found := keeper.lacking(field, after, batch * part.count):
-        own = part.of(found)
+    while found := keeper.lacking(field, after, batch * shard.count):
+        own = {id_: item for id_, item in found.items() if shard.has_number(id_)}
         after = max(found)
         if not own:
             continue

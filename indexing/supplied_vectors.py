@@ -1,4 +1,4 @@
-"""Vectors that come with a document, so that no model computes them here.
+"""Reads the vectors that a document brings, so that no model has to compute them.
 
 A document of a JSON or JSON Lines file may have the member `_vectors`: a list with an object for
 each vector field. Its members are `field`; `encoder`, the digest of the model; `passages`, a list

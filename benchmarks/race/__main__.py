@@ -46,7 +46,7 @@ _PAGE = ROOT / "docs" / "race.md"
 
 @dataclass(slots=True)
 class Race:
-    """What was found so far: laps by system and set. A system in `missing` takes no further part,
+    """The laps of each system so far, by system and set. A system in `missing` has left the race,
     and none of its laps counts.
     """
 
@@ -96,7 +96,7 @@ class Race:
     def _started(
         self, stack: ExitStack, system: System, judged: JudgedSet, handed: Path
     ) -> OtherInterpreter:
-        """Start a system, let it ingest the set and answer each query once."""
+        """Start a system, give it the documents of the set, and ask it each query once."""
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="race-")))
         command = system.command(handed, place, self.node)
         racer = stack.enter_context(other_interpreter(command, {"PYTHONPATH": str(ROOT)}))

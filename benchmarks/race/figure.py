@@ -17,7 +17,7 @@ _COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#009E73", "#
 
 
 def race_svg(rows: Mapping[str, Row]) -> str:
-    """Return an SVG document with a panel for each number of clients."""
+    """Return an SVG document with one panel for each number of clients."""
     # Text stays text, and the same rows give the same file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "race", "font.size": 9}):
         counts = [*next(iter(rows.values())).per_second]

@@ -160,6 +160,6 @@ def searches_of(settings: Settings) -> int:
     """Return how many searches run at the same time. More than one for each processor would only
     wait; with a cluster, most of the work is elsewhere.
     """
-    if settings.workers or settings.searches:
-        return settings.workers or settings.searches
+    if wanted := settings.workers or settings.searches:
+        return wanted
     return 4 if settings.engine == "opensearch" else min(4, max(2, cores()))

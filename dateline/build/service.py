@@ -31,10 +31,11 @@ from dateline.build.models.served import Models, in_force, load_models, manifest
 from dateline.build.record import SharedLists, open_lists
 from dateline.measuring.profile_changes import changed_profile
 from dateline.settings import Settings
-from indexing.embedding import WHOLE, Part, SeveralEmbedders, Told, embed_lacking
+from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.supplied_vectors import Space, Spaces
+from indexing.work.request import WHOLE, Shard
 from search.floor import read_floors, shipped_floors
 from search.kept_candidates import CandidateStore, SharedCandidateStore
 from search.pipeline import Parts, SearchPipeline
@@ -155,9 +156,9 @@ class Service:
         fields = vector_fields(self.models).items()
         return {name: Space(encoder.digest, encoder.dimension) for name, encoder in fields}
 
-    def embed_lacking(self, told: Told, part: Part = WHOLE) -> Mapping[str, int]:
-        """Embed the recorded items of this part that lack vectors of an encoder in use; `told` gets
-        the progress. Return how many items each field got.
+    def embed_lacking(self, told: Told, shard: Shard = WHOLE) -> Mapping[str, int]:
+        """Embed the recorded items of this shard that lack vectors of an encoder in use; `told`
+        gets the progress. Return how many items each field got.
         """
         embedders: dict[str, Embedder] = {
             name: PassageEmbedder(
@@ -165,7 +166,7 @@ class Service:
             )
             for name, encoder in vector_fields(self.models).items()
         }
-        return embed_lacking(self.engine, embedders, told, part=part)
+        return embed_lacking(self.engine, embedders, told, shard=shard)
 
     def ready(self) -> tuple[bool, str]:
         """Return whether searches can be answered and everything killed is hidden everywhere."""

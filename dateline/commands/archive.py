@@ -29,7 +29,6 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.shown.progress import EmbedBars, progress_bar
-from indexing.embedding import Part
 from indexing.work.request import shard_of
 from search.understanding.dates import parse_span
 
@@ -156,8 +155,7 @@ def embed(
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             with progress_bar(hidden=as_json) as progress:
-                part = Part(one.number, one.count)
-                added = service.embed_lacking(EmbedBars(progress).advance, part)
+                added = service.embed_lacking(EmbedBars(progress).advance, one)
         finally:
             service.close()
     if as_json:

@@ -14,8 +14,9 @@ from tokenizers import Tokenizer
 from core.errors import ModelError
 from core.items import FloatMatrix, Item, ItemType, PassageVectors
 from core.ports.models import PairsReading, Reading
-from indexing.embedding import Embedding, Part, embed_lacking
+from indexing.embedding import Embedding, embed_lacking
 from indexing.passages import PassageEmbedder, PassageSplitter
+from indexing.work.request import Shard
 from tests.indexing.conftest import HashingEncoder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -100,8 +101,8 @@ def test_parts_share_the_items_and_embed_none_twice(splitter: PassageSplitter) -
 
     def embed(number: int) -> Mapping[str, int]:
         embedders = {"text": PassageEmbedder(splitter, [("text", encoders[number - 1])])}
-        part = Part(number, 3)
-        return embed_lacking(keeper, embedders, lambda _: None, batch=2, part=part)
+        shard = Shard(number, 3)
+        return embed_lacking(keeper, embedders, lambda _: None, batch=2, shard=shard)
 
     with ThreadPoolExecutor(3) as pool:  # in any order
         added = [one["text"] for one in pool.map(embed, (1, 2, 3))]
@@ -115,7 +116,7 @@ def test_parts_share_the_items_and_embed_none_twice(splitter: PassageSplitter) -
 def test_what_a_part_left_is_done_by_a_later_run(splitter: PassageSplitter) -> None:
     keeper = DictKeeper(40, ["text"])
     embedders = {"text": PassageEmbedder(splitter, [("text", HashingEncoder())])}
-    embed_lacking(keeper, embedders, lambda _: None, part=Part(2, 2))
+    embed_lacking(keeper, embedders, lambda _: None, shard=Shard(2, 2))
     left = keeper.count_lacking("text")
     assert 0 < left < 40
     assert embed_lacking(keeper, embedders, lambda _: None) == {"text": left}

