@@ -45,7 +45,7 @@ from search.question import Questions
 from search.ranking import Reranking, given_order, utc_now, weigh
 from search.retrieval import Engine, Evidence, gather, with_names
 from search.understanding.editorial import Editorial, no_rules
-from search.understanding.spelling import NOT_DOUBTED, Doubt, Speller
+from search.understanding.spelling import NOT_DOUBTED, Doubt, Speller, has_misspelt_name
 from search.understanding.understand import Understanding
 from search.why_missing import why_missing
 
@@ -139,7 +139,7 @@ class SearchPipeline:
             watch.lap("rerank")
             candidates = group(engine, reranked)
             candidates = with_floor(parts.floors, reranked, candidates)
-            typed = "" if start or has_enough(candidates) else question.request.q
+            typed = "" if start else _doubtful(question.request.q, candidates)
             suggested = self._suggesting(typed, candidates)
             watch.lap("fold", ran=candidates.groups is not None)
             candidates = with_open_facets(engine, reranked, candidates)
@@ -229,6 +229,12 @@ class SearchPipeline:
         question = self._questions.question(request, caller, request.counted())
         evidence = gather(self._engine, replace(question, by_date=False))
         return with_names(self._engine, self._parts.analysis, evidence)
+
+
+def _doubtful(query: str, candidates: CandidateSet) -> str:
+    """Return `query` if another spelling of it may be meant, else ""."""
+    misspelt = has_misspelt_name(query, candidates.understood.entities)
+    return query if misspelt or not has_enough(candidates) else ""
 
 
 def _answer(

@@ -251,6 +251,15 @@ def misspelt_names(
     return sorted(names, key=lambda name: name.start)
 
 
+def has_misspelt_name(query: str, found: Sequence[FoundName]) -> bool:
+    """Return whether the archive spells a name of `query` in another way. No request is made: the
+    names were looked for with the search.
+    """
+    return any(
+        not one.ignored and _better_name(query[one.start : one.end], one.known) for one in found
+    )
+
+
 def with_names(query: str, names: Sequence[Misspelt]) -> str:
     """Return `query` with the names as the archive spells them."""
     for name in sorted(names, key=lambda name: -name.start):

@@ -22,6 +22,7 @@ from storage.words.text_analysis import Analysis
 from tests.conftest import new_folder
 from tests.search.engines import Tried, every_engine  # noqa: F401 - a fixture
 from tests.search.room import BOTH, PHOTOS, READER, START, Room, story
+from tests.search.understanding.test_names import ListTagger
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,19 @@ def test_no_name_is_looked_for_if_a_page_of_hits_is_strong(
     assert has_enough(cast("CandidateSet", SimpleNamespace(strong=strong))) is enough
     monkeypatch.setattr(pipeline, "has_enough", lambda _: enough)
     assert desk.ask("quentn farr", BOTH).suggestion == ("" if enough else "Quentin Farr")
+
+
+@pytest.mark.parametrize(
+    ("typed", "better"), [("ingrd solvain", "Ingrid Solvane"), ("solvane", "")]
+)
+def test_a_misspelt_name_of_strong_hits_is_corrected(
+    desk: Room, monkeypatch: pytest.MonkeyPatch, typed: str, better: str
+) -> None:
+    """Where the tagger finds the name, its stories come up and are strong: no sign of a slip."""
+    monkeypatch.setattr(pipeline, "has_enough", lambda _: True)
+    tagged = desk.build(tagger=ListTagger({typed: EntityLabel.PER}))
+    asking = type(tagged)(replace(tagged._parts, doubt=Doubt()))
+    assert desk.ask(typed, pipeline=asking).suggestion == better
 
 
 @pytest.mark.parametrize("typed", ["Ingrid Solvain", "soloo sailers", "arto nimm", "zzz"])
