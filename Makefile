@@ -36,7 +36,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
+.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
 
 setup: $(READY)
 
@@ -107,6 +107,12 @@ $(READY_TORCH): requirements-build.lock requirements-torch.lock
 # Licences, calls that run what data say, and the locks against VULNERABILITIES=DATABASE, a file.
 audit: $(READY_DEV)
 	$(BIN)/python -P scripts/audit.py
+
+# The image that runs everywhere (docs/deploy.md), built by docker or buildah, and its tests.
+IMAGE ?= localhost/dateline
+image: $(READY_DEV)
+	bash scripts/image $(IMAGE)
+	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
 deep: $(READY_DEV) $(READY_TORCH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from core.errors import AccessError
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(no_parameters)])
 _key = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
+_bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
 
 
 @router.get(
@@ -57,11 +58,17 @@ async def readyz(request: Request, surface: SurfaceDep) -> Json:
     | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(
-    request: Request, surface: SurfaceDep, key: Annotated[str | None, Security(_key)]
+    request: Request,
+    surface: SurfaceDep,
+    key: Annotated[str | None, Security(_key)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Response:
-    """For keys that may inspect or write; for everybody with the setting `open_metrics`."""
+    """For keys that may inspect or write, also as a bearer token, as Prometheus sends it; for
+    everybody with the setting `open_metrics`.
+    """
     if not surface.services.settings.open_metrics:
-        caller = await caller_of(request, surface, key)
+        sent = key or (bearer.credentials if bearer else None)
+        caller = await caller_of(request, surface, sent)
         if not (caller.may_inspect or caller.may_write):
             raise AccessError(
                 "This key may not read the service's figures.",

@@ -4,6 +4,8 @@ the command runs, so its imports cost the other commands nothing.
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Annotated
 
 import typer
@@ -293,5 +295,17 @@ def about(
 
 def main() -> None:
     """Run the console script `dateline`."""
+    if os.getpid() == _FIRST:
+        signal.signal(signal.SIGTERM, _end)
     refuse_others()
     app()
+
+
+def _end(number: int, _: object) -> None:
+    """End: the first process of a container gets no signal that it has no handler for, and so would
+    be killed if it is stopped while it starts. What runs sets handlers of its own.
+    """
+    raise SystemExit(128 + number)
+
+
+_FIRST = 1  # its number

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from errno import EFBIG
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
@@ -367,9 +368,10 @@ def configure(
         raise SettingsError("there is no such file", where=str(file), mend="name a dateline.toml")
     path = file or (folder or Path()) / FILE
     named = {name: value for name, value in read_toml(path)[1].items() if name not in _GONE}
+    environment, variables = _from_environment()
     layers: list[tuple[str, Mapping[str, object]]] = [
         (str(path), named),
-        ("environment", _from_environment()),
+        ("environment", environment),
         ("flag", {name: value for name, value in (flags or {}).items() if value is not None}),
     ]
     values: dict[str, object] = {}
@@ -377,7 +379,7 @@ def configure(
     for origin, layer in layers:
         for name, value in layer.items():
             values[name] = value
-            origins[name] = f"{PREFIX}{name.upper()}" if origin == "environment" else origin
+            origins[name] = variables[name] if origin == "environment" else origin
     try:
         return Configured(Settings.model_validate(values), origins)
     except ValidationError as error:
@@ -397,27 +399,59 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
-def _from_environment() -> dict[str, object]:
-    """Return the DATELINE_ variables; lists and tables are JSON. An unknown one is an error: a typo
-    must not silently leave a default in force.
+def _from_environment() -> tuple[dict[str, object], dict[str, str]]:
+    """Return the values of the DATELINE_ variables and the variable of each; lists and tables are
+    JSON. A variable DATELINE_X_FILE names the file that holds the value of DATELINE_X. An unknown
+    variable is an error: a typo must not silently leave a default in force.
     """
     found: dict[str, object] = {}
-    for variable, text in os.environ.items():
-        name = variable.removeprefix(PREFIX).lower()
+    variables: dict[str, str] = {}
+    for variable, given in os.environ.items():
+        name, text = variable.removeprefix(PREFIX).lower(), given
         if not variable.startswith(PREFIX) or name in _GONE | _NOT_SETTINGS:
             continue
-        value: object = text
-        if name in _JSON:
-            try:
-                value = orjson.loads(text)
-            except orjson.JSONDecodeError as error:
-                raise SettingsError(
-                    f"is not JSON: {error}", where=variable, mend="quote it for the shell"
-                ) from error
-        found[name] = value
-    return found
+        setting = name.removesuffix(_IN_FILE)
+        if name != setting and setting in Settings.model_fields:
+            name, text = setting, _text_of(Path(given), variable)
+        if name in found:
+            raise SettingsError(
+                "the setting has a value and a file", where=variable, mend="leave one of them out"
+            )
+        found[name] = _of_json(text, variable) if name in _JSON else text
+        variables[name] = variable
+    return found, variables
 
 
+def _text_of(file: Path, variable: str) -> str:
+    """Return a file's text without the line's end that editors add. Raises SettingsError with the
+    variable's name alone: somebody may have given the secret itself as the file's name.
+    """
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(_FILE_BYTES + 1)
+        if len(data) > _FILE_BYTES:
+            raise OSError(EFBIG, os.strerror(EFBIG))
+        return data.decode("utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(
+            f"the setting's file can't be read: {why}",
+            where=variable,
+            mend="name a file that this user may read and that holds the value alone",
+        ) from None
+
+
+def _of_json(text: str, variable: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise SettingsError(
+            f"is not JSON: {error}", where=variable, mend="quote it for the shell"
+        ) from error
+
+
+_IN_FILE = "_file"  # ends the name of a variable that names the setting's file
+_FILE_BYTES = 1 << 20
 _JSON = frozenset(
     name
     for name, field in Settings.model_fields.items()

@@ -98,6 +98,9 @@ def test_demo_keys_and_what_they_signed_open_nothing_to_another_machine(
 
 def test_metrics_are_open_to_everybody_only_where_that_is_set(served: Served) -> None:
     assert served.get("/metrics", key="").status_code == 401
+    for key, code in ((INGEST, 200), (READ, 403), ("x", 401)):  # as Prometheus sends it
+        bearer = {"authorization": f"Bearer {key}"}
+        assert served.http.get("/metrics", headers=bearer).status_code == code
     with serving(filled(), open_metrics=True) as running:
         assert running.get("/metrics", key="").status_code == 200
 

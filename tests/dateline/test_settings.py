@@ -352,3 +352,47 @@ def test_there_is_a_search_for_each_processor(
     monkeypatch.setattr(build_app, "cores", lambda: processors)
     assert build_app.searches_of(Settings()) == searches
     assert build_app.searches_of(Settings(engine="opensearch")) == 4
+
+
+def test_a_variable_names_the_file_of_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "record").write_text("postgresql://db/dateline\n", "utf-8")
+    (tmp_path / "keys").write_text(json.dumps(KEYS), "utf-8")
+    monkeypatch.setenv("DATELINE_RECORD_FILE", str(tmp_path / "record"))
+    monkeypatch.setenv("DATELINE_KEYS_FILE", str(tmp_path / "keys"))
+    found = configure(folder=tmp_path)
+    assert found.settings.record.get_secret_value() == "postgresql://db/dateline"
+    assert found.settings.keys[0].name == "Post"
+    assert found.origins["record"] == "DATELINE_RECORD_FILE"
+    assert found.origins["keys"] == "DATELINE_KEYS_FILE"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"x" * (2**20 + 1)])
+def test_a_secret_that_is_missing_or_no_text_is_named_and_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    file = tmp_path / SECRET
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("DATELINE_RECORD_FILE", str(file))
+    with pytest.raises(SettingsError) as caught:
+        configure(folder=tmp_path)
+    assert caught.value.where == "DATELINE_RECORD_FILE"
+    assert SECRET not in f"{caught.value}{caught.value.what}{caught.value.mend}"
+
+
+def test_a_setting_has_a_value_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "record").write_text("postgresql://db/dateline", "utf-8")
+    monkeypatch.setenv("DATELINE_RECORD", "postgresql://other/dateline")
+    monkeypatch.setenv("DATELINE_RECORD_FILE", str(tmp_path / "record"))
+    with pytest.raises(SettingsError):
+        configure(folder=tmp_path)
+
+
+def test_a_file_for_no_setting_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATELINE_RECRD_FILE", str(tmp_path / "record"))
+    with pytest.raises(SettingsError):
+        configure(folder=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -46,8 +47,10 @@ def test_no_folder_of_ours_can_be_taken_for_the_package_datasets(tmp_path: Path)
         "import importlib.util as u; s = u.find_spec('datasets');"
         "print(list(s.submodule_search_locations or []) if s else [])"
     )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-P", "-c", code]
     result = subprocess.run(
-        [sys.executable, "-P", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert str(ROOT / "datasets") not in result.stdout
 
