@@ -144,6 +144,7 @@ securityContext:
 - name: secrets
   secret:
     secretName: {{ $root.Values.secret.name }}
+    optional: false
     defaultMode: 288  # 0440
     items:
       {{- range include "dateline.entries" (list $root (index . 1)) | fromJson | values | uniq | sortAlpha }}

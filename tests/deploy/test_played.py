@@ -1,0 +1,86 @@
+"""Kubernetes' manifests, run for real by `podman play kube`: the ones of deploy/kubernetes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.containers import need_image, podman
+from tests.deploy.test_image import DESK, FERRY, KEY, answered, uris
+from tests.free_ports import free_port
+
+pytestmark = pytest.mark.service
+
+MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
+KINDS = {"PersistentVolumeClaim", "Deployment"}  # what podman knows of those
+
+
+def secret(name: str, values: dict[str, str]) -> dict[str, Any]:
+    """A Secret. Podman 4.3 takes its values as they are, and not in base64 as Kubernetes does."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": values}
+
+
+def embedded(image: str, release: str, port: int) -> list[dict[str, Any]]:
+    """The manifests of an embedded archive under another name, on a port of this machine."""
+    text = (MANIFESTS / "embedded.yaml").read_text("utf-8")
+    text = text.replace("localhost/dateline:latest", image).replace("dateline-", f"{release}-")
+    found = [each for each in yaml.safe_load_all(text) if each and each["kind"] in KINDS]
+    (deployment,) = [each for each in found if each["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    container["env"] += [
+        {"name": "DATELINE_HOST", "value": "127.0.0.1"},
+        {"name": "DATELINE_PORT", "value": str(port)},
+    ]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle"):
+        del container[probe]  # Kubernetes' node asks; podman would do it by curl, inside
+    for volume in pod["volumes"]:
+        if "secret" in volume:
+            volume["secret"]["secretName"] = release
+    return [secret(release, {"keys": json.dumps([DESK])}), *found]
+
+
+@contextmanager
+def played(manifests: list[dict[str, Any]], file: Path) -> Iterator[None]:
+    """Pods that run, on the network of this machine; gone afterwards, with their volumes."""
+    file.write_text(yaml.safe_dump_all(manifests), "utf-8")
+    podman("play", "kube", "--network", "host", file)
+    try:
+        yield
+    finally:
+        podman("play", "kube", "--down", file, check=False)
+        for each in manifests:
+            name = each["metadata"]["name"]
+            if each["kind"] == "PersistentVolumeClaim":
+                podman("volume", "rm", "--force", name, check=False)
+            elif each["kind"] == "Secret":
+                podman("secret", "rm", name, check=False)
+
+
+def test_a_killed_pod_comes_back_with_what_was_written(tmp_path: Path) -> None:
+    image, port = need_image(), free_port()
+    release = f"t{port}"
+    name = f"{release}-serve-pod-0-serve"
+    manifests = embedded(image, release, port)
+    headers = {"x-api-key": KEY}
+    with (
+        played(manifests, tmp_path / "pod.yaml"),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
+    ):
+        answered(name, client, "/readyz")
+        assert client.post("/content", json=FERRY).status_code == 201
+        assert uris(client, "ferry") == ["urn:ferry"]
+        podman("kill", "--signal", "KILL", name)
+        podman("start", name)
+        answered(name, client, "/readyz")
+        assert uris(client, "ferry") == ["urn:ferry"]
+        podman("pod", "restart", f"{release}-serve-pod-0")
+        answered(name, client, "/readyz")
+        assert uris(client, "ferry") == ["urn:ferry"]
