@@ -115,7 +115,7 @@ image: $(READY_DEV)
 	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
-deep: $(READY_DEV) $(READY_TORCH)
+deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
@@ -175,6 +175,12 @@ RACE ?=
 race: $(READY_DEV)
 	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed) build/race/weaviate-server
 	$(BIN)/python -m benchmarks.race $(RACE)
+
+# The published clients of the dialects, whose wishes for packages are not ours.
+.venv-clients/.installed: tests/api/clients/clients.lock
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 .venv-race-%/.installed: benchmarks/race/locks/%.lock
 	$(PYTHON) -m venv .venv-race-$*

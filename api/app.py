@@ -38,12 +38,13 @@ from api.customers.rss_routes import RssParameters
 from api.customers.topic_routes import MatchParameters
 from api.envelope import API_VERSION, problem_response
 from api.media import routes as ap_routes
-from api.media.answers import ApRefusals
 from api.media.front import MediaFront
 from api.media.links import addresses_of
 from api.middleware import Observed
 from api.models import routes as model_routes
+from api.models import tei_routes
 from api.problems import Problem, problem_of
+from api.refusals import Refusals
 from api.search import routes as search_routes
 from api.search import suggest_routes
 from api.search.parameters import SearchParameters
@@ -58,7 +59,12 @@ _WRONG_PATH = Problem(
     404, "not_found", "There is nothing at this address.", "The API is described at /docs."
 )
 
-_MODELS_ONLY = (model_routes.router, operations_routes.router, page_routes.docs_router)
+_MODELS_ONLY = (
+    model_routes.router,
+    tei_routes.router,
+    operations_routes.router,
+    page_routes.docs_router,
+)
 _READERS = 10_000  # requests for pages of feeds that may wait for a thread
 _EVERYTHING = (
     feed_routes.router,
@@ -70,6 +76,7 @@ _EVERYTHING = (
     media_routes.router,
     webhook_routes.router,
     model_routes.router,
+    tei_routes.router,
     operations_routes.router,
     page_routes.router,
     page_routes.docs_router,
@@ -121,7 +128,7 @@ def create_inner_app(services: Services) -> FastAPI:
     app.state.admission = Admission(surface)  # the HTTP server asks it first
     for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
         app.include_router(router)
-    app.add_middleware(ApRefusals)
+    app.add_middleware(Refusals)
     app.add_exception_handler(DatelineError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)

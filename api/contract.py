@@ -347,21 +347,25 @@ _MEANINGS = {
     413: "The body is over the limit",
     415: "The body's content type is not supported",
     416: "The file has no such bytes, or several ranges were asked for at once",
+    422: "Something in the request is wrong; the message says what",
+    424: "The service has no model for this",
     429: "The key has used up its share; Retry-After says when to come back",
     503: "Too much work at once; Retry-After says when to come back",
     507: "No space left for writes; reads go on",
 }
 
 
-def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return FastAPI's `responses`: the model for 200, and the error shape for `statuses` and 500.
-    Routes that need a key (401) also get 429, for a used-up share.
+def answers(
+    model: Any, *statuses: int, error: type[BaseModel] = ErrorAnswer
+) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses`: the model for 200, and the shape `error` for `statuses` and
+    500. Routes that need a key (401) also get 429, for a used-up share.
     """
     told = sorted({*statuses, 429}) if 401 in statuses else statuses
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in told
+        status: {"model": error, "description": _MEANINGS[status]} for status in told
     }
-    errors[500] = {"model": ErrorAnswer, "description": "An error of the service"}
+    errors[500] = {"model": error, "description": "An error of the service"}
     if model is None:
         return errors
     return {200: {"model": model, "description": "The answer"}, **errors}

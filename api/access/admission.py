@@ -21,9 +21,10 @@ from api.access.callers import Surface, keys_for, unknown_key
 from api.access.forwarding import believe
 from api.access.keys import HEADER, KeyRing
 from api.envelope import problem_response
-from api.media.answers import refuse_as_ap
 from api.middleware import begin, log, with_headers
+from api.models.refusals import COHERE_PATHS, TEI_PATHS
 from api.problems import Problem, UnknownKeyError, problem_of
+from api.refusals import choose_refusal
 from core.callers import Caller
 from core.errors import BusyError, DatelineError
 
@@ -33,7 +34,7 @@ _WRITES = "/content"
 _AP_ITEMS = "/media/v/content/{item_id:path}"
 _AP_SEARCH = "/media/v/content/search"
 _READS = frozenset({"/content/search", "/v1/suggest", _AP_SEARCH})
-_MODELS = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/tag"})
+_MODELS = frozenset({"/v1/embeddings", "/v1/tag"}) | COHERE_PATHS | TEI_PATHS
 _NO_ITEMS = frozenset({"feed", "ondemand", "rss"})  # below the same path, with work of their own
 _FEEDS = frozenset({"/content/feed", "/content/stream"})  # no share delays a notice of a kill
 _SECOND = 1.0
@@ -134,7 +135,7 @@ class Admission:
             self._kept.clear()
         begin(scope)
         scope["route"] = _Route(route)
-        refuse_as_ap(scope)
+        choose_refusal(scope)
         if caller:
             scope["state"]["caller"] = caller.name
         refusal = self._kept[key] = _written(scope, problem_of(error), now)

@@ -20,6 +20,7 @@ from api.search.parameters import SearchParameters
 
 Model = TypeVar("Model", bound=BaseModel)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_WARNED = 10  # unknown members that an answer may name
 _REPEATABLE = frozenset(
     name
     for name, field in SearchParameters.model_fields.items()
@@ -102,17 +103,18 @@ async def read_object(request: Request, limit: int, seconds: float) -> dict[str,
 def model_of(sent: Mapping[str, Any], model: type[Model]) -> Model:
     """Return what a body says, as a model. Raises ParameterError."""
     try:
-        return model.model_validate(with_one_unknown(sent, model))
+        return model.model_validate(with_few_unknown(sent, model))
     except ValidationError as error:
         said = validation_problem(error.errors(include_url=False), model)
         raise ParameterError(said.message, field=said.field, mend=said.mend) from error
 
 
-def with_one_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
-    """Return `body` without all unknown members but the first: each would be a separate error, and
-    a body can have a million of them.
+def with_few_unknown(body: Mapping[str, Any], model: type[BaseModel]) -> Mapping[str, Any]:
+    """Return `body` without most of its unknown members: each would be a separate error or warning,
+    and a body can have a million of them.
     """
-    unknown = [name for name in body if name not in model.model_fields][:1]
+    most = _WARNED if model.model_config.get("extra") == "allow" else 1
+    unknown = [name for name in body if name not in model.model_fields][:most]
     return {name: body[name] for name in (*model.model_fields, *unknown) if name in body}
 
 

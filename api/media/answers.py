@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.envelope import REFUSAL, Json, delivered, echo, method_name, request_id, rfc3339, written
+from api.envelope import Json, delivered, echo, method_name, request_id, rfc3339, written
 from api.media.codes import code_of
-from api.media.links import PREFIX, below_prefix
+from api.media.links import PREFIX
 from api.problems import Problem
 from customers.accounts.trees import time_text
 
@@ -55,26 +54,6 @@ def ap_base(request: Request, **members: Any) -> dict[str, Any]:
         "params": params,
         **{name: member for name, member in members.items() if member != ""},
     }
-
-
-class ApRefusals:
-    """ASGI middleware: requests for AP's API are refused in its envelope, also if no route
-    exists.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        refuse_as_ap(scope)
-        await self._app(scope, receive, send)
-
-
-def refuse_as_ap(scope: Scope) -> None:
-    """See to it that a request for AP's API is refused in its envelope; leave others alone."""
-    if scope["type"] == "http" and below_prefix(HTTPConnection(scope)):
-        scope.setdefault("state", {})[REFUSAL] = refusal
 
 
 def refusal(request: Request, problem: Problem, headers: Mapping[str, str]) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from core.ports.models import PairScorer, Tagger, TextEncoder, TextMeter
+from core.ports.models import PairScorer, Tagger, TextEncoder, TokenizingMeter
 
 Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
 
@@ -14,15 +14,18 @@ Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
 @dataclass(frozen=True, slots=True)
 class Served(Generic[Port]):
     """A model behind its port. `digest` names its files, `dimension` is 0 for a model without
-    vectors, and `longest` is how many tokens of a text it reads.
+    vectors, `longest` is how many tokens of a text it reads, `pooling` is how an encoder makes one
+    vector of them, and `precision` is that of its weights.
     """
 
     name: str
     digest: str
     port: Port
-    meter: TextMeter
+    meter: TokenizingMeter
     longest: int
     dimension: int = 0
+    pooling: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,39 @@ class TextMeter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text: its `number` in the vocabulary, and the characters `start` to `end`.
+    A `special` one stands for no characters, and `text` is its name in the vocabulary.
+    """
+
+    number: int
+    text: str
+    special: bool
+    start: int
+    end: int
+
+
+class TokenizingMeter(TextMeter, Protocol):
+    """A TextMeter that also shows the tokens themselves."""
+
+    def tokens(
+        self, texts: Sequence[str], *, special: bool = True
+    ) -> tuple[tuple[Token, ...], ...]:
+        """Return all tokens of each text, with the special ones around it or without."""
+        ...
+
+    def text_of(self, numbers: Sequence[int], *, special: bool = False) -> str:
+        """Return the text of token numbers, with special tokens or without. Raises InputError for
+        a number that the vocabulary does not have.
+        """
+        ...
+
+    def ending(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the end of each text that the model reads whole; a text that fits as it is."""
+        ...
+
+
 class TextAnalysis(Protocol):
     """The engine's view of a text as index terms, for highlights and spelling."""
 

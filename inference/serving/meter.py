@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.ports.models import PairsReading, Reading
+from core.errors import InputError
+from core.ports.models import PairsReading, Reading, Token
 from inference.models.store import ModelFolder
 from inference.serving.batches import cut_texts
 from inference.texts.pairs import PairTokens
 from inference.texts.tokens import CHARACTERS_PER_TOKEN, TextTokens, well_formed
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 GROUP = 256  # texts whose tokens are held at once
 
@@ -82,6 +83,38 @@ class TokenMeter:
         """Return each text up to the end of its token number `limit`, without special ones."""
         return tuple(self._cut(text, limit) for text in texts)
 
+    def tokens(
+        self, texts: Sequence[str], *, special: bool = True
+    ) -> tuple[tuple[Token, ...], ...]:
+        """Return all tokens of each text, with the special ones around it or without."""
+        clipped = [well_formed(text) for text in texts]
+        found = self.tokenizer.encode_batch(clipped, add_special_tokens=special)
+        pairs = zip(clipped, found, strict=True)
+        return tuple(_tokens(text, encoding) for text, encoding in pairs)
+
+    def text_of(self, numbers: Sequence[int], *, special: bool = False) -> str:
+        """Return the text of token numbers, with special tokens or without. Raises InputError for
+        a number that the vocabulary does not have.
+        """
+        size = self.tokenizer.get_vocab_size()
+        if (greatest := max(numbers, default=0)) >= size:
+            raise InputError(
+                f"token number {greatest} is not in the model's vocabulary of {size}",
+                mend="send the numbers of the model's own tokenizer, or send text",
+            )
+        return str(self.tokenizer.decode(list(numbers), skip_special_tokens=not special))
+
+    def ending(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the end of each text that the model reads whole; a text that fits as it is."""
+        room = self.max_tokens - self.tokenizer.num_special_tokens_to_add(False)
+        return tuple(self._ending(text, room) for text in texts)
+
+    def _ending(self, text: str, room: int) -> str:
+        end = well_formed(text[-self.max_characters :])
+        offsets = self.tokenizer.encode(end, add_special_tokens=False).offsets
+        fits = len(end) == len(text) and len(offsets) <= room
+        return text if fits else end[offsets[-min(room, len(offsets))][0] :] if offsets else ""
+
     def _readings(self, texts: Sequence[str], limit: int) -> tuple[Reading, ...]:
         readings: list[Reading] = []
         for group in cut_texts(texts, most=GROUP):
@@ -102,3 +135,14 @@ class TokenMeter:
             well_formed(text[: self.max_characters]), add_special_tokens=False
         )
         return text[: encoding.offsets[limit - 1][1]] if len(encoding) > limit else text
+
+
+def _tokens(text: str, encoding: Encoding) -> tuple[Token, ...]:
+    """Return the tokens of a text, each with the characters that it stands for."""
+    parts = zip(
+        encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True
+    )
+    return tuple(
+        Token(number, name if special else text[start:end], bool(special), start, end)
+        for number, name, special, (start, end) in parts
+    )

@@ -134,10 +134,16 @@ ROUTES: dict[Operation, Shows] = {
         ),
         Shows.NOTHING,
     ),
-    ("GET", "/v1/models"): Shows.NOTHING,
-    ("POST", "/v1/embeddings"): Shows.NOTHING,
-    ("POST", "/v1/rerank"): Shows.NOTHING,
-    ("POST", "/v1/tag"): Shows.NOTHING,
+    **dict.fromkeys(
+        (
+            *(("GET", path) for path in ("/v1/models", "/v1/models/{model}", "/info")),
+            *(("POST", f"/v1/{name}") for name in ("embeddings", "rerank", "tag", "embed")),
+            *(("POST", f"/v2/{name}") for name in ("rerank", "embed")),
+            *(("POST", path) for path in ("/", "/embed", "/rerank", "/predict")),
+            *(("POST", path) for path in ("/tokenize", "/decode")),
+        ),
+        Shows.NOTHING,
+    ),
     ("GET", "/v1/account"): Shows.NOTHING,
     ("GET", "/v1/account/downloads"): Shows.NOTHING,
     **dict.fromkeys(
@@ -320,6 +326,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "rendition": _one(*_RENDITIONS),
     **dict.fromkeys(("from", "to"), _one(1, 1, 2, 3)),
     "form": _one("nitf", "newsmlg2", "plain"),
+    "model": _one("all-MiniLM-L6-v2"),
     "products": _one(["wire"]),
     "sort": _one(*SortOrder),
     "qt": lambda scene: scene.cursor(),
@@ -347,7 +354,7 @@ ALWAYS = frozenset(
     {
         *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
         "from",
-        *("account", "plan", "key", "number", "method", "monitorId", "session_id"),
+        *("account", "plan", "key", "number", "method", "monitorId", "session_id", "model"),
     }
 )
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
@@ -361,6 +368,15 @@ _MONITOR = {
 BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/content/search"): lambda scene: {"text": f"{scene.word()} common {scene.word()}"},
     ("POST", "/v1/embeddings"): lambda scene: {"input": [scene.word()]},
+    **dict.fromkeys((("POST", "/"), ("POST", "/embed")), lambda scene: {"inputs": scene.word()}),
+    ("POST", "/rerank"): lambda scene: {"query": scene.word(), "texts": [scene.uri()]},
+    ("POST", "/predict"): lambda scene: {"inputs": [[scene.word(), scene.uri()]]},
+    ("POST", "/tokenize"): lambda scene: {"inputs": "common"},
+    ("POST", "/decode"): lambda scene: {"ids": [101, 102]},
+    **dict.fromkeys(
+        (("POST", "/v1/embed"), ("POST", "/v2/embed")), lambda scene: {"texts": ["common"]}
+    ),
+    ("POST", "/v2/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     # A topic's query is told to its account later, so it has no word of an item.
     ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
     ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},

@@ -253,4 +253,13 @@ def _served(settings: Settings, name: str, port: Port) -> Served[Port]:
     manifest = folder.manifest
     meter = TokenMeter.open(folder, max_characters=LONGEST_TEXT if manifest.task == "tag" else 0)
     digest = str(getattr(port, "digest", manifest.digest))
-    return Served(name, digest, port, meter, manifest.max_tokens, manifest.dimension)
+    return Served(
+        name,
+        digest,
+        port,
+        meter,
+        manifest.max_tokens,
+        manifest.dimension,
+        manifest.pooling,
+        manifest.precision.partition(",")[0],
+    )

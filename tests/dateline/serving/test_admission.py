@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import httpx
 import pytest
@@ -161,6 +162,8 @@ KEYED = [
     ("POST", "/v1/embeddings", {"x-api-key": "nobody's"}),
     ("POST", "/v1/rerank", {"authorization": "Bearer nobody's"}),
     ("POST", "/v1/tag", {"x-api-key": "nobody's", "authorization": f"Bearer {READ}"}),
+    ("POST", "/v2/embed", {"authorization": "Bearer nobody's"}),
+    ("POST", "/embed", {"authorization": "Bearer nobody's"}),
 ]
 NOT_OURS = [
     ("GET", "/content/search?q=a", {}),
@@ -181,7 +184,7 @@ def test_a_key_that_nobody_has_is_refused_early_and_as_its_route_refuses_it(
     early = answered_early(served)
     answer = served.http.request(method, path, headers=headers)
     assert answered_early(served) == early + 1
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert answer.status_code == 401
     assert told(answer) == told(route)
 
 
@@ -209,12 +212,14 @@ def test_each_address_has_an_answer_of_its_own(app: FastAPI) -> None:
     assert ids == ["10.0.0.1", "10.0.0.2", "10.0.0.1"]
 
 
-def told(answer: httpx.Response) -> tuple[int, dict[str, str], dict[str, str]]:
+def told(answer: httpx.Response) -> tuple[int, dict[str, str], dict[str, Any]]:
     """What an answer says beside its time, its id and what it echoes."""
     apart = {"date", "x-request-id", "content-length"}
     headers = {name: value for name, value in answer.headers.items() if name not in apart}
-    error = {name: value for name, value in answer.json()["error"].items() if name != "timestamp"}
-    return answer.status_code, headers, {**error, "method": answer.json()["method"]}
+    body = {name: value for name, value in answer.json().items() if name not in ("id", "params")}
+    if isinstance(body.get("error"), dict):
+        body["error"].pop("timestamp", None)
+    return answer.status_code, headers, body
 
 
 def answered_early(served: Served) -> int:
