@@ -164,8 +164,14 @@ class Metrics:
         ]
 
     def page(self, status: Mapping[str, Any], others: Iterable[Figures] = ()) -> bytes:
-        """Return Prometheus's text format, with gauges from `status` (`StatusPort`). The counts of
-        `others` are added; of gauges, only those that every process has at this moment.
+        """Return `collected` in Prometheus's text format."""
+        return generate_latest(_Page(self.collected(status, others)))
+
+    def collected(
+        self, status: Mapping[str, Any], others: Iterable[Figures] = ()
+    ) -> Iterable[Metric]:
+        """Return every metric, with gauges from `status` (`StatusPort`). The counts of `others` are
+        added; of gauges, only those that every process has at this moment.
         """
         gauges = (("items", self._items), ("visible", self._visible), ("passages", self._passages))
         for name, gauge in gauges:
@@ -182,7 +188,7 @@ class Metrics:
             self._lag.labels(str(name)).set(lag)
         self._set_webhooks(dict(status.get("webhooks") or {}))
         added = [figure for figures in others for figure in figures]
-        return generate_latest(_Summed(self._registry.collect(), added))
+        return _summed(self._registry.collect(), added)
 
     def _set_webhooks(self, webhooks: Mapping[str, Any]) -> None:
         for state in ("waiting", "dead"):
@@ -193,26 +199,30 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class _Summed:
-    """The metrics of this process plus the counts of others, as one registry."""
+class _Page:
+    """Metrics as a registry, as Prometheus's library wants them."""
 
-    own: Iterable[Metric]
-    others: Figures
+    metrics: Iterable[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        """Return each metric once, each of its series summed over all processes."""
-        metrics = {metric.name: metric for metric in self.own}
-        sums: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {
-            name: {_series(sample.name, sample.labels): sample for sample in metric.samples}
-            for name, metric in metrics.items()
-        }
-        for name, sample_name, labels, value in self.others:
-            series, key = sums[name], _series(sample_name, labels)
-            before = series[key].value if key in series else 0.0
-            series[key] = Sample(sample_name, dict(labels), before + value)
-        for name, metric in metrics.items():
-            metric.samples = [*sums[name].values()]
-        return metrics.values()
+        """Return them."""
+        return self.metrics
+
+
+def _summed(own: Iterable[Metric], others: Figures) -> Iterable[Metric]:
+    """Return each metric once, each of its series summed over this process and the `others`."""
+    metrics = {metric.name: metric for metric in own}
+    sums: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], Sample]] = {
+        name: {_series(sample.name, sample.labels): sample for sample in metric.samples}
+        for name, metric in metrics.items()
+    }
+    for name, sample_name, labels, value in others:
+        series, key = sums[name], _series(sample_name, labels)
+        before = series[key].value if key in series else 0.0
+        series[key] = Sample(sample_name, dict(labels), before + value)
+    for name, metric in metrics.items():
+        metric.samples = [*sums[name].values()]
+    return metrics.values()
 
 
 def _series(name: str, labels: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.envelope import problem_response
 from api.metrics import Metrics
 from api.problems import INTERNAL
+from core.tracing import Span, Trace
 
 _access = logging.getLogger("dateline.access")
 _errors = logging.getLogger("dateline.api")
@@ -61,14 +61,16 @@ class Observed:
         outgoing = _Outgoing(send, scope)
         started = time.perf_counter()
         self._metrics.in_flight.inc()
-        try:
-            await self._answer(scope, receive, outgoing)
-        finally:
-            self._metrics.in_flight.dec()
-            leave(scope)
-            seconds = time.perf_counter() - started
-            self._metrics.answered(method_of(scope), route_of(scope), outgoing.status, seconds)
-            log(scope, outgoing.status, seconds)
+        with Trace("request", header=Headers(scope=scope).get("traceparent", "")) as span:
+            try:
+                await self._answer(scope, receive, outgoing)
+            finally:
+                self._metrics.in_flight.dec()
+                leave(scope)
+                seconds = time.perf_counter() - started
+                self._metrics.answered(method_of(scope), route_of(scope), outgoing.status, seconds)
+                _describe(span, scope, outgoing.status)
+                log(scope, outgoing.status, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:
         try:
@@ -80,6 +82,28 @@ class Observed:
             if outgoing.status == 0:
                 response = problem_response(Request(scope), INTERNAL)
                 await response(scope, receive, outgoing)
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    """Give the span its name and attributes, by OpenTelemetry's conventions for HTTP. The path is
+    the route's: an item's own address, a query string and a signature stay out.
+    """
+    method, route = method_of(scope), route_of(scope)
+    span.rename(f"{method} {route}")
+    span.set(
+        {
+            "http.request.method": method if method != "other" else "_OTHER",
+            "http.route": route,
+            "http.response.status_code": status,
+            "url.scheme": scope.get("scheme", "http"),
+            "network.protocol.version": scope.get("http_version", ""),
+            "dateline.caller": scope["state"].get("caller", ""),
+            "dateline.request": scope["state"]["request_id"],
+        }
+    )
+    if status >= 500:
+        span.set({"error.type": str(status)})
+    span.quote("url.path", scope["path"])
 
 
 def leave(scope: Scope) -> None:
@@ -132,7 +156,7 @@ def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
     # An answered request uses the caller's share; refusals cost their sender nothing, so they are
     # limited.
     kind = f"{line['route']} {status} {line['caller']}" if status >= 400 else ""
-    _access.info(orjson.dumps(line).decode(), extra={"kind": kind})
+    _access.info("%s", line["route"], extra={"kind": kind, "members": line})
 
 
 def route_of(scope: Scope) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, Metric
 from starlette.responses import Response
 
 from api import contract
-from api.access.callers import SurfaceDep, caller_of
+from api.access.callers import Surface, SurfaceDep, caller_of
 from api.access.checks import no_parameters
 from api.access.keys import HEADER
 from api.envelope import Json, base, problem_response
+from api.metrics import Figures
 from api.problems import Problem
 from core.callers import NOBODY
 from core.errors import AccessError
@@ -74,13 +76,23 @@ async def metrics(
                 "This key may not read the service's figures.",
                 mend="Use a key with inspect or write, or the setting open_metrics.",
             )
-    elsewhere = surface.services.elsewhere
 
     def page() -> bytes:
-        if elsewhere is None:
-            return surface.metrics.page(surface.services.status.status())
-        surface.metrics.searchers.set(elsewhere.running)
-        return surface.metrics.page(surface.services.status.status(), elsewhere.figures())
+        return surface.metrics.page(*_counted(surface))
 
     written = await surface.operations.run(page, NOBODY)
     return Response(written, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def metrics_of(surface: Surface) -> Iterable[Metric]:
+    """Return the metrics of all processes of a service, for whoever sends them."""
+    return surface.metrics.collected(*_counted(surface))
+
+
+def _counted(surface: Surface) -> tuple[Mapping[str, Any], Iterable[Figures]]:
+    """Return the service's status, and the counts of its other processes."""
+    status, elsewhere = surface.services.status.status(), surface.services.elsewhere
+    if elsewhere is None:
+        return status, ()
+    surface.metrics.searchers.set(elsewhere.running)
+    return status, elsewhere.figures()

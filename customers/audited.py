@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from core.callers import OPERATOR, Caller
 from core.errors import DatelineError
 from core.items import Item, PubStatus
 from core.ports.engine import Engine
+from core.threads import Threads
 from core.writes import REFUSED, Outcome, PutItem, SetStatus, Written
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class AuditTrail:
         self._audit = audit
         self._clock = clock
         self._closed = closed
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
+        self._thread = Threads(1, thread_name_prefix="audit")
 
     def add(self, by: Caller, told: Iterable[tuple[AuditAction, str, str]]) -> None:
         """Add an entry for each action, uri and detail; return when they are written, or after half

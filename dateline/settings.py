@@ -210,7 +210,12 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="milliseconds that a search has, from its start, in a reranking profile",
     )
     otel: bool = Field(
-        default=False, description="send traces by OpenTelemetry (needs the extra [otel])"
+        default=False,
+        description="send traces, logs and metrics by OpenTelemetry (needs the extra [otel])",
+    )
+    otel_queries: bool = Field(
+        default=False,
+        description="let traces have the texts of queries and the paths of addresses",
     )
     searches: int = Field(
         default=0,

@@ -5,8 +5,7 @@ many.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
+from concurrent.futures import wait
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from time import perf_counter
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from core.ports.models import BoundedScorer, PairScorer, PassageScores, ScoreLimits, Told
 from core.retrieval import Floats
+from core.threads import Threads
 
 Bools = npt.NDArray[np.bool_]
 
@@ -71,7 +71,7 @@ class DeadlineReranker:
 
     def __init__(self, scorer: PairScorer, workers: int = _WORKERS) -> None:
         self._scorer = scorer
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rerank")
+        self._pool = Threads(workers, thread_name_prefix="rerank")
         self._free = BoundedSemaphore(workers)  # nothing queues behind workers that hang
         self._pace = 0.0  # seconds a passage at the last query
 
@@ -120,9 +120,8 @@ class DeadlineReranker:
         heard = _Heard(len(batch))
         if not self._free.acquire(timeout=max(0.0, end - perf_counter())):
             return heard.latest, _IN_TIME
-        traced = copy_context()  # so that a trace continues in the other thread
         try:
-            future = self._pool.submit(traced.run, self._score, query, batch, end, tokens, heard)
+            future = self._pool.submit(self._score, query, batch, end, tokens, heard)
         except RuntimeError as error:  # no thread can be started
             self._free.release()
             return heard.latest, type(error).__name__

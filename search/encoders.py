@@ -13,6 +13,7 @@ from core.errors import ModelError
 from core.items import FloatMatrix
 from core.ports.models import TextEncoder, TruncatingEncoder
 from core.retrieval import SortOrder, VectorQuery
+from core.tracing import Span
 from search.profiles import Profile
 from search.understanding.encoder_languages import note_on_silent, silent_fields
 from search.understanding.understand import Likeness, Meaning
@@ -152,7 +153,8 @@ def _encoded(
     encode: Callable[[TextEncoder], FloatMatrix], encoder: TextEncoder, field: str
 ) -> FloatMatrix:
     try:
-        return encode(encoder)
+        with Span("encode", {"dateline.field": field}):
+            return encode(encoder)
     except Exception as error:
         raise EncoderError(field, type(error).__name__) from error
 

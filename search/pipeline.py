@@ -8,7 +8,7 @@ request becomes a question, a question evidence, evidence scores, scores a froze
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -18,6 +18,8 @@ from core.callers import Caller
 from core.ports.engine import Clock
 from core.ports.models import TextAnalysis, TextEncoder
 from core.retrieval import Floats, Ids, Retrieved
+from core.threads import Threads
+from core.tracing import Laps, Span
 from rerank.deadline import DeadlineReranker
 from search.answers import Fold, Hit, Missing, SearchRequest, SearchResponse, Understood
 from search.candidates import (
@@ -112,13 +114,19 @@ class SearchPipeline:
         self._speller = Speller(
             parts.engine, parts.analysis, parts.doubt or NOT_DOUBTED, parts.engine
         )
-        self._beside = ThreadPoolExecutor(_SPELLERS, thread_name_prefix="spelling")
+        self._beside = Threads(_SPELLERS, thread_name_prefix="spelling")
 
     def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
         """Return one page of stories for `request`. Raises QueryError, NotFoundError and
         ExpiredError.
         """
-        watch, engine, parts = Stopwatch(), self._engine, self._parts
+        with Span("search") as span, Stopwatch() as watch:
+            answer = self._answered(request, caller, watch)
+            _describe(span, request, answer)
+        return answer
+
+    def _answered(self, request: SearchRequest, caller: Caller, watch: Stopwatch) -> SearchResponse:
+        engine, parts = self._engine, self._parts
         request.check()
         counted, typed, start = request.counted(), "", read_start(request, caller)
         suggested: Future[str] | None = None
@@ -231,6 +239,21 @@ class SearchPipeline:
         return with_names(self._engine, self._parts.analysis, evidence)
 
 
+def _describe(span: Span, request: SearchRequest, answer: SearchResponse) -> None:
+    """Give the span what operators look for. Flags are cut at the colon: what follows may name an
+    item or a word.
+    """
+    span.set(
+        {
+            "dateline.profile": answer.profile,
+            "dateline.hits": len(answer.hits),
+            "dateline.total": answer.total.value,
+            "dateline.degraded": tuple(flag.partition(":")[0] for flag in answer.degraded),
+        }
+    )
+    span.quote("dateline.query", request.q)
+
+
 def _doubtful(query: str, candidates: CandidateSet) -> str:
     """Return `query` if another spelling of it may be meant, else ""."""
     misspelt = has_misspelt_name(query, candidates.understood.entities)
@@ -268,8 +291,10 @@ def _answer(
     )
 
 
-class Stopwatch:
-    """Milliseconds per stage, and in all. `started` is a moment of `perf_counter`."""
+class Stopwatch(Laps):
+    """Milliseconds per stage, and in all; each stage is a span. `started` is a moment of
+    `perf_counter`.
+    """
 
     def __init__(self) -> None:
         self.started = self._last = perf_counter()
@@ -284,6 +309,7 @@ class Stopwatch:
         self._laps[stage] = (now - self._last) * 1000
         self._ends[stage] = now
         self._last = now
+        self.end(stage, now)
 
     def since_ms(self, stage: str) -> float | None:
         """Return milliseconds since that stage ended; None if it did not run."""

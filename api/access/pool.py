@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 from threading import Lock
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, TypeVar
 
 from core.callers import Caller
 from core.errors import BusyError
 from core.priority import step_back
+from core.threads import Threads, carried
+from core.tracing import done
 
 Result = TypeVar("Result")
 _BURST_S = 0.1  # a shorter run of refusals is only a burst
@@ -130,7 +132,7 @@ class WorkPool:
         # When each caller had its last turn, by name, and the turn's number.
         self._last_turns: defaultdict[str, tuple[float, int]] = defaultdict(lambda: _NO_TURN)
         begin = step_back if behind else None
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=begin)
+        self._executor = Threads(threads, thread_name_prefix=name, initializer=begin)
 
     async def run(self, work: Callable[[], Result], caller: Caller, places: int = 1) -> Result:
         """Return the result of `work()`. Raises BusyError if the queue lacks the `places` for
@@ -148,7 +150,13 @@ class WorkPool:
         return True
 
     def _entered(self, work: Callable[[], Any], caller: Caller, places: int) -> Future[Any]:
-        call = _Call(work, places)
+        entered = perf_counter()
+
+        def turn() -> Any:
+            done("wait", entered, perf_counter(), {"dateline.pool": self.name})
+            return work()
+
+        call = _Call(carried(turn), places)
         with self._lock:
             line = self._line(caller)
             while self._lacks(places):

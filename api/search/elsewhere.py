@@ -26,6 +26,7 @@ from api.access.services import Elsewhere
 from api.envelope import problem_response
 from api.middleware import leave
 from api.problems import INTERNAL
+from core.tracing import Trace, header
 
 _errors = logging.getLogger("dateline.api")
 _PLAIN = ("method", "scheme", "http_version", "path", "root_path", "client", "server")
@@ -87,7 +88,7 @@ def request_bytes(scope: Scope, accounts: int = 0, body: bytes = b"") -> bytes:
     sent = {name: scope.get(name) for name in _PLAIN}
     sent |= {name: scope[name].decode("latin-1") for name in _BYTES}
     headers, name = _decoded(scope["headers"]), scope["state"]["request_id"]
-    sent |= {"headers": headers, "id": name, "accounts": accounts}
+    sent |= {"headers": headers, "id": name, "accounts": accounts, "trace": header()}
     return orjson.dumps({**sent, "body": body.decode("latin-1")})
 
 
@@ -96,6 +97,11 @@ async def answered(app: ASGIApp, request: bytes) -> bytes:
     body.
     """
     sent = orjson.loads(request)
+    with Trace("answer", kind="internal", header=sent.pop("trace", "")):
+        return await _answered(app, sent)
+
+
+async def _answered(app: ASGIApp, sent: dict[str, Any]) -> bytes:
     body = sent.pop("body", "").encode("latin-1")
     scope = _scope(sent)
     messages: list[Message] = []

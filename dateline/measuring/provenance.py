@@ -20,7 +20,7 @@ _PACKAGE = "dateline-search"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _SECRETS = ("keys", "remote_key")
 _PLACES = ("data", "models", "pulled_models", "host", "port")
-_OF_THE_SERVER = ("demo", "otel", "searches", "waiting", "max_body_bytes")
+_OF_THE_SERVER = ("demo", "otel", "otel_queries", "searches", "waiting", "max_body_bytes")
 LEFT_OUT = frozenset((*_SECRETS, *_PLACES, *_OF_THE_SERVER, "profile"))
 # Recorded even with default values: how an engine's graphs are built, how wide it searches them.
 _BUILT = ("hnsw_m", "hnsw_ef_construction")

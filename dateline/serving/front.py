@@ -8,12 +8,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 
 import typer
 from fastapi import FastAPI
 
 from api.access.forwarding import Proxies
+from api.operations_routes import metrics_of
 from dateline.build.app import build_app
 from dateline.build.customers.accounts import has_account_keys
 from dateline.build.models.served import Models
@@ -28,7 +30,7 @@ from dateline.serving.listener import Limits, Listener, listen, places
 from dateline.serving.log_lines import write_log
 from dateline.serving.searchers import Start, build_searchers, in_processes, started_anew
 from dateline.serving.shared_state import kept_apart
-from dateline.serving.telemetry import traced
+from dateline.serving.telemetry import Telemetry, telemetry
 from dateline.serving.tls import Certificate, certificate_of
 from dateline.settings import Settings
 from dateline.shown.ingest_output import counts
@@ -49,11 +51,11 @@ def serve_alone(settings: Settings, *, models_only: bool) -> None:
     check(settings, models_only=models_only)
     certificate = certificate_of(settings)
     listening = listen(settings.host, settings.port)
-    with _running(settings):
+    with _running(settings) as told:
         if models_only:
-            _serve_models(settings, listening, certificate)
+            _serve_models(settings, listening, certificate, told)
         else:
-            _serve_searches(settings, listening, certificate)
+            _serve_searches(settings, listening, certificate, told)
 
 
 def serve_with(
@@ -67,8 +69,8 @@ def serve_with(
     `start` starts. `ready` is called when requests are read and every process can be asked.
     """
     certificate = certificate_of(settings)
-    with _running(settings):
-        _serve_searches(settings, listening, certificate, models, start, ready)
+    with _running(settings) as told:
+        _serve_searches(settings, listening, certificate, told, models, start, ready)
 
 
 def check(settings: Settings, *, models_only: bool = False) -> None:
@@ -78,17 +80,18 @@ def check(settings: Settings, *, models_only: bool = False) -> None:
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[None]:
+def _running(settings: Settings) -> Iterator[Telemetry]:
     write_log(logging.INFO)
     sys.setswitchinterval(_SWITCH_S)
-    with traced(settings):
-        yield
+    with telemetry(settings) as told:
+        yield told
 
 
 def _serve_searches(
     settings: Settings,
     listening: socket.socket,
     certificate: Certificate | None,
+    told: Telemetry,
     models: Models | None = None,
     start: Start = started_anew,
     ready: Callable[[], object] = _do_nothing,
@@ -105,6 +108,7 @@ def _serve_searches(
         read_examples(demo_folder() / "examples.json") if settings.demo else (),
         searchers,
     )
+    told.tell_metrics(partial(metrics_of, app.state.surface))
     _greet(settings, listening.getsockname()[1])
     for field, count in service.lacking().items():
         what = f"vector field {field} lacks {count:,} visible items; run `dateline embed`"
@@ -135,7 +139,10 @@ def _load_demo(service: Service) -> None:
 
 
 def _serve_models(
-    settings: Settings, listening: socket.socket, certificate: Certificate | None
+    settings: Settings,
+    listening: socket.socket,
+    certificate: Certificate | None,
+    told: Telemetry,
 ) -> None:
     service = build_model_service(settings)
     note_missing_models(service.models.missing.values())
@@ -143,8 +150,10 @@ def _serve_models(
     running = ", ".join(service.status()["models"]["running"])
     console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
     console.print("Ctrl-C ends it.", style="dim")
+    app = build_model_app(service)
+    told.tell_metrics(partial(metrics_of, app.state.surface))
     try:
-        _run(build_model_app(service), settings, listening, certificate)
+        _run(app, settings, listening, certificate)
     finally:
         listening.close()
 

@@ -1,4 +1,5 @@
-"""The log of a process, on its error stream: no kind of line more than once a second.
+"""The log of a process, on its error stream: a JSON object on each line, and no kind of line more
+than once a second.
 
 A client that makes a service write a line can make it write millions, which fills a disk and hides
 what matters. Lines are of one kind if the same place in the code writes them about the same
@@ -11,9 +12,16 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
+
+import orjson
+
+from core.tracing import place
 
 _SECOND = 1.0
+_FORM = logging.Formatter()
 _KINDS = 1000  # remembered; they are places in the code, so there are far fewer
 
 
@@ -24,8 +32,8 @@ class _Seen:
 
 
 class LimitedLines(logging.Handler):
-    """Writes records, and before a record the number of its kind that were left out since the last
-    one. A record may have its own `kind`; one with the kind "" is always written.
+    """Writes records, each with the number of its kind that were left out since the last one
+    (`left_out`). A record may have its own `kind`; one with the kind "" is always written.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -39,9 +47,10 @@ class LimitedLines(logging.Handler):
         if left_out is None:
             return
         try:
-            text = self.format(record)
+            told = _head(record) | members(record)
             if left_out:
-                text = f"{left_out} lines like the next one were left out\n{text}"
+                told["left_out"] = left_out
+            text = orjson.dumps(told, default=str).decode()
             sys.stderr.write(f"{text}\n")  # the present stream, which tests replace
             sys.stderr.flush()
         except Exception:  # noqa: BLE001  a log must not harm what it is about
@@ -65,7 +74,27 @@ class LimitedLines(logging.Handler):
         return 0 if seen is None else seen.left_out
 
 
+def members(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record says. `members` of its own take the place of a message."""
+    told: dict[str, Any] = dict(
+        getattr(record, "members", None) or {"message": record.getMessage()}
+    )
+    if record.exc_info and record.exc_info[0] is not None:
+        told["exception"] = _FORM.formatException(record.exc_info)
+    return told
+
+
+def _head(record: logging.LogRecord) -> dict[str, Any]:
+    """Return when, how bad, where in the program, and in which trace."""
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    head = {"time": time, "level": record.levelname.lower(), "logger": record.name}
+    if (here := place()) is not None:
+        head |= {"trace_id": f"{here.trace:032x}", "span_id": f"{here.span:016x}"}
+    return head
+
+
 def write_log(level: int) -> None:
     """Write what this process logs at `level` or above, unless it has a log already."""
-    logging.basicConfig(level=level, format="%(message)s", handlers=[LimitedLines()])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each remote call
+    logging.basicConfig(level=level, handlers=[LimitedLines()])
+    for chatty in ("httpx", "faiss.loader"):  # a line for each remote call, and for each try
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -35,7 +35,7 @@ from dateline.build.app import build_inner_app, searches_of
 from dateline.build.models.served import Models
 from dateline.build.service import Service, build_service
 from dateline.serving.log_lines import write_log
-from dateline.serving.telemetry import traced
+from dateline.serving.telemetry import telemetry
 from dateline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -324,7 +324,7 @@ def answer_until_closed(sockets: Sequence[int], models: Models | None = None) ->
     settings = Settings.of_bytes(requests.recv_bytes())
     write_log(logging.INFO)
     os.nice(_BEHIND)
-    with traced(settings):
+    with telemetry(settings):
         service = build_service(settings, models=models, share_cursors=True, follows=True)
         try:
             app = build_inner_app(service)

@@ -1,48 +1,97 @@
-"""OpenTelemetry traces of this process, sent by OTLP if the setting `otel` asks for them.
+"""What this process tells OpenTelemetry: traces, logs and metrics, if the setting `otel` asks.
 
-OpenTelemetry's own variables say where to send them, how many and under which name
+OpenTelemetry's own variables say where to send them, how many traces and under which name
 (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME).
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
+from functools import partial
+from importlib import metadata
+from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
+from core import tracing
 from core.errors import SettingsError
 from dateline.settings import Settings
 
-_SDK = "opentelemetry.sdk.trace"
-_EXPORT = "opentelemetry.sdk.trace.export"
-_OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from dateline.serving.otlp import Sender
+
+_SAMPLER = "OTEL_TRACES_SAMPLER"
+_SHARE = "OTEL_TRACES_SAMPLER_ARG"
+_SAMPLERS = ("always_on", "always_off", "traceidratio")
+_PARENT = "parentbased_"
+_HALF = 2**64
+
+
+class Telemetry:
+    """What a process tells, or nothing without a sender."""
+
+    def __init__(self, sender: Sender | None = None) -> None:
+        self._sender = sender
+
+    def tell_metrics(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        """Send the metrics that `collect` returns, from now on."""
+        if self._sender is not None:
+            self._sender.collect = collect
 
 
 @contextmanager
-def traced(settings: Settings) -> Iterator[None]:
-    """Write traces while the body runs, and send the last ones at the end.
+def telemetry(settings: Settings) -> Iterator[Telemetry]:
+    """Send traces and logs while the body runs, and the last ones at its end.
 
-    Raises SettingsError if they are asked for and the extra is not installed.
+    Raises SettingsError if they are asked for and the extra is not installed, or for a sampler that
+    is not known.
     """
     if not settings.otel:
-        yield
+        yield Telemetry()
         return
     os.environ.setdefault("OTEL_SERVICE_NAME", "dateline")
+    chosen = _chosen()
     try:
-        sdk, export, otlp = (import_module(name) for name in (_SDK, _EXPORT, _OTLP))
+        from dateline.serving.otlp import Sender
     except ImportError as error:
         raise SettingsError(
             f"traces can't be sent: {error}",
             where="otel",
             mend="pip install 'dateline-search[otel]', or unset it",
         ) from error
-    provider = sdk.TracerProvider()
-    provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+    sender = Sender(metadata.version("dateline-search"))
+    tracing.send_to(tracing.Sink(sender.write, chosen, settings.otel_queries))
+    logging.getLogger().addHandler(sender)
     try:
-        yield
+        yield Telemetry(sender)
     finally:
-        provider.shutdown()
+        tracing.send_to(None)
+        logging.getLogger().removeHandler(sender)
+        sender.close()
+
+
+def _chosen() -> Callable[[int, bool | None], bool]:
+    """Return which traces are kept, by OpenTelemetry's variables. Raises SettingsError."""
+    wanted = os.environ.get(_SAMPLER, "parentbased_always_on").lower()
+    name = wanted.removeprefix(_PARENT)
+    share = os.environ.get(_SHARE) or "1"
+    try:
+        most = {"always_on": 1.0, "always_off": 0.0, "traceidratio": float(share)}[name]
+    except (KeyError, ValueError) as error:
+        known = ", ".join(f"{prefix}{one}" for prefix in ("", _PARENT) for one in _SAMPLERS)
+        raise SettingsError(
+            f"{_SAMPLER}={wanted} with {_SHARE}={share} is no sampler",
+            where=_SAMPLER,
+            mend=f"one of {known}; the share is a number from 0 to 1",
+        ) from error
+    return partial(_is_kept, most, by_caller=wanted != name)
+
+
+def _is_kept(share: float, trace: int, said: bool | None, *, by_caller: bool) -> bool:
+    """Return whether a trace is in the share; a caller's decision counts if it may."""
+    if by_caller and said is not None:
+        return said
+    return trace % _HALF < share * _HALF

@@ -13,11 +13,11 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from core.customers.webhooks import Lease, Message
 from core.errors import DatelineError
+from core.threads import Threads
 from customers.webhooks.making import MessageMaker
 from customers.webhooks.ports import Outbox
 from customers.webhooks.retries import Answer
@@ -64,7 +64,7 @@ class WebhookThreads:
         self._lock = threading.Lock()
         self._free = dict(THREADS)
         self._pools = {
-            name: ThreadPoolExecutor(count, thread_name_prefix=f"webhooks {name}")
+            name: Threads(count, thread_name_prefix=f"webhooks {name}")
             for name, count in THREADS.items()
         }
         self._pruned = time.monotonic()

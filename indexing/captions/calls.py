@@ -12,12 +12,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core.errors import StorageError
 from core.media import Caption, ToCaption, Uncaptioned
+from core.threads import Threads
 from indexing.captions.answer import caption_of
 from indexing.captions.failures import Unanswered
 from indexing.captions.prompt import made_by, prompt_digest, question
@@ -207,7 +207,7 @@ class ProviderCaptioner:
         self.calls = calls
         self.edge = edge
         self.model = calls.provider.model
-        self._pool = ThreadPoolExecutor(max(1, at_once), thread_name_prefix="captions")
+        self._pool = Threads(max(1, at_once), thread_name_prefix="captions")
 
     @property
     def digest(self) -> str:

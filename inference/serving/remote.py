@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -26,6 +25,7 @@ from core.entities import Entity, EntityLabel
 from core.errors import ModelError
 from core.items import FloatMatrix
 from core.ports.models import NO_LIMITS, PassageScores, ScoreLimits, Told
+from core.threads import Threads
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.serving.cache import AnswerCache
@@ -138,7 +138,7 @@ def mapped(
     """Return `ask` of each part, several at a time."""
     if len(parts) < 2 or threads < 2:
         return [ask(part) for part in parts]
-    with ThreadPoolExecutor(min(threads, len(parts)), thread_name_prefix="remote") as workers:
+    with Threads(min(threads, len(parts)), thread_name_prefix="remote") as workers:
         return list(workers.map(ask, parts))
 
 

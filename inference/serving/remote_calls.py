@@ -18,6 +18,7 @@ import httpx
 import orjson
 
 from core.errors import ModelError, SettingsError, UnavailableError
+from core.tracing import Span, header
 
 KEY_VARIABLE = "DATELINE_REMOTE_KEY"
 DIGEST_HEADER = "x-model-digest"
@@ -139,6 +140,16 @@ class RemoteService:
         if not self._health.may_ask(seconds):
             raise self._unavailable("did not answer a moment ago and is left alone")
         content = orjson.dumps(body)
+        with Span(f"POST {path}", {"server.address": self._host}, kind="client"):
+            return self._tried(path, content, began, seconds)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.address.url).hostname or ""
+
+    def _tried(
+        self, path: str, content: bytes, began: float, seconds: float
+    ) -> tuple[Any, Mapping[str, str]]:
         for attempt in range(ATTEMPTS):
             left = began + seconds - monotonic()
             try:
@@ -164,7 +175,7 @@ class RemoteService:
                 "POST",
                 f"{self.address.url}{path}",
                 content=content,
-                headers={"content-type": "application/json"},
+                headers={"content-type": "application/json", **_traced()},
                 timeout=timeout,
             ) as answer:
                 data = self._bounded(answer, until, seconds)
@@ -230,6 +241,12 @@ class RemoteService:
         return UnavailableError(
             f"the model service {why}", where=self.address.url, mend="try again in a while"
         )
+
+
+def _traced() -> dict[str, str]:
+    """Return the header by which the service continues the caller's trace."""
+    here = header()
+    return {"traceparent": here} if here else {}
 
 
 class _PassingError(Exception):

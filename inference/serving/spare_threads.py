@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from core.priority import step_back
+from core.threads import Threads
 
 PAUSE = 1.0  # seconds without a new attempt after a thread could not be started
 
@@ -23,7 +23,7 @@ class SpareThreads:
         self._again = 0.0  # reading of perf_counter before which no thread is asked for
         self._pool = self._new_pool()
         self._begun = False  # whether the pool has a thread
-        self._left: list[ThreadPoolExecutor] = []  # pools whose threads end after their work
+        self._left: list[Threads] = []  # pools whose threads end after their work
 
     def start(self, work: Callable[[], None]) -> bool:
         """Return whether a thread does `work`, now or when it has finished other work. Where this
@@ -49,10 +49,8 @@ class SpareThreads:
         for pool in (*self._left, self._pool):
             pool.shutdown()
 
-    def _new_pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(
-            max(1, self._most), thread_name_prefix=self._name, initializer=step_back
-        )
+    def _new_pool(self) -> Threads:
+        return Threads(max(1, self._most), thread_name_prefix=self._name, initializer=step_back)
 
     def _leave_pool(self) -> None:
         """Make a new pool. A pool that failed to start a thread has still queued the work, and

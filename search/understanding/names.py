@@ -34,6 +34,7 @@ from core.query_tree import (
     constraint,
 )
 from core.retrieval import Floats, Ids
+from core.tracing import Span
 from search.answers import EntityUse, FoundName, Understood
 from search.understanding.dated import as_ignored
 
@@ -94,7 +95,8 @@ class NameFinder:
             reason = self._tagger_missing or ("there is no tagger" if filtering else "")
             return _missing(reason, use) if reason else Found()
         try:
-            entities = self._tagger.tag([text])[0]
+            with Span("tag"):
+                entities = self._tagger.tag([text])[0]
         except Exception as error:  # noqa: BLE001 - names are an extra; the search goes on
             return _missing(type(error).__name__, use)
         known: Sequence[KnownName | None] = (None,) * len(entities)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +31,8 @@ from core.query_tree import (
     without_words,
 )
 from core.retrieval import VectorQuery
+from core.threads import Threads
+from core.tracing import Span
 from search.answers import (
     MAX_QUERY_CHARACTERS,
     DateUse,
@@ -165,7 +167,7 @@ class Understanding:
         self._clock = clock
         self._languages = frozenset(languages)
         self._told_by = told_by
-        self._pool = ThreadPoolExecutor(_TAGGER_THREADS, thread_name_prefix="tagger")
+        self._pool = Threads(_TAGGER_THREADS, thread_name_prefix="tagger")
 
     def calendar(self, tz: str = "", locale: str = "") -> Calendar:
         """Return a caller's calendar at this moment. Raises QueryError for an unknown zone or
@@ -237,7 +239,8 @@ class Understanding:
         asked = () if EntityUse.OFF is entities or dates is DateUse.OFF else tuple(ignore)
         languages = self._languages if read is None else read
         calendar = calendar or self.calendar()
-        parsed, said = self._read(query, calendar, filters, dates, ignored, languages)
+        with Span("read query"):
+            parsed, said = self._read(query, calendar, filters, dates, ignored, languages)
         find = partial(
             self._names.find,
             parsed.text,

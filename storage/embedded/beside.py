@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
+
+from core.threads import Threads
 
 Result = TypeVar("Result")
 
@@ -20,7 +21,7 @@ class Beside:
 
     def __init__(self, cores: int | None = None) -> None:
         self._cores = _cores() if cores is None else cores
-        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="lexical")
+        self._threads = Threads(self._cores, thread_name_prefix="lexical")
         self._searches = 0
         self._lock = Lock()
 

@@ -39,6 +39,7 @@ from core.retrieval import (
     VectorQuery,
     VectorScores,
 )
+from core.tracing import Span
 from storage.embedded.beside import Beside
 from storage.embedded.columns.facts import View
 from storage.embedded.lexical.reader import LexicalHits, LexicalReader
@@ -113,7 +114,8 @@ class _Nearest:
 
 def _lexical(moment: Moment, request: Retrieval, milliseconds: dict[str, float]) -> LexicalHits:
     started = perf_counter()
-    found = _out_of_all(moment, request) or _within_filters(moment, request)
+    with Span("BM25"):
+        found = _out_of_all(moment, request) or _within_filters(moment, request)
     milliseconds["lexical"] = (perf_counter() - started) * 1000
     return found
 
@@ -189,7 +191,8 @@ def _nearest(
         reckoned = partial(_cosines_of_hits, field, vector, lexical)
         of_hits = begin(reckoned) or reckoned
         wanted = int(request.vector_depth * _PASSAGES_PER_ITEM)
-        hits = search(field, vector, wanted)
+        with Span("HNSW", {"dateline.field": query.field}):
+            hits = search(field, vector, wanted)
         near = hits.ids[np.lexsort((hits.ids, -hits.cosines))]
         _, firsts = np.unique(near, return_index=True)
         ids = near[np.sort(firsts)][: request.vector_depth]

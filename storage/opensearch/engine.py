@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +31,7 @@ from core.retrieval import (
     Suggestion,
 )
 from core.standing import SeenWord
+from core.threads import Threads
 from storage.opensearch.catalogue import IndexCatalogue
 from storage.opensearch.following.follower import Follower
 from storage.opensearch.following.projector import Projector
@@ -90,7 +90,7 @@ class OpenSearchEngine(RecordedEngine):
     def __init__(self, settings: OpenSearchSettings, clock: Clock, record: RecordOfTruth) -> None:
         self._settings = settings
         super().__init__(record, clock)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
+        self._pool = Threads(2, thread_name_prefix="snapshots")
         self.cluster = Cluster(settings.cluster)
         self.guard = Guard(record, clock)
         try:

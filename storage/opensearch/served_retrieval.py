@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from core.callers import Caller
 from core.errors import DatelineError
 from core.retrieval import Beside, Browse, Browsed, Retrieval, Retrieved
+from core.threads import Threads
 from storage.opensearch.nodes.connection import Cluster
 from storage.opensearch.nodes.nodes import NodeSettings
 from storage.opensearch.query.retrieval import SearchSettings, Sources, browse, retrieve
@@ -54,7 +54,7 @@ class ServedRetrieval:
         self._patience_s = patience_s
         self._longest_s = _LONGEST * nodes.timeout_s
         self._now = now
-        self._beside = ThreadPoolExecutor(nodes.pool, "beside-searches")
+        self._beside = Threads(nodes.pool, "beside-searches")
 
     def retrieve(self, request: Retrieval) -> Retrieved:
         """Return the candidates for `request`; if the old index fails, ask the current one."""

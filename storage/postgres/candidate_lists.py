@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
 from time import monotonic
@@ -26,6 +26,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from core.threads import Threads
 from storage.postgres.connections import place_of, pool_of, url_of
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class PostgresCandidateLists:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._puts = 0
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="candidate lists")
+        self._keeper = Threads(1, thread_name_prefix="candidate lists")
         self._keeping: Future[None] | None = None
         self._resting_until = 0.0
         self.failure = ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.limits import Allowed, Limit, Limiter, Refused, leased, room
+from core.threads import Threads
 from storage.postgres.connections import place_of, pool_of, url_of
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class PostgresLimits:
         self._pool = pool_of(address, limits=LIMITS, pooled=_POOLED, more=_MORE, wait_s=_WAIT_S)
         self._lock = threading.Lock()
         self._purses: dict[tuple[str, str], _Purse] = {}
-        self._asker = ThreadPoolExecutor(1, thread_name_prefix="limits")
+        self._asker = Threads(1, thread_name_prefix="limits")
         self._alone_until = 0.0
 
     def take(self, limit: Limit, key: str, cost: int = 1) -> Allowed | Refused:

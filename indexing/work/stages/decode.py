@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from core.errors import LimitError, MediaError, StorageError
 from core.items import Shot
 from core.media import FrameBatch, Gap, MediaFacts, MediaKind, ShotBounds, Still, is_url
 from core.ports.media import MediaReader, MediaStore
+from core.threads import Threads
 from core.work import FoundAsset, Stage, Tracked
 from indexing.media.assets import Enrichment
 from indexing.media.shots.listed import shots_to_see
@@ -446,7 +447,7 @@ class DecodeStage:
         self._decoder = decoder
         self._then = then
         self._shots_apart = shots_apart
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._pool = Threads(threads, thread_name_prefix="decode")
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
         """Decode each asset; yield it when its results are durable."""

@@ -16,13 +16,14 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 from time import monotonic, time
 
 from core.errors import StorageError
+from core.threads import Threads
 from storage.record.port import RecordOfTruth
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class CandidateLists:
         self._connection: sqlite3.Connection | None = None
         self._file = -1
         self._puts = 0
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="candidate lists")
+        self._keeper = Threads(1, thread_name_prefix="candidate lists")
         self._keeping: Future[None] | None = None
         self._resting_until = 0.0
         self.failure = ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from core import tracing
 from core.observation import Event, Stage, WatchedByAll
+from core.tracing import Finished, Sink, Span, Trace
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelStore
 from inference.serving.tracing import SpanWatch, Tracing
@@ -18,37 +17,36 @@ from tests.inference.computed_models import WIDTH, ComputedRuntime, folder_like,
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What an application's own tracer provider collects."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    return exporter
+def spans() -> Iterator[list[Finished]]:
+    """What is written meanwhile."""
+    found: list[Finished] = []
+    tracing.send_to(Sink(found.append))
+    yield found
+    tracing.send_to(None)
 
 
-def test_a_call_has_a_span_for_each_stage(spans: InMemorySpanExporter, models: ModelStore) -> None:
+def test_a_call_has_a_span_for_each_stage(spans: list[Finished], models: ModelStore) -> None:
     folder = folder_like(models, "all-MiniLM-L6-v2", dimension=WIDTH)
     runtime = ComputedRuntime(hidden_states, "last_hidden_state")
     encoder = SentenceEncoder.over(folder, runtime, watching=WatchedByAll((Tracing(),)))
-    with trace.get_tracer("test").start_as_current_span("search") as search:
+    with Trace("request"), Span("encode"):
         encoder.encode_queries(["oil"])
-    told = {span.name: span for span in spans.get_finished_spans()}
-    parts = [told[f"dateline.model {stage}"] for stage in Stage]
+    told = {span.name: span for span in spans}
+    parts = [told[stage.value] for stage in Stage]
     for before, after in pairwise(parts):
-        assert before.start_time <= before.end_time <= after.start_time + 1000
+        assert before.began <= before.ended <= after.began + 1e-6
     for part in parts:
-        assert part.parent is not None
-        assert part.parent.span_id == search.get_span_context().span_id
-        assert dict(part.attributes or {}) == {
-            "dateline.model": "all-MiniLM-L6-v2",
+        assert part.parent == told["encode"].id
+        assert part.attributes == {
+            "gen_ai.request.model": "all-MiniLM-L6-v2",
             "dateline.task": "query",
         }
-        assert told["search"].start_time <= part.start_time + 1_000_000_000  # of two clocks
-    assert len(told) == 4
+    assert told["encode"].attributes == {"dateline.batch.rows": 1, "dateline.batch.tokens": 3}
+    assert len(told) == 5
 
 
-def test_without_a_provider_nothing_happens() -> None:
+def test_without_a_sink_nothing_happens() -> None:
     watch = SpanWatch({})
     watch.timed(Stage.QUEUE, 1.0, 2.0)
-    watch.counted(Event.REFUSED, 1)
+    watch.counted(Event.BATCH_ROWS, 1)
+    assert tracing.place() is None
