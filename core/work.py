@@ -121,7 +121,8 @@ class Order:
     (`queue` is READ).
 
     `holder` names the lease, so that a worker that lost it changes nothing any more. `taken` counts
-    the leases since one of them was completed, this one included.
+    the leases since one of them was completed, this one included. `trace` is the place of whoever
+    ordered it, as a header `traceparent`, or "".
     """
 
     id: int
@@ -130,6 +131,7 @@ class Order:
     queue: str
     holder: str
     taken: int = 1
+    trace: str = ""
 
     @property
     def stage(self) -> Stage:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -35,6 +36,7 @@ from core.callers import Caller
 from core.tracing import Sink, Span, Trace
 from dateline.build.service import Service, build_service
 from dateline.serving.otlp import Sender
+from dateline.serving.telemetry import SWITCH_S
 from dateline.settings import Settings
 from search.answers import SearchRequest
 
@@ -96,6 +98,7 @@ def _collect(port: Connection) -> None:
 
 
 def _measured(service: Service, queries: int) -> dict[str, Any]:
+    sys.setswitchinterval(SWITCH_S)  # as in a service
     sender = Sender("benchmark")
     sinks = {
         "off": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.serving.log_lines import write_log
+from dateline.serving.telemetry import Telemetry, telemetry
+from dateline.settings import Settings
 from indexing.work.sources.packages import need_packages
 
 _LOOK_S = 0.5
@@ -48,31 +51,42 @@ def worker(
     with reported():
         write_log(logging.WARNING)
         need_packages()
-        from dateline.build.media.work import build_worker
-        from dateline.shown.work_progress import stopping_on_signals
         from indexing.work.queues import queues_named
 
         names = queues_named(queues)
         settings = settings_for(data=data, models=models)
         if not settings.has_orders:
             note_new_archive(settings)
-        service = build_service(settings)
-        try:
-            running = build_worker(settings, service, names)
-            errors.print(f"working on {', '.join(names)}; Ctrl-C ends it")
-            try:
-                with stopping_on_signals(running):
-                    idle_since = time.monotonic()
-                    while not running.queues.wait(_LOOK_S):
-                        jobs = running.desk.jobs.jobs()
-                        if any(job.state is JobState.RUNNING for job in jobs):
-                            idle_since = time.monotonic()
-                        elif until_done and time.monotonic() - idle_since > _IDLE_S:
-                            break
-                interrupted = running.queues.stopping
-            finally:
-                running.close()
-            service.engine.catch_up()
-        finally:
-            service.close()
+        with telemetry(settings) as told:
+            interrupted = _work(settings, names, told, until_done=until_done)
     raise typer.Exit(EXIT_INTERRUPTED if interrupted else 0)
+
+
+def _work(settings: Settings, names: Sequence[str], told: Telemetry, *, until_done: bool) -> bool:
+    """Work on the queues; return whether a signal ended that."""
+    from dateline.build.media.work import build_worker
+    from dateline.shown.work_progress import stopping_on_signals
+
+    service = build_service(settings)
+    metrics = service.models.metrics
+    try:
+        running = build_worker(settings, service, names)
+        told.tell_metrics(lambda: metrics.collected(service.status()))
+        errors.print(f"working on {', '.join(names)}; Ctrl-C ends it")
+        try:
+            with stopping_on_signals(running):
+                idle_since = time.monotonic()
+                while not running.queues.wait(_LOOK_S):
+                    jobs = running.desk.jobs.jobs()
+                    if any(job.state is JobState.RUNNING for job in jobs):
+                        idle_since = time.monotonic()
+                    elif until_done and time.monotonic() - idle_since > _IDLE_S:
+                        break
+            interrupted = running.queues.stopping
+        finally:
+            running.close()
+        service.engine.catch_up()
+        told.last_metrics()
+    finally:
+        service.close()
+    return interrupted

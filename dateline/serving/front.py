@@ -108,7 +108,6 @@ def _serve_searches(
         read_examples(demo_folder() / "examples.json") if settings.demo else (),
         searchers,
     )
-    told.tell_metrics(partial(metrics_of, app.state.surface))
     _greet(settings, listening.getsockname()[1])
     for field, count in service.lacking().items():
         what = f"vector field {field} lacks {count:,} visible items; run `dateline embed`"
@@ -121,7 +120,7 @@ def _serve_searches(
             ready()
 
     try:
-        _run(app, settings, listening, certificate, Thread(target=tell, daemon=True).start)
+        _run(app, settings, listening, certificate, told, Thread(target=tell, daemon=True).start)
     finally:
         if searchers is not None:
             searchers.close()
@@ -151,9 +150,8 @@ def _serve_models(
     console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
     console.print("Ctrl-C ends it.", style="dim")
     app = build_model_app(service)
-    told.tell_metrics(partial(metrics_of, app.state.surface))
     try:
-        _run(app, settings, listening, certificate)
+        _run(app, settings, listening, certificate, told)
     finally:
         listening.close()
 
@@ -163,6 +161,7 @@ def _run(
     settings: Settings,
     listening: socket.socket,
     certificate: Certificate | None,
+    told: Telemetry,
     started: Callable[[], object] = _do_nothing,
 ) -> None:
     connections = places(settings.connections)
@@ -175,7 +174,13 @@ def _run(
     limits = Limits(connections, settings.connections_per_address, proxies.__contains__)
     listener = Listener(listening, limits)
     readers = app.state.surface.services.readers
-    ending = readers.close if readers is not None else (lambda: None)
+    told.tell_metrics(partial(metrics_of, app.state.surface))
+
+    def ending() -> None:
+        told.last_metrics()
+        if readers is not None:
+            readers.close()
+
     server = HttpServer(app, listener, certificate, app.state.admission, ending, started)
     if settings.workers:
         signal.signal(signal.SIGHUP, server.leave)  # for processes with newer settings

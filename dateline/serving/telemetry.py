@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +29,7 @@ _SHARE = "OTEL_TRACES_SAMPLER_ARG"
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
 _PARENT = "parentbased_"
 _HALF = 2**64
+SWITCH_S = 0.0005  # how long a search waits for the interpreter that the sending thread has
 
 
 class Telemetry:
@@ -40,6 +42,12 @@ class Telemetry:
         """Send the metrics that `collect` returns, from now on."""
         if self._sender is not None:
             self._sender.collect = collect
+
+    def last_metrics(self) -> None:
+        """Send the metrics once more, before what they are about is closed."""
+        if self._sender is not None:
+            self._sender.send_metrics()
+            self._sender.collect = None
 
 
 @contextmanager
@@ -62,6 +70,7 @@ def telemetry(settings: Settings) -> Iterator[Telemetry]:
             where="otel",
             mend="pip install 'dateline-search[otel]', or unset it",
         ) from error
+    sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
     sender = Sender(metadata.version("dateline-search"))
     tracing.send_to(tracing.Sink(sender.write, chosen, settings.otel_queries))
     logging.getLogger().addHandler(sender)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from core.callers import Caller
 from core.errors import InputError, QueryError
+from core.threads import Threads
 from eval.runs.answering import Answer, Answering, PipelineAnswers
 from eval.runs.measures import DEFAULT_MEASURES, Measure, Run, parse_measures, per_query
 from eval.runs.results import Collection, QueryRow, RunResult, System
@@ -80,7 +80,7 @@ def _asked(
         return answering.answer(text, depth, judged.dates)
 
     answers: dict[str, Answer] = {}
-    with ThreadPoolExecutor(clients, thread_name_prefix="client") as pool:
+    with Threads(clients, thread_name_prefix="client") as pool:
         texts = judged.queries.values()
         each = map(ask, texts) if clients == 1 else pool.map(ask, texts)
         for query, answer in zip(judged.queries, each, strict=True):

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from core.errors import StorageError
 from core.media import Caption, ToCaption, Uncaptioned
 from core.threads import Threads
+from core.tracing import Span, Value
 from indexing.captions.answer import caption_of
 from indexing.captions.failures import Unanswered
 from indexing.captions.prompt import made_by, prompt_digest, question
@@ -162,7 +163,7 @@ class Calls:
         try:
             if not self.rates.take(expected.tokens_in + expected.tokens_out, PATIENCE_S):
                 raise Unanswered("no turn within the rates")
-            answer = self.provider.chat(still)
+            answer = self._asked(still)
         except Unanswered as failure:
             settle(key, price if failure.billed else 0.0)
             raise
@@ -170,6 +171,17 @@ class Calls:
             self.estimate.learn(text, answer.usage)
         settle(key, self._price(answer.usage or expected))
         return answer
+
+    def _asked(self, still: ToCaption) -> Answer:
+        model = self.provider.model
+        told: dict[str, Value] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+        with Span(f"chat {model}", told, kind="client") as span:
+            answer = self.provider.chat(still)
+            if answer.usage is not None:
+                used = answer.usage
+                span.set({"gen_ai.usage.input_tokens": used.tokens_in})
+                span.set({"gen_ai.usage.output_tokens": used.tokens_out})
+            return answer
 
     def _price(self, usage: Usage) -> float:
         return self.spending.prices.of(usage.tokens_in, usage.tokens_out)

@@ -32,6 +32,7 @@ from typing import IO
 
 from core.errors import BusyError, InputError, StorageError
 from core.ports.work import Orders
+from core.tracing import Trace, Value
 from core.work import MODEL_STAGES, READ, STAGES, Order
 from indexing.work.stages.stage import Stop
 
@@ -225,7 +226,8 @@ class QueueWorker:
         """Carry out an order. On any failure it is given back, or its lease ends."""
         run = self._run_reading if order.queue == READ else self._run_order
         try:
-            run(order, self.stopped.is_set)
+            with Trace(order.queue, _described(order), kind="consumer", header=order.trace):
+                run(order, self.stopped.is_set)
         except Exception as error:
             what = f"{order.queue} of chunk {order.chunk} of {order.job} was not carried out"
             log.warning("%s", what, exc_info=None if isinstance(error, StorageError) else error)
@@ -240,3 +242,15 @@ class QueueWorker:
                 self._orders.renew(self.working)
             except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
                 log.warning("leases can't be renewed: %s", error)
+
+
+def _described(order: Order) -> dict[str, Value]:
+    """Return the attributes of an order's span."""
+    return {
+        "messaging.system": "dateline",
+        "messaging.destination.name": order.queue,
+        "messaging.operation.type": "process",
+        "dateline.job": order.job,
+        "dateline.chunk": order.chunk,
+        "dateline.taken": order.taken,
+    }

@@ -16,6 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from core.errors import NotFoundError
+from core.tracing import header
 from core.work import AssetState, FoundAsset, Job, JobState, Order, Stage, Tracked
 from storage.databases import Database
 
@@ -76,6 +77,7 @@ ORDERS = sa.Table(
     sa.Column("taken", sa.Integer, nullable=False),
     sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
     sa.Column("boot", sa.String(40), nullable=False),  # the machine's start; "" in Postgres
+    sa.Column("trace", sa.String(55), nullable=False, server_default=""),  # a header traceparent
     sa.UniqueConstraint("job", "queue", "chunk"),
     sa.Index("dateline_orders_by_queue", "queue", "priority", "id"),
 )
@@ -110,7 +112,7 @@ def job_of(row: Any) -> Job:
     )
 
 
-def order_row(job: str, priority: int, queue: str, chunk: int) -> dict[str, Any]:
+def order_row(job: str, priority: int, queue: str, chunk: int, trace: str = "") -> dict[str, Any]:
     """Return the row of a new order that a worker may take at once."""
     return {
         "job": job,
@@ -121,12 +123,13 @@ def order_row(job: str, priority: int, queue: str, chunk: int) -> dict[str, Any]
         "taken": 0,
         "free_at": 0.0,
         "boot": "",
+        "trace": trace,
     }
 
 
 def order_of(row: Any, holder: str) -> Order:
     """Return the order of a row that was read before `holder` leased it."""
-    return Order(row.id, row.job, row.chunk, row.queue, holder, row.taken + 1)
+    return Order(row.id, row.job, row.chunk, row.queue, holder, row.taken + 1, row.trace)
 
 
 def new_row(
@@ -236,10 +239,17 @@ def write_assets(connection: sa.Connection, assets: Sequence[Tracked]) -> None:
 
 
 def give(
-    database: Database, connection: sa.Connection, job: Job, wanted: Iterable[tuple[str, int]]
+    database: Database,
+    connection: sa.Connection,
+    job: Job,
+    wanted: Iterable[tuple[str, int]],
+    trace: str = "",
 ) -> None:
-    """Order each (queue, chunk) of a locked job; existing orders stay as they are."""
-    rows = [order_row(job.id, job.priority, queue, chunk) for queue, chunk in wanted]
+    """Order each (queue, chunk) of a locked job; existing orders stay as they are. They go on with
+    `trace`, or with the trace of the caller.
+    """
+    trace = trace or header()
+    rows = [order_row(job.id, job.priority, queue, chunk, trace) for queue, chunk in wanted]
     if rows:
         connection.execute(database.insert(ORDERS).on_conflict_do_nothing(), rows)
 

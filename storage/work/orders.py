@@ -146,7 +146,7 @@ class StoredOrders:
         write_assets(connection, assets)
         stages = waiting_of(connection, order.job, order.chunk)
         after = [(stage, order.chunk) for stage in stages if stage != order.queue]
-        give(self._database, connection, job, after)
+        give(self._database, connection, job, after, order.trace)
         return order.queue in stages
 
     def _ready(self, connection: sa.Connection, room: Mapping[str, int]) -> list[str]:

@@ -126,3 +126,10 @@ def test_the_contract_of_commands_names_every_command() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     (contract,) = (one for one in tool["contracts"] if one["type"] == "independence")
     assert contract["modules"] == sorted(".".join(path.with_suffix("").parts) for path in commands)
+
+
+def test_all_pools_carry_the_context() -> None:
+    """A trace would break at a pool of another class than `core.threads.Threads`."""
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    makers = [path for path in files if "ThreadPoolExecutor" in path.read_text("utf-8")]
+    assert makers == [ROOT / "core/threads.py"]

@@ -20,9 +20,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat
+from time import perf_counter
 
 from core.errors import DatelineError, StorageError
 from core.ports.work import Jobs, Orders
+from core.tracing import Value, done
 from core.work import AssetState, JobState, Order, Stage, Tracked
 from indexing.work.stages.stage import StageWork, Stop, Worked
 
@@ -103,11 +105,12 @@ class ChunkRunner:
 
     def _work(self, order: Order, assets: Sequence[Tracked], stop: Stop) -> list[Tracked]:
         """Return the assets after the stage; only those that it began before `stop`."""
+        began, settled = perf_counter(), []
         try:
-            return [
-                self._settled(worked, order.stage)
-                for worked in self._stages[order.stage].work(assets, stop)
-            ]
+            for worked in self._stages[order.stage].work(assets, stop):
+                done("asset", began, perf_counter(), _described(worked))
+                settled.append(self._settled(worked, order.stage))
+            return settled
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - trying each alone shows which one failed
@@ -186,6 +189,16 @@ def cause_of(failure: BaseException) -> str:
     last = traceback.extract_tb(failure.__traceback__)[-1:]
     place = "".join(f" ({frame.name}, line {frame.lineno})" for frame in last)
     return f"{type(failure).__name__}: {failure}{place}"
+
+
+def _described(worked: Worked) -> dict[str, Value]:
+    """Return the attributes of an asset's span, which lasts from the stage's begin to its end for
+    this asset.
+    """
+    told: dict[str, Value] = {"dateline.asset": worked.asset.id}
+    if worked.failure is not None:
+        told["error.type"] = type(worked.failure).__name__
+    return told
 
 
 def _waits_for(stage: Stage, asset: Tracked) -> bool:

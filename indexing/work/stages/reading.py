@@ -14,6 +14,7 @@ from pathlib import Path
 from core.errors import InputError, StorageError
 from core.media import is_url
 from core.ports.work import Jobs, Orders
+from core.tracing import Trace
 from core.work import FoundAsset, Job, JobState, Order
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of
@@ -105,7 +106,9 @@ class Reading:
         products = request_of(job.request).products
         assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
         reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
-        self._jobs.add(job.id, assets, reasons)
+        told = {"dateline.job": job.id, "dateline.assets": len(assets)}
+        with Trace("order", told, kind="producer"):  # of these assets, until they can be found
+            self._jobs.add(job.id, assets, reasons)
 
     def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> None:
         """Order files that the caller found for a job, as soon as there is room."""

@@ -100,6 +100,7 @@ def test_metrics_of_each_kind_are_those_of_the_page(collector: Collector) -> Non
         times.observe(seconds)
     with telemetry(ASKED) as told:
         told.tell_metrics(registry.collect)
+        told.last_metrics()
     (asked,) = collector.metrics["asked"].sum.data_points
     assert asked.as_double == 3
     assert asked.attributes[0].value.string_value == "desk"

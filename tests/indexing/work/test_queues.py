@@ -20,7 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from core import tracing
 from core.errors import StorageError
+from core.tracing import Finished, Sink, Trace
 from core.work import AssetState, FoundAsset, Job, JobState, Order
 from indexing.work.queues import ProcessName, QueueSettings, QueueWorker
 from storage.databases import Database, open_database
@@ -64,7 +66,7 @@ def dropped(database: Database, order: Order) -> bool:
 @contextmanager
 def working(
     database: Database,
-    run: Callable[[Order], None],
+    run: Callable[[Order], object],
     *,
     read: Callable[[Order], None] = lambda _: None,
     process: str = "here",
@@ -98,6 +100,21 @@ def test_each_order_is_carried_out_once(database: Database) -> None:
         ordered(database, "b")
         wait_until(lambda: len(done) == 6, "one that came later")
     assert len({(order.job, order.chunk) for order in done}) == 6
+
+
+def test_an_order_goes_on_with_the_trace_in_which_it_was_made(sqlite: Database) -> None:
+    spans: list[Finished] = []
+    tracing.send_to(Sink(spans.append))
+    try:
+        with Trace("order"):
+            ordered(sqlite)
+        with working(sqlite, lambda order: dropped(sqlite, order)):
+            wait_until(lambda: len(spans) == 2, "the order's span")
+    finally:
+        tracing.send_to(None)
+    first, second = spans
+    assert (second.trace, second.parent) == (first.trace, first.id)
+    assert (second.name, second.kind) == ("decode", "consumer")
 
 
 def test_lower_numbers_go_first(sqlite: Database) -> None:

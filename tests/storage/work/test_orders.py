@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from core import tracing
+from core.tracing import Sink, Trace
 from core.work import AssetState, FoundAsset, Job, JobState, Order, Stage, Tracked
 from storage.databases import Database, open_database
 from storage.record.steady_clock import TimeSources
@@ -70,6 +72,32 @@ def test_an_order_is_one_worker_s_at_a_time(jobs: StoredJobs, orders: StoredOrde
     assert [order.chunk for order in orders.lease("two", ALL)] == [2]
     assert orders.lease("two", ALL) == ()
     assert orders.lease("two", {}) == ()
+
+
+def test_an_order_goes_on_with_the_trace_of_the_one_before(
+    jobs: StoredJobs, orders: StoredOrders
+) -> None:
+    tracing.send_to(Sink(lambda span: None))
+    try:
+        with Trace("order"):
+            place = tracing.header()
+            job(jobs)
+    finally:
+        tracing.send_to(None)
+    (decode,) = orders.lease("one", ALL)
+    orders.complete(decode, at(jobs.of_chunk("a", 0), Stage.DESCRIBE))
+    (describe,) = orders.lease("another process", ALL)
+    assert (decode.trace, describe.trace) == (place, place)
+
+
+def test_a_table_of_an_earlier_version_gets_the_column_of_traces(folder: Path) -> None:
+    database = open_database(folder / "work.sqlite")
+    job(StoredJobs(database))
+    database.run(lambda c: c.exec_driver_sql("ALTER TABLE dateline_orders DROP COLUMN trace"))
+    StoredJobs(database)
+    (order,) = StoredOrders(database).lease("one", ALL)
+    assert order.trace == ""
+    database.close()
 
 
 def test_lower_numbers_go_first_then_the_oldest(jobs: StoredJobs, orders: StoredOrders) -> None:
