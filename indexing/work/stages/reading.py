@@ -14,7 +14,7 @@ from pathlib import Path
 from core.errors import InputError, StorageError
 from core.media import is_url
 from core.ports.work import Jobs, Orders
-from core.tracing import Trace
+from core.tracing import Trace, Value
 from core.work import FoundAsset, Job, JobState, Order
 from indexing.sources import Rejected
 from indexing.work.request import Request, request_of
@@ -106,7 +106,7 @@ class Reading:
         products = request_of(job.request).products
         assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
         reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
-        told = {"dateline.job": job.id, "dateline.assets": len(assets)}
+        told: dict[str, Value] = {"dateline.job": job.id, "dateline.assets": len(assets)}
         with Trace("order", told, kind="producer"):  # of these assets, until they can be found
             self._jobs.add(job.id, assets, reasons)
 
