@@ -1,7 +1,7 @@
 """One archive on three engines: embedded, OpenSearch by our path, OpenSearch's own hybrid query.
 
     python -m benchmarks.opensearch.three_engines [FOLDER] [--url URL] [--stories N] [--documents N]
-    [--queries N] [--shards N] [--clients N] [--keep]
+    [--queries N] [--shards N] [--clients N] [--workers N] [--keep]
 
 The stories of Reuters (with `--stories` the first N), or with `--documents` so many made from them
 (benchmarks/made_stories.py), are recorded once, in the data folder; a later run continues there.
@@ -39,8 +39,7 @@ those of the projections; both have the record of truth beside them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -49,10 +48,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import orjson
 
 from benchmarks.machine import REUTERS, arguments, percentile, show, this_machine
 from benchmarks.news import WARM_UP
+from benchmarks.opensearch.agreement import Agreement
 from benchmarks.opensearch.archive import (
     NAME,
     WIRE,
@@ -62,14 +61,16 @@ from benchmarks.opensearch.archive import (
     make,
     settings_of,
 )
+from benchmarks.opensearch.paces import Pace, paces, ratio, workers_of
 from benchmarks.search.suggest import documents_of
 from core.ports.models import TextEncoder
+from core.retrieval import Ids
 from dateline.build.models.served import load_models
 from dateline.build.service import Service
 from search.answers import SearchRequest
 from search.profiles import standard_profiles
 from search.understanding.understand import Understanding
-from storage.opensearch.nodes.connection import Cluster, Reply
+from storage.opensearch.nodes.connection import Cluster, Reply, ndjson
 
 _PROFILE = standard_profiles(("text",))["hybrid"]
 _PLAIN = Understanding(None)
@@ -139,7 +140,7 @@ class Tap:
         """Return the searches with the query's vector, which is by far the longest request, and
         their seconds.
         """
-        return max(self.searches, key=lambda call: len(orjson.dumps(call[0])))
+        return max(self.searches, key=lambda call: len(ndjson(call[0])))
 
 
 @dataclass(slots=True)
@@ -154,6 +155,7 @@ class Comparison:
     stages: dict[str, list[float]] = field(default_factory=dict)
     trips: dict[str, list[Trip]] = field(default_factory=dict)
     asked: list[Bodies] = field(default_factory=list)
+    agreement: Agreement = field(default_factory=Agreement)
 
     def ask(self, text: str, turn: int) -> None:
         """Ask every side one query; the last three take turns."""
@@ -169,6 +171,16 @@ class Comparison:
         for name, ask in sides[turn % 3 :] + sides[: turn % 3]:
             found[name] = ask()
         self._compare(text, found)
+        self._agree(text, found["embedded"], found["hybrid, deep"])
+
+    def _agree(self, text: str, ours: Sequence[str], theirs: Sequence[str]) -> None:
+        request = SearchRequest(q=text, profile="hybrid", page_size=_HITS)
+        retrieved = self.cluster.pipeline.fusion_input(request, WIRE).found
+        self.agreement.note(retrieved, _PROFILE, self._uris, ours, theirs)
+
+    def _uris(self, ids: Ids) -> list[str]:
+        items = self.cluster.engine.versions(ids.tolist())
+        return [items[number].uri for number in ids.tolist()]
 
     def _encode(self, text: str) -> None:
         said = _PLAIN.understand(text).said.vector_text  # without quotes and signs
@@ -230,33 +242,40 @@ class Comparison:
 def _hybrid_body(bodies: Bodies, depth: Mapping[str, int]) -> bytes:
     queries = [body["query"] for body in bodies[:2]]
     query = {"hybrid": {"queries": queries, **depth}}
-    return orjson.dumps({"size": _HITS, "_source": ["uri"], "query": query})
+    return ndjson([{"size": _HITS, "_source": ["uri"], "query": query}])
 
 
-def _paces(comparison: Comparison, texts: Sequence[str], clients: int) -> dict[str, Any]:
-    """Return the queries a second of `clients` at the same time: of our whole search for `texts`,
-    and of the deep `hybrid` query for those that were asked before, in turns.
+def _paces(
+    comparison: Comparison, texts: Sequence[str], clients: int, workers: int
+) -> dict[str, Any]:
+    """Return the paces of `clients` at the same time: our whole search for new texts, and again;
+    the deep `hybrid` query for those that were asked before, and the encoding that it needs, too.
+    With `workers` a service of so many processes is also asked, over HTTP.
     """
     search, deep = comparison.cluster.pipeline.search, _DEPTHS["hybrid, deep"]
-    bodies = [_hybrid_body(each, deep) for each in comparison.asked]
+    bodies = [_hybrid_body(each, deep) for each in comparison.asked][: len(texts)]
 
     def ours(text: str) -> object:
         return search(SearchRequest(q=text, profile="hybrid", page_size=_HITS), WIRE)
 
-    paces: dict[str, list[float]] = {"opensearch": [], "hybrid, deep": []}
-    with ThreadPoolExecutor(clients) as pool:
-        for turn in range(_TURNS):
-            started = perf_counter()
-            found = [*pool.map(comparison.by_hybrid, bodies[turn::_TURNS])]
-            paces["hybrid, deep"].append(len(found) / (perf_counter() - started))
-            started = perf_counter()
-            answers = [*pool.map(ours, texts[turn::_TURNS])]
-            paces["opensearch"].append(len(answers) / (perf_counter() - started))
-    shares = [mine / raw for mine, raw in zip(*paces.values(), strict=True)]
-    return {
-        **{f"{name}, {clients} clients, queries_per_s": max(each) for name, each in paces.items()},
-        f"opensearch / hybrid, deep, {clients} clients": float(np.median(shares)),
-    }
+    def encode(text: str) -> object:
+        return comparison.encoder.encode_queries([text])
+
+    raw, encoding = Pace(comparison.by_hybrid, bodies), Pace(encode, texts)
+    new, again = Pace(ours, texts), Pace(ours, texts)
+    sides = {"hybrid, deep": raw, "encode": encoding, AT_FIRST: new, AGAIN: again}
+    with ExitStack() as running:
+        if workers:
+            settings = comparison.cluster.settings
+            ask, here = running.enter_context(workers_of(settings, workers))
+            sides[f"{workers} workers"] = Pace(ask, texts, here)
+        figures = paces(sides, clients, comparison.tap.cluster, _TURNS)
+    of = f"{clients} clients, {{}} / {{}}"
+    for name in [AT_FIRST, AGAIN, *[*sides][4:]]:
+        figures[of.format(name, "hybrid, deep")] = ratio(sides[name], raw)
+        both = ratio(sides[name], raw, encoding)
+        figures[of.format(name, "(hybrid, deep + encode)")] = both
+    return figures
 
 
 def main() -> None:
@@ -270,6 +289,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8, help="at the same time; 0: not measured")
+    parser.add_argument("--workers", type=int, default=0, help="of a service that is asked too")
     parser.add_argument("--keep", action="store_true", help="keep both projections")
     chosen = parser.parse_args()
     machine = this_machine()
@@ -297,11 +317,12 @@ def main() -> None:
                 comparison.sides.clear()
                 comparison.stages.clear()
                 comparison.trips.clear()
+                comparison.agreement.shares.clear()
             comparison.ask(text, turn)
-        figures |= _figures(comparison)
+        figures |= _figures(comparison) | comparison.agreement.figures()
         if chosen.clients:
             others = texts[chosen.queries + WARM_UP :][: chosen.queries]
-            figures |= _paces(comparison, others, chosen.clients)
+            figures |= _paces(comparison, others, chosen.clients, chosen.workers)
     show("embedded, OpenSearch, and its hybrid query", figures, machine, as_json=chosen.json)
 
 

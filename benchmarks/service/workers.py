@@ -78,7 +78,7 @@ class _Side:
     @property
     def pss_mb(self) -> float:
         """The memory of all processes of the services."""
-        return sum(_pss_mb(each) for _, pid in self.places for each in _tree(pid))
+        return sum(_pss_mb(each) for _, pid in self.places for each in tree(pid))
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def _sides(folder: Path, workers: int) -> Iterator[Mapping[str, _Side]]:
             shutil.copytree(folder / "first", folder / name)
             pid, client = running.enter_context(started(folder / name, PRODUCTS, settings))
             if "DATELINE_WORKERS" in settings:
-                _wait(client, workers)
+                wait_for(client, workers)
             return str(client.base_url), pid
 
         more = {"DATELINE_WORKERS": str(workers), "DATELINE_OPEN_METRICS": "true"}
@@ -119,7 +119,7 @@ def _sides(folder: Path, workers: int) -> Iterator[Mapping[str, _Side]]:
         }
 
 
-def _wait(client: httpx.Client, workers: int) -> None:
+def wait_for(client: httpx.Client, workers: int) -> None:
     """Wait until every worker searches: before, the process that reads requests does."""
     until = time.monotonic() + _START_S
     while f"dateline_search_processes {workers}.0" not in client.get("/metrics").text:
@@ -137,9 +137,9 @@ def _measured(sides: Mapping[str, _Side], turns: int, seconds: float) -> dict[st
     front_s = 0.0
     for _ in range(turns):
         for name, side in sides.items():
-            before = _processor_s(front)
+            before = processor_s(front)
             side.take_turn(seconds, numbers.__next__)
-            front_s += _processor_s(front) - before if name == "workers" else 0.0
+            front_s += processor_s(front) - before if name == "workers" else 0.0
     answered = sum(len(one.good) for turn in sides["workers"].turns for one in turn)
     found: dict[str, Any] = {"turns": turns, "seconds": seconds}
     for name, side in sides.items():
@@ -154,7 +154,8 @@ def _measured(sides: Mapping[str, _Side], turns: int, seconds: float) -> dict[st
     return found
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """Return a process and all that came from it."""
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
@@ -164,7 +165,8 @@ def _front(pid: int) -> int:
     return min(loader.children(), key=lambda child: child.create_time()).pid
 
 
-def _processor_s(pid: int) -> float:
+def processor_s(pid: int) -> float:
+    """Return the seconds that a process has spent on processors."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 

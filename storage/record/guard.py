@@ -21,6 +21,7 @@ from core.ports.engine import Clock
 from core.retrieval import Ids
 from storage.record.facts import FactRow, chain_number
 from storage.record.item_rows import to_micros
+from storage.record.kept_items import KeptItems
 from storage.record.kept_values import KeptValues
 from storage.record.port import Change, RecordOfTruth, RecordReads
 from storage.record.unsettled import SETTLED
@@ -75,6 +76,7 @@ class Guard:
         self._record = record
         self._clock = clock
         self.facts = KeptFacts(record)
+        self._items = KeptItems()
         self._kept: dict[int, _Known] = {}
         self._of_chain: dict[str, list[int]] = {}
         self._taken = _UNKNOWN  # the number of the last change read
@@ -112,7 +114,7 @@ class Guard:
     def items(self, ids: Ids, caller: Caller) -> tuple[Item | None, ...]:
         """Return the items, None for an id that the caller may not see."""
         shown = self.visible(ids, caller).tolist()
-        found = self._record.reads.items_by_seq(sorted({*shown}))
+        found = self._items.of(self._record.reads, sorted({*shown}))
         allowed = {*shown}
         return tuple(found.get(seq) if seq in allowed else None for seq in ids.tolist())
 

@@ -93,7 +93,7 @@ class Cluster:
         SlowError if no answer comes), StorageFullError, SettingsError (401, 403) and StorageError,
         never with a password or a document in it.
         """
-        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        content = body if body is None or isinstance(body, bytes) else _json(body)
         wait_s = timeout_s or self.settings.nodes.timeout_s
         try:
             reply = self._nodes.send(method, path, params, content, wait_s)
@@ -187,8 +187,13 @@ def reason_of(info: Any) -> str:
 
 def ndjson(lines: Sequence[Any]) -> bytes:
     """Return one line of JSON for each value; bytes are lines already."""
-    parts = [line if isinstance(line, bytes) else orjson.dumps(line) for line in lines]
+    parts = [line if isinstance(line, bytes) else _json(line) for line in lines]
     return b"\n".join((*parts, b""))
+
+
+def _json(value: Any) -> bytes:
+    """Return `value` as JSON; its arrays must be contiguous."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _place(url: str) -> str:

@@ -105,7 +105,6 @@ def _partly(reply: Reply) -> str:
     return "not searched to the end in time" if reply["timed_out"] else ""
 
 
-_MOMENT_S = 0.004
 _MOST_OPEN = 40  # terms whose counts are not known yet, each a search of its own
 _COMMON = 2  # a word without a count is taken to be in this many items
 _MORE = 2  # times the counted passages, because there may be more by now
@@ -130,7 +129,7 @@ class SearchSettings:
 class Sources:
     """What retrieval needs: `replies` searches the index, `sums` are the sums of the vectors, and
     `beside` runs work while the query is encoded. All requests of a retrieval to the index may take
-    `longest_s` together.
+    `longest_s` together. A search waits at most `moment_s()` for counts that it can do without.
     """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -143,6 +142,7 @@ class Sources:
     beside: Executor
     longest_s: float
     topics: Topics
+    moment_s: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -242,7 +242,7 @@ def _are_worth_waiting(search: _Search, counts: Future[Counts]) -> bool:
     moment only, because a word without a count makes the search dearer, but not later.
     """
     needed = search.terms.open > _MOST_OPEN or search.basics.of_machines > 0
-    return needed or bool(wait([counts], _MOMENT_S).done)
+    return needed or bool(wait([counts], search.sources.moment_s()).done)
 
 
 def _leave_out_incomplete(search: _Search) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from core.items import FloatMatrix
 from core.retrieval import Browse, SortOrder
 from storage.opensearch.index.body import EMBEDDED, TIE, vector_path
@@ -40,7 +42,7 @@ def nearest(
     """
     path = vector_path(field)
     near: dict[str, Any] = {
-        "vector": vector[0].astype(float).tolist(),
+        "vector": np.ascontiguousarray(vector[0]),  # written in half the digits of Python's floats
         "k": wanted,
         "filter": {"bool": {"filter": list(within)}},
         "method_parameters": {"ef_search": max(wanted, ef_search)},

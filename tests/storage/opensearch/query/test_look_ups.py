@@ -4,10 +4,13 @@ says so, and nothing of it is kept.
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,10 @@ from typing import Any
 import orjson
 import pytest
 
-from core.items import ItemType, PubStatus
+from core.items import FloatMatrix, ItemType, PubStatus
 from core.query_tree import Word
 from core.writes import PutItem
+from storage.opensearch import served_retrieval
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.following.follower import Follower
 from storage.opensearch.query.dictionary import Dictionary
@@ -30,6 +34,7 @@ from tests.storage.world import (
     NOW,
     WIRE,
     SetClock,
+    by_vector,
     change,
     lexical,
     make_item,
@@ -45,6 +50,8 @@ PARTS, LOST = 3, 1
 FERRY = ("all", "ferri")
 PATIENCE_S = 240.0
 JSON = "application/json"
+LATE_S = 0.1
+ASKS_WHO_SEES = b'"track_total_hits":1,'
 RARE_WORDS = "how rare some words are"
 
 
@@ -217,6 +224,38 @@ def test_a_search_does_not_depend_on_how_rare_its_words_are(
     proxy.concerns = lambda _: False
     for word in ("dog", "ferry"):
         assert engine.retrieve(lexical(Word(word))).degraded == (), "no guess was kept"
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_of_many_searches_none_asks_who_sees_a_word_while_it_is_counted(
+    engine: OpenSearchEngine, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_retrieval, "_LONG_MOMENT_S", PATIENCE_S)
+    write(engine, make_item("first", headline="ferry"), unit(1))
+    engine.catch_up()
+    engine.statistics.basics()
+    words = ("ferry", "dog", "storm", "zebra")
+    under_way, searches = threading.Barrier(len(words)), list[bytes]()
+
+    def answers(line: bytes, body: bytes) -> None:
+        if b"termvectors" in line:
+            time.sleep(LATE_S)  # a search that is alone has gone on by then
+        if b"_msearch" in line:
+            searches.append(body)
+
+    def encoded() -> FloatMatrix:
+        under_way.wait(PATIENCE_S)
+        return unit(1)
+
+    def find(word: str) -> int:
+        vectors = (replace(by_vector(unit(1)), encode=encoded),)
+        return len(engine.retrieve(replace(lexical(Word(word)), vectors=vectors)).ids)
+
+    proxy.answers = answers
+    with ThreadPoolExecutor(len(words)) as pool:
+        assert [*pool.map(find, words)] == [1, 0, 0, 0]
+    assert len(searches) == len(words)
+    assert not any(ASKS_WHO_SEES in body for body in searches)
 
 
 def test_nodes_that_are_preferred_count_the_same(engine: OpenSearchEngine) -> None:
