@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.samples import Sample
 
 from api.models.metrics import ModelMetrics
 
 _MADE = "_created"  # when a series began; it can't be summed
+# Of one process; the others add nothing to them.
+_OWN = frozenset({"process_start_time_seconds", "process_max_fds", "dateline_build_info"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 # For each series the metric's name, the sample's name, its labels, and the value.
@@ -25,7 +38,22 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        build = Info("dateline_build", "What runs here.", registry=self._registry)
+        build.info({"version": _version(), "python": platform.python_version()})
         self.models = ModelMetrics(self._registry)
+        self._spend = Counter(
+            "dateline_caption_spend",
+            "What captions cost, in the currency of their prices.",
+            ("model",),
+            registry=self._registry,
+        )
+        self._caption_tokens = Counter(
+            "dateline_caption_tokens",
+            "Tokens of captions.",
+            ("model", "direction"),
+            registry=self._registry,
+        )
         self._requests = Counter(
             "dateline_http_requests",
             "Answers by method, route and status.",
@@ -148,6 +176,12 @@ class Metrics:
         if degraded:
             self._degraded.inc()
 
+    def captioned(self, model: str, tokens_in: int, tokens_out: int, price: float) -> None:
+        """Count an answer of a provider of captions."""
+        self._spend.labels(model).inc(price)
+        self._caption_tokens.labels(model, "in").inc(tokens_in)
+        self._caption_tokens.labels(model, "out").inc(tokens_out)
+
     def recall_checked(self, field: str, found: int, wanted: int) -> None:
         """Count a search in one vector field that was compared with the exact scan."""
         self._recall_checks.labels(field).inc()
@@ -155,12 +189,14 @@ class Metrics:
         self._recall_found.labels(field).inc(found)
 
     def figures(self) -> Figures:
-        """Return the counts of this process, for the metrics page of another process."""
+        """Return the counts of this process, for the metrics page of another process. What can't be
+        summed stays out.
+        """
         return [
             (metric.name, sample.name, sample.labels, sample.value)
             for metric in self._registry.collect()
             for sample in metric.samples
-            if not sample.name.endswith(_MADE)
+            if not sample.name.endswith(_MADE) and sample.name not in _OWN
         ]
 
     def page(self, status: Mapping[str, Any], others: Iterable[Figures] = ()) -> bytes:
@@ -207,6 +243,13 @@ class _Page:
     def collect(self) -> Iterable[Metric]:
         """Return them."""
         return self.metrics
+
+
+def _version() -> str:
+    try:
+        return metadata.version("dateline-search")
+    except metadata.PackageNotFoundError:  # it runs from a checkout
+        return "unknown"
 
 
 def _summed(own: Iterable[Metric], others: Figures) -> Iterable[Metric]:

@@ -6,6 +6,7 @@ caller may not write.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from core.limits import Share
@@ -45,6 +46,9 @@ class Caller:
         """Whether the caller may write anything."""
         return bool(self.writes)
 
+
+asking: ContextVar[str] = ContextVar("dateline_caller", default="")
+"""The name of the caller whose request is answered in this context, "" for none."""
 
 NOBODY = Caller("nobody", frozenset())
 OPERATOR = Caller("operator", frozenset(), EVERY_PRODUCT)

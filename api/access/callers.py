@@ -20,7 +20,7 @@ from api.access.shares import Shares
 from api.content.media_links import MediaLinks, MediaSigner
 from api.metrics import Metrics
 from api.problems import UnknownKeyError
-from core.callers import Caller
+from core.callers import Caller, asking
 from core.errors import AccessError
 
 KEY_HEADER = APIKeyHeader(name=HEADER, auto_error=False, scheme_name="apikey")
@@ -91,6 +91,7 @@ async def known_caller_of(
     if caller is None:
         raise unknown_key()
     request.state.caller = caller.name
+    asking.set(caller.name)
     request.state.known = caller  # for what is told in headers
     return caller
 

@@ -1,7 +1,7 @@
 """Metrics of the models for operators: where a call's time goes, how full batches are, what waits.
 
-Labels are few and known in advance (models, tasks, stages). So the series are made once, when a
-model is opened, and a call needs no lookup of labels.
+Labels are few. Those that are known in advance (models, tasks, stages) have their series made once,
+when a model is opened, so a call needs no lookup for them; callers are those that have keys.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from core.callers import asking
 from core.observation import Event, ModelWatch, Stage
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
@@ -60,6 +61,13 @@ class ModelMetrics:
             registry=registry,
         )
 
+        self._by_caller = Counter(
+            "dateline_model_caller_seconds",
+            "Seconds of inference that a caller's requests took; of an ingest the caller is empty.",
+            ("caller", "model"),
+            registry=registry,
+        )
+
     def of(self, model: str, task: str) -> ModelWatch:
         """Return the watch of one model and task."""
         stages = {stage: self._seconds.labels(model, task, stage.value).observe for stage in Stage}
@@ -71,18 +79,22 @@ class ModelMetrics:
         events[Event.WAITING] = self._waiting.labels(model, task).inc
         events[Event.REFUSED] = self._refused.labels(model, task).inc
         events[Event.TRUNCATED] = self._truncated.labels(model, task).inc
-        return _Series(stages, events)
+        return _Series(model, stages, events, self._by_caller)
 
 
 @dataclass(frozen=True, slots=True)
 class _Series:
     """The ModelWatch of one model and task."""
 
+    model: str
     stages: Mapping[Stage, Callable[[float], None]]
     events: Mapping[Event, Callable[[float], None]]
+    by_caller: Counter
 
     def timed(self, stage: Stage, began: float, ended: float) -> None:
         self.stages[stage](ended - began)
+        if stage is Stage.INFERENCE:
+            self.by_caller.labels(asking.get(), self.model).inc(ended - began)
 
     def counted(self, event: Event, amount: int) -> None:
         self.events[event](amount)

@@ -4,6 +4,7 @@ force.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -83,8 +84,18 @@ def _place(engine: Mapping[str, Any]) -> str:
     return f"archive {engine['folder']}, indexes owned by {owner}"
 
 
-def doctor(as_json: AsJson = False, data: Data = None, models: Models = None) -> None:
+def doctor(
+    as_json: AsJson = False,
+    data: Data = None,
+    models: Models = None,
+    service: Annotated[
+        str, typer.Option(help="Compare a running service with its objectives instead.")
+    ] = "",
+) -> None:
     """Check installation, models and archive; say what is wrong and how to mend it.
+
+    With --service URL: its availability, times, freshness and recall, by its metrics, with the key
+    in the variable DATELINE_SERVICE_KEY.
 
     Where the index is on OpenSearch: which nodes answer, their version and k-NN plugin, disks
     against the watermarks, heap, and whether the index is as settings and record say.
@@ -92,7 +103,13 @@ def doctor(as_json: AsJson = False, data: Data = None, models: Models = None) ->
     Exit code 1 when something is wrong.
     """
     with reported():
-        findings = diagnose(settings_for(data=data, models=models))
+        if service:
+            from dateline.objectives import objectives, read_page
+
+            key = os.environ.get("DATELINE_SERVICE_KEY", "")
+            findings = objectives(read_page(service, key))
+        else:
+            findings = diagnose(settings_for(data=data, models=models))
     if as_json:
         rows = [{"what": f.what, "ok": f.ok, "says": f.says, "mend": f.mend} for f in findings]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))

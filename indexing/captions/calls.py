@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from core.errors import StorageError
 from core.media import Caption, ToCaption, Uncaptioned
@@ -94,6 +94,10 @@ CAP = "spend cap of the day"
 LEFT_ALONE = "the provider failed again and again and is left alone for a while"
 
 
+# Gets a model, the tokens that it read and wrote, and what that cost.
+Paid: TypeAlias = Callable[[str, int, int, float], object]
+
+
 def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
     """Return a breaker that counts only failures of the provider."""
     from pybreaker import CircuitBreaker
@@ -120,6 +124,7 @@ class Calls:
     attempts: int = ATTEMPTS
     sleep: Callable[[float], None] = time.sleep
     owned: tuple[Callable[[], None], ...] = ()  # what else is closed with it
+    paid: Paid = lambda model, tokens_in, tokens_out, price: None  # hears of each answer
 
     def ask(self, still: ToCaption) -> Answer:
         """Return the answer for one still. Raises Unanswered; raises StorageError, and sends
@@ -169,7 +174,9 @@ class Calls:
             raise
         if answer.usage is not None:
             self.estimate.learn(text, answer.usage)
-        settle(key, self._price(answer.usage or expected))
+        used = answer.usage or expected
+        settle(key, self._price(used))
+        self.paid(self.provider.model, used.tokens_in, used.tokens_out, self._price(used))
         return answer
 
     def _asked(self, still: ToCaption) -> Answer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -14,7 +15,7 @@ from dateline.archive_folder import archive_folder
 from dateline.build.models.runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
-from indexing.captions.calls import Calls, ProviderCaptioner, Rates
+from indexing.captions.calls import Calls, Paid, ProviderCaptioner, Rates
 from indexing.captions.provider import Provider
 from indexing.captions.spending import Prices, SpendBook, Spending
 from inference.picture_captioner import PictureCaptioner
@@ -30,9 +31,11 @@ FILE = "spend.sqlite"
 OwnedCaptioner = ProviderCaptioner | PictureCaptioner
 
 
-def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCaptioner | None:
+def captioner_of(
+    settings: Settings, book: SpendBook | None = None, paid: Paid | None = None
+) -> OwnedCaptioner | None:
     """Return the captioner of the settings, None without one. `book` records spending; without it
-    `open_book` opens one.
+    `open_book` opens one. `paid` hears of each answer.
 
     Raises SettingsError for settings that contradict each other, ModelError for a model that is
     missing or does not fit.
@@ -41,6 +44,7 @@ def captioner_of(settings: Settings, book: SpendBook | None = None) -> OwnedCapt
         return None
     if settings.captioner == PROVIDER:
         calls = _calls(settings, book)
+        calls = calls if paid is None else replace(calls, paid=paid)
         return ProviderCaptioner(calls, settings.caption_edge, settings.caption_at_once)
     folder = model_store(settings).find(settings.captioner)
     return PictureCaptioner.open(folder, threads=settings.threads, device=settings.device)

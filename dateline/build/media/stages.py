@@ -63,7 +63,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
-    captioner = captioner_of(settings)
+    captioner = captioner_of(settings, paid=service.models.metrics.captioned)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
     spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
     spool.clear()  # files that a killed process of this name left

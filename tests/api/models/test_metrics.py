@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import Metrics
+from api.models.metrics import ModelMetrics
 from api.problems import problem_of
+from core.callers import asking
 from core.errors import BusyError
 from core.observation import Event, Stage
 from inference.encoder import SentenceEncoder
@@ -72,3 +76,24 @@ def test_a_full_model_is_a_busy_service() -> None:
     """What a full queue raises is told as 503 with Retry-After."""
     problem = problem_of(BusyError("9 tokens wait for the model already"))
     assert (problem.status, problem.retry_after) == (503, 1)
+
+
+def test_inference_is_counted_by_the_caller_of_the_context() -> None:
+    registry = CollectorRegistry()
+    watch = ModelMetrics(registry).of("m", "query")
+
+    def ask(name: str) -> None:
+        asking.set(name)
+        watch.timed(Stage.QUEUE, 0.0, 5.0)
+        watch.timed(Stage.INFERENCE, 1.0, 1.5)
+
+    for name in ("desk", "desk", "wire"):
+        copy_context().run(ask, name)
+    watch.timed(Stage.INFERENCE, 0.0, 2.0)
+    found = {
+        caller: registry.get_sample_value(
+            "dateline_model_caller_seconds_total", {"caller": caller, "model": "m"}
+        )
+        for caller in ("desk", "wire", "")
+    }
+    assert found == {"desk": 1.0, "wire": 0.5, "": 2.0}
