@@ -112,7 +112,7 @@ audit: $(READY_DEV)
 IMAGE ?= localhost/dateline
 image: $(READY_DEV)
 	bash scripts/image $(IMAGE)
-	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py
+	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py tests/deploy/test_played.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
 deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed

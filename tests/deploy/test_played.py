@@ -22,9 +22,17 @@ MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KINDS = {"PersistentVolumeClaim", "Deployment"}  # what podman knows of those
 
 
-def secret(name: str, values: dict[str, str]) -> dict[str, Any]:
-    """A Secret. Podman 4.3 takes its values as they are, and not in base64 as Kubernetes does."""
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": values}
+@contextmanager
+def secret(name: str, values: dict[str, str], folder: Path) -> Iterator[None]:
+    """A Secret that pods mount. By `play kube` its values would arrive in base64 (podman 4.3)."""
+    file = folder / "secret.yaml"
+    made = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": values}
+    file.write_text(yaml.safe_dump(made), "utf-8")
+    podman("secret", "create", name, file)
+    try:
+        yield
+    finally:
+        podman("secret", "rm", name, check=False)
 
 
 def embedded(image: str, release: str, port: int) -> list[dict[str, Any]]:
@@ -39,12 +47,13 @@ def embedded(image: str, release: str, port: int) -> list[dict[str, Any]]:
         {"name": "DATELINE_HOST", "value": "127.0.0.1"},
         {"name": "DATELINE_PORT", "value": str(port)},
     ]
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle"):
-        del container[probe]  # Kubernetes' node asks; podman would do it by curl, inside
+    # Kubernetes' node asks; podman would do it by curl, inside. The network is this machine's.
+    for member in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle", "ports"):
+        del container[member]
     for volume in pod["volumes"]:
         if "secret" in volume:
             volume["secret"]["secretName"] = release
-    return [secret(release, {"keys": json.dumps([DESK])}), *found]
+    return found
 
 
 @contextmanager
@@ -60,8 +69,6 @@ def played(manifests: list[dict[str, Any]], file: Path) -> Iterator[None]:
             name = each["metadata"]["name"]
             if each["kind"] == "PersistentVolumeClaim":
                 podman("volume", "rm", "--force", name, check=False)
-            elif each["kind"] == "Secret":
-                podman("secret", "rm", name, check=False)
 
 
 def test_a_killed_pod_comes_back_with_what_was_written(tmp_path: Path) -> None:
@@ -71,6 +78,7 @@ def test_a_killed_pod_comes_back_with_what_was_written(tmp_path: Path) -> None:
     manifests = embedded(image, release, port)
     headers = {"x-api-key": KEY}
     with (
+        secret(release, {"keys": json.dumps([DESK])}, tmp_path),
         played(manifests, tmp_path / "pod.yaml"),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
     ):
