@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache, partial
 from threading import Lock
+from typing import NewType
 
 from core.ports.models import TextAnalysis
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
@@ -24,23 +24,17 @@ _SENTENCE_END = re.compile(r"[.!?…。\n]\s*")
 SNIPPET_CHARACTERS = 320
 _SURELY_READ = 32  # letters; the analyzers drop words of more than 40
 _KNOWN_WORDS, _KNOWN_TEXTS = 200_000, 50_000
+_FEW = 50  # words; looking for more of them takes longer than dividing a text into its own
 _SHORTEST_PREFIX = 2  # as in the lexical index
 
 
-@dataclass(frozen=True, slots=True)
-class ReadText:
-    """A text without the two mark characters, so that no character of it looks like one of our
-    marks, and its words, in no order.
-    """
-
-    text: str
-    words: Sequence[str]
+ReadText = NewType("ReadText", str)
+"""A text without the two mark characters, so that no character of it looks like a mark of ours."""
 
 
 def read(text: str) -> ReadText:
     """Return the text, read."""
-    clean = text if text.isascii() else text.replace(START, "").replace(END, "")
-    return ReadText(clean, _words(clean))
+    return ReadText(text if text.isascii() else text.replace(START, "").replace(END, ""))
 
 
 class _KnownWords:
@@ -59,11 +53,10 @@ class _KnownWords:
 
     def take_in(self, texts: Collection[ReadText]) -> None:
         """Analyze the words of texts that are not known yet."""
-        fresh = {hash(text.text): text for text in texts}
-        fresh = {number: text for number, text in fresh.items() if number not in self._texts}
-        words = {word for text in fresh.values() for word in text.words if word not in self.terms}
+        fresh = {hash(text): text for text in texts if hash(text) not in self._texts}
         if not fresh:
             return
+        words = set(words_of(_together(fresh.values())))
         with self._lock:
             for word, term in self._first_terms(words.difference(self.terms)).items():
                 if term:
@@ -103,27 +96,29 @@ class Highlighter:
 
     def words(self, query: Node, texts: Collection[ReadText], language: str) -> frozenset[str]:
         """Return the words of `texts` (all in `language`) to mark. One call takes a whole page, so
-        that each distinct word is analyzed once.
+        that each distinct word is analyzed once. A text that was taken in before is not divided
+        into words again: the known words of the query's terms are looked for in it.
         """
         terms = self.terms(query, language)
         if not terms:
             return frozenset()
         known = self._known_words(language)
         known.take_in(texts)
+        together = _together(texts)
         said = {word for term in terms for word in known.of(term)}
-        matching = set[str]().union(*(said.intersection(text.words) for text in texts))
-        if prefixes := tuple(term[:-1] for term in terms if term.endswith("*")):
-            for text in texts:
-                begun = (w for w in text.words if known.terms[w].startswith(prefixes))
-                matching.update(begun)
-        return frozenset(matching)
+        prefixes = tuple(term[:-1] for term in terms if term.endswith("*"))
+        if not prefixes and len(said) <= _FEW:
+            return frozenset(word for word in said if _place(together, word, 0) >= 0)
+        every = set(words_of(together))
+        begun = {word for word in every if known.terms[word].startswith(prefixes)}
+        return frozenset(begun | said.intersection(every))
 
     def matches(self, words: frozenset[str], texts: Collection[str], language: str) -> list[int]:
         """Return how many different terms behind `words` each of `texts` has."""
         if not words:
             return [0] * len(texts)
         known = self._first_terms(language, words)
-        found = (words.intersection(read(text).words) for text in texts)
+        found = (words.intersection(words_of(read(text))) for text in texts)
         return [len({known[word] for word in each}) for each in found]
 
     def _known_words(self, language: str) -> _KnownWords:
@@ -148,18 +143,18 @@ class Highlighter:
 
 def mark(text: ReadText, words: frozenset[str]) -> str:
     """Return the text with START and END around each of `words` in it."""
-    return _marked(text.text, _spans(text, words), 0, len(text.text))
+    return _marked(text, _spans(text, words), 0, len(text))
 
 
 def snippet(text: ReadText, words: frozenset[str]) -> str:
     """Return about SNIPPET_CHARACTERS of the text, marked: the part with most of the words."""
-    whole, spans = text.text, _spans(text, words)
-    if len(whole) <= SNIPPET_CHARACTERS:
-        return _marked(whole, spans, 0, len(whole))
-    start = _best_start(whole, [span[0] for span in spans])
-    end = _word_end(whole, start + SNIPPET_CHARACTERS)
-    before, after = "… " if start else "", " …" if end < len(whole) else ""
-    return before + _marked(whole, spans, start, end).strip() + after
+    spans = _spans(text, words)
+    if len(text) <= SNIPPET_CHARACTERS:
+        return _marked(text, spans, 0, len(text))
+    start = _best_start(text, [span[0] for span in spans])
+    end = _word_end(text, start + SNIPPET_CHARACTERS)
+    before, after = "… " if start else "", " …" if end < len(text) else ""
+    return before + _marked(text, spans, start, end).strip() + after
 
 
 def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
@@ -172,7 +167,7 @@ def positive_texts(node: Node) -> Iterator[Word | Phrase | Prefix]:
                 yield from positive_texts(child)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: ReadText) -> list[str]:
     """Return the words of `text` as `_WORD` finds them, in a fifth of the time: only pieces with
     other characters than those of ASCII are matched with it.
     """
@@ -187,20 +182,37 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _spans(text: ReadText, words: frozenset[str]) -> list[tuple[int, int]]:
-    """Return the places of `words` in `text` as whole words, in order."""
-    spans, whole = [], text.text
-    for word in words.intersection(text.words):
-        start = whole.find(word)
+def _together(texts: Iterable[ReadText]) -> ReadText:
+    """Return the texts as one, with the same words."""
+    return ReadText("\n".join(texts))
+
+
+def _spans(whole: ReadText, words: Collection[str]) -> list[tuple[int, int]]:
+    """Return the places of `words` in a text as whole words, in order."""
+    spans: list[tuple[int, int]] = []
+    if len(words) > _FEW:
+        words = frozenset(words).intersection(words_of(whole))
+    for word in words:
+        start = _place(whole, word, 0)
         while start >= 0:
             end = start + len(word)
-            before, after = whole[start - 1 : start], whole[end : end + 1]
-            # Tests what `_WORD` takes into words. A call for each word would take half of the time.
-            if not (before.isalnum() or after.isalnum() or before == "_" or after == "_"):
-                spans.append((start, end))
-            start = whole.find(word, end)
+            spans.append((start, end))
+            start = _place(whole, word, end)
     spans.sort()
     return spans
+
+
+def _place(whole: ReadText, word: str, start: int) -> int:
+    """Return the first place of `word` as a whole word in a text from `start` on, -1 for none."""
+    start = whole.find(word, start)
+    while start >= 0:
+        end = start + len(word)
+        before, after = whole[start - 1 : start], whole[end : end + 1]
+        # Tests what `_WORD` takes into words.
+        if not (before.isalnum() or after.isalnum() or before == "_" or after == "_"):
+            return start
+        start = whole.find(word, end)
+    return -1
 
 
 def _marked(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:

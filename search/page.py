@@ -233,7 +233,7 @@ def _marked(
 
 def _told(text: ReadText, said: frozenset[str]) -> str:
     """Return a member's text, marked; of a very long text only the part to show."""
-    return (mark if len(text.text) <= _LONGEST_MARKED else snippet)(text, said)
+    return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
 def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: frozenset[str]) -> int:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.query_tree import Node
-from search.highlight import END, SNIPPET_CHARACTERS, START, Highlighter, mark, read, snippet
+from search.highlight import (
+    END,
+    SNIPPET_CHARACTERS,
+    START,
+    Highlighter,
+    mark,
+    read,
+    snippet,
+    words_of,
+)
 from search.understanding.language import parse
 from storage.words.text_analysis import Analysis
 
@@ -173,7 +182,7 @@ def test_ascii_is_read_as_other_texts_are(text: str) -> None:
 
 @given(texts)
 def test_the_words_of_a_text_are_what_a_pattern_finds(text: str) -> None:
-    assert sorted(read(text).words) == sorted(re.findall(r"\w+", plain(text)))
+    assert sorted(words_of(read(text))) == sorted(re.findall(r"\w+", plain(text)))
 
 
 def test_a_page_s_words_are_marked_in_each_of_its_texts(highlighter: Highlighter) -> None:
@@ -184,6 +193,12 @@ def test_a_page_s_words_are_marked_in_each_of_its_texts(highlighter: Highlighter
         ["ferry", "ferries"],
         [],
     ]
+
+
+def test_a_known_text_is_marked_for_another_query(highlighter: Highlighter) -> None:
+    text = read("A ferryboat, ferries and a quay")
+    for query, found in (("quay", ["quay"]), ("ferry", ["ferries"]), ("boat", [])):
+        assert MARKED.findall(mark(text, highlighter.words(tree(query), [text], "en"))) == found
 
 
 def test_a_prefix_of_one_letter_marks_nothing_as_it_finds_nothing(highlighter: Highlighter) -> None:
