@@ -1,6 +1,6 @@
 """How an archive grows: import with supplied vectors, graphs, searches, recall, memory, churn.
 
-    python -m benchmarks.growth [--data DIR] [--passages N] [--precision P] [--folder DIR]
+    python -m benchmarks.growth [--data DIR] [--passages N] [--precision P] [--folder DIR] [--keep]
 
 Stories are made: words by Zipf's law, one passage each. Their vectors are **generated with the
 measured distribution**: each lies beside a real passage of the collections indexed under `--data`,
@@ -12,7 +12,9 @@ The stories are imported from JSON Lines with their vectors, until they are dura
 words; making the files is not timed. Graphs are built afterwards, timed apart. Then the archive is
 opened again and asked, its ten nearest are compared with an exact scan, and one per cent of the
 stories come in a new version. Seconds of processor time stand beside those of the clock, because
-those of a busy machine say little.
+those of a busy machine say little. An archive that was kept with `--keep` is only opened and asked
+by the next run with `--keep` and the same folder, so that one can import beside other work and ask
+on a quiet machine.
 """
 
 from __future__ import annotations
@@ -61,11 +63,13 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=100_000, help="how many")
     parser.add_argument("--precision", default="fp32", help="of the graphs' vectors")
     parser.add_argument("--folder", type=Path, help="where the archive is made, and removed")
+    parser.add_argument("--keep", action="store_true", help="keep it; ask the one that was kept")
     parser.add_argument("--threads", type=int, default=2, help="of the builds")
     chosen = parser.parse_args()
     machine = this_machine()
     made = Made.of(real_vectors(chosen.data, 0).vectors)
-    folder = Path(tempfile.mkdtemp(dir=chosen.folder))
+    chosen.keep = chosen.keep and bool(chosen.folder)
+    folder = chosen.folder if chosen.keep else Path(tempfile.mkdtemp(dir=chosen.folder))
     settings = EmbeddedSettings(
         folder / "archive",
         {FIELD: ENCODER},
@@ -73,9 +77,12 @@ def main() -> None:
         ProjectionSettings(build_threads=chosen.threads, seal_rows=_NEVER, idle_seal_rows=_NEVER),
     )
     try:
-        figures = {**made.likeness(), **_life(settings, made, chosen.passages)}
+        kept = chosen.keep and settings.folder.exists()
+        life = _asked_again if kept else _life
+        figures = {**made.likeness(), **life(settings, made, chosen.passages)}
     finally:
-        shutil.rmtree(folder)
+        if not chosen.keep:
+            shutil.rmtree(folder)
     show("growth, vectors generated", figures, machine, as_json=chosen.json)
 
 
@@ -191,33 +198,42 @@ def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, fl
     """Import, build, open again, ask, change: return the figures of each."""
     engine = _opened(settings)
     try:
-        imported = _import(
-            engine, made, settings.folder.parent, range(0, passages, _CHUNK), passages
-        )
+        firsts = range(0, passages, _CHUNK)
+        imported = _import(engine, made, settings.folder.parent, firsts, passages)
         built = Timed()
         built.run(engine.compact)
     finally:
         engine.close()
     disk = sum(path.stat().st_size for path in settings.folder.rglob("*") if path.is_file())
-    peak, opening = peak_memory_mb(), Timed()
-    before = _memory_mb()
+    figures = {
+        "import, durable and found by words, stories/s": passages / imported.wall,
+        "import, processor us a story": imported.cpu / passages * 1e6,
+        "graphs, processor us a passage": built.cpu / passages * 1e6,
+        "graphs, s": built.wall,
+        "disk, bytes a story": disk / passages,
+        "peak memory of import and build, MB": peak_memory_mb(),
+    }
+    figures |= _asked_again(settings, made, passages)
+    engine = _opened(settings)
+    try:
+        return figures | _churned(engine, made, settings.folder.parent, passages)
+    finally:
+        engine.close()
+
+
+def _asked_again(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, float]:
+    """Open the archive, and ask it: return the figures."""
+    before, opening = _memory_mb(), Timed()
     engine = opening.run(lambda: _opened(settings))
     try:
-        figures = {
+        return {
             "passages": passages,
-            "import, durable and found by words, stories/s": passages / imported.wall,
-            "import, processor us a story": imported.cpu / passages * 1e6,
-            "graphs, processor us a passage": built.cpu / passages * 1e6,
-            "graphs, s": built.wall,
-            "segments": len(engine.projections.fields[FIELD].segment_sizes),
-            "disk, bytes a story": disk / passages,
-            "peak memory of import and build, MB": peak,
             "opening, s": opening.wall,
             "opening, processor s": opening.cpu,
+            "segments": len(engine.projections.fields[FIELD].segment_sizes),
             **_asked(engine, made, passages),
             **{f"memory, {name} MB": now - before[name] for name, now in _memory_mb().items()},
         }
-        return figures | _churned(engine, made, settings.folder.parent, passages)
     finally:
         engine.close()
 
@@ -287,13 +303,17 @@ def _row(matrix: FloatMatrix, number: int) -> FloatMatrix:
 
 
 def _exact(engine: EmbeddedEngine, queries: FloatMatrix) -> FloatMatrix:
-    """Return the cosines of the nearest passages of each query, best first."""
+    """Return the cosines of the nearest visible passages of each query, best first."""
     best = np.full((len(queries), NEAREST), -1, np.float32)
     view = engine.projections.fields[FIELD].view()
     blocks: tuple[Segment | Block, ...] = (*view.segments, view.tail)
+    seqs = np.concatenate([block.seqs for block in blocks])
+    shown = np.zeros(int(seqs.max()) + 1, np.bool_)
+    shown[engine.visible(np.unique(seqs), WIRE)] = True
     for block in blocks:
-        for start in range(0, len(block.seqs), _PIECE):
-            rows = np.arange(start, min(start + _PIECE, len(block.seqs)))
+        live = np.flatnonzero(shown[block.seqs])
+        for start in range(0, len(live), _PIECE):
+            rows = live[start : start + _PIECE]
             fresh = np.hstack([best, queries @ block.vectors_of(rows).T])
             best = -np.partition(-fresh, NEAREST - 1, axis=1)[:, :NEAREST]
     return -np.sort(-best, axis=1)

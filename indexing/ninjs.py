@@ -231,7 +231,8 @@ def _texts(reading: _Reading) -> dict[str, Any]:
         "usageterms": members.usageterms or "\n".join(members.usageterms_array),
     }
     checked = {
-        name: texts.check_size(reading.clean(text).strip(), name) for name, text in found.items()
+        name: texts.check_size(reading.clean(text).strip(), name) if text else ""
+        for name, text in found.items()
     }
     return {**checked, "body": texts.check_body(reading.clean(body(members)).strip(), "body")}
 

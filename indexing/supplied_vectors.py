@@ -96,7 +96,7 @@ def _matrix(given: object, where: str, rows: int, dimension: int) -> FloatMatrix
         what = f"{len(data)} bytes, not {rows} rows of {dimension} numbers in float16"
         raise DocumentError(what, field=where)
     vectors = np.frombuffer(data, "<f2").astype(np.float32).reshape(rows, dimension)
-    lengths = np.linalg.norm(vectors, axis=1)
-    if not np.all(np.abs(lengths - 1) < _UNIT):
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if not (np.abs(lengths - 1) < _UNIT).all():
         raise DocumentError("a row is not of length 1", field=where)
     return vectors

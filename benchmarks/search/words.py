@@ -36,7 +36,7 @@ from core.query_tree import EVERYTHING, Keyword, Word
 from core.retrieval import Marks
 from eval.sets.datasets import Conventions, read_judged_set
 from search.understanding.language import parse
-from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
+from storage.embedded.lexical.fields import build_schema, document_of, take_words
 from storage.embedded.lexical.reader import LexicalHits, LexicalReader
 
 _DEPTH, _WIDE, _LOOKED_AT = 400, 1.25, 450
@@ -78,7 +78,7 @@ def _index(place: Path, folder: Path, wanted: int) -> tantivy.Index:
     making = place.with_name(place.name + ".part")
     making.mkdir(parents=True)
     index = tantivy.Index(build_schema(), str(making))
-    take_unstemmed(index)
+    take_words(index)
     writer = index.writer(400_000_000, 1)
     for seq, item in enumerate(_made(folder, wanted)):
         writer.add_document(document_of(seq, item))

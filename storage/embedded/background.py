@@ -37,6 +37,7 @@ def _trim() -> ctypes._NamedFuncPointer | None:
 log = logging.getLogger(__name__)
 _INTERVAL_S = 0.2
 _PAUSE_S = 1.0  # pause after a failure
+_REST, _MOST_REST_S = 3.0, 1.0  # times a commit, and at most this
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
 _FREED_S = 60.0  # how often freed memory is given back
@@ -68,9 +69,14 @@ class Background:
         self._thread.stop()
 
     def _step(self) -> None:
+        """Bring the projections up to date, then rest. A commit of 25 stories takes as much
+        processor time as one of 100, so while many are written, commits are few and large.
+        """
+        began = monotonic()
         try:
             self._projections.take_over()
             self._projections.catch_up()
+            self._thread.pause(min(_MOST_REST_S, _REST * (monotonic() - began)))
         except Exception as error:  # noqa: BLE001 - the thread must outlive any failure
             self._failed(error, self._thread)
 

@@ -29,7 +29,7 @@ from storage.embedded.item_terms import (
     subject_keys,
     verdict,
 )
-from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
+from storage.embedded.lexical.fields import build_schema, document_of, take_words
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
 from storage.words.analysis import analyzer
@@ -112,7 +112,7 @@ class Batch:
         self._items = items
         self._words: dict[str, list[str]] = {}
         index = tantivy.Index(schema)
-        take_unstemmed(index)
+        take_words(index)
         writer = index.writer(heap_size=_HEAP, num_threads=1)
         for place, item in enumerate(items):
             document = document_of(place, item)

@@ -28,6 +28,7 @@ FACT_COLUMNS = "seq, chain, language, versioncreated, facts, uri"  # of the tabl
 _CODED = ("subject", "person", "organisation", "place")
 # Fields that say which code goes with which name, as a code may have several names.
 LINK_FIELDS = {"person": "person_link", "organisation": "organisation_link", "place": "place_link"}
+_NONE: list[Any] = []  # what most fields have of most rows; nobody changes it
 LINK = "\x1f"  # between code and name; reading a document removes this sign from both
 
 
@@ -83,27 +84,33 @@ def values_in(row: FactRow, name: str) -> list[str]:
     return _READERS[name](row)
 
 
-def _listed(value: object) -> list[list[str]]:
-    return value if isinstance(value, list) else []
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else _NONE
 
 
 def _urgency(row: FactRow) -> list[str]:
     urgency = row.facts["urgency"]
-    return [] if urgency is None else [str(urgency)]
+    return _NONE if urgency is None else [str(urgency)]
 
 
 def _strings(member: str) -> Reader:
-    return lambda row: [str(one) for one in _listed(row.facts.get(member))]
+    return lambda row: _listed(row.facts.get(member))
 
 
 def _part(member: str, place: int) -> Reader:
-    return lambda row: [pair[place] for pair in _listed(row.facts[member])]
+    def read(row: FactRow) -> list[str]:
+        pairs = _listed(row.facts[member])
+        return [pair[place] for pair in pairs] if pairs else _NONE
+
+    return read
 
 
 def _links(member: str) -> Reader:
-    return lambda row: [
-        f"{pair[1]}{LINK}{pair[0]}" for pair in _listed(row.facts[member]) if pair[0] and pair[1]
-    ]
+    def read(row: FactRow) -> list[str]:
+        pairs = _listed(row.facts[member])
+        return [f"{code}{LINK}{name}" for name, code in pairs if name and code] if pairs else _NONE
+
+    return read
 
 
 Reader = Callable[[FactRow], list[str]]
@@ -114,7 +121,7 @@ _READERS: Mapping[str, Reader] = {
     "rights": _strings("rights"),
     "urgency": _urgency,
     FACT: _strings("source"),
-    ID: lambda row: [f"uri:{row.uri}", *(str(one) for one in _listed(row.facts.get("ids")))],
+    ID: lambda row: [f"uri:{row.uri}", *_listed(row.facts.get("ids"))],
     **{name: _part(name, 0) for name in _CODED},
     **{field: _part(name, 1) for name, field in CODE_FIELDS.items()},
     **{field: _links(name) for name, field in LINK_FIELDS.items()},

@@ -11,6 +11,7 @@ again.
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,7 @@ _TAKEN = 1
 SCHEME: int = 1000 * _TAKEN + int(RMinHash.ALGORITHM_VERSION)
 COLUMNS = 128
 SHINGLE_WORDS = 5
+_LOW = struct.Struct(f"<{COLUMNS}H")
 # More than an item's text may have; this only cuts texts of which NFKC makes far more words.
 _MOST_WORDS = 262_144
 _SEED = 1
@@ -43,7 +45,7 @@ def signature_of(item: Item) -> bytes:
         return b""
     sketch = RMinHash(num_perm=COLUMNS, seed=_SEED)
     sketch.update(shingles)
-    return np.array(sketch.digest(), np.uint32).astype("<u2").tobytes()
+    return _LOW.pack(*[value & 0xFFFF for value in sketch.digest()])  # numpy takes longer
 
 
 def as_rows(signatures: Iterable[bytes]) -> SignatureMatrix:
@@ -65,7 +67,7 @@ def shingles_of(text: str) -> Sequence[str]:
     if len(words) <= SHINGLE_WORDS:
         return [" ".join(words)] if words else []
     runs = (words[start:] for start in range(SHINGLE_WORDS))
-    return [" ".join(run) for run in zip(*runs, strict=False)]
+    return list(map(" ".join, zip(*runs, strict=False)))
 
 
 def _words_of(text: str) -> list[str]:
@@ -78,6 +80,7 @@ def _words_of(text: str) -> list[str]:
     while start < len(text) and len(words) < _MOST_WORDS:
         end = _BREAK.search(text, start + _PART)
         part = text[start : end.end() if end else len(text)]
-        words += _WORD.findall(unicodedata.normalize("NFKC", part).casefold())
+        plain = part if part.isascii() else unicodedata.normalize("NFKC", part)
+        words += _WORD.findall(plain.casefold())
         start += len(part)
     return words[:_MOST_WORDS]

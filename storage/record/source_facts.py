@@ -37,6 +37,7 @@ _WHOLE: Mapping[str, tuple[str, ...]] = {
     "genre": ("genre", "genres"),
 }
 _LINES = ("slugline", "byline", "located")  # of these the item has its own line
+_READ = frozenset(name for kinds in (_WORDS, _WHOLE) for each in kinds.values() for name in each)
 _IDS = ("itemid", "recordid", "friendlykey", "transref")
 _SIGNED = re.compile(r"(?i)^by:?\s+")
 _TOLD = ("name", "code", "literal", "by", "value", "city")  # members of an object that name it
@@ -54,13 +55,15 @@ def source_facts(item: Item) -> list[str]:
     """Return the item's facts of the kinds WORDS and WHOLE, each once, as "name:value"."""
     document = _lowered(item.source)
     found: dict[str, None] = {}
-    for name, members in _WORDS.items():
+    has_some = not _READ.isdisjoint(document)  # most documents have none of them
+    for name, members in _WORDS.items() if has_some else ((line, ()) for line in _LINES):
         texts = _texts_in(document, members)
-        texts += [getattr(item, name)] if name in _LINES else []
+        if name in _LINES and (line := getattr(item, name)):
+            texts.append(line)
         if texts:
             words = (word[:_LONGEST] for text in texts for word in words_of(text))
             found.update((f"{name}:{word}", None) for word in islice(words, _MOST))
-    for name, members in _WHOLE.items():
+    for name, members in _WHOLE.items() if has_some else ():
         if texts := _texts_in(document, members):
             found.update((f"{name}:{text.casefold()}", None) for text in texts[:_MOST])
     found.update((f"category:{text.casefold()}", None) for text in _categories(document))

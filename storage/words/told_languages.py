@@ -73,8 +73,8 @@ def _weighed(text: str) -> tuple[float, str, float]:
     evidence: dict[str, float] = dict.fromkeys(LANGUAGES, 0.0)
     if "¿" in text or "¡" in text:
         evidence["es"] += 1
-    for word in _WORD.findall(text):
-        for codes, weight in _told_by(word):
+    for groups in filter(None, map(_told_by, _WORD.findall(text))):
+        for codes, weight in groups:
             for code in codes:
                 evidence[code] += weight / len(codes)
     english = evidence.pop("en", 0.0)

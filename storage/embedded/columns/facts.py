@@ -56,10 +56,13 @@ class ValueColumn:
         owners: list[int] = []
         offsets: list[int] = []
         start, following = self._codes.size, self._offsets.size - 1
+        if not any(values):  # most columns have nothing of most rows
+            self._offsets.append(np.full(rows[-1] + 1 - following, start))
+            return
         for row, names in zip(rows, values, strict=True):
             if row != following:
                 offsets.extend([start + len(codes)] * (row - following))
-            if names:  # most columns have nothing of most rows
+            if names:
                 numbers = self._numbers(names)
                 codes.extend(numbers)
                 owners.extend([row] * len(numbers))
@@ -233,8 +236,12 @@ class Columns:
             ("firstcreated", [row.facts["firstcreated"] for row in fresh]),
         ):
             self.dates[name].append(_block(seqs, times, first, count))
-        self.ties.append(_block(seqs, [chain_number(row.uri) for row in fresh], first, count))
-        numbers = [chain_number(row.chain) for row in fresh]
+        ties = [chain_number(row.uri) for row in fresh]
+        self.ties.append(_block(seqs, ties, first, count))
+        numbers = [
+            tie if row.chain == row.uri else chain_number(row.chain)
+            for tie, row in zip(ties, fresh, strict=True)
+        ]
         self.chains.append(_block(seqs, numbers, first, count))
 
     def set_visible(self, shown: Sequence[int], hidden: Sequence[int]) -> None:

@@ -31,7 +31,7 @@ from storage.embedded.commit_note import (
     write_note,
 )
 from storage.embedded.integrity import META, seal_lexical, sweep_lexical, verify_lexical
-from storage.embedded.lexical.fields import build_schema, document_of, take_unstemmed
+from storage.embedded.lexical.fields import build_schema, document_of, take_words
 from storage.embedded.lexical.reader import LexicalReader
 from storage.words.stop_words import main_languages
 
@@ -74,7 +74,7 @@ class LexicalIndex:
             self._index = tantivy.Index(build_schema(), path=str(folder))
         else:
             self._index = tantivy.Index(build_schema())
-        take_unstemmed(self._index)
+        take_words(self._index)
         self._index.config_reader(reload_policy="manual")
         if writable:  # before any commit
             self._note.unlink(missing_ok=True)

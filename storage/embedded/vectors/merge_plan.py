@@ -23,7 +23,7 @@ class ProjectionSettings:
     dead_share: float = 0.25
     most_rows: int = 1_000_000
     build_threads: int = 2
-    lexical_batch: int = 2000
+    lexical_batch: int = 5000
     follows: bool = False
 
 

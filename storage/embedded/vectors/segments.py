@@ -227,11 +227,15 @@ class VectorField:
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
         """Add items' passages (seq, float32 [n, d]) to the tail."""
+        found = [(seq, vectors) for seq, vectors in rows if len(vectors)]
+        if not found:
+            return
+        counts = [len(vectors) for _, vectors in found]
+        seqs = np.repeat(np.array([seq for seq, _ in found], np.int64), counts)
+        numbers = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
         with self._lock:
             self._view = None
-            for seq, vectors in rows:
-                count = len(vectors)
-                self._tail.append(np.full(count, seq), np.arange(count, dtype=np.int32), vectors)
+            self._tail.append(seqs, numbers, np.concatenate([vectors for _, vectors in found]))
 
     def view(self) -> FieldView:
         """Return the field as it is now. Its tail may have rows that are not visible yet."""
