@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from core.work import (
@@ -107,6 +107,36 @@ class Jobs(Protocol):
 
     def counts(self, job_id: str) -> JobCounts:
         """Return the counts of assets by stage and state, and of what was computed."""
+        ...
+
+
+class Parts(Protocol):
+    """Parts of a work that processes share, each leased by one of them at a time. A part whose
+    lease ends is free again. Every method raises StorageError.
+    """
+
+    def divide(self, work: str, parts: Iterable[int]) -> None:
+        """Add parts to a work; those that are there stay as they are."""
+        ...
+
+    def lease(self, work: str) -> int | None:
+        """Lease the first free part; return it, or None if none is free."""
+        ...
+
+    def renew(self, work: str, part: int) -> None:
+        """Prolong a lease, unless it was lost."""
+        ...
+
+    def give_back(self, work: str, part: int) -> None:
+        """Let others take a part, unless its lease was lost."""
+        ...
+
+    def end(self, work: str, part: int) -> None:
+        """Note that a part is done, unless its lease was lost."""
+        ...
+
+    def left(self, work: str) -> int:
+        """Return how many parts are not done."""
         ...
 
 

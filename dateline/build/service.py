@@ -35,7 +35,6 @@ from indexing.embedding import SeveralEmbedders, Told, embed_lacking
 from indexing.ingest import Ingest
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.supplied_vectors import Space, Spaces
-from indexing.work.request import WHOLE, Shard
 from search.floor import read_floors, shipped_floors
 from search.kept_candidates import CandidateStore, SharedCandidateStore
 from search.pipeline import Parts, SearchPipeline
@@ -156,17 +155,24 @@ class Service:
         fields = vector_fields(self.models).items()
         return {name: Space(encoder.digest, encoder.dimension) for name, encoder in fields}
 
-    def embed_lacking(self, told: Told, shard: Shard = WHOLE) -> Mapping[str, int]:
-        """Embed the recorded items of this shard that lack vectors of an encoder in use; `told`
-        gets the progress. Return how many items each field got.
+    def embed_lacking(self, told: Told) -> Mapping[str, int]:
+        """Embed the recorded items that lack vectors of an encoder in use, together with other
+        processes that do so; `told` gets the progress. Return how many items each field got.
         """
+        from dateline.build.customers.accounts import open_customers  # nothing else here needs it
+        from storage.work.parts import StoredParts
+
         embedders: dict[str, Embedder] = {
             name: PassageEmbedder(
                 passage_splitter(self.models, name), [(name, encoder)], _meters(self.models)
             )
             for name, encoder in vector_fields(self.models).items()
         }
-        return embed_lacking(self.engine, embedders, told, shard=shard)
+        parts = StoredParts(open_customers(self.settings, synced=False))
+        try:
+            return embed_lacking(self.engine, embedders, told, parts=parts)
+        finally:
+            parts.close()
 
     def ready(self) -> tuple[bool, str]:
         """Return whether searches can be answered and everything killed is hidden everywhere."""

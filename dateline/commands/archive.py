@@ -29,7 +29,6 @@ from dateline.commands.options import (
     settings_for,
 )
 from dateline.shown.progress import EmbedBars, progress_bar
-from indexing.work.request import shard_of
 from search.understanding.dates import parse_span
 
 
@@ -137,9 +136,6 @@ def restore(
 
 
 def embed(
-    shard: Annotated[
-        str, typer.Option(help="Only this part of the items, such as 2/4; each runs in a process.")
-    ] = "1/1",
     as_json: AsJson = False,
     data: Data = None,
     models: Models = None,
@@ -148,14 +144,13 @@ def embed(
 
     Run it after you set second_encoder or change encoder. The service may run meanwhile. You can
     interrupt it: the next run goes on from there. Several processes, and hosts whose record is on
-    Postgres, take a --shard each.
+    Postgres, share the work: run it in each.
     """
     with reported():
-        one = shard_of(shard)
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
             with progress_bar(hidden=as_json) as progress:
-                added = service.embed_lacking(EmbedBars(progress).advance, one)
+                added = service.embed_lacking(EmbedBars(progress).advance)
         finally:
             service.close()
     if as_json:

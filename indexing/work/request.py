@@ -15,8 +15,8 @@ _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `number` of `count`, from 1. The hash of an asset's location, or the number of an item,
-    decides its part, so that the jobs of an array need not know of each other.
+    """Part `number` of `count`, from 1. The hash of an asset's location decides its part, so that
+    the jobs of an array need not know of each other.
     """
 
     number: int = 1
@@ -27,11 +27,7 @@ class Shard:
         if self.count == 1:
             return True
         digest = hashlib.sha256(location.encode()).digest()
-        return self.has_number(int.from_bytes(digest[:8]))
-
-    def has_number(self, number: int) -> bool:
-        """Return whether the item with this number belongs to this part."""
-        return number % self.count == self.number - 1
+        return int.from_bytes(digest[:8]) % self.count == self.number - 1
 
 
 WHOLE = Shard()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,9 +17,10 @@ from tokenizers import Tokenizer
 from core.errors import ModelError
 from core.items import FloatMatrix, Item, ItemType, PassageVectors
 from core.ports.models import PairsReading, Reading
-from indexing.embedding import Embedding, embed_lacking
+from indexing.embedding import PART, Embedding, embed_lacking
 from indexing.passages import PassageEmbedder, PassageSplitter
-from indexing.work.request import Shard
+from storage.databases import open_database
+from storage.work.parts import StoredParts
 from tests.indexing.conftest import HashingEncoder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -95,31 +99,69 @@ def test_what_stopped_goes_on_from_there(splitter: PassageSplitter) -> None:
     assert len(encoder.texts) == len(set(encoder.texts)) == 9  # one item has no text
 
 
-def test_parts_share_the_items_and_embed_none_twice(splitter: PassageSplitter) -> None:
-    keeper = DictKeeper(40, ["text"])
+def test_processes_share_the_parts_and_embed_none_twice(
+    splitter: PassageSplitter, tmp_path: Path
+) -> None:
+    keeper = DictKeeper(5 * PART, ["text"])
     encoders = [HashingEncoder() for _ in range(3)]
 
-    def embed(number: int) -> Mapping[str, int]:
-        embedders = {"text": PassageEmbedder(splitter, [("text", encoders[number - 1])])}
-        shard = Shard(number, 3)
-        return embed_lacking(keeper, embedders, lambda _: None, batch=2, shard=shard)
+    def embed(number: int) -> int:
+        embedders = {"text": PassageEmbedder(splitter, [("text", encoders[number])])}
+        parts = StoredParts(open_database(tmp_path / "parts.sqlite"))
+        found = embed_lacking(keeper, embedders, lambda _: None, batch=500, parts=parts)
+        parts.close()
+        return found["text"]
 
-    with ThreadPoolExecutor(3) as pool:  # in any order
-        added = [one["text"] for one in pool.map(embed, (1, 2, 3))]
-    assert sum(added) == 40
-    assert min(added) >= 13
+    with ThreadPoolExecutor(3) as pool:
+        added = list(pool.map(embed, range(3)))
+    assert sum(added) == 5 * PART
     texts = [text for encoder in encoders for text in encoder.texts]
-    assert len(texts) == len(set(texts)) == 39  # one item has no text
+    assert len(texts) == len(set(texts)) == 5 * PART - 1  # one item has no text
     assert keeper.count_lacking("text") == 0
 
 
-def test_what_a_part_left_is_done_by_a_later_run(splitter: PassageSplitter) -> None:
-    keeper = DictKeeper(40, ["text"])
+def test_what_a_failed_process_left_is_free_at_once(
+    splitter: PassageSplitter, tmp_path: Path
+) -> None:
+    keeper = DictKeeper(10, ["second"])
+    embedders = {"second": PassageEmbedder(splitter, [("second", Breaking())])}
+    parts = StoredParts(open_database(tmp_path / "parts.sqlite"))
+    with pytest.raises(ModelError):
+        embed_lacking(keeper, embedders, lambda _: None, batch=3, parts=parts)
+    assert parts.left("second") == 1
+    assert embed_lacking(keeper, embedders, lambda _: None, parts=parts) == {"second": 4}
+    assert parts.left("second") == 0
+    parts.close()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from storage.databases import open_database
+from storage.work.parts import StoredParts
+parts = StoredParts(open_database(Path(sys.argv[1])), lease_s=2.0)
+parts.divide("text", range(3))
+print(parts.lease("text"), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.service
+def test_the_part_of_a_killed_process_is_taken_by_another(
+    splitter: PassageSplitter, tmp_path: Path
+) -> None:
+    file = tmp_path / "parts.sqlite"
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(file)], capture_output=True, check=False, text=True
+    )
+    assert (killed.returncode, killed.stdout.strip()) == (-signal.SIGKILL, "0")
+    keeper = DictKeeper(2 * PART, ["text"])
     embedders = {"text": PassageEmbedder(splitter, [("text", HashingEncoder())])}
-    embed_lacking(keeper, embedders, lambda _: None, shard=Shard(2, 2))
-    left = keeper.count_lacking("text")
-    assert 0 < left < 40
-    assert embed_lacking(keeper, embedders, lambda _: None) == {"text": left}
+    parts = StoredParts(open_database(file))
+    added = embed_lacking(keeper, embedders, lambda _: None, batch=500, parts=parts)
+    assert added == {"text": 2 * PART}
+    assert keeper.count_lacking("text") == parts.left("text") == 0
+    parts.close()
 
 
 def test_a_field_whose_encoder_counts_other_tokens_tells_what_it_cuts_off(
