@@ -9,7 +9,7 @@ one of them is killed, another one takes its part when the lease ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from sys import maxsize
@@ -93,7 +93,7 @@ def _embed_field(
 
 def _spans(
     keeper: VectorKeeper, field: str, batch: int, parts: Parts | None
-) -> Iterator[Mapping[int, Item]]:
+) -> Generator[Mapping[int, Item], None, None]:
     """Yield batches of items that lack vectors: all, or those of the parts that are leased here."""
     if parts is None:
         yield from _batches(keeper, field, batch, -1, maxsize)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tantivy
 
 from core.items import Item
@@ -47,11 +50,13 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
     document = tantivy.Document()
     document.add_integer("seq", seq)
     stemmer = STEMMERS.get(primary_subtag(item.language))
-    analyze = None if stemmer == STEMMERS[_COMMON] else analyzer(item.language).pre_tokenize
-    add = document.add_text if analyze is None else document.add_pre_tokenized_text
+    splits = stemmer == STEMMERS[_COMMON]
+    add: Callable[[str, Any], None] = (
+        document.add_text if splits else document.add_pre_tokenized_text
+    )
     for name, text in indexed_texts(item).items():
         if text:
-            words = text if analyze is None else analyze(text)
+            words = text if splits else analyzer(item.language).pre_tokenize(text)
             add(name, words)
             document.add_text(unstemmed_field(name), text)
             if name != MACHINE:
