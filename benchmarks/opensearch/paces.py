@@ -10,18 +10,17 @@ which is a side of its own.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import quote_plus
 
 import numpy as np
+from urllib3 import HTTPConnectionPool
 
 from benchmarks.opensearch.archive import WIRE
 from benchmarks.served import started
@@ -30,6 +29,7 @@ from dateline.settings import Settings
 from storage.opensearch.nodes.connection import Cluster
 
 Ask = Callable[[Any], object]
+_CONNECTIONS = 64
 _FRESH_S = 1.1  # a node reads its processor time once a second
 
 
@@ -98,8 +98,8 @@ def _spent_s(nodes: Cluster) -> float:
 
 @contextmanager
 def workers_of(settings: Settings, workers: int) -> Iterator[tuple[Ask, Callable[[], float]]]:
-    """Serve the archive of `settings` by `workers` processes. Yields what asks one query over HTTP,
-    with a connection for each thread, and the processor seconds of the service's processes.
+    """Serve the archive of `settings` by `workers` processes. Yields what asks one query over HTTP
+    with connections kept alive, and the processor seconds of the service's processes.
     """
     names = ("engine", "opensearch_url", "opensearch_index", "opensearch_replicas", "profile")
     same = {f"DATELINE_{name.upper()}": str(getattr(settings, name)) for name in names}
@@ -107,16 +107,13 @@ def workers_of(settings: Settings, workers: int) -> Iterator[tuple[Ask, Callable
     environment = {**same, **own, "DATELINE_WORKERS": str(workers)}
     with started(settings.data, sorted(WIRE.products), environment) as (pid, client):
         wait_for(client, workers)
-        key, held = client.headers["x-api-key"], threading.local()
+        key, url = client.headers["x-api-key"], client.base_url
+        pool = HTTPConnectionPool(url.host, url.port, maxsize=_CONNECTIONS)
 
         def ask(text: str) -> None:
-            if not hasattr(held, "connection"):
-                held.connection = HTTPConnection(client.base_url.host, client.base_url.port)
             path = f"/content/search?page_size=10&profile=hybrid&q={quote_plus(text)}"
-            held.connection.request("GET", path, headers={"x-api-key": key})
-            answer = held.connection.getresponse()
-            said = answer.read()
+            answer = pool.request("GET", path, headers={"x-api-key": key})
             if answer.status != HTTPStatus.OK:
-                raise SystemExit(f"{text!r} was answered {answer.status}: {said[:300]!r}")
+                raise SystemExit(f"{text!r} was answered {answer.status}: {answer.data[:300]!r}")
 
         yield ask, lambda: sum(map(processor_s, tree(pid)))
