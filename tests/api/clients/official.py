@@ -64,10 +64,6 @@ def _huggingface_hub(address: str, key: str) -> Iterator[tuple[str, Any]]:
 
     client = InferenceClient(model=address, token=key)
     yield "vector", client.feature_extraction(FERRY)[0].tolist()
-    labels = InferenceClient(model=f"{address}/predict", token=key).text_classification(
-        "angela merkel"
-    )
-    yield "label", labels[0].label
     try:
         client.feature_extraction("ferry " * 300, truncate=False)
     except HfHubHTTPError as error:
@@ -75,8 +71,6 @@ def _huggingface_hub(address: str, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _langchain(address: str, key: str) -> Iterator[tuple[str, Any]]:
-    from langchain_cohere import CohereEmbeddings, CohereRerank
-    from langchain_huggingface import HuggingFaceEndpointEmbeddings
     from langchain_openai import OpenAIEmbeddings
 
     openai = OpenAIEmbeddings(
@@ -86,12 +80,6 @@ def _langchain(address: str, key: str) -> Iterator[tuple[str, Any]]:
         check_embedding_ctx_length=False,
     )
     yield "vector", openai.embed_query(FERRY)
-    tei = HuggingFaceEndpointEmbeddings(model=address, huggingfacehub_api_token=key)
-    yield "vector of text-embeddings-inference", tei.embed_documents([FERRY])[0]
-    cohere = CohereEmbeddings(cohere_api_key=key, base_url=address, model="embed-english-v3.0")
-    yield "vector of Cohere", cohere.embed_documents([FERRY])[0]
-    rerank = CohereRerank(cohere_api_key=key, base_url=address, model="rerank-v3.5")
-    yield "order", [row["index"] for row in rerank.rerank([RATES, FERRY], ASKED)]
 
 
 def _llamaindex(address: str, key: str) -> Iterator[tuple[str, Any]]:
