@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from torch.nn import functional
 from training.folder import plain_tokenizer
 from training.graphs.bert import BertShape, Weights
 from training.graphs.bge import bge_weights
+from training.graphs.quantize import Batch
 from training.rerank.joint import JointEncoder, PairTokens
 from training.rerank.projection import Lesson, Teaching, lessons
 from training.rerank.teachers import Taught, learning_parser, lists_to_learn, unit
@@ -48,6 +49,7 @@ FUSED_SHARE = 5.0  # of the search's score, put on 0 to 1
 WARM_UP = 0.05  # share of the steps
 SAVED_EVERY = 25  # steps
 _LAYER = "encoder.layer."
+HEAD = ("cls.weight", "cls.bias", "scale")
 
 
 def freeze(model: JointEncoder, layers: int) -> None:
@@ -107,10 +109,10 @@ class Run:
     step: int = 0
 
     @classmethod
-    def of(cls, model: JointEncoder) -> Run:
-        """Return a run that has not begun."""
+    def of(cls, model: JointEncoder, rate: float = RATE) -> Run:
+        """Return a run that has not begun; `rate` is the encoder's highest learning rate."""
         groups = (
-            ([one for one in model.bert.parameters() if one.requires_grad], RATE, 0.01),
+            ([one for one in model.bert.parameters() if one.requires_grad], rate, 0.01),
             ([*model.cls.parameters()], HEAD_RATE, 0.0),
             ([model.scale], SCALE_RATE, 0.0),
         )
@@ -184,26 +186,48 @@ def start_of(what: str, layers: int, cache: Path) -> JointEncoder:
     if layers:
         weights = every_second(weights, layers)
     vocabulary = len(weights["embeddings.word_embeddings.weight"])
-    return JointEncoder(dict(weights), shape_of(weights), vocabulary)
+    model = JointEncoder(dict(weights), shape_of(weights), vocabulary)
+    if what not in ("minilm", "bge"):
+        with safe_open(Path(what), "pt") as file:
+            head = {name: file.get_tensor(f"model.{name}") for name in HEAD}
+        model.load_state_dict(head, strict=False)
+    return model
+
+
+Loss = Callable[[JointEncoder, PairTokens, Sequence[Lesson]], torch.Tensor]
+"""What is made small in a step, of the lessons of the step."""
+
+
+def batches_of(tokens: PairTokens, group: Sequence[Lesson]) -> tuple[list[Batch], torch.Tensor]:
+    """Return the pairs of the lessons as two batches by length, so that padding is small, and the
+    places that put their rows back in order.
+    """
+    pairs = [(one.given.query, one.given.texts[place]) for one in group for place in one.places]
+    order = np.argsort([len(tokens.row(*pair)[0]) for pair in pairs], kind="stable")
+    halves = np.array_split(order, 2)
+    batches = [tokens.batch([pairs[place] for place in half]) for half in halves]
+    return batches, torch.from_numpy(np.argsort(order))
+
+
+def by_list(logits: torch.Tensor, group: Sequence[Lesson]) -> Iterator[torch.Tensor]:
+    """Yield the logits [n] of each lesson's places, with the search's own score added."""
+    sizes = [len(one.places) for one in group]
+    for one, ours in zip(group, torch.split(logits, sizes), strict=True):
+        fused = unit(one.given.fused)[list(one.places)].astype(np.float32)
+        yield ours + FUSED_SHARE * torch.from_numpy(fused)
 
 
 def loss_of(model: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]) -> torch.Tensor:
     """Return listwise cross-entropy of the judgements and the teachers' opinions, over the sum of
     the search's score and the model's.
     """
-    pairs = [(one.given.query, one.given.texts[place]) for one in group for place in one.places]
-    order = np.argsort([len(tokens.row(*pair)[0]) for pair in pairs], kind="stable")
-    halves = np.array_split(order, 2)  # by length, so that padding is small
+    batches, back = batches_of(tokens, group)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = [model(tokens.batch([pairs[place] for place in half])) for half in halves]
-    logits = torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(halves)))]
-    losses, start = [], 0
-    for one in group:
-        places = list(one.places)
-        fused = torch.from_numpy(unit(one.given.fused)[places].astype(np.float32))
-        ours = logits[start : start + len(places)] + FUSED_SHARE * fused
-        losses.append(functional.cross_entropy(ours[None], torch.from_numpy(one.target)[None]))
-        start += len(places)
+        logits = torch.cat([model(batch) for batch in batches])[back]
+    losses = [
+        functional.cross_entropy(ours, torch.from_numpy(one.target))
+        for one, ours in zip(group, by_list(logits, group), strict=True)
+    ]
     return torch.stack(losses).mean()
 
 
@@ -215,6 +239,7 @@ def learn(
     steps: int,
     state: Path,
     seconds: float = float("inf"),
+    loss_in: Loss = loss_of,
 ) -> bool:
     """Learn until `steps` are done or `seconds` are over; return whether they are done. The data of
     a step depend on its number alone, so a stopped and continued run ends like one that was not
@@ -229,7 +254,7 @@ def learn(
         share = pace(run.step, total=steps, warm=max(1, int(WARM_UP * steps)))
         for each in run.optimizer.param_groups:
             each["lr"] = each["highest"] * share
-        loss = loss_of(model, tokens, group)
+        loss = loss_in(model, tokens, group)
         run.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

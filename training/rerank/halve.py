@@ -1,8 +1,9 @@
 """Fewer layers from a joint encoder of many, with teacher and student judged side by side.
 
-`dateline models distill` runs it. The teacher is a run of `training.rerank.distil`. It scores the
-lists, the student starts from its last layer of each group and learns those scores, and both
-become int8 models below one folder. A stage that is done is not done again.
+`dateline models distill` runs it. The teacher is a run of `training.rerank.distil`. The student
+starts from its last layer of each group, and both read the pairs of each step: the student learns
+the teacher's token vectors after those layers, and its order of each list. Both become int8 models
+below one folder. A stage that is done is not done again.
 """
 
 from __future__ import annotations
@@ -14,29 +15,42 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from core.errors import InputError
 from core.ports.models import PairScorer
+from eval.compare.significance import bootstrap_interval
 from training.folder import plain_tokenizer
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList, read_lists
-from training.rerank.distil import MAX_TOKENS, Run, learn, shape_of, start_of, state_of
-from training.rerank.joint import PairTokens
+from training.rerank.distil import (
+    MAX_TOKENS,
+    Run,
+    batches_of,
+    by_list,
+    learn,
+    shape_of,
+    start_of,
+    state_of,
+)
+from training.rerank.joint import JointEncoder, PairTokens
 from training.rerank.joint_folder import write_model
 from training.rerank.judge_lists import DEPTH, WEIGHTS, Rule, Scored, chosen, values
-from training.rerank.projection import Teaching
-from training.rerank.teachers import by_pairs, pair_scorer, read_taught, teach
+from training.rerank.projection import Lesson, Teaching
+from training.rerank.teachers import Taught, pair_scorer
 
 TEACHER, STUDENT = "teacher", "student"
-NEGATIVES = 7
+NEGATIVES = 3  # few pairs a step: its time goes to more steps
+RATE = 1e-4  # the teacher's vectors say much of each token, so a step may be large
+NOT_TOLD: Floats = np.zeros(0, np.float32)  # the teacher reads the pairs as they are learned
 _LISTS = "`dateline eval candidates FOLDER --output FILE.jsonl.gz` writes lists"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to make. `teacher` is a run's file; `learn` and `judge` are files of lists; `output` is
-    the folder for both models and the student's run. The teacher's scores have the share `told` of
-    what is learned, the judgements the rest.
+    the folder for both models and the student's run. The teacher's order has the share `told` of
+    what is learned of a list, the judgements the rest.
     """
 
     teacher: Path
@@ -65,11 +79,65 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """How far learning is, and both sides once it is done."""
+    """How far learning is; once it is done, both sides, and the 95 % interval of the points that
+    the student loses.
+    """
 
     step: int
     steps: int
     sides: tuple[Side, ...] = ()
+    interval: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A `Loss`: what the teacher makes of the same pairs. Its order of a list has the share `told`,
+    the judgements the rest; the token vectors count once more.
+    """
+
+    teacher: JointEncoder
+    told: float
+
+    def __call__(
+        self, student: JointEncoder, tokens: PairTokens, group: Sequence[Lesson]
+    ) -> torch.Tensor:
+        """Return the loss of one step."""
+        batches, back = batches_of(tokens, group)
+        ours, theirs, gaps = [], [], []
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            for batch in batches:
+                with torch.no_grad():
+                    told, seen = self.teacher.read(batch)
+                logits, states = student.read(batch)
+                ours.append(logits)
+                theirs.append(told)
+                gaps.append(_gap(states, seen, torch.from_numpy(batch["attention_mask"]).bool()))
+        pairs = zip(by_list(torch.cat(ours)[back], group), group, strict=True)
+        orders = by_list(torch.cat(theirs)[back], group)
+        losses = [
+            functional.cross_entropy(logits, self._target(one, order))
+            for (logits, one), order in zip(pairs, orders, strict=True)
+        ]
+        return torch.stack(losses).mean() + torch.stack(gaps).mean()
+
+    def _target(self, one: Lesson, order: torch.Tensor) -> torch.Tensor:
+        judged = torch.from_numpy(one.target)
+        return self.told * torch.softmax(order, 0) + (1 - self.told) * judged
+
+
+def _gap(
+    states: Sequence[torch.Tensor], seen: Sequence[torch.Tensor], real: torch.Tensor
+) -> torch.Tensor:
+    """Return how far the student's token vectors are from those after the teacher's last layer of
+    each group: the squared difference as a share of the teacher's square, in the mean of layers.
+    `real` bool [n, t] tells tokens from padding.
+    """
+    group = len(seen) // len(states)
+    shares = []
+    for ours, theirs in zip(states, seen[group - 1 :: group], strict=True):
+        right = theirs[real].float()
+        shares.append(functional.mse_loss(ours[real].float(), right) / right.square().mean())
+    return torch.stack(shares).mean()
 
 
 def halve(plan: Plan) -> Halved:
@@ -95,32 +163,30 @@ def halve(plan: Plan) -> Halved:
     student, depth = state_of(plan.output / "student.run")
     shape = shape_of(student)
     write_model(plan.output / STUDENT, student, shape, plan.tokenizer, learned)
-    return Halved(run.step, plan.steps, _sides(plan, {TEACHER: layers, STUDENT: depth}))
+    sides, interval = _sides(plan, {TEACHER: layers, STUDENT: depth})
+    return Halved(run.step, plan.steps, sides, interval)
 
 
 def _taught_run(plan: Plan) -> Run:
     """Return the student's run after learning."""
-    scorer = pair_scorer(plan.output, TEACHER, plan.threads)
-    taught = []
-    for path in plan.learn:
-        link = plan.output / path.name  # the teacher's scores lie beside it, not beside the lists
-        if not link.exists():
-            link.symlink_to(path.resolve())
-        for _ in teach(link, {TEACHER: by_pairs(scorer)}, DEPTH):
-            pass
-        taught += read_taught(link)
-    run = Run.of(start_of(str(plan.teacher), plan.layers, plan.output))
+    lists = [Taught(one, NOT_TOLD) for path in plan.learn for one in read_lists(path)]
+    student = start_of(str(plan.teacher), plan.layers, plan.output)
+    student.bert.embeddings.requires_grad_(False)  # they are the teacher's
+    run = Run.of(student, RATE)
     state = plan.output / "student.run"
     if state.exists():
         run.read(state)
     tokens = PairTokens(plain_tokenizer(plan.tokenizer), MAX_TOKENS)
-    teaching = Teaching(None, plan.told, negatives=NEGATIVES)
-    learn(run, taught, tokens, teaching, plan.steps, state, plan.seconds)
+    told = Told(start_of(str(plan.teacher), 0, plan.output).eval(), plan.told)
+    teaching = Teaching(negatives=NEGATIVES)
+    learn(run, lists, tokens, teaching, plan.steps, state, plan.seconds, told)
     return run
 
 
-def _sides(plan: Plan, layers: dict[str, int]) -> tuple[Side, ...]:
-    """Return both sides, measured in turns, at the weight that is best for the teacher."""
+def _sides(plan: Plan, layers: dict[str, int]) -> tuple[tuple[Side, ...], tuple[float, float]]:
+    """Return both sides, measured in turns, at the weight that is best for the teacher, and the
+    interval of the points that the student loses.
+    """
     lists = [one for path in plan.judge for one in read_lists(path) if one.ideal]
     if not lists:
         raise InputError("no list is judged", where="--judge", mend=_LISTS)
@@ -131,15 +197,12 @@ def _sides(plan: Plan, layers: dict[str, int]) -> tuple[Side, ...]:
         for name in layers
     }
     rule = chosen({TEACHER: sides[TEACHER]}, [Rule(weight) for weight in WEIGHTS[1:]])
-    return tuple(
-        Side(
-            name,
-            layers[name],
-            float(values(rule, sides[name]).mean()),
-            seconds[name] / len(lists) * 1000,
-        )
-        for name in layers
+    found = {name: values(rule, sides[name]) for name in layers}
+    both = tuple(
+        Side(name, layers[name], float(each.mean()), seconds[name] / len(lists) * 1000)
+        for name, each in found.items()
     )
+    return both, bootstrap_interval([100 * (found[TEACHER] - found[STUDENT])])
 
 
 def _in_turns(

@@ -47,7 +47,7 @@ def distill_model(
 ) -> None:
     """Make a reranker of fewer layers from one of twelve, and judge both side by side.
 
-    The teacher scores the lists; the student starts from every second layer and learns the scores.
+    The student starts from every second layer, and learns the teacher's token vectors and order.
     Exit code 1 if the student loses more than half a point. Needs the extra `torch`.
     """
     with reported():
@@ -89,6 +89,10 @@ def _show(found: Any, lost: float) -> None:
         table.add_row(side.name, str(side.layers), f"{side.ndcg:.4f}", f"{side.ms:.1f}")
     console.print(table)
     teacher, student = found.sides
-    console.print(f"{100 * lost:+.2f} points lost, {student.ms / teacher.ms:.2f} of the time")
+    low, high = found.interval
+    console.print(
+        f"{100 * lost:+.2f} points lost (95 % {low:+.2f} to {high:+.2f}),"
+        f" {student.ms / teacher.ms:.2f} of the time"
+    )
     if lost > MOST_LOST:
         console.print("[red]refused[/]: more than half a point is lost")
