@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -18,7 +18,7 @@ from api.access.callers import Surface
 from api.access.checks import check_query_string, validation_problem
 from api.access.forwarding import Forwarding
 from api.access.pool import WorkPool
-from api.access.services import Services
+from api.access.services import ApiSettings, Services
 from api.access.shares import Shares
 from api.content import media_routes
 from api.content import routes as content_routes
@@ -42,7 +42,7 @@ from api.media.front import MediaFront
 from api.media.links import addresses_of
 from api.middleware import Observed
 from api.models import routes as model_routes
-from api.models import tei_routes
+from api.models import sagemaker, tei_routes
 from api.problems import Problem, problem_of
 from api.refusals import Refusals
 from api.search import routes as search_routes
@@ -126,13 +126,19 @@ def create_inner_app(services: Services) -> FastAPI:
     )
     app.state.surface = surface
     app.state.admission = Admission(surface)  # the HTTP server asks it first
-    for router in _MODELS_ONLY if services.settings.models_only else _EVERYTHING:
+    for router in _routers(services.settings):
         app.include_router(router)
     app.add_middleware(Refusals)
     app.add_exception_handler(DatelineError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     return app
+
+
+def _routers(settings: ApiSettings) -> tuple[APIRouter, ...]:
+    if settings.sagemaker:
+        return (sagemaker.router,)
+    return _MODELS_ONLY if settings.models_only else _EVERYTHING
 
 
 def _surface(services: Services) -> Surface:

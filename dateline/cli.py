@@ -233,6 +233,11 @@ MODELS_COMMANDS = {
         "Print a model's card: what it is, its licences, its figures with their commands.",
         bare_is_help=True,
     ),
+    "package": Entry(
+        "dateline.commands.models.store:package",
+        "Pack models as model.tar.gz, which SageMaker puts into a container.",
+        bare_is_help=True,
+    ),
     "profile": Entry(
         "dateline.commands.models.profile:profile",
         "Show where a model's time goes, by operator, and how near each is to the machine's "

@@ -244,6 +244,7 @@ _EXTRAS = {
     "postgres": "psycopg",
     "opensearch": "opensearch-py",
     "s3": "s3fs",
+    "lambda": "awslambdaric",
     "otel": "opentelemetry-sdk",
     "openvino": "openvino",
     "hnswlib": "hnswlib",
@@ -265,6 +266,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _named_models,
         second_encoder,
         _remote_models,
+        cage,
         _folder,
         diagnose_cluster,
         _archive,
@@ -335,6 +337,25 @@ def _remote_models(settings: Settings) -> list[Finding]:
         Finding(f"remote model {row.name}", row.ok, row.says, mend)
         for row in ask_remote_models(settings)
     ]
+
+
+def cage(settings: Settings) -> list[Finding]:
+    """Return what protects this machine from a hostile photo or video, as a process that would
+    read one finds it; nothing without the packages for media.
+    """
+    if not _is_installed(_EXTRAS["media"]):
+        return []
+    from dateline.build.media.shots import cage_protection
+
+    try:
+        found = cage_protection(settings)
+    except DatelineError as error:
+        return [Finding("cage", False, str(error), error.mend)]
+    least = "" if found.is_enough else "; too little, so photos and videos are refused"
+    if least and settings.media_unsealed:
+        least = "; too little, and media_unsealed has them read all the same"
+    mend = "run it where a process may install a seccomp filter"
+    return [Finding("cage", found.is_enough, f"{found}{least}", mend)]
 
 
 def _folder(settings: Settings) -> list[Finding]:

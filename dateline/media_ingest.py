@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import InputError
+from core.errors import InputError, UnavailableError
 from core.media import is_url
 from core.work import AssetState, Job, JobState, Priority
 from dateline.build.media.stills import remember_roots
@@ -23,14 +23,17 @@ from indexing.sources import is_document
 from indexing.work.request import Request, Shard
 from indexing.work.sources.listing import absolute, is_media, seen_at, speaks_of_media
 from indexing.work.sources.packages import need_packages
+from indexing.work.sources.s3_events import found_in
 from indexing.work.sources.watching import WatchedFolder, media_meant
 
 if TYPE_CHECKING:
     from dateline.build.media.work import Worker
     from dateline.build.service import Service
     from indexing.work.progress import JobProgress
+    from indexing.work.sources.sqs import EventQueue, QueueMessage
 
 _LISTED = 1_000  # dead letters in JSON
+_AFTER_FAILURE_S = 5.0  # before a queue is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,54 @@ def watch(
         worker.desk.jobs.change(job.id, read=True)  # this ends the job if nothing waits
     finally:
         worker.close()
+
+
+def follow_queue(
+    settings: Settings,
+    service: Service,
+    url: str,
+    products: tuple[str, ...],
+    priority: Priority,
+) -> None:
+    """Ingest the photos and videos of which S3 tells a queue, until a signal comes. A message is
+    removed once its files are ordered, which lasts; one that can't be read stays in the queue.
+    """
+    need_packages()
+    from dateline.build.media.work import build_worker
+    from dateline.shown.work_progress import stopping_on_signals
+    from indexing.work.sources.sqs import EventQueue
+
+    worker = build_worker(settings, service)
+    try:
+        queue = EventQueue(url)
+        job = worker.desk.desk.follow(Request((url,), (), products), priority)
+        with stopping_on_signals(worker):
+            errors.print(f"following the queue as job {job.id}")
+            while not worker.queues.stopping:
+                _take_messages(worker, job, queue, products)
+        queue.close()
+    finally:
+        worker.close()
+
+
+def _take_messages(worker: Worker, job: Job, queue: EventQueue, products: tuple[str, ...]) -> None:
+    """Order the files of the next messages, and remove these. Without a queue, wait a moment."""
+    try:
+        done: list[QueueMessage] = []
+        for message in queue.messages():
+            try:
+                found = found_in(message.body, products, worker.parts.stores)
+            except InputError as error:
+                errors.print(f"[yellow]note:[/] a message was left in the queue: {error.what}")
+                continue
+            if not worker.reading.feed(job, found, worker.queues.stopped.is_set):
+                worker.queues.wait(_AFTER_FAILURE_S)  # somebody paused the job: they come again
+                break
+            done.append(message)
+        queue.done(done)
+    except UnavailableError as error:
+        errors.print(f"  [yellow]waiting:[/] {error.what}")
+        worker.queues.wait(_AFTER_FAILURE_S)
 
 
 def _take(

@@ -36,11 +36,13 @@ class MediaSettings(BaseModel):
     )
     captioner: str = Field(
         default="",
-        description="what describes pictures: openai for a provider that speaks its protocol, the "
-        "name of a pulled model, or empty for nothing",
+        description="what describes pictures: openai for a provider that speaks its protocol, "
+        "bedrock for a model on Amazon Bedrock, the name of a pulled model, or empty for nothing",
     )
     caption_url: str = Field(
-        default="", description="address of the captions' provider; OpenAI's if empty"
+        default="",
+        description="address of the captions' provider; OpenAI's, or Bedrock's of the region, if "
+        "empty",
     )
     caption_model: str = Field(default="", description="the provider's model that describes")
     caption_key: SecretStr | None = Field(default=None, description="key to the captions' provider")
@@ -113,6 +115,11 @@ class MediaSettings(BaseModel):
     media_max_bytes: int = Field(
         default=64 * 2**30, ge=2**20, description="largest photo or video to ingest, in bytes"
     )
+    media_unsealed: bool = Field(
+        default=False,
+        description="read photos and videos although this machine offers less protection from a "
+        "hostile file than is needed; `dateline doctor` says what it offers",
+    )
     spool_bytes: int = Field(
         default=16 * 2**30,
         ge=2**20,
@@ -155,6 +162,11 @@ class MediaSettings(BaseModel):
         ge=0,
         le=86400,
         description="pause before a second try, in s; each further one is twice as long",
+    )
+    spot: bool = Field(
+        default=False,
+        description="end work in progress and stop when the EC2 instance gets the warning that it "
+        "will be taken away in two minutes",
     )
     work_poll_s: float = Field(
         default=0.2, ge=0.01, le=60, description="how often a worker looks for orders, in s"

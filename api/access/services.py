@@ -124,7 +124,8 @@ class ApiSettings:
     `max_waiting` is how many requests may queue for a thread before others are refused, and
     `max_waiting_bulks` how many bulks; a bulk takes one more place for each MiB. `max_model_tokens`
     limits the text of one model request. `models_only` says that there is no archive, so that only
-    the models' endpoints exist. `media_secret` signs addresses of media: it must be the same in
+    the models' endpoints exist; with `sagemaker` they are those that SageMaker asks, without a key.
+    `media_secret` signs addresses of media: it must be the same in
     every process of a service, and is random if empty. `root_path` is the prefix that our own
     `proxies` put before each path. With `keys_in_urls` AP's parameter `apikey` is taken, and pages
     of `cors_origins` may read AP's answers. An empty page of AP's feed is held for `held_seconds`.
@@ -153,6 +154,7 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
     held_seconds: float = 15.0
     models_only: bool = False
+    sagemaker: bool = False
     demo: bool = False
     demo_read_key: str = field(default="", repr=False)
     demo_ingest_key: str = field(default="", repr=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from core.ports.media import ShotDetector
 from core.ports.models import PairScorer, Tagger, TextEncoder, TokenizingMeter
 
 Port = TypeVar("Port", bound=TextEncoder | Tagger | PairScorer)
@@ -29,10 +30,22 @@ class Served(Generic[Port]):
 
 
 @dataclass(frozen=True, slots=True)
+class ServedShots:
+    """A shot detector, which reads no texts."""
+
+    name: str
+    digest: str
+    port: ShotDetector
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModels:
-    """One model per task, or none. `missing` says for a task why its model could not be loaded."""
+    """One model per task, or none. `missing` says for a role why its model could not be loaded:
+    role, name and reason. `shots` is asked on SageMaker only.
+    """
 
     encoder: Served[TextEncoder] | None = None
     tagger: Served[Tagger] | None = None
     scorer: Served[PairScorer] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    shots: ServedShots | None = None

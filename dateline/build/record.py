@@ -13,6 +13,7 @@ from core.extras import need_extra
 from core.limits import Limiter
 from core.ports.engine import Clock
 from dateline.archive_folder import archive_folder
+from dateline.aws.surroundings import need_lasting
 from dateline.settings import Settings
 from storage.embedded.record import copies
 from storage.embedded.record.candidate_lists import CandidateLists
@@ -37,10 +38,12 @@ def open_record(
     beside: Mapping[str, str] = _NOTHING,
 ) -> RecordOfTruth | None:
     """Return the record of truth that the settings name; None for the one in the archive's folder.
-    Raises StorageError if it can't be opened, SettingsError if the extra is missing.
+    Raises StorageError if it can't be opened, SettingsError if the extra is missing, and in Batch
+    and Lambda for one in a folder.
     """
     address = settings.record.get_secret_value()
     if not address:
+        need_lasting("record")
         return None
     need_postgres()
     from storage.postgres.record import PostgresRecord

@@ -15,6 +15,7 @@ import typer
 from core.errors import InputError
 from core.work import Priority
 from dateline import media_ingest
+from dateline.aws.surroundings import part_of
 from dateline.build.service import Service, build_service
 from dateline.commands.options import (
     EXIT_INTERRUPTED,
@@ -40,7 +41,6 @@ from indexing import ingest as ingesting
 from indexing.formats.mapping import RowMapping
 from indexing.formats.mapping import read as read_mapping
 from indexing.report import IngestReport
-from indexing.work.request import shard_of
 
 _WHOLE = "1/1"
 
@@ -77,7 +77,12 @@ def ingest(
             help="List of photos and videos, CSV or JSONL with a column location. Repeatable."
         ),
     ] = None,
-    shard: Annotated[str, typer.Option(help="Only this part of it all, such as 3/16.")] = _WHOLE,
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="Only this part of it all, such as 3/16; array: that of this job of a Batch array."
+        ),
+    ] = _WHOLE,
     priority: Annotated[
         PriorityName,
         typer.Option(help="Of photos and videos that wait, those of the wire go first."),
@@ -91,6 +96,13 @@ def ingest(
             help="Ingest what is put into this folder, and nothing else, until interrupted."
         ),
     ] = None,
+    queue: Annotated[
+        str,
+        typer.Option(
+            help="Ingest the photos and videos that S3 tells this queue of SQS (its URL) about, "
+            "and nothing else, until interrupted."
+        ),
+    ] = "",
     mapping: Annotated[
         Path | None,
         typer.Option(
@@ -124,9 +136,11 @@ def ingest(
     with reported(), interrupted_by_sigterm():
         settings = settings_for(data=data, models=models)
         rows = None if mapping is None else read_mapping(mapping)
-        if watch is not None:
+        if watch is not None or queue:
             _check_alone(
+                "--queue" if queue else "--watch",
                 {
+                    "--watch": queue and watch,
                     "PATHS": paths,
                     "--manifest": manifest,
                     "--shard": shard != _WHOLE,
@@ -134,16 +148,20 @@ def ingest(
                     "--strict": strict,
                     "--dry-run": dry_run,
                     "--json": as_json,
-                }
+                },
             )
+            if queue:
+                raise typer.Exit(_follow(settings, queue, codes, priority))
+            assert watch is not None
             raise typer.Exit(_watch(settings, watch, codes, priority, rows, texts=texts))
-        parts = media_ingest.split(paths or (), manifest or (), codes, shard_of(shard))
+        part = part_of(shard)
+        parts = media_ingest.split(paths or (), manifest or (), codes, part)
         if parts.request is not None and not (codes or settings.default_products):
             show_media_without_product()
         options = ingesting.IngestOptions(
             products=codes,
             strict=strict,
-            passed_over=media_ingest.left_to_media(shard_of(shard)),
+            passed_over=media_ingest.left_to_media(part),
             mapping=rows,
             texts=texts,
         )
@@ -239,14 +257,23 @@ class _Run:
         return max(0 if report is None else _exit(report), code)
 
 
-def _check_alone(named: Mapping[str, object]) -> None:
-    """Raise InputError for an option that does not go together with --watch."""
+def _check_alone(option: str, named: Mapping[str, object]) -> None:
+    """Raise InputError for an option that does not go together with a live source."""
     besides = ", ".join(name for name, value in named.items() if value)
     if besides:
-        what = f"--watch goes without {besides}"
-        raise InputError(
-            what, mend="watch the folder alone, and ingest the rest by another command"
-        )
+        what = f"{option} goes without {besides}"
+        raise InputError(what, mend="follow it alone, and ingest the rest by another command")
+
+
+def _follow(
+    settings: Settings, queue: str, products: tuple[str, ...], priority: PriorityName
+) -> int:
+    service = build_service(settings)
+    try:
+        media_ingest.follow_queue(settings, service, queue, products, Priority[priority.name])
+    finally:
+        service.close()
+    return EXIT_INTERRUPTED
 
 
 def _watch(

@@ -31,6 +31,13 @@ def serve(
     models_only: Annotated[
         bool, typer.Option("--models-only", help="Serve the models alone, without an archive.")
     ] = False,
+    sagemaker: Annotated[
+        bool,
+        typer.Option(
+            "--sagemaker",
+            help="Serve the models of /opt/ml/model on 8080 as SageMaker asks them, without keys.",
+        ),
+    ] = False,
     profile: Profile = None,
     data: Data = None,
     models: Models = None,
@@ -41,6 +48,12 @@ def serve(
     is opened. Without keys, and without those of --demo, it refuses to start.
     """
     with reported():
+        if sagemaker:
+            from dateline.build.models.container import MODEL_FOLDER, container_settings
+            from dateline.serving.front import serve_container
+
+            serve_container(container_settings(models or MODEL_FOLDER, host=host, port=port))
+            return
         read = partial(
             settings_for,
             host=host,

@@ -18,8 +18,9 @@ from api.access.forwarding import Proxies
 from api.operations_routes import metrics_of
 from dateline.build.app import build_app
 from dateline.build.customers.accounts import has_account_keys
+from dateline.build.models.container import build_container_service
 from dateline.build.models.served import Models
-from dateline.build.models.service import build_model_app, build_model_service
+from dateline.build.models.service import ModelService, build_model_app, build_model_service
 from dateline.build.service import Service, build_service
 from dateline.commands.options import console, escape, note_missing_models, note_new_archive
 from dateline.default_folders import demo_folder
@@ -53,9 +54,22 @@ def serve_alone(settings: Settings, *, models_only: bool) -> None:
     listening = listen(settings.host, settings.port)
     with _running(settings) as told:
         if models_only:
-            _serve_models(settings, listening, certificate, told)
+            models = build_model_service(settings)
+            app = build_model_app(models)
+            _serve_models(models, settings, listening, app, told, certificate)
         else:
             _serve_searches(settings, listening, certificate, told)
+
+
+def serve_container(settings: Settings) -> None:
+    """Serve the models as SageMaker asks them, until told to end. A model that is missing is named
+    now, and by `/ping`.
+    """
+    listening = listen(settings.host, settings.port)
+    with _running(settings) as told:
+        service = build_container_service(settings)
+        app = build_model_app(service, sagemaker=True)
+        _serve_models(service, settings, listening, app, told)
 
 
 def serve_with(
@@ -138,18 +152,18 @@ def _load_demo(service: Service) -> None:
 
 
 def _serve_models(
+    service: ModelService,
     settings: Settings,
     listening: socket.socket,
-    certificate: Certificate | None,
+    app: FastAPI,
     told: Telemetry,
+    certificate: Certificate | None = None,
 ) -> None:
-    service = build_model_service(settings)
     note_missing_models(service.models.missing.values())
     address = _address(settings, listening.getsockname()[1])
-    running = ", ".join(service.status()["models"]["running"])
-    console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}/v1")
+    running = ", ".join(service.status()["models"]["running"]) or "(none)"
+    console.print(f"[bold]Dateline[/] serves the models {escape(running)} on {address}")
     console.print("Ctrl-C ends it.", style="dim")
-    app = build_model_app(service)
     try:
         _run(app, settings, listening, certificate, told)
     finally:

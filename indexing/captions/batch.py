@@ -26,7 +26,7 @@ from indexing.captions.answer import caption_of
 from indexing.captions.calls import CAP, UNUSABLE, Calls
 from indexing.captions.failures import Unanswered, of_status
 from indexing.captions.prompt import made_by, prompt_digest, question
-from indexing.captions.provider import read_completion
+from indexing.captions.provider import Provider, read_completion
 from indexing.captions.rights import refusal
 from indexing.captions.spending import Usage
 
@@ -158,7 +158,7 @@ class BatchCaptioner:
     StorageError if spending can't be recorded.
     """
 
-    calls: Calls
+    calls: Calls[Provider]
     edge: int
 
     @property

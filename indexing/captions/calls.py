@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from core.errors import StorageError
 from core.media import Caption, ToCaption, Uncaptioned
@@ -22,7 +22,7 @@ from core.tracing import Span, Value
 from indexing.captions.answer import caption_of
 from indexing.captions.failures import Unanswered
 from indexing.captions.prompt import made_by, prompt_digest, question
-from indexing.captions.provider import Answer, Provider
+from indexing.captions.provider import Answer
 from indexing.captions.rights import refusal
 from indexing.captions.spending import Spending, TokenEstimate, Usage
 
@@ -110,13 +110,33 @@ def new_breaker(failures: int = FAILURES, rest_s: float = REST_S) -> Any:
     )
 
 
+class Asked(Protocol):
+    """A provider of answers to one question at a time (`provider.py`, `bedrock.py`)."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        ...
+
+    def chat(self, still: ToCaption) -> Answer:
+        """Return the answer for one still. Raises Unanswered."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+Provided = TypeVar("Provided", bound=Asked)
+
+
 @dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(Generic[Provided]):
     """Questions to one provider. Thread-safe; the breaker belongs to this process, rates and
     spending are shared.
     """
 
-    provider: Provider
+    provider: Provided
     rates: Rates
     spending: Spending
     estimate: TokenEstimate = field(default_factory=TokenEstimate)
@@ -222,7 +242,7 @@ class ProviderCaptioner:
 
     leaves = True  # stills are sent to another service
 
-    def __init__(self, calls: Calls, edge: int, at_once: int = AT_ONCE) -> None:
+    def __init__(self, calls: Calls[Any], edge: int, at_once: int = AT_ONCE) -> None:
         self.calls = calls
         self.edge = edge
         self.model = calls.provider.model

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_ANSWER_BYTES = 2**20
 _PACKAGES = ("openai", "json_repair", "tenacity", "pybreaker", "defusedxml")
 _FORMS = ("json_schema", "json_object", "")
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 Result = TypeVar("Result")
 
 
@@ -137,7 +137,7 @@ class Provider:
             except openai.APIStatusError as error:
                 raise self._refused(error, exchange) from None
             except openai.APIConnectionError as error:
-                sent = not isinstance(error.__cause__, _NEVER_SENT)
+                sent = not isinstance(error.__cause__, NEVER_SENT)
                 name = type(error.__cause__ or error).__name__
                 raise of_connection(exchange, name, sent=sent) from None
             except (openai.OpenAIError, ValueError) as error:

@@ -48,6 +48,16 @@ class JobDesk:
         self.jobs.create(job)
         return job
 
+    def follow(self, request: Request, priority: Priority) -> Job:
+        """Return the job that takes what a live source tells: the one with the same request that
+        nobody cancelled, else a new one. So a file that is told twice belongs to one job.
+        """
+        asked = {**request.as_dict(), "watched": True}
+        for job in self.jobs.jobs():
+            if job.request == asked and job.state is not JobState.CANCELED:
+                return job
+        return self.start(request, priority, reads=False)
+
     def pause(self, job_id: str) -> Job:
         """Halt a job: work in progress ends with the present asset."""
         return self._halt(job_id, JobState.PAUSED)

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
 from dateline.build.media.captions import asked_in_batches, batch_captioner_of, open_book
+from dateline.build.media.shots import cage_limits
 from dateline.build.media.stages import work_database
 from dateline.build.media.stills import media_store
 from dateline.build.media.work import open_desk
@@ -60,7 +61,7 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
     clock = archive_clock(settings)
     record = open_record(settings, {}, clock) or Record(archive_folder(settings), {}, clock)
     try:
-        with TemporaryDirectory() as folder, CagedReader() as reader:
+        with TemporaryDirectory() as folder, CagedReader(cage_limits(settings)) as reader:
             batches = CaptionBatches(
                 waiting,
                 captioner,

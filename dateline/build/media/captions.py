@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
 from dateline.build.models.runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
-from indexing.captions.calls import Calls, Paid, ProviderCaptioner, Rates
-from indexing.captions.provider import Provider
+from indexing.captions.bedrock import BedrockProvider
+from indexing.captions.calls import Calls, Paid, Provided, ProviderCaptioner, Rates
+from indexing.captions.provider import Provider, need_packages
 from indexing.captions.spending import Prices, SpendBook, Spending
 from inference.picture_captioner import PictureCaptioner
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from storage.databases import Database
     from storage.work.spend import StoredSpend
 
-PROVIDER = "openai"
+PROVIDER, BEDROCK = "openai", "bedrock"
 FILE = "spend.sqlite"
 
 
@@ -42,8 +43,12 @@ def captioner_of(
     """
     if not settings.captioner:
         return None
-    if settings.captioner == PROVIDER:
-        calls = _calls(settings, book)
+    if settings.captioner in (PROVIDER, BEDROCK):
+        calls: Calls[Any] = (
+            _calls(settings, book, _provider)
+            if settings.captioner == PROVIDER
+            else _calls(settings, book, _bedrock)
+        )
         calls = calls if paid is None else replace(calls, paid=paid)
         return ProviderCaptioner(calls, settings.caption_edge, settings.caption_at_once)
     folder = model_store(settings).find(settings.captioner)
@@ -56,7 +61,7 @@ def asked_in_batches(settings: Settings) -> bool:
         return False
     if settings.captioner != PROVIDER:
         raise SettingsError(
-            "only a provider takes batches",
+            "only a provider of OpenAI's protocol takes batches",
             where="caption_mode",
             mend=f"set captioner to {PROVIDER}, or caption_mode to calls",
         )
@@ -69,15 +74,28 @@ def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> Bat
     """
     if settings.captioner != PROVIDER:
         return None
-    return BatchCaptioner(_calls(settings, book), settings.caption_edge)
+    return BatchCaptioner(_calls(settings, book, _provider), settings.caption_edge)
 
 
-def _calls(settings: Settings, book: SpendBook | None) -> Calls:
-    _check(settings)
+def _provider(settings: Settings) -> Provider:
     key = settings.caption_key.get_secret_value() if settings.caption_key else ""
-    provider = Provider.open(
+    return Provider.open(
         settings.caption_url, settings.caption_model, key=key, seconds=settings.caption_seconds
     )
+
+
+def _bedrock(settings: Settings) -> BedrockProvider:
+    need_packages()
+    return BedrockProvider.open(
+        settings.caption_url, settings.caption_model, seconds=settings.caption_seconds
+    )
+
+
+def _calls(
+    settings: Settings, book: SpendBook | None, opened: Callable[[Settings], Provided]
+) -> Calls[Provided]:
+    _check(settings)
+    provider = opened(settings)
     prices = Prices(
         settings.caption_price_in, settings.caption_price_out, settings.caption_price_batch
     )

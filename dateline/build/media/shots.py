@@ -17,7 +17,7 @@ from core.work import Stage
 from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.settings import Settings
 from indexing.handover import read_ahead
-from indexing.media.cage.limits import CageLimits
+from indexing.media.cage.limits import CageLimits, CageProtection
 from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader, FrameStream
 from indexing.media.shots.finding import ShotFinder, ShotSettings
@@ -52,6 +52,19 @@ def shot_detector_of(settings: Settings) -> TransitionDetector:
         waiting_tokens=settings.batch_waiting_tokens,
     )
     return TransitionDetector.over(folder, runtime, limits=limits)
+
+
+def cage_limits(settings: Settings) -> CageLimits:
+    """Return the limits of the processes that read media."""
+    return replace(CageLimits(), unsealed=settings.media_unsealed)
+
+
+def cage_protection(settings: Settings) -> CageProtection:
+    """Return what protects a process that reads media on this machine, be it enough or not. Raises
+    BusyError if none starts.
+    """
+    with CagedReader(replace(cage_limits(settings), unsealed=True)) as reader:
+        return reader.protection()
 
 
 def batch_sizes(settings: Settings) -> Mapping[Stage, int]:
@@ -136,7 +149,7 @@ def opened_finding(settings: Settings) -> Iterator[ShotFinding]:
     Raises InputError if the packages for media are missing, SettingsError if the settings name no
     shot model, ModelError if it can't be loaded.
     """
-    with CagedReader(replace(CageLimits(), threads=settings.threads)) as reader:
+    with CagedReader(replace(cage_limits(settings), threads=settings.threads)) as reader:
         detector = shot_detector_of(settings)
         finder, live = shot_finder_of(detector), live_finder_of(settings, detector)
         yield ShotFinding(reader, finder, live)

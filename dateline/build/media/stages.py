@@ -12,8 +12,9 @@ from core.ports.media import Ledger, MediaStore
 from core.ports.models import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
+from dateline.aws.surroundings import need_lasting
 from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
-from dateline.build.media.shots import batch_sizes, shot_detector_of, shot_finder_of
+from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
 from dateline.build.media.stills import media_store
 from dateline.build.models.runtimes import model_store
 from dateline.build.service import Service, archive_clock, passage_embedder
@@ -61,7 +62,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     clock = archive_clock(settings)
     # Only this process uses the folder while it has the name.
     spare = archive_folder(settings) / "spool" / process
-    reader, stores, known = CagedReader(), FileStores(), Remembered(ledger)
+    reader, stores, known = CagedReader(cage_limits(settings)), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings, paid=service.models.metrics.captioned)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
@@ -132,8 +133,12 @@ def asking_of(
 
 
 def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
-    """Return the database that a setting names, else a file in the archive's folder."""
+    """Return the database that a setting names, else a file in the archive's folder. Raises
+    SettingsError in Batch and Lambda for a file.
+    """
     url = settings.work_url
+    if url is None:
+        need_lasting("work_url")
     place = archive_folder(settings) / file if url is None else url.get_secret_value()
     return open_database(place, synced=synced)
 

@@ -3,12 +3,15 @@
 Needs the extra [media]; everything else runs without this module.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
+from dateline.aws.spot import SpotWatch
 from dateline.build.media.shots import batch_sizes
 from dateline.build.media.stages import Stages, build_stages, work_database
 from dateline.build.service import Service
@@ -23,6 +26,8 @@ from storage.databases import Database
 from storage.work.jobs import StoredJobs
 from storage.work.ledger import StoredLedger
 from storage.work.orders import StoredOrders
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Worker:
     parts: Stages
     name: ProcessName
     ledger: StoredLedger
+    spot: SpotWatch | None = None
 
     def stop(self) -> None:
         """Tell work in progress to end soon."""
@@ -64,6 +70,8 @@ class Worker:
 
     def close(self) -> None:
         """End work in progress, then everything else."""
+        if self.spot is not None:
+            self.spot.close()
         self.queues.close()
         self.parts.close()
         self.ledger.close()
@@ -107,7 +115,13 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         queues,
         stopped=stopped,
     )
-    return Worker(desk, worker, reading, parts, name, ledger)
+    spot = SpotWatch(partial(_warned, worker)) if settings.spot else None
+    return Worker(desk, worker, reading, parts, name, ledger, spot)
+
+
+def _warned(worker: QueueWorker, warning: str) -> None:
+    log.warning("this spot instance is taken away (%s): work in progress ends first", warning)
+    worker.stop()
 
 
 def _chunks(settings: Settings) -> dict[str, int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.access.forwarding import Proxies
+from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
 from api.app import create_app
 from api.metrics import Metrics
@@ -26,7 +27,8 @@ class ModelService:
 
     def status(self) -> Mapping[str, Any]:
         """Return which models run, as values for JSON."""
-        running = (self.models.encoder, self.models.tagger, self.models.scorer)
+        models = self.models
+        running = (models.encoder, models.tagger, models.scorer, models.shots)
         names = [served.name for served in running if served is not None]
         return {"models": {"running": names, "missing": list(self.models.missing.values())}}
 
@@ -52,8 +54,10 @@ def build_model_service(settings: Settings) -> ModelService:
     return ModelService(settings, served, metrics)
 
 
-def build_model_app(service: ModelService) -> Any:
-    """Return the ASGI application over models alone."""
+def build_model_app(service: ModelService, *, sagemaker: bool = False) -> Any:
+    """Return the ASGI application over models alone, with the routes that other services ask or,
+    without keys, those of SageMaker.
+    """
     settings = service.settings
     absent = NoArchive()
     return create_app(
@@ -63,7 +67,7 @@ def build_model_app(service: ModelService) -> Any:
             writer=absent,
             ingest=absent,
             status=service,
-            keys=key_ring(settings),
+            keys=KeyRing() if sagemaker else key_ring(settings),
             settings=ApiSettings(
                 max_body_bytes=settings.max_body_bytes,
                 max_waiting=settings.waiting,
@@ -72,6 +76,7 @@ def build_model_app(service: ModelService) -> Any:
                 root_path=settings.root_path,
                 proxies=Proxies.of(settings.trusted_proxies),
                 models_only=True,
+                sagemaker=sagemaker,
             ),
             models=service.models,
             metrics=service.metrics,

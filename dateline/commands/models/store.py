@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from inference.models.card import CARD
 from inference.models.card import card as written_card
 from inference.models.catalogue import Catalogue
 from inference.models.manifest import ModelManifest
+from inference.models.packed import ROLES, write_packed
 from inference.models.store import CheckedFile
 
 _LICENCE = 10  # characters in the table; the card has the whole
@@ -108,6 +110,47 @@ def pull(
             )
         if name in _names_in(settings.models):
             console.print(f"[yellow]note:[/] the bundled {escape(name)} goes before it")
+
+
+def package(
+    out: Annotated[Path, typer.Argument(help="The file to write, such as model.tar.gz.")],
+    encoder: Annotated[
+        str | None, typer.Option(help="The encoder; empty for none.", show_default="the settings'")
+    ] = None,
+    tagger: Annotated[
+        str | None, typer.Option(help="The tagger; empty for none.", show_default="the settings'")
+    ] = None,
+    reranker: Annotated[
+        str | None, typer.Option(help="The reranker; empty for none.", show_default="the settings'")
+    ] = None,
+    shots: Annotated[
+        str | None,
+        typer.Option(help="The shot detector; empty for none.", show_default="the settings'"),
+    ] = None,
+    models: Models = None,
+    pulled_models: Pulled = None,
+) -> None:
+    """Pack models as model.tar.gz, which SageMaker puts into a container.
+
+    Every file is checked by its manifest. The same models give the same bytes.
+    """
+    with reported():
+        settings = settings_for(models=models, pulled_models=pulled_models)
+        chosen = dict(zip(ROLES, (encoder, tagger, reranker, shots), strict=True))
+        wanted = {role: getattr(settings, role) if n is None else n for role, n in chosen.items()}
+        roles = {role: name for role, name in wanted.items() if name}
+        if not roles:
+            raise InputError("no model is named", mend="name one, such as --tagger NAME")
+        store = model_store(settings)
+        try:
+            write_packed(out, roles, [store.find(name) for name in dict.fromkeys(roles.values())])
+        except OSError as error:
+            raise InputError(f"can't be written: {error.strerror}", where=str(out)) from error
+        with out.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    told = ", ".join(f"{role} {name}" for role, name in roles.items())
+    console.print(f"{escape(str(out))}: {out.stat().st_size:,} bytes, {escape(told)}")
+    console.print(f"sha256 {digest}")
 
 
 def card(

@@ -19,7 +19,8 @@ class CageLimits:
     for one file; a live source has no such total. `picture_pixels` and `video_edge` are checked
     before anything is decoded. `tag_bytes` of a file's metadata are kept, and a still may have
     `still_bytes`. A child reads `files_per_child` files and is then replaced, so that the effects
-    of one file end; `idle_children` are kept waiting. `threads` decode one video.
+    of one file end; `idle_children` are kept waiting. `threads` decode one video. `unsealed` reads
+    files where less than `CageProtection.is_enough` protects.
     """
 
     memory_bytes: int = 1536 * 2**20
@@ -33,6 +34,7 @@ class CageLimits:
     files_per_child: int = 500
     idle_children: int = 4
     threads: int = _threads()
+    unsealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ class CageProtection:
     no_new_privileges: bool
     memory: bool
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_enough(self) -> bool:
+        """Return whether files of strangers may be read: a decoder that one of them has taken over
+        can open no file, reach no network, gain no right and take no more than its memory.
+        Namespaces are not needed for that.
+        """
+        return self.no_open and self.no_network and self.no_new_privileges and self.memory
 
     def __str__(self) -> str:
         parts = (

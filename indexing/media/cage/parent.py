@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import BusyError, LimitError, MediaError
+from core.errors import BusyError, LimitError, MediaError, SettingsError
 from indexing.media.cage.answers import Answer, Ready, Refused, at_most, understand
 from indexing.media.cage.limits import CageLimits, CageProtection
 from indexing.media.cage.wire import HungUpError, Message, SilenceError, WireError, receive, send
@@ -81,7 +81,7 @@ class CagedChild:
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = _start(theirs, limits, mode)
-        self.protection, self.handle = self._greet()
+        self.protection, self.handle = self._greet()  # raises SettingsError where too little holds
 
     @property
     def pid(self) -> int:
@@ -155,7 +155,11 @@ class CagedChild:
         except (WireError, HungUpError, SilenceError) as error:
             raise _unstarted(self._lost(error).what) from None
         if isinstance(answer, Ready):
-            return answer.protection(), message.handle
+            protection = answer.protection()
+            if protection.is_enough or self._limits.unsealed:
+                return protection, message.handle
+            self.kill()
+            raise _unsealed(protection)
         self.kill()
         raise _unstarted(answer.what if isinstance(answer, Refused) else "it said something else")
 
@@ -278,6 +282,16 @@ def _how(ended: int | None) -> str:
     if ended is None or ended >= 0:
         return "by itself"
     return signal.Signals(-ended).name
+
+
+def _unsealed(protection: CageProtection) -> SettingsError:
+    return SettingsError(
+        "photos and videos are not read here, because too little protects from a hostile file: "
+        f"{protection}",
+        where="media_unsealed",
+        mend="run it where a process may install a seccomp filter, or set media_unsealed to true "
+        "if all files are your own",
+    )
 
 
 def _unstarted(what: str) -> BusyError:

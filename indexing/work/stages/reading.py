@@ -103,19 +103,17 @@ class Reading:
 
     def add(self, job: Job, part: Sequence[Found]) -> None:
         """Make a chunk of the found files, and order it; a rejected one is a dead letter."""
-        products = request_of(job.request).products
-        assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
-        reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
-        told: dict[str, Value] = {"dateline.job": job.id, "dateline.assets": len(assets)}
-        with Trace("order", told, kind="producer"):  # of these assets, until they can be found
-            self._jobs.add(job.id, assets, reasons)
+        order_found(self._jobs, job, part)
 
-    def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> None:
-        """Order files that the caller found for a job, as soon as there is room."""
+    def feed(self, job: Job, found: Sequence[Found], stop: Stop) -> bool:
+        """Order files that the caller found for a job, as soon as there is room. Return whether all
+        are ordered: not if the process must stop, or a person halts the job.
+        """
         for part in chunks_of(found, self._chunk):
             if not self._has_room(job.id, stop):
-                return
+                return False
             self.add(job, part)
+        return True
 
     def _has_room(self, job_id: str, stop: Stop) -> bool:
         """Wait until the stages have caught up; return False if the job is halted meanwhile."""
@@ -125,6 +123,18 @@ class Reading:
             if self._jobs.job(job_id).state is not JobState.RUNNING:
                 return False
         return not stop()
+
+
+def order_found(jobs: Jobs, job: Job, part: Sequence[Found]) -> None:
+    """Make a chunk of the files of `part` that the job does not know, and order it; a rejected one
+    is a dead letter.
+    """
+    products = request_of(job.request).products
+    assets = [e if isinstance(e, FoundAsset) else _in_place_of(e, products) for e in part]
+    reasons = {_place(e): e.reason for e in part if isinstance(e, Rejected)}
+    told: dict[str, Value] = {"dateline.job": job.id, "dateline.assets": len(assets)}
+    with Trace("order", told, kind="producer"):  # of these assets, until they can be found
+        jobs.add(job.id, assets, reasons)
 
 
 def chunks_of(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
