@@ -29,6 +29,7 @@ class Refusals:
 def choose_refusal(scope: Scope) -> None:
     """See to it that a request for another API is refused as there; leave our own alone."""
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-    refusal = answers.refusal if below_prefix(HTTPConnection(scope)) else refusal_of(path)
+    own = below_prefix(HTTPConnection(scope))
+    refusal = answers.refusal if own else refusal_of(path, str(scope["method"]))
     if refusal is not None:
         scope.setdefault("state", {})[REFUSAL] = refusal

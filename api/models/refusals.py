@@ -36,9 +36,11 @@ _TEI = {
 }
 
 
-def refusal_of(path: str) -> Refusal | None:
-    """Return what writes the refusals of a published model API; None for any other path."""
-    if path in TEI_PATHS:
+def refusal_of(path: str, method: str) -> Refusal | None:
+    """Return what writes the refusals of a published model API; None for any other path, and for
+    the page, which is read where texts are posted.
+    """
+    if path in TEI_PATHS and (path != "/" or method == "POST"):
         return _tei
     if path in COHERE_PATHS:
         return _cohere

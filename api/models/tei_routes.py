@@ -42,7 +42,7 @@ _ERRORS = (400, 401, 403, 408, 413, 415, 422, 424)
     "/info",
     summary="What runs here, for clients of text-embeddings-inference",
     response_model=None,
-    responses=contract.answers(Info, 401, 403, 422, error=TeiRefusal),
+    responses=contract.answers(Info, 401, 403, 422, 424, error=TeiRefusal),
 )
 async def model_info(surface: SurfaceDep, _: ModelCallerDep) -> Json:
     """The encoder, or without one the reranker or the tagger. GET /v1/models lists all of them."""

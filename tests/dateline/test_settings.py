@@ -107,11 +107,11 @@ def test_a_bad_value_says_which_and_where_from(
 def test_unknown_names_are_errors_not_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(tmp_path, "prot = 1\n")
-    with pytest.raises(SettingsError, match="'prot'") as caught:
+    path = write(tmp_path, "prfoile = 1\n")
+    with pytest.raises(SettingsError, match="'prfoile'") as caught:
         configure(folder=tmp_path)
     assert caught.value.where == str(path)
-    assert caught.value.mend == "did you mean port?"
+    assert caught.value.mend == "did you mean profile?"
     path.unlink()
     monkeypatch.setenv("DATELINE_PROT", "1")
     with pytest.raises(SettingsError, match="'prot'") as caught:

@@ -56,6 +56,8 @@ class ValueColumn:
         owners: list[int] = []
         offsets: list[int] = []
         start, following = self._codes.size, self._offsets.size - 1
+        if not rows:
+            return
         if not any(values):  # most columns have nothing of most rows
             self._offsets.append(np.full(rows[-1] + 1 - following, start))
             return

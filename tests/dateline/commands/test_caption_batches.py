@@ -78,4 +78,4 @@ def test_batches_need_a_provider(writing: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert "caption_mode" in told.output
     monkeypatch.setenv("DATELINE_CAPTION_MODE", "batch")
     monkeypatch.setenv("DATELINE_CAPTIONER", "a-model-of-mine")
-    assert "only a provider takes batches" in writing("captions", "status", code=3).output
+    assert "caption_mode to calls" in writing("captions", "status", code=3).output
