@@ -8,11 +8,15 @@ from contextlib import contextmanager
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 
 @contextmanager
 def bucket(name: str) -> Iterator[str]:
-    """An empty bucket; its URL."""
+    """An empty bucket; its URL. Clients that this process opened for another bucket are forgotten,
+    because they are kept whatever address the environment names.
+    """
+    S3FileSystem.clear_instance_cache()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
