@@ -1,8 +1,8 @@
 """Runs an ingest as an array of jobs on AWS Batch: `python -m deploy.batch NAME s3://...`.
 
-It makes a launch template, a compute environment of spot instances, a queue and a job's definition,
-then submits the array: each job takes its part of the files (`--shard array`). With `--dry-run` the
-calls are checked and printed, and nothing is sent.
+It makes a launch template, a compute environment of spot instances, a queue and a job definition.
+Then it submits the array: each job takes its part of the files (`--shard array`). With `--dry-run`
+the calls are checked and printed, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from deploy.calls import Call, carry_out, pair
+from deploy.calls import Call, add_common_options, carry_out
 
 _LARGEST = 10_000  # Batch's bound
 _FIRST_TRY_AND_MORE = 10  # Batch's bound
@@ -134,10 +134,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--processors", type=int, default=4, help="of a job")
     parser.add_argument("--memory", type=int, default=8192, help="of a job, in MiB")
     parser.add_argument("--hours", type=int, default=24, help="longest run of one try")
-    parser.add_argument("--set", type=pair, action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--submit-only", action="store_true", help="the rest is there already")
-    parser.add_argument("--dry-run", action="store_true", help="print the calls, send nothing")
+    add_common_options(parser)
     found = parser.parse_args(arguments)
     if not 1 <= found.size <= _LARGEST:
         parser.error(f"--size is 1 to {_LARGEST:,}")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploy.calls import Call, carry_out, pair
+from deploy.calls import Call, add_common_options, carry_out
 
 HANDLERS = ("tag", "embed", "s3-events")
 _TIMEOUT_S = 60
@@ -109,9 +109,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--account", default="", help="of s3-events: its twelve digits")
     parser.add_argument("--subnet", action="append", default=[], help="to reach a database")
     parser.add_argument("--security-group", action="append", default=[])
-    parser.add_argument("--set", type=pair, action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--dry-run", action="store_true", help="print the calls, send nothing")
+    add_common_options(parser)
     found = parser.parse_args(arguments)
     if found.handler == "s3-events" and not (found.bucket and found.account):
         parser.error("s3-events needs --bucket and --account")

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from deploy.calls import Call, carry_out, pair
+from deploy.calls import Call, add_common_options, carry_out
 
 _COPY_TARGET = 60.0  # invocations a minute and copy at which another copy is started
 _BACKLOG_TARGET = 5.0  # waiting requests for each copy of an asynchronous endpoint
@@ -140,9 +140,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--async-output", default="", help="s3://... for answers: asynchronous")
     parser.add_argument("--transform-input", default="", help="s3://... of lines: batch transform")
     parser.add_argument("--transform-output", default="", help="s3://... for its answers")
-    parser.add_argument("--set", type=pair, action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--dry-run", action="store_true", help="print the calls, send nothing")
+    add_common_options(parser)
     found = parser.parse_args(arguments)
     if bool(found.transform_input) != bool(found.transform_output):
         parser.error("--transform-input and --transform-output go together")

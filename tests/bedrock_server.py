@@ -7,13 +7,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote
+
+from tests.live_servers import serving
 
 KEY_ID, SECRET, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "eu-west-1"
 CAPTION = {
@@ -47,14 +48,8 @@ class BedrockServer(ThreadingHTTPServer):
 @contextmanager
 def bedrock() -> Iterator[BedrockServer]:
     server = BedrockServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

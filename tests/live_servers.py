@@ -36,12 +36,13 @@ def served_folder(folder: Path) -> Iterator[str]:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    with _serving(server):
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 @contextmanager
-def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Answers in a thread until the block ends."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -93,7 +94,7 @@ class FileServer:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
-        self._serving = _serving(self._server)
+        self._serving = serving(self._server)
 
     def __enter__(self) -> Self:
         self._serving.__enter__()

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.live_servers import serving
+
 WARNING = {"action": "terminate", "time": "2026-03-15T12:02:00Z"}
 
 
@@ -29,14 +31,8 @@ class MetadataServer(ThreadingHTTPServer):
 @contextmanager
 def metadata() -> Iterator[MetadataServer]:
     server = MetadataServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -197,7 +197,7 @@ def _worked(
 
 
 def _told_by(sent: Mapping[str, Any]) -> str:
-    """Return the task whose own member the object has. Raises ParameterError."""
+    """Return the one task whose member the request has. Raises ParameterError for none or two."""
     found = [name for name, task in TASKS.items() if task.member in sent]
     if len(found) == 1:
         return found[0]

@@ -34,8 +34,8 @@ class Agreement:
         ours: Sequence[str],
         theirs: Sequence[str],
     ) -> None:
-        """Compare `ours` and `theirs`, best first, with the same candidates by the rule of
-        `theirs`. `profile` fuses one vector field, of which `found` has the weight.
+        """Order the candidates in `found` by the rule of `theirs`, and compare the result with the
+        lists `ours` and `theirs`, both best first. `found` has the weight of the one vector field.
         """
         (vectors,) = found.vectors
         for weight in WEIGHTS:

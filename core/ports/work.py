@@ -128,7 +128,7 @@ class Parts(Protocol):
         ...
 
     def give_back(self, work: str, part: int) -> None:
-        """Let others take a part, unless its lease was lost."""
+        """End the lease of a part that is not done, so that others take it; not if it was lost."""
         ...
 
     def end(self, work: str, part: int) -> None:

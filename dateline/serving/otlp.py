@@ -133,12 +133,9 @@ class Sender(logging.Handler):
         spans, records, _ = self._exporters
         epoch = time.time_ns() - time.perf_counter_ns()
         while self._spans:
-            some = [self._spans.popleft() for _ in range(min(_AT_ONCE, len(self._spans)))]
-            spans.export([_span(span, epoch, self._resource) for span in some])
+            spans.export([_span(span, epoch, self._resource) for span in _taken(self._spans)])
         while self._records:
-            records.export(
-                [self._records.popleft() for _ in range(min(_AT_ONCE, len(self._records)))]
-            )
+            records.export(_taken(self._records))
 
     def send_metrics(self) -> None:
         """Send the metrics of this moment."""

@@ -244,7 +244,7 @@ class RemoteService:
 
 
 def _traced() -> dict[str, str]:
-    """Return the header by which the service continues the caller's trace."""
+    """Return the header `traceparent`, so that the service goes on with the caller's trace."""
     here = header()
     return {"traceparent": here} if here else {}
 

@@ -14,8 +14,8 @@ _SIZES = {Event.BATCH_ROWS: "dateline.batch.rows", Event.BATCH_TOKENS: "dateline
 
 
 class Tracing:
-    """Makes watches that write a span for each stage, and the sizes of batches to the span of the
-    thread that runs them.
+    """Makes watches. A watch writes a span for each stage, and adds a batch's size to the current
+    span of the thread that runs the batch.
     """
 
     def of(self, model: str, task: str) -> ModelWatch:

@@ -72,7 +72,7 @@ class StoredParts:
         self._change(sa.update(_PARTS).values(self._clock.until(self._lease_s)), work, part)
 
     def give_back(self, work: str, part: int) -> None:
-        """Let others take a part, unless its lease was lost."""
+        """End the lease of a part that is not done, so that others take it; not if it was lost."""
         self._change(sa.update(_PARTS).values(free_at=0.0, holder=""), work, part)
 
     def end(self, work: str, part: int) -> None:

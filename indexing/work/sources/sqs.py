@@ -27,7 +27,7 @@ class QueueMessage:
 
 
 class EventQueue:
-    """A queue by its URL. botocore finds the credentials and the region, and signs."""
+    """A queue of SQS. botocore finds the credentials and the region, and signs each request."""
 
     def __init__(self, url: str, *, poll_s: int = LONGEST_POLL_S) -> None:
         """Raise SettingsError if the extra is missing, InputError for what is no queue's URL."""

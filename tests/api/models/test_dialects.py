@@ -5,7 +5,6 @@ over HTTP: the answers in shape and value, and the refusals of each API.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ import pytest
 from api.models.bodies import CohereRefusal, EmbedAnswer, OpenAiRefusal
 from api.models.served_models import ServedModels
 from api.models.tei_bodies import Info, Predictions, Ranks, TeiRefusal, Tokens, Vectors
-from tests.api.models.model_service import bundled_models, serving_models
+from tests.api.models.model_service import serving_models
 
 FOX = "The food was delicious and the waiter..."  # OpenAI's documentation
 ASK = "What is Deep Learning?"  # that of text-embeddings-inference
@@ -25,17 +24,6 @@ CITIES = [
     "Capital punishment has existed in the United States since before it was a country.",
     "Washington, D.C. is the capital of the United States.",
 ]
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with serving_models(bundled_models()) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def models() -> ServedModels:
-    return bundled_models()
 
 
 def asked(http: httpx.Client, path: str, body: Any) -> Any:

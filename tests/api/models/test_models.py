@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,17 +25,6 @@ from tests.api.models.model_service import KEY, bundled_models, serving_models
 TEXTS = ["A ferry ran aground off Kalymira.", "", "Banks raise rates 🌍 مرحبا"]
 QUERY = "ferry accident"
 DOCUMENTS = ["Banks raise rates.", "A ferry ran aground.", "The storm closed the port."]
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
-    with serving_models(bundled_models()) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def models() -> ServedModels:
-    return bundled_models()
 
 
 def post(http: httpx.Client, path: str, body: Any) -> Any:
