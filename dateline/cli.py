@@ -307,10 +307,12 @@ def main() -> None:
 
 
 def _end(number: int, _: object) -> None:
-    """End: the first process of a container gets no signal that it has no handler for, and so would
-    be killed if it is stopped while it starts. What runs sets handlers of its own.
+    """End at once, as every other process does by this signal: the first process of a container
+    gets no signal that it has no handler for, and so would be killed later if it is stopped while
+    it starts. An exception would not do: compiled modules that are being imported make another one
+    of it. What runs sets handlers of its own.
     """
-    raise SystemExit(128 + number)
+    os._exit(128 + number)
 
 
 _FIRST = 1  # its number

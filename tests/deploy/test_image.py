@@ -178,7 +178,7 @@ def test_it_ends_at_once_if_it_is_stopped_while_it_starts(image: str, data: str)
             time.sleep(0.02)
         podman("stop", "--time", "60", name)
         state = json.loads(podman("inspect", name))[0]["State"]
-        assert state["ExitCode"] in (0, 143)
+        assert state["ExitCode"] in (0, 143), logged(name)
 
 
 def test_models_alone(image: str, data: str) -> None:
