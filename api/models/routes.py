@@ -13,7 +13,7 @@ from api import contract
 from api.access.callers import ModelCallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.envelope import Json, request_id
-from api.models.asked import answer, computed, found, named, read
+from api.models.asked import answer, computed, read
 from api.models.bodies import (
     CohereRefusal,
     EmbedAnswer,
@@ -28,6 +28,7 @@ from api.models.bodies import (
     TagAnswer,
     TagBody,
 )
+from api.models.names import found, named
 from api.models.work import described, embed, embed_by_type, listed, rerank, tag
 
 router = APIRouter(tags=["models"], dependencies=[Depends(no_parameters)])

@@ -22,9 +22,9 @@ from api.access.bodies import JSON, parse_object, read_body
 from api.access.callers import SurfaceDep
 from api.access.checks import model_of
 from api.envelope import Json, base, problem_response
-from api.models.asked import named, of_role
 from api.models.bodies import EmbeddingsBody, RerankBody, TagBody
 from api.models.frames import NPY, array_of, npy_of
+from api.models.names import named, of_role
 from api.models.served_models import ServedModels
 from api.models.work import embed, rerank, tag
 from api.problems import (

@@ -17,7 +17,8 @@ from api.access.callers import ModelCallerDep, SurfaceDep
 from api.access.checks import no_parameters
 from api.envelope import API_VERSION, Json
 from api.models import tei_work
-from api.models.asked import answer, computed, named, read
+from api.models.asked import answer, computed, read
+from api.models.names import named
 from api.models.served_models import Served
 from api.models.tei_bodies import (
     DecodeBody,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from api.models.asked import named
 from api.models.bodies import MAX_INPUTS
+from api.models.names import named
 from api.models.served_models import Served, ServedModels
 from api.models.tei_bodies import (
     DecodeBody,

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from api.models.asked import OPENAI_NAMES, notes
 from api.models.bodies import EmbedBody, EmbeddingsBody, RerankBody, TagBody
+from api.models.names import OPENAI_NAMES, notes
 from api.models.served_models import Served, ServedModels
 from api.problems import BodyTooLargeError, ParameterError
 from core.errors import ModelError

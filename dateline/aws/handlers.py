@@ -1,9 +1,9 @@
 """Handlers for Lambda: names in texts, vectors of texts, and orders for what S3 tells.
 
-A handler's model is loaded as the function starts, when Lambda gives it a whole processor. An event
-is the request's body itself, or comes from a function's URL or a gateway, which want an answer of
-HTTP. Only /tmp can be written there, and it does not last: `s3_events` therefore needs the setting
-work_url, and leaves decoding to workers.
+What a handler needs is loaded as the function starts, when Lambda gives it a whole processor. An
+event is the request's body itself, or comes from a function's URL or a gateway, which want an
+answer of HTTP. Only /tmp can be written there, and it does not last: `s3_events` therefore needs
+the setting work_url, and leaves decoding to workers.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import base64
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
 from api.models.bodies import EmbeddingsBody, TagBody
-from api.models.served_models import Served, ServedModels
+from api.models.names import named
+from api.models.served_models import ServedModels
 from api.models.work import embed as embedded
 from api.models.work import tag as tagged
-from api.problems import ParameterError, UnknownModelError, problem_of
+from api.problems import ParameterError, problem_of
 from core.errors import DatelineError, InputError
 from core.observation import UNWATCHED
 from core.work import Priority
@@ -69,19 +71,11 @@ def s3_events(event: Tree, context: object = None) -> dict[str, Any]:
 
 
 def _tag(body: TagBody) -> dict[str, Any]:
-    return tagged(_named(_tagger().tagger, body.model), body, _MOST_TOKENS)
+    return tagged(named(_tagger(), "tagger", body.model), body, _MOST_TOKENS)
 
 
 def _embed(body: EmbeddingsBody) -> dict[str, Any]:
-    return embedded(_named(_encoder().encoder, body.model), body, _MOST_TOKENS)
-
-
-def _named(served: Served[Any] | None, asked: str) -> Served[Any]:
-    """Return the function's model. Raises UnknownModelError if another one is asked for."""
-    assert served is not None
-    if asked not in ("", served.name):
-        raise UnknownModelError(f"There is no '{asked[:80]}' here.", mend=f"Use '{served.name}'.")
-    return served
+    return embedded(named(_encoder(), "encoder", body.model), body, _MOST_TOKENS)
 
 
 @cache
@@ -109,6 +103,11 @@ def _desk() -> Desk:
     from dateline.build.media.work import open_desk
 
     return open_desk(_settings())
+
+
+def _open_arrivals() -> None:
+    _desk()
+    import_module("s3fs")  # half of the first answer's time, if that had to load it
 
 
 def _ordered(event: str | Tree) -> int:
@@ -183,9 +182,10 @@ def _http(status: int, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_early() -> None:
-    """Load the model of the handler that the function has."""
+    """Load what the function's handler needs; a setting that is missing fails the start."""
     name = os.environ.get("_HANDLER", "").rpartition(".")[2]
-    early: Mapping[str, Callable[[], object]] = {"tag": _tagger, "embed": _encoder}
+    early: Mapping[str, Callable[[], object]]
+    early = {"tag": _tagger, "embed": _encoder, "s3_events": _open_arrivals}
     if name in early:
         early[name]()
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
-import subprocess
 import sys
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from api.problems import ParameterError
 from core.errors import InputError, SettingsError
 from dateline.aws import handlers
-from tests.free_ports import free_port
+from dateline.build.media.work import open_desk
+from dateline.settings import configure
+from tests.lambda_emulator import EMULATOR, MISSING, Function, by_emulator, emulated
+from tests.postgres_server import Server
 from tests.s3_server import bucket, put
+from tests.storage.postgres_world import address_of
 
 ROOT = Path(__file__).parents[2]
-EMULATOR = shutil.which("aws-lambda-rie")
 TEXT = "Angela Merkel went to Paris."
 
 
@@ -99,32 +100,48 @@ def test_orders_are_refused_on_the_functions_own_disk(
     assert refused.value.where == "work_url"
 
 
+emulator = pytest.mark.skipif(
+    EMULATOR is None or find_spec("awslambdaric") is None,
+    reason=MISSING if EMULATOR is None else "no awslambdaric: the extra [lambda]",
+)
+
+
+def function(handler: str, **variables: str) -> AbstractContextManager[Function]:
+    """The image's entry point as a function of Lambda."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    paths = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    command = [*by_emulator(str(EMULATOR)), ROOT / "deploy" / "entrypoint", "lambda", handler]
+    return emulated(command, {**os.environ, "PATH": path, "PYTHONPATH": paths, **variables})
+
+
+@emulator
 @pytest.mark.service
-@pytest.mark.skipif(EMULATOR is None, reason="no aws-lambda-rie on the PATH")
-@pytest.mark.skipif(find_spec("awslambdaric") is None, reason="no awslambdaric")
-def test_the_emulator_runs_the_entry_point(tmp_path: Path) -> None:
-    port, inner = free_port(), free_port()
-    address = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    runtime = ["--runtime-api-address", f"127.0.0.1:{inner}"]
-    command = [str(EMULATOR), *address, *runtime, str(ROOT / "deploy" / "entrypoint")]
-    process = subprocess.Popen(
-        [*command, "lambda", "tag"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-    try:
-        transport = httpx.HTTPTransport(retries=8)
-        with httpx.Client(transport=transport, timeout=240) as client:
-            answer = client.post(url, json={"texts": [TEXT]}).json()
-            assert [name["label"] for name in answer["results"][0]] == ["PER", "LOC"]
-            assert client.post(url, json={"text": 1}).json()["errorType"] == "ParameterError"
-    finally:
-        process.kill()
-        process.wait()
+def test_the_emulator_runs_the_entry_point() -> None:
+    with function("tag") as tagger:
+        answer = tagger.answer({"texts": [TEXT]})
+        assert [name["label"] for name in answer["results"][0]] == ["PER", "LOC"]
+        assert tagger.answer({"text": 1})["errorType"] == "ParameterError"
+    with function("embed") as encoder:
+        answer = encoder.answer({"requestContext": {}, "body": json.dumps({"input": TEXT})})
+        assert len(json.loads(answer["body"])["data"][0]["embedding"]) == 384
+
+
+@emulator
+@pytest.mark.service
+def test_the_emulator_orders_what_s3_tells_once(
+    postgres: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = address_of(postgres, folder)
+    with bucket("photos"):
+        put("photos", "a.jpg", b"1234567")
+        for _ in range(2):  # two copies of the function get the same event
+            with function("s3-events", DATELINE_WORK_URL=address) as arrivals:
+                answer = arrivals.answer(event_of("a.jpg"))
+                assert answer == {"ordered": 1, "batchItemFailures": []}
+        with function("s3-events", DATELINE_WORK_URL="") as wrong:
+            refused = wrong.answer(event_of("a.jpg"))
+            assert refused["errorType"] == "SettingsError"
+    desk = open_desk(configure({"data": folder, "work_url": address}).settings)
+    (job,) = desk.jobs.jobs()
+    assert desk.jobs.counts(job.id).found == 1
+    desk.close()
