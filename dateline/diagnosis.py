@@ -245,7 +245,6 @@ _EXTRAS = {
     "opensearch": "opensearch-py",
     "s3": "s3fs",
     "lambda": "awslambdaric",
-    "otel": "opentelemetry-sdk",
     "openvino": "openvino",
     "hnswlib": "hnswlib",
     "irds": "ir-datasets",

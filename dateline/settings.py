@@ -211,7 +211,7 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     )
     otel: bool = Field(
         default=False,
-        description="send traces, logs and metrics by OpenTelemetry (needs the extra [otel])",
+        description="send traces, logs and metrics by OTLP, as OpenTelemetry's variables say",
     )
     otel_queries: bool = Field(
         default=False,

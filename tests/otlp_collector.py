@@ -1,8 +1,12 @@
-"""A collector of OpenTelemetry for tests: OTLP over HTTP, as protobuf, received and decoded."""
+"""A collector of OpenTelemetry for tests: OTLP over HTTP, as JSON, received and decoded strictly by
+OpenTelemetry's own definitions: an unknown member or a wrong type is an error.
+"""
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.live_servers import serving
+
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,12 @@ class Span:
 
 @dataclass
 class Collector:
-    """What was received: `bodies` as bytes, and spans, log records and metrics of them."""
+    """What was received: `bodies` as bytes, and spans, log records and metrics of them. The first
+    requests get the statuses of `answers`; what is not answered by 200 is forgotten.
+    """
 
     address: str
+    answers: Iterator[int] = field(default_factory=lambda: iter(()))
     bodies: list[bytes] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     logs: list[Any] = field(default_factory=list)
@@ -39,6 +48,7 @@ class Collector:
 
     def take(self, path: str, body: bytes) -> None:
         """Decode a request by its path."""
+        from google.protobuf import json_format
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
             ExportLogsServiceRequest,
         )
@@ -49,17 +59,20 @@ class Collector:
             ExportTraceServiceRequest,
         )
 
+        def read(request: Any) -> Any:
+            return json_format.ParseDict(_with_bytes(json.loads(body)), request)
+
         self.bodies.append(body)
         if path == "/v1/traces":
-            for entry in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for entry in read(ExportTraceServiceRequest()).resource_spans:
                 service = _values(entry.resource.attributes)["service.name"]
                 for scope in entry.scope_spans:
                     self.spans += [_span(span, service) for span in scope.spans]
         elif path == "/v1/logs":
-            for told in ExportLogsServiceRequest.FromString(body).resource_logs:
+            for told in read(ExportLogsServiceRequest()).resource_logs:
                 self.logs += [record for scope in told.scope_logs for record in scope.log_records]
         elif path == "/v1/metrics":
-            for told in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            for told in read(ExportMetricsServiceRequest()).resource_metrics:
                 found = [metric for scope in told.scope_metrics for metric in scope.metrics]
                 self.metrics |= {metric.name: metric for metric in found}
 
@@ -75,6 +88,18 @@ class Collector:
             span = spans[span.parent]
             names.append(span.name)
         return names[::-1]
+
+
+def _with_bytes(tree: Any) -> Any:
+    """Return the tree with ids in base64, as in protobuf's JSON; OTLP's own has them in hex."""
+    if isinstance(tree, list):
+        return [_with_bytes(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        name: base64.b64encode(bytes.fromhex(one)).decode() if name in _IDS else _with_bytes(one)
+        for name, one in tree.items()
+    }
 
 
 def _span(span: Any, service: str) -> Span:
@@ -104,8 +129,10 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
-            collector.take(self.path, body)
-            self.send_response(200)
+            answer = next(collector.answers, 200)
+            if answer == 200:
+                collector.take(self.path, body)
+            self.send_response(answer)
             self.send_header("content-length", "0")
             self.end_headers()
 

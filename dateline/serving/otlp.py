@@ -1,8 +1,8 @@
-"""Spans, log records and metrics as OTLP, sent over HTTP by a thread.
+"""Spans, log lines and metrics, sent by OTLP over HTTP as JSON, by a thread.
 
-Requests only put tuples into a list; this thread makes OpenTelemetry's values of them each second,
-and the exporters of its SDK send these. They read OpenTelemetry's own variables for the address,
-headers, certificates and timeouts. Where the collector is slow or away, what finds no room is
+Requests only put tuples into a list. Each second the thread makes JSON of them and posts it. It
+does not use OpenTelemetry's library, whose spans and encoder take ten times as much of the
+interpreter that searches wait for. Where the collector is slow or away, what finds no room is
 dropped and counted: a service never waits for it.
 
 The thread has the usual priority. With a lower one it loses its processor to a model's threads
@@ -18,76 +18,47 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from prometheus_client import Metric as Figures
+import orjson
+from prometheus_client import Metric
 
 from core.tracing import Finished, place
+from dateline.serving import otlp_forms
 from dateline.serving.log_lines import members
+from dateline.serving.otlp_address import Address, Sent, Signal, pairs
+from dateline.serving.otlp_forms import Json, Line
 
-_SCOPE = InstrumentationScope("dateline")
-_KINDS = {kind.name.lower(): kind for kind in SpanKind}
-_SEVERITIES = {
-    logging.DEBUG: SeverityNumber.DEBUG,
-    logging.INFO: SeverityNumber.INFO,
-    logging.WARNING: SeverityNumber.WARN,
-    logging.ERROR: SeverityNumber.ERROR,
-    logging.CRITICAL: SeverityNumber.FATAL,
-}
-_MOST = 50_000  # spans, and log records, that wait to be sent
+_MOST = 50_000  # spans, and log lines, that wait to be sent
 _AT_ONCE = 512
 _ROUND_S = 1.0
+_LONGEST_ROUND_S = 30.0  # where the collector does not take what is sent
 _METRICS_S: Final = 15.0
-_CUMULATIVE = AggregationTemporality.CUMULATIVE
 T = TypeVar("T")
-Collect = Callable[[], Iterable[Figures]]
+Collect = Callable[[], Iterable[Metric]]
 
 
 class Sender(logging.Handler):
-    """Sends what this process writes, until `close`. As a handler it takes log records."""
+    """Sends what this process writes, until `close`. As a handler it takes log records. Without
+    `every_s`, no thread sends: the caller does, by `send`. Raises SettingsError.
+    """
 
-    def __init__(self, version: str, every_s: float = _ROUND_S) -> None:
+    def __init__(self, version: str, every_s: float | None = _ROUND_S) -> None:
         super().__init__()
         self.collect: Collect | None = None  # the process's metrics, where it has some
         self.dropped = 0
-        self._every_s = every_s
-        self._resource = Resource.create(
-            {
-                "service.version": version,
-                "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
-                "process.pid": os.getpid(),
-            }
-        )
-        self._exporters = OTLPSpanExporter(), OTLPLogExporter(), OTLPMetricExporter()
+        self._resource = _resource(version, os.environ)
+        self._to = {signal: Address(signal, os.environ) for signal in Signal}
         self._spans: deque[Finished] = deque()
-        self._records: deque[ReadableLogRecord] = deque()
+        self._lines: deque[Line] = deque()
         self._began = time.time_ns()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if every_s is not None:
+            run = threading.Thread(target=self._run, args=(every_s,), name="telemetry", daemon=True)
+            self._thread = run
+            run.start()
 
     @property
     def waiting(self) -> int:
@@ -102,11 +73,13 @@ class Sender(logging.Handler):
             self.dropped += 1
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a log record, but none of the exporters, which would be about sending it."""
-        if record.name.startswith(("opentelemetry", "urllib3")):
+        """Take a log record, but none of the client's, which would be about sending it."""
+        if record.name.startswith(("httpx", "httpcore")):
             return
-        if len(self._records) < _MOST:
-            self._records.append(_record(record, self._resource))
+        if len(self._lines) < _MOST:
+            says = members(record)
+            line = Line(record.created, record.levelname, record.name, says, place())
+            self._lines.append(line)
         else:
             self.dropped += 1
 
@@ -114,28 +87,43 @@ class Sender(logging.Handler):
         """Send what is left, and end; do nothing the second time, which is the log's own."""
         if not self._ended.is_set():
             self._ended.set()
-            self._thread.join()
-            for exporter in self._exporters:
-                exporter.shutdown()
+            if self._thread is not None:
+                self._thread.join()
+            for address in self._to.values():
+                address.close()
         super().close()
 
-    def _run(self) -> None:
-        next_metrics = 0.0
-        while not self._ended.wait(self._every_s):
-            self._send()
+    def _run(self, every_s: float) -> None:
+        next_metrics, rest = 0.0, every_s
+        while not self._ended.wait(rest):
+            taken = self.send()
+            rest = every_s if taken else min(2 * rest, _LONGEST_ROUND_S)
             if time.monotonic() >= next_metrics:
                 self.send_metrics()
                 next_metrics = time.monotonic() + _METRICS_S
-        self._send()
+        self.send()
         self.send_metrics()
 
-    def _send(self) -> None:
-        spans, records, _ = self._exporters
+    def send(self) -> bool:
+        """Send the spans and lines that wait; say whether the collector took what it got. What it
+        did not get waits for the next time.
+        """
         epoch = time.time_ns() - time.perf_counter_ns()
-        while self._spans:
-            spans.export([_span(span, epoch, self._resource) for span in _taken(self._spans)])
-        while self._records:
-            records.export(_taken(self._records))
+        of = self._resource
+        return self._send(
+            Signal.TRACES, self._spans, lambda spans: otlp_forms.traces(spans, epoch, of)
+        ) and self._send(Signal.LOGS, self._lines, lambda lines: otlp_forms.logs(lines, of))
+
+    def _send(self, signal: Signal, queue: deque[T], form: Callable[[list[T]], Json]) -> bool:
+        while queue:
+            some = [queue.popleft() for _ in range(min(_AT_ONCE, len(queue)))]
+            sent = self._to[signal].post(orjson.dumps(form(some), default=str))
+            if sent is Sent.LATER:
+                queue.extendleft(reversed(some))
+                return False
+            if sent is Sent.REFUSED:
+                self.dropped += len(some)
+        return True
 
     def send_metrics(self) -> None:
         """Send the metrics of this moment."""
@@ -143,102 +131,23 @@ class Sender(logging.Handler):
         if collect is None:
             return
         try:
-            found = collect()
+            found = list(collect())
         except Exception as error:  # noqa: BLE001  the next round may have them
             logging.getLogger(__name__).warning("metrics can't be read: %s", type(error).__name__)
             return
-        metrics = [_metric(figures, self._began, time.time_ns()) for figures in found]
-        scope = ScopeMetrics(_SCOPE, [one for one in metrics if one is not None], "")
-        self._exporters[2].export(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
+        told = otlp_forms.metrics(found, self._began, time.time_ns(), self._resource)
+        self._to[Signal.METRICS].post(orjson.dumps(told))
 
 
-def _taken(queue: deque[T]) -> list[T]:
-    """Take the first entries out of a queue, which only this thread makes shorter."""
-    return [queue.popleft() for _ in range(min(_AT_ONCE, len(queue)))]
-
-
-def _span(span: Finished, epoch: int, resource: Resource) -> ReadableSpan:
-    """Return OpenTelemetry's form; `epoch` is the time of the clock's zero in nanoseconds."""
-    error = {"error.type": span.error} if span.error else {}
-    failed = span.error or span.attributes.get("error.type")
-    return ReadableSpan(
-        span.name,
-        _context(span.trace, span.id),
-        _context(span.trace, span.parent) if span.parent else None,
-        resource,
-        {**span.attributes, **error},
-        kind=_KINDS[span.kind],
-        status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
-        start_time=epoch + int(span.began * 1e9),
-        end_time=epoch + int(span.ended * 1e9),
-        instrumentation_scope=_SCOPE,
-    )
-
-
-def _context(trace: int, span: int) -> SpanContext:
-    return SpanContext(trace, span, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def _record(record: logging.LogRecord, resource: Resource) -> ReadableLogRecord:
-    told = members(record)
-    here = place()
-    log_record = LogRecord(
-        timestamp=int(record.created * 1e9),
-        context=Context(),
-        severity_text=record.levelname,
-        severity_number=_SEVERITIES.get(record.levelno, SeverityNumber.UNSPECIFIED),
-        body=told.pop("message", ""),
-        attributes={name: value for name, value in told.items() if _is_plain(value)},
-    )
-    if here is not None:
-        log_record.trace_id, log_record.span_id = here.trace, here.span
-        log_record.trace_flags = TraceFlags(int(here.kept))
-    return ReadableLogRecord(log_record, resource, InstrumentationScope(record.name))
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | bool | int | float)
-
-
-def _metric(figures: Figures, began: int, now: int) -> Metric | None:
-    """Return a metric of Prometheus in OpenTelemetry's form; None for a kind that it has not."""
-    data: Any
-    if figures.type in ("gauge", "unknown", "info"):
-        data = Gauge([_number(sample, 0, now) for sample in figures.samples])
-    elif figures.type == "counter":
-        samples = [sample for sample in figures.samples if sample.name.endswith("_total")]
-        data = Sum([_number(sample, began, now) for sample in samples], _CUMULATIVE, True)
-    elif figures.type == "histogram":
-        data = Histogram(_histograms(figures.samples, began, now), _CUMULATIVE)
-    else:
-        return None
-    return Metric(figures.name, figures.documentation, figures.unit, data)
-
-
-def _number(sample: Any, began: int, now: int) -> NumberDataPoint:
-    return NumberDataPoint(dict(sample.labels), began, now, sample.value)
-
-
-def _histograms(samples: Sequence[Any], began: int, now: int) -> list[HistogramDataPoint]:
-    """Return a point for each series. Prometheus counts each bucket with all lower ones."""
-    series: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
-    for sample in samples:
-        labels = {name: value for name, value in sample.labels.items() if name != "le"}
-        one = series.setdefault(tuple(sorted(labels.items())), {"le": []})
-        if sample.name.endswith("_bucket"):
-            one["le"].append((float(sample.labels["le"]), sample.value))
-        else:
-            one[sample.name.rpartition("_")[2]] = sample.value
-    return [_histogram(dict(labels), one, began, now) for labels, one in series.items()]
-
-
-def _histogram(
-    labels: Mapping[str, str], one: dict[str, Any], began: int, now: int
-) -> HistogramDataPoint:
-    buckets = sorted(one["le"])
-    counts = [count for _, count in buckets]
-    own = [int(count - before) for before, count in zip([0, *counts], counts, strict=False)]
-    bounds = [bound for bound, _ in buckets[:-1]]
-    total, sum_ = int(one.get("count", 0)), float(one.get("sum", 0.0))
-    nan = float("nan")
-    return HistogramDataPoint(dict(labels), began, now, total, sum_, own, bounds, nan, nan)
+def _resource(version: str, variables: Mapping[str, str]) -> Json:
+    """Return what is said of this process, with the operator's own attributes."""
+    told: dict[str, Any] = {
+        "service.name": "dateline",
+        "service.version": version,
+        "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
+        "process.pid": os.getpid(),
+    }
+    told |= pairs(variables.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    if name := variables.get("OTEL_SERVICE_NAME"):
+        told["service.name"] = name
+    return otlp_forms.resource(told)

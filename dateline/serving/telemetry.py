@@ -54,22 +54,14 @@ class Telemetry:
 def telemetry(settings: Settings) -> Iterator[Telemetry]:
     """Send traces and logs while the body runs, and the last ones at its end.
 
-    Raises SettingsError if they are asked for and the extra is not installed, or for a sampler that
-    is not known.
+    Raises SettingsError for a sampler that is not known, or an address that can't be used.
     """
     if not settings.otel:
         yield Telemetry()
         return
-    os.environ.setdefault("OTEL_SERVICE_NAME", "dateline")
     chosen = _chosen()
-    try:
-        from dateline.serving.otlp import Sender
-    except ImportError as error:
-        raise SettingsError(
-            f"traces can't be sent: {error}",
-            where="otel",
-            mend="pip install 'dateline-search[otel]', or unset it",
-        ) from error
+    from dateline.serving.otlp import Sender  # loads httpx, which nobody needs unasked
+
     sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
     sender = Sender(metadata.version("dateline-search"))
     tracing.send_to(tracing.Sink(sender.write, chosen, settings.otel_queries))

@@ -20,7 +20,7 @@ from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.dateline.serving.test_serve import served
 from tests.otlp_collector import Collector, Span, collecting
 
-pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra [otel]")
+pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
 pytestmark = pytest.mark.service
 READ = {"x-api-key": DEMO_READ_KEY}
 CALLER = f"00-{0xABC:032x}-{0xDEF:016x}-01"
