@@ -6,6 +6,7 @@ Modules that need the extra [media] are imported where they are used: documents 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,6 +194,7 @@ def follow_queue(
         job = worker.desk.desk.follow(Request((url,), (), products), priority)
         with stopping_on_signals(worker):
             errors.print(f"following the queue as job {job.id}")
+            _tell_terms(queue)
             while not worker.queues.stopping:
                 _take_messages(worker, job, queue, products)
         queue.close()
@@ -200,21 +202,31 @@ def follow_queue(
         worker.close()
 
 
+def _tell_terms(queue: EventQueue) -> None:
+    """Say if a message that can't be read would come again and again."""
+    with suppress(UnavailableError):  # told where messages are asked for
+        if not queue.terms.has_dead_letters:
+            what = "the queue has no redrive policy: what can't be read comes again until it is old"
+            errors.print(f"[yellow]note:[/] {what}")
+
+
 def _take_messages(worker: Worker, job: Job, queue: EventQueue, products: tuple[str, ...]) -> None:
     """Order the files of the next messages, and remove these. Without a queue, wait a moment."""
     try:
         done: list[QueueMessage] = []
-        for message in queue.messages():
-            try:
-                found = found_in(message.body, products, worker.parts.stores)
-            except InputError as error:
-                errors.print(f"[yellow]note:[/] a message was left in the queue: {error.what}")
-                continue
-            if not worker.reading.feed(job, found, worker.queues.stopped.is_set):
-                worker.queues.wait(_AFTER_FAILURE_S)  # somebody paused the job: they come again
-                break
-            done.append(message)
-        queue.done(done)
+        messages = queue.messages()
+        with queue.held(messages):
+            for message in messages:
+                try:
+                    found = found_in(message.body, products, worker.parts.stores)
+                except InputError as error:
+                    errors.print(f"[yellow]note:[/] a message was left in the queue: {error.what}")
+                    continue
+                if not worker.reading.feed(job, found, worker.queues.stopped.is_set):
+                    worker.queues.wait(_AFTER_FAILURE_S)  # somebody paused the job: they come again
+                    break
+                done.append(message)
+            queue.done(done)
     except UnavailableError as error:
         errors.print(f"  [yellow]waiting:[/] {error.what}")
         worker.queues.wait(_AFTER_FAILURE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -26,6 +27,8 @@ def queue() -> Iterator[str]:
             Bucket="photos", NotificationConfiguration={"QueueConfigurations": [told]}
         )
         yield url
+        with suppress(sqs.exceptions.QueueDoesNotExist):
+            sqs.delete_queue(QueueUrl=url)  # the server's next start would find it
 
 
 def test_what_a_bucket_tells_is_read_and_removed(queue: str) -> None:
@@ -42,6 +45,23 @@ def test_what_a_bucket_tells_is_read_and_removed(queue: str) -> None:
     left = [new for message in events.messages() for new in new_objects(message.body)]
     assert left == []
     events.close()
+
+
+@pytest.mark.timed
+def test_messages_are_hidden_as_long_as_they_are_held(queue: str) -> None:
+    """Longer than the queue hides them, so that a slow reader's are not done twice."""
+    boto3.client("sqs").set_queue_attributes(
+        QueueUrl=queue, Attributes={"VisibilityTimeout": "3", "RedrivePolicy": ""}
+    )
+    put("photos", "a.jpg", b"1234567")
+    events, other = EventQueue(queue, poll_s=2), EventQueue(queue, poll_s=6)
+    assert not events.terms.has_dead_letters
+    messages = events.messages()
+    with events.held(messages):
+        assert other.messages() == []  # which waits for 6 s
+    assert {again.body for again in other.messages()} == {one.body for one in messages}
+    events.close()
+    other.close()
 
 
 def test_a_queue_that_is_gone_says_so(queue: str) -> None:
