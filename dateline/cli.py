@@ -168,6 +168,11 @@ EVAL_COMMANDS = {
         "mistake.",
         bare_is_help=True,
     ),
+    "judge": Entry(
+        "dateline.commands.eval.judge:judge",
+        "Grade the hits of several profiles on a page, without knowing whose they are.",
+        bare_is_help=True,
+    ),
     "report": Entry(
         "dateline.commands.eval.report:report",
         "Write one page about results: measures with intervals, latency, slices, the worst "

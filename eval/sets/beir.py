@@ -44,8 +44,8 @@ def splits(folder: Path) -> tuple[str, ...]:
 
 
 def read_folder(folder: Path, split: str, about: About) -> Material:
-    """Return one split of the folder. Raises InputError if a file is missing, DocumentError for a
-    mistake in one.
+    """Return one split of the folder, or with split "" the folder without its judgements. Raises
+    InputError if a file is missing, DocumentError for a mistake in one.
     """
     corpus, questions = _documents(folder, about.corpus), find(folder, QUERIES)
     if questions is None:
@@ -53,7 +53,7 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
     plain = corpus.name.startswith(CORPUS)
     label, home = folder.resolve().name, corpus.parent.resolve().name
     texts, facets = _read_queries(questions)
-    judged = _read_judged(folder, split, texts, about)
+    judged = _read_judged(folder, split, texts, about) if split else Judgements({}, (), None)
     return Material(
         label=label,
         split=split,

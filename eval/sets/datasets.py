@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -47,6 +48,7 @@ __all__ = [
     "parse_name",
     "plain_words",
     "read_judged_set",
+    "read_to_judge",
     "splits_of",
 ]
 
@@ -78,6 +80,17 @@ def read_judged_set(
         mend = "put the documents into the folder, or the queries into queries.jsonl"
         raise InputError(what, where=str(folder), mend=mend)
     return _judged(trec_folder.read_folder(folder, split, about, said), conventions)
+
+
+def read_to_judge(folder: Path) -> JudgedSet:
+    """Read and check a folder whose queries are to be judged: all of its queries, with no grades.
+    Raises InputError and DocumentError as `read_judged_set` does.
+    """
+    if not folder.is_dir():
+        mend = "name a folder with queries.jsonl and documents, or begin one with --from"
+        raise InputError("no such folder", where=str(folder), mend=mend)
+    material = beir.read_folder(folder, "", read_about(folder))
+    return _judged(replace(material, qrels={query: {} for query in material.texts}), None)
 
 
 def parse_name(name: str) -> tuple[Path, str]:

@@ -9,7 +9,9 @@ Facets may be left out, and a set may have more of its own; each becomes a slice
 may be left out.
 
 The grade of a document is the median of its judges' grades; for an even number of judges it is the
-lower of the two in the middle, so that no document counts as better than half of its judges say.
+lower of the two in the middle, so that no document counts as better than half of its judges say. A
+line with `"adjudicates": true` is the last word: it was given in sight of the other grades, so it
+alone counts as the grade, and not as a judge's in the agreement.
 
 Krippendorff's alpha for ordinal grades says how far judges of the same documents agree: K.
 Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011
@@ -127,8 +129,10 @@ def read_judgements(path: Path, queries: Container[str], about: About) -> Judgem
     number from 0 on or not allowed, or a judge who graded a document twice.
     """
     given: dict[tuple[str, str], dict[str, int]] = {}
+    settled: dict[tuple[str, str], int] = {}
     for line in read_lines(path):
-        query, document, judge, grade = _judgement(line, about)
+        tree = line.json_object()
+        query, document, judge, grade = _judgement(line, tree, about)
         if query not in queries:
             raise line.mistake(
                 f"query {query!r} is not in queries.jsonl", field="query_id", mend="add it there"
@@ -140,19 +144,22 @@ def read_judgements(path: Path, queries: Container[str], about: About) -> Judgem
                 field="judge",
                 mend="keep one of the judgements",
             )
-        by_judge[judge] = grade
+        if tree.get("adjudicates") is True:
+            settled[query, document] = grade
+        else:
+            by_judge[judge] = grade
     if not given:
         raise InputError("no judgements", where=str(path), mend="add some")
     qrels: dict[str, dict[str, int]] = {}
-    for (query, document), by_judge in given.items():
-        qrels.setdefault(query, {})[document] = median_low(by_judge.values())
+    for pair, by_judge in given.items():
+        grade = settled[pair] if pair in settled else median_low(by_judge.values())
+        qrels.setdefault(pair[0], {})[pair[1]] = grade
     judges = tuple(sorted({judge for by_judge in given.values() for judge in by_judge}))
     alpha = ordinal_alpha([tuple(by_judge.values()) for by_judge in given.values()])
     return Judgements(qrels, judges, alpha)
 
 
-def _judgement(line: Line, about: About) -> tuple[str, str, str, int]:
-    tree = line.json_object()
+def _judgement(line: Line, tree: Mapping[str, Any], about: About) -> tuple[str, str, str, int]:
     names = (line.string(tree, field) for field in ("query_id", "document_id", "judge"))
     query, document, judge = (name.strip() for name in names)
     grade = tree.get("grade")
