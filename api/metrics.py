@@ -126,6 +126,12 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._work_age = Gauge(
+            "dateline_work_oldest_seconds",
+            "How long the oldest order that no worker has waits, by queue.",
+            ("queue",),
+            registry=self._registry,
+        )
         self._recall_checks = Counter(
             "dateline_recall_checks",
             "Searches whose nearest items were compared with the exact scan.",
@@ -223,6 +229,9 @@ class Metrics:
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)
         self._set_webhooks(dict(status.get("webhooks") or {}))
+        self._work_age.clear()  # where orders can't be read there is no figure, not an old one
+        for queue, seconds in dict((status.get("work") or {}).get("oldest_seconds") or {}).items():
+            self._work_age.labels(queue).set(seconds)
         added = [figure for figures in others for figure in figures]
         return _summed(self._registry.collect(), added)
 

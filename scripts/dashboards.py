@@ -78,6 +78,11 @@ DASHBOARDS: dict[str, Panels] = {
     "ingest": [
         ("Items", "short", {"dateline_items": "recorded", "dateline_items_visible": "visible"}),
         ("Passages", "short", {"dateline_passages": "embedded"}),
+        (
+            "Oldest order that waits",
+            "s",
+            {"max by (queue) (dateline_work_oldest_seconds)": "{{queue}}"},
+        ),
         ("Changes not applied yet", "short", {"dateline_projection_lag": "{{projection}}"}),
         (
             "Time of a change of state",

@@ -78,6 +78,8 @@ ORDERS = sa.Table(
     sa.Column("free_at", sa.Float, nullable=False),  # the end of the lease, or the next try
     sa.Column("boot", sa.String(40), nullable=False),  # the machine's start; "" in Postgres
     sa.Column("trace", sa.String(55), nullable=False, server_default=""),  # a header traceparent
+    # Seconds since 1970 at which it began to wait; 0 in rows of an earlier version.
+    sa.Column("since", sa.Float, nullable=False, server_default="0"),
     sa.UniqueConstraint("job", "queue", "chunk"),
     sa.Index("dateline_orders_by_queue", "queue", "priority", "id"),
 )
@@ -124,6 +126,7 @@ def order_row(job: str, priority: int, queue: str, chunk: int, trace: str = "") 
         "free_at": 0.0,
         "boot": "",
         "trace": trace,
+        "since": time.time(),
     }
 
 

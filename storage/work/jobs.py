@@ -122,7 +122,7 @@ class StoredJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(TABLES)
-        database.add_columns(ORDERS, ["trace"])
+        database.add_columns(ORDERS, ["trace", "since"])
         take_over(database)
 
     def create(self, job: Job) -> None:

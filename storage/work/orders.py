@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.errors import NotFoundError
-from core.work import Job, JobState, Order, Tracked
+from core.work import Job, JobState, Order, Priority, Tracked
 from storage.databases import Database
 from storage.lease_clock import LeaseClock
 from storage.record.steady_clock import TimeSources
@@ -113,7 +114,8 @@ class StoredOrders:
             if job is None:
                 return False
             if self._follow(connection, job, order, assets):
-                again = {"holder": "", "taken": 0, **self._clock.until(delay_s)}
+                again: dict[str, Any] = {"holder": "", "taken": 0, **self._clock.until(delay_s)}
+                again["since"] = time.time() + delay_s
                 connection.execute(sa.update(ORDERS).where(*_held(order)).values(again))
             else:
                 connection.execute(sa.delete(ORDERS).where(*_held(order)))
@@ -136,6 +138,28 @@ class StoredOrders:
             return True
 
         return self._database.write(work)
+
+    def oldest(self, queues: Collection[str]) -> dict[str, float]:
+        """Return for each queue how many seconds its oldest free order has waited, 0.0 for none.
+        The index of orders leads to it, so a long queue costs no more than a short one.
+        """
+        since = sa.case((ORDERS.c.since > 0, ORDERS.c.since), else_=JOBS.c.created)
+
+        def age(connection: sa.Connection, queue: str) -> float:
+            now = time.time()
+            began = [now]
+            for priority in Priority:
+                of_queue = (ORDERS.c.queue == queue, ORDERS.c.priority == priority)
+                query = self._free(since).where(*of_queue).order_by(ORDERS.c.id).limit(1)
+                began += connection.execute(query).scalars()
+            return now - min(began)
+
+        def work(connection: sa.Connection) -> dict[str, float]:
+            if not sa.inspect(connection).has_table(ORDERS.name):  # nobody has ordered anything
+                return dict.fromkeys(queues, 0.0)
+            return {queue: age(connection, queue) for queue in queues}
+
+        return self._database.run(work)
 
     def _follow(
         self, connection: sa.Connection, job: Job, order: Order, assets: Sequence[Tracked]

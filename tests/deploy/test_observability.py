@@ -18,6 +18,7 @@ from scripts.dashboards import DASHBOARDS, text_of
 
 FOLDER = Path(dateline.__file__).parent.parent / "deploy/observability"
 _NAME = re.compile(r"\b(?:dateline|process)_[a-z_]+|\bdateline:[a-z_0-9:]+")
+_SCALES = re.compile(r"\bdateline_[a-z_]+")
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
 
 
@@ -51,6 +52,15 @@ def test_every_metric_that_is_named_is_exported() -> None:
         named = {name for expression in found for name in _NAME.findall(expression)}
         assert named, file
         assert named <= known, file
+
+
+def test_every_metric_that_scales_something_is_exported() -> None:
+    """In the chart and in the manifests: a name of a metric is known by its unit or its subject."""
+    deploy = FOLDER.parent
+    files = [path for name in ("helm", "kubernetes") for path in (deploy / name).rglob("*.yaml")]
+    named = {name for path in files for name in _SCALES.findall(path.read_text())}
+    assert "dateline_work_oldest_seconds" in named
+    assert named <= exported()
 
 
 def test_the_dashboards_are_those_of_the_script() -> None:

@@ -251,6 +251,40 @@ def test_a_jump_of_the_host_s_clock_ends_no_lease_and_a_restart_ends_all(folder:
     database.close()
 
 
+def test_the_age_of_the_oldest_free_order_is_told_by_queue(
+    jobs: StoredJobs, orders: StoredOrders, database: Database
+) -> None:
+    queues = ("decode", "apply")
+    job(jobs, chunks=2)
+    database.run(lambda c: c.exec_driver_sql("UPDATE dateline_orders SET since = since - 100"))
+    job(jobs, "b")
+    ages = orders.oldest(queues)
+    assert 100 <= ages["decode"] < 160
+    assert ages["apply"] == 0
+    leased = orders.lease("one", {"decode": 2})
+    assert orders.oldest(queues)["decode"] < 60  # of the other job
+    orders.release(leased[0], 3600)
+    assert orders.oldest(queues)["decode"] < 60
+    orders.release(leased[1])
+    assert orders.oldest(queues)["decode"] >= 100
+    jobs.change("a", state=JobState.PAUSED)
+    assert orders.oldest(queues)["decode"] < 60
+
+
+def test_an_order_of_an_earlier_version_is_as_old_as_its_job(
+    jobs: StoredJobs, orders: StoredOrders, database: Database
+) -> None:
+    job(jobs)
+    database.run(lambda c: c.exec_driver_sql("UPDATE dateline_orders SET since = 0"))
+    assert orders.oldest(["decode"])["decode"] > 10**9
+
+
+def test_a_database_without_orders_has_no_age(folder: Path) -> None:
+    database = open_database(folder / "empty.sqlite")
+    assert StoredOrders(database).oldest(["decode"]) == {"decode": 0.0}
+    database.close()
+
+
 def finish_all(orders: StoredOrders, jobs: StoredJobs, name: str, done: list[Order]) -> None:
     """A worker that takes what there is until the job is finished."""
     while jobs.job("a").state is JobState.RUNNING:
