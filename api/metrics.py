@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from math import nan
 from typing import Any, TypeAlias
 
 from prometheus_client import (
@@ -52,6 +53,16 @@ class Metrics:
             "dateline_caption_tokens",
             "Tokens of captions.",
             ("model", "direction"),
+            registry=self._registry,
+        )
+        self._spent_today = Gauge(
+            "dateline_caption_spent_today",
+            "What captions cost today (UTC), of all processes, with what is set aside for batches.",
+            registry=self._registry,
+        )
+        self._cap = Gauge(
+            "dateline_caption_daily_spend",
+            "The cap of a day; NaN if there is none.",
             registry=self._registry,
         )
         self._requests = Counter(
@@ -188,6 +199,10 @@ class Metrics:
         self._caption_tokens.labels(model, "in").inc(tokens_in)
         self._caption_tokens.labels(model, "out").inc(tokens_out)
 
+    def of_captions(self) -> Iterable[Metric]:
+        """Return the metrics of a process that only asks for captions."""
+        return [*self._spend.collect(), *self._caption_tokens.collect()]
+
     def recall_checked(self, field: str, found: int, wanted: int) -> None:
         """Count a search in one vector field that was compared with the exact scan."""
         self._recall_checks.labels(field).inc()
@@ -229,11 +244,18 @@ class Metrics:
             lag = projection.get("lag", 0) if isinstance(projection, Mapping) else projection
             self._lag.labels(str(name)).set(lag)
         self._set_webhooks(dict(status.get("webhooks") or {}))
-        self._work_age.clear()  # where orders can't be read there is no figure, not an old one
-        for queue, seconds in dict((status.get("work") or {}).get("oldest_seconds") or {}).items():
-            self._work_age.labels(queue).set(seconds)
+        self._set_work(dict(status.get("work") or {}))
         added = [figure for figures in others for figure in figures]
         return _summed(self._registry.collect(), added)
+
+    def _set_work(self, work: Mapping[str, Any]) -> None:
+        """Set what is known, and forget what was known before."""
+        self._work_age.clear()
+        for queue, seconds in dict(work.get("oldest_seconds") or {}).items():
+            self._work_age.labels(queue).set(seconds)
+        for name, gauge in (("spent_today", self._spent_today), ("daily_spend", self._cap)):
+            amount = work.get(name)
+            gauge.set(nan if amount is None else amount)
 
     def _set_webhooks(self, webhooks: Mapping[str, Any]) -> None:
         for state in ("waiting", "dead"):

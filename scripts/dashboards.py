@@ -97,6 +97,14 @@ DASHBOARDS: dict[str, Panels] = {
             },
         ),
         (
+            "What captions cost today, and the cap",
+            "short",
+            {
+                "max(dateline_caption_spent_today)": "today",
+                "max(dateline_caption_daily_spend)": "cap",
+            },
+        ),
+        (
             "What captions cost an hour",
             "short",
             {"sum by (model) (increase(dateline_caption_spend_total[1h]))": "{{model}}"},

@@ -26,7 +26,7 @@ from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_web
 from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
 from dateline.build.engine import check_recall
 from dateline.build.media.stills import served_media
-from dateline.build.media.waiting import WaitingOrders, WithOrders
+from dateline.build.media.waiting import WithWork, Work
 from dateline.build.models.served import served_models
 from dateline.build.record import open_limits, open_roots
 from dateline.build.service import Service, archive_clock, profiles
@@ -69,7 +69,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
     receipts = open_receipts(settings, customers, clock)
     ring = key_ring(settings, accounts, has_more=bool(accounts.book.keys))
     monitors, caller_of = monitoring(settings, customers, clock), callers_of(ring, accounts)
-    wire = webhooks = alerts = orders = None
+    wire = webhooks = alerts = work = None
     status: StatusPort = service
     if not inner:
         wire = open_wire(settings, service.engine, customers, receipts, accounts, clock)
@@ -82,8 +82,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             topics,
         )
         alerts = open_alerts(settings, customers, service.engine, monitors, caller_of)
-        orders = WaitingOrders(settings)
-        status = WithOrders(WithWebhooks(WithTransitions(service, wire), webhooks), orders)
+        work = Work(settings)
+        status = WithWork(WithWebhooks(WithTransitions(service, wire), webhooks), work)
     most = settings.sampled_queries
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
@@ -96,8 +96,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             wire.close()
         if alerts is not None:
             alerts.stop()
-        if orders is not None:
-            orders.close()
+        if work is not None:
+            work.close()
         accounts.close()
         parts.usage.close()
         receipts.close()

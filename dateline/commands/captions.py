@@ -108,10 +108,16 @@ def release(
 def _opened(data: Data) -> Iterator[OpenedBatches]:
     with reported():
         need_packages()
+        from api.metrics import Metrics
         from dateline.build.media.caption_batches import opened_batches
+        from dateline.serving.telemetry import telemetry
 
-        with opened_batches(archive_settings(data=data)) as opened:
+        settings = archive_settings(data=data)
+        metrics = Metrics()
+        with telemetry(settings) as told, opened_batches(settings, metrics.captioned) as opened:
+            told.tell_metrics(metrics.of_captions)
             yield opened
+            told.last_metrics()
 
 
 def _batches(opened: OpenedBatches) -> Iterator[tuple[str, str]]:

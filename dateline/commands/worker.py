@@ -64,15 +64,15 @@ def worker(
 
 def _work(settings: Settings, names: Sequence[str], told: Telemetry, *, until_done: bool) -> bool:
     """Work on the queues; return whether a signal ended that."""
-    from dateline.build.media.waiting import WaitingOrders, WithOrders
+    from dateline.build.media.waiting import WithWork, Work
     from dateline.build.media.work import build_worker
     from dateline.shown.work_progress import stopping_on_signals
 
     service = build_service(settings)
-    metrics, waiting = service.models.metrics, WaitingOrders(settings)
+    metrics, work = service.models.metrics, Work(settings)
     try:
         running = build_worker(settings, service, names)
-        told.tell_metrics(lambda: metrics.collected(WithOrders(service, waiting).status()))
+        told.tell_metrics(lambda: metrics.collected(WithWork(service, work).status()))
         errors.print(f"working on {', '.join(names)}; Ctrl-C ends it")
         try:
             with stopping_on_signals(running):
@@ -89,6 +89,6 @@ def _work(settings: Settings, names: Sequence[str], told: Telemetry, *, until_do
         service.engine.catch_up()
         told.last_metrics()
     finally:
-        waiting.close()
+        work.close()
         service.close()
     return interrupted

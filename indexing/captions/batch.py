@@ -246,9 +246,11 @@ class BatchCaptioner:
         )
         prices, before = self.calls.spending.prices, self.calls.estimate.before
         used = [counted or before(contexts[name]) for name, counted in answers.used.items()]
-        cost = sum(prices.of(one.tokens_in, one.tokens_out) for one in used)
-        if isinstance(packet := told.get(_NAME), str):
-            self.calls.spending.book.settle(packet, cost * prices.batch)
+        tokens = sum(one.tokens_in for one in used), sum(one.tokens_out for one in used)
+        cost = prices.of(*tokens) * prices.batch
+        packet = told.get(_NAME)
+        if isinstance(packet, str) and self.calls.spending.book.settle(packet, cost):
+            self.calls.paid(self.calls.provider.model, *tokens, cost)
         missing = Uncaptioned(f"the batch {state.status} without an answer", again=True)
         return {name: answers.outcomes.get(name, missing) for name in contexts}
 

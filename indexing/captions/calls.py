@@ -191,6 +191,8 @@ class Calls(Generic[Provided]):
             answer = self._asked(still)
         except Unanswered as failure:
             settle(key, price if failure.billed else 0.0)
+            if failure.billed:
+                self.paid(self.provider.model, expected.tokens_in, expected.tokens_out, price)
             raise
         if answer.usage is not None:
             self.estimate.learn(text, answer.usage)

@@ -31,8 +31,10 @@ class SpendBook(Protocol):
         """Reserve `amount` for `key` unless the day's sum would pass `most`, in one step."""
         ...
 
-    def settle(self, key: str, amount: float) -> None:
-        """Replace the reservation of `key` by `amount`; a second time changes nothing."""
+    def settle(self, key: str, amount: float) -> bool:
+        """Replace the reservation of `key` by `amount`; a second time changes nothing, and returns
+        False.
+        """
         ...
 
     def spent(self, day: str) -> float:

@@ -67,30 +67,43 @@ class StoredSpend:
 
         return self._database.run(work)
 
-    def settle(self, key: str, amount: float) -> None:
-        """Replace the amount that was set aside for `key` by `amount`, on the same day. A `key`
-        that is not set aside (any more) changes nothing. Raises ValueError for an invalid amount.
+    def settle(self, key: str, amount: float) -> bool:
+        """Replace the amount that was set aside for `key` by `amount`, on the same day. Return
+        False, and change nothing, if it is not set aside (any more). Raises ValueError for an
+        invalid amount.
         """
         used = _millionths(amount)
         aside = sa.delete(_SET_ASIDE).where(_SET_ASIDE.c.key == key)
         taken = aside.returning(_SET_ASIDE.c.day, _SET_ASIDE.c.amount)
 
-        def work(connection: sa.Connection) -> None:
+        def work(connection: sa.Connection) -> bool:
             row = connection.execute(taken).first()
             if row is not None:
                 connection.execute(_added(str(row.day), used - int(row.amount)))
+            return row is not None
 
-        self._database.run(work)
+        return self._database.run(work)
 
     def spent(self, day: str) -> float:
         """Return the day's sum: what was settled and what is set aside."""
-        query = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day)
-        found = self._database.run(lambda connection: connection.execute(query).scalar())
-        return int(found or 0) / _MILLIONTHS
+        return spent_on(self._database, day)
 
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+def spent_on(database: Database, day: str) -> float:
+    """Return a day's sum: what was settled and what is set aside; 0.0 in a database that has no
+    book yet. Raises StorageError.
+    """
+    query = sa.select(_DAYS.c.spent).where(_DAYS.c.day == day)
+
+    def work(connection: sa.Connection) -> float:
+        there = sa.inspect(connection).has_table(_DAYS.name)
+        return int(connection.execute(query).scalar() or 0) / _MILLIONTHS if there else 0.0
+
+    return database.run(work)
 
 
 def _added(day: str, amount: int) -> sa.Update:

@@ -22,6 +22,7 @@ from dateline.build.record import open_record
 from dateline.build.service import archive_clock
 from dateline.settings import Settings
 from indexing.captions.batch import BatchCaptioner
+from indexing.captions.calls import Paid
 from indexing.captions.rights import rights_now
 from indexing.media.reading import CagedReader
 from indexing.work.caption_batches import CaptionBatches
@@ -46,8 +47,10 @@ class OpenedBatches:
 
 
 @contextmanager
-def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
-    """Yield batches as the settings say. Raises SettingsError if they name none."""
+def opened_batches(settings: Settings, paid: Paid | None = None) -> Iterator[OpenedBatches]:
+    """Yield batches as the settings say; `paid` hears of each that has ended. Raises SettingsError
+    if the settings name none.
+    """
     if not asked_in_batches(settings):
         mend = "set caption_mode to batch; pictures that are ingested then wait for one"
         raise SettingsError(
@@ -55,7 +58,7 @@ def opened_batches(settings: Settings) -> Iterator[OpenedBatches]:
         )
     desk, results = open_desk(settings), work_database(settings, "ledger.sqlite")
     book, waiting = open_book(settings), StoredWaitingStills(desk.database)
-    captioner = batch_captioner_of(settings, book)
+    captioner = batch_captioner_of(settings, book, paid)
     if captioner is None:
         raise SettingsError("no provider is named", where="captioner")
     clock = archive_clock(settings)

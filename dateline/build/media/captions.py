@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
 from dateline.build.models.runtimes import model_store
-from dateline.settings import Settings
+from dateline.settings import SPENT, Settings
 from indexing.captions.batch import BatchCaptioner
 from indexing.captions.bedrock import BedrockProvider
 from indexing.captions.calls import Calls, Paid, Provided, ProviderCaptioner, Rates
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from storage.work.spend import StoredSpend
 
 PROVIDER, BEDROCK = "openai", "bedrock"
-FILE = "spend.sqlite"
 
 
 OwnedCaptioner = ProviderCaptioner | PictureCaptioner
@@ -68,13 +67,17 @@ def asked_in_batches(settings: Settings) -> bool:
     return True
 
 
-def batch_captioner_of(settings: Settings, book: SpendBook | None = None) -> BatchCaptioner | None:
-    """Return the provider's batches, None if the captioner is not a provider. Raises
-    SettingsError.
+def batch_captioner_of(
+    settings: Settings, book: SpendBook | None = None, paid: Paid | None = None
+) -> BatchCaptioner | None:
+    """Return the provider's batches, None if the captioner is not a provider. `paid` hears of each
+    batch that has ended. Raises SettingsError.
     """
     if settings.captioner != PROVIDER:
         return None
-    return BatchCaptioner(_calls(settings, book, _provider), settings.caption_edge)
+    calls = _calls(settings, book, _provider)
+    calls = calls if paid is None else replace(calls, paid=paid)
+    return BatchCaptioner(calls, settings.caption_edge)
 
 
 def _provider(settings: Settings) -> Provider:
@@ -133,7 +136,7 @@ def _shared(settings: Settings, *, synced: bool = True) -> Database:
     from storage.databases import open_database  # sqlalchemy comes with the extra
 
     url = settings.work_url
-    place = archive_folder(settings) / FILE if url is None else url.get_secret_value()
+    place = archive_folder(settings) / SPENT if url is None else url.get_secret_value()
     return open_database(place, synced=synced)
 
 

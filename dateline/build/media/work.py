@@ -19,6 +19,7 @@ from dateline.media_settings import WORK_CHUNKS
 from dateline.settings import ORDERS, Settings
 from indexing.work.desk import JobDesk
 from indexing.work.queues import QUEUES, ProcessName, QueueSettings, QueueWorker
+from indexing.work.searchable import Searchable
 from indexing.work.sources.stores import FileStores
 from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.reading import Reading
@@ -62,6 +63,7 @@ class Worker:
     parts: Stages
     name: ProcessName
     ledger: StoredLedger
+    searchable: Searchable
     spot: SpotWatch | None = None
 
     def stop(self) -> None:
@@ -73,6 +75,7 @@ class Worker:
         if self.spot is not None:
             self.spot.close()
         self.queues.close()
+        self.searchable.close()
         self.parts.close()
         self.ledger.close()
         self.name.release()
@@ -106,17 +109,18 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         chunk=settings.work_chunk,
         ahead=settings.work_ahead,
     )
+    searchable = Searchable(runner.run, service.writer.cover)
     worker = QueueWorker(
         orders,
         name.name,
-        runner.run,
+        searchable.run,
         reading.run,
         QueueSettings(chunks, settings.work_poll_s),
         queues,
         stopped=stopped,
     )
     spot = SpotWatch(partial(_warned, worker)) if settings.spot else None
-    return Worker(desk, worker, reading, parts, name, ledger, spot)
+    return Worker(desk, worker, reading, parts, name, ledger, searchable, spot)
 
 
 def _warned(worker: QueueWorker, warning: str) -> None:

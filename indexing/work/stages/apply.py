@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ConflictError, DatelineError, StorageError
 from core.items import Item, PubStatus, Shot
+from core.tracing import Span
 from core.work import Tracked
 from core.writes import REFUSED, Outcome, Written
 from indexing.ingest import Ingest
@@ -90,8 +91,10 @@ class ApplyStage:
             pairs = list(zip(left, recorded, strict=True))
             built = [self._preparing.captioned(*pair) for pair in pairs]
             items = [_over(item, *pair) for item, pair in zip(built, pairs, strict=True)]
-            writes = self._ingest.embed(items)
-            answers = self._ingest.put(writes)
+            with Span("embed", {"dateline.items": len(items)}):
+                writes = self._ingest.embed(items)
+            with Span("record", {"dateline.items": len(writes)}):
+                answers = self._ingest.put(writes)
             rows = zip(built, writes, answers, recorded, strict=True)
             for item, write, answered, before in rows:
                 answer = _left_alone(answered, write.item, before)

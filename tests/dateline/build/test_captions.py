@@ -12,8 +12,8 @@ import pytest
 
 from core.errors import ModelError, SettingsError
 from core.media import Caption, Uncaptioned
-from dateline.build.media.captions import FILE, batch_captioner_of, captioner_of, open_book
-from dateline.settings import Settings
+from dateline.build.media.captions import batch_captioner_of, captioner_of, open_book
+from dateline.settings import SPENT, Settings
 from indexing.captions.calls import CAP
 from tests.caption_provider import KEY, CaptionServer
 from tests.indexing.captions.world import EDGE, Book, jpeg, still
@@ -48,7 +48,7 @@ def test_a_provider_by_its_settings(folder: Path) -> None:
     assert isinstance(large[0], Uncaptioned)
     assert asked[0].headers["authorization"] == f"Bearer {KEY}"
     assert asked[0].json["model"] == "m"
-    assert (folder / FILE).exists()
+    assert (folder / SPENT).exists()
     book = open_book(chosen)
     assert 0 < book.spent(datetime.now(UTC).date().isoformat()) <= 6
     book.close()
@@ -62,7 +62,7 @@ def test_a_book_that_is_given_is_the_one_that_is_used(folder: Path) -> None:
         made.caption([still()])
         made.close()
     assert len(book.days) == 1
-    assert not (folder / FILE).exists()
+    assert not (folder / SPENT).exists()
 
 
 def test_batches_share_the_settings(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_base_install_composes_without_the_extra() -> None:
         " 'defusedxml', 'PIL', 'sqlalchemy'):\n"
         "    sys.modules[name] = None\n"
         "import dateline.build.media.captions as b, indexing.captions.rights\n"
-        "from dateline.settings import Settings\n"
+        "from dateline.settings import SPENT, Settings\n"
         "assert b.captioner_of(Settings()) is None\n"
     )
     root = Path(__file__).resolve().parents[3]

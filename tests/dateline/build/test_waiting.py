@@ -1,32 +1,38 @@
-"""How long orders wait, as a service and a worker tell it."""
+"""How long orders wait and what captions cost, as a service and a worker tell it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from api.metrics import Metrics
 from core.work import FoundAsset, Job, JobState
-from dateline.build.media.waiting import WaitingOrders
-from dateline.settings import ORDERS, Settings
+from dateline.build.media.waiting import Work
+from dateline.settings import ORDERS, SPENT, Settings
 from storage.databases import open_database
 from storage.work.jobs import StoredJobs
+from storage.work.spend import StoredSpend
 
 NAME = "dateline_work_oldest_seconds"
+SPENT_TODAY = "dateline_caption_spent_today"
 
 
-def told(orders: WaitingOrders) -> dict[str, float]:
-    """The samples of a page, by queue."""
-    status = {"work": {"oldest_seconds": orders.oldest()}}
-    (metric,) = (one for one in Metrics().collected(status) if one.name == NAME)
-    return {sample.labels["queue"]: sample.value for sample in metric.samples}
+def told(work: Work, name: str = NAME) -> dict[str, float]:
+    """The samples of a metric on a page, by queue."""
+    (metric,) = (one for one in Metrics().collected({"work": work.figures()}) if one.name == name)
+    return {
+        sample.labels.get("queue", ""): sample.value
+        for sample in metric.samples
+        if sample.value >= 0
+    }
 
 
 def test_an_archive_without_orders_stays_without_them(folder: Path) -> None:
-    orders = WaitingOrders(Settings(data=folder))
-    assert set(told(orders)) == {"read", "decode", "shots", "describe", "embed", "apply"}
-    assert set(told(orders).values()) == {0.0}
+    work = Work(Settings(data=folder))
+    assert set(told(work)) == {"read", "decode", "shots", "describe", "embed", "apply"}
+    assert set(told(work).values()) == {0.0}
     assert not (folder / ORDERS).exists()
-    orders.close()
+    work.close()
 
 
 def test_the_age_of_an_order_is_told(folder: Path) -> None:
@@ -35,17 +41,34 @@ def test_the_age_of_an_order_is_told(folder: Path) -> None:
     jobs.create(Job("a", {}, 1, JobState.RUNNING, 1.0, read=True))
     jobs.add("a", [FoundAsset("/1.jpg", "", 1)])
     database.run(lambda c: c.exec_driver_sql("UPDATE dateline_orders SET since = since - 500"))
-    orders = WaitingOrders(Settings(data=folder))
-    assert told(orders)["decode"] >= 500
-    assert told(orders)["apply"] == 0
+    work = Work(Settings(data=folder))
+    assert told(work)["decode"] >= 500
+    assert told(work)["apply"] == 0
     database.run(lambda c: c.exec_driver_sql("DELETE FROM dateline_orders"))
-    assert told(orders)["decode"] >= 500  # it is kept for some seconds
-    orders.close()
+    assert told(work)["decode"] >= 500  # it is kept for some seconds
+    work.close()
     database.close()
 
 
 def test_orders_that_can_not_be_read_have_no_age(folder: Path) -> None:
     (folder / ORDERS).write_bytes(b"this is no database" * 100)
-    orders = WaitingOrders(Settings(data=folder))
-    assert told(orders) == {}
-    orders.close()
+    work = Work(Settings(data=folder))
+    assert told(work) == {}
+    work.close()
+
+
+def test_the_day_s_costs_are_told_with_what_is_set_aside_and_the_cap(folder: Path) -> None:
+    work = Work(Settings(data=folder, caption_daily_spend=20))
+    assert told(work, SPENT_TODAY) == {"": 0}
+    assert told(work, "dateline_caption_daily_spend") == {"": 20}
+    assert not (folder / SPENT).exists()
+    work.close()
+    database = open_database(folder / SPENT)
+    book, today = StoredSpend(database), datetime.now(UTC).date().isoformat()
+    book.reserve("a", today, 3.0, 20)
+    book.reserve("b", "2020-01-01", 3.0, 20)
+    work = Work(Settings(data=folder))
+    assert told(work, SPENT_TODAY) == {"": 3}
+    assert told(work, "dateline_caption_daily_spend") == {}
+    work.close()
+    database.close()

@@ -20,6 +20,7 @@ from PIL import Image
 from tests.caption_provider import KEY, CaptionServer
 from tests.dateline.conftest import Cli, write_lines
 from tests.dateline.serving.test_left_behind import open_to_others
+from tests.otlp_collector import collecting
 
 pytestmark = pytest.mark.service
 
@@ -89,6 +90,36 @@ def test_photos_and_documents_of_a_folder_are_found_and_the_second_time_is_no_wo
     assert len(provider.asked()) == 3
     assert {path.name for path in cli.data.iterdir()} >= {"media", "ledger.sqlite", "work.sqlite"}
     assert open_to_others(cli.data) == []
+
+
+def test_an_asset_is_one_trace_from_the_order_until_it_is_found_and_its_costs_are_counted(
+    cli: Cli, folder: Path, provider: CaptionServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
+    monkeypatch.setenv("DATELINE_OTEL", "true")
+    monkeypatch.setenv("DATELINE_CAPTION_PRICE_IN", "1")
+    monkeypatch.setenv("DATELINE_CAPTION_PRICE_OUT", "1")
+    path = photo(folder / "in" / "1.jpg", 1)
+    cli("ingest", path, "--products", "demo", "--detach")
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
+        cli("worker", "--until-done")
+    (found,) = collector.named("searchable")
+    spans = [span for span in collector.spans if span.trace == found.trace]
+    assert collector.path(found)[-2:] == ["apply", "searchable"]
+    stages = {"order", "decode", "describe", "chat test-model", "apply", "embed", "record"}
+    assert {span.name for span in spans} >= stages
+    assert len({span.trace for span in spans}) == 1
+    assert not found.failed
+    tokens = collector.metrics["dateline_caption_tokens"].sum.data_points
+    assert sum(point.as_double for point in tokens) > 0
+    (spent,) = collector.metrics["dateline_caption_spend"].sum.data_points
+    assert spent.as_double > 0
+    ages = collector.metrics["dateline_work_oldest_seconds"].gauge.data_points
+    assert len(ages) == 6
+    bodies = b"\n".join(collector.bodies)
+    assert KEY.encode() not in bodies
+    assert str(path).encode() not in bodies
 
 
 def test_a_picture_is_found_by_what_a_machine_says_of_it(

@@ -82,6 +82,20 @@ def test_a_batch_from_end_to_end() -> None:
         assert json.loads(line)["url"] == "/v1/chat/completions"
 
 
+def test_what_a_batch_cost_is_told_once_by_whoever_fetched_it_first() -> None:
+    book, some, told = Book(), stills(3), list[tuple[str, int, int, float]]()
+
+    def paid(*what: Any) -> None:
+        told.append(what)  # type: ignore[arg-type]
+
+    with CaptionServer() as server, batches(server, book=book, paid=paid) as made:
+        submitted = made.submit(some, PACKET)
+        assert told == []
+        for _ in range(3):
+            waited(made, submitted.batch, contexts(some))
+    assert told == [(MODEL, 3 * 900, 3 * 60, pytest.approx(3 * USED))]
+
+
 def test_what_may_not_leave_is_not_in_the_file() -> None:
     some = stills(2) | {
         "hidden": still(context="Embargoed words", may_leave=False),

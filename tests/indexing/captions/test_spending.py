@@ -39,6 +39,20 @@ def test_what_was_used_is_what_is_spent() -> None:
     assert book.open == {}
 
 
+def test_a_counter_gets_what_the_book_gets_also_of_an_answer_that_holds_no_caption() -> None:
+    book, told = Book(), list[float]()
+    with CaptionServer() as server:
+        server.say(Reply(finish="content_filter"))
+
+        def paid(model: str, tokens_in: int, tokens_out: int, price: float) -> None:
+            told.append(price)
+
+        with captioner(server, book=book, prices=PRICES, paid=paid, at_once=1) as made:
+            made.caption([still()] * 3)
+    assert len(told) == 3
+    assert sum(told) == pytest.approx(today(book))
+
+
 def test_the_cap_stops_cleanly() -> None:
     book = Book()
     most = set_aside() + 3.5 * USED  # room for one more until three were settled

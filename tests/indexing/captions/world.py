@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from core.media import ToCaption
-from indexing.captions.calls import Calls, ProviderCaptioner, Rates, new_breaker
+from indexing.captions.calls import Calls, Paid, ProviderCaptioner, Rates, new_breaker
 from indexing.captions.provider import Provider
 from indexing.captions.spending import Prices, SpendBook, Spending
 from tests.caption_provider import KEY, CaptionServer
@@ -48,10 +48,12 @@ class Book:
         self.days[day] = self.spent(day) + amount
         return True
 
-    def settle(self, key: str, amount: float) -> None:
-        if key in self.open:
-            day, reserved = self.open.pop(key)
-            self.days[day] += amount - reserved
+    def settle(self, key: str, amount: float) -> bool:
+        if key not in self.open:
+            return False
+        day, reserved = self.open.pop(key)
+        self.days[day] += amount - reserved
+        return True
 
     def spent(self, day: str) -> float:
         return self.days.get(day, 0.0)
@@ -74,6 +76,7 @@ def captioner(
     sleep: Callable[[float], None] = lambda _: None,
     at_once: int = 4,
     model: str = MODEL,
+    paid: Paid = lambda model, tokens_in, tokens_out, price: None,
 ) -> Iterator[ProviderCaptioner]:
     """A captioner that asks `server`. Pauses between attempts are told to `sleep`, not made."""
     calls = Calls(
@@ -83,6 +86,7 @@ def captioner(
         breaker=new_breaker(failures, rest_s),
         attempts=attempts,
         sleep=sleep,
+        paid=paid,
     )
     made = ProviderCaptioner(calls, EDGE, at_once)
     try:
