@@ -115,7 +115,7 @@ image: $(READY_DEV)
 	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py tests/deploy/test_played.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
-deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed
+deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
@@ -180,6 +180,12 @@ race: $(READY_DEV)
 .venv-clients/.installed: tests/api/clients/clients.lock
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# optimum and the sentence-transformers that goes with it, for converted models: they want an older
+# transformers than the other environment with PyTorch has.
+.venv-optimum/.installed: tests/training/optimum/optimum.lock
+	PYTHON=$(PYTHON) bash scripts/environment .venv-optimum $<
 	@touch $@
 
 .venv-race-%/.installed: benchmarks/race/locks/%.lock

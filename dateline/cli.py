@@ -259,6 +259,11 @@ MODELS_COMMANDS = {
         "Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.",
         bare_is_help=True,
     ),
+    "convert": Entry(
+        "dateline.commands.models.convert:convert_model",
+        "Write a model as a folder that transformers, sentence-transformers and optimum open.",
+        bare_is_help=True,
+    ),
     "quantize": Entry(
         "dateline.commands.models.tools:quantize_model",
         "Make a model smaller: int8, or float16 on disk.",

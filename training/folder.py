@@ -4,13 +4,16 @@ reads.
 
 import argparse
 import hashlib
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 from tokenizers import Tokenizer
 
+from core.errors import ModelError
 from inference.models.card import CARD, card
 from inference.models.manifest import RESEARCH_ONLY, ModelManifest, TrainingData
 from inference.models.store import MANIFEST
@@ -22,6 +25,24 @@ START = TrainingData(
     RESEARCH_ONLY,
 )
 _PARTS = ("NAME", "LICENCE", "USE")
+
+
+@contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `output` at the end; nothing stays after an error.
+
+    Raises ModelError if `output` is there already.
+    """
+    if output.exists():
+        raise ModelError("this folder exists", where=str(output), mend="choose another name")
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_folder(

@@ -7,7 +7,6 @@ with the checkpoint in PyTorch. A file that does not agree (cosine .9999 in floa
 import io
 import json
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.parity import Parity, answers, compare, unpadded
 from inference.runtimes.sample import Arrays, ordinary_batches
 from inference.runtimes.torch import SIGNATURE, TorchRuntime
+from training.folder import new_folder
 from training.public_models.checkpoint_folder import (
     PATHS,
     ExportPlan,
@@ -77,17 +77,8 @@ def export(
     The results are checked on `texts`. Raises ModelError, and leaves nothing behind, if the
     checkpoint can't be read, a format can't be made, or its answers differ from the checkpoint's.
     """
-    if output.exists():
-        raise ModelError("this folder exists", where=str(output), mend="choose another name")
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        made = _export(source, partial, plan, texts, output.name)
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return made
+    with new_folder(output) as folder:
+        return _export(source, folder, plan, texts, output.name)
 
 
 def _export(

@@ -180,6 +180,7 @@ def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
     for command in (
         ("export", tmp_path, "--task", "encode", "--output", tmp_path / "made"),
         ("quantize", ENCODER, "--output", tmp_path / "made", "--method", "fp16"),
+        ("convert", ENCODER, tmp_path / "made"),
         ("distill", lists, "--learn", lists, "--judge", lists, "--output", tmp_path / "made"),
     ):
         result = models(*command, code=6)
