@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.envelope import problem_response
 from api.metrics import Metrics
 from api.problems import INTERNAL
-from core.tracing import Span, Trace
+from core.tracing import Span, Trace, quotes
 
 _access = logging.getLogger("dateline.access")
 _errors = logging.getLogger("dateline.api")
@@ -144,13 +144,14 @@ def log(scope: Scope, status: int, seconds: float, times: int = 1) -> None:
     line: dict[str, Any] = {
         "id": scope["state"]["request_id"],
         "method": method_of(scope),
-        "path": scope["path"][:500],  # never the query, which may hold secrets
         "route": route_of(scope),
         "status": status,
         "client": (scope.get("client") or ("",))[0],
         "milliseconds": round(seconds * 1000, 2),
         "caller": scope["state"].get("caller", ""),
     }
+    if "route" in scope or quotes():  # an address that is none of ours may hold anything
+        line["path"] = scope["path"].partition("?")[0][:500]  # never the query
     if times > 1:
         line["times"] = times
     # An answered request uses the caller's share; refusals cost their sender nothing, so they are

@@ -49,22 +49,32 @@ class Finished(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Sink:
     """Where spans go. `write` gets each from any thread and returns at once. `chosen` says whether
-    a trace is kept, by its id and by what its caller says of it (None for no caller). `quotes` says
-    whether spans may have texts of callers.
+    a trace is kept, by its id and by what its caller says of it (None for no caller).
     """
 
     write: Callable[[Finished], object]
     chosen: Callable[[int, bool | None], bool] = lambda trace, said: said is not False
-    quotes: bool = False
 
 
 _sink: Sink | None = None
+_quotes = False
 
 
 def send_to(sink: Sink | None) -> None:
     """Send the spans of this process to `sink`, or nowhere."""
     global _sink
     _sink = sink
+
+
+def let_quote(allowed: bool) -> None:
+    """Let spans and log lines of this process have texts of callers, or not."""
+    global _quotes
+    _quotes = allowed
+
+
+def quotes() -> bool:
+    """Return whether spans and log lines may have texts of callers."""
+    return _quotes
 
 
 class Place(NamedTuple):
@@ -151,7 +161,7 @@ class Span:
 
     def quote(self, name: str, text: str) -> None:
         """Add a text of a caller, if the operator allows that."""
-        if _sink is not None and _sink.quotes:
+        if _quotes:
             self._attributes[name] = text[:1000]
 
 

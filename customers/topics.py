@@ -73,7 +73,7 @@ def topic_trees(topics: Iterable[FollowedTopic]) -> dict[int, Node]:
         try:
             trees[topic.id] = topic_tree(topic.query, topic.created)
         except QueryError as error:
-            log.warning("followed topic %d matches nothing: %s", topic.id, error.what)
+            log.warning("followed topic %d matches nothing: %s", topic.id, error.code)
     return trees
 
 

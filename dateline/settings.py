@@ -216,7 +216,8 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
     )
     otel_queries: bool = Field(
         default=False,
-        description="let traces have the texts of queries and the paths of addresses",
+        description="let traces and logs have texts of callers: queries, paths and what unforeseen "
+        "errors say",
     )
     searches: int = Field(
         default=0,

@@ -74,5 +74,5 @@ def _or_nothing(endpoint: Endpoint, compile_: Callable[[], Node]) -> Node:
     try:
         return compile_()
     except QueryError as error:
-        log.warning("webhook %s matches nothing: %s", endpoint.id, error.what)
+        log.warning("webhook %s matches nothing: %s", endpoint.id, error.code)
         return Nothing()

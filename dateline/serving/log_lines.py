@@ -9,8 +9,10 @@ exception.
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,10 +20,12 @@ from typing import Any
 
 import orjson
 
-from core.tracing import place
+from core.tracing import place, quotes
 
 _SECOND = 1.0
-_FORM = logging.Formatter()
+# An address: its scheme, a name and a password, host and path, and the query string.
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@?#]*@)?([^\s?#]*)(?:[?#]\S*)?")
+_DEPTH = 10  # errors that led to an error
 _KINDS = 1000  # remembered; they are places in the code, so there are far fewer
 
 
@@ -76,12 +80,32 @@ class LimitedLines(logging.Handler):
 
 def members(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record says. `members` of its own take the place of a message."""
-    told: dict[str, Any] = dict(
-        getattr(record, "members", None) or {"message": record.getMessage()}
-    )
-    if record.exc_info and record.exc_info[0] is not None:
-        told["exception"] = _FORM.formatException(record.exc_info)
+    own = getattr(record, "members", None)
+    told: dict[str, Any] = dict(own or {"message": without_secrets(record.getMessage())})
+    if record.exc_info and record.exc_info[1] is not None:
+        lines = _traced(record.exc_info[1], quotes())
+        told["exception"] = without_secrets("\n".join(lines))
     return told
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the query strings of its addresses, which may be signed or have a key,
+    and without their passwords.
+    """
+    return _ADDRESS.sub(r"\1\2", text) if "://" in text else text
+
+
+def _traced(error: BaseException, says: bool, depth: int = _DEPTH) -> Iterator[str]:
+    """Yield where an error was raised and its type, after those of the errors that led to it. What
+    it says may be a text of a caller, and so is left out unless it `says`.
+    """
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for one in (before, *parts) if depth else ():
+        if one is not None:
+            yield from _traced(one, says, depth - 1)
+    yield from (line.rstrip() for line in traceback.format_tb(error.__traceback__))
+    yield f"{type(error).__qualname__}: {error}" if says else type(error).__qualname__
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:

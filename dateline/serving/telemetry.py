@@ -56,6 +56,7 @@ def telemetry(settings: Settings) -> Iterator[Telemetry]:
 
     Raises SettingsError for a sampler that is not known, or an address that can't be used.
     """
+    tracing.let_quote(settings.otel_queries)
     if not settings.otel:
         yield Telemetry()
         return
@@ -64,7 +65,7 @@ def telemetry(settings: Settings) -> Iterator[Telemetry]:
 
     sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
     sender = Sender(metadata.version("dateline-search"))
-    tracing.send_to(tracing.Sink(sender.write, chosen, settings.otel_queries))
+    tracing.send_to(tracing.Sink(sender.write, chosen))
     logging.getLogger().addHandler(sender)
     try:
         yield Telemetry(sender)

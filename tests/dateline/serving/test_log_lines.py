@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dateline.serving.log_lines import LimitedLines
+from core import tracing
+from dateline.serving.log_lines import LimitedLines, without_secrets
 
 
 @pytest.fixture
@@ -64,6 +65,45 @@ def test_kinds_do_not_hide_each_other(
         log.error("refused", extra={"kind": "GET 401"})
         log.error("refused", extra={"kind": "GET 403"})
     text = capsys.readouterr().err
-    counts = [text.count(each) for each in ("one place", "ValueError: ", "KeyError: ")]
+    counts = [text.count(each) for each in ("one place", "ValueError", "KeyError")]
     assert counts == [1, 1, 1]
     assert (text.count("answered"), text.count("refused")) == (5, 2)
+
+
+def nested(log: logging.Logger, *texts: str) -> None:
+    first, second, third = texts
+    try:
+        try:
+            raise KeyError(first)
+        except KeyError as error:
+            raise ExceptionGroup("both", [ValueError(second), OSError(third)]) from error
+    except ExceptionGroup:
+        log.exception("it failed at %s", "s3://bucket/a.jpg?X-Amz-Signature=abc&b=1 today")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_an_error_says_where_and_which_and_its_text_only_if_that_is_allowed(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str], allowed: bool
+) -> None:
+    texts = ("minister resigns", "a key", "a word")
+    tracing.let_quote(allowed)
+    nested(log, *texts)
+    tracing.let_quote(False)
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"] == "it failed at s3://bucket/a.jpg today"
+    for name in ("KeyError", "ValueError", "OSError", "ExceptionGroup", "in nested"):
+        assert name in line["exception"]
+    assert [text in line["exception"] for text in texts] == [allowed] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("at postgresql://desk:secret@db.example/x, later", "at postgresql://db.example/x, later"),
+        ("https://a.example/x?signature=1#part", "https://a.example/x"),
+        ("https://a.example/x#part and what? nothing", "https://a.example/x and what? nothing"),
+        ("is 4:3? yes", "is 4:3? yes"),
+    ],
+)
+def test_addresses_lose_what_may_be_secret(text: str, plain: str) -> None:
+    assert without_secrets(text) == plain
