@@ -127,9 +127,9 @@ def backup_archive(settings: Settings, target: Path) -> int:
     return copies.backup(archive_folder(settings), target)
 
 
-def restore_archive(source: Path, settings: Settings, *, force: bool) -> tuple[str, ...]:
-    """Put a copy in place of the archive; return its keys of accounts that nothing here knew.
-    Raises InputError for a record on Postgres.
+def restore_archive(source: Path, settings: Settings, *, force: bool) -> copies.Restored:
+    """Put a copy in place of the archive; return its keys of accounts that nothing here knew, and
+    what was hidden since. Raises InputError for a record on Postgres.
     """
     _need_a_file(settings, "pg_restore brings a copy back")
     return copies.restore(source, archive_folder(settings), force=force)

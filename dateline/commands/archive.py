@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -123,16 +124,31 @@ def restore(
     """Restore a backup; the next start makes the search indexes again.
 
     Keys of accounts stay as they are in the archive that is replaced. Where there is none, the
-    command lists the keys that are in force again.
+    command lists the keys that are in force again. Items that were killed, withheld or embargoed
+    since the backup are shown again: the command lists the changes to repeat before a service
+    starts.
     """
     with reported():
         settings = settings_for(data=data)
-        unknown = restore_archive(source, settings, force=force)
+        restored = restore_archive(source, settings, force=force)
         console.print(f"{escape(str(settings.data))} holds what {escape(str(source))} held")
-        if unknown:
+        if restored.keys:
             console.print("keys as they were at the backup; revoke again what was revoked since:")
-            for key in unknown:
+            for key in restored.keys:
                 console.print(f"  {escape(key)}")
+        if restored.states:
+            console.print("hidden since the backup and shown again; hide again before you serve:")
+        for uri, (pubstatus, embargoed) in restored.states:
+            typer.echo(f"  {_hides(uri, pubstatus, embargoed)}")  # whole lines, to be run
+
+
+def _hides(uri: str, pubstatus: str, embargoed: int | None) -> str:
+    """Return the command that gives an item this state; an embargo is in microseconds."""
+    state = [] if pubstatus == PubStatus.USABLE else [pubstatus]
+    if embargoed is not None:
+        moment = datetime.fromtimestamp(embargoed / 1_000_000, UTC)
+        state += ["--embargo", f"{moment:%Y-%m-%dT%H:%M:%SZ}"]
+    return shlex.join(["dateline", "set-status", uri, *state])
 
 
 def embed(

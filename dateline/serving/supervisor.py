@@ -194,6 +194,8 @@ class Supervisor:
             self._serving = None
             self._failures += 1
             log.error("the processes that serve ended (%d); others start", code)
+        elif generation.is_ready:
+            log.info("the processes with the former settings have ended")
 
     def _end(self) -> None:
         """End all processes and wait for them."""

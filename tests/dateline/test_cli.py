@@ -385,6 +385,23 @@ def test_backup_and_restore(writing: Cli, folder: Path) -> None:
     assert fresh.found("mortgage costs")[0] == "urn:bank"
 
 
+def test_a_restore_names_what_was_hidden_since(writing: Cli, folder: Path) -> None:
+    """Each line is the command that hides the item again; where nothing knows, there is none."""
+    copy = folder / "wire.backup"
+    writing("set-status", "urn:bank", "withheld")
+    writing("backup", copy)
+    writing("set-status", "urn:ferry", "canceled")
+    writing("set-status", "urn:photo", "--embargo", "2999-01-02T03:04:05Z")
+    writing("set-status", "urn:not there", "canceled")
+    told = writing("restore", copy, "--force").stdout.splitlines()
+    assert [line.split(None, 2)[2] for line in told if "dateline set-status" in line] == [
+        "urn:ferry canceled",
+        "'urn:not there' canceled",
+        "urn:photo --embargo 2999-01-02T03:04:05Z",
+    ]
+    assert "set-status" not in Cli(folder / "fresh")("restore", copy).stdout
+
+
 def test_a_backup_that_is_none_replaces_nothing(writing: Cli, folder: Path) -> None:
     broken = folder / "broken"
     broken.write_bytes(b"not a database" * 500)

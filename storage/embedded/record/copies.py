@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ConflictError, CorruptError, InputError, StorageError
@@ -21,6 +22,7 @@ from storage.embedded.record.failures import storage_errors
 from storage.embedded.record.journal import FILE as JOURNAL
 from storage.embedded.record.journal import Journal
 from storage.embedded.record.writing import set_status
+from storage.record.holds import FREE, State, stricter
 from storage.record.unsettled import read_change
 
 PROJECTIONS = "projections"
@@ -32,6 +34,12 @@ _KEYS, _ACCOUNTS, _VERSION = (
     "dateline_account_keys",
     "dateline_accounts",
     "dateline_accounts_version",
+)
+_HIDDEN = (
+    "SELECT uri, pubstatus, embargoed FROM items AS newest WHERE"
+    " (pubstatus <> 'usable' OR embargoed IS NOT NULL)"
+    " AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)",
+    "SELECT uri, pubstatus, embargoed FROM holds",
 )
 _OF_A_KEY = "id, account, name, sha256, created, writes, may_inspect, may_use_models, expires"
 # A revoked key stays revoked, whichever of both files is newer.
@@ -124,12 +132,20 @@ def _settle(folder: Path, copy: sqlite3.Connection) -> None:
             set_status(copy.cursor(), asked.change, asked.writes, int(time.time() * 1_000_000))
 
 
-def restore(source: Path, folder: Path, *, force: bool) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore can't know to be right, for an operator to look at."""
+
+    keys: tuple[str, ...]  # `account/name (id)`, in force as they were at the backup
+    states: tuple[tuple[str, State], ...]  # uris and what hid them in the replaced record
+
+
+def restore(source: Path, folder: Path, *, force: bool) -> Restored:
     """Replace the record in `folder` by a backup, and drop the projections. Customers are those of
     the file beside the backup, else those that are there. Their transitions are another history
     from then on, what an account has received is not forgotten, and keys stay as they are now.
-    Return the restored keys that nothing here knew, as `account/name (id)`: they are in force as
-    they were at the backup.
+    Return the restored keys that nothing here knew, and the items that were killed, withheld or
+    embargoed since the backup: it shows them again.
 
     Raises ConflictError if a process uses the archive, or if there is a record and not `force`.
     """
@@ -152,6 +168,7 @@ def restore(source: Path, folder: Path, *, force: bool) -> tuple[str, ...]:
         unknown = _restore_customers(beside(source), folder)
         _drop_projections(folder)  # else words of the old record would find the new one's items
         _fold(folder)
+        states = _hidden_since(folder / FILE, fresh)
         for name in (f"{FILE}-wal", f"{FILE}-shm", JOURNAL):
             (folder / name).unlink(missing_ok=True)
         sync_folder(folder)
@@ -159,7 +176,34 @@ def restore(source: Path, folder: Path, *, force: bool) -> tuple[str, ...]:
         sync_path(folder)
     finally:
         ownership.release()
-    return unknown
+    return Restored(unknown, states)
+
+
+def _hidden_since(present: Path, fresh: Path) -> tuple[tuple[str, State], ...]:
+    """Return what is hidden in the present record and less so in its copy, by uri. A record that
+    can't be read has nothing to tell.
+    """
+    if not present.exists():
+        return ()
+    with suppress(sqlite3.Error), closing(sqlite3.connect(present)) as record:
+        now, then = _states(record), dict[str, State]()
+        with closing(sqlite3.connect(fresh)) as copy:
+            then = _states(copy)
+        return tuple(
+            (uri, state)
+            for uri, state in sorted(now.items())
+            if stricter(state, then.get(uri, FREE)) != then.get(uri, FREE)
+        )
+    return ()
+
+
+def _states(record: sqlite3.Connection) -> dict[str, State]:
+    """Return the strictest state of each uri that is hidden, in its newest version or by holds."""
+    found: dict[str, State] = {}
+    for query in _HIDDEN if _has(record, "holds") else _HIDDEN[:1]:
+        for uri, *state in record.execute(query):
+            found[uri] = stricter(found.get(uri, FREE), (state[0], state[1]))
+    return found
 
 
 def _restore_customers(source: Path, folder: Path) -> tuple[str, ...]:
