@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -74,23 +74,28 @@ def collect(
 
 @app.command("status")
 def status(as_json: AsJson = False, data: Data = None) -> None:
-    """Show what waits, which batches are under way, and what today has cost."""
-    with _opened(data) as opened:
-        counts = opened.waiting.count()
-        today = datetime.now(UTC).date().isoformat()
-        tree = {
-            **counts,
-            "batches": dict(_batches(opened)),
-            "spent_today": opened.book.spent(today),
-        }
+    """Show what today has cost; in batches also what waits and which batches are under way."""
+    with reported():
+        need_packages()
+        from dateline.build.media.captions import open_book
+
+        settings = archive_settings(data=data)
+        counts, batches = dict[str, int](), dict[str, str]()
+        if settings.caption_mode == "batch":
+            with _opened(data) as opened:
+                counts, batches = opened.waiting.count(), dict(_batches(opened))
+        with closing(open_book(settings)) as book:
+            spent = book.spent(datetime.now(UTC).date().isoformat())
+    cap = settings.caption_daily_spend
     if as_json:
+        tree = {**counts, "batches": batches, "spent_today": spent, "daily_spend": cap}
         console.print_json(orjson.dumps(tree).decode())
         return
     for name, count in counts.items():
         console.print(f"{name:9} {count:,}")
-    for batch, how in _batches_of(tree):
+    for batch, how in batches.items():
         console.print(f"batch {escape(batch)} {escape(how)}")
-    console.print(f"spent today {tree['spent_today']}")
+    console.print(f"spent today {spent}" + (f" of {cap}" if cap is not None else ", without a cap"))
 
 
 @app.command("release", no_args_is_help=True)
@@ -132,10 +137,6 @@ def _batches(opened: OpenedBatches) -> Iterator[tuple[str, str]]:
             yield batch, opened.captioner.poll(batch).status
         except (UnavailableError, ModelError) as error:
             yield batch, str(error)
-
-
-def _batches_of(tree: dict[str, Any]) -> list[tuple[str, str]]:
-    return list(tree["batches"].items())
 
 
 def _sum(before: BatchReport, now: BatchReport) -> BatchReport:

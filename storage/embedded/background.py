@@ -102,8 +102,14 @@ class Background:
         if isinstance(error, BusyError):  # the record does not answer now; no file is at fault
             log.warning("the projections wait for the record: %s", error)
         else:
-            log.exception("the projections could not be brought up to date")
-            failures = self._projections.projector.progress.failures
-            failures.append(f"{type(error).__name__}: {error}")
+            failures, said = self._projections.projector.progress.failures, _line(error)
+            # A full disk fails every second: where from is told once, or the log fills it, too.
+            trace = None if said in failures[-1:] else error
+            log.error("the projections could not be brought up to date: %s", said, exc_info=trace)
+            failures.append(said)
             del failures[:-_KEPT_FAILURES]
         thread.pause(_PAUSE_S)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

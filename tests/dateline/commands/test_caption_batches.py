@@ -72,6 +72,23 @@ def test_a_photo_is_found_when_its_batch_came(
     assert len(provider.batches) == 1
 
 
+def test_what_a_day_has_cost_is_told_without_batches_too(
+    cli: Cli, folder: Path, provider: CaptionServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cap that one call reaches ends captions, and nothing else; a higher one goes on."""
+    monkeypatch.setenv("DATELINE_CAPTION_MODE", "calls")
+    monkeypatch.setenv("DATELINE_CAPTION_DAILY_SPEND", "0.0001")
+    red_photo(folder / "in" / "a.png")
+    capped = cli.json("ingest", folder / "in", "--products", "demo")["media"]
+    assert (capped["done"], capped["captioned"], provider.requests) == (1, 0, [])
+    assert cli.json("captions", "status")["spent_today"] == 0
+    monkeypatch.setenv("DATELINE_CAPTION_DAILY_SPEND", "1")
+    raised = cli.json("ingest", folder / "in", "--products", "demo")["media"]
+    assert (raised["decoded"], raised["captioned"]) == (0, 1)
+    status = cli.json("captions", "status")
+    assert (status["spent_today"], status["daily_spend"]) == (pytest.approx(0.00114), 1)
+
+
 def test_batches_need_a_provider(writing: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATELINE_RERANKER", "")
     told = writing("captions", "submit", code=3)
