@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.audit import AuditEntry, AuditHead
 from core.callers import NOBODY
-from core.errors import ModelError, SettingsError
+from core.errors import ModelError, SettingsError, StorageError
 from core.ports.engine import Clock
 from core.ports.models import Embedder, TextEncoder, TextMeter
 from customers.audited import AuditedWriter, AuditTrail
@@ -176,6 +176,10 @@ class Service:
 
     def ready(self) -> tuple[bool, str]:
         """Return whether searches can be answered and everything killed is hidden everywhere."""
+        try:
+            self.engine.record.last_change()  # each search asks the record
+        except StorageError as error:
+            return False, f"the record of truth does not answer: {error}"
         here = self.engine.record.unsettled.here
         if here:
             return False, f"{here} changes of state are in force in this process only"

@@ -11,11 +11,13 @@ from core.errors import SettingsError
 from dateline.build import record as build_record
 from dateline.build.media.stills import remember_roots, served_media
 from dateline.build.record import open_roots
+from dateline.build.service import build_service
+from dateline.commands.options import encoder_only
 from dateline.serving.shared_state import kept_apart
 from dateline.settings import Settings, configure
 from storage.postgres.schema import newest
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
-from tests.postgres_server import Server
+from tests.postgres_server import Server, server
 from tests.storage.postgres_world import address_of
 
 NEWEST = newest()
@@ -141,3 +143,17 @@ def test_an_archive_of_a_judged_set_stays_a_file(address: str, tmp_path: Path) -
     inner = configure().settings.with_archive_in(tmp_path)
     assert (inner.data, inner.record.get_secret_value()) == (tmp_path, "")
     assert not inner.has_archive
+
+
+def test_a_host_is_ready_only_while_the_record_answers(tmp_path: Path) -> None:
+    with server() as own:
+        settings = Settings(data=tmp_path, record=SecretStr(own.url()), second_encoder="")
+        service = build_service(encoder_only(settings))
+        try:
+            assert service.ready() == (True, "")
+            own.stop()
+            assert not service.ready()[0]
+            own.start()
+            assert service.ready() == (True, "")
+        finally:
+            service.close()
