@@ -36,9 +36,11 @@ _KEYS, _ACCOUNTS, _VERSION = (
     "dateline_accounts_version",
 )
 _HIDDEN = (
-    "SELECT uri, pubstatus, embargoed FROM items AS newest WHERE"
-    " (pubstatus <> 'usable' OR embargoed IS NOT NULL)"
-    " AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)",
+    (
+        "SELECT uri, pubstatus, embargoed FROM items AS newest WHERE"
+        " (pubstatus <> 'usable' OR embargoed IS NOT NULL)"
+        " AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)"
+    ),
     "SELECT uri, pubstatus, embargoed FROM holds",
 )
 _OF_A_KEY = "id, account, name, sha256, created, writes, may_inspect, may_use_models, expires"
