@@ -83,7 +83,7 @@ def status(as_json: AsJson = False, data: Data = None) -> None:
         counts, batches = dict[str, int](), dict[str, str]()
         if settings.caption_mode == "batch":
             with _opened(data) as opened:
-                counts, batches = opened.waiting.count(), dict(_batches(opened))
+                counts, batches = dict(opened.waiting.count()), dict(_batches(opened))
         with closing(open_book(settings)) as book:
             spent = book.spent(datetime.now(UTC).date().isoformat())
     cap = settings.caption_daily_spend
