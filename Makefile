@@ -63,7 +63,7 @@ run: $(READY)
 	@exec $(BIN)/dateline serve --demo
 
 # mypy runs beside the tests, which wait a lot; what it says comes after what they say.
-test: $(READY_DEV)
+test: $(READY_DEV) .venv-deploy/.installed
 	@bash scripts/test-packages
 	@$(MAKE) lint
 	@said=$$(mktemp); $(MAKE) types >"$$said" 2>&1 & types=$$!; status=0; \
@@ -115,7 +115,7 @@ image: $(READY_DEV)
 	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py tests/deploy/test_played.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
-deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed
+deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
@@ -173,7 +173,11 @@ gate: $(READY_DEV)
 RACERS := bm25s haystack txtai
 RACE ?=
 race: $(READY_DEV)
-	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed) build/race/weaviate-server
+	-@$(MAKE) --keep-going $(RACERS:%=# What checks the chart and compose.yaml; where it can't be had the target is not made.
+.venv-deploy/.installed: deploy/checks.lock scripts/deploy-tools
+	@PYTHON=$(PYTHON) bash scripts/deploy-tools
+
+.venv-race-%/.installed) build/race/weaviate-server
 	$(BIN)/python -m benchmarks.race $(RACE)
 
 # The published clients of the dialects, whose wishes for packages are not ours.

@@ -1,4 +1,4 @@
-"""What runs the image elsewhere: the chart, compose.yaml and the units of systemd."""
+"""What the image is made of, and what runs it: the chart, compose.yaml and systemd's units."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dateline.settings import Settings
+from scripts.audit import locked_packages
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "dateline"
 MADE = ("embedded", "shared")
 KUBERNETES = "1.31"
+TOOLS = ROOT / ".venv-deploy" / "bin"
 VARIABLE = re.compile(r"\bDATELINE_[A-Z0-9_]+")
 # Variables of compose.yaml itself, which no program reads.
 OF_COMPOSE = {"DATELINE_IMAGE", "DATELINE_MEDIA"}
 
 
-def helm() -> str:
-    """The program; skips where it is missing."""
-    found = os.environ.get("HELM") or shutil.which("helm")
+def tool(name: str) -> str:
+    """A program that scripts/deploy-tools lays here; skips where it is missing."""
+    found = shutil.which(name, path=f"{TOOLS}:{os.environ.get('PATH', '')}")
     if found is None:
-        pytest.skip("helm is not here: go install helm.sh/helm/v3/cmd/helm@v3.18.6")
+        pytest.skip(f"{name} is not here: scripts/deploy-tools")
     return found
 
 
@@ -49,7 +54,14 @@ def pods(name: str) -> dict[str, dict[str, Any]]:
 
 
 def template(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [helm(), "template", "dateline", str(CHART), "--kube-version", f"{KUBERNETES}.0"]
+    command = [
+        tool("helm"),
+        "template",
+        "dateline",
+        str(CHART),
+        "--kube-version",
+        f"{KUBERNETES}.0",
+    ]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
 
 
@@ -57,26 +69,56 @@ def template(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_helm_finds_no_fault_in_the_chart() -> None:
-    command = [helm(), "lint", str(CHART), "--strict", "--kube-version", f"{KUBERNETES}.0"]
+    command = [tool("helm"), "lint", str(CHART), "--strict", "--kube-version", f"{KUBERNETES}.0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_the_manifests_are_those_of_the_chart(tmp_path: Path) -> None:
     subprocess.run(
-        [ROOT / "scripts" / "manifests", tmp_path], env={**os.environ, "HELM": helm()}, check=True
+        [ROOT / "scripts" / "manifests", tmp_path],
+        env={**os.environ, "HELM": tool("helm")},
+        check=True,
     )
     for name in MADE:
         made = (tmp_path / f"{name}.yaml").read_text("utf-8")
         assert made == (DEPLOY / "kubernetes" / f"{name}.yaml").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_the_manifests_fit_the_schemas_of_the_api(name: str) -> None:
-    """Strictly: a member that the API does not know is a fault."""
-    schemas = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
-    for manifest in manifests(name):
-        schemas.validate(manifest, KUBERNETES, strict=True)
+VARIANTS = {
+    "embedded": [],
+    "embedded with workers": ["--set", "worker.enabled=true"],
+    "shared": ["--set", "archive=shared,secret.record=record"],
+    "shared with everything": ["--values", str(DEPLOY / "kubernetes" / "shared-values.yaml")],
+    "shared with numbers of replicas": [
+        *("--values", str(DEPLOY / "kubernetes" / "shared-values.yaml")),
+        *(f"--set={part}.autoscaling.enabled=false" for part in ("serve", "worker", "models")),
+        "--set=networkPolicy.enabled=false",
+    ],
+    "every value": ["--values", str(Path(__file__).with_name("all-values.yaml"))],
+}
+
+
+def validated(file: Path) -> subprocess.CompletedProcess[str]:
+    """What kubernetes-validate says of manifests: strictly, so that a member that the API does not
+    know is a fault.
+    """
+    command = [tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_what_the_chart_makes_fits_the_schemas_of_the_api(
+    options: list[str], tmp_path: Path
+) -> None:
+    made = template(*options)
+    assert made.returncode == 0, made.stderr
+    file = tmp_path / "made.yaml"
+    file.write_text(made.stdout, "utf-8")
+    done = validated(file)
+    assert done.returncode == 0, done.stdout
+    file.write_text(made.stdout.replace("containers:", "container:"), "utf-8")
+    assert validated(file).returncode != 0
 
 
 @pytest.mark.parametrize(
@@ -181,6 +223,39 @@ def test_each_part_is_in_a_network_policy() -> None:
     assert found["dateline-migrate"]["spec"]["ingress"] == []
 
 
+# --- the image
+
+
+def test_the_image_copies_what_is_there() -> None:
+    """Where it is not built, what it would be built of is looked at."""
+    lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
+    copies = [line.split()[1:] for line in lines if line.startswith("COPY ")]
+    own = [words for words in copies if not any(word.startswith("--from") for word in words)]
+    sources = [word for words in own for word in words[:-1] if not word.startswith("--")]
+    assert len(sources) >= 4
+    for source in sources:
+        assert (ROOT / source).exists(), source
+
+
+@pytest.mark.parametrize("lock", ["requirements-media", "deploy/sbom", "deploy/checks"])
+def test_locks_have_what_is_asked_for(lock: str) -> None:
+    """Who adds a package and forgets `make lock` learns it here, and not from a build."""
+    file = ROOT / f"{lock}.lock"
+    if file.with_suffix(".txt").exists():
+        wanted = file.with_suffix(".txt").read_text("utf-8").split()
+    else:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        made = re.search(rf".* -o {file.name}", (ROOT / "scripts" / "lock").read_text("utf-8"))
+        assert made is not None
+        extras = re.findall(r"--extra (\S+)", made.group())
+        wanted = [*project["dependencies"]]
+        wanted += [one for extra in extras for one in project["optional-dependencies"][extra]]
+    locked = {each.name: each.version for each in locked_packages([file])}
+    assert wanted
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
+
+
 # --- all of them
 
 
@@ -213,12 +288,17 @@ def test_compose_has_what_it_names() -> None:
         assert services[name]["cap_drop"] == ["ALL"]
 
 
-def test_docker_compose_takes_it(tmp_path: Path) -> None:
-    if shutil.which("docker-compose") is None:
-        pytest.skip("docker-compose is not here")
-    command = ["docker-compose", "--file", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("program", "words"), [("compose-spec", []), ("podman-compose", ["-f"])])
+def test_tools_of_compose_take_it(program: str, words: list[str]) -> None:
+    """The Compose specification's own check, which Docker's program has inside, and podman's."""
+    more = ["config"] if words else []
+    command = [tool(program), *words, "compose.yaml", *more]
+    done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    read = yaml.safe_load(done.stdout)
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    assert read["services"].keys() == compose["services"].keys()
+    assert read["services"]["service"]["environment"]["DATELINE_ENGINE"] == "opensearch"
 
 
 def test_secrets_of_compose_are_made_once_and_not_printed(tmp_path: Path) -> None:
