@@ -19,7 +19,7 @@ from tests.containers import podman
 
 MANIFESTS = Path(__file__).parents[1] / "deploy" / "kubernetes"
 KINDS = {"PersistentVolumeClaim", "Deployment"}  # what podman knows of those
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 # Kubernetes' node asks; podman would do it by curl, inside. The network is this machine's.
 _OF_THE_NODE = ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle", "ports")
 

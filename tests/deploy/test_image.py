@@ -29,7 +29,7 @@ DESK = {
 }
 FERRY = {"uri": "urn:ferry", "headline": "Ferry sinks off the coast", "products": ["news"]}
 MOST_BYTES, MOST_PACKED = 1_200_000_000, 500_000_000
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 SITE = "lib/python3*/site-packages"
 
 
