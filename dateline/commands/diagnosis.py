@@ -5,6 +5,7 @@ force.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -91,11 +92,17 @@ def doctor(
     service: Annotated[
         str, typer.Option(help="Compare a running service with its objectives instead.")
     ] = "",
+    over: Annotated[
+        float,
+        typer.Option(help="Seconds to look at the service for; 0 is since its start.", min=0),
+    ] = 0.0,
 ) -> None:
     """Check installation, models and archive; say what is wrong and how to mend it.
 
-    With --service URL: its availability, times, freshness and recall, by its metrics, with the key
-    in the variable DATELINE_SERVICE_KEY.
+    With --service URL: its availability, times, freshness, recall, the age of orders and messages
+    and the day's costs, by its metrics, with the key in the variable DATELINE_SERVICE_KEY. With
+    --over, its metrics are read twice, so many seconds apart, and the shares are of the time
+    between.
 
     Where the index is on OpenSearch: which nodes answer, their version and k-NN plugin, disks
     against the watermarks, heap, and whether the index is as settings and record say.
@@ -107,7 +114,9 @@ def doctor(
             from dateline.objectives import objectives, read_page
 
             key = os.environ.get("DATELINE_SERVICE_KEY", "")
-            findings = objectives(read_page(service, key))
+            before = read_page(service, key) if over else None
+            time.sleep(over)
+            findings = objectives(read_page(service, key), before, over)
         else:
             findings = diagnose(settings_for(data=data, models=models))
     if as_json:

@@ -8,8 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from core.media import Caption, Uncaptioned
-from dateline.build.media.captions import FILE
-from dateline.settings import Settings
+from dateline.settings import SPENT, Settings
 from indexing.captions import calls, failures
 from indexing.captions.answer import MOST_CAPTION
 from indexing.captions.prompt import MOST_CONTEXT
@@ -118,7 +117,7 @@ def test_numbers() -> None:
         f"not asked for {calls.REST_S:.0f} s",
         f"{calls.ATTEMPTS} attempts",
         f"a Retry-After over {failures.LONGEST_WAIT_S:.0f} s",
-        f"`{FILE}`",
+        f"`{SPENT}`",
     ):
         assert said in " ".join(PAGE.split()), said
 
