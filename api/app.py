@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import operations_routes, page_routes
+from api import job_routes, operations_routes, page_routes
 from api.access.admission import Admission
 from api.access.callers import Surface
 from api.access.checks import check_query_string, validation_problem
@@ -85,6 +85,7 @@ _EVERYTHING = (
     on_demand_routes.router,
     account_routes.router,
     admin_routes.router,
+    job_routes.router,
     content_routes.reads,
     content_routes.router,
 )

@@ -371,12 +371,19 @@ def answers(
     return {200: {"model": model, "description": "The answer"}, **errors}
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return a JSON body that the route reads itself, for the OpenAPI document."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema = _inlined(schema, schema.pop("$defs", {}))
+def body_of(model: type[BaseModel], *others: type[BaseModel]) -> dict[str, Any]:
+    """Return a JSON body that the route reads itself, for the OpenAPI document; with `others` it is
+    one of them.
+    """
+    schemas = [_schema_of(each) for each in (model, *others)]
+    schema = {"oneOf": schemas} if others else schemas[0]
     content = {"application/json": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema_of(model: type[BaseModel]) -> Any:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return _inlined(schema, schema.pop("$defs", {}))
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:

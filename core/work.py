@@ -27,7 +27,9 @@ STAGES = (Stage.DECODE, Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED, Stage.APPLY)
 MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED)
 
 READ = "read"  # the queue for reading sources; each other queue has the name of its stage
-NO_CHUNK = -1  # the chunk of an order that reads sources
+OPERATE = "operate"  # the queue of jobs without assets, such as an evaluation
+NO_CHUNK = -1  # the chunk of an order for a job as a whole
+INGEST = "ingest"  # the kind of a job with assets; each other kind is an operation
 
 
 class AssetState(StrEnum):
@@ -40,12 +42,15 @@ class AssetState(StrEnum):
 
 
 class JobState(StrEnum):
-    """The state of a job. `FINISHED` says that no asset of it waits; dead letters may be left."""
+    """The state of a job. `FINISHED` says that no asset of it waits; dead letters may be left. Only
+    an operation fails as a whole.
+    """
 
     RUNNING = "running"
     PAUSED = "paused"
     CANCELED = "canceled"
     FINISHED = "finished"
+    FAILED = "failed"
 
 
 class Priority(IntEnum):
@@ -57,11 +62,11 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One ingest.
+    """One ingest, or one operation: a job of another `kind`, which has no assets.
 
     `request` is the request, as values for JSON. `read` says that all assets of its sources are
-    known. `trouble` is what holds it up at the moment, or "". Times are seconds since 1970, 0 for
-    not yet.
+    known. `trouble` is what holds it up at the moment, or why an operation failed, or "". Times are
+    seconds since 1970, 0 for not yet. `result` is what an operation returned, as values for JSON.
     """
 
     id: str
@@ -72,6 +77,8 @@ class Job:
     ended: float = 0.0
     read: bool = False
     trouble: str = ""
+    kind: str = INGEST
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +124,8 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A piece of work that a worker has leased: a stage for a chunk, or a job's sources to read
-    (`queue` is READ).
+    """A piece of work that a worker has leased: a stage for a chunk, a job's sources to read
+    (`queue` is READ), or an operation (OPERATE).
 
     `holder` names the lease, so that a worker that lost it changes nothing any more. `taken` counts
     the leases since one of them was completed, this one included. `trace` is the place of whoever
@@ -135,7 +142,7 @@ class Order:
 
     @property
     def stage(self) -> Stage:
-        """The stage to do for the chunk; only for an order that does not read sources."""
+        """The stage to do for the chunk; only for an order of a chunk."""
         return Stage(self.queue)
 
 

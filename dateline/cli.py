@@ -116,7 +116,7 @@ COMMANDS = {
     ),
     "worker": Entry(
         "dateline.commands.worker:worker",
-        "Carry out ordered ingests of photos and videos until interrupted.",
+        "Carry out ordered ingests and operations until interrupted.",
         _MEDIA,
     ),
     "jobs": Entry(

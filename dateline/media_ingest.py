@@ -90,7 +90,7 @@ def left_to_media(shard: Shard) -> Any:
 def order(settings: Settings, request: Request, priority: Priority) -> Job:
     """Order the media of an ingest; workers carry the order out."""
     need_packages()
-    from dateline.build.media.work import open_desk
+    from dateline.build.media.desk import open_desk
 
     remember_roots(settings, request.paths, request.manifests)
     desk = open_desk(settings)

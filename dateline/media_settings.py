@@ -8,7 +8,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 # Orders of a queue that a process carries out at the same time.
-WORK_CHUNKS = {"read": 2, "decode": 3, "shots": 2, "describe": 1, "embed": 1, "apply": 1}
+WORK_CHUNKS = {
+    "read": 2,
+    "decode": 3,
+    "shots": 2,
+    "describe": 1,
+    "embed": 1,
+    "apply": 1,
+    "operate": 1,
+}
 
 
 class MediaSettings(BaseModel):

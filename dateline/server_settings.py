@@ -80,6 +80,12 @@ class ServerSettings(BaseModel):
         "waits for an answer",
     )
 
+    job_sources: tuple[str, ...] = Field(
+        default=(),
+        description="folders, and URLs such as s3://bucket/wire, that jobs ordered over HTTP may "
+        "read; none by default, so that they read nothing (JSON in a variable)",
+    )
+
     smtp_host: str = Field(
         default="",
         description="server that takes the mails of monitors and topics; empty for no mail",

@@ -30,6 +30,7 @@ from customers.readers import Readers
 from customers.topics import FollowedTopics
 from customers.webhooks.ports import WebhookPorts
 from indexing.sources import Rejected
+from indexing.work.desk import JobDesk
 from search.answers import Searches
 
 
@@ -129,6 +130,7 @@ class ApiSettings:
     every process of a service, and is random if empty. `root_path` is the prefix that our own
     `proxies` put before each path. With `keys_in_urls` AP's parameter `apikey` is taken, and pages
     of `cors_origins` may read AP's answers. An empty page of AP's feed is held for `held_seconds`.
+    Jobs that are ordered here read below `job_sources` only.
     """
 
     profiles: tuple[str, ...] = ("hybrid", "lexical", "vector")
@@ -153,6 +155,7 @@ class ApiSettings:
     keys_in_urls: bool = False
     cors_origins: tuple[str, ...] = ()
     held_seconds: float = 15.0
+    job_sources: tuple[str, ...] = ()
     models_only: bool = False
     sagemaker: bool = False
     demo: bool = False
@@ -190,5 +193,6 @@ class Services:
     readers: Readers | None = None
     monitoring: Monitoring | None = None
     on_demand: OnDemand | None = None
+    jobs: Callable[[], JobDesk] | None = None  # it opens a database
     forms: KeptForms = field(default_factory=KeptForms)
     close: Callable[[], None] = nothing_to_close

@@ -12,6 +12,7 @@ from dateline_client.values import (
     Difference,
     FeedPage,
     Hit,
+    Job,
     Json,
     Match,
     SearchPage,
@@ -143,6 +144,25 @@ def replay_webhook(id_: str) -> Call[int]:
     return Call(
         "POST", f"/v1/webhooks/{quote(id_)}/replay", lambda data: int(data["queued"]), json={}
     )
+
+
+def order_job(name: str, kind: str, options: Mapping[str, Any]) -> Call[Job]:
+    """Return the request that orders a job."""
+    return Call("PUT", _job(name), Job.of, json={"kind": kind, **options})
+
+
+def job(name: str) -> Call[Job]:
+    """Return the request for a job's state."""
+    return Call("GET", _job(name), Job.of)
+
+
+def cancel_job(name: str) -> Call[Job]:
+    """Return the request that cancels a job."""
+    return Call("DELETE", _job(name), Job.of)
+
+
+def _job(name: str) -> str:
+    return f"/v1/admin/jobs/{quote(name, safe='')}"
 
 
 def data_of(body: bytes) -> Json:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 
@@ -21,6 +21,7 @@ from dateline_client.values import (
     Entry,
     FeedPage,
     Hit,
+    Job,
     Match,
     SearchPage,
     Topic,
@@ -277,6 +278,23 @@ class Client:
     def replay_webhook(self, webhook: str) -> int:
         """Ask the service to send all dead letters again; return how many there are."""
         return self._ask(calls.replay_webhook(webhook))
+
+    # --- jobs
+
+    def order_job(self, name: str, kind: str, options: Mapping[str, Any]) -> Job:
+        """Order a job of a name that you choose, and return it. The same name, kind and options are
+        the same job, so an order may be sent twice; an operation that failed is tried again. Raises
+        AnswerError: 409 if the name is that of another job.
+        """
+        return self._ask(calls.order_job(name, kind, options))
+
+    def job(self, name: str) -> Job:
+        """Return a job as it is now. Raises AnswerError (404) if there is none of that name."""
+        return self._ask(calls.job(name))
+
+    def cancel_job(self, name: str) -> Job:
+        """Cancel a job, and return it. What it has put into the archive stays there."""
+        return self._ask(calls.cancel_job(name))
 
     # --- How every method above asks the service
 

@@ -260,6 +260,36 @@ class WebhookEvent:
     raw: Json = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An ingest or an operation that the service was asked to carry out. `state` is running,
+    paused, canceled, finished or failed; `trouble` says why it failed, or what holds it up.
+    `progress` counts the files of an ingest. `result` is what came of it, and `digest` the sha256
+    of that, in hex; both are empty until it has finished.
+    """
+
+    name: str
+    kind: str
+    state: str
+    trouble: str = ""
+    progress: Json = field(default_factory=dict)
+    result: Json = field(default_factory=dict)
+    digest: str = ""
+
+    @classmethod
+    def of(cls, raw: Json) -> Job:
+        """Return the job of its JSON."""
+        return cls(
+            str(raw["id"]),
+            str(raw["kind"]),
+            str(raw["state"]),
+            str(raw.get("trouble", "")),
+            raw.get("progress") or {},
+            raw.get("result") or {},
+            str(raw.get("digest", "")),
+        )
+
+
 def items_of(raw: Json) -> Sequence[Json]:
     """Return the entries of a list's `data`."""
     found: Sequence[Json] = raw["items"]

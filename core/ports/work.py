@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.work import (
     AssetState,
@@ -24,6 +24,17 @@ class Jobs(Protocol):
 
     def create(self, job: Job) -> None:
         """Record a new job, and orders that its sources are read, unless they are read already."""
+        ...
+
+    def order(self, job: Job) -> Job:
+        """Record and order a job, or return the one of that name and request, so that an order that
+        is sent twice is one job. An operation that failed is ordered again. Raises ConflictError if
+        another request has that name.
+        """
+        ...
+
+    def content(self, job_id: str) -> str:
+        """Return a digest, in hex, of the files that the job put into the archive."""
         ...
 
     def job(self, job_id: str) -> Job:
@@ -251,4 +262,12 @@ class Orders(Protocol):
 
     def complete_reading(self, order: Order, trouble: str = "") -> bool:
         """Record that all sources of a job were read, or that `trouble` stopped the reading."""
+        ...
+
+    def complete_operation(
+        self, order: Order, result: Mapping[str, Any], trouble: str = ""
+    ) -> bool:
+        """Record what an operation returned, or the `trouble` that it failed for, and end its job.
+        Returns False, and changes nothing, if the lease was lost.
+        """
         ...

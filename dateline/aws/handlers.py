@@ -32,7 +32,7 @@ from dateline.build.models.served import served_models
 from dateline.settings import Settings, configure
 
 if TYPE_CHECKING:
-    from dateline.build.media.work import Desk
+    from dateline.build.media.desk import Desk
     from indexing.work.request import Request
 
 _MOST_TOKENS = 64 * 1024  # of one call
@@ -100,7 +100,7 @@ def _encoder() -> ServedModels:
 
 @cache
 def _desk() -> Desk:
-    from dateline.build.media.work import open_desk
+    from dateline.build.media.desk import open_desk
 
     return open_desk(_settings())
 

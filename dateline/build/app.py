@@ -25,6 +25,7 @@ from dateline.build.customers.alerting import monitoring, on_demand, open_alerts
 from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_webhooks
 from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
 from dateline.build.engine import check_recall
+from dateline.build.media.desk import LateDesk
 from dateline.build.media.stills import served_media
 from dateline.build.media.waiting import WithWork, Work
 from dateline.build.models.served import served_models
@@ -85,9 +86,11 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         work = Work(settings)
         status = WithWork(WithWebhooks(WithTransitions(service, wire), webhooks), work)
     most = settings.sampled_queries
+    desk = LateDesk(settings)
     samples = SampledQueries(archive_folder(settings), most) if most else None
 
     def close() -> None:
+        desk.close()
         if samples is not None:
             samples.close()
         if webhooks is not None:
@@ -131,6 +134,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         readers=None if wire is None else wire.readers,
         monitoring=monitors,
         on_demand=on_demand(service.engine, customers, receipts, clock),
+        jobs=desk,
         close=close,
     )
 
@@ -152,6 +156,7 @@ def _api_settings(settings: Settings) -> ApiSettings:
         keys_in_urls=settings.keys_in_urls,
         cors_origins=settings.cors_origins,
         held_seconds=settings.feed_hold_seconds,
+        job_sources=settings.job_sources,
         demo=demo,
         demo_read_key=DEMO_READ_KEY if demo else "",
         demo_ingest_key=DEMO_INGEST_KEY if demo else "",

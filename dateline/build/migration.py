@@ -4,7 +4,7 @@ answers from the next index before it is served.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # they need an extra
     from storage.opensearch.following.migration import Mover
     from storage.opensearch.following.migration_state import Migration
     from storage.opensearch.index.body import VectorSpace
+    from storage.opensearch.index.coverage import Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,29 @@ class Moving:
                     mend="name another model in `next_encoder`, or give --again",
                 )
         return self.mover.start(spaces)
+
+    def flip(self, *, unevaluated: bool = False) -> Migration:
+        """Let searches go to the next index. Raises InputError unless an evaluation passed, and as
+        `Mover.flip`.
+        """
+        migration = self.mover.state()
+        if not migration.verdict.get("passed") and not unevaluated:
+            what = "did not pass" if migration.verdict else "is missing"
+            raise InputError(
+                f"the evaluation {what}",
+                mend="`dateline migration evaluate` with judged sets, or give --unevaluated",
+            )
+        return self.mover.flip(migration, self.settings.migration_coverage)
+
+    def catch_up(self, told: Told, projected: Callable[[int, int], None]) -> tuple[str, Coverage]:
+        """Embed what lacks the next model's vectors, and bring the next index up to the record.
+        Return its name and coverage. It may be run again at any time, and goes on from there.
+        """
+        migration = self.mover.state()
+        index = self.mover.opened(migration)
+        self.embed(migration.spaces, told)
+        self.mover.project(index, projected)
+        return index.concrete, self.mover.coverage(index)
 
     def embed(self, spaces: Mapping[str, VectorSpace], told: Told) -> Mapping[str, int]:
         """Embed what the record lacks in `spaces`; return how many items, by field. Raises

@@ -27,7 +27,7 @@ from dateline.commands.options import (
 from indexing.work.sources.packages import need_packages
 
 if TYPE_CHECKING:
-    from dateline.build.media.work import Desk
+    from dateline.build.media.desk import Desk
 
 app = typer.Typer(no_args_is_help=True, help="Show and control ingests of photos and videos.")
 
@@ -194,7 +194,7 @@ def prune(
 def _opened(data: Data) -> Iterator[Desk]:
     with reported():
         need_packages()
-        from dateline.build.media.work import open_desk
+        from dateline.build.media.desk import open_desk
 
         settings = settings_for(data=data)
         if not settings.has_orders:

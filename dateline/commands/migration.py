@@ -10,13 +10,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from core.errors import InputError
 from dateline.build.migration import Moving, opened_migration
 from dateline.commands.options import AsJson, Data, archive_settings, console, escape, reported
-from dateline.measuring.migration_evaluation import Verdict, evaluated
-from dateline.measuring.run_sets import read_sets
+from dateline.measuring.migration_evaluation import Verdict, evaluate_migration
 from dateline.shown.progress import EmbedBars, progress_bar
-from storage.words.sampled_queries import sampled_queries
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,19 +48,15 @@ def step(data: Data = None) -> None:
     Can be interrupted and run again at any time: it goes on from there.
     """
     with _moving(data) as moving:
-        migration = moving.mover.state()
-        index = moving.mover.opened(migration)
         with progress_bar(hidden=False) as progress:
-            moving.embed(migration.spaces, EmbedBars(progress).advance)
             task = progress.add_task("index", rate="")
 
             def told(done: int, all_: int) -> None:
                 rate = f"{done:,} of {all_:,} changes"
                 progress.update(task, completed=done, total=all_, rate=rate)
 
-            moving.mover.project(index, told)
-        covered = moving.mover.coverage(index)
-        _say(f"{index.concrete} covers {covered.share:.2%} of {covered.wanted:,} items")
+            name, covered = moving.catch_up(EmbedBars(progress).advance, told)
+        _say(f"{name} covers {covered.share:.2%} of {covered.wanted:,} items")
 
 
 @app.command()
@@ -102,14 +95,7 @@ def evaluate(
 ) -> None:
     """Ask the next index what the served one is asked, and note how it compares."""
     with _moving(data) as moving:
-        settings = moving.settings
-        judged, queries = read_sets(sets or []), sampled_queries(settings.data)
-        if not judged and not queries:
-            raise InputError("there is nothing to ask", mend="name a judged set")
-        migration = moving.mover.state()
-        with moving.served() as served, moving.shadow(migration) as shadow:
-            verdict = evaluated(served, shadow, judged, queries, settings.migration_loss)
-        moving.mover.judged(migration, verdict.as_dict())
+        verdict = evaluate_migration(moving, sets or [])
     _say_verdict(verdict)
     raise typer.Exit(0 if verdict.passed else 1)
 
@@ -123,14 +109,7 @@ def flip(
 ) -> None:
     """Let searches go to the next index, all at once."""
     with _moving(data) as moving:
-        migration = moving.mover.state()
-        if not migration.verdict.get("passed") and not unevaluated:
-            what = "did not pass" if migration.verdict else "is missing"
-            raise InputError(
-                f"the evaluation {what}",
-                mend="`dateline migration evaluate` with judged sets, or give --unevaluated",
-            )
-        found = moving.mover.flip(migration, moving.settings.migration_coverage)
+        found = moving.flip(unevaluated=unevaluated)
         _say(f"{found.target} is served")
         if not found.source:
             _say('now set engine = "opensearch" and restart the services, one after the other')

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from core.work import JobState
+from core.work import INGEST, OPERATE, Job, JobState
 from dateline.build.service import build_service
 from dateline.commands.options import (
     EXIT_INTERRUPTED,
@@ -33,17 +33,17 @@ def worker(
     queues: Annotated[
         str,
         typer.Option(
-            help="Queues to work on, by commas: read, decode, shots, describe, embed, apply; or "
-            "models for shots, describe and embed."
+            help="Queues to work on, by commas: read, decode, shots, describe, embed, apply, "
+            "operate; or models for shots, describe and embed."
         ),
-    ] = "read,decode,models,apply",
+    ] = "read,decode,models,apply,operate",
     until_done: Annotated[
         bool, typer.Option("--until-done", help="End when no job runs any more.")
     ] = False,
     data: Data = None,
     models: Models = None,
 ) -> None:
-    """Carry out ordered ingests of photos and videos until interrupted.
+    """Carry out ordered ingests and operations until interrupted.
 
     Any number of workers may run: on one machine by default, on many hosts with the settings
     work_url and media_store. If a worker is killed, the next one does its work.
@@ -79,7 +79,7 @@ def _work(settings: Settings, names: Sequence[str], told: Telemetry, *, until_do
                 idle_since = time.monotonic()
                 while not running.queues.wait(_LOOK_S):
                     jobs = running.desk.jobs.jobs()
-                    if any(job.state is JobState.RUNNING for job in jobs):
+                    if any(_is_for(job, names) for job in jobs):
                         idle_since = time.monotonic()
                     elif until_done and time.monotonic() - idle_since > _IDLE_S:
                         break
@@ -92,3 +92,8 @@ def _work(settings: Settings, names: Sequence[str], told: Telemetry, *, until_do
         work.close()
         service.close()
     return interrupted
+
+
+def _is_for(job: Job, queues: Sequence[str]) -> bool:
+    """Return whether a job runs, and a worker on these queues may have to do with it."""
+    return job.state is JobState.RUNNING and (job.kind == INGEST or OPERATE in queues)

@@ -12,12 +12,15 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import BusyError, InputError
+from dateline.build.migration import Moving
 from dateline.build.service import Service
 from dateline.measuring.evaluate import reader_of
+from dateline.measuring.run_sets import read_sets
 from eval.runs.answering import PipelineAnswers
 from eval.runs.results import System
 from eval.runs.runner import evaluate_answers
 from eval.sets.datasets import JudgedSet
+from storage.words.sampled_queries import sampled_queries
 
 MEASURE = "nDCG@10"
 _DEPTH = 10
@@ -52,6 +55,21 @@ class Verdict:
     def as_dict(self) -> Mapping[str, Any]:
         """Return it as values for JSON."""
         return asdict(self)
+
+
+def evaluate_migration(moving: Moving, sets: Sequence[str]) -> Verdict:
+    """Ask the next index what the served one is asked, by judged sets and sampled queries, and note
+    the verdict. Raises InputError if there is nothing to ask, and as `evaluated`.
+    """
+    settings = moving.settings
+    judged, queries = read_sets(sets), sampled_queries(settings.data)
+    if not judged and not queries:
+        raise InputError("there is nothing to ask", mend="name a judged set")
+    migration = moving.mover.state()
+    with moving.served() as served, moving.shadow(migration) as shadow:
+        verdict = evaluated(served, shadow, judged, queries, settings.migration_loss)
+    moving.mover.judged(migration, verdict.as_dict())
+    return verdict
 
 
 def evaluated(

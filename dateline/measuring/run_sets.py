@@ -26,7 +26,7 @@ from eval.runs.results import RunResult, System, write_result
 from eval.runs.runner import check_depth, evaluate_answers
 from eval.sets.datasets import read_judged_set
 from eval.sets.judged import JudgedSet
-from indexing.ingest import Observer
+from indexing.ingest import Observer, Silent
 from search.answers import DateUse, EntityUse
 
 RUNS = "eval-runs"
@@ -44,6 +44,17 @@ class Watching(Protocol):
     def asked(self, label: str, done: int, total: int) -> None:
         """Take how many of a set's queries have their answers."""
         ...
+
+
+class Unwatched:
+    """Ignores the progress of a run."""
+
+    def indexing(self, label: str) -> Observer:
+        """Return an observer that does nothing."""
+        return Silent()
+
+    def asked(self, label: str, done: int, total: int) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

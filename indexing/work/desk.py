@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,14 +15,17 @@ import orjson
 from core.errors import InputError, NotFoundError
 from core.media import is_url
 from core.ports.work import Jobs
-from core.work import AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked
+from core.work import INGEST, AssetState, FoundAsset, Job, JobState, Priority, Stage, Tracked
 from indexing.media.metadata.sidecars import overlaid
 from indexing.sources import Rejected
+from indexing.work.progress import progress_since_start
 from indexing.work.request import Request, request_of
 from indexing.work.sources.listing import Store, absolute, is_media, look_at, look_in_store
 
 _PAGE = 500  # dead letters that are dealt with at a time
 _HALTED = (JobState.PAUSED, JobState.CANCELED)
+_COUNTS = ("found", "done", "failed", "dropped")
+_PROGRESS = (*_COUNTS, "sources_read", "stages", "seconds_left")
 _GIVEN_UP = (AssetState.DEAD, AssetState.DROPPED)
 
 
@@ -47,6 +51,39 @@ class JobDesk:
         job = Job(_new_id(), asked, priority, JobState.RUNNING, now, read=not reads)
         self.jobs.create(job)
         return job
+
+    def order(self, job_id: str, kind: str, request: Mapping[str, Any]) -> Job:
+        """Order an ingest or an operation under a name that the caller gives. The same name and
+        request are the same job, and an operation that failed is tried again. Raises ConflictError.
+        """
+        job = Job(job_id, request, Priority.BACKFILL, JobState.RUNNING, time.time(), kind=kind)
+        return self.jobs.order(job)
+
+    def told(self, job_id: str) -> Mapping[str, Any]:
+        """Return a job's state and result, as values for JSON. The `digest` of a job that finished
+        is of its result; an ingest's result has a digest of the files. Raises NotFoundError.
+        """
+        job = self.jobs.job(job_id)
+        is_over = job.state is JobState.FINISHED
+        if job.kind != INGEST:
+            progress, result = {}, job.result
+        else:
+            at = progress_since_start(job, self.jobs.counts(job_id), time.time()).as_dict()
+            progress = {name: at[name] for name in _PROGRESS}
+            counts = {name: at[name] for name in _COUNTS}
+            result = {**counts, "content": self.jobs.content(job_id)} if is_over else {}
+        return {
+            "id": job.id,
+            "kind": job.kind,
+            "state": str(job.state),
+            "trouble": job.trouble,
+            "created": job.created,
+            "ended": job.ended,
+            "request": job.request,
+            "progress": progress,
+            "result": result,
+            "digest": hashlib.sha256(_text(result)).hexdigest() if is_over else "",
+        }
 
     def follow(self, request: Request, priority: Priority) -> Job:
         """Return the job that takes what a live source tells: the one with the same request that

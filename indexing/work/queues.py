@@ -6,13 +6,13 @@
 Another thread renews the leases, so that a long piece of work keeps its order. A worker that is
 killed renews nothing: its orders go to the next one.
 
-There is a queue for reading, and one for each stage. The name of a worker's process has three
-parts: the host's name, the archive folder's and a number. The number's lock in that folder is held
-as long as the process lives. So after a kill the next process of the folder has the same name, and
-can take the orders that are leased to that name at once. Several folders of one host may share a
-database of orders, and so may containers of one host name. So the folder's part comes from a random
-text that is kept in it, and from its place on the disk, because a copy of a folder is another
-folder.
+There is a queue for reading, one for each stage, and one for operations. The name of a worker's
+process has three parts: the host's name, the archive folder's and a number. The number's lock in
+that folder is held as long as the process lives. So after a kill the next process of the folder has
+the same name, and can take the orders that are leased to that name at once. Several folders of one
+host may share a database of orders, and so may containers of one host name. So the folder's part
+comes from a random text that is kept in it, and from its place on the disk, because a copy of a
+folder is another folder.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from typing import IO
 from core.errors import BusyError, InputError, StorageError
 from core.ports.work import Orders
 from core.tracing import Trace, Value
-from core.work import MODEL_STAGES, READ, STAGES, Order
+from core.work import MODEL_STAGES, OPERATE, READ, STAGES, Order
 from indexing.work.stages.stage import Stop
 
 QUEUES = (READ, *(str(stage) for stage in STAGES))
+EVERY_QUEUE = (*QUEUES, OPERATE)  # an ingest that works on its own files takes no operation
 MODELS = "models"  # means the queues whose work needs a model
 
 
@@ -46,9 +47,9 @@ def queues_named(text: str) -> tuple[str, ...]:
     named = [name.strip() for name in text.split(",") if name.strip()]
     models = [str(stage) for stage in MODEL_STAGES]
     found = [one for name in named for one in (models if name == MODELS else [name])]
-    unknown = next((name for name in found if name not in QUEUES), "" if found else text)
+    unknown = next((name for name in found if name not in EVERY_QUEUE), "" if found else text)
     if unknown or not found:
-        mend = f"one of {', '.join(QUEUES)}, or {MODELS} for {', '.join(models)}"
+        mend = f"one of {', '.join(EVERY_QUEUE)}, or {MODELS} for {', '.join(models)}"
         raise InputError(f"there is no queue {unknown!r}", mend=mend)
     return tuple(dict.fromkeys(found))
 

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from core.errors import NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.tracing import header
 from core.work import AssetState, FoundAsset, Job, JobState, Order, Stage, Tracked
 from storage.databases import Database
@@ -35,6 +35,8 @@ JOBS = sa.Table(
     sa.Column("ended", sa.Float, nullable=False),
     sa.Column("read", sa.Boolean, nullable=False),
     sa.Column("trouble", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False, server_default="ingest"),
+    sa.Column("result", sa.Text, nullable=False, server_default="{}"),
 )
 ASSETS = sa.Table(
     "dateline_assets",
@@ -97,6 +99,8 @@ def job_row(job: Job) -> dict[str, Any]:
         "ended": job.ended,
         "read": job.read,
         "trouble": job.trouble,
+        "kind": job.kind,
+        "result": orjson.dumps(job.result).decode(),
     }
 
 
@@ -111,6 +115,8 @@ def job_of(row: Any) -> Job:
         row.ended,
         bool(row.read),
         row.trouble,
+        row.kind,
+        orjson.loads(row.result),
     )
 
 
@@ -230,6 +236,15 @@ def read_job(connection: sa.Connection, job_id: str, *, locked: bool = False) ->
     if row is None:
         raise NotFoundError("no such job", where=job_id, mend="see `dateline jobs list`")
     return job_of(row)
+
+
+def another_job(job_id: str) -> ConflictError:
+    """Return the error for a name that another request has."""
+    return ConflictError(
+        "a job of this name was ordered with another request",
+        where=job_id,
+        mend="choose another name; the same name and request are the same job",
+    )
 
 
 def write_assets(connection: sa.Connection, assets: Sequence[Tracked]) -> None:

@@ -9,6 +9,7 @@ version have the column `trail`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ import sqlalchemy as sa
 
 from core.errors import InputError, NotFoundError
 from core.work import (
+    INGEST,
     NO_CHUNK,
+    OPERATE,
     READ,
     AssetState,
     FoundAsset,
@@ -35,6 +38,7 @@ from storage.work.job_tables import (
     MAX_LOCATION,
     ORDERS,
     TABLES,
+    another_job,
     asset_of,
     finish,
     give,
@@ -123,6 +127,7 @@ class StoredJobs:
         self._database = database
         database.prepare(TABLES)
         database.add_columns(ORDERS, ["trace", "since"])
+        database.add_columns(JOBS, ["kind", "result"])
         take_over(database)
 
     def create(self, job: Job) -> None:
@@ -135,6 +140,40 @@ class StoredJobs:
                 give(self._database, connection, job, [(READ, NO_CHUNK)])
 
         self._database.write(work)
+
+    def order(self, job: Job) -> Job:
+        """Record and order a job, or return the one of that name; an operation that failed is
+        ordered again. Raises ConflictError if the name is that of another request.
+        """
+        queue = READ if job.kind == INGEST else OPERATE
+        insert = self._database.insert(JOBS).on_conflict_do_nothing().returning(JOBS.c.id)
+        failed = (JOBS.c.id == job.id, JOBS.c.state == str(JobState.FAILED))
+        again = {"state": str(JobState.RUNNING), "ended": 0.0, "trouble": ""}
+
+        def work(connection: sa.Connection) -> Job:
+            new = connection.execute(insert.values(**job_row(job))).scalar_one_or_none()
+            found = read_job(connection, job.id, locked=True)
+            if (found.kind, found.request) != (job.kind, dict(job.request)):
+                raise another_job(job.id)
+            if new or connection.execute(sa.update(JOBS).where(*failed).values(**again)).rowcount:
+                give(self._database, connection, job, [(queue, NO_CHUNK)])
+            return read_job(connection, job.id)
+
+        return self._database.write(work)
+
+    def content(self, job_id: str) -> str:
+        """Return a digest of the files that the job put into the archive, in hex."""
+        query = sa.select(ASSETS.c.digest).where(
+            ASSETS.c.job == job_id, ASSETS.c.state == str(AssetState.DONE)
+        )
+        ordered, found = query.order_by(ASSETS.c.digest), hashlib.sha256()
+
+        def work(connection: sa.Connection) -> None:
+            for digest in connection.execute(ordered).scalars():
+                found.update(digest.encode())
+
+        self._database.run(work)
+        return found.hexdigest()
 
     def job(self, job_id: str) -> Job:
         """Return the job. Raises NotFoundError."""
@@ -322,7 +361,7 @@ class StoredJobs:
 
 
 def _over(ended_before: float) -> tuple[Any, ...]:
-    states = [str(state) for state in (JobState.FINISHED, JobState.CANCELED)]
+    states = [str(state) for state in (JobState.FINISHED, JobState.CANCELED, JobState.FAILED)]
     return JOBS.c.state.in_(states), JOBS.c.ended > 0, JOBS.c.ended < ended_before
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from core.errors import NotFoundError
@@ -160,6 +161,29 @@ class StoredOrders:
             return {queue: age(connection, queue) for queue in queues}
 
         return self._database.run(work)
+
+    def complete_operation(
+        self, order: Order, result: Mapping[str, Any], trouble: str = ""
+    ) -> bool:
+        """Record what an operation returned, or its `trouble`; return False if the lease was
+        lost. One that was cancelled meanwhile stays cancelled.
+        """
+        ended = {
+            "state": str(JobState.FAILED if trouble else JobState.FINISHED),
+            "ended": time.time(),
+            "trouble": trouble[:MAX_CAUSE],
+            "result": orjson.dumps(result).decode(),
+        }
+        running = (JOBS.c.id == order.job, JOBS.c.state == str(JobState.RUNNING))
+
+        def work(connection: sa.Connection) -> bool:
+            if _locked_job(connection, order) is None:
+                return False
+            connection.execute(sa.update(JOBS).where(*running).values(**ended))
+            connection.execute(sa.delete(ORDERS).where(*_held(order)))
+            return True
+
+        return self._database.write(work)
 
     def _follow(
         self, connection: sa.Connection, job: Job, order: Order, assets: Sequence[Tracked]

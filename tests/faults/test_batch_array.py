@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.work import AssetState, JobState, Stage
 from dateline.archive import archive_status
-from dateline.build.media.work import open_desk
+from dateline.build.media.desk import open_desk
 from dateline.settings import Settings
 from tests.metadata_server import metadata
 

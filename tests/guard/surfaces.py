@@ -153,6 +153,7 @@ ROUTES: dict[Operation, Shows] = {
             *((method, "/v1/admin/entitlements/{number}") for method in ("PUT", "DELETE")),
             *((method, "/v1/admin/keys/{key}") for method in ("PATCH", "DELETE")),
             ("POST", "/v1/admin/keys/{key}/rotate"),
+            *((method, "/v1/admin/jobs/{job_id}") for method in ("PUT", "GET", "DELETE")),
             ("POST", "/v1/admin/accounts"),
             ("GET", "/v1/admin/accounts/{account}"),
             ("POST", "/v1/admin/accounts/{account}/plans"),

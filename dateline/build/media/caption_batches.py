@@ -14,10 +14,9 @@ from tempfile import TemporaryDirectory
 from core.errors import SettingsError
 from dateline.archive_folder import archive_folder
 from dateline.build.media.captions import asked_in_batches, batch_captioner_of, open_book
+from dateline.build.media.desk import open_desk, work_database
 from dateline.build.media.shots import cage_limits
-from dateline.build.media.stages import work_database
 from dateline.build.media.stills import media_store
-from dateline.build.media.work import open_desk
 from dateline.build.record import open_record
 from dateline.build.service import archive_clock
 from dateline.settings import Settings

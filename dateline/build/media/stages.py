@@ -12,8 +12,8 @@ from core.ports.media import Ledger, MediaStore
 from core.ports.models import Tagger
 from core.work import Stage
 from dateline.archive_folder import archive_folder
-from dateline.aws.surroundings import need_lasting
 from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
+from dateline.build.media.desk import work_database
 from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
 from dateline.build.media.stills import media_store
 from dateline.build.models.runtimes import model_store
@@ -34,7 +34,7 @@ from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import BuildItem, Preparing
 from indexing.work.stages.stage import StageWork
-from storage.databases import Database, open_database
+from storage.databases import Database
 from storage.media.likenesses import StoredLikenesses
 from storage.work.ledger import StoredLedger
 from storage.work.waiting_stills import StoredWaitingStills
@@ -130,17 +130,6 @@ def asking_of(
     at_once = batch_sizes(settings)[Stage.DESCRIBE]
     at_once = settings.caption_at_once if captioner.leaves else at_once
     return AskNow(captioner, store, known, likenesses, scale, rights, at_once)
-
-
-def work_database(settings: Settings, file: str, *, synced: bool = True) -> Database:
-    """Return the database that a setting names, else a file in the archive's folder. Raises
-    SettingsError in Batch and Lambda for a file.
-    """
-    url = settings.work_url
-    if url is None:
-        need_lasting("work_url")
-    place = archive_folder(settings) / file if url is None else url.get_secret_value()
-    return open_database(place, synced=synced)
 
 
 def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:

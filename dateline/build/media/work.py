@@ -10,47 +10,26 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.errors import SettingsError
+from core.work import OPERATE, Order
 from dateline.archive_folder import archive_folder
 from dateline.aws.spot import SpotWatch
+from dateline.build.media.desk import Desk, open_desk, work_database
 from dateline.build.media.shots import batch_sizes
-from dateline.build.media.stages import Stages, build_stages, work_database
+from dateline.build.media.stages import Stages, build_stages
+from dateline.build.operations import carried_out
 from dateline.build.service import Service
 from dateline.media_settings import WORK_CHUNKS
-from dateline.settings import ORDERS, Settings
-from indexing.work.desk import JobDesk
-from indexing.work.queues import QUEUES, ProcessName, QueueSettings, QueueWorker
+from dateline.settings import Settings
+from indexing.work.operations import OperationRunner
+from indexing.work.queues import EVERY_QUEUE, QUEUES, ProcessName, QueueSettings, QueueWorker
 from indexing.work.searchable import Searchable
-from indexing.work.sources.stores import FileStores
 from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.reading import Reading
-from storage.databases import Database
-from storage.work.jobs import StoredJobs
+from indexing.work.stages.stage import Stop
 from storage.work.ledger import StoredLedger
 from storage.work.orders import StoredOrders
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Orders and their results, without any work: for commands."""
-
-    database: Database
-    jobs: StoredJobs
-    desk: JobDesk
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
-
-
-def open_desk(settings: Settings, *, synced: bool = True) -> Desk:
-    """Return the orders of the settings' archive; `synced` waits for the disk. Raises
-    StorageError.
-    """
-    database = work_database(settings, ORDERS, synced=synced)
-    jobs = StoredJobs(database)
-    return Desk(database, jobs, JobDesk(jobs, FileStores()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +89,17 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
         ahead=settings.work_ahead,
     )
     searchable = Searchable(runner.run, service.writer.cover)
+    operations = OperationRunner(
+        desk.jobs, orders, partial(carried_out, settings), tries=settings.work_tries
+    )
+
+    def run(order: Order, stop: Stop) -> None:
+        (operations.run if order.queue == OPERATE else searchable.run)(order, stop)
+
     worker = QueueWorker(
         orders,
         name.name,
-        searchable.run,
+        run,
         reading.run,
         QueueSettings(chunks, settings.work_poll_s),
         queues,
@@ -131,10 +117,10 @@ def _warned(worker: QueueWorker, warning: str) -> None:
 def _chunks(settings: Settings) -> dict[str, int]:
     """Return the orders at the same time by queue. Raises SettingsError for an unknown queue."""
     for name, count in settings.work_chunks.items():
-        if name not in QUEUES or count < 1:
+        if name not in EVERY_QUEUE or count < 1:
             what, mend = (
                 f"{name} = {count} is no queue's",
-                f"write 1 or more for {', '.join(QUEUES)}",
+                f"write 1 or more for {', '.join(EVERY_QUEUE)}",
             )
             raise SettingsError(what, where="work_chunks", mend=mend)
     return {**WORK_CHUNKS, **settings.work_chunks}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import InputError
 from dateline.commands.options import AsJson, Html, console, escape, reported, write_page
+from dateline.measuring.gate_rule import GateFile, changed, read_rule
 from dateline.measuring.run_sets import named_folder
-from dateline.settings import first_fault
 from dateline.shown.outcome_tables import print_verdict
 from eval.compare.gate import Rule, judge
 from eval.compare.gate_baseline import read_baseline, write_baseline
@@ -24,18 +21,6 @@ from eval.report import gate_page, need_packages
 
 EXIT_FAILED = 1  # the results are worse; 0 is a pass, 2 a mistake in what was asked
 DEFAULT_MEASURE = "nDCG@10"
-
-
-class GateFile(BaseModel):
-    """The members of the file of `--config`; `Rule` has the defaults."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    measures: list[str] | None = None
-    least_effect: float | None = None
-    alpha: float | None = None
-    each_collection: bool | None = None
-    floors: dict[str, float] | None = None
 
 
 def gate(
@@ -106,7 +91,7 @@ def _rule(
     floors: Sequence[str],
 ) -> Rule:
     """Return the file's rule, changed by the flags; the floors of both apply."""
-    rule = _apply(Rule(), _read(config)) if config is not None else Rule()
+    rule = read_rule(config) if config is not None else Rule()
     flags = GateFile(
         measures=list(measures) if measures else None,
         least_effect=least_effect,
@@ -114,34 +99,7 @@ def _rule(
         each_collection=each_collection,
         floors={**rule.floors, **dict(map(_floor, floors))},
     )
-    return _apply(rule, flags)
-
-
-def _apply(rule: Rule, said: GateFile) -> Rule:
-    return replace(
-        rule,
-        measures=rule.measures if said.measures is None else tuple(said.measures),
-        least_effect=rule.least_effect if said.least_effect is None else said.least_effect,
-        alpha=rule.alpha if said.alpha is None else said.alpha,
-        each_collection=(
-            rule.each_collection if said.each_collection is None else said.each_collection
-        ),
-        floors=rule.floors if said.floors is None else said.floors,
-    )
-
-
-def _read(path: Path) -> GateFile:
-    try:
-        tree: Mapping[str, object] = tomllib.loads(path.read_text("utf-8"))
-        return GateFile.model_validate(tree)
-    except ValidationError as error:
-        place, says, _ = first_fault(error)
-        known = ", ".join(GateFile.model_fields)
-        raise InputError(
-            f"{place}: {says}", where=str(path), mend=f"it may have {known}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"can't be read: {error}", where=str(path)) from error
+    return changed(rule, flags)
 
 
 def _floor(text: str) -> tuple[str, float]:

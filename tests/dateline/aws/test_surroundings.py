@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InputError, SettingsError
 from dateline.aws.surroundings import need_lasting, part_of
-from dateline.build.media.work import open_desk
+from dateline.build.media.desk import open_desk
 from dateline.build.record import open_record
 from dateline.build.service import archive_clock
 from dateline.settings import Settings
