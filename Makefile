@@ -115,7 +115,7 @@ image: $(READY_DEV)
 	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py tests/deploy/test_played.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
-deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed
+deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed .venv-airflow/.installed
 	@bash scripts/test-packages
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
@@ -190,6 +190,11 @@ race: $(READY_DEV)
 # transformers than the other environment with PyTorch has.
 .venv-optimum/.installed: tests/training/optimum/optimum.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-optimum $<
+	@touch $@
+
+# Airflow for the DAGs of deploy/airflow (docs/airflow.md); of ours it has the client only.
+.venv-airflow/.installed: deploy/airflow/requirements.lock
+	OURS=client PYTHON=$(PYTHON) bash scripts/environment .venv-airflow $<
 	@touch $@
 
 .venv-race-%/.installed: benchmarks/race/locks/%.lock

@@ -42,7 +42,7 @@ _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0}
 
 @app.command("list")
 def list_(as_json: AsJson = False, data: Data = None) -> None:
-    """List every ingest, the newest first."""
+    """List every ingest and operation, the newest first."""
     from indexing.work.progress import progress_since_start
 
     with _opened(data) as desk:
@@ -71,7 +71,7 @@ def show(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Show the state of an ingest, or of one of its photos or videos."""
+    """Show the state of an ingest or operation, or of one photo or video of an ingest."""
     from indexing.work.progress import progress_since_start
 
     with _opened(data) as desk:
@@ -85,6 +85,7 @@ def show(
                 **at.as_dict(),
                 "created": _when(found.created),
                 "remarks": dict(desk.jobs.remarks(job)),
+                "result": dict(found.result),
             }
     if as_json:
         console.print_json(orjson.dumps(tree).decode())

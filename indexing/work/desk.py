@@ -110,6 +110,9 @@ class JobDesk:
             raise InputError(
                 f"the job is {job.state}", where=job_id, mend="only halted ones resume"
             )
+        if job.kind != INGEST and job.state is JobState.CANCELED:
+            mend = "order it under another name"
+            raise InputError("an operation that was cancelled is over", where=job_id, mend=mend)
         return self.jobs.change(job_id, state=JobState.RUNNING, trouble="", ended=0.0)
 
     def replay(self, job_id: str, numbers: Sequence[int] = ()) -> int:

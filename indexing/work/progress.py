@@ -41,6 +41,7 @@ class JobProgress:
         dropped = sum(n for (_, s), n in standing.items() if s is AssetState.DROPPED)
         return {
             "job": self.job.id,
+            "kind": self.job.kind,
             "state": str(self.job.state),
             "priority": self.job.priority,
             "request": dict(self.job.request),

@@ -174,7 +174,8 @@ class StoredOrders:
             "trouble": trouble[:MAX_CAUSE],
             "result": orjson.dumps(result).decode(),
         }
-        running = (JOBS.c.id == order.job, JOBS.c.state == str(JobState.RUNNING))
+        open_ = (str(JobState.RUNNING), str(JobState.PAUSED))
+        running = (JOBS.c.id == order.job, JOBS.c.state.in_(open_))
 
         def work(connection: sa.Connection) -> bool:
             if _locked_job(connection, order) is None:

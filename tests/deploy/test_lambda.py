@@ -16,7 +16,7 @@ import pytest
 from api.problems import ParameterError
 from core.errors import InputError, SettingsError
 from dateline.aws import handlers
-from dateline.build.media.work import open_desk
+from dateline.build.media.desk import open_desk
 from dateline.settings import configure
 from tests.lambda_emulator import EMULATOR, MISSING, Function, by_emulator, emulated
 from tests.postgres_server import Server

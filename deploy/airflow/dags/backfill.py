@@ -25,7 +25,6 @@ def _past(task_id: str, until: str, outlets: list[Asset] | None = None) -> JobOp
         },
         until=until,
         outlets=outlets or [],
-        retries=2,
     )
 
 

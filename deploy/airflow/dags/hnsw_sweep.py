@@ -36,7 +36,6 @@ with DAG(
             for name in ("set", "target", "queries", "m", "ef_construction", "ef", "k")
         },
         outlets=[GRAPH],
-        retries=2,
     )
 
     @task

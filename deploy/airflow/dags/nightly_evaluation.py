@@ -37,7 +37,6 @@ with DAG(
             "rule": "{{ params.rule }}",
         },
         outlets=[EVALUATION],
-        retries=2,
     )
 
     @task

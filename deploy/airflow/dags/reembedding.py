@@ -21,7 +21,6 @@ def _step(step: str, outlets: list[Asset] | None = None, **options: Any) -> JobO
         kind="migrate",
         options={"step": step, **options},
         outlets=outlets or [],
-        retries=2,
     )
 
 

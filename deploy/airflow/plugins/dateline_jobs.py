@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NoReturn
+from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Asset, BaseHook, BaseOperator, Connection, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
@@ -115,9 +116,11 @@ class JobOperator(BaseOperator):
         until: str = FINISHED,
         connection: str = CONNECTION,
         poll_s: float = POLL_S,
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(minutes=1),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.kind, self.options, self.job = kind, options, job
         self.until, self.connection, self.poll_s = until, connection, poll_s
 
@@ -126,9 +129,10 @@ class JobOperator(BaseOperator):
         name = job_name(context, self.job or self.task_id)
         with self._client() as client:
             job = client.order_job(name, self.kind, self.options)
-        if is_past(job, self.until):
-            return self._ended(context, job)
-        self._deferred(name)
+        if not is_past(job, self.until):
+            trigger = JobTrigger(self.connection, name, self.until, self.poll_s)
+            self.defer(trigger=trigger, method_name="resume", kwargs={"job": name})
+        return self._ended(context, job)
 
     def resume(self, context: Context, event: Mapping[str, Any], job: str) -> dict[str, Any]:
         """Take what came of the job, when the trigger says that it is past the point."""
@@ -136,10 +140,6 @@ class JobOperator(BaseOperator):
             raise AirflowException(f"job {job}: {event['trouble']}")
         with self._client() as client:
             return self._ended(context, client.job(job))
-
-    def _deferred(self, name: str) -> NoReturn:
-        trigger = JobTrigger(self.connection, name, self.until, self.poll_s)
-        self.defer(trigger=trigger, method_name="resume", kwargs={"job": name})
 
     def _client(self) -> Client:
         try:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import dateline
-from dateline.build.media.work import open_desk
+from dateline.build.media.desk import open_desk
 from dateline.settings import configure
 from tests.dateline.conftest import Cli
 from tests.s3_server import bucket, put
