@@ -1,7 +1,7 @@
 """Jobs of a Dateline service, as Airflow orders them and waits for them.
 
-A task orders its job under a name made from its run, so that a task which is run again finds the job
-that is there. Then it defers: the triggerer asks for the job's state, and no worker is held.
+A task orders its job under a name made from its run, so a task that is run again finds its job.
+Then it defers: the triggerer asks for the job's state, and no worker is held.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class JobTrigger(BaseTrigger):
 
 
 class JobOperator(BaseOperator):
-    """Orders a job and waits until it has finished, or until its files are past a stage. Returns the
-    job's name, state, progress, result and digest.
+    """Orders a job and waits until it has finished, or until its files are past a stage. Returns
+    the job's name, state, progress, result and digest.
 
     Tasks of a run that give the same `job` share one job. Each outlet becomes an asset event with
     the job's name and digest.

@@ -1,4 +1,4 @@
-"""The DAGs as a real Airflow reads them: none fails to import, and tasks wait in the right order."""
+"""The DAGs as a real Airflow reads them: all are imported, and tasks wait in the right order."""
 
 from __future__ import annotations
 
