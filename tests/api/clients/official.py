@@ -26,6 +26,13 @@ def _openai(address: str, key: str) -> Iterator[tuple[str, Any]]:
     client = openai.OpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0)
     made = client.embeddings.create(model="text-embedding-3-small", input=[FERRY, RATES])
     yield "vector", made.data[0].embedding
+    sent = {"inputs": FERRY, "add_special_tokens": False}
+    (tokens,) = client.with_options(base_url=address).post("/tokenize", body=sent, cast_to=list)
+    numbers = [token["id"] for token in tokens]
+    told = {"user": None, "purpose": "unknown here"}
+    made = client.embeddings.create(model="all-MiniLM-L6-v2", input=[numbers], extra_body=told)
+    yield "vector of token numbers", made.data[0].embedding
+    yield "told", made.model_extra["warnings"]
     yield "models", sorted(model.id for model in client.models.list())
     yield "model", client.models.retrieve("all-MiniLM-L6-v2").id
     try:
@@ -71,6 +78,8 @@ def _huggingface_hub(address: str, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _langchain(address: str, key: str) -> Iterator[tuple[str, Any]]:
+    from langchain_cohere import CohereEmbeddings, CohereRerank
+    from langchain_core.documents import Document
     from langchain_openai import OpenAIEmbeddings
 
     openai = OpenAIEmbeddings(
@@ -80,6 +89,13 @@ def _langchain(address: str, key: str) -> Iterator[tuple[str, Any]]:
         check_embedding_ctx_length=False,
     )
     yield "vector", openai.embed_query(FERRY)
+    named = {"cohere_api_key": key, "base_url": address}
+    cohere = CohereEmbeddings(model="embed-v4.0", **named)
+    yield "vector of Cohere", cohere.embed_documents([FERRY])[0]
+    ranker = CohereRerank(model="rerank-v3.5", **named)
+    documents = [Document(page_content=text) for text in (RATES, FERRY)]
+    found = ranker.compress_documents(documents, ASKED)
+    yield "order", [(RATES, FERRY).index(document.page_content) for document in found]
 
 
 def _llamaindex(address: str, key: str) -> Iterator[tuple[str, Any]]:
