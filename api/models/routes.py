@@ -65,9 +65,7 @@ async def one_model(model: str, surface: SurfaceDep, _: ModelCallerDep) -> Json:
 @router.post(
     "/v1/embeddings",
     summary="Texts to unit vectors",
-    response_model=None,
-    responses=contract.answers(EmbeddingsAnswer, *_ERRORS, error=OpenAiRefusal),
-    openapi_extra=contract.body_of(EmbeddingsBody),
+    **contract.reading(EmbeddingsBody, EmbeddingsAnswer, *_ERRORS, error=OpenAiRefusal),
 )
 async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """OpenAI's shape. Vectors have unit norm. A text that is longer than the model reads is cut;
@@ -81,16 +79,12 @@ async def embeddings(request: Request, surface: SurfaceDep, caller: ModelCallerD
 @router.post(
     "/v2/embed",
     summary="Texts to unit vectors, in Cohere's shape",
-    response_model=None,
-    responses=contract.answers(EmbedAnswer, *_ERRORS, error=CohereRefusal),
-    openapi_extra=contract.body_of(EmbedBody),
+    **contract.reading(EmbedBody, EmbedAnswer, *_ERRORS, error=CohereRefusal),
 )
 @router.post(
     _EMBED_V1,
     summary="Texts to unit vectors, in the shape of Cohere's first version",
-    response_model=None,
-    responses=contract.answers(EmbedAnswer, *_ERRORS, error=CohereRefusal),
-    openapi_extra=contract.body_of(EmbedBody),
+    **contract.reading(EmbedBody, EmbedAnswer, *_ERRORS, error=CohereRefusal),
 )
 async def embed_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """Cohere's shape, for texts. The first version gives a bare list if no type is named."""
@@ -106,16 +100,12 @@ async def embed_texts(request: Request, surface: SurfaceDep, caller: ModelCaller
 @router.post(
     "/v1/rerank",
     summary="Documents by relevance to a query",
-    response_model=None,
-    responses=contract.answers(RerankAnswer, *_ERRORS, error=CohereRefusal),
-    openapi_extra=contract.body_of(RerankBody),
+    **contract.reading(RerankBody, RerankAnswer, *_ERRORS, error=CohereRefusal),
 )
 @router.post(
     "/v2/rerank",
     summary="Documents by relevance to a query, at the address of Cohere's second version",
-    response_model=None,
-    responses=contract.answers(RerankAnswer, *_ERRORS, error=CohereRefusal),
-    openapi_extra=contract.body_of(RerankBody),
+    **contract.reading(RerankBody, RerankAnswer, *_ERRORS, error=CohereRefusal),
 )
 async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """Cohere's shape. `meta.warnings` says what was not read to the end, or is empty."""
@@ -128,9 +118,7 @@ async def rerank_documents(request: Request, surface: SurfaceDep, caller: ModelC
 @router.post(
     "/v1/tag",
     summary="Names in texts",
-    response_model=None,
-    responses=contract.answers(TagAnswer, *_ERRORS),
-    openapi_extra=contract.body_of(TagBody),
+    **contract.reading(TagBody, TagAnswer, *_ERRORS),
 )
 async def tag_texts(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """People, organisations, places and other names, with offsets in characters."""

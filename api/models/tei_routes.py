@@ -56,16 +56,12 @@ async def model_info(surface: SurfaceDep, _: ModelCallerDep) -> Json:
 @router.post(
     "/",
     summary="The same as /embed, where clients post to the bare address",
-    response_model=None,
-    responses=contract.answers(Vectors, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(TeiEmbedBody),
+    **contract.reading(TeiEmbedBody, Vectors, *_ERRORS, error=TeiRefusal),
 )
 @router.post(
     "/embed",
     summary="Texts to unit vectors, as text-embeddings-inference does it",
-    response_model=None,
-    responses=contract.answers(Vectors, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(TeiEmbedBody),
+    **contract.reading(TeiEmbedBody, Vectors, *_ERRORS, error=TeiRefusal),
 )
 async def embed(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """A list of vectors in the order of `inputs`."""
@@ -77,9 +73,7 @@ async def embed(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -
 @router.post(
     "/rerank",
     summary="Texts by relevance to a query, as text-embeddings-inference does it",
-    response_model=None,
-    responses=contract.answers(Ranks, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(TeiRerankBody),
+    **contract.reading(TeiRerankBody, Ranks, *_ERRORS, error=TeiRefusal),
 )
 async def rerank(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """A list of indexes and scores, the most relevant first."""
@@ -91,9 +85,7 @@ async def rerank(request: Request, surface: SurfaceDep, caller: ModelCallerDep) 
 @router.post(
     "/predict",
     summary="Labels of texts and of pairs, as text-embeddings-inference does it",
-    response_model=None,
-    responses=contract.answers(Predictions, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(TeiPredictBody),
+    **contract.reading(TeiPredictBody, Predictions, *_ERRORS, error=TeiRefusal),
 )
 async def predict(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """A pair gets the reranker's score of its second text for the first. A single text gets, for
@@ -119,9 +111,7 @@ async def predict(request: Request, surface: SurfaceDep, caller: ModelCallerDep)
 @router.post(
     "/tokenize",
     summary="Texts to tokens, as text-embeddings-inference does it",
-    response_model=None,
-    responses=contract.answers(Tokens, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(TokenizeBody),
+    **contract.reading(TokenizeBody, Tokens, *_ERRORS, error=TeiRefusal),
 )
 async def tokenize(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """The tokens of each text by the encoder's tokenizer, with places in characters."""
@@ -133,9 +123,7 @@ async def tokenize(request: Request, surface: SurfaceDep, caller: ModelCallerDep
 @router.post(
     "/decode",
     summary="Tokens to texts, as text-embeddings-inference does it",
-    response_model=None,
-    responses=contract.answers(Decoded, *_ERRORS, error=TeiRefusal),
-    openapi_extra=contract.body_of(DecodeBody),
+    **contract.reading(DecodeBody, Decoded, *_ERRORS, error=TeiRefusal),
 )
 async def decode(request: Request, surface: SurfaceDep, caller: ModelCallerDep) -> Json:
     """The text of each list of token numbers by the encoder's tokenizer."""
