@@ -116,7 +116,8 @@ image: $(READY_DEV)
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
 deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed .venv-airflow/.installed
-	@bash scripts/test-packages
+	@bash scripts/test-packages deep
+	bash scripts/image $(IMAGE)
 	$(MAKE) lint types audit
 	$(LONG) $(PYTEST) $(SIDE_BY_SIDE) --timeout 7200 -m "$(NEITHER)"
 	$(LONG) $(PYTEST) --timeout 7200 -m "faults and not cluster"

@@ -26,7 +26,11 @@ UID = 10001
 def podman(*command: str | Path, check: bool = True) -> str:
     """What podman writes. Fails with its errors if it fails and `check` is set."""
     done = subprocess.run(
-        ["podman", *map(str, command)], capture_output=True, text=True, env=_settings(), timeout=300
+        ["podman", *map(str, command)],
+        capture_output=True,
+        text=True,
+        env=podman_settings(),
+        timeout=300,
     )
     if check and done.returncode:
         pytest.fail(f"podman {' '.join(map(str, command))}: {done.stderr[-3000:]}")
@@ -37,7 +41,7 @@ def need_image() -> str:
     """The image's name; skips where there is none."""
     if shutil.which("podman") is None:
         pytest.skip("podman is not here: apt-get install podman runc")
-    known = subprocess.run(["podman", "image", "exists", IMAGE], env=_settings(), check=False)
+    known = subprocess.run(["podman", "image", "exists", IMAGE], env=podman_settings(), check=False)
     if known.returncode:
         pytest.skip(f"there is no image {IMAGE}: make image")
     return IMAGE
@@ -64,7 +68,7 @@ def container(
         podman("rm", "--force", "--time", "0", "--volumes", name, check=False)
 
 
-def _settings() -> dict[str, str]:
+def podman_settings() -> dict[str, str]:
     """The environment with the settings of scripts/containers."""
     command = ". scripts/containers; env -0"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -189,6 +190,7 @@ def _run(
     listener = Listener(listening, limits)
     readers = app.state.surface.services.readers
     told.tell_metrics(partial(metrics_of, app.state.surface))
+    gc.enable()
 
     def ending() -> None:
         told.last_metrics()

@@ -113,6 +113,16 @@ def test_it_holds_neither_compilers_nor_caches_nor_rights(image: str) -> None:
     assert marked.split() == []
 
 
+def test_its_modules_are_compiled_and_their_sources_not_looked_at(image: str) -> None:
+    """The root may be read-only, so what is not compiled would be at every start."""
+    headers = (
+        "import glob, importlib.util as u, os; os.chdir('/opt/dateline'); "
+        f"files = glob.glob('{SITE}/dateline/**/*.py', recursive=True); "
+        "print(*{open(u.cache_from_source(file), 'rb').read(8)[4] for file in files})"
+    )
+    assert told_by(image, f'python3 -c "{headers}"').split() == ["1"]  # by hash, unchecked
+
+
 def test_it_is_small(image: str) -> None:
     assert inspected(image)["Size"] <= MOST_BYTES
 

@@ -301,6 +301,14 @@ def test_tools_of_compose_take_it(program: str, words: list[str]) -> None:
     assert read["services"]["service"]["environment"]["DATELINE_ENGINE"] == "opensearch"
 
 
+def test_haproxy_takes_its_configuration() -> None:
+    if shutil.which("haproxy") is None:
+        pytest.skip("haproxy is not here: apt-get install haproxy")
+    command = ["haproxy", "-c", "-f", DEPLOY / "haproxy.cfg"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_secrets_of_compose_are_made_once_and_not_printed(tmp_path: Path) -> None:
     folder = tmp_path / "compose"
     folder.mkdir()

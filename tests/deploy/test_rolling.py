@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ pytestmark = [pytest.mark.service, pytest.mark.cluster, pytest.mark.deep]
 
 RATE = float(os.environ.get("RATE", "50"))
 STORIES = ROOT / "datasets" / "demo" / "stories.jsonl"
-QUERIES = ROOT / "datasets" / "demo" / "queries.jsonl"
+HEADLINES = 40  # stories that are written, and searched for by their headlines
 HEADERS = {"x-api-key": KEY}
 SERVERS = ("one", "two", "three")  # of deploy/haproxy.cfg
 
@@ -150,7 +151,7 @@ class Load:
         )
 
     async def run(self) -> None:
-        queries = [json.loads(line)["text"] for line in QUERIES.read_text("utf-8").splitlines()]
+        queries = [story["headlines"][0]["value"] for story in stories()]
         began, sent = time.monotonic(), 0
         async with (
             httpx.AsyncClient(base_url=self.address, headers=HEADERS, timeout=60) as client,
@@ -185,11 +186,16 @@ def searched(address: str) -> Iterator[Load]:
             running.result()
 
 
+def stories() -> list[dict[str, Any]]:
+    """Some of the demo's, of the product that the desk reads."""
+    lines = STORIES.read_text("utf-8").splitlines()[:HEADLINES]
+    return [{**json.loads(line), "products": DESK["products"]} for line in lines]
+
+
 def write(address: str) -> None:
-    """The stories of the demo."""
+    """Puts the stories into the archive."""
     with httpx.Client(base_url=address, headers=HEADERS, timeout=120) as client:
-        for line in STORIES.read_text("utf-8").splitlines():
-            story = {**json.loads(line), "products": DESK["products"]}
+        for story in stories():
             client.post("/content", json=story).raise_for_status()
 
 
