@@ -173,6 +173,11 @@ EVAL_COMMANDS = {
         "Grade the hits of several profiles on a page, without knowing whose they are.",
         bare_is_help=True,
     ),
+    "machine-judge": Entry(
+        "dateline.commands.eval.machine_judge:machine_judge",
+        "Hold a language model's grades against people's, and let it grade the rest of a pool.",
+        bare_is_help=True,
+    ),
     "report": Entry(
         "dateline.commands.eval.report:report",
         "Write one page about results: measures with intervals, latency, slices, the worst "

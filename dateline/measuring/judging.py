@@ -135,6 +135,12 @@ def shown(service: Service, judged: JudgedSet, document: str) -> Shown:
     return Shown(item.headline, about, _text(item))
 
 
+def document_text(service: Service, judged: JudgedSet, document: str) -> str:
+    """Return what a judge sees of a document, as one text. Raises InputError."""
+    seen = shown(service, judged, document)
+    return f"{seen.headline}\n{seen.about}\n\n{seen.text}"
+
+
 def _text(item: Item) -> str:
     """Return all texts of an item but for its headline."""
     parts = (item.description, item.body, item.machine_text, item.agency_shotlist)

@@ -71,6 +71,10 @@ class Grades:
             found.setdefault(pair, {})[tree["judge"]] = tree
         return found
 
+    def of(self, judge: str) -> dict[Pair, int]:
+        """Return the grades of one judge, by pair. Raises DocumentError."""
+        return {pair: lines[judge]["grade"] for pair, lines in self.all().items() if judge in lines}
+
     def put(self, *given: Given) -> None:
         """Keep grades, each in the place of the same judge's former one."""
         with self._alone():

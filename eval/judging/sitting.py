@@ -45,8 +45,7 @@ class Sitting:
 
     def mine(self) -> dict[Pair, int]:
         """Return the grades that this judge gave, by pair."""
-        found = self.grades.all()
-        return {p: lines[self.judge]["grade"] for p, lines in found.items() if self.judge in lines}
+        return self.grades.of(self.judge)
 
     def of_others(self, pair: Pair) -> tuple[int, ...]:
         """Return the grades of the others, sorted, without their names; () for one who judges
@@ -95,11 +94,18 @@ def sit(
     else:
         others = {pair for pair, lines in kept.all().items() if lines.keys() - {judge}}
         pairs = to_grade(pool, judged.queries, others, overlap)
+    guideline, meanings = scale_of(folder)
+    return Sitting(judged, pairs, kept, judge, guideline, meanings, adjudicates)
+
+
+def scale_of(folder: Path) -> tuple[str, Mapping[int, str]]:
+    """Return the guideline of a folder, and what each of its grades means. Raises InputError and
+    DocumentError.
+    """
     text = folder / GUIDELINE
     guideline = text.read_text("utf-8") if text.is_file() else _USUAL
     allowed = sorted(read_about(folder).grades or MEANINGS)
-    meanings = {grade: MEANINGS.get(grade, "") for grade in allowed}
-    return Sitting(judged, pairs, kept, judge, guideline, meanings, adjudicates)
+    return guideline, {grade: MEANINGS.get(grade, "") for grade in allowed}
 
 
 def independent(grades: Grades) -> dict[Pair, tuple[int, ...]]:

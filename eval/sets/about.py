@@ -3,10 +3,11 @@
     {"name": "Wire queries, spring", "licence": "CC0 1.0", "languages": ["en", "de"],
      "corpus_version": "<sha256 of the documents' file>", "grades": [0, 1, 2, 3],
      "products": ["wire"], "body_only": false, "query_language": true,
-     "corpus": "reuters21578", "dated": true}
+     "corpus": "reuters21578", "dated": true, "judged_by": "language models"}
 
 Every member may be left out. `corpus_version` and `grades` are checked: documents of another digest
-and a grade that is not listed are errors. `corpus` names the set that has the documents, if the
+and a grade that is not listed are errors. `judged_by` says whether people gave the grades, or
+language models, which runs then tell. `corpus` names the set that has the documents, if the
 folder has none (`eval.sets.corpus_place`). `products`, `body_only`, `query_language` and `dated`
 say how the set is to be scored (`eval.sets.judged.Conventions`).
 """
@@ -14,6 +15,7 @@ say how the set is to be scored (`eval.sets.judged.Conventions`).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,6 +41,7 @@ class About(BaseModel):
     query_language: bool | None = None
     corpus: str = ""
     dated: bool | None = None
+    judged_by: Literal["people", "language models"] = "people"
 
     def check_grade(self, line: Line, grade: int, field: str) -> int:
         """Return the grade. Raises DocumentError if `grades` are listed and it is not among

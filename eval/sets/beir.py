@@ -5,6 +5,8 @@
     FOLDER/queries.jsonl[.gz]     `_id`, `text`, perhaps `facets` (see `eval.sets.news_queries`)
     FOLDER/qrels/SPLIT.tsv        query-id, corpus-id, score, with that header
       or judgements.jsonl[.gz]    who gave which grade (see `eval.sets.news_queries`); split `test`
+    FOLDER/machine-judgements.jsonl   beside the latter: those of a language model, as the split
+                                  `machine`, and where people gave none, as `test+machine`
 
 The first layout is that of Thakur et al., 2021 (https://github.com/beir-cellar/beir).
 """
@@ -28,6 +30,8 @@ CORPUS, STORIES, QUERIES, JUDGEMENTS = (
     "queries.jsonl",
     "judgements.jsonl",
 )
+MACHINE_JUDGEMENTS = "machine-judgements.jsonl"
+_PEOPLE, _MACHINE, _BOTH = "test", "machine", "test+machine"
 
 
 def splits(folder: Path) -> tuple[str, ...]:
@@ -40,7 +44,8 @@ def splits(folder: Path) -> tuple[str, ...]:
     if tables:
         what = f"both {JUDGEMENTS} and qrels/{tables[0]}.tsv are there"
         raise InputError(what, where=str(folder), mend="keep one of them")
-    return ("test",)
+    has_machine = find(folder, MACHINE_JUDGEMENTS) is not None
+    return (_MACHINE, _PEOPLE, _BOTH) if has_machine else (_PEOPLE,)
 
 
 def read_folder(folder: Path, split: str, about: About) -> Material:
@@ -66,6 +71,7 @@ def read_folder(folder: Path, split: str, about: About) -> Material:
         elsewhere=_judged_elsewhere(folder, split),
         judges=judged.judges,
         agreement=judged.agreement,
+        by_machine=judged.by_machine,
         about=about,
         corpus_name=home,
     )
@@ -129,7 +135,10 @@ def _read_queries(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]
 
 
 def _read_judged(folder: Path, split: str, queries: Container[str], about: About) -> Judgements:
-    several = find(folder, JUDGEMENTS)
+    several, machine = find(folder, JUDGEMENTS), find(folder, MACHINE_JUDGEMENTS)
+    if several is not None and machine is not None and split != _PEOPLE:
+        its = read_judgements(machine, queries, about, by_machine=True)
+        return its if split == _MACHINE else read_judgements(several, queries, about).before(its)
     if several is not None:
         return read_judgements(several, queries, about)
     return Judgements(_read_qrels(folder / "qrels" / f"{split}.tsv", queries, about), (), None)

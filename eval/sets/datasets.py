@@ -89,6 +89,9 @@ def read_to_judge(folder: Path) -> JudgedSet:
     if not folder.is_dir():
         mend = "name a folder with queries.jsonl and documents, or begin one with --from"
         raise InputError("no such folder", where=str(folder), mend=mend)
+    if (folder / "qrels").is_dir():
+        mend = "begin a folder of your own with this set's queries and grades: --from"
+        raise InputError("has judgements without judges, in qrels", where=str(folder), mend=mend)
     material = beir.read_folder(folder, "", read_about(folder))
     return _judged(replace(material, qrels={query: {} for query in material.texts}), None)
 
@@ -222,6 +225,8 @@ def _doubts(material: Material) -> Doubts:
     qrels, alpha = material.qrels, material.agreement
     judged = {document for grades in qrels.values() for document in grades}
     known = qrels.keys() | material.elsewhere
+    people = material.about.judged_by == "people"
+    grades = sum(map(len, qrels.values()))
     return Doubts(
         absent_documents=len(judged - material.ids),
         unjudged_queries=sum(query not in known for query in material.texts),
@@ -229,6 +234,7 @@ def _doubts(material: Material) -> Doubts:
         junk_judgements=material.junk,
         gapped_grades=() if material.about.grades else _gapped(_grades(qrels)),
         single_query=len(qrels) == 1,
+        by_machine=material.by_machine if people else grades,
         low_agreement=alpha if alpha is not None and alpha < LEAST_AGREEMENT else None,
     )
 

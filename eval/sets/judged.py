@@ -60,8 +60,8 @@ class Doubts:
     These are: judged documents that the corpus lacks (they still count as relevant), queries that
     nobody judged (left out; those of another split do not count here), queries without a relevant
     document (they count 0), judgements of -1 or -2 that were read as 0, the grades used if one
-    between them is missing, whether there is only one query, and the judges' agreement if it is
-    below `LEAST_AGREEMENT`.
+    between them is missing, whether there is only one query, the judges' agreement if it is below
+    `LEAST_AGREEMENT`, and how many grades language models gave.
     """
 
     absent_documents: int = 0
@@ -71,6 +71,7 @@ class Doubts:
     gapped_grades: tuple[int, ...] = ()
     single_query: bool = False
     low_agreement: float | None = None
+    by_machine: int = 0
 
     def lines(self) -> tuple[str, ...]:
         """Return one sentence per doubt."""
@@ -79,6 +80,7 @@ class Doubts:
             (self.unjudged_queries, "queries have no judgement and are left out"),
             (self.queries_without_relevant, "queries have no relevant document and count 0"),
             (self.junk_judgements, "judgements are -1 or -2 and count as not relevant"),
+            (self.by_machine, "judgements are of language models; no person has checked them"),
         )
         lines = [f"{count} {what}" for count, what in said if count]
         if self.gapped_grades:
@@ -99,7 +101,8 @@ class Material:
 
     `corpus` is the file to index, in the folder `corpus_name` ("" means `label`), `ids` its
     documents, `texts` all queries as written, `facets` what is said of them, `elsewhere` the
-    queries that other splits judge, and `junk` how many judgements were read as 0.
+    queries that other splits judge, `junk` how many judgements were read as 0, and `by_machine` how
+    many are a language model's.
     """
 
     label: str
@@ -114,6 +117,7 @@ class Material:
     junk: int = 0
     judges: tuple[str, ...] = ()
     agreement: float | None = None
+    by_machine: int = 0
     about: About = field(default_factory=About)
     corpus_name: str = ""
 

@@ -83,12 +83,24 @@ _BOOLEANS = ("entity_heavy", "date_bound")
 @dataclass(frozen=True, slots=True)
 class Judgements:
     """The grades by this rule, the judges (sorted), and their agreement: ordinal alpha, None if no
-    document has two judges.
+    document has two judges. `by_machine` of the grades are a language model's.
     """
 
     qrels: Qrels
     judges: tuple[str, ...]
     agreement: float | None
+    by_machine: int = 0
+
+    def before(self, others: Judgements) -> Judgements:
+        """Return these grades, and those of `others` for pairs that have none here."""
+        qrels = {query: dict(grades) for query, grades in self.qrels.items()}
+        more = 0
+        for query, grades in others.qrels.items():
+            kept = qrels.setdefault(query, {})
+            more += len(grades.keys() - kept.keys())
+            qrels[query] = {**grades, **kept}
+        judges = tuple(sorted({*self.judges, *others.judges}))
+        return Judgements(qrels, judges, self.agreement, self.by_machine + more)
 
 
 def read_facets(line: Line, tree: Mapping[str, Any]) -> dict[str, str]:
@@ -122,8 +134,10 @@ def _facet(line: Line, name: str, value: object) -> str:
     )
 
 
-def read_judgements(path: Path, queries: Container[str], about: About) -> Judgements:
-    """Read and aggregate judgements.jsonl.
+def read_judgements(
+    path: Path, queries: Container[str], about: About, *, by_machine: bool = False
+) -> Judgements:
+    """Read and aggregate judgements.jsonl, or a file like it in which all are `by_machine`.
 
     Raises DocumentError for a mistake in a line: an unknown query, a grade that is not a whole
     number from 0 on or not allowed, or a judge who graded a document twice.
@@ -156,7 +170,7 @@ def read_judgements(path: Path, queries: Container[str], about: About) -> Judgem
         qrels.setdefault(pair[0], {})[pair[1]] = grade
     judges = tuple(sorted({judge for by_judge in given.values() for judge in by_judge}))
     alpha = ordinal_alpha([tuple(by_judge.values()) for by_judge in given.values()])
-    return Judgements(qrels, judges, alpha)
+    return Judgements(qrels, judges, alpha, len(given) if by_machine else 0)
 
 
 def _judgement(line: Line, tree: Mapping[str, Any], about: About) -> tuple[str, str, str, int]:

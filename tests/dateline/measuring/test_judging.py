@@ -61,6 +61,12 @@ def test_a_folder_with_judges_keeps_their_names(begun: Path, tmp_path: Path) -> 
     assert read_judged_set(str(tmp_path / "more")).judges == (TAKEN_OVER,)
 
 
+def test_grades_without_a_judge_are_not_mixed_with_others(source: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        read_to_judge(source)
+    assert raised.value.where == str(source)
+
+
 def test_a_folder_is_begun_once(source: Path, begun: Path) -> None:
     with pytest.raises(InputError) as raised:
         begin(begun, str(source))
