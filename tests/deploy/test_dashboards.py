@@ -25,6 +25,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus"),
 ]
 PATIENCE_S = 240.0
+# Two scrapes with a search between them, and a rule that was evaluated after them.
+READY = ("sum(rate(dateline_search_stage_seconds_count[20s])) > 0", "dateline:failed:ratio5m >= 0")
 # What only counts with a customer, a caption, a call refused, or an alert's window of an hour.
 QUIET = ("caption", "webhook_attempts", "refused", "truncated", "recall", "cache", "status")
 
@@ -34,7 +36,7 @@ def test_every_panel_shows_something_and_every_rule_can_be_evaluated(folder: Pat
     Cli(folder / "archive")("ingest", wire, "--products", "demo")
     with served(folder / "archive") as (_, client), prometheus(folder, client.base_url) as ask:
         deadline = time.monotonic() + PATIENCE_S
-        while not ask("sum(rate(dateline_search_stage_seconds_count[20s])) > 0"):
+        while not all(map(ask, READY)):
             client.get(
                 "/content/search", params={"q": "ferry"}, headers={"x-api-key": DEMO_READ_KEY}
             )
