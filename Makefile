@@ -174,12 +174,12 @@ gate: $(READY_DEV)
 RACERS := bm25s haystack txtai
 RACE ?=
 race: $(READY_DEV)
-	-@$(MAKE) --keep-going $(RACERS:%=# What checks the chart and compose.yaml; where it can't be had the target is not made.
+	-@$(MAKE) --keep-going $(RACERS:%=.venv-race-%/.installed) build/race/weaviate-server
+	$(BIN)/python -m benchmarks.race $(RACE)
+
+# What checks the chart and compose.yaml; where it can't be had the target is not made.
 .venv-deploy/.installed: deploy/checks.lock scripts/deploy-tools
 	@PYTHON=$(PYTHON) bash scripts/deploy-tools
-
-.venv-race-%/.installed) build/race/weaviate-server
-	$(BIN)/python -m benchmarks.race $(RACE)
 
 # The published clients of the dialects, whose wishes for packages are not ours.
 .venv-clients/.installed: tests/api/clients/clients.lock
