@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from tests.live_servers import serving
+
 Answer = dict[str, Any]
 Entry = tuple[str, int, int, bytes | None]  # kind, id, version, document
 _FULL = "blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
@@ -123,11 +125,5 @@ def bulk_server() -> Iterator[BulkServer]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(http):
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

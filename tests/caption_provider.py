@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.caption_looks import captions_of, described, picture_in
+from tests.live_servers import serving
 
 KEY = "sk-test-0123456789-secret"
 
@@ -96,9 +97,7 @@ class CaptionServer:
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.provider = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
-        )
+        self._serving = serving(self._server)
 
     @property
     def base_url(self) -> str:
@@ -119,13 +118,11 @@ class CaptionServer:
         )
 
     def __enter__(self) -> CaptionServer:
-        self._thread.start()
+        self._serving.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._serving.__exit__(None, None, None)
 
     @contextmanager
     def busy(self) -> Iterator[None]:

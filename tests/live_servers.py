@@ -43,7 +43,7 @@ def served_folder(folder: Path) -> Iterator[str]:
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """Answers in a thread until the block ends."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield

@@ -27,6 +27,7 @@ from dateline.settings import Settings
 from tests.api.conftest import READ, app_over, filled
 from tests.api.media_archive import PHOTO, media_archive
 from tests.certificates import own_authority
+from tests.live_servers import serving
 
 pytestmark = pytest.mark.timed
 
@@ -76,15 +77,8 @@ def proxied(url: str, prefix: str, *, strips: bool, verify: ssl.SSLContext) -> I
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with client, serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        client.close()
 
 
 @pytest.mark.parametrize("strips", [True, False], ids=["takes-its-part-off", "passes-all-on"])

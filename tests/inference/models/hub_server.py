@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.live_servers import serving as answering
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "maker/small"
 
@@ -78,14 +80,8 @@ def serving(files: Mapping[str, bytes], **changed: Any) -> Iterator[Hub]:
     hub = Hub(dict(files), **changed)
     server = _Server(hub)
     hub.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(server):
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
+
+from tests.live_servers import serving
 
 PIECES = ("<s>", "<pad>", "</s>", "<unk>", "▁", "▁bar", "co", "▁hun", "dido", "fi", "▁query", ":")
 WIDTH, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 2, 64, 16
@@ -71,14 +72,8 @@ def package_index(folder: Path) -> Iterator[tuple[str, list[str]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}/simple/", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _vocabulary(pieces: tuple[str, ...]) -> bytes:

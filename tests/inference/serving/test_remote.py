@@ -36,6 +36,7 @@ from inference.serving.remote import (
 )
 from inference.serving.remote_calls import RemoteAddress, RemoteService
 from tests.api.models.model_service import KEY, bundled_models, serving_models
+from tests.live_servers import serving
 
 ROOT = Path(__file__).parents[3] / "models"
 ENCODER, TAGGER = "all-MiniLM-L6-v2", "distilbert-ner-news"
@@ -209,14 +210,8 @@ def answering(reply: Reply) -> Iterator[Wrong]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     wrong.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(server):
         yield wrong
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def vectors(rows: Any, **members: Any) -> bytes:

@@ -17,6 +17,7 @@ from storage.opensearch.nodes.connection import Cluster, ClusterSettings
 from storage.opensearch.nodes.nodes import AwayError, NodeSettings, SlowError, within
 from tests.bulk_server import bulk_server
 from tests.certificates import own_authority
+from tests.live_servers import serving
 from tests.tcp_proxy import Proxy, proxy_before
 
 pytestmark = pytest.mark.timed
@@ -95,15 +96,11 @@ def dripping_over_tls(context: ssl.SSLContext) -> Iterator[str]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.socket = context.wrap_socket(http.socket, server_side=True)
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{http.server_port}"
-    finally:
-        over.set()
-        http.shutdown()
-        thread.join()
-        http.server_close()
+    with serving(http):
+        try:
+            yield f"https://127.0.0.1:{http.server_port}"
+        finally:
+            over.set()
 
 
 def test_an_answer_that_drips_is_given_up_under_tls(tmp_path: Path) -> None:
