@@ -155,3 +155,6 @@ def test_metrics_are_sent_for_all_processes(told: Told) -> None:
     stages = told.collector.metrics["dateline_search_stage_seconds"].histogram.data_points
     counts = {point.attributes[0].value.string_value: point.count for point in stages}
     assert counts["total"] >= 3
+    by_caller = told.collector.metrics["dateline_model_caller_seconds"].sum.data_points
+    spent = {point.attributes[0].value.string_value: point.as_double for point in by_caller}
+    assert spent["demo reader"] > 0
