@@ -104,6 +104,7 @@ def _traced(error: BaseException, says: bool, depth: int = _DEPTH) -> Iterator[s
     for one in (before, *parts) if depth else ():
         if one is not None:
             yield from _traced(one, says, depth - 1)
+    yield "Traceback (most recent call last):"
     yield from (line.rstrip() for line in traceback.format_tb(error.__traceback__))
     yield f"{type(error).__qualname__}: {error}" if says else type(error).__qualname__
 

@@ -91,7 +91,7 @@ def test_an_error_says_where_and_which_and_its_text_only_if_that_is_allowed(
     tracing.let_quote(False)
     line = json.loads(capsys.readouterr().err)
     assert line["message"] == "it failed at s3://bucket/a.jpg today"
-    for name in ("KeyError", "ValueError", "OSError", "ExceptionGroup", "in nested"):
+    for name in ("Traceback", "KeyError", "ValueError", "OSError", "ExceptionGroup", "in nested"):
         assert name in line["exception"]
     assert [text in line["exception"] for text in texts] == [allowed] * 3
 
