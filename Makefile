@@ -32,7 +32,7 @@ TORCH = $(call FILES_OF,mark\.torch)
 LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 \
   FEED_HISTORIES=300 CONCURRENT_TURNS=500 KILL_ROUNDS=200 POWER_STATES=500 FAILING_ROUNDS=400 OPENAPI_CASES=10000 \
   DATELINE_HOSTILE_DOCUMENTS=300 MIRROR_CHANGES=10000 FEED_TRANSITIONS=1000000 FEED_KILLS=100 \
-  OVERLOAD_S=60 SOAK_S=7200
+  OVERLOAD_S=60 SOAK_S=7200 BATCH_FILES=2000
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 

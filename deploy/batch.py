@@ -11,11 +11,13 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from deploy.calls import Call, add_common_options, carry_out
+from deploy.calls import Call, add_common_options, carry_out, pair
 
 _LARGEST = 10_000  # Batch's bound
 _FIRST_TRY_AND_MORE = 10  # Batch's bound
-_INTERRUPTED = "130"  # the exit code of an ingest that goes on when it is started again
+# Exit codes of an ingest that goes on when it is started again: it was warned and ended its work,
+# it was told to end before it began, it was killed.
+_INTERRUPTED = ("130", "143", "137")
 
 
 def calls(wanted: argparse.Namespace) -> Iterator[Call]:
@@ -90,6 +92,7 @@ def _definition(wanted: argparse.Namespace) -> Call:
         "secrets": [
             {"name": "DATELINE_RECORD", "valueFrom": wanted.record_secret},
             {"name": "DATELINE_WORK_URL", "valueFrom": wanted.work_secret or wanted.record_secret},
+            *({"name": name, "valueFrom": arn} for name, arn in wanted.secret),
         ],
         "readonlyRootFilesystem": True,
         "privileged": False,
@@ -98,7 +101,7 @@ def _definition(wanted: argparse.Namespace) -> Call:
     }
     again = [
         {"onStatusReason": "Host EC2*", "action": "RETRY"},  # the instance was taken away
-        {"onExitCode": _INTERRUPTED, "action": "RETRY"},  # it was warned, and ended its work
+        *({"onExitCode": code, "action": "RETRY"} for code in _INTERRUPTED),
         {"onReason": "*", "action": "EXIT"},
     ]
     parameters = {
@@ -122,6 +125,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--products", default="", help="product codes, by commas")
     parser.add_argument("--record-secret", required=True, help="ARN: address of the record")
     parser.add_argument("--work-secret", default="", help="ARN: address of orders; the record's")
+    parser.add_argument(
+        "--secret", type=pair, action="append", default=[], help="NAME=ARN: another secret setting"
+    )
     parser.add_argument("--media-store", required=True, help="s3://... for stills")
     parser.add_argument("--job-role", required=True, help="ARN: reads the files, writes stills")
     parser.add_argument(

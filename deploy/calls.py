@@ -76,12 +76,12 @@ def carry_out(calls: Iterable[Call], region: str, *, dry_run: bool) -> int:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every program here has."""
-    parser.add_argument("--set", type=_pair, action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--set", type=pair, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--dry-run", action="store_true", help="print the calls, send nothing")
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
     """Return the name and the value of an argument NAME=VALUE. Raises ArgumentTypeError."""
     name, sign, value = text.partition("=")
     if not (name and sign):

@@ -20,7 +20,8 @@ BASE = [
 
 
 def test_an_array_is_made_and_submitted() -> None:
-    found = checked(batch.calls(batch.parsed([*BASE, "--size", "8"])))
+    more = ["--size", "8", "--secret", f"DATELINE_CAPTION_KEY={ARN}"]
+    found = checked(batch.calls(batch.parsed([*BASE, *more])))
     by_name = {call.operation: call.parameters for call in found}
     assert list(by_name) == [
         "create_launch_template",
@@ -34,9 +35,12 @@ def test_an_array_is_made_and_submitted() -> None:
     container = by_name["register_job_definition"]["containerProperties"]
     assert container["command"] == ["ingest", "s3://photos/2025/", "--shard", "array"]
     assert container["readonlyRootFilesystem"]
+    secrets = [one["name"] for one in container["secrets"]]
+    assert secrets == ["DATELINE_RECORD", "DATELINE_WORK_URL", "DATELINE_CAPTION_KEY"]
     assert by_name["submit_job"]["arrayProperties"] == {"size": 8}
     tries = by_name["register_job_definition"]["retryStrategy"]["evaluateOnExit"]
-    assert [one["action"] for one in tries] == ["RETRY", "RETRY", "EXIT"]
+    assert [one["action"] for one in tries] == [*["RETRY"] * 4, "EXIT"]
+    assert len(tries) <= 5  # Batch's bound
 
 
 def test_a_single_job_is_no_array() -> None:

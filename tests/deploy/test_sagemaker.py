@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +16,12 @@ from typing import Any
 
 import boto3
 import httpx
+import numpy as np
 import pytest
 from botocore.stub import Stubber
 
+from core.threads import Threads
+from dateline.default_folders import demo_folder
 from deploy import calls as calling
 from deploy.calls import Call, CallError, carry_out, checked
 from deploy.sagemaker import calls, parsed
@@ -95,6 +100,53 @@ def test_packed_models_are_served_and_a_missing_one_is_named(tmp_path: Path) -> 
         assert client.post("/invocations", json={"input": "a ferry"}).status_code == 200
         assert client.post("/invocations", json={"texts": ["x"]}).status_code == 404
         assert any("shots transnetv2-int8" in line for line in said)
+
+
+def transformed(client: httpx.Client, file: bytes, payload_bytes: int) -> bytes:
+    """A batch transform of a file of lines, by SageMaker's rules for MultiRecord, Line and Line: as
+    many payloads at once as the container says, and the answers put together in order.
+    """
+    terms = client.get("/execution-parameters").json()
+    assert terms["BatchStrategy"] == "MULTI_RECORD"
+    assert payload_bytes <= terms["MaxPayloadInMB"] * 2**20
+    payloads = [b""]
+    for line in file.splitlines(keepends=True):
+        if len(payloads[-1]) + len(line) > payload_bytes:
+            payloads.append(b"")
+        payloads[-1] += line
+    kind = {"content-type": "application/jsonlines", "accept": "application/jsonlines"}
+
+    def asked(payload: bytes) -> bytes:
+        answer = client.post("/invocations", content=payload, headers=kind)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    with Threads(terms["MaxConcurrentTransforms"]) as threads:
+        return b"".join(threads.map(asked, payloads))
+
+
+@pytest.mark.service
+def test_a_batch_transform_answers_each_record_in_its_place() -> None:
+    stories = (demo_folder() / "stories.jsonl").read_text("utf-8").splitlines()
+    heads = [json.loads(story)["headlines"][0]["value"] for story in stories]
+    texts = [f"{heads[number % len(heads)]} ({number})" for number in range(600)]
+    records = [{"input": [text], "encoding_format": "base64"} for text in texts]
+    file = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    with started("serve", SAGEMAKER_REGION="us-east-1") as (client, _):
+        answers = [json.loads(line) for line in transformed(client, file, 4096).splitlines()]
+        assert len(answers) == len(texts)
+        kind = {"content-type": "application/vnd.dateline.embeddings+json"}
+        for start in range(0, len(texts), 200):
+            part = slice(start, start + 200)
+            whole = {"input": texts[part], "encoding_format": "base64"}
+            alone = client.post("/invocations", json=whole, headers=kind).json()["data"]
+            one = np.array([vector_of(row) for row in alone])
+            other = np.array([vector_of(answer["data"][0]) for answer in answers[part]])
+            assert ((one * other).sum(axis=1) > 0.99).all()
+
+
+def vector_of(row: dict[str, Any]) -> Any:
+    return np.frombuffer(base64.b64decode(row["embedding"]), np.float32)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from tests.caption_looks import picture_in
 from tests.caption_provider import KEY, CaptionServer, Reply
 from tests.metadata_server import MetadataServer, metadata
 from tests.postgres_server import Server
-from tests.s3_server import bucket, put
+from tests.s3_server import bucket
 from tests.storage.postgres_world import address_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
@@ -66,8 +66,9 @@ class Array:
     desk: Desk
     instance: MetadataServer
 
-    def started(self, index: int, attempt: int) -> subprocess.Popen[bytes]:
-        """A try of one job, as Batch starts it."""
+    @contextmanager
+    def started(self, index: int, attempt: int) -> Iterator[subprocess.Popen[bytes]]:
+        """A try of one job, as Batch starts it. It does not outlive the block."""
         data = self.folder / f"job-{index}-{attempt}"
         data.mkdir()
         told = {
@@ -77,12 +78,17 @@ class Array:
             "AWS_BATCH_JOB_ARRAY_SIZE": str(SIZE),
         }
         with (data / "log").open("wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*COMMAND, "s3://photos/2025/", "--products", "wire", "--data", str(data)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.told, **told},
             )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def said(self, index: int, attempt: int) -> str:
         return (self.folder / f"job-{index}-{attempt}" / "log").read_text("utf-8")[-3000:]
@@ -141,34 +147,40 @@ def array(postgres: Server, folder: Path, provider: CaptionServer) -> Iterator[A
 def put_photos() -> None:
     """Small photos that look different, so that no two share a caption."""
     rng = np.random.default_rng(7)
-    boto3.client("s3").create_bucket(Bucket="stills")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="stills")
     for number in range(PHOTOS):
         cells = rng.integers(0, 256, (6, 8, 3), np.uint8)
         stream = io.BytesIO()
         Image.fromarray(cells).resize((240, 180)).save(stream, "JPEG")
-        put("photos", f"2025/{number:04}.jpg", stream.getvalue())
+        client.put_object(Bucket="photos", Key=f"2025/{number:04}.jpg", Body=stream.getvalue())
 
 
 def run(jobs: Array, index: int, stop: Stop | None) -> list[int]:
     """Run one job of the array until it succeeds; the exit codes of its tries."""
-    codes, attempt = list[int](), 1
-    process = jobs.started(index, attempt)
+    codes = list[int]()
     if stop is not None:
-        deadline, before = time.monotonic() + PATIENCE_S, -1
-        while before < 0 or jobs.done() < before + 2:
-            if before < 0 and jobs.has_begun(index):
-                before = jobs.done()
-            assert process.poll() is None, jobs.said(index, attempt)
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        stop(process)
-        codes.append(process.wait(PATIENCE_S))
+        with jobs.started(index, 1) as process:
+            wait_until_it_works(jobs, index, process)
+            stop(process)
+            codes.append(process.wait(PATIENCE_S))
         jobs.instance.warns.clear()
-        attempt += 1
-        process = jobs.started(index, attempt)
-    codes.append(process.wait(PATIENCE_S))
-    assert codes[-1] == 0, jobs.said(index, attempt)
+    with jobs.started(index, len(codes) + 1) as process:
+        codes.append(process.wait(PATIENCE_S))
+    assert codes[-1] == 0, jobs.said(index, len(codes))
     return codes
+
+
+def wait_until_it_works(jobs: Array, index: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until photos were done after the job had begun."""
+    deadline = time.monotonic() + PATIENCE_S
+    before: int | None = None
+    while before is None or jobs.done() < before + 2:
+        if before is None and jobs.has_begun(index):
+            before = jobs.done()
+        assert process.poll() is None, jobs.said(index, 1)
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_each_photo_is_done_once(
@@ -180,8 +192,13 @@ def test_each_photo_is_done_once(
         # The warning is for an instance, so nothing else runs beside the first job. It is asked for
         # every few seconds, in which the job may not end.
         provider.say(*[Reply(delay_s=EVERY_S)] * (PHOTOS // SIZE))
-        codes = [run(jobs, 0, lambda _: jobs.instance.warns.set())]
-        provider.script.clear()
+
+        def warned(process: subprocess.Popen[bytes]) -> None:
+            jobs.instance.warns.set()
+            process.wait(PATIENCE_S)
+            provider.script.clear()
+
+        codes = [run(jobs, 0, warned)]
         stops: Mapping[int, Stop] = {1: killed, SIZE - 1: ended}
         with Threads(SIDE_BY_SIDE) as threads:
             others = range(1, SIZE)
