@@ -15,6 +15,7 @@ from core.media import Caption, Uncaptioned
 from dateline.build.media.captions import batch_captioner_of, captioner_of, open_book
 from dateline.settings import SPENT, Settings
 from indexing.captions.calls import CAP
+from tests.bedrock_server import KEY_ID, REGION, SECRET, bedrock
 from tests.caption_provider import KEY, CaptionServer
 from tests.indexing.captions.world import EDGE, Book, jpeg, still
 
@@ -52,6 +53,25 @@ def test_a_provider_by_its_settings(folder: Path) -> None:
     book = open_book(chosen)
     assert 0 < book.spent(datetime.now(UTC).date().isoformat()) <= 6
     book.close()
+
+
+def test_bedrock_by_its_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throttled question is asked again, each one signed, and only the answer is paid."""
+    for name, value in ("ACCESS_KEY_ID", KEY_ID), ("SECRET_ACCESS_KEY", SECRET), ("REGION", REGION):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    book = Book()
+    with bedrock() as server:
+        server.say.append((429, "ThrottlingException", {"message": "Too many requests"}))
+        priced = {"caption_price_in": 1, "caption_price_out": 1}
+        chosen = settings(folder, captioner="bedrock", caption_url=server.url, **priced)
+        made = captioner_of(chosen, book)
+        assert made is not None
+        (found,) = made.caption([still()])
+        made.close()
+    assert isinstance(found, Caption)
+    assert found.made_by.startswith("m@1-")
+    assert (len(server.requests), server.refused) == (2, [])
+    assert sum(book.days.values()) == pytest.approx(850 / 1e6)
 
 
 def test_a_book_that_is_given_is_the_one_that_is_used(folder: Path) -> None:
