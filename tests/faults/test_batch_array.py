@@ -29,7 +29,7 @@ from core.threads import Threads
 from core.work import AssetState, JobState, Stage
 from dateline.archive import archive_status
 from dateline.aws.spot import EVERY_S
-from dateline.build.media.work import Desk, open_desk
+from dateline.build.media.desk import Desk, open_desk
 from dateline.settings import configure
 from indexing.work.request import request_of
 from tests.caption_looks import picture_in
