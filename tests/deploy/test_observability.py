@@ -15,6 +15,7 @@ import yaml
 import dateline
 from api.metrics import Metrics
 from scripts.dashboards import DASHBOARDS, text_of
+from tests.docs.test_paths import broken
 
 FOLDER = Path(dateline.__file__).parent.parent / "deploy/observability"
 _NAME = re.compile(r"\b(?:dateline|process)_[a-z_]+|\bdateline:[a-z_0-9:]+")
@@ -70,7 +71,9 @@ def test_the_dashboards_are_those_of_the_script() -> None:
 
 def test_every_alert_says_what_and_how_to_mend_it() -> None:
     alerts = [rule for rule in rules() if "alert" in rule]
-    assert all({"summary", "mend"} <= set(alert["annotations"]) for alert in alerts)
+    assert all({"summary", "mend", "runbook"} == set(alert["annotations"]) for alert in alerts)
+    pages = [alert["annotations"]["runbook"] for alert in alerts]
+    assert [page for page in pages if broken(FOLDER.parent.parent / "README.md", page)] == []
     assert {alert["labels"]["severity"] for alert in alerts} == {"page", "ticket"}
 
 

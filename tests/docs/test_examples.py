@@ -19,7 +19,11 @@ from tests.demo_service import ROOT
 
 pytestmark = pytest.mark.service
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/runbooks").glob("*.md")),
+]
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _ROW = re.compile(r"^\| (`.+?`(?:, `.+?`)*) \|", re.MULTILINE)
 _ADDRESS = "http://127.0.0.1:8000"
