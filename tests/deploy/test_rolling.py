@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.service, pytest.mark.cluster, pytest.mark.deep]
 
 RATE = float(os.environ.get("RATE", "50"))
 STORIES = ROOT / "datasets" / "demo" / "stories.jsonl"
-HEADLINES = 40  # stories that are written, and searched for by their headlines
+HEADLINES = 20  # stories that are written, and searched for by their headlines
 HEADERS = {"x-api-key": KEY}
 SERVERS = ("one", "two", "three")  # of deploy/haproxy.cfg
 
