@@ -11,7 +11,7 @@ import pytest
 
 from tests.demo_service import STORIES
 from tests.deploy.airflow.environment import needs_airflow
-from tests.deploy.airflow.running import Airflow, Archive, newsroom
+from tests.deploy.airflow.running import Airflow, Archive, newsroom, wait_until
 from tests.opensearch_node import new_name
 
 pytestmark = [pytest.mark.cluster, pytest.mark.deep, pytest.mark.timeout(3600), needs_airflow]
@@ -72,9 +72,8 @@ def test_it_flips_to_the_better_encoder_and_stops_before_the_worse(
         assert (tasks["stop"][0], tasks["flip"][0]) == ("failed", "skipped")
         assert "the next index is worse" in airflow.log(DAG, "worse")
         with archive.client() as client:
-            refused = client.order_job("flip-anyway", "migrate", {"step": "flip"})
-            while refused.state == "running":
-                refused = client.job("flip-anyway")
-        assert refused.state == "failed"
+            client.order_job("flip-anyway", "migrate", {"step": "flip"})
+            wait_until(lambda: client.job("flip-anyway").state != "running", "it is refused")
+            assert client.job("flip-anyway").state == "failed"
         assert index in archive.command("migration", "status")
         assert f"served   {index}-000002" in archive.command("migration", "status")
