@@ -5,7 +5,7 @@ current belongs to the context of the code that runs (`contextvars`), and `core.
 that into threads. A header in the form of W3C's Trace Context carries it into other processes and
 into rows of orders.
 
-A span costs three microseconds here. OpenTelemetry's own take thirty, and a search has about thirty
+A span costs two microseconds here. OpenTelemetry's own take thirty, and a search has about thirty
 of them. So a span is a tuple until another thread sends it (`dateline/serving/telemetry.py`), and
 without a sink nothing is written at all.
 
