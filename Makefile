@@ -194,8 +194,8 @@ race: $(READY_DEV)
 	@touch $@
 
 # Airflow for the DAGs of deploy/airflow (docs/airflow.md); of ours it has the client only.
-.venv-airflow/.installed: deploy/airflow/requirements.lock
-	OURS=client PYTHON=$(PYTHON) bash scripts/environment .venv-airflow $<
+.venv-airflow/.installed: deploy/airflow/pip.lock deploy/airflow/requirements.lock
+	OURS=client PYTHON=$(PYTHON) bash scripts/environment .venv-airflow $^
 	@touch $@
 
 .venv-race-%/.installed: benchmarks/race/locks/%.lock
