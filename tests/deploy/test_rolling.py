@@ -1,6 +1,6 @@
 """Two serve pods and a worker on Postgres and OpenSearch behind HAProxy, replaced one at a time.
 
-RATE=50 python -m pytest -s tests/deploy/test_rolling.py      # prints what docs/figures.md has
+RATE=50 python -m pytest -s tests/deploy/test_rolling.py      # prints what came of it
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.storage.postgres_world import address_of
 
 pytestmark = [pytest.mark.service, pytest.mark.cluster, pytest.mark.deep]
 
-RATE = float(os.environ.get("RATE", "50"))
+RATE = float(os.environ.get("RATE", "5"))
 STORIES = ROOT / "datasets" / "demo" / "stories.jsonl"
 HEADLINES = 20  # stories that are written, and searched for by their headlines
 HEADERS = {"x-api-key": KEY}
