@@ -217,8 +217,7 @@ def test_pods_are_replaced_under_load_without_a_failed_search(
                 running[new].enter_context(archive.service(ports[new]))
                 running[old].close()
             time.sleep(5)
-        assert "Running" in podman("ps", "--filter", f"name={worker}", "--format", "{{.State}}"), (
-            worker
-        )
+        state = podman("inspect", worker, "--format", "{{.State.Status}}")
+        assert state.strip() == "running"
     print(load.told(calm))
     assert set(load.answers) == {"hits"}
