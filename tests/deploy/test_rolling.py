@@ -1,6 +1,7 @@
-"""Two serve pods and a worker on Postgres and OpenSearch behind HAProxy, replaced one at a time.
+"""Two serve pods and a worker on one Postgres behind HAProxy, replaced one at a time; with their
+indexes in each pod, or on OpenSearch.
 
-RATE=50 python -m pytest -s tests/deploy/test_rolling.py      # prints what came of it
+RATE=50 python -m pytest -s tests/deploy/test_rolling.py -k each   # prints what came of it
 """
 
 from __future__ import annotations
@@ -75,10 +76,27 @@ class Archive:
             podman("stop", "--time", "60", name)
 
 
+@pytest.fixture(params=["indexes in each pod", "indexes on OpenSearch"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str | None]]:
+    """The settings of an engine."""
+    if "OpenSearch" not in request.param:
+        yield {"DATELINE_ENGINE": "embedded", "DATELINE_OPENSEARCH_URL": None}
+        return
+    address, index = request.getfixturevalue("opensearch"), new_name()
+    yield {
+        "DATELINE_OPENSEARCH_URL": address,
+        "DATELINE_OPENSEARCH_INDEX": index,
+        "DATELINE_OPENSEARCH_REPLICAS": "0",
+    }
+    remove_index(address, index)
+
+
 @pytest.fixture
-def archive(postgres: Server, opensearch: str, tmp_path: Path) -> Iterator[Archive]:
+def archive(
+    postgres: Server, engine: Mapping[str, str | None], tmp_path: Path
+) -> Iterator[Archive]:
     """Its tables are there, made as the chart's job does, and so is its Secret."""
-    image, index = need_image(), new_name()
+    image = need_image()
     if shutil.which("haproxy") is None:
         pytest.skip("haproxy is not here: apt-get install haproxy")
     address = address_of(postgres, tmp_path)
@@ -87,9 +105,7 @@ def archive(postgres: Server, opensearch: str, tmp_path: Path) -> Iterator[Archi
         "DATELINE_HOST": "127.0.0.1",
         "DATELINE_RUNTIMES": None,  # the models are in each pod
         "DATELINE_MEDIA_STORE": None,
-        "DATELINE_OPENSEARCH_URL": opensearch,
-        "DATELINE_OPENSEARCH_INDEX": index,
-        "DATELINE_OPENSEARCH_REPLICAS": "0",
+        **engine,
         "DATELINE_TRUSTED_PROXIES": json.dumps(["127.0.0.1"]),
     }
     values = {
@@ -101,7 +117,6 @@ def archive(postgres: Server, opensearch: str, tmp_path: Path) -> Iterator[Archi
         assert podman("wait", name).strip() == "0", podman("logs", name)
     with secret(release, values, tmp_path):
         yield Archive(image, release, tmp_path, settings)
-    remove_index(opensearch, index)
 
 
 @contextmanager
