@@ -170,7 +170,7 @@ EVAL_COMMANDS = {
     ),
     "judge": Entry(
         "dateline.commands.eval.judge:judge",
-        "Grade the hits of several profiles on a page, without knowing whose they are.",
+        "Grade the hits of several profiles, without knowing whose they are.",
         bare_is_help=True,
     ),
     "machine-judge": Entry(

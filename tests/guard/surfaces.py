@@ -328,6 +328,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     **dict.fromkeys(("from", "to"), _one(1, 1, 2, 3)),
     "form": _one("nitf", "newsmlg2", "plain"),
     "model": _one("all-MiniLM-L6-v2"),
+    "job_id": _one("nightly"),
     "products": _one(["wire"]),
     "sort": _one(*SortOrder),
     "qt": lambda scene: scene.cursor(),
@@ -355,7 +356,17 @@ ALWAYS = frozenset(
     {
         *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
         "from",
-        *("account", "plan", "key", "number", "method", "monitorId", "session_id", "model"),
+        *(
+            "account",
+            "plan",
+            "key",
+            "number",
+            "method",
+            "monitorId",
+            "session_id",
+            "model",
+            "job_id",
+        ),
     }
 )
 OFTEN = frozenset({"facets", "explain", "fold", "profile", "similar_to", "why_missing", "cursor"})
@@ -388,6 +399,7 @@ BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v1/tag"): lambda scene: {"texts": [f"Ana {scene.word()}"]},
     ("POST", "/v1/webhooks"): lambda scene: {"url": "https://127.0.0.1/", "q": scene.word()},
     ("PATCH", "/v1/webhooks/{webhook_id}"): lambda scene: {"q": scene.word()},
+    ("PUT", "/v1/admin/jobs/{job_id}"): lambda scene: {"kind": "ingest", "paths": [scene.uri()]},
     ("POST", "/v1/webhooks/{webhook_id}/secret"): lambda scene: {},
     ("POST", "/v1/webhooks/{webhook_id}/replay"): lambda scene: {},
 }

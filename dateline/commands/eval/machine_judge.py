@@ -37,10 +37,10 @@ def machine_judge(
     data: Kept = None,
     models: Models = None,
 ) -> None:
-    """Let a language model grade what people have graded, tell how far it agrees with them and whom
-    it favours, and then let it grade the rest of the pool.
+    """Hold a language model's grades against people's, and let it grade the rest of a pool.
 
-    People must have graded 100 pairs. Documents are sent to the service at --url. The grades are
+    First it grades what people have graded, 100 pairs at least, and the command tells how far it
+    agrees with them and whom it favours. Documents are sent to the service at --url. The grades are
     kept apart, in machine-judgements.jsonl: `dateline eval run FOLDER:machine` measures by them
     alone, FOLDER:test+machine by people's where there are some, and FOLDER:test by people's alone.
     """

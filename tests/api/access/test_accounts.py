@@ -154,9 +154,11 @@ def test_nobody_else_administers(surface: Surface) -> None:
         for method in methods
         if path.startswith("/v1/admin")
     }
-    assert len(paths) == 16
+    assert len(paths) == 19
     for method, path in paths:
-        filled = path.format(account="gazette", plan="1", method="feed", key="x", number="7")
+        filled = path.format(
+            account="gazette", plan="1", method="feed", key="x", number="7", job_id="nightly"
+        )
         for other in (READ, key):
             assert surface.told(method, filled, 403, other)["code"] == "forbidden"
         assert surface.ask(method, filled, "unknown").status_code == 401
