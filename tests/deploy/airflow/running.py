@@ -158,6 +158,11 @@ class Airflow:
             self.begin(name)
         wait_until(lambda: len(self._get("/dags")["dags"]) == 4, "the DAGs are read")
 
+    def close(self) -> None:
+        """Closes the connection to its API."""
+        if self._api is not None:
+            self._api.close()
+
     def begin(self, name: str) -> None:
         self.processes.start(name, [str(BIN / "airflow"), name], self.env)
 
@@ -239,4 +244,5 @@ def newsroom(folder: Path) -> Iterator[tuple[Archive, Airflow]]:
     try:
         yield archive, airflow
     finally:
+        airflow.close()
         processes.close()
