@@ -63,7 +63,7 @@ run: $(READY)
 	@exec $(BIN)/dateline serve --demo
 
 # mypy runs beside the tests, which wait a lot; what it says comes after what they say.
-test: $(READY_DEV) .venv-deploy/.installed
+test: $(READY_DEV)
 	@bash scripts/test-packages
 	@$(MAKE) lint
 	@said=$$(mktemp); $(MAKE) types >"$$said" 2>&1 & types=$$!; status=0; \
