@@ -62,7 +62,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One ingest, or one operation: a job of another `kind`, which has no assets.
+    """A job: an ingest, or an operation, which has another `kind` and no assets.
 
     `request` is the request, as values for JSON. `read` says that all assets of its sources are
     known. `trouble` is what holds it up at the moment, or why an operation failed, or "". Times are

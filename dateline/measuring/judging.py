@@ -103,7 +103,7 @@ def pool_of(
         if name not in known:
             raise InputError(f"there is no profile {name!r}", mend=f"known are {', '.join(known)}")
     runs = {name: _run(service, judged, name, depth, said) for name in chosen}
-    pool = joined([former, pooled(runs, depth)])
+    pool = joined([*former, *pooled(runs, depth)])
     write_pool(folder, pool)
     return pool
 

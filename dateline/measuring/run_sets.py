@@ -163,6 +163,16 @@ def run_here(
     return results
 
 
+def key_in(variable: str) -> str:
+    """Return the key in the variable of that name, "" for none. Raises InputError if it is not
+    set.
+    """
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise InputError(f"the variable {variable} is not set", where="--key-env")
+    return key
+
+
 def run_there(
     url: str,
     key_variable: str,
@@ -172,9 +182,7 @@ def run_there(
     watching: Watching,
 ) -> list[RunResult]:
     """Run every set through the service at `url`, with the key in the variable of that name."""
-    key = os.environ.get(key_variable, "") if key_variable else ""
-    if key_variable and not key:
-        raise InputError(f"the variable {key_variable} is not set", where="--key-env")
+    key = key_in(key_variable)
     results = []
     with open_service(url, key) as client:
         service = ServiceAnswers(client, plan.profile, entities=plan.entities)

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import median_low
 from time import sleep
 from typing import Any
 
@@ -24,6 +23,9 @@ from core.errors import InputError, UnavailableError
 from eval.judging.agreement import Bias, biases, weighted_kappa
 from eval.judging.grades import Given, Grades
 from eval.judging.pool import Pair, Pooled
+from eval.runs.remote_search import check_service
+from eval.sets.news_queries import grade_of
+from indexing.captions.connection import bounded, bounded_client
 
 LEAST = 100
 _SECONDS, _TRIES, _LONGEST_WAIT_S, _MOST_BYTES = 120.0, 4, 30.0, 2**20
@@ -65,7 +67,8 @@ class Endpoint:
         where, told = str(self.client.base_url), "no answer"
         for attempt in range(_TRIES):
             try:
-                answer = self.client.post("chat/completions", json=body)
+                with bounded(_SECONDS, _MOST_BYTES):
+                    answer = self.client.post("chat/completions", json=body)
             except httpx.HTTPError as error:
                 told = type(error).__name__
             else:
@@ -81,12 +84,15 @@ class Endpoint:
 
 
 def open_endpoint(url: str, model: str, key: str = "") -> Endpoint:
-    """Return a model that is not called yet. Raises InputError for an address that is none."""
-    if not url.startswith(("http://", "https://")) or "@" in url:
-        mend = "such as https://host/v1, and the key by --key-env"
-        raise InputError("that is not the address of a service", where="--url", mend=mend)
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    return Endpoint(httpx.Client(base_url=url, headers=headers, timeout=_SECONDS), model)
+    """Return a model that is not called yet. Raises InputError for an invalid address, or a key
+    that can't be a header's value.
+    """
+    check_service(url, key)
+    client = bounded_client(_SECONDS)
+    client.base_url = httpx.URL(url)
+    if key:
+        client.headers["authorization"] = f"Bearer {key}"
+    return Endpoint(client, model)
 
 
 def messages_of(
@@ -151,8 +157,8 @@ def of_people(kept: Grades, pool: Iterable[Pooled]) -> dict[Pair, int]:
     lines, found = kept.all(), {}
     for pair in (each.pair for each in pool if each.pair in lines):
         given = lines[pair].values()
-        last = [tree["grade"] for tree in given if tree.get("adjudicates")]
-        found[pair] = last[0] if last else median_low(tree["grade"] for tree in given)
+        last = next((tree["grade"] for tree in given if tree.get("adjudicates")), None)
+        found[pair] = grade_of((tree["grade"] for tree in given), last)
     if len(found) < LEAST:
         raise InputError(
             f"people graded {len(found)} pairs of the pool, and a model is held against {LEAST}",

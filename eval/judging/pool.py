@@ -50,20 +50,21 @@ class Pooled:
 
 def pooled(runs: Mapping[str, Run], depth: int) -> tuple[Pooled, ...]:
     """Return the first `depth` documents of every system's run, each pair once."""
-    ranks: dict[Pair, dict[str, int]] = {}
-    for system, run in runs.items():
-        for query, documents in run.items():
-            for rank, document in enumerate(list(documents)[:depth], start=1):
-                ranks.setdefault((query, document), {})[system] = rank
-    return tuple(Pooled(query, document, given) for (query, document), given in ranks.items())
+    return joined(
+        Pooled(query, document, {system: rank})
+        for system, run in runs.items()
+        for query, documents in run.items()
+        for rank, document in enumerate(list(documents)[:depth], start=1)
+    )
 
 
-def joined(pools: Iterable[Sequence[Pooled]]) -> tuple[Pooled, ...]:
-    """Return all pairs of several pools; of a system that is in two of them the last one counts."""
+def joined(pools: Iterable[Pooled]) -> tuple[Pooled, ...]:
+    """Return each pair of several pools once, with the ranks of all; of two ranks that one system
+    gave it the last one counts.
+    """
     ranks: dict[Pair, dict[str, int]] = {}
-    for pool in pools:
-        for each in pool:
-            ranks.setdefault(each.pair, {}).update(each.ranks)
+    for each in pools:
+        ranks.setdefault(each.pair, {}).update(each.ranks)
     return tuple(Pooled(query, document, given) for (query, document), given in ranks.items())
 
 

@@ -28,8 +28,15 @@ _ROLES = {"encode": "encoder", "tag": "tagger", "score": "reranker"}
 
 def open_service(url: str, key: str = "") -> httpx.Client:
     """Return a client of the service at `url`; the key is in its headers and nowhere else. Raises
-    InputError for an invalid address, or a key that can't be a header's value.
+    InputError as `check_service` does.
     """
+    check_service(url, key)
+    headers = {"x-api-key": key} if key else {}
+    return httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=SECONDS)
+
+
+def check_service(url: str, key: str) -> None:
+    """Raise InputError for an invalid address, or a key that can't be a header's value."""
     try:
         parts = urlsplit(url)
         fits = parts.port is None or parts.port > 0
@@ -44,8 +51,6 @@ def open_service(url: str, key: str = "") -> httpx.Client:
         )
     if not (key.isascii() and key.isprintable()):
         raise InputError("the key has characters that can't be sent", mend="see --key-env")
-    headers = {"x-api-key": key} if key else {}
-    return httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,13 @@ def _facet(line: Line, name: str, value: object) -> str:
     )
 
 
+def grade_of(given: Iterable[int], settled: int | None) -> int:
+    """Return the grade of a document: the adjudicated one, else the median of the judges' grades,
+    the lower of two in the middle.
+    """
+    return median_low(given) if settled is None else settled
+
+
 def read_judgements(
     path: Path, queries: Container[str], about: About, *, by_machine: bool = False
 ) -> Judgements:
@@ -166,8 +173,7 @@ def read_judgements(
         raise InputError("no judgements", where=str(path), mend="add some")
     qrels: dict[str, dict[str, int]] = {}
     for pair, by_judge in given.items():
-        grade = settled[pair] if pair in settled else median_low(by_judge.values())
-        qrels.setdefault(pair[0], {})[pair[1]] = grade
+        qrels.setdefault(pair[0], {})[pair[1]] = grade_of(by_judge.values(), settled.get(pair))
     judges = tuple(sorted({judge for by_judge in given.values() for judge in by_judge}))
     alpha = ordinal_alpha([tuple(by_judge.values()) for by_judge in given.values()])
     return Judgements(qrels, judges, alpha, len(given) if by_machine else 0)

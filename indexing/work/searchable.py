@@ -1,4 +1,4 @@
-"""When what an order recorded is found by searches, as the last span of its trace.
+"""Waits until searches find what an order recorded, and writes the last span of its trace then.
 
 The record is written first, and indexes follow. So a thread waits until they have what was recorded
 before, for all orders that ended meanwhile, and writes a span `searchable` for each, from the end

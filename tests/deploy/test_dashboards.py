@@ -68,7 +68,7 @@ class Asked:
         return found
 
     def rules(self) -> list[dict[str, Any]]:
-        """Every rule, once each was evaluated."""
+        """Return all rules, after each was evaluated."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             groups = self._client.get("/api/v1/rules").json()["data"]["groups"]

@@ -33,7 +33,7 @@ def tool(name: str) -> str:
     """A program that scripts/deploy-tools lays here; skips where it is missing."""
     found = shutil.which(name, path=f"{TOOLS}:{os.environ.get('PATH', '')}")
     if found is None:
-        pytest.skip(f"{name} is not here: scripts/deploy-tools")
+        pytest.skip(f"{name} is not here: make .venv-deploy/.installed")
     return found
 
 

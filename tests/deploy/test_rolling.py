@@ -202,7 +202,7 @@ def searched(address: str) -> Iterator[Load]:
 
 
 def stories() -> list[dict[str, Any]]:
-    """Some of the demo's, of the product that the desk reads."""
+    """Return some stories of the demo, in the product that the desk reads."""
     lines = STORIES.read_text("utf-8").splitlines()[:HEADLINES]
     return [{**json.loads(line), "products": DESK["products"]} for line in lines]
 

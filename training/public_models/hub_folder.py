@@ -64,8 +64,8 @@ class Likeness:
 def write_hub_folder(source: ModelFolder, output: Path) -> None:
     """Write the model as the folder `output`, which must not be there.
 
-    Raises ModelError, and leaves nothing behind, for a model that is no encoder or tagger with a
-    graph of our recipes.
+    Raises ModelError for a model that is neither an encoder nor a tagger, and for one whose graph
+    none of our recipes wrote; nothing is left behind then.
     """
     manifest = source.manifest
     if manifest.task not in ("encode", "tag") or not manifest.graph:

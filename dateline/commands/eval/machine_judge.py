@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from core.errors import InputError
 from dateline.commands.options import Kept, Models, console, escape, reported, settings_for
 from dateline.measuring.evaluate import open_indexed
 from dateline.measuring.judging import document_text
+from dateline.measuring.run_sets import key_in
 from dateline.shown.progress import Steps, progress_bar
 from eval.judging.grades import Grades
 from eval.judging.machine import Ask, Trust, asking, grade_by, of_people, open_endpoint, trust
@@ -45,10 +44,7 @@ def machine_judge(
     alone, FOLDER:test+machine by people's where there are some, and FOLDER:test by people's alone.
     """
     with reported():
-        key = os.environ.get(key_env, "") if key_env else ""
-        if key_env and not key:
-            raise InputError(f"the variable {key_env} is not set", where="--key-env")
-        endpoint = open_endpoint(url, model, key)
+        endpoint = open_endpoint(url, model, key_in(key_env))
         judged = read_to_judge(folder)
         pool, kept = read_pool(folder, judged.queries), Grades(folder, MACHINE_JUDGEMENTS)
         people = of_people(Grades(folder), pool)

@@ -69,8 +69,8 @@ def told() -> Iterator[Told]:
 
 
 def ask_everything(client: httpx.Client) -> None:
-    """Ask every route that the service declares, with secrets in each parameter and member: with a
-    key and without one, in the forms in which keys are sent.
+    """Ask every route that the service declares, with secrets in each parameter and in each member
+    of the body. Each is asked without a key, and with one in every form in which keys are sent.
     """
     paths = client.get("/openapi.json", headers=READ).json()["paths"]
     ways: list[dict[str, str]] = [

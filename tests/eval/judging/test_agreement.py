@@ -9,7 +9,7 @@ import pytest
 from eval.judging.agreement import agreement, biases, weighted_kappa
 from eval.judging.pool import Pooled
 
-# Of ten pairs both say 0 to four, 1 to three, and differ by one, one and two in the rest.
+# Ten pairs: both judges give 0 to four and 1 to three; in the other three they differ by 1, 1, 2.
 ONE = [0, 0, 0, 0, 1, 1, 1, 0, 1, 2]
 OTHER = [0, 0, 0, 0, 1, 1, 1, 1, 2, 0]
 

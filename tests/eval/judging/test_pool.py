@@ -28,7 +28,7 @@ def test_each_pair_is_pooled_once_with_the_rank_that_each_system_gave() -> None:
 
 def test_a_pool_grows_by_other_systems(tmp_path: Path) -> None:
     write_pool(tmp_path, pooled({"hybrid": HYBRID}, 3))
-    grown = joined([read_pool(tmp_path, {"q1", "q2"}), pooled({"lexical": LEXICAL}, 3)])
+    grown = joined([*read_pool(tmp_path, {"q1", "q2"}), *pooled({"lexical": LEXICAL}, 3)])
     at_once = pooled({"hybrid": HYBRID, "lexical": LEXICAL}, 3)
     assert {p.pair: p.ranks for p in grown} == {p.pair: p.ranks for p in at_once}
 
