@@ -34,13 +34,17 @@ QUIET = ("caption", "webhook_attempts", "refused", "truncated", "recall", "cache
 def test_every_panel_shows_something_and_every_rule_can_be_evaluated(folder: Path) -> None:
     wire = write_lines(folder / "wire.jsonl", *DOCUMENTS)
     Cli(folder / "archive")("ingest", wire, "--products", "demo")
-    with served(folder / "archive") as (_, client), prometheus(folder, client.base_url) as ask:
+    with (
+        served(folder / "archive", log=folder / "log") as (_, client),
+        prometheus(folder, client.base_url) as ask,
+    ):
         deadline = time.monotonic() + PATIENCE_S
         while not all(map(ask, READY)):
             client.get(
                 "/content/search", params={"q": "ferry"}, headers={"x-api-key": DEMO_READ_KEY}
             )
             assert time.monotonic() < deadline
+            time.sleep(0.1)  # Prometheus works beside it
         rules = ask.rules()
         panels = {
             one.replace("$__rate_interval", "20s")

@@ -32,17 +32,19 @@ ROOT = Path(dateline.__file__).parent.parent
 
 @contextmanager
 def served(
-    data: Path, *flags: str, start: str = START
+    data: Path, *flags: str, start: str = START, log: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """A service with the demo's keys in a process of its own, answering; without a reranker, unless
-    a variable names one.
+    a variable names one. Whoever asks it more than a hundred times names a file for its log: the
+    pipe that nobody reads is full then, and the service stops.
     """
     port = free_port()
+    kept = subprocess.PIPE if log is None else os.open(log, os.O_WRONLY | os.O_CREAT)
     command = [sys.executable, "-P", "-c", start, "serve", "--data", str(data), "--port", str(port)]
     process = subprocess.Popen(
         [*command, "--demo", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=kept,
+        stderr=kept,
         text=True,
         env={"DATELINE_RERANKER": "", **os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -57,6 +59,8 @@ def served(
         if process.poll() is None:
             process.kill()
         process.communicate()
+        if log is not None:
+            os.close(kept)
 
 
 @pytest.mark.parametrize(
