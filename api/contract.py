@@ -237,6 +237,10 @@ class SearchData(BaseModel):
     facets: dict[str, list[FacetValue]]
     cursor: str
     profile: str
+    query_id: str = Field(
+        default="",
+        description="The query's name in the use log, for events; empty: it is not kept.",
+    )
     understood: dict[str, Any]
     degraded: list[str]
     suggestion: str = Field(

@@ -273,6 +273,21 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         description="most requests of an account, by method of AP Media API (JSON in a variable): "
         '{"search": {"minute": 600, "day": 200000}}, which is also the default of each',
     )
+    use_log_accounts: Annotated[tuple[str, ...], ByCommas] = Field(
+        default=(),
+        description="accounts that agreed that their searches and clicks are kept, by commas in a "
+        "variable; * for all; none by default, and then nothing is kept",
+    )
+    use_log_days: int = Field(
+        default=90, ge=1, le=730, description="days after which a kept search is deleted"
+    )
+    use_log_callers: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="accounts that must ask the same before the words of their query are kept; "
+        "until then only a keyed hash is",
+    )
     demo: bool = Field(default=False, description="have the demo's keys, on loopback")
 
     @model_validator(mode="before")

@@ -507,7 +507,8 @@ class Hit:
     says that editors put the story there for this query, `exact` that the whole query is one of its
     values, such as its slugline. `near_duplicates` are the uris of the stories that are folded
     under it, best first. `relevance` is None if the answer has no floor. `id` is the engine's
-    number of the version, 0 if it is not known.
+    number of the version, 0 if it is not known. `team` is a or b in a list that two profiles filled
+    in turns, = where both agree, "" in any other.
     """
 
     item: Item
@@ -523,6 +524,7 @@ class Hit:
     shot: int = 0
     relevance: Relevance | None = None
     id: int = 0
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -592,7 +594,7 @@ class SearchResponse:
     query in another spelling, which was not searched for ("" without one). `fold` says what a hit
     is. The total and the facets count all hits; if the answer has a floor, only the strong ones.
     `related` is the number of hits below the strong ones, None if there is no floor. `depth` is how
-    many hits the pages reach.
+    many hits the pages reach. `query_id` names the query in the use log, "" if it is not there.
     """
 
     hits: tuple[Hit, ...]
@@ -611,6 +613,7 @@ class SearchResponse:
     fold: Fold = Fold.NONE
     depth: int = 0
     related: int | None = None
+    query_id: str = ""
 
 
 class Searches(Protocol):

@@ -28,6 +28,7 @@ from customers.monitoring import Monitoring
 from customers.on_demand import OnDemand
 from customers.readers import Readers
 from customers.topics import FollowedTopics
+from customers.use_log import UseLog
 from customers.webhooks.ports import WebhookPorts
 from indexing.sources import Rejected
 from indexing.work.desk import JobDesk
@@ -193,6 +194,7 @@ class Services:
     readers: Readers | None = None
     monitoring: Monitoring | None = None
     on_demand: OnDemand | None = None
+    use: UseLog | None = None
     jobs: Callable[[], JobDesk] | None = None  # it opens a database
     forms: KeptForms = field(default_factory=KeptForms)
     close: Callable[[], None] = nothing_to_close

@@ -70,6 +70,7 @@ def search_data(
         "facets": facets,
         "cursor": response.cursor,
         "profile": response.profile,
+        "query_id": response.query_id,
         "understood": understood_json(response.understood),
         "degraded": list(response.degraded),
         "suggestion": response.suggestion,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +17,7 @@ from core.customers.accounts import AccountBook, Charge, Download, Order, Uses
 from core.customers.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.customers.topics import FollowedTopic, TopicMatch
 from core.customers.transitions import FeedSession, Position, Told, Transition, TransitionKind
+from core.customers.use import Event, LoggedQuery
 from core.items import Item
 from core.query_tree import Node
 
@@ -452,4 +453,42 @@ class TopicStore(Protocol):
         """Return the topics with addresses that matched since the last call of any process, each
         with the number of its matches.
         """
+        ...
+
+
+class UseStore(Protocol):
+    """The log of queries and of what was done with their hits. `least` is how many callers must
+    have asked the same before its words are kept.
+    """
+
+    def secret(self, period: int) -> bytes:
+        """Return the secret of a period, which is made when it is first asked for."""
+        ...
+
+    def secrets(self) -> Mapping[int, bytes]:
+        """Return the secret of each period that has queries, and of the newest."""
+        ...
+
+    def add(self, query: LoggedQuery, words: str, least: int) -> None:
+        """Keep a query; its `words` only if `least` callers asked it in its period. With "" they
+        are never kept.
+        """
+        ...
+
+    def note(self, event: Event, caller: str) -> bool:
+        """Keep an event; return False, and keep nothing, if the caller was shown no such hit."""
+        ...
+
+    def logged(self, since: datetime, until: datetime) -> Iterator[LoggedQuery]:
+        """Yield the queries from `since` to before `until` with their events, the oldest first."""
+        ...
+
+    def erase(self, callers: Collection[str], least: int) -> int:
+        """Delete what these callers did; return how many queries. Words that fewer than `least`
+        callers asked now are deleted too.
+        """
+        ...
+
+    def drop(self, before: datetime, least: int) -> int:
+        """Delete what is older, and secrets that nothing uses any more; return how many queries."""
         ...

@@ -14,6 +14,7 @@ from api.app import create_app, create_inner_app
 from api.customers.followed import TopicSearch
 from core.callers import NOBODY
 from core.limits import Limiter, NoLimiter
+from customers.use_log import LoggedSearch
 from dateline.archive_folder import archive_folder
 from dateline.build.customers.accounts import (
     account_parts,
@@ -22,6 +23,7 @@ from dateline.build.customers.accounts import (
     open_customers,
 )
 from dateline.build.customers.alerting import monitoring, on_demand, open_alerts
+from dateline.build.customers.use import open_use
 from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_webhooks
 from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
 from dateline.build.engine import check_recall
@@ -85,6 +87,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         alerts = open_alerts(settings, customers, service.engine, monitors, caller_of)
         work = Work(settings)
         status = WithWork(WithWebhooks(WithTransitions(service, wire), webhooks), work)
+    use = open_use(settings, clock, deletes=not inner)
     most = settings.sampled_queries
     desk = LateDesk(settings)
     samples = SampledQueries(archive_folder(settings), most) if most else None
@@ -93,6 +96,8 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         desk.close()
         if samples is not None:
             samples.close()
+        if use is not None:
+            use.close()
         if webhooks is not None:
             webhooks.close()
         if wire is not None:
@@ -109,10 +114,10 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         limiter.close()
         service.close()
 
+    pipeline = service.pipeline
+    search = TopicSearch(SampledSearch(pipeline, samples.keep) if samples else pipeline, topics)
     return Services(
-        search=TopicSearch(
-            SampledSearch(service.pipeline, samples.keep) if samples else service.pipeline, topics
-        ),
+        search=search if use is None else LoggedSearch(search, use.log),
         library=service.engine,
         writer=service.writer,
         ingest=service.ingest,
@@ -134,6 +139,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         readers=None if wire is None else wire.readers,
         monitoring=monitors,
         on_demand=on_demand(service.engine, customers, receipts, clock),
+        use=None if use is None else use.log,
         jobs=desk,
         close=close,
     )

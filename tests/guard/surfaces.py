@@ -106,6 +106,7 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/content/rss/{rss_id}"): Shows.HEADS,
     ("GET", "/content/ondemand"): Shows.HEADS,
     ("POST", "/v1/ondemand"): Shows.NOTHING,
+    ("POST", "/v1/events"): Shows.NOTHING,
     ("GET", "/v1/topics"): Shows.NOTHING,
     ("POST", "/v1/topics"): Shows.NOTHING,
     ("GET", "/v1/topics/matches"): Shows.HEADS,
@@ -392,6 +393,11 @@ BODIES: dict[Operation, Callable[[Scene], Any]] = {
     # A topic's query is told to its account later, so it has no word of an item.
     ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
     ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},
+    ("POST", "/v1/events"): lambda scene: {
+        "action_name": "click",
+        "query_id": "guard",
+        "event_attributes": {"object": {"object_id": scene.uri()}},
+    },
     ("PATCH", "/v1/topics/{topic_id}"): lambda scene: {"query": "common NOT rare"},
     ("POST", f"{_MONITORS}/create"): lambda scene: _MONITOR,
     ("POST", f"{_MONITORS}/{{monitorId}}/update"): lambda scene: _MONITOR,
