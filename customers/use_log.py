@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -136,9 +136,13 @@ class UseLog:
         """Delete what is older than the settings allow; return how many queries."""
         return self.store.drop(self._clock() - timedelta(days=self.rules.days), self.rules.callers)
 
-    def since(self) -> datetime:
-        """Return the moment before which nothing is read, if it is not deleted yet."""
-        return self._clock() - timedelta(days=self.rules.days)
+    def kept(self) -> Iterator[LoggedQuery]:
+        """Yield what is in the log, the oldest first, but nothing that is older than allowed, even
+        if it is not deleted yet.
+        """
+        now = self._clock()
+        since = now - timedelta(days=self.rules.days)
+        yield from self.store.logged(since, now + timedelta(seconds=1))
 
     def _hash(self, period: int, account: str) -> str:
         return hashed(self._secret(period), "caller", account)

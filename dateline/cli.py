@@ -135,6 +135,11 @@ COMMANDS = {
     "audit": Entry(
         "dateline.commands.audit:app", "The audit log: show it, and check its chain.", _CUSTOMERS
     ),
+    "use": Entry(
+        "dateline.commands.use:app",
+        "Searches and clicks of the accounts that agreed to keep them.",
+        _QUALITY,
+    ),
     "index": Entry(
         "dateline.commands.index:app",
         "The index on OpenSearch: its plan, state and care.",

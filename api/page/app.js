@@ -1,6 +1,6 @@
 // The page: one state, and one way to show it. The address has everything that is asked for.
 
-import { configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
+import { clicked, configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
 import { byId, el, redraw, show } from "./dom.js";
 import { showFacets } from "./facets.js";
@@ -164,6 +164,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
     state = { ...state, open: uri };
     history.pushState(kept(), "", writeState(state));
   }
+  clicked(uri);
   const panel = byId("panel");
   const { kill: kills, shown } = actions();
   const listed = shownHits.find((hit) => hit.item.uri === uri);

@@ -13,6 +13,7 @@ export class ApiError extends Error {
   }
 }
 
+const asked = new Map(); // the kept query whose answer showed a hit, by uri; "" for one that is not kept
 let readKey = "";
 let ingestKey = "";
 
@@ -92,8 +93,8 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (state.fold && (state.similar_to || !state.sort)) params.set("fold", state.fold);
   // A "more like this" search has no query and no other order.
   const own = (name) => !state.text || name !== "q";
-  const asked = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
-  for (const name of asked) if (state[name] && own(name)) params.set(name, state[name]);
+  const names = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
+  for (const name of names) if (state[name] && own(name)) params.set(name, state[name]);
   for (const name of FILTERS) {
     for (const value of state.filters[name]) params.append(name, listed(value));
   }
@@ -104,7 +105,16 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (whyMissing) params.set("why_missing", whyMissing);
   for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
   const posted = state.text ? { method: "POST", text: state.text } : {};
-  return (await call(`content/search?${params}`, { ...posted, signal })).data;
+  const { data } = await call(`content/search?${params}`, { ...posted, signal });
+  for (const { item } of data.items) asked.set(item.uri, data.query_id);
+  return data;
+}
+
+/** Tells the service that a hit was opened, if its account agreed that this is kept. */
+export function clicked(uri) {
+  if (!asked.get(uri)) return;
+  const told = { action_name: "click", query_id: asked.get(uri), event_attributes: { object: { object_id: uri, object_id_field: "uri" } } };
+  call("v1/events", { method: "POST", body: told }).catch(() => {}); // a reader loses nothing by it
 }
 
 /** Completions of the typed text. */

@@ -6,7 +6,8 @@ callers asked for the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -58,6 +59,14 @@ class LoggedQuery:
     teams: str = ""
     words: str = ""
     events: tuple[Event, ...] = ()
+
+    def with_hits(self, seen: Collection[str]) -> LoggedQuery:
+        """Return the query with "" for each hit that is not in `seen`, and without its events. The
+        others keep their ranks.
+        """
+        events = tuple(event for event in self.events if event.uri in seen)
+        hits = tuple(uri if uri in seen else "" for uri in self.hits)
+        return replace(self, hits=hits, events=events)
 
     @property
     def first_click(self) -> Event | None:

@@ -71,6 +71,8 @@ def impressions(queries: Iterable[LoggedQuery]) -> list[Shown]:
             continue
         liked = {event.uri for event in query.events}
         for rank, uri in enumerate(query.hits[:DEEPEST], start=1):
+            if not uri:
+                continue
             place = ((query.words, uri), rank)
             shown[place] += 1
             clicked[place] += uri in liked

@@ -6,10 +6,10 @@
      "corpus": "reuters21578", "dated": true, "judged_by": "language models"}
 
 Every member may be left out. `corpus_version` and `grades` are checked: documents of another digest
-and a grade that is not listed are errors. `judged_by` says whether people gave the grades, or
-language models, which runs then tell. `corpus` names the set that has the documents, if the
-folder has none (`eval.sets.corpus_place`). `products`, `body_only`, `query_language` and `dated`
-say how the set is to be scored (`eval.sets.judged.Conventions`).
+and a grade that is not listed are errors. `judged_by` says whether people gave the grades, language
+models or a model of clicks, which runs then tell. `corpus` names the set that has the documents, if
+the folder has none (`eval.sets.corpus_place`). `products`, `body_only`, `query_language` and
+`dated` say how the set is to be scored (`eval.sets.judged.Conventions`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class About(BaseModel):
     query_language: bool | None = None
     corpus: str = ""
     dated: bool | None = None
-    judged_by: Literal["people", "language models"] = "people"
+    judged_by: Literal["people", "language models", "clicks"] = "people"
 
     def check_grade(self, line: Line, grade: int, field: str) -> int:
         """Return the grade. Raises DocumentError if `grades` are listed and it is not among

@@ -225,7 +225,7 @@ def _doubts(material: Material) -> Doubts:
     qrels, alpha = material.qrels, material.agreement
     judged = {document for grades in qrels.values() for document in grades}
     known = qrels.keys() | material.elsewhere
-    people = material.about.judged_by == "people"
+    by = material.about.judged_by
     grades = sum(map(len, qrels.values()))
     return Doubts(
         absent_documents=len(judged - material.ids),
@@ -234,7 +234,8 @@ def _doubts(material: Material) -> Doubts:
         junk_judgements=material.junk,
         gapped_grades=() if material.about.grades else _gapped(_grades(qrels)),
         single_query=len(qrels) == 1,
-        by_machine=material.by_machine if people else grades,
+        by_machine=grades if by == "language models" else material.by_machine,
+        by_clicks=grades if by == "clicks" else 0,
         low_agreement=alpha if alpha is not None and alpha < LEAST_AGREEMENT else None,
     )
 

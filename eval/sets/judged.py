@@ -61,7 +61,7 @@ class Doubts:
     nobody judged (left out; those of another split do not count here), queries without a relevant
     document (they count 0), judgements of -1 or -2 that were read as 0, the grades used if one
     between them is missing, whether there is only one query, the judges' agreement if it is below
-    `LEAST_AGREEMENT`, and how many grades language models gave.
+    `LEAST_AGREEMENT`, and how many grades language models and models of clicks gave.
     """
 
     absent_documents: int = 0
@@ -72,6 +72,7 @@ class Doubts:
     single_query: bool = False
     low_agreement: float | None = None
     by_machine: int = 0
+    by_clicks: int = 0
 
     def lines(self) -> tuple[str, ...]:
         """Return one sentence per doubt."""
@@ -81,6 +82,7 @@ class Doubts:
             (self.queries_without_relevant, "queries have no relevant document and count 0"),
             (self.junk_judgements, "judgements are -1 or -2 and count as not relevant"),
             (self.by_machine, "judgements are of language models; no person has checked them"),
+            (self.by_clicks, "judgements are weak: a model of clicks gave them, and no person"),
         )
         lines = [f"{count} {what}" for count, what in said if count]
         if self.gapped_grades:

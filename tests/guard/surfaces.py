@@ -239,6 +239,10 @@ ELSEWHERE: dict[str, str] = {
         "speaks of accounts, and reads no item",
     ),
     **dict.fromkeys(
+        ("use status", "use erase", "use export"),
+        "the log is off by default; tests/dateline/commands/test_use.py looks at its exports",
+    ),
+    **dict.fromkeys(
         ("audit show", "audit verify"),
         "names uris of what was killed, to whoever may read the archive's files anyway",
     ),
