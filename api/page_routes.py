@@ -31,8 +31,8 @@ def _load() -> dict[str, tuple[bytes, str]]:
     do no harm.
     """
     return {
-        path.name: (path.read_bytes(), _TYPES[path.suffix])
-        for path in _FOLDER.iterdir()
+        path.relative_to(_FOLDER).as_posix(): (path.read_bytes(), _TYPES[path.suffix])
+        for path in _FOLDER.rglob("*")
         if path.suffix in _TYPES
     }
 
@@ -86,7 +86,7 @@ async def config(request: Request, surface: SurfaceDep) -> Json:
     return Json(body)
 
 
-@docs_router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@docs_router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
 async def page_file(name: str) -> Response:
     """A file of the page."""
     return _file(name)

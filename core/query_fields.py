@@ -83,6 +83,14 @@ QUERY_FIELDS = (
         ("products", "productid", "products.id"),
     ),
     QueryField("rights", _KEYWORD, "what may be done with it"),
+    QueryField("source", _KEYWORD, "a source", ("sources", "infosource", "infosource.name")),
+    QueryField("credit", _KEYWORD, "the credit line", ("creditline", "description_creditline")),
+    QueryField("orientation", _KEYWORD, "landscape, portrait or square, of pictures and videos"),
+    QueryField(
+        "size",
+        _KEYWORD,
+        "small (under 1,000 pixels on the longer side), medium or large (3,000 and more)",
+    ),
     QueryField("urgency", FieldKind.NUMBER, "the urgency, 1 to 9", ("newspriority",)),
     QueryField(
         "versioncreated",
@@ -110,8 +118,6 @@ QUERY_FIELDS = (
     QueryField("fixture", _WORDS, "a fixture's name", ("fixture.name",)),
     QueryField("keywords", _WORDS, "the keywords", ("keyword",)),
     QueryField("audiences", _WORDS, "an audience's name", ("audience", "audiences.name")),
-    QueryField("source", _WHOLE, "a source", ("sources", "infosource", "infosource.name")),
-    QueryField("credit", _WHOLE, "the credit line", ("creditline", "description_creditline")),
     QueryField("provider", _WHOLE, "the provider", ("provider.name",)),
     QueryField(
         "category",

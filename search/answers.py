@@ -35,6 +35,10 @@ FACET_FIELDS = (
     "organisation",
     "language",
     "rights",
+    "source",
+    "credit",
+    "orientation",
+    "size",
     "versioncreated",
 )
 MAX_PAGE = 1_000_000
@@ -119,6 +123,25 @@ class Facts:
         f"words. {_ANY}",
         brief="Only these rights, by commas: commercial, editorial, restricted, owned.",
         page="query-language.md#rights",
+    )
+    source: tuple[str, ...] = option((), f"Sources. {_ANY}", brief="Only these sources, by commas.")
+    credit: tuple[str, ...] = option(
+        (), f"Credit lines. {_ANY}", brief="Only these credit lines, by commas."
+    )
+    orientation: tuple[str, ...] = option(
+        (),
+        f"Of pictures and videos: landscape, portrait, square. {_ANY}",
+        brief="Only landscape, portrait or square.",
+        values=("landscape", "portrait", "square"),
+        noun="orientation",
+    )
+    size: tuple[str, ...] = option(
+        (),
+        "Of pictures and videos, by the longer side: small (under 1,000 pixels), medium, large "
+        f"(3,000 and more). {_ANY}",
+        brief="Only small, medium or large.",
+        values=("small", "medium", "large"),
+        noun="size",
     )
 
     def filters(self, since: datetime | None = None, until: datetime | None = None) -> Node:

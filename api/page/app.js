@@ -2,6 +2,7 @@
 
 import { clicked, configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
+import { choose, language, locale, translateDocument } from "./desk/texts.js";
 import { byId, el, redraw, show } from "./dom.js";
 import { showFacets } from "./facets.js";
 import { reader } from "./format.js";
@@ -253,7 +254,12 @@ async function restore() {
 }
 
 async function start() {
-  const today = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  translateDocument();
+  const [other, name] = language === "es" ? ["en", "English"] : ["es", "Español"];
+  byId("language-button").textContent = name;
+  byId("language-button").lang = other;
+  byId("language-button").addEventListener("click", () => choose(other));
+  const today = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   byId("edition-date").textContent = today.format(new Date());
   byId("zone").textContent = reader.tz ? `days in ${reader.tz.split("/").pop().replaceAll("_", " ")}` : "";
   if (matchMedia("(max-width: 900px)").matches) byId("facets-fold").open = false;

@@ -3,7 +3,7 @@
 import { reader } from "./format.js";
 import { FILTERS, ignored } from "./state.js";
 
-const FACETS = "type,subject,place,person,organisation,rights,versioncreated";
+const FACETS = "type,subject,place,person,organisation,rights,source,credit,orientation,size,versioncreated";
 const STORED = "dateline-key";
 
 export class ApiError extends Error {

@@ -1,10 +1,11 @@
 // Filters with counts. A click adds a value, another takes it away.
 
 import { byId, el, redraw, show } from "./dom.js";
+import { t } from "./desk/texts.js";
 import { daysOf, facetName, facetValue, number } from "./format.js";
 import { toggled } from "./state.js";
 
-const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "rights", "language"];
+const ORDER = ["type", "versioncreated", "place", "person", "organisation", "subject", "orientation", "size", "rights", "credit", "source", "language"];
 const SHOWN = 6; // values of each facet at first, besides chosen ones
 const LONG = 20; // letters; a longer name may not fit
 
@@ -34,7 +35,7 @@ function valueButton(state, name, { value, count }, largest, go) {
 function broaderSwitch(state, go) {
   const on = state.facet_subjects === "broader";
   return el("button", { type: "button", class: "plain more-values", "data-keep": "broader", "aria-pressed": String(on),
-    onclick: () => go({ ...state, facet_subjects: on ? "" : "broader" }) }, on ? "Only as filed" : "With broader topics");
+    onclick: () => go({ ...state, facet_subjects: on ? "" : "broader" }) }, t(on ? "Only as filed" : "With broader topics"));
 }
 
 function facetNode(state, name, counts, go) {
@@ -46,13 +47,13 @@ function facetNode(state, name, counts, go) {
   const rest = items.filter((item, at) => at >= SHOWN && !isOn(state, name, ordered[at].value));
   rest.forEach((item) => { item.hidden = true; });
   const more = rest.length > 0 && el("button", {
-    type: "button", class: "plain more-values", "aria-label": `${rest.length} more: ${facetName(name)}`,
+    type: "button", class: "plain more-values", "aria-label": t("{count} more: {name}", { count: rest.length, name: facetName(name) }),
     onclick: (event) => {
       rest.forEach((item) => { item.hidden = false; });
       event.currentTarget.remove();
       rest[0].querySelector("button").focus();
     },
-  }, `${rest.length} more`);
+  }, t("{count} more", { count: rest.length }));
   return el("section", { class: "facet" }, el("h3", {}, facetName(name)), list, more, name === "subject" && broaderSwitch(state, go));
 }
 

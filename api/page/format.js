@@ -1,18 +1,19 @@
 // Numbers, times and names in the reader's words.
 
+import { locale, t } from "./desk/texts.js";
 import { el } from "./dom.js";
 
-const whole = new Intl.NumberFormat();
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const whole = new Intl.NumberFormat(locale);
+const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const month = new Intl.DateTimeFormat(locale, { month: "short", year: "numeric", timeZone: "UTC" });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
 
 export const number = (value) => whole.format(value);
 export const decimal = (value, digits = 2) =>
   value === null || value === undefined ? "–" : Number(value).toFixed(digits);
 export const signed = (value) => `${Math.abs(value) < 0.0005 ? "" : value < 0 ? "−" : "+"}${decimal(Math.abs(value), 3)}`;
 export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-export const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+export const plural = (count, one, many) => `${number(count)} ${t(count === 1 ? one : many)}`;
 
 /** A <time> in the reader's zone; the title has it in UTC. */
 export function time(text) {
@@ -26,7 +27,7 @@ export function time(text) {
 // that doesn't know the zone or the locale is asked without it (client.js).
 export const reader = { tz: Intl.DateTimeFormat().resolvedOptions().timeZone || "", locale: navigator.language || "" };
 
-const inZone = (options) => new Intl.DateTimeFormat(undefined, { timeZone: reader.tz || "UTC", ...options });
+const inZone = (options) => new Intl.DateTimeFormat(locale, { timeZone: reader.tz || "UTC", ...options });
 
 /** A span in UTC, [since, until) and "" for an open end, as days (or times) of the reader's zone. */
 export function daysIn(since, until) {
@@ -36,8 +37,8 @@ export function daysIn(since, until) {
   const last = end && (whole ? new Date(end.getTime() - 1) : end);
   const days = inZone(whole ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
   if (first && last) return days.formatRange(first, last);
-  if (first) return `from ${days.format(first)}`;
-  return last ? `until ${days.format(last)}` : "any time";
+  if (first) return t("from {day}", { day: days.format(first) });
+  return last ? t("until {day}", { day: days.format(last) }) : t("any time");
 }
 
 /** Text with days such as 2024-03-05 written in the reader's way. */
@@ -47,7 +48,7 @@ export const inWords = (text) => text.replace(/\d{4}-\d{2}-\d{2}/g, (found) => d
 export function dayRange(since, until) {
   const [first, last] = [inWords(since), inWords(until)];
   if (since && until) return since === until ? first : `${first} – ${last}`;
-  return since ? `from ${first}` : `until ${last}`;
+  return since ? t("from {day}", { day: first }) : t("until {day}", { day: last });
 }
 
 export const withArticle = (word) => `${/^[aeiou]/i.test(word) ? "an" : "a"} ${word}`;
@@ -80,21 +81,26 @@ export function daysOf(value) {
 }
 
 const TYPES = { text: "Story", picture: "Picture", video: "Video", audio: "Audio", graphic: "Graphic" };
-export const typeName = (type) => TYPES[type] || type || "Item";
+export const typeName = (type) => t(TYPES[type] || type || "Item");
 
 /** The title of an item without any words; its uri tells a reader nothing. */
-export const undescribed = (item) => `${typeName(item.type)} without a description`;
+export const undescribed = (item) => t("{kind} without a description", { kind: typeName(item.type) });
 
 const RIGHTS = { commercial: "Commercial use", editorial: "Editorial use", restricted: "Restricted", owned: "Wholly owned" };
-export const rightsName = (word) => RIGHTS[word] || word;
+export const rightsName = (word) => t(RIGHTS[word] || word);
 
 const FACETS = {
   type: "Kind", subject: "Subject", place: "Place", person: "People",
   organisation: "Organisations", language: "Language", rights: "Rights", versioncreated: "Date",
+  source: "Source", credit: "Credit", orientation: "Orientation", size: "Size",
 };
-export const facetName = (name) => FACETS[name] || name;
-export const facetValue = (name, value) =>
-  name === "type" ? typeName(value) : name === "rights" ? rightsName(value) : name === "versioncreated" ? period(value) : value;
+const VALUES = {
+  type: typeName, rights: rightsName, versioncreated: period,
+  orientation: (word) => t({ landscape: "Landscape", portrait: "Portrait", square: "Square" }[word] || word),
+  size: (word) => t({ small: "Small, under 1,000 px", medium: "Medium", large: "Large, 3,000 px and more" }[word] || word),
+};
+export const facetName = (name) => t(FACETS[name] || name);
+export const facetValue = (name, value) => (VALUES[name] || String)(value);
 
 /** A stage's or reason's internal name in words. */
 export const words = (name) => String(name).replaceAll("_", " ");

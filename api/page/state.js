@@ -1,6 +1,6 @@
 // The question, kept in the page's address, so that links can be sent and the back button works.
 
-export const FILTERS = ["type", "subject", "place", "person", "organisation", "language", "rights"];
+export const FILTERS = ["type", "subject", "place", "person", "organisation", "language", "rights", "source", "credit", "orientation", "size"];
 const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to", "facet_subjects"];
 
 export function emptyState() {

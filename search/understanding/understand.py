@@ -311,8 +311,8 @@ def exact_value(query: str) -> Node | None:
     values = _written(value)
     ids = [f"{name}:{one}" for one in values for name in ("uri", "itemid", *_LINES)]
     ids += [f"byline:{_SIGNED.sub('', one)}" for one in values if _SIGNED.search(one)]
-    facts = Keyword(FACT, tuple(f"{name}:{one}" for one in values for name in ("source", "credit")))
-    return Bool(should=(Keyword(ID, tuple(ids)), facts))
+    named = (Keyword(name, values) for name in ("source", "credit"))
+    return Bool(should=(Keyword(ID, tuple(ids)), *named))
 
 
 def _written(value: str) -> tuple[str, ...]:

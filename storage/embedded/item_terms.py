@@ -23,11 +23,13 @@ from core.query_tree import (
 )
 from storage.record.item_fields import indexed_texts, keywords_of, plain_keywords_of
 from storage.record.item_rows import to_micros
+from storage.record.source_facts import DOCUMENT_FIELDS
 from storage.words.analysis import LONGEST_TERM, analyzer
 from storage.words.query_readings import terms_of, text_readings
 from storage.words.topics import Topics
 
 _SUBJECT = "subject"
+_OF_DOCUMENT = (FACT, ID, *DOCUMENT_FIELDS)
 _MARK = "\x1f"  # reading a document removes this sign
 _APART = " \n "  # between the terms of two fields
 _SHORTEST_PREFIX = 2
@@ -94,7 +96,7 @@ class ItemTerms:
         subjects.
         """
         if field not in self._keywords:
-            made = keywords_of if field in (FACT, ID) else plain_keywords_of
+            made = keywords_of if field in _OF_DOCUMENT else plain_keywords_of
             for name, values in made(self.item).items():
                 self._keywords[name] = frozenset(value.casefold() for value in values)
             self._keywords[_SUBJECT] |= broader_keys(self.item, self._topics)

@@ -12,6 +12,7 @@ import orjson
 from core.callers import folded
 from core.errors import QueryError
 from core.query_fields import FACT, ID
+from storage.record.source_facts import DOCUMENT_FIELDS
 
 VALUE_FIELDS = (
     "type",
@@ -22,6 +23,7 @@ VALUE_FIELDS = (
     "language",
     "product",
     "rights",
+    *DOCUMENT_FIELDS,
 )
 CODE_FIELDS = {"subject": "subject_code", "place": "place_code"}
 FACT_COLUMNS = "seq, chain, language, versioncreated, facts, uri"  # of the table of items
@@ -120,6 +122,7 @@ _READERS: Mapping[str, Reader] = {
     "product": _strings("products"),
     "rights": _strings("rights"),
     "urgency": _urgency,
+    **{name: _strings(f"{name}s") for name in DOCUMENT_FIELDS},
     FACT: _strings("source"),
     ID: lambda row: [f"uri:{row.uri}", *_listed(row.facts.get("ids"))],
     **{name: _part(name, 0) for name in _CODED},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from core.items import Item
 from core.query_fields import FACT, ID
 from core.query_tree import MACHINE
-from storage.record.source_facts import source_facts, source_ids
+from storage.record.source_facts import DOCUMENT_FIELDS, document_keywords, source_facts, source_ids
+
+_NO_VALUES: list[str] = []  # nobody changes it
 
 
 def keyword_field(name: str) -> str:
@@ -43,6 +45,8 @@ def keywords_of(item: Item) -> dict[str, list[str]]:
     """Return the values of each keyword field, as written."""
     return {
         **plain_keywords_of(item),
+        **dict.fromkeys(DOCUMENT_FIELDS, _NO_VALUES),
+        **document_keywords(item),
         FACT: source_facts(item),
         ID: [f"uri:{item.uri}", *source_ids(item)],
     }

@@ -7,7 +7,7 @@ of them. `core/query_fields.py` has the names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -25,8 +25,6 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "audiences": ("audiences", "audience"),
 }
 _WHOLE: Mapping[str, tuple[str, ...]] = {
-    "source": ("source", "sources", "infosource", "infosources"),
-    "credit": ("credit", "creditline", "description_creditline"),
     "provider": ("provider", "providers"),
     "category": ("category", "categories"),
     "signals": ("signals", "signal"),
@@ -36,6 +34,14 @@ _WHOLE: Mapping[str, tuple[str, ...]] = {
     "profile": ("profile",),
     "genre": ("genre", "genres"),
 }
+# Of these the values are kept as written, because readers see them beside their counts.
+_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "source": ("source", "sources", "infosource", "infosources"),
+    "credit": ("credit", "creditline", "description_creditline"),
+}
+DOCUMENT_FIELDS = (*_SHOWN, "orientation", "size")  # keyword fields that the document fills
+_SMALL, _LARGE = 1_000, 3_000  # pixels of the longer side
+_SQUARE = 0.02  # by how much the sides of a square may differ
 _LINES = ("slugline", "byline", "located")  # of these the item has its own line
 _READ = frozenset(name for kinds in (_WORDS, _WHOLE) for each in kinds.values() for name in each)
 _IDS = ("itemid", "recordid", "friendlykey", "transref")
@@ -102,9 +108,56 @@ def whole_line(text: str) -> str:
     return " ".join(text.casefold().split())[:_LONGEST]
 
 
+def document_keywords(item: Item) -> dict[str, list[str]]:
+    """Return the values of the DOCUMENT_FIELDS that the item has, as written."""
+    document = _lowered(item.source)
+    found = {name: _each_once(_texts_in(document, members)) for name, members in _SHOWN.items()}
+    width, height = _pixels(item, document)
+    if width and height:
+        found |= {"orientation": [_orientation(width, height)], "size": [_size(width, height)]}
+    return {name: values for name, values in found.items() if values}
+
+
 def facts_of_source(item: Item) -> dict[str, list[str]]:
     """Return the members of an item's recorded facts that this module makes."""
-    return {"source": source_facts(item), "ids": source_ids(item)}
+    named = {f"{name}s": values for name, values in document_keywords(item).items()}
+    return {"source": source_facts(item), "ids": source_ids(item), **named}
+
+
+def _each_once(values: Sequence[str]) -> list[str]:
+    return list({value.casefold(): value for value in reversed(values[:_MOST])}.values())[::-1]
+
+
+def _orientation(width: int, height: int) -> str:
+    if abs(width - height) <= _SQUARE * max(width, height):
+        return "square"
+    return "landscape" if width > height else "portrait"
+
+
+def _size(width: int, height: int) -> str:
+    longer = max(width, height)
+    return "small" if longer < _SMALL else "medium" if longer < _LARGE else "large"
+
+
+def _pixels(item: Item, document: Mapping[str, Any]) -> tuple[int, int]:
+    """Return width and height of the file, else of the largest rendition that the document names;
+    (0, 0) without either.
+    """
+    if item.media is not None:
+        return item.media.width, item.media.height
+    named = document.get("renditions")
+    each = named.values() if isinstance(named, Mapping) else named
+    sides = [_sides(one) for one in each] if isinstance(each, Iterable) else []
+    return max(sides, key=lambda pair: pair[0] * pair[1], default=(0, 0))
+
+
+def _sides(rendition: object) -> tuple[int, int]:
+    if not isinstance(rendition, Mapping):
+        return 0, 0
+    width, height = rendition.get("width"), rendition.get("height")
+    if isinstance(width, int) and isinstance(height, int) and min(width, height) > 1:
+        return width, height  # a true counts as 1
+    return 0, 0
 
 
 def _categories(document: Mapping[str, Any]) -> Iterator[str]:

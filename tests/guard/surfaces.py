@@ -192,7 +192,7 @@ OUTSIDE: frozenset[Operation] = frozenset(
         ("GET", "/"),
         ("GET", "/docs"),
         ("GET", "/page/config"),
-        ("GET", "/page/{name}"),
+        ("GET", "/page/{name:path}"),
     }
 )  # of the OpenAPI document; all show nothing
 

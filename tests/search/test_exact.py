@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.query_fields import FACT, ID
+from core.query_fields import ID
 from core.query_tree import Bool, Keyword
 from core.retrieval import SortOrder
 from search.question import MOST_EXACT
@@ -138,8 +138,8 @@ def test_who_may_not_see_an_item_does_not_find_its_values(desk: Room) -> None:
 def test_what_can_be_no_value_is_not_looked_up() -> None:
     assert exact_value("") is None
     assert exact_value("x" * 257) is None
-    facts = Keyword(FACT, ("source:By A", "credit:By A"))
+    named = (Keyword("source", ("By A",)), Keyword("credit", ("By A",)))
     ids = ("uri:By A", "itemid:By A", "slugline:By A", "byline:By A", "byline:A")
     assert exact_value("it's") != exact_value("its")
-    assert exact_value(" By  A ") == Bool(should=(Keyword(ID, ids), facts))
+    assert exact_value(" By  A ") == Bool(should=(Keyword(ID, ids), *named))
     assert MOST_EXACT >= 20

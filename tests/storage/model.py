@@ -18,7 +18,17 @@ CODES = ("", "medtop:1", "Medtop:2", "Ana")
 PRODUCTS = ("wire", "photos", "sport")
 RIGHTS = ("editorial", "restricted", "Level 1")
 LANGUAGES = ("en", "de", "pt-BR", "nb-NO")
-FACETS = ("type", "subject", "person", "organisation", "place", "language", "product", "rights")
+FACETS = (
+    "type",
+    "subject",
+    "person",
+    "organisation",
+    "place",
+    "language",
+    "product",
+    "rights",
+    "source",
+)
 _CODED = ("subject", "place")
 
 
@@ -37,6 +47,10 @@ def values_of(item: Item, field: str) -> list[str]:
             return [] if item.urgency is None else [str(item.urgency)]
         case "fact":
             return [f"version:{item.version}", *item.source.get("facts", ())]
+        case "source":
+            return [one for one in (item.source.get("source_name"),) if one]
+        case "credit" | "orientation" | "size":
+            return []
         case "id":
             return [f"uri:{item.uri}", *(f"itemid:{one}" for one in item.source.get("ids", ()))]
     concepts: tuple[Concept, ...] = getattr(item, field)
@@ -109,7 +123,8 @@ def documents(draw: st.DrawFn) -> dict[str, object]:
         "source": draw(st.sampled_from(sources)),
         "Signals": signals,
         "altids": draw(st.sampled_from(altids)),
-        "facts": [f"source:{source}", *(f"signals:{one}" for one in signals)],
+        "facts": [f"signals:{one}" for one in signals],
+        "source_name": source,
         "ids": [number],
     }
 

@@ -74,8 +74,10 @@ CREATE TABLE holds (
     PRIMARY KEY (uri, writes)
 ) STRICT, WITHOUT ROWID
 """
-# Added likewise, when the facts of all recorded versions have the facts of their documents.
-_SOURCE_FACTS = "CREATE TABLE source_facts (recorded INTEGER NOT NULL) STRICT"
+# Added likewise, when the facts of all recorded versions have the facts of their documents. Its
+# rows are the sets of such facts that were added later.
+_SOURCE_FACTS = "CREATE TABLE IF NOT EXISTS source_facts (recorded INTEGER NOT NULL) STRICT"
+_FACTS_SET = 2
 _FACTS_PAGE = 500
 _HIDDEN = """
 SELECT uri, pubstatus, embargoed, document FROM items AS newest
@@ -84,7 +86,6 @@ AND version = (SELECT max(version) FROM items WHERE uri = newest.uri)
 """
 
 
-_HAS_SOURCE_FACTS = "SELECT 1 FROM sqlite_master WHERE name = 'source_facts'"
 _ITEMS_AFTER = f"SELECT {ITEM_COLUMNS} FROM items WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
 
 
@@ -134,6 +135,7 @@ def _is_current(connection: sqlite3.Connection, beside: bool) -> bool:
     return (
         found == SCHEMA_VERSION
         and {"signatures", "holds", "source_facts"} <= tables
+        and _has_facts(connection)
         and (not beside or _is_wide(connection))
     )
 
@@ -159,13 +161,19 @@ def _migrate(connection: sqlite3.Connection, path: Path, beside: bool) -> None:
         connection.execute(_HOLDS)
         rows = first_holds(connection.execute(_HIDDEN))
         connection.executemany("INSERT INTO holds VALUES (?, ?, ?, ?)", rows)
-    if not connection.execute(_HAS_SOURCE_FACTS).fetchone():
-        connection.execute(_SOURCE_FACTS)
+    connection.execute(_SOURCE_FACTS)
+    if not _has_facts(connection):
+        connection.execute("INSERT INTO source_facts VALUES (?)", (_FACTS_SET,))
         _add_source_facts(connection)
     if beside and not _is_wide(connection):
         for statement in _WIDER:
             connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _has_facts(connection: sqlite3.Connection) -> bool:
+    newest = connection.execute("SELECT max(recorded) FROM source_facts").fetchone()[0]
+    return newest is not None and int(newest) >= _FACTS_SET
 
 
 def _add_source_facts(connection: sqlite3.Connection) -> None:

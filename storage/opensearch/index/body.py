@@ -19,7 +19,7 @@ from storage.opensearch.query.name_fields import NAME_PROPERTIES
 from storage.record.item_fields import unstemmed_field
 from storage.words.query_readings import K1
 
-FORMAT = 3  # format of the documents; another format needs another index
+FORMAT = 4  # format of the documents; another format needs another index
 TERMS = "terms"  # the analyzer
 GC_DELETES = "10m"  # how long the index remembers a deletion; nothing here depends on it
 GAP = "_"  # replaces a word that the analysis dropped; no term has this sign

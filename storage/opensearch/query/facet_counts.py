@@ -12,11 +12,15 @@ from typing import Any
 
 from core.items import Item
 from core.retrieval import FacetCount, FacetRequest
+from storage.record.source_facts import DOCUMENT_FIELDS, document_keywords
 from storage.words.topics import most_frequent
 
 CREATED, SUBJECT = "versioncreated", "subject"
 SUBJECTS = "subjects"  # the aggregation of all values of subjects, names and codes
-FACETS = ("type", "subject", "place", "person", "organisation", "language", "rights")
+FACETS = (
+    *("type", "subject", "place", "person", "organisation", "language", "rights"),
+    *DOCUMENT_FIELDS,
+)
 _MARGIN = 100  # buckets beside twice the limit, as labels may differ in case
 _SHARD_SIZE = 10_000  # buckets of each shard
 _VALUES = 50_000  # different subjects of an answer
@@ -33,6 +37,7 @@ def label_members(item: Item) -> dict[str, list[str]]:
         "type": [item.type],
         "language": [item.language],
         "rights": item.rights,
+        **document_keywords(item),
         **{name: [concept.name for concept in getattr(item, name)] for name in FACETS[1:5]},
     }
     found: dict[str, list[str]] = {}

@@ -58,7 +58,7 @@ def test_the_page_lists_every_field() -> None:
         ('subject.code:"medtop:15000000"', Keyword("subject", ("medtop:15000000",))),
         ("organization.name:UN", Keyword("organisation", ("UN",))),
         ("person.code:wd:Q5", Keyword("fact", ("person.code:wd:Q5",))),
-        ("source:AP", Keyword("fact", ("source:AP",))),
+        ("source:AP", Keyword("source", ("AP",))),
         ("categories:f", Keyword("fact", ("category:f",))),
         ("signals:Breaking", Keyword("fact", ("signals:Breaking",))),
         ("slugline:Ferry", Keyword("fact", ("slugline:ferry",))),

@@ -182,7 +182,7 @@ class StandingConformance(ABC):
         write(engine, make_item("photo", slugline="Storm-Oslo", products=("photos",)))
         self.settle(engine)
         facts = Keyword("id", ("uri:nowhere", "slugline:storm-OSLO"))
-        both = Bool(should=(facts, Keyword("fact", ("source:x",))))
+        both = Bool(should=(facts, Keyword("source", ("x",))))
 
         def having(caller: Caller, filters: Node = EVERYTHING, most: int = 9) -> list[str]:
             ids = engine.having(both, caller, filters, most)

@@ -82,7 +82,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(
             connection, opts={"version_table": "dateline_schema", "compare_type": True}
         )
         assert compare_metadata(context, METADATA) == []
-    assert schema.migrate_at(address)[1:] == ("0007", "0007")
+    assert schema.migrate_at(address)[1:] == ("0008", "0008")
 
 
 def test_hosts_that_start_at_once_make_the_tables_once(address: str) -> None:
@@ -110,9 +110,9 @@ def test_a_host_waits_for_a_migration_longer_than_for_a_write(
 def test_tables_of_a_newer_program_are_left_alone(address: str, record: PostgresRecord) -> None:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("UPDATE dateline_schema SET version_num = '0999'")
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0007"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0008"):
         PostgresRecord(address, SPACES, SetClock())
-    with pytest.raises(StorageError, match="has schema 0999, this program knows 0007"):
+    with pytest.raises(StorageError, match="has schema 0999, this program knows 0008"):
         schema.migrate_at(address)
 
 
@@ -127,7 +127,7 @@ def test_the_roles_of_the_documentation_have_the_least_rights(postgres: Server) 
     with pytest.raises(StorageError, match="this role may not change them") as refused:
         PostgresRecord(program, SPACES, SetClock())
     assert "dateline migrate" in refused.value.mend
-    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0007")
+    assert schema.migrate_at(postgres.url("dateline", "dateline_tables"))[1:] == ("", "0008")
     postgres.run(*(line for line in grant if line.strip()), database="dateline")
     record = PostgresRecord(program, SPACES, SetClock())
     try:

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-from core.items import Concept
+from core.items import Concept, MediaFile
 from core.writes import PutItem
 from storage.embedded.record.archive import Record
 from storage.postgres import connections
-from storage.postgres.migrations.versions import m0007_source_facts
+from storage.postgres.migrations.versions import m0008_document_keywords
 from storage.postgres.record import PostgresRecord
 from storage.record.facts import values_of
 from storage.record.port import RecordOfTruth
-from storage.record.source_facts import source_facts, source_ids
+from storage.record.source_facts import document_keywords, source_facts, source_ids
 from tests.postgres_server import Server
 from tests.storage.postgres_world import address_of
 from tests.storage.world import ENCODER, FIELD, SetClock, make_item
@@ -43,8 +43,6 @@ AP = {
 }
 SPACES = {FIELD: ENCODER}
 WANTED = {
-    "source:ap",
-    "source:reuters",
     "signals:breaking",
     "signals:apwhollyowned",
     "category:general news",
@@ -99,6 +97,36 @@ def test_members_of_other_shapes_do_no_harm(source: Mapping[str, Any]) -> None:
     assert source_ids(make_item("urn:1", source=source)) == []
 
 
+@pytest.mark.parametrize(
+    ("renditions", "wanted"),
+    [
+        (
+            {"main": {"width": 4000, "height": 3000}, "preview": {"width": 640}},
+            ("landscape", "large"),
+        ),
+        ([{"width": 90, "height": 120}, {"width": 2999, "height": 2995}], ("square", "medium")),
+        ([{"width": 400, "height": 999}], ("portrait", "small")),
+        ([{"width": "400", "height": True}, None], ()),
+        ("x", ()),
+    ],
+)
+def test_orientation_and_size_are_those_of_the_largest_rendition(
+    renditions: object, wanted: tuple[str, ...]
+) -> None:
+    found = document_keywords(make_item("urn:1", source={"renditions": renditions}))
+    assert tuple(value for values in found.values() for value in values) == wanted
+
+
+def test_the_file_goes_before_what_the_document_says_of_it() -> None:
+    media = MediaFile("/a.jpg", "", "image/jpeg", 1, width=800, height=1200)
+    source = {
+        "renditions": {"main": {"width": 6000, "height": 4000}},
+        "creditline": ["Lens", "LENS"],
+    }
+    found = document_keywords(make_item("urn:1", media=media, source=source))
+    assert found == {"credit": ["Lens"], "orientation": ["portrait"], "size": ["medium"]}
+
+
 def fill(record: RecordOfTruth) -> None:
     items = [make_item(f"urn:{number}", source=AP if number == 1 else {}) for number in range(3)]
     record.put([PutItem(item) for item in items])
@@ -108,7 +136,9 @@ def fill(record: RecordOfTruth) -> None:
 def bare(facts: bytes) -> bytes:
     """The facts as an older version recorded them."""
     known = orjson.loads(facts)
-    return orjson.dumps({name: known[name] for name in known if name not in ("source", "ids")})
+    return orjson.dumps(
+        {name: known[name] for name in known if name not in ("source", "ids", "sources")}
+    )
 
 
 def check(record: RecordOfTruth) -> None:
@@ -116,7 +146,8 @@ def check(record: RecordOfTruth) -> None:
         rows = [row for page in record.reads.facts_from(0) for row in page]
         found = {row.uri: values_of(row) for row in rows}
         assert found["urn:1"]["id"] == ["uri:urn:1", "itemid:a1b2", "recordid:r9"]
-        assert "source:reuters" in found["urn:1"]["fact"]
+        assert "category:n" in found["urn:1"]["fact"]
+        assert found["urn:1"]["source"] == ["AP", "Reuters"]
         assert found["urn:2"]["fact"] == ["version:1"]
         again = record.put([PutItem(make_item("urn:1", source=AP))])
         assert [entry.outcome for entry in again] == ["unchanged"]
@@ -124,10 +155,11 @@ def check(record: RecordOfTruth) -> None:
         record.close()
 
 
-def test_an_older_record_on_sqlite(folder: Path) -> None:
+@pytest.mark.parametrize("made", ["DROP TABLE source_facts", "DELETE FROM source_facts"])
+def test_an_older_record_on_sqlite(folder: Path, made: str) -> None:
     fill(Record(folder, SPACES, SetClock()))
     with sqlite3.connect(folder / "record.sqlite3") as connection:
-        connection.execute("DROP TABLE source_facts")
+        connection.execute(made)
         connection.create_function("bare", 1, bare)
         connection.execute("UPDATE items SET facts = bare(facts)")
     connection.close()
@@ -143,6 +175,6 @@ def test_an_older_record_on_postgres(postgres: Server, folder: Path) -> None:
         rows = connection.execute(sa.text("SELECT seq, facts FROM items")).all()
         connection.execute(update, [{"seq": row.seq, "facts": bare(row.facts)} for row in rows])
         with Operations.context(MigrationContext.configure(connection)):
-            m0007_source_facts.upgrade()
+            m0008_document_keywords.upgrade()
     pool.dispose()
     check(PostgresRecord(address, SPACES, SetClock()))
