@@ -6,6 +6,7 @@ https://iptc.org/std/ninjs/
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from core.media_words import Look, SeenText, Utterance, lines_of
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -100,7 +103,9 @@ class Item:
     document for what a reader may do with the item; empty means that the document says nothing.
     `source` is the document as it arrived, with the members that ninjs does not know. `caption` is
     the description of a picture by the machine `caption_by` (model and prompt); the agency's own
-    words are in `description`.
+    words are in `description`. `speech`, `seen` and `looks` are words that are found in the media
+    (`core.media_words`), in the order of their seconds; `speech_by`, `seen_by` and `looks_by` name
+    the model that found them. `speech_by` is empty if the agency's own script or subtitles say it.
     """
 
     uri: str
@@ -134,6 +139,12 @@ class Item:
     caption_by: str = ""
     shots: tuple[Shot, ...] = ()
     rights: tuple[str, ...] = ()
+    speech: tuple[Utterance, ...] = ()
+    speech_by: str = ""
+    seen: tuple[SeenText, ...] = ()
+    seen_by: str = ""
+    looks: tuple[Look, ...] = ()
+    looks_by: str = ""
 
     @property
     def shotlist(self) -> str:
@@ -143,11 +154,27 @@ class Item:
 
     @property
     def is_described(self) -> bool:
-        """Whether people or a machine say what the item shows. Without a description no words can
-        find it.
+        """Whether people or a machine say what the item shows, or words are found in the media.
+        Without that only the name of its file can find it.
         """
         told = (self.headline, self.description, self.body, self.caption, self.shotlist)
-        return any(text.strip() for text in told)
+        found = (self.speech_text, self.seen_text, self.looks_text)
+        return any(text.strip() for text in (*told, *found))
+
+    @property
+    def speech_text(self) -> str:
+        """What is said, a line for each utterance, in order."""
+        return lines_of(one.text for one in self.speech)
+
+    @property
+    def seen_text(self) -> str:
+        """What is written in the picture or its frames, a line each, in order."""
+        return lines_of(one.text for one in self.seen)
+
+    @property
+    def looks_text(self) -> str:
+        """What a classifier sees, a line for each entry, in order."""
+        return lines_of(one.name for one in self.looks)
 
     @property
     def agency_shotlist(self) -> str:
@@ -165,9 +192,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of an item that one vector represents: characters `start` to `end` of its member
-    `field` ("body", "description", "headline", "caption" or "shotlist"). In "shotlist" a passage is
-    one shot.
+    """A part of an item that one vector represents: characters `start` to `end` of its text `field`
+    (`text_of`: "body", "description", "headline", "caption", "shotlist", "speech" or "seen"). In
+    "shotlist" a passage is one shot.
     """
 
     field: str
@@ -191,17 +218,49 @@ class PassageVectors:
     truncated: int = 0
 
 
+def text_of(item: Item, name: str) -> str:
+    """Return the text of an item in which a passage with the field `name` has its place."""
+    text: str = getattr(item, _TEXT_NAMES.get(name, name))
+    return text
+
+
+_TEXT_NAMES = {"speech": "speech_text", "seen": "seen_text"}
+
+
 def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-    """Return the members of an item that go on after their last passage."""
+    """Return the texts of an item that go on after their last passage."""
     ends: dict[str, int] = {}
     for passage in passages:
         ends[passage.field] = max(ends.get(passage.field, 0), passage.end)
-    return tuple(name for name, end in ends.items() if getattr(item, name)[end:].strip())
+    return tuple(name for name, end in ends.items() if text_of(item, name)[end:].strip())
 
 
-def shot_of(item: Item, span: Passage) -> int:
-    """Return the place in `item.shots` of the shot whose line of the shot list has `span`."""
-    return item.shotlist.count("\n", 0, span.start)
+def line_of(item: Item, span: Passage) -> int:
+    """Return the number, from 0, of the line of its text in which a passage begins. In the shot list
+    it is the place of its shot in `item.shots`, in `speech` and `seen` the place in that member.
+    """
+    return text_of(item, span.field).count("\n", 0, span.start)
+
+
+def second_of(item: Item, span: Passage) -> float | None:
+    """Return the second of the media at which a passage begins; None for a text that has no time,
+    or for a place that the item doesn't have.
+    """
+    line = line_of(item, span)
+    match span.field:
+        case "shotlist" if line < len(item.shots):
+            return item.shots[line].start_s
+        case "speech" if line < len(item.speech):
+            return item.speech[line].start_s
+        case "seen" if line < len(item.seen):
+            return item.seen[line].at_s
+    return None
+
+
+def shot_at(item: Item, second: float) -> int:
+    """Return the number, from 1, of the shot that is shown at a second; 0 if there is none."""
+    number = bisect_right(item.shots, second, key=lambda shot: shot.start_s)
+    return number if number and second <= item.shots[number - 1].end_s else 0
 
 
 def itemid_of(item: Item) -> str:

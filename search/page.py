@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.items import Item, Passage, shot_of
+from core.items import Item, Passage, line_of
 from core.ports.engine import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
@@ -250,7 +250,7 @@ def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
     It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
     is the nearest by meaning (`span` is the item's best passage), else the first.
     """
-    near = shot_of(item, span) if span is not None and span.field == "shotlist" else -1
+    near = line_of(item, span) if span is not None and span.field == "shotlist" else -1
     most = max(matches, default=0)
     if near >= 0 and (near >= len(matches) or matches[near] == most):
         return near + 1

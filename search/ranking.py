@@ -24,7 +24,7 @@ from time import perf_counter
 import numpy as np
 
 from core.callers import Caller
-from core.items import Item, Passage
+from core.items import Item, Passage, text_of
 from core.ports.engine import Catalogue, Standings
 from core.query_tree import Node, is_fact
 from core.retrieval import Floats, Ids, Marks, Retrieved, SortOrder, VectorScores
@@ -424,5 +424,5 @@ def _reading(item: Item | None, span: Passage | None) -> tuple[str, str]:
         return "", ""
     text = item.body or item.description or item.caption or item.shotlist
     if span is not None:
-        text = getattr(item, span.field)[span.start : span.end]
+        text = text_of(item, span.field)[span.start : span.end]
     return item.uri, f"{item.headline}\n{text}" if item.headline else text

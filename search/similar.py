@@ -27,7 +27,7 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.items import FloatMatrix, Item, shot_of
+from core.items import FloatMatrix, Item, line_of
 from core.languages import primary_subtag
 from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
@@ -133,7 +133,7 @@ def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
         rows = [
             row
             for row, span in enumerate(spans)
-            if span.field == "shotlist" and shot_of(item, span) == place
+            if span.field == "shotlist" and line_of(item, span) == place
         ]
         vectors[field] = matrix[np.array(rows, np.int64)]
     # Only what the shot shows: the video's other words would find items like the whole video.
@@ -144,6 +144,9 @@ def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
         body="",
         caption="",
         shots=(),
+        speech=(),
+        seen=(),
+        looks=(),
         subject=(),
         person=(),
         organisation=(),

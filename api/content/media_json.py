@@ -1,4 +1,6 @@
-"""Media in an answer: renditions with addresses, shots with times, machines' descriptions."""
+"""Media in an answer: renditions with addresses, shots with times, machines' descriptions, and the
+words that are found in the media.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ from typing import Any
 
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks, shot_still
 from core.items import Item, ItemType
+from core.media_words import Look, SeenText, Utterance
 from indexing.media.shots.timecodes import timecode
 
 STRIP_SHOTS = 7  # in a film strip of a list of hits
 MOST_SHOTS = 2_000  # of one item in an answer
+MOST_LINES = 10_000  # of one kind of words of one item in an answer; a day's speech has as many
 
 
 def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
@@ -22,6 +26,27 @@ def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
     if found := _renditions(item, links):
         members["renditions"] = found
     return members
+
+
+def media_words_json(item: Item, name: str) -> dict[str, Any]:
+    """Return the words of one kind that are found in an item's media (`speech`, `seen` or `looks`),
+    MOST_LINES at most, and their maker; `made_by` is absent if the agency says them.
+    """
+    maker = getattr(item, f"{name}_by")
+    lines = [_line_json(line) for line in getattr(item, name)[:MOST_LINES]]
+    return {**({"made_by": maker} if maker else {}), "lines": lines}
+
+
+def _line_json(line: Utterance | SeenText | Look) -> dict[str, Any]:
+    match line:
+        case Utterance(start, end, text, _, language):
+            told = {"start_s": round(start, 3), "end_s": round(end, 3), "text": text}
+            return {**told, "language": language} if language else told
+        case SeenText(text, box, at, score):
+            place = [round(share, 4) for share in box]
+            return {"at_s": round(at, 3), "text": text, "box": place, "score": round(score, 3)}
+        case Look(name, probability, at):
+            return {"at_s": round(at, 3), "text": name, "probability": round(probability, 3)}
 
 
 def shots_json(item: Item, links: MediaLinks | None) -> list[dict[str, Any]]:

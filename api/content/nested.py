@@ -23,6 +23,7 @@ from typing import Any
 from api.formats.carried import CarriedMembers
 from core.callers import Caller
 from core.items import Item
+from core.media_words import MEDIA_WORDS
 from core.ports.engine import Sights
 from core.standing import Sight
 
@@ -30,7 +31,8 @@ Tree = Mapping[str, Any]
 Carried = Callable[[Item, dict[str, Any]], dict[str, Any]]
 
 MOST_URI = 2_048  # characters; no item has a longer uri
-MADE_HERE = frozenset({"shots", "machine_caption"})  # a document can't speak for a machine
+# A document can't speak for a machine.
+MADE_HERE = frozenset({"shots", "machine_caption", *MEDIA_WORDS})
 # Entitlements: only writers of the item may know which products may see it.
 PRIVATE = frozenset({"products", "meta"})
 _LEFT_OUT = MADE_HERE | PRIVATE

@@ -22,7 +22,7 @@ from api.content.answer_size import (
     first_entries,
     within,
 )
-from api.content.media_json import media_members, shots_json
+from api.content.media_json import media_members, media_words_json, shots_json
 from api.content.media_links import MediaLinks
 from api.content.nested import MADE_HERE, PRIVATE, Inside, look_inside, plain_name
 from api.envelope import rfc3339
@@ -45,6 +45,7 @@ from api.formats.concepts import (
 from api.formats.members import EVERYTHING, heads_of, picked
 from core.callers import NOBODY, Caller, reaches
 from core.items import Concept, Item, ItemType, itemid_of
+from core.media_words import MEDIA_WORDS
 from core.ports.engine import Sights
 from core.standing import Head, Sight
 
@@ -107,10 +108,11 @@ class ItemView:
     receive: Callable[[Iterable[Item | Head]], None] = field(default=nobody_receives, compare=False)
     _shown: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
-    def shows_shots(self) -> bool:
-        """Return whether every shot is shown; there may be thousands."""
-        return self.shows("shots") and (self._is_whole or "shots" in heads_of(self.include))
+    def shows_all_of(self, name: str) -> bool:
+        """Return whether the shots, or the words found in the media, are shown; there may be
+        thousands.
+        """
+        return self.shows(name) and (self._is_whole or name in heads_of(self.include))
 
     @property
     def shows_document(self) -> bool:
@@ -210,8 +212,7 @@ def made_items(items: Sequence[Item], view: ItemView, library: Sights, share: in
         chosen = carried_in(members) if carrying.here else ()
         if view.addresses:
             members = {name: value for name, value in members.items() if view.shows(name)}
-        if view.shows_shots and item.shots:
-            members["shots"] = shots_json(item, view.links)
+        members |= _found_in_media(item, view)
         kept, left_out = within(picked(members, view.include, view.exclude), share)
         leaving = carrying.leaving(chosen, kept)
         names, sights = carrying.names(inside.named[place], inside.sights)
@@ -219,6 +220,17 @@ def made_items(items: Sequence[Item], view: ItemView, library: Sights, share: in
         told.append(Made(kept, cut | dict.fromkeys(left_out), names, sights, leaving))
     view.receive([*items, *{one.uri: one for each in told for one in each.carried}.values()])
     return told
+
+
+def _found_in_media(item: Item, view: ItemView) -> dict[str, Any]:
+    """Return the item's shots and the words found in its media, as far as the view shows them."""
+    members: dict[str, Any] = {}
+    if item.shots and view.shows_all_of("shots"):
+        members["shots"] = shots_json(item, view.links)
+    for name in MEDIA_WORDS:
+        if getattr(item, name) and view.shows_all_of(name):
+            members[name] = media_words_json(item, name)
+    return members
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from typing import Any
 from api.formats.ap_contract import CONTENT_ITEM
 from api.formats.carried import of_the_same_item
 from api.formats.fitting import GONE, Schema
+from core.media_words import MEDIA_WORDS
 from indexing.boundary import Document
 
 EVERYTHING = "*"
 # Members that the contract does not name: ours, and the texts of ninjs 1.x.
-_OURS = ("chain", "rights", "shots", "machine_caption", "body_text", "meta", "arrived")
+_MEDIA = ("shots", "machine_caption", *MEDIA_WORDS)
+_OURS = ("chain", "rights", *_MEDIA, "body_text", "meta", "arrived")
 _SUFFIXED = ("body_", "description_", "headline_")
 _KNOWN = frozenset({*CONTENT_ITEM["properties"], *_OURS, *Document.model_fields})
 # Members of concepts and renditions in ninjs, beside those that the contract names.

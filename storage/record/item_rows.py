@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from itertools import starmap
@@ -14,9 +14,11 @@ import orjson
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.made_up_names import without_made_up_names
+from core.media_words import Look, SeenText, Utterance
 from storage.record.source_facts import facts_of_source
 
-FORMAT = 1
+FORMAT = 2
+_WITHOUT_MEDIA_WORDS = 1  # still written for items without any, so that their digests stay
 ITEM_COLUMNS = (
     "seq, uri, version, chain, language, pubstatus, versioncreated, embargoed, expires,"
     " facts, document"
@@ -33,7 +35,10 @@ _TEXTS = (
     "copyrightnotice",
     "usageterms",
 )
-_values_of = attrgetter(*(field.name for field in fields(Shot)))
+_PARTS: Mapping[str, type] = {"speech": Utterance, "seen": SeenText, "looks": Look}
+_values_of = {
+    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Shot, *_PARTS.values())
+}
 
 
 # uri, version, pubstatus, embargo (microseconds): what tells whether a version is as it was read
@@ -93,7 +98,9 @@ def encode_document(item: Item) -> bytes:
 
 def _document(item: Item) -> dict[str, Any]:
     texts = {name: getattr(item, name) for name in _TEXTS}
-    return {"format": FORMAT, **texts, **_media(item), "source": item.source}
+    found = _media_words(item)
+    number = FORMAT if found else _WITHOUT_MEDIA_WORDS
+    return {"format": number, **texts, **_media(item), **found, "source": item.source}
 
 
 def _media(item: Item) -> dict[str, Any]:
@@ -106,8 +113,31 @@ def _media(item: Item) -> dict[str, Any]:
     if item.caption:
         members |= {"caption": item.caption, "caption_by": item.caption_by}
     if item.shots:
-        members["shots"] = [_values_of(shot) for shot in item.shots]
+        members["shots"] = [_values_of[Shot](shot) for shot in item.shots]
     return members
+
+
+def _media_words(item: Item) -> dict[str, Any]:
+    """Return the words found in the media, each part as an array of its values, with its maker."""
+    members: dict[str, Any] = {}
+    for name, kind in _PARTS.items():
+        if parts := getattr(item, name):
+            members[name] = [_values_of[kind](part) for part in parts]
+            members[f"{name}_by"] = getattr(item, f"{name}_by")
+    return members
+
+
+def _read_media_words(document: Mapping[str, Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, kind in _PARTS.items():
+        if name in document:
+            members[name] = tuple(kind(*map(_tuples, values)) for values in document[name])
+            members[f"{name}_by"] = document[f"{name}_by"]
+    return members
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def content_digest(item: Item) -> bytes:
@@ -165,6 +195,7 @@ def decode(row: Sequence[Any]) -> Item:
         caption=document.get("caption", ""),
         caption_by=document.get("caption_by", ""),
         shots=tuple(starmap(Shot, document.get("shots", ()))),
+        **_read_media_words(document),
         **members,
     )
     return without_made_up_names(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.items import Concept, Item, ItemType, MediaFile, Shot
+from core.media_words import Look, SeenText, Utterance
 from tests.guard.model import Nested, Version
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ def item_of(version: Version, world: World) -> Item:
             Shot(0, 4, 0, 99, "start", f"shot of {word}", thumbnail=still),
             Shot(4, 8, 100, 199, "cut", f"{name} on {word}", "a machine", thumbnail=still),
         ),
+        speech=(Utterance(5, 6, f"said {word}"),),
+        seen=(SeenText(f"sign {word}", (0, 0, 1, 1), 2, 0.9),),
+        seen_by="a machine",
+        looks=(Look(f"like {word}", 0.9, 2),),
+        looks_by="a machine",
     )
 
 

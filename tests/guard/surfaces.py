@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
+from core.media_words import MEDIA_WORDS
 from core.retrieval import SortOrder
 from customers.rss import TOPICS_FROM
 from search.answers import FACET_FIELDS
@@ -255,7 +256,8 @@ APART: tuple[str, ...] = ("eval", "tune", "models", "index", "migration")
 # --- how parameters are filled in
 
 _FIELDS = ("subject", "place", "person", "organisation", "rights")
-_MEMBERS = ("headline", "body_text", "associations", "renditions", "shots", "machine_caption")
+_MEDIA = ("renditions", "shots", "machine_caption", *MEDIA_WORDS)
+_MEMBERS = ("headline", "body_text", "associations", *_MEDIA)
 _PATHS = ("*", "subject.name", "renditions.main", "associations.inside0.headline")
 _RENDITIONS = ("thumbnail", "preview", "original", "shot-1", "shot-2", "shot-9")
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.items import Item, ItemType, Passage, Shot, beyond_passages, shot_of
+from core.items import Item, ItemType, Passage, Shot, beyond_passages, line_of
 from indexing.passages import MAX_SHOTS, PassageEmbedder, PassageSplitter
 from tests.indexing.test_passages import LONG, NOW
 
@@ -51,7 +51,7 @@ def test_an_undescribed_picture_has_no_passage(splitter: PassageSplitter, encode
 def test_a_long_line_is_cut_and_stays_its_shots(splitter: PassageSplitter) -> None:
     item = media(shots=(shot("A harbour"), shot(" ".join(LONG.split())), shot("A gull")))
     (cut,) = splitter.cut([item])
-    places = [shot_of(item, passage) for passage in cut.passages]
+    places = [line_of(item, passage) for passage in cut.passages]
     assert places[0] == 0
     assert places[-1] == 2
     assert len(places) > 4
@@ -75,7 +75,7 @@ def test_every_described_shot_is_one_passage_that_leads_back_to_it(lines: list[s
         passages.append(Passage("shotlist", start, start + len(line)))
         start += len(line) + 1
     if described:
-        assert [shot_of(item, passages[n]) for n in described] == described
+        assert [line_of(item, passages[n]) for n in described] == described
         assert [read(item, passages[n]) for n in described] == [lines[n] for n in described]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ConflictError, DatelineError, StorageError
 from core.items import Item, PubStatus, Shot
+from core.media_words import MEDIA_WORDS
 from core.tracing import Span
 from core.work import Tracked
 from core.writes import REFUSED, Outcome, Written
@@ -27,6 +28,8 @@ _OUTDATED = (
     "stays with what a model said of it when it was recorded: what it says now goes into the"
     " document's next version"
 )
+
+_MACHINES_WORDS = ("caption", "caption_by", *MEDIA_WORDS, *(f"{name}_by" for name in MEDIA_WORDS))
 
 Newest = Callable[[Sequence[str]], Sequence[Item | None]]  # for each uri, whoever may see the item
 
@@ -141,7 +144,10 @@ def _as_recorded(item: Item, recorded: Item) -> Item:
     shots = item.shots
     if [_unworded(shot) for shot in shots] == [_unworded(shot) for shot in recorded.shots]:
         shots = recorded.shots
-    return replace(item, caption=recorded.caption, caption_by=recorded.caption_by, shots=shots)
+    then = {name: getattr(recorded, name) for name in _MACHINES_WORDS}
+    if not item.speech_by and item.speech:  # the agency's own, which its document has now
+        then |= {"speech": item.speech, "speech_by": ""}
+    return replace(item, shots=shots, **then)
 
 
 def _unworded(shot: Shot) -> Shot:
@@ -152,7 +158,10 @@ def _says_more(item: Item, put: Item) -> bool:
     """Return whether models have words for the item that it was put without."""
     told = {shot.description for shot in put.shots}
     words = [shot.description for shot in item.shots if shot.described_by]
-    return item.caption not in ("", put.caption) or any(word not in told for word in words)
+    found = any(
+        getattr(item, name) and getattr(item, name) != getattr(put, name) for name in MEDIA_WORDS
+    )
+    return found or item.caption not in ("", put.caption) or any(word not in told for word in words)
 
 
 def _dated(prepared: Prepared) -> bool:

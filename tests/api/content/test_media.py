@@ -25,6 +25,7 @@ from api.contract import ResultMeta
 from api.problems import RangeError
 from core.errors import NotFoundError
 from core.items import Item, MediaFile, PubStatus
+from core.media_words import MEDIA_WORDS, Look, SeenText, Utterance
 from core.writes import SetStatus
 from storage.media.originals import ServedMedia
 from tests.api.conftest import OTHER, READ
@@ -95,6 +96,41 @@ def test_a_machines_words_are_marked_with_its_name_wherever_they_are(client: Tes
     strip = hits(client, q="gull")[VIDEO]["meta"]
     assert (strip["shot"]["number"], strip["shot"]["made_by"]) == (3, BY)
     assert [one.get("made_by") for one in strip["film_strip"]] == [None, None, BY]
+
+
+def test_words_found_in_media_are_in_the_whole_item_with_their_makers(
+    archive: MediaArchive, client: TestClient
+) -> None:
+    found = {
+        "speech": (Utterance(1.5, 2.0, "Thank you", ((1.5, 2.0, "Thank"),), "en"),),
+        "seen": (SeenText("PIER 4", (0.1, 0.25, 0.5, 0.125), 2.0, 0.75),),
+        "seen_by": "reader-1",
+        "looks": (Look("lakeside", 0.5, 2.0),),
+        "looks_by": "classes-1",
+    }
+    forged = {name: {"lines": [{"text": "forged"}]} for name in MEDIA_WORDS}
+    item = photo(archive.files, archive.originals / "c.jpg", version=3, source=forged, **found)
+    put(archive.room, item)
+    assert not {*MEDIA_WORDS} & hits(client, q="dogs")[PHOTO]["item"].keys()
+    chosen = hits(client, q="dogs", include="uri,seen")[PHOTO]["item"]
+    whole = client.get(f"/content/{quote(PHOTO, safe='')}", headers={"x-api-key": READ})
+    told = whole.json()["data"]["item"]
+    assert {name: told[name] for name in MEDIA_WORDS} == {
+        "speech": {
+            "lines": [{"start_s": 1.5, "end_s": 2.0, "text": "Thank you", "language": "en"}]
+        },
+        "seen": {
+            "made_by": "reader-1",
+            "lines": [
+                {"at_s": 2.0, "text": "PIER 4", "box": [0.1, 0.25, 0.5, 0.125], "score": 0.75}
+            ],
+        },
+        "looks": {
+            "made_by": "classes-1",
+            "lines": [{"at_s": 2.0, "text": "lakeside", "probability": 0.5}],
+        },
+    }
+    assert chosen == {"uri": PHOTO, "seen": told["seen"]}
 
 
 def test_types_are_counted_over_all_kinds(client: TestClient) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from api.content.nested import PRIVATE, look_inside
 from core.callers import Caller
 from core.items import PubStatus
+from core.media_words import MEDIA_WORDS
 from core.standing import Sight
 from core.writes import SetStatus
 from dateline.archive import envelope_json
@@ -195,6 +196,7 @@ def test_what_was_never_recorded_stays_as_its_parent_says(desk: Desk) -> None:
     said = {"uri": "urn:else:1", "type": "picture", "headline": "A quay", "rel": "main"}
     private = {"products": ["premium"], "meta": {"products": [{"id": 7}]}}
     faked = {"machine_caption": {"text": "seen"}, "shots": [{"number": 1}]}
+    faked |= {name: {"lines": [{"text": "seen"}]} for name in MEDIA_WORDS}
     desk.put(STORY, headline="Fire", associations={"main": {**said, **private, **faked}})
     assert desk.item()["item"]["associations"] == {"main": said}
     assert desk.item(key=INGEST)["item"]["associations"] == {"main": {**said, **private}}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.media_words import Look, SeenText, Utterance
 from core.ports.engine import Engine
 from core.query_tree import Word
 from tests.storage.conformance.engine_under_test import EngineUnderTest
@@ -74,6 +75,15 @@ FULL_ITEM = Item(
         Shot(12.5, 12.54, 313, 313),
     ),
     rights=("editorial", "Level 1"),
+    speech=(
+        Utterance(0.5, 2.25, "Obrigada a todos", ((0.5, 1.1, "Obrigada"), (1.1, 1.3, "a")), "pt"),
+        Utterance(5.0, 6.0, "Спасибі"),
+    ),
+    speech_by="model 2",
+    seen=(SeenText("CAIS 4", (0.1, 0.2, 0.3, 0.05), 4.04, 0.91),),
+    seen_by="model 3",
+    looks=(Look("golden retriever", 0.87), Look("lakeside, lakeshore", 0.5, 8.0)),
+    looks_by="model 4",
 )
 
 

@@ -9,7 +9,19 @@ from pathlib import Path
 
 import orjson
 
-from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
+from core.items import (
+    Concept,
+    Item,
+    ItemType,
+    MediaFile,
+    Passage,
+    PubStatus,
+    Shot,
+    second_of,
+    shot_at,
+    text_of,
+)
+from core.media_words import Look, SeenText, Utterance
 from core.query_tree import Word
 from core.writes import Outcome
 from storage.embedded.record.archive import FILE
@@ -43,6 +55,8 @@ PICTURE = Item(
 )
 MEDIA = MediaFile("/media/a.jpg", "ab" * 32, "image/jpeg", 1000, 800, 600, thumbnail="t.jpg")
 SHOTS = (Shot(0, 4, 0, 99, "start", "A ferry", "", 2, "k.jpg", "0f"), Shot(4, 8, 100, 199))
+SPEECH = (Utterance(1.0, 2.0, "Thank you", ((1.0, 1.4, "Thank"), (1.4, 2.0, "you")), "en"),)
+SEEN = (SeenText("Line 1\nLine 2", (0, 0, 1, 1), 3.0, 0.5), SeenText("EXIT", (0, 0, 1, 1), 6.0))
 
 
 def test_an_item_without_media_has_the_digest_it_always_had() -> None:
@@ -66,9 +80,13 @@ def test_every_member_of_media_makes_another_digest_but_the_place() -> None:
             replace(PICTURE, caption="A boat", caption_by="n"),
             replace(PICTURE, shots=SHOTS),
             replace(PICTURE, shots=SHOTS[:1]),
+            replace(PICTURE, speech=SPEECH, speech_by="m"),
+            replace(PICTURE, speech=SPEECH),
+            replace(PICTURE, seen=SEEN, seen_by="m"),
+            replace(PICTURE, looks=(Look("tabby", 0.5),), looks_by="m"),
         )
     }
-    assert len(others | {plain}) == 6
+    assert len(others | {plain}) == 10
     moved = replace(with_media, media=replace(MEDIA, location="s3://bucket/a.jpg"))
     assert content_digest(moved) == content_digest(with_media)
 
@@ -94,6 +112,25 @@ def test_a_record_of_before_is_read(folder: Path) -> None:
             "",
             (),
         )
+
+
+def test_only_a_document_with_words_of_its_media_has_the_new_format() -> None:
+    items = (TEXT, replace(PICTURE, media=MEDIA, shots=SHOTS), replace(PICTURE, seen=SEEN))
+    assert [orjson.loads(encode_document(item))["format"] for item in items] == [1, 1, 2]
+
+
+def test_a_passage_says_its_second_and_its_shot() -> None:
+    item = replace(PICTURE, shots=SHOTS, speech=SPEECH, seen=SEEN)
+    lines = [
+        Passage(name, start, len(text))
+        for name in ("shotlist", "speech", "seen")
+        for text in (text_of(item, name),)
+        for start in (0, text.rindex("\n") + 1 if "\n" in text else 0)
+    ]
+    assert [second_of(item, line) for line in lines] == [0, 4, 1, 1, 3, 6]
+    assert [shot_at(item, second) for second in (0, 3.9, 4, 8, 8.1)] == [1, 1, 2, 2, 0]
+    assert second_of(item, Passage("description", 0, 4)) is None
+    assert second_of(replace(item, seen=()), Passage("seen", 0, 4)) is None
 
 
 def test_a_name_that_a_machine_made_up_is_read_nowhere(folder: Path) -> None:
@@ -141,6 +178,9 @@ def test_undescribed_are_visible_media_that_nobody_describes(folder: Path) -> No
             "described": {"description": "Ferry"},
             "captioned": {"caption": "A boat", "caption_by": "m"},
             "shots": {"type": ItemType.VIDEO, "shots": SHOTS},
+            "heard": {"type": ItemType.AUDIO, "speech": SPEECH, "speech_by": "m"},
+            "read": {"seen": SEEN, "seen_by": "m"},
+            "looked at": {"looks": (Look("tabby", 0.5),), "looks_by": "m"},
             "story": {"type": ItemType.TEXT, "media": None},
             "embargoed": {"embargoed": NOW.replace(year=2030)},
             "killed": {},
@@ -153,7 +193,7 @@ def test_undescribed_are_visible_media_that_nobody_describes(folder: Path) -> No
         write(engine, make_item("bare", 2, **{**bare, "caption": "A boat", "caption_by": "m"}))
         later = engine.undescribed(100)
     assert [item.uri for item in every.items] == ["bare", "byline", "blank", "video"]
-    assert (every.media, every.count) == (8, 4)
+    assert (every.media, every.count) == (11, 4)
     assert ([item.uri for item in some.items], some.count) == (["bare", "byline"], 4)
     assert [item.uri for item in later.items] == ["byline", "blank", "video"]
 
