@@ -236,8 +236,8 @@ def beyond_passages(item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
 
 
 def line_of(item: Item, span: Passage) -> int:
-    """Return the number, from 0, of the line of its text in which a passage begins. In the shot list
-    it is the place of its shot in `item.shots`, in `speech` and `seen` the place in that member.
+    """Return the number, from 0, of the line of its text in which a passage begins: the place of
+    its shot in `item.shots`, or the place in `item.speech` or `item.seen`.
     """
     return text_of(item, span.field).count("\n", 0, span.start)
 
