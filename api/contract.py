@@ -72,6 +72,30 @@ class ShotTold(BaseModel):
     thumbnail: str = Field(default="", description="The address of its still, signed.")
 
 
+class FoundIn(BaseModel):
+    """A field apart from the item's text that has a word of the query: `machine` (descriptions),
+    `speech`, `seen`, `looks` or `filename`. `made_by` names the machine that wrote or found it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    made_by: str = ""
+
+
+class OpensAt(BaseModel):
+    """The line of what is in a hit's media that answers best."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    second: float = Field(description="Of the media, from 0.")
+    timecode: str = Field(description="hh:mm:ss.mmm of presentation.")
+    field: str = Field(description="shots, speech, seen or looks.")
+    text: str
+    shot: int = Field(default=0, description="The shot's number, from 1; absent without shots.")
+    made_by: str = ""
+
+
 class ResultMeta(BaseModel):
     """What the search says of a hit; ranks count from 1 over all pages."""
 
@@ -101,6 +125,10 @@ class ResultMeta(BaseModel):
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."
     )
+    found_in: list[FoundIn] = Field(
+        default=[], description="Fields apart from its text that have a word of the query."
+    )
+    opens_at: OpensAt | None = Field(default=None, description="Where to open its media.")
     shot: ShotTold | None = Field(
         default=None, description="The video's shot that answers best: where to open it."
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.media_words import Look, SeenText, Utterance, lines_of
+from core.media_words import Look, SeenText, Utterance, lines_of, words_of_file
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -175,6 +175,18 @@ class Item:
     def looks_text(self) -> str:
         """What a classifier sees, a line for each entry, in order."""
         return lines_of(one.name for one in self.looks)
+
+    @property
+    def file_words(self) -> str:
+        """The words in the name of the media file; "" if people or a machine describe the item, or
+        if its speech is known.
+        """
+        if self.media is None or self.speech:
+            return ""
+        told = (self.headline, self.description, self.body, self.caption, self.shotlist)
+        if any(text.strip() for text in told):
+            return ""
+        return words_of_file(self.media.location)
 
     @property
     def agency_shotlist(self) -> str:

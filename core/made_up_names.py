@@ -12,6 +12,10 @@ name is, so the rule is strict. A word counts as (a part of) a name if it
 Such words, next to each other or joined by "von", "bin" and the like, are one name. The longest
 part of a name that the agency's text has in the same order stays; the rest becomes "…". A text that
 is mostly names is dropped.
+
+A transcript of a machine has names as they sound, so it gets the same rule, with what its sentences
+need: there, a capital says nothing at the beginning of a sentence, or of a noun in German, unless a
+second one follows; and a script without capitals says nothing, so a tagger has to find its names.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from core.items import Item, Shot
+from core.media_words import Utterance
 
 Span = tuple[int, int]  # characters of a text
 Spans = Mapping[str, Sequence[Span]]
@@ -33,10 +38,12 @@ _MOST_BODY = 10_000  # characters of the agency's text that are read
 _MOST_WORDS = 6  # of a name
 _MOST_PARTICLES = 3
 _LONGEST_TITLE = 4  # letters, as in "Prof."
+_SHORTEST_END = 2  # letters of the last word of a sentence, at least one more
 Word = re.Match[str]
 
 _WORD = re.compile(r"[^\W_][\w\u0300-\u036f\u200c\u200d\u00ad]*")
 _OWN_WORD = re.compile(rf"{_WORD.pattern}|\|")  # "|" separates lines
+_SENTENCE_END = re.compile(r"[.!?…।。]")
 _APART = re.compile(r"[\n,;:!?()\[\]{}\"“”„«»|]")  # these end a name
 _GONE_AGAIN = re.compile(rf"{GONE}(?:[ ,'’.-]*{GONE})+")
 _LISTED = re.compile(rf"^{GONE},\s*|,\s*{GONE}$", re.MULTILINE)  # at an end of a list of words
@@ -84,6 +91,13 @@ _PLAIN = frozenset(
     gruppe menge blick
     """.split()  # noqa: SIM905
 )
+# Words with a capital in a transcript that are no names of anybody.
+_HEARD = frozenset(
+    """
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june
+    july august september october november december ok god i we you
+    """.split()  # noqa: SIM905
+)
 
 
 def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
@@ -102,6 +116,40 @@ def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
     return replace(
         item, caption=caption, caption_by=item.caption_by if caption else "", shots=shots
     )
+
+
+def without_misheard_names(item: Item, found: Spans | None = None) -> Item:
+    """Return the item, without the names in a machine's transcript that the agency's own text
+    lacks. `found` are the names that a tagger found in its utterances.
+    """
+    if not heard_texts(item):
+        return item
+    own = _OwnText(item)
+    kept = [
+        _heard_again(one, _kept(one.text, (found or {}).get(one.text, ()), own, heard=True))
+        for one in item.speech
+    ]
+    speech = tuple(one for one in kept if one.text)
+    return replace(item, speech=speech, speech_by=item.speech_by if speech else "")
+
+
+def heard_texts(item: Item) -> tuple[str, ...]:
+    """Return the utterances in a machine's transcript, each text once; none of the agency's own."""
+    said = (one.text for one in item.speech if item.speech_by)
+    return tuple(dict.fromkeys(text for text in said if text))
+
+
+def _heard_again(one: Utterance, text: str) -> Utterance:
+    """Return an utterance with another text, and only those timed words that the text still has."""
+    if text == one.text:
+        return one
+    words, place = [], 0
+    for start, end, word in one.words:
+        found = text.find(word.strip(), place)
+        if found >= 0:
+            words.append((start, end, word))
+            place = found + len(word.strip())
+    return replace(one, text=text, words=tuple(words))
 
 
 def machine_texts(item: Item) -> tuple[str, ...]:
@@ -141,20 +189,22 @@ class _OwnText:
 def _own_lines(item: Item) -> Iterator[str]:
     yield from (item.headline, item.description, item.located, item.agency_shotlist)
     yield item.body[:_MOST_BODY]
+    yield "" if item.speech_by else item.speech_text[:_MOST_BODY]
     for concept in (*item.person, *item.organisation, *item.place, *item.subject):
         yield concept.name
         last, _, first = concept.name.partition(",")
         yield f"{first} {last}"
 
 
-def _kept(text: str, found: Sequence[Span], own: _OwnText) -> str:
+def _kept(text: str, found: Sequence[Span], own: _OwnText, *, heard: bool = False) -> str:
     """Return one text without the names that `own` lacks; "" if more than half of its words are
-    lost.
+    lost. `heard` says that it is of a transcript.
     """
     words = list(_WORD.finditer(text))
     pieces: list[str] = []
     end = lost = 0
-    for name in _names(text, words, found, own.has_capital_nouns):
+    names = _names_in_speech if heard else _names
+    for name in names(text, words, found, own.has_capital_nouns):
         first, last = _longest_known([_folded(word[0]) for word in name], own)
         lost += len(name) - (last - first)
         known = text[name[first].start() : name[last - 1].end()] if last > first else ""
@@ -191,6 +241,50 @@ def _names(
             yield from (name,) if name else ()
             name, between = [], []
     yield from (name,) if name else ()
+
+
+def _names_in_speech(
+    text: str, words: Sequence[Word], found: Sequence[Span], capital_nouns: bool
+) -> Iterator[list[Word]]:
+    """Yield the words of each name in an utterance, as `_names` does for a description."""
+    pairs = zip((None, *words), words, strict=False)
+    begins = [_begins_sentence(text, before, word) for before, word in pairs]
+    capital = [any(char.isupper() for char in word[0]) for word in words]
+    plain = [_folded(word[0]) in _PLAIN or _folded(word[0]) in _HEARD for word in words]
+    joined = [  # whether a word may go on from the one before it
+        number > 0 and not begins[number] and _goes_on(text, words[number - 1], word)
+        for number, word in enumerate(words)
+    ]
+    sure = [one and not is_plain for one, is_plain in zip(capital, plain, strict=True)]
+    name: list[Word] = []
+    for number, word in enumerate(words):
+        goes_on = bool(name) and joined[number]
+        follows = any(sure[number + 1 : number + 2]) and joined[number + 1]
+        tells = follows or _is_initials(word[0]) or not (capital_nouns or begins[number])
+        is_name = (capital[number] and goes_on) or (sure[number] and tells)
+        if is_name or _is_within(word, found):
+            if not goes_on:
+                yield from (name,) if name else ()
+                name = []
+            name.append(word)
+        else:
+            yield from (name,) if name else ()
+            name = []
+    yield from (name,) if name else ()
+
+
+def _is_initials(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
+
+
+def _begins_sentence(text: str, before: Word | None, word: Word) -> bool:
+    """Return whether a word is the first of a sentence. A full stop after a few letters may be one
+    of a title, as in "Dr. May".
+    """
+    if before is None:
+        return True
+    ends = _SENTENCE_END.search(text[before.end() : word.start()])
+    return bool(ends) and len(before[0]) > _SHORTEST_END
 
 
 def _goes_on(text: str, before: Word, word: Word) -> bool:

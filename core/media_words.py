@@ -7,8 +7,13 @@ are searched, weighed and shown apart from the texts that people wrote.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise, starmap
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 MEDIA_WORDS = ("speech", "seen", "looks")  # members of an item; of each the maker is in `NAME_by`
 
@@ -61,3 +66,20 @@ def lines_of(texts: Iterable[str]) -> str:
 
 
 _BREAKS = str.maketrans("\n\r", "  ")
+
+
+def words_of_file(location: str) -> str:
+    """Return the words and numbers in a file's name, without its folder and ending: "Harbour Bridge
+    2026" of "s3://bucket/HarbourBridge_2026.jpg".
+    """
+    name = unicodedata.normalize("NFC", unquote(PurePosixPath(location).stem))
+    return " ".join(_WORD.findall("".join(starmap(_apart, pairwise(f" {name}")))))
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _apart(before: str, char: str) -> str:
+    """Return a character, after a blank if another word begins with it."""
+    begins = before.islower() and char.isupper()
+    return f" {char}" if begins or before.isdigit() != char.isdigit() else char

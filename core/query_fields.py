@@ -58,6 +58,10 @@ QUERY_FIELDS = (
     QueryField("body", _TEXT, "the text", ("text", "body_nitf")),
     QueryField("names", _TEXT, "names, subjects, slugline, byline and dateline", ("name",)),
     QueryField("machine", _TEXT, "what machines say of pictures and shots"),
+    QueryField("speech", _TEXT, "what is said: the agency's script, or a machine's transcript"),
+    QueryField("seen", _TEXT, "text in pictures and frames, as a machine reads it"),
+    QueryField("looks", _TEXT, "what a classifier sees in pictures and frames"),
+    QueryField("filename", _TEXT, "the file's name, of media that nobody describes"),
     QueryField("type", _KEYWORD, "text, picture, video, audio, graphic, composite …"),
     QueryField(
         "subject",

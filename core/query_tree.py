@@ -19,8 +19,12 @@ from datetime import datetime
 
 from core.query_fields import FACT, ID
 
-TEXT_FIELDS = ("headline", "description", "body", "names", "machine")
-MACHINE = "machine"  # machine descriptions of pictures and shots: no part of an item's text
+MACHINE, SPEECH, SCRIPT = "machine", "speech", "script"
+# Fields that are no part of an item's text, and are weighed apart from it: what machines say of
+# pictures and shots, what is heard, read and seen in media, and the name of a file.
+APART = (MACHINE, SPEECH, "seen", "looks", "filename")
+# SCRIPT is the agency's own words of what is said; a query for the field SPEECH reads both.
+TEXT_FIELDS = ("headline", "description", "body", "names", SCRIPT, *APART)
 KEYWORD_FIELDS = (
     "type",
     "subject",

@@ -3,10 +3,13 @@
 A passage is about 200 tokens on sentence borders, overlapping its neighbour by whole sentences of
 up to 40 tokens. The encoder reads the headline, a line break and the passage, so that each passage
 has its story's title; both together fit the encoder's input. For a picture or a video, a machine's
-words are separate passages, and so is the line of each shot.
+words are separate passages, and so is the line of each shot. What is said is cut at the utterances,
+half a minute at most in one passage, so that a hit opens near its words; the lines that are read in
+one frame are a passage.
 
-A text has at most 200 passages, some 40,000 words; an item at most 2,000 of its shots. The rest is
-found by words only; the passages themselves show where it begins.
+A text has at most 200 passages, some 40,000 words; an item at most 2,000 of its shots, 2,000 of its
+speech and 500 of frames with text. The rest is found by words only; the passages themselves show
+where it begins.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ _NO_METERS: Mapping[str, TextMeter] = {}
 _WINDOW = 20_000  # characters tokenised at once: an encoding takes some 100 bytes a token
 MAX_PASSAGES = 200  # of one text
 MAX_SHOTS = 2_000  # described ones of one item; a film of two hours has as many
+MAX_SPOKEN = 2_000  # passages of speech of one item; sixteen hours have as many
+MAX_FRAMES = 500  # of one item, with text that is read in them
+_SPOKEN_S = 30.0  # the longest stretch of speech in one passage, unless one utterance is longer
 _MAX_CHARACTERS = 400_000  # of one text that is cut: 10 for each token of its passages
 
 
@@ -88,7 +94,8 @@ class PassageSplitter:
 
     def cut(self, items: Sequence[Item]) -> tuple[CutItem, ...]:
         """Return the passages of each item: of its body, else its description, else its headline,
-        and of its caption and its shots; none for an item without a text.
+        and of its caption, its shots and the words found in its media; none for an item without a
+        text.
         """
         stretches = [_stretches(item) for item in items]
         spans = iter(self._spans([one.text for each in stretches for one in each]))
@@ -236,10 +243,15 @@ def _encode(encoder: TextEncoder, texts: Sequence[str]) -> FloatMatrix:
 
 
 def _stretches(item: Item) -> list[_Stretch]:
-    """Return the texts of an item that passages come from; a passage never covers two shots."""
+    """Return the texts of an item that passages come from; a passage never covers two of them."""
     members = [next((name for name in TEXT_MEMBERS if getattr(item, name).strip()), ""), "caption"]
     found = [_Stretch(name, 0, getattr(item, name)) for name in members if name]
-    return [one for one in found if one.text.strip()] + list(islice(_described(item), MAX_SHOTS))
+    return [
+        *(one for one in found if one.text.strip()),
+        *islice(_described(item), MAX_SHOTS),
+        *islice(_together("speech", item.speech_text, _spoken(item)), MAX_SPOKEN),
+        *islice(_together("seen", item.seen_text, _read(item)), MAX_FRAMES),
+    ]
 
 
 def _described(item: Item) -> Iterator[_Stretch]:
@@ -249,3 +261,30 @@ def _described(item: Item) -> Iterator[_Stretch]:
         if line.strip():
             yield _Stretch("shotlist", start, line)
         start += len(line) + 1
+
+
+def _together(name: str, text: str, lines: Sequence[bool]) -> Iterator[_Stretch]:
+    """Yield stretches of whole lines of a text; `lines` says of each whether a stretch begins."""
+    start = end = 0
+    for begins, line in zip(lines, text.split("\n"), strict=False):
+        if begins and text[start:end].strip():
+            yield _Stretch(name, start, text[start : end - 1])
+        start, end = end if begins else start, end + len(line) + 1
+    if text[start:].strip():
+        yield _Stretch(name, start, text[start:])
+
+
+def _spoken(item: Item) -> list[bool]:
+    """Return of each utterance whether a passage begins with it."""
+    begins: list[bool] = []
+    first = 0.0
+    for one in item.speech:
+        begins.append(not begins or one.end_s > first + _SPOKEN_S)
+        first = one.start_s if begins[-1] else first
+    return begins
+
+
+def _read(item: Item) -> list[bool]:
+    """Return of each line that was read whether it is the first of its frame."""
+    seconds = [None, *(one.at_s for one in item.seen)]
+    return [before != now for before, now in pairwise(seconds)]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from core.errors import DocumentError
 from core.items import Item
-from core.query_tree import MACHINE
+from core.query_tree import APART
 from storage.record.item_fields import indexed_texts
 
 MAX_BODY_BYTES = 1024 * 1024  # about 180,000 words of English, a book of 600 pages
@@ -72,7 +72,7 @@ def check_words(item: Item) -> Item:
     shot that they describe counts for five more. Each word costs the same to index, however short
     it is and in whatever member.
     """
-    said = [text for name, text in indexed_texts(item).items() if name != MACHINE]
+    said = [text for name, text in indexed_texts(item).items() if name not in APART]
     described = item.agency_shotlist
     shots = SHOT_WORDS * (described.count("\n") + 1 if described else 0)
     most = MAX_WORDS - shots

@@ -24,6 +24,7 @@ from core.retrieval import (
     SortOrder,
     TotalRelation,
 )
+from search.opening import Opening
 from search.options import declared_by, option
 from search.understanding.dates.calendar import calendar_of, zone_of
 
@@ -525,7 +526,9 @@ class Hit:
 
     `highlights` maps a text member to its text, with matched words between the marks U+E000 and
     U+E001 (private use, so that no text can fake them); `passage` is the best passage, marked the
-    same way. `shot` is the number, from 1, of the video's shot that answers best, 0 if none does.
+    same way. `opening` is where to open a video, a sound or a picture, None if no line of what is
+    in it answers. `found_in` are the fields apart from the item's text that have a word of the
+    query, each with the machine that wrote or found it ("" for none).
     `versions` counts the versions and write-throughs of the story that the caller sees. `pinned`
     says that editors put the story there for this query, `exact` that the whole query is one of its
     values, such as its slugline. `near_duplicates` are the uris of the stories that are folded
@@ -544,10 +547,16 @@ class Hit:
     pinned: bool = False
     exact: bool = False
     near_duplicates: tuple[str, ...] = ()
-    shot: int = 0
+    opening: Opening | None = None
     relevance: Relevance | None = None
     id: int = 0
     team: str = ""
+    found_in: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shot(self) -> int:
+        """The number, from 1, of the video's shot where the hit opens; 0 without one."""
+        return self.opening.shot if self.opening else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,10 @@ class Highlighter:
         if not words:
             return [0] * len(texts)
         known = self._first_terms(language, words)
-        found = (words.intersection(words_of(read(text))) for text in texts)
+        found = (
+            words.intersection(words_of(read(text))) if any(word in text for word in words) else ()
+            for text in texts
+        )
         return [len({known[word] for word in each}) for each in found]
 
     def _known_words(self, language: str) -> _KnownWords:

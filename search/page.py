@@ -4,18 +4,29 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.items import Item, Passage, line_of
+from core.items import Item, Passage
+from core.media_words import MEDIA_WORDS
 from core.ports.engine import Catalogue
 from core.query_tree import Node
 from core.retrieval import Ids
 from search.answers import Explanation, Hit, Relevance, RerankMix, SearchRequest, VectorShare
 from search.candidates import CandidateSet, Faces, Listing, ranks_of
-from search.highlight import SNIPPET_CHARACTERS, Highlighter, ReadText, mark, read, snippet
+from search.highlight import (
+    SNIPPET_CHARACTERS,
+    START,
+    Highlighter,
+    ReadText,
+    mark,
+    positive_texts,
+    read,
+    snippet,
+)
+from search.opening import Opening, found_apart, media_lines, opening_of
 
 _MARKED = ("headline", "description", "caption")
 _LONGEST_MARKED = 8_000  # characters of a member that is shown whole
@@ -55,16 +66,24 @@ def hits_of_page(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What is shown of a candidate: its item, the number of its story's versions, its marked texts
-    by member, the part of it to show, and the number of the shot that answers.
+class _Said:
+    """What is shown of an item's texts: marked texts by member, the part to show, where its media
+    opens, and the fields apart from its text that have a word of the query, with their makers.
     """
+
+    marks: dict[str, str]
+    passage: str
+    opening: Opening | None = None
+    found_in: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of a candidate: its item, the number of its story's versions, and its texts."""
 
     item: Item
     versions: int
-    marks: dict[str, str]
-    passage: str
-    shot: int
+    said: _Said
 
 
 def _hit(
@@ -79,14 +98,15 @@ def _hit(
         item=shown.item,
         rank=rank,
         score=float(candidates.scores[place]),
-        highlights=shown.marks,
-        passage=shown.passage,
+        highlights=shown.said.marks,
+        passage=shown.said.passage,
         versions=shown.versions,
         explanation=explanation,
         pinned=place < candidates.pinned,
         exact=0 <= place - candidates.pinned < candidates.exact,
         near_duplicates=folded,
-        shot=shown.shot,
+        opening=shown.said.opening,
+        found_in=shown.said.found_in,
         relevance=relevance_of(candidates, place),
         id=int(candidates.ids[place]),
     )
@@ -118,7 +138,7 @@ def _shown(
     sizes = catalogue.chain_sizes(ids, candidates.caller)
     texts = _marked(highlighter, candidates.query, items, passages, wanted)
     return [
-        None if item is None else _Shown(item, size, *said)
+        None if item is None else _Shown(item, size, said)
         for item, size, said in zip(items, sizes, texts, strict=True)
     ]
 
@@ -206,28 +226,38 @@ def _marked(
     items: Sequence[Item | None],
     passages: Sequence[Passage | None],
     wanted: bool,
-) -> list[tuple[dict[str, str], str, int]]:
-    """Return, for each item, its marked texts by member, the part of it to show, and the number of
-    the shot that answers. Without `wanted` there are no texts.
-    """
+) -> list[_Said]:
+    """Return what is shown of each item. Without `wanted` there are no texts."""
     texts = [_texts(item, span, wanted) for item, span in zip(items, passages, strict=True)]
     by_language: dict[str, list[ReadText]] = {}
     for item, (marked, body) in zip(items, texts, strict=True):
-        if item is not None and (wanted or item.shots):
+        if item is not None and (wanted or item.media or item.shots):
             spoken = by_language.setdefault(item.language, [])
-            spoken += (*marked.values(), body, read(item.shotlist))
+            spoken += (*marked.values(), body, *map(read, _texts_of_media(item)))
     words = {
         language: highlighter.words(query, spoken, language)
         for language, spoken in by_language.items()
     }
+    asked = {node.field for node in positive_texts(query)}
     found = []
     for item, span, (marked, body) in zip(items, passages, texts, strict=True):
         said = frozenset[str]() if item is None else words.get(item.language, frozenset())
-        shot = 0 if item is None else _shot(highlighter, item, span, said)
-        if item is not None and shot and wanted:
-            body = read(item.shots[shot - 1].description)
         marks = {name: _told(text, said) for name, text in marked.items()}
-        found.append((marks, snippet(body, said), shot))
+        if item is None:
+            found.append(_Said(marks, ""))
+            continue
+        lines = media_lines(item)
+        matches = {
+            name: highlighter.matches(said, each, item.language) for name, each in lines.items()
+        }
+        opening = opening_of(item, span, matches, asked)
+        if opening is not None and wanted:
+            body = read(opening.text)
+        makers = found_apart(item, matches, {name for name in marks if START in marks[name]})
+        best = {n: lines[n][matches[n].index(max(matches[n]))] for n in makers if n in MEDIA_WORDS}
+        if wanted:
+            marks |= {name: _told(read(text), said) for name, text in best.items()}
+        found.append(_Said(marks, snippet(body, said), opening, makers))
     return found
 
 
@@ -236,25 +266,8 @@ def _told(text: ReadText, said: frozenset[str]) -> str:
     return (mark if len(text) <= _LONGEST_MARKED else snippet)(text, said)
 
 
-def _shot(highlighter: Highlighter, item: Item, span: Passage | None, said: frozenset[str]) -> int:
-    if not item.shots:
-        return 0
-    lines = [shot.description for shot in item.shots]
-    return best_shot(item, span, highlighter.matches(said, lines, item.language))
-
-
-def best_shot(item: Item, span: Passage | None, matches: Sequence[int]) -> int:
-    """Return the number, from 1, of the shot that answers best; 0 if neither words nor meaning lead
-    to a shot.
-
-    It is the shot with most of the query's words (`matches` has each shot's count). Among equals it
-    is the nearest by meaning (`span` is the item's best passage), else the first.
-    """
-    near = line_of(item, span) if span is not None and span.field == "shotlist" else -1
-    most = max(matches, default=0)
-    if near >= 0 and (near >= len(matches) or matches[near] == most):
-        return near + 1
-    return list(matches).index(most) + 1 if most else 0
+def _texts_of_media(item: Item) -> tuple[str, ...]:
+    return item.shotlist, item.speech_text, item.seen_text, item.looks_text, item.file_words
 
 
 def _texts(
@@ -266,6 +279,8 @@ def _texts(
     if item is None or not wanted:
         return {}, _NO_TEXT
     marked = {name: read(text) for name in _MARKED if (text := getattr(item, name))}
+    if name := item.file_words:
+        marked["filename"] = read(name)
     if span is not None and span.field == "body":
         return marked, read(item.body[span.start : span.end])
     return marked, read(item.body[: 20 * SNIPPET_CHARACTERS])

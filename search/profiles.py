@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.errors import QueryError
-from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, LexicalWeights
+from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, MEDIA_WEIGHTS, LexicalWeights
 
 BEST, MULTILINGUAL = "best", "multilingual"
 _BEST_NEEDS = (
@@ -52,7 +52,8 @@ class Profile:
     Within BM25, the score over the whole item has the weight 1. `field_weights` are the weights of
     the scores of single text fields. `phrase_boost` is the weight of neighbouring words of the
     query that stand side by side, `proximity_boost` of those at most `proximity_slop` positions
-    from that, and `machine_weight` of a word in a machine's description of a picture or a shot.
+    from that. `machine_weight` is that of a word in a machine's description of a picture or a shot,
+    and `media_weights` are those of words that are found in media, and of the file's name.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Profile:
     proximity_boost: float = 0.0
     proximity_slop: int = 8
     machine_weight: float = MACHINE_WEIGHT
+    media_weights: Mapping[str, float] = field(default_factory=lambda: dict(MEDIA_WEIGHTS))
     foreign_share: float = 1.0
     foreign_field: str = ""
     vector_starts: Mapping[str, float] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Profile:
             self.phrase_boost,
             self.proximity_boost,
             self.proximity_slop,
-            self.machine_weight,
+            {"machine": self.machine_weight, **self.media_weights},
         )
 
     @property

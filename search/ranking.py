@@ -423,6 +423,7 @@ def _reading(item: Item | None, span: Passage | None) -> tuple[str, str]:
     if item is None:
         return "", ""
     text = item.body or item.description or item.caption or item.shotlist
+    text = text or item.speech_text or item.seen_text
     if span is not None:
         text = text_of(item, span.field)[span.start : span.end]
     return item.uri, f"{item.headline}\n{text}" if item.headline else text

@@ -211,7 +211,8 @@ def _text(item: Item) -> str:
     concepts = (*item.person, *item.organisation, *item.place, *item.subject)
     names = "\n".join(concept.name for concept in concepts)
     own = (item.headline, item.description, names, item.body[:_LONGEST_TEXT])
-    return "\n".join((*own, item.caption, item.shotlist[:_LONGEST_TEXT]))
+    said = (item.shotlist, item.speech_text, item.seen_text, item.looks_text)
+    return "\n".join((*own, item.caption, *(text[:_LONGEST_TEXT] for text in said)))
 
 
 def _missing(uri: str) -> NotFoundError:

@@ -2,7 +2,8 @@
 
 Our additions: `total_relation`, `counted`, `fold`, `facets`, `cursor`, `profile`, `understood`,
 `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`, `versions`, `pinned`,
-`near_duplicates`, `highlights`, `passage`, `shot`, `film_strip`, `explanation`.
+`near_duplicates`, `highlights`, `passage`, `found_in`, `opens_at`, `shot`, `film_strip`,
+`explanation`.
 
 Scores depend on every indexed item, also on those that the caller may not see: BM25 tells how many
 items have a word. So only callers who may inspect get raw scores. Others get ranks, weights, and
@@ -12,7 +13,7 @@ shares of each list's best to three digits.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from api.formats.kept_forms import KeptForms, told_versions
 from core.callers import Caller
 from core.entities import NameMatch
 from core.ports.engine import Library
+from indexing.media.shots.timecodes import timecode
 from search.answers import (
     Explanation,
     Fold,
@@ -35,6 +37,7 @@ from search.answers import (
     SearchResponse,
     Understood,
 )
+from search.opening import SHOTS, Opening
 
 _DIGITS = 3  # decimals of a share
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what JSON readers, ours included, take for an integer
@@ -113,11 +116,37 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
     }
     if hit.explanation:
         meta["explanation"] = explanation_json(hit.explanation, exact=exact)
+    if hit.found_in:
+        meta["found_in"] = found_in_json(hit.found_in)
+    if hit.opening:
+        meta["opens_at"] = opening_json(hit.opening)
     if hit.shot:
         meta["shot"] = shot_json(hit.item, hit.shot, links)
     if hit.item.shots:
         meta["film_strip"] = film_strip(hit.item, hit.shot, links)
     return meta
+
+
+def found_in_json(found: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the fields apart from the item's text that have a word of the query, with `made_by`
+    for what a machine wrote or found.
+    """
+    return [
+        {"field": name} | ({"made_by": maker} if maker else {}) for name, maker in found.items()
+    ]
+
+
+def opening_json(opening: Opening) -> dict[str, Any]:
+    """Return where to open the media of a hit: a line of it, with its second and its shot."""
+    told: dict[str, Any] = {
+        "second": round(opening.second, 6),
+        "timecode": timecode(opening.second),
+        "field": "shots" if opening.field == SHOTS else opening.field,
+        "text": opening.text,
+    }
+    if opening.shot:
+        told["shot"] = opening.shot
+    return told | ({"made_by": opening.made_by} if opening.made_by else {})
 
 
 def products_json(codes: Iterable[str], caller: Caller) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def _archive(
     figures: dict[str, Any] = {}
     with _opened(items) as engine:
         for weight in WEIGHTS:
-            scores = _scores(engine, queries, wanted, LexicalWeights(machine=weight))
+            scores = _scores(engine, queries, wanted, LexicalWeights(apart={"machine": weight}))
             figures[f"{name} at {weight:g}"] = _told(name, scores, wanted, people)
     with _opened([_as_own(item) for item in items]) as engine:
         scores = _scores(engine, queries, wanted, LexicalWeights())

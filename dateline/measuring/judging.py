@@ -143,5 +143,6 @@ def document_text(service: Service, judged: JudgedSet, document: str) -> str:
 
 def _text(item: Item) -> str:
     """Return all texts of an item but for its headline."""
-    parts = (item.description, item.body, item.machine_text, item.agency_shotlist)
+    found = (item.speech_text, item.seen_text, item.looks_text)
+    parts = (item.description, item.body, item.machine_text, item.agency_shotlist, *found)
     return "\n\n".join(part.strip() for part in dict.fromkeys(parts) if part.strip())

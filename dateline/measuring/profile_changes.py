@@ -16,7 +16,7 @@ _PROFILE = TypeAdapter(Profile)
 _NAMES = tuple(field.name for field in fields(Profile) if field.name != "name")
 _VECTORS = "vector_weights"
 _STARTS = "vector_starts"
-_MAPS = (_VECTORS, _STARTS, "field_weights")  # by the name of a field of the index
+_MAPS = (_VECTORS, _STARTS, "field_weights", "media_weights")  # by the name of a field of the index
 _WEIGHTS = ("weight", "boost", "share")  # endings of the names of such fields
 _MOST = {
     "lexical_depth": 10_000,

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from rich.padding import Padding
 
-from core.items import Item
+from core.items import Item, ItemType
 from dateline.commands.options import console, escape
 from dateline.shown.explained_table import days, explained, query_lines, ranked
 from indexing.media.shots.timecodes import timecode
@@ -120,8 +120,28 @@ def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
         )
     if said := hit.highlights.get("caption", ""):
         console.print(f"    [dim]machine-made ({escape(item.caption_by)}):[/] {_marked(said)}")
+    _show_found(hit)
     if explain and hit.explanation:
         console.print(Padding(explained(hit), (0, 0, 0, 4)))
+
+
+FOUND = {
+    "speech": "said",
+    "seen": "written there",
+    "looks": "looks like",
+    "filename": "name of the file",
+}
+
+
+def _show_found(hit: Hit) -> None:
+    """Print where the media opens, and the words of the query that are found in it."""
+    opening = hit.opening
+    if opening and opening.field in FOUND and hit.item.type in (ItemType.VIDEO, ItemType.AUDIO):
+        console.print(f"    [dim]opens at {timecode(opening.second)}[/]")
+    for name, maker in hit.found_in.items():
+        if name in FOUND and name in hit.highlights:
+            by = f", machine-made ({escape(maker)})" if maker else ""
+            console.print(f"    [dim]{FOUND[name]}{by}:[/] {_marked(hit.highlights[name])}")
 
 
 def _marked(text: str) -> str:

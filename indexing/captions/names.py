@@ -1,4 +1,4 @@
-"""Finds names in machine texts of pictures and shots with a tagger, in any case."""
+"""Finds names in machines' descriptions and transcripts with a tagger, in any case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.items import Item
 from core.languages import primary_subtag
-from core.made_up_names import Spans, machine_texts
+from core.made_up_names import Spans, heard_texts, machine_texts
 from core.ports.models import Tagger
 
 LEAST_SCORE = 0.5
@@ -23,7 +23,7 @@ class TaggedNames:
 
     def __call__(self, item: Item) -> Spans:
         """Return the names found, by text; none in a language that the tagger does not read."""
-        texts = machine_texts(item)
+        texts = tuple(dict.fromkeys((*machine_texts(item), *heard_texts(item))))
         language = primary_subtag(item.language)
         if not texts or not {language, MANY} & {*self.languages}:
             return {}

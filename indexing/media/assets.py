@@ -15,7 +15,7 @@ from typing import Any
 
 from core.errors import DocumentError
 from core.items import Item, MediaFile, Shot
-from core.made_up_names import FoundNames, without_made_up_names
+from core.made_up_names import FoundNames, without_made_up_names, without_misheard_names
 from core.media import Caption, MediaFacts, MediaKind
 from core.ports.engine import Clock
 from indexing import ninjs, texts
@@ -89,7 +89,8 @@ def build_item(
     document's. Without one it is the version of `recorded` (the newest recorded version of the uri)
     if nothing changed, else the next one: so the old version stays in the chain, and a kill, a hold
     or an embargo that was set since stays in force. Names that the agency's own text lacks are
-    removed from machine texts; `names` finds names that capitals don't show.
+    removed from machine texts, transcripts among them; `names` finds names that capitals don't
+    show.
     """
     tree, lines, alt, notes = _document(asset, enrichment)
     checked = ninjs.read_tree(tree, clock, asset.products)
@@ -104,7 +105,8 @@ def build_item(
         caption_by=caption_by,
         shots=shots,
     )
-    item = without_made_up_names(texts.check_words(item), names(item) if names else None)
+    found = names(texts.check_words(item)) if names else None
+    item = without_misheard_names(without_made_up_names(item, found), found)
     if tree.get("version") is None:
         item = _versioned(item, recorded, still_there)
     warnings = (*checked.warnings, *notes, *enrichment.notes)

@@ -33,14 +33,14 @@ from storage.embedded.lexical.fields import build_schema, document_of, take_word
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import indexed_texts, keyword_field, unstemmed_field
 from storage.words.analysis import analyzer
-from storage.words.machine_words import MachineWords
+from storage.words.apart_words import ApartWords
 from storage.words.query_readings import PLAIN
 from storage.words.topics import Topics
 
 T = TypeVar("T")
 BoolMatrix = npt.NDArray[np.bool_]
 Languages = Callable[[], Collection[str]]
-_EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # any word may be a machine's
+_EVERY_WORD = ApartWords(1, lambda _field, _term: 1)  # any word may be in any field
 _HEAP = 15_000_000  # the least that tantivy takes
 _MOST_KEPT = 4096  # compiled queries, and verdicts
 _SUBJECT = "subject"

@@ -20,7 +20,7 @@ from storage.opensearch.nodes.connection import MissingError
 from storage.opensearch.nodes.searcher import Searcher
 from storage.opensearch.query.dictionary import Dictionary
 from storage.opensearch.query.exact import ExactCosines
-from storage.opensearch.query.query_dsl import Clause, Compiler
+from storage.opensearch.query.query_dsl import Clause, Compiler, any_word
 from storage.opensearch.query.statistics import Counts, LookUp, Statistics, Term
 from storage.opensearch.query.word_counts import WordCounts
 from storage.record.guard import Guard
@@ -118,7 +118,8 @@ class View:
     def condition(self, node: Node) -> Clause:
         """Return the node as a clause that scores nothing."""
         basics = self.statistics.basics()
-        return Compiler(basics.all_languages, basics.main).required(node)
+        words = any_word(basics.some_have)
+        return Compiler(basics.all_languages, basics.main, apart=words).required(node)
 
     def foreign(self, request: Retrieval) -> frozenset[str]:
         """Return the fields whose vectors in the request come from another encoder."""

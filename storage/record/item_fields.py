@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.items import Item
 from core.query_fields import FACT, ID
-from core.query_tree import MACHINE
+from core.query_tree import MACHINE, SCRIPT, SPEECH
 from storage.record.source_facts import DOCUMENT_FIELDS, document_keywords, source_facts, source_ids
 
 _NO_VALUES: list[str] = []  # nobody changes it
@@ -23,15 +23,21 @@ def unstemmed_field(name: str) -> str:
 
 
 def indexed_texts(item: Item) -> dict[str, str]:
-    """Return the text of each field of an item; all but the machines' together, in order, are the
-    field `all`.
+    """Return the text of each field of an item; all but those APART together, in order, are the
+    field `all`. What is said is the agency's own text if no machine has found it.
     """
+    spoken = item.speech_text
     return {
         "headline": item.headline,
         "description": "\n".join(filter(None, (item.description, item.agency_shotlist))),
         "body": item.body,
         "names": _names(item),
+        SCRIPT: "" if item.speech_by else spoken,
         MACHINE: item.machine_text,
+        SPEECH: spoken if item.speech_by else "",
+        "seen": item.seen_text,
+        "looks": item.looks_text,
+        "filename": item.file_words,
     }
 
 

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from math import log1p
 from typing import NamedTuple
 
-from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
+from core.query_tree import APART, TEXT_FIELDS, Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
 from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import LONGEST_TERM
-from storage.words.machine_words import Held, MachineWords
-from storage.words.query_readings import K1, terms_of, without_stop_words, word_pairs
+from storage.words.apart_words import ApartWords, Held
+from storage.words.query_readings import (
+    K1,
+    read_beside,
+    terms_of,
+    without_stop_words,
+    word_pairs,
+)
 
 _PREFIX = 1.0  # every word with the prefix scores this
 _MOST_KNOWN = 4096  # words whose supremum is kept
@@ -102,14 +108,17 @@ class Supremum:
         return {field: 1.0} if field else {"all": 1.0, **self.weights.fields}
 
     def _begun(self, field: str, words: tuple[str, ...]) -> Sequence[tuple[str, float]]:
-        """Return the fields to search for a prefix, and their weights. Machines' words are among
-        them only if they have all of `words`.
+        """Return the fields to search for a prefix, and their weights. Those APART are among them
+        only if they have all of `words`.
         """
         if field:
-            return ((field, 1.0),)
-        own = [(name, 1.0) for name in TEXT_FIELDS if name != MACHINE]
-        said = all(self.held(unstemmed_field(MACHINE), word) for word in words)
-        return [*own, (MACHINE, max(0.0, self.weights.machine))] if said else own
+            return [(name, 1.0) for name in (field, *read_beside(field))]
+        own = [(name, 1.0) for name in TEXT_FIELDS if name not in APART]
+        return own + [
+            (name, self._weight(name))
+            for name in APART
+            if all(self.held(unstemmed_field(name), word) for word in words)
+        ]
 
     def _prefix(self, words: tuple[str, ...], name: str, weight: float) -> float:
         return weight * (_PREFIX + self._sum(words, {unstemmed_field(name): 1.0}))
@@ -123,16 +132,21 @@ class Supremum:
         return max(self._reading(terms, field) for terms in there or [first])
 
     def _reading(self, terms: tuple[str, ...], field: str) -> float:
-        """Return the bound of a reading for an item with it in both kinds of text."""
-        said = MachineWords(self.documents, self.held)
-        words = sum(said.score((term,)) for term in terms)
-        if field == MACHINE:
-            return words
-        weight = 0.0 if field else max(0.0, self.weights.machine)
-        return self._sum(terms, self._fields(field)) + weight * words
+        """Return the bound of a reading for an item with it in every kind of text."""
+        if field in APART:
+            return max(self._apart(terms, name) for name in (field, *read_beside(field)))
+        own = self._sum(terms, self._fields(field))
+        return own if field else own + sum(self._weight(n) * self._apart(terms, n) for n in APART)
+
+    def _apart(self, terms: tuple[str, ...], field: str) -> float:
+        scores = ApartWords(self.documents, self.held)
+        return sum(scores.score(field, (term,)) for term in terms)
+
+    def _weight(self, name: str) -> float:
+        return max(0.0, self.weights.apart.get(name, 0.0))
 
     def _is_there(self, terms: tuple[str, ...], field: str) -> bool:
-        fields = (*self._fields(field), *(() if field else (MACHINE,)))
+        fields = (*self._fields(field), *(read_beside(field) if field else APART))
         return any(self.held(name, term) for name in fields for term in terms)
 
     def _sum(self, terms: tuple[str, ...], fields: Mapping[str, float]) -> float:

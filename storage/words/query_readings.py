@@ -13,14 +13,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from core.query_tree import Bool, Node, Word, without_words
+from core.query_tree import APART, SCRIPT, SPEECH, Bool, Node, Word, without_words
 from core.retrieval import LexicalWeights
 from storage.words.analysis import LONGEST_TERM, analyzer
-from storage.words.machine_words import MachineWords
+from storage.words.apart_words import ApartWords
 from storage.words.stop_words import is_stop_word
 
 K1 = 1.2  # tantivy's and Lucene's
 PLAIN = LexicalWeights()
+
+
+def read_beside(field: str) -> tuple[str, ...]:
+    """Return the fields of the item's own text that a query for one of the fields APART reads, too:
+    what is said may be in the agency's own script. Few items have one, so its words are scored as
+    those of the field APART.
+    """
+    return (SCRIPT,) if field == SPEECH else ()
 
 
 def terms_of(text: str, language: str) -> tuple[str, ...]:
@@ -116,7 +124,7 @@ def _pairs(words: tuple[str, ...], language: str, main: tuple[str, ...]) -> list
 
 
 WHOLE, LOOSE = 0, -1  # slop of a word of several terms: side by side, or any of them
-SILENT = MachineWords(0, lambda _field, _term: 0)
+SILENT = ApartWords(0, lambda _field, _term: 0)
 _SHORTEST_PREFIX = 2
 
 
@@ -125,13 +133,13 @@ class QueryReadings:
     """Reads the words of queries. A word has a reading in each of `languages` (those of the
     archive's items); the scores of its readings are not added up. The stop words of the `main`
     languages are left out of lists of optional words. `weights` say what is added to a word's
-    score; `machine` scores machines' words.
+    score; `apart` scores words that are no part of an item's text.
     """
 
     languages: tuple[str, ...]
     main: tuple[str, ...]
     weights: LexicalWeights
-    machine: MachineWords
+    apart: ApartWords
 
     def of(self, text: str) -> list[tuple[str, ...]]:
         """Return the readings of a word or a phrase that have terms, as tuples of terms."""
@@ -148,20 +156,28 @@ class QueryReadings:
         """
         return [(name, weight) for name, weight in self.weights.fields.items() if weight > 0]
 
-    @property
-    def machine_weight(self) -> float:
-        """The weight of machines' words in the score of a word without a field. At 0 they still
-        match, because matching does not depend on the profile.
+    def apart_weight(self, name: str) -> float:
+        """Return the weight of one of the fields APART in the score of a word without a field. At 0
+        its words still match, because matching does not depend on the profile.
         """
-        return max(0.0, self.weights.machine)
+        return max(0.0, self.weights.apart.get(name, 0.0))
 
-    def said(self, terms: Sequence[str], slop: int) -> list[tuple[Sequence[str], float]]:
-        """Return the terms that machines' texts have, with their scores: one by one if `slop` is
-        LOOSE, else all together.
+    def found_apart(
+        self, terms: Sequence[str], slop: int, field: str = ""
+    ) -> list[tuple[str, Sequence[str], float]]:
+        """Return the fields APART that have the terms, or those that a query for `field` reads,
+        with the terms and their score there: one by one if `slop` is LOOSE, else all together.
+        Without a field the score has the field's weight.
         """
         wholes = [[term] for term in self.telling(terms)] if slop == LOOSE else [terms]
-        scored = [(whole, self.machine.score(whole)) for whole in wholes]
-        return [(whole, score) for whole, score in scored if score > 0]
+        named = dict.fromkeys((field, *read_beside(field)), 1.0)
+        fields = named if field else {name: self.apart_weight(name) for name in APART}
+        scored = [
+            (name, whole, weight, self.apart.score(name, whole))
+            for name, weight in fields.items()
+            for whole in wholes
+        ]
+        return [(name, whole, weight * score) for name, whole, weight, score in scored if score > 0]
 
     def pairs(self, query: Node) -> Iterator[tuple[tuple[WordPair, ...], int, float]]:
         """Yield pairs of neighbouring words of the query in their readings, each with a slop and

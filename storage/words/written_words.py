@@ -46,7 +46,8 @@ def as_written(term: str, item: Item) -> str:
     """Return `term` as the item spells it, or as it is if it only occurs far down."""
     names = (concept.name for concept in (*item.person, *item.organisation, *item.place))
     own = (item.headline, item.description, item.body)
-    for text in (*own, *names, item.agency_shotlist, item.machine_text):
+    media = (item.speech_text, item.seen_text, item.looks_text, item.file_words)
+    for text in (*own, *names, item.agency_shotlist, item.machine_text, *media):
         for found in _WORD.finditer(text, 0, _LONGEST_TEXT):
             if "".join(analyzer("und").analyze(found[0])) == term:
                 return found[0]

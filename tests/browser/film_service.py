@@ -17,6 +17,7 @@ from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
 from api.app import create_app
 from core.items import ItemType, MediaFile, Shot
+from core.media_words import SeenText, Utterance
 from search.suggest import Suggester
 from storage.media.files import FolderMediaStore
 from storage.media.originals import ServedMedia
@@ -38,6 +39,12 @@ SHOTS = (
     ("#3a7ca5", "Lighthouse and waves", ""),
     ("#6b705c", "Crew coil a rope", BY),
     ("#a44a3f", "The ferry enters the port", ""),
+)
+
+
+SAID = (
+    Utterance(1.0, 3.5, "Welcome on board"),
+    Utterance(11.5, 13.0, "Thank you and good night"),
 )
 
 
@@ -85,10 +92,12 @@ def fill(room: Room, files: ServedMedia, originals: Path) -> None:
     media = MediaFile(place, digest, "video/webm", len(data), 480, 270, last, stills[0], stills[0])
     put(
         room,
-        story(FILM, "Ferries sail again", type=ItemType.VIDEO, media=media, shots=shots, when=3),
+        story(FILM, "Ferries sail again", type=ItemType.VIDEO, media=media, shots=shots, when=3,
+              speech=SAID, speech_by="ear-1, 9c1f"),
         picture(files, originals, FERRY, "#457b9d", headline="Ferry at the quay", when=2,
                 description="The ferry Lusa at the quay of Porto Alto on Monday.",
-                caption="A white boat beside a pier", caption_by=BY),
+                caption="A white boat beside a pier", caption_by=BY,
+                seen=(SeenText("LUSA II", (0.1, 0.5, 0.2, 0.1), 0.0, 0.9),), seen_by="reader-1"),
         picture(files, originals, DOG, "#bc6c25", when=1,
                 caption="Two dogs run along a beach after a ferry", caption_by=BY),
         story(TEXT, "Ferry strike ends", body="The ferry to the islands sails again on Monday."),

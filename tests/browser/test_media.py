@@ -139,6 +139,35 @@ def test_the_panel_has_the_film_at_the_shot_and_every_shot(page: Page) -> None:
     assert video.evaluate("v => [v.paused, v.currentTime]") == [True, 2]
 
 
+def test_a_hit_of_speech_plays_from_its_second_and_says_who_heard_it(page: Page) -> None:
+    page.goto("/?q=%22good+night%22")
+    line = hit(page, FILM).locator(".found")
+    expect(line).to_contain_text("Thank you and good night")
+    expect(line.locator("mark").first).to_have_text("good")
+    expect(line.locator(".machine-mark")).to_have_attribute("title", re.compile("ear-1, 9c1f"))
+    line.locator("button.play-at").click()
+    assert 11.4 <= playing(page)["at"] < 13.5
+    page.keyboard.press("Escape")
+    hit(page, FILM).locator("button.play").click()
+    assert 11.4 <= playing(page)["at"] < 13.5
+    page.keyboard.press("Escape")
+    hit(page, FILM).locator("a.headline").click()
+    said = page.locator("#panel .found-in li")
+    expect(said).to_have_count(2)
+    expect(page.locator("#panel .found-in .machine-mark")).to_have_text("machine-made")
+    said.first.locator("button").click()
+    assert 0.9 <= playing(page)["at"] < 3.5
+
+
+def test_text_in_a_picture_is_shown_with_its_reader(page: Page) -> None:
+    page.goto("/?q=seen:lusa")
+    expect(page.locator("article.hit")).to_have_count(1)
+    line = hit(page, FERRY).locator(".found")
+    expect(line.locator("mark")).to_have_text("LUSA")
+    expect(line.locator(".machine-mark")).to_have_attribute("title", re.compile("reader-1"))
+    expect(line.locator("button")).to_have_count(0)
+
+
 def test_more_like_a_shot(page: Page) -> None:
     page.goto(QUERY)
     link = hit(page, FILM).locator(".shot-line a")

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import Concept, Item, ItemType, Shot
-from core.made_up_names import without_made_up_names
+from core.made_up_names import without_made_up_names, without_misheard_names
+from core.media_words import Utterance
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -154,3 +155,67 @@ def test_hostile_texts_take_little_time() -> None:
     begun = time.process_time()
     without_made_up_names(item)
     assert time.process_time() - begun < 5
+
+
+HEARD = [
+    # language, what the machine hears, what the agency says, what stays
+    ("en", "Thank you very much.", "", "Thank you very much."),
+    ("en", "We met Peter. Angela Merkel agreed.", "", "We met … agreed."),
+    (
+        "en",
+        "We met Peter. Angela Merkel agreed.",
+        "Angela Merkel",
+        "We met …. Angela Merkel agreed.",
+    ),
+    ("en", "Good. Angela Merkel and I met on Monday", "", "Good. … and I met on Monday"),
+    ("en", "I think Dr. May knows it", "", "I think … knows it"),
+    ("en", "NATO and the WHO agree", "", "… and the … agree"),
+    ("en", "NATO and the WHO agree", "The WHO in Geneva", "… and the WHO agree"),
+    (
+        "de",
+        "Danke für die Antwort. Das Haus ist leer.",
+        "",
+        "Danke für die Antwort. Das Haus ist leer.",
+    ),
+    ("de", "Das hat Angela Merkel so gesagt.", "", "Das hat … so gesagt."),
+    ("ru", "Спасибо вам, Иван Петров пришёл", "", "Спасибо вам, … пришёл"),
+    ("ar", "شكرا جزيلا لكم", "", "شكرا جزيلا لكم"),
+    ("en", "Angela Merkel, Barack Obama", "", ""),
+    ("en", "", "", ""),
+]
+
+
+def heard(text: str, own: str = "", language: str = "en", by: str = "m") -> Item:
+    timed = tuple((float(n), n + 1.0, f" {word}") for n, word in enumerate(text.split()))
+    said = (Utterance(0, 9, text, timed, language), Utterance(9, 10, "good night"))
+    return picture("", own, speech=said, speech_by=by, language=language)
+
+
+@pytest.mark.parametrize(("language", "said", "own", "stays"), HEARD)
+def test_a_name_is_heard_only_where_the_agency_has_it(
+    language: str, said: str, own: str, stays: str
+) -> None:
+    kept = without_misheard_names(heard(said, own, language))
+    assert [one.text for one in kept.speech] == [text for text in (stays, "good night") if text]
+    timed = [word.strip() for one in kept.speech for _, _, word in one.words]
+    assert timed == [word for word in said.split() if word in stays]
+    assert without_misheard_names(kept) == kept
+
+
+def test_names_that_only_a_tagger_finds_are_not_heard() -> None:
+    item = heard("Merkel leaves. Ana stays")
+    found = {"Merkel leaves. Ana stays": [(0, 6), (15, 18)]}
+    assert without_misheard_names(item, found).speech[0].text == "… leaves. … stays"
+
+
+def test_the_agencys_own_script_keeps_its_names_and_vouches_for_them() -> None:
+    script = heard("We met Angela Merkel", by="")
+    assert without_misheard_names(script) == script
+    told = replace(script, caption="A woman beside Angela Merkel", caption_by="m")
+    assert without_made_up_names(told) == told
+
+
+def test_nothing_is_heard_if_every_utterance_is_a_name() -> None:
+    item = picture("", speech=(Utterance(0, 1, "Angela Merkel"),), speech_by="m")
+    kept = without_misheard_names(item)
+    assert (kept.speech, kept.speech_by) == ((), "")

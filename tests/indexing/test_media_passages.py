@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.items import Item, ItemType, Passage, Shot, beyond_passages, line_of
-from indexing.passages import MAX_SHOTS, PassageEmbedder, PassageSplitter
+from core.items import (
+    Item,
+    ItemType,
+    Passage,
+    Shot,
+    beyond_passages,
+    line_of,
+    second_of,
+    text_of,
+)
+from core.media_words import Look, SeenText, Utterance
+from indexing.passages import MAX_SHOTS, PassageEmbedder, PassageSplitter, _stretches
 from tests.indexing.test_passages import LONG, NOW
 
 
@@ -21,8 +32,7 @@ def media(**members: Any) -> Item:
 
 
 def read(item: Item, passage: Passage) -> str:
-    text: str = getattr(item, passage.field)[passage.start : passage.end]
-    return text
+    return text_of(item, passage.field)[passage.start : passage.end]
 
 
 def test_description_caption_and_each_described_shot(splitter: PassageSplitter) -> None:
@@ -36,6 +46,45 @@ def test_description_caption_and_each_described_shot(splitter: PassageSplitter) 
         ("shotlist", "A gull"),
     ]
     assert cut.texts == ("H\nD", "H\nA boat", "H\nA harbour", "H\nA gull")
+
+
+def test_speech_is_cut_at_utterances_and_text_in_frames_at_frames(
+    splitter: PassageSplitter,
+) -> None:
+    said = ((0, 4, "We choose"), (5, 29, "to go"), (29, 31, "to the Moon"), (70, 110, "thank you"))
+    read_at = ((2, "POLICE"), (2, "LINE"), (9, "EXIT"))
+    item = media(
+        headline="H",
+        speech=tuple(Utterance(*one) for one in said),
+        seen=tuple(SeenText(text, (0, 0, 1, 1), at) for at, text in read_at),
+        looks=(Look("balloon", 0.9),),
+    )
+    (cut,) = splitter.cut([item])
+    told = [(one.field, read(item, one), second_of(item, one)) for one in cut.passages]
+    assert told == [
+        ("headline", "H", None),
+        ("speech", "We choose\nto go", 0),
+        ("speech", "to the Moon", 29),
+        ("speech", "thank you", 70),
+        ("seen", "POLICE\nLINE", 2),
+        ("seen", "EXIT", 9),
+    ]
+    assert cut.texts[1] == "H\nWe choose\nto go"
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "one", "é 🌍", " x"]))))
+def test_every_utterance_with_words_is_in_one_passage(rows: list[tuple[int, str]]) -> None:
+    begins = list(accumulate(length for length, _ in rows))
+    speech = tuple(
+        Utterance(start, start + 5, text) for start, (_, text) in zip(begins, rows, strict=True)
+    )
+    item = media(speech=speech)
+    found = [Passage(one.name, one.start, one.start + len(one.text)) for one in _stretches(item)]
+    lines = [line for one in found for line in read(item, one).split("\n") if line.strip()]
+    assert lines == [text for _, text in rows if text.strip()]
+    for one in found:
+        spoken = speech[line_of(item, one) :][: read(item, one).count("\n") + 1]
+        assert spoken[-1].end_s - spoken[0].start_s <= 30
 
 
 def test_without_a_headline_the_words_stand_alone(splitter: PassageSplitter) -> None:

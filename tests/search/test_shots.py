@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import NotFoundError, QueryError
-from core.items import Item, ItemType, Passage, PassageVectors, Shot
+from core.items import Item, ItemType, MediaFile, Passage, PassageVectors, Shot
+from core.media_words import Look, SeenText, Utterance
 from core.writes import PutItem
 from search.answers import Hit
 from search.highlight import END, START
-from search.page import best_shot
+from search.opening import media_lines, opening_of
 from tests.search.room import PHOTOS, Room, story, uris
 
 BY = "model 1, prompt 4f"
@@ -111,23 +112,95 @@ def test_other_items_have_no_shot(room: Room) -> None:
 
 @given(
     st.lists(st.integers(0, 3), min_size=1, max_size=6),
+    st.lists(st.integers(0, 3), min_size=1, max_size=6),
     st.integers(-1, 5),
+    st.sampled_from(["shotlist", "speech"]),
+    st.booleans(),
 )
-def test_most_words_then_meaning_then_the_first(matches: list[int], near: int) -> None:
-    lines = [f"line {n}" for n in range(len(matches))]
-    item = video("v", *lines)
+def test_most_words_then_meaning_then_what_is_asked_for_then_the_first(
+    shots: list[int], said: list[int], near: int, field: str, asked: bool
+) -> None:
+    matches = {"shotlist": shots, "speech": said}
+    lines = {name: [f"line {n}" for n in range(len(counts))] for name, counts in matches.items()}
+    speech = tuple(Utterance(4 * n, 4 * n + 4, text) for n, text in enumerate(lines["speech"]))
+    item = video("v", *lines["shotlist"], speech=speech)
+    assert media_lines(item) == lines
     span = None
-    if 0 <= near < len(lines):
-        start = sum(len(line) + 1 for line in lines[:near])
-        span = Passage("shotlist", start, start + len(lines[near]))
-    chosen = best_shot(item, span, matches)
-    if chosen == 0:
+    if 0 <= near < len(lines[field]):
+        start = sum(len(line) + 1 for line in lines[field][:near])
+        span = Passage(field, start, start + len(lines[field][near]))
+    chosen = opening_of(item, span, matches, ["speech"] if asked else [])
+    most = max(*shots, *said)
+    if chosen is None:
+        assert most == 0
         assert span is None
-        assert max(matches) == 0
         return
-    assert matches[chosen - 1] == max(matches)
-    if span is not None and matches[near] == max(matches):
-        assert chosen == near + 1
+    assert matches[chosen.field][chosen.line] == most
+    assert (chosen.text, chosen.second) == (f"line {chosen.line}", 4 * chosen.line)
+    # The end of the last shot belongs to it.
+    assert chosen.shot == (min(chosen.line + 1, len(shots)) if chosen.line <= len(shots) else 0)
+    if span is not None and matches[field][near] == most:
+        assert (chosen.field, chosen.line) == (field, near)
+    elif asked and most in said:
+        assert (chosen.field, chosen.line) == ("speech", said.index(most))
+
+
+HEARD = (Utterance(1, 3, "Thank you for the ferry"), Utterance(9, 12, "We leave at night"))
+SIGN = SeenText("FERRY EXIT", (0.1, 0.8, 0.5, 0.1), 13.0, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("q", "field", "second", "shot"),
+    [
+        ("thank", "speech", 1, 1),
+        ("leave at night", "speech", 9, 3),
+        ("exit", "seen", 13, 4),
+        ("seen:ferry", "seen", 13, 4),
+        ("looks:balloon", "looks", 6, 2),
+        ("gulls", "shotlist", 12, 4),
+    ],
+)
+def test_a_hit_opens_at_the_second_of_what_is_found_in_it(
+    room: Room, q: str, field: str, second: float, shot: int
+) -> None:
+    found = {"speech": HEARD, "speech_by": "ear", "seen": (SIGN,), "seen_by": "reader"}
+    looks = {"looks": (Look("balloon", 0.9, 6.0),), "looks_by": "eye"}
+    put(room, video("v", *LINES, headline="On the water", **found, **looks))
+    hit_ = hit(room, q, profile="lexical")
+    assert hit_.opening is not None
+    opening = hit_.opening
+    assert (opening.field, opening.second, opening.shot) == (field, second, shot)
+    assert hit_.passage.replace(START, "").replace(END, "") == opening.text
+    if field != "shotlist":
+        assert hit_.found_in[field] == opening.made_by != ""
+        assert START in hit_.highlights[field]
+    assert hit(room, q, profile="lexical", highlight=False).opening == opening
+
+
+def test_what_is_found_in_media_says_who_found_it(room: Room) -> None:
+    media = MediaFile("/in/Zeppelin_2026.jpg", "ab" * 32, "image/jpeg", 9)
+    put(
+        room,
+        story("script", "Film", type=ItemType.VIDEO, speech=HEARD),
+        story("machine", "Film", type=ItemType.VIDEO, speech=HEARD, speech_by="ear"),
+        story("caption", "", type=ItemType.PICTURE, caption="A zeppelin", caption_by=BY),
+        story("text", "Zeppelin"),
+    )
+    room.engine.put([PutItem(story("file", "", type=ItemType.PICTURE, media=media))])
+    room.engine.catch_up()
+    told = {
+        one.item.uri: one
+        for q in ("thank", "zeppelin")
+        for one in room.ask(q, profile="lexical").hits
+    }
+    assert {uri: dict(one.found_in) for uri, one in told.items() if one.highlights} == {
+        "script": {"speech": ""},
+        "machine": {"speech": "ear"},
+        "caption": {"machine": BY},
+        "file": {"filename": ""},
+        "text": {},
+    }
+    assert told["file"].highlights == {"filename": f"{START}Zeppelin{END} 2026"}
 
 
 # More like this

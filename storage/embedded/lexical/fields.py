@@ -9,7 +9,7 @@ import tantivy
 
 from core.items import Item
 from core.languages import primary_subtag
-from core.query_tree import DATE_FIELDS, KEYWORD_FIELDS, MACHINE, TEXT_FIELDS
+from core.query_tree import APART, DATE_FIELDS, KEYWORD_FIELDS, TEXT_FIELDS
 from storage.record.item_fields import indexed_texts, keyword_field, keywords_of, unstemmed_field
 from storage.record.item_rows import to_micros
 from storage.words.analysis import STEMMERS, analyzer
@@ -59,7 +59,7 @@ def document_of(seq: int, item: Item) -> tantivy.Document:
             words = text if splits else analyzer(item.language).pre_tokenize(text)
             add(name, words)
             document.add_text(unstemmed_field(name), text)
-            if name != MACHINE:
+            if name not in APART:
                 add("all", words)
     for name, values in keywords_of(item).items():
         for value in values:

@@ -4,7 +4,7 @@ versions.
 Each item is one document with these fields: `all` (headline, description, body and names together),
 each of these for `field:word`, their unstemmed words for `begin*`, keywords and dates for filters,
 and `seq`. Machines' words for pictures and shots are in `machine`, not in `all`
-(`machine_words.py`).
+(`apart_words.py`).
 """
 
 from __future__ import annotations

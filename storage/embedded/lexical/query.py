@@ -13,7 +13,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from core.query_tree import (
-    MACHINE,
+    APART,
     TEXT_FIELDS,
     Bool,
     DateRange,
@@ -30,7 +30,7 @@ from core.retrieval import LexicalWeights
 from storage.record.item_fields import keyword_field, unstemmed_field
 from storage.record.item_rows import to_micros
 from storage.words.analysis import LONGEST_TERM
-from storage.words.machine_words import MachineWords
+from storage.words.apart_words import ApartWords
 from storage.words.query_readings import (
     LOOSE,
     PLAIN,
@@ -38,6 +38,7 @@ from storage.words.query_readings import (
     WHOLE,
     QueryReadings,
     WordPair,
+    read_beside,
     readings,
     without_stop_words,
 )
@@ -53,9 +54,9 @@ Beginnings: TypeAlias = Callable[[str, str], Sequence[str]]
 
 class Compiler:
     """Compiles trees for one schema; `storage.words.query_readings.QueryReadings` reads their
-    words. The scores of machines' words do not change, so each word is compiled once. `beginnings`,
-    if given, returns the words of an unstemmed field with a beginning, for an index so small that
-    they are found faster than an automaton is made.
+    words. The scores of words that are no part of a text do not change, so each word is compiled
+    once. `beginnings`, if given, returns the words of an unstemmed field with a beginning, for an
+    index so small that they are found faster than an automaton is made.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class Compiler:
         languages: tuple[str, ...],
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
-        machine: MachineWords = SILENT,
+        apart: ApartWords = SILENT,
         beginnings: Beginnings | None = None,
     ) -> None:
         self._schema = schema
-        self._readings = QueryReadings(languages or ("en",), main, weights, machine)
+        self._readings = QueryReadings(languages or ("en",), main, weights, apart)
         self._beginnings = beginnings
         self._known: dict[tuple[str, str, int], Query] = {}
         self._known_parts: dict[str, list[Clause]] = {}
@@ -76,7 +77,7 @@ class Compiler:
     def weighing(self, weights: LexicalWeights) -> Compiler:
         """Return the same compiler with other weights."""
         read = self._readings
-        return Compiler(self._schema, read.languages, read.main, weights, read.machine)
+        return Compiler(self._schema, read.languages, read.main, weights, read.apart)
 
     def scored(self, query: Node, filters: Node | None = None) -> Query:
         """Return the query, scored by BM25; filters and other facts add nothing to a score."""
@@ -221,8 +222,8 @@ class Compiler:
         return queries[0] if len(queries) == 1 else Query.disjunction_max_query(queries)
 
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Query:
-        if field == MACHINE:
-            return Query.boolean_query(self._said(terms, slop, 1.0))
+        if field in APART:
+            return Query.boolean_query(self._apart(terms, slop, field))
         if field:
             return self._terms(terms, field, slop)
         return Query.boolean_query(self._clauses(terms, slop))
@@ -233,12 +234,12 @@ class Compiler:
         for name, weight in self._readings.fields:
             part = Query.boost_query(self._terms(terms, name, slop), weight)
             clauses.append((Occur.Should, part))
-        return clauses + self._said(terms, slop, self._readings.machine_weight)
+        return clauses + self._apart(terms, slop)
 
-    def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """Return clauses for the terms in the words of machines."""
-        found = self._readings.said(terms, slop)
-        parts = ((self._terms(whole, MACHINE, slop), weight * score) for whole, score in found)
+    def _apart(self, terms: Sequence[str], slop: int, field: str = "") -> list[Clause]:
+        """Return clauses for the terms in the words that are no part of a text."""
+        found = self._readings.found_apart(terms, slop, field)
+        parts = ((self._terms(whole, name, slop), score) for name, whole, score in found)
         return [(Occur.Should, Query.const_score_query(part, score)) for part, score in parts]
 
     def _pairs(self, query: Node) -> Iterator[Query]:
@@ -269,10 +270,11 @@ class Compiler:
         words = self._readings.beginning(text)
         if not words:
             return Query.empty_query()
-        if field:
-            return self._beginning(words, field)
-        found = {name: self._beginning(words, name) for name in TEXT_FIELDS}
-        found[MACHINE] = _boosted(found[MACHINE], self._readings.machine_weight)
+        names = (field, *read_beside(field)) if field else TEXT_FIELDS
+        found = {name: self._beginning(words, name) for name in names}
+        if not field:
+            for name in APART:
+                found[name] = _boosted(found[name], self._readings.apart_weight(name))
         return Query.disjunction_max_query(list(found.values()))
 
     def _beginning(self, words: Sequence[str], field: str) -> Query:

@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from core.query_tree import MACHINE, TEXT_FIELDS, Bool, Keyword, Node, Word, all_of
+from core.query_tree import TEXT_FIELDS, Bool, Keyword, Node, Word, all_of
 from core.retrieval import Floats, Ids, LexicalWeights, Marks
 from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.query import Compiler
 from storage.record.item_fields import keyword_field, unstemmed_field
+from storage.words.apart_words import EVERY_TEXT, ApartWords, most_held
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
-from storage.words.machine_words import MachineWords
 from storage.words.query_readings import PLAIN, terms_of
 from storage.words.stop_words import is_stop_word
 
@@ -117,8 +117,8 @@ class LexicalReader:
         self._held = TermCounts(lambda field, term: int(searcher.doc_freq(field, term)))
         self._rare = _RareTerms(searcher, schema, self._held)
         self._documents = int(searcher.num_docs)
-        machine = MachineWords(self._documents, self._held)
-        self._compiler = Compiler(schema, languages, main, PLAIN, machine)
+        apart = ApartWords(self._documents, self._held)
+        self._compiler = Compiler(schema, languages, main, PLAIN, apart)
         self._compilers: dict[tuple[Any, ...], Compiler] = {}
         self._suprema: dict[tuple[Any, ...], tuple[Marks | None, Supremum]] = {}
         self._seen: dict[int, tuple[Marks, dict[tuple[Word, int], int]]] = {}
@@ -208,14 +208,12 @@ class LexicalReader:
         return known[1]
 
     def rarities(self, words: Sequence[str], language: str, allowed: Marks) -> Floats:
-        """Return the idf of each word's first term over all fields, machines' too: float32 [n]. Of
+        """Return the idf of each word's first term over all fields: float32 [n]. Of
         a term that few items have, only `allowed` items (bool by seq) count; 0 for fewer than two.
         """
         terms = [terms_of(word, language) for word in words]
         held = [
-            max(self._rare.allowed(allowed, name, found[0]) for name in ("all", MACHINE))
-            if found
-            else 0
+            max(self._rare.allowed(allowed, name, found[0]) for name in EVERY_TEXT) if found else 0
             for found in terms
         ]
         counts = np.array(held, np.float32)
@@ -281,13 +279,10 @@ class LexicalReader:
 
     def frequency(self, word: str) -> int:
         """Return in how many items of the whole index a word is found, in its commonest reading; a
-        lower bound if machines' texts have the word too.
+        lower bound if several kinds of text have the word.
         """
-        return max(map(self._held_in_any, self._compiler.readings(word)), default=0)
-
-    def _held_in_any(self, term: str) -> int:
-        """Return how many items have a term, in the agency's or in machines' text."""
-        return max(self._held(name, term) for name in ("all", MACHINE))
+        found = self._compiler.readings(word)
+        return max((most_held(self._held, term) for term in found), default=0)
 
     @property
     def documents(self) -> int:
@@ -318,7 +313,8 @@ def _seqs(searcher: tantivy.Searcher, hits: Hits) -> list[int]:
 def _key(weights: LexicalWeights) -> tuple[Any, ...]:
     """Return the weights as a hashable key."""
     fields = tuple(weights.fields.items())
-    return fields, weights.phrase, weights.proximity, weights.slop, weights.machine
+    apart = tuple(weights.apart.items())
+    return fields, weights.phrase, weights.proximity, weights.slop, apart
 
 
 def _kept(known: dict[Key, Kept], key: Key, value: Kept) -> Kept:

@@ -29,7 +29,7 @@ import numpy as np
 import orjson
 
 from core.items import FloatMatrix, Item
-from core.query_tree import MACHINE
+from core.query_tree import APART
 from storage.opensearch.index.body import (
     DIGEST,
     EMBEDDED,
@@ -214,7 +214,7 @@ def _words(item: Item) -> dict[str, Any]:
     for name, text in texts.items():
         words[name] = terms_of(text, item.language)
         words[unstemmed_field(name)] = terms_of(text, _UNSTEMMED)
-    words["all"] = [words[name] for name in texts if name != MACHINE]
+    words["all"] = [words[name] for name in texts if name not in APART]
     return words
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import QueryError
-from core.query_tree import MACHINE, Bool, Node, Phrase, Prefix, Word
-from storage.words.machine_words import Held
-from storage.words.query_readings import text_readings
+from core.query_tree import Bool, Node, Phrase, Prefix, Word
+from storage.words.apart_words import EVERY_TEXT, Held
+from storage.words.query_readings import read_beside, text_readings
 
 MOST_CLAUSES = 1_000  # fewer than 1,024, because Lucene adds some of its own
 _LEAVES: Mapping[str, int] = {
@@ -73,7 +73,7 @@ def count_of(node: Optional, languages: Sequence[str], held: Held) -> int:
     """
     if isinstance(node, Prefix):
         return 0
-    fields = (node.field,) if node.field else ("all", MACHINE)
+    fields = (node.field, *read_beside(node.field)) if node.field else EVERY_TEXT
     return max(
         (
             min(held(field, term) for term in terms)

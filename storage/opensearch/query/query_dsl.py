@@ -5,11 +5,11 @@ engines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from core.query_tree import (
-    MACHINE,
+    APART,
     TEXT_FIELDS,
     Bool,
     DateRange,
@@ -27,7 +27,7 @@ from core.retrieval import LexicalWeights
 from storage.opensearch.index.body import GAP
 from storage.record.item_fields import unstemmed_field
 from storage.record.item_rows import to_micros
-from storage.words.machine_words import MachineWords
+from storage.words.apart_words import ApartWords
 from storage.words.query_readings import (
     LOOSE,
     PLAIN,
@@ -35,12 +35,17 @@ from storage.words.query_readings import (
     WHOLE,
     QueryReadings,
     WordPair,
+    read_beside,
     without_stop_words,
 )
 
 Clause = dict[str, Any]
 NONE: Mapping[str, Any] = {"match_none": {}}
-EVERY_WORD = MachineWords(1, lambda _field, _term: 1)  # for conditions, which have no scores
+
+
+def any_word(fields: Collection[str]) -> ApartWords:
+    """Return the scores for conditions, which have none: any word may be in one of `fields`."""
+    return ApartWords(1, lambda field, _term: int(field in fields))
 
 
 class Compiler:
@@ -51,9 +56,9 @@ class Compiler:
         languages: tuple[str, ...],
         main: tuple[str, ...],
         weights: LexicalWeights = PLAIN,
-        machine: MachineWords = SILENT,
+        apart: ApartWords = SILENT,
     ) -> None:
-        self._readings = QueryReadings(languages or ("en",), main, weights, machine)
+        self._readings = QueryReadings(languages or ("en",), main, weights, apart)
 
     def scored(self, query: Node) -> Clause:
         """Return the query, scored by BM25."""
@@ -119,20 +124,20 @@ class Compiler:
         return _best([self._reading(terms, field, slop) for terms in self._readings.of(text)])
 
     def _reading(self, terms: Sequence[str], field: str, slop: int) -> Clause:
-        if field == MACHINE:
-            return _any(self._said(terms, slop, 1.0))
+        if field in APART:
+            return _any(self._apart(terms, slop, field))
         if field:
             return self._terms(terms, field, slop)
         clauses = [self._terms(terms, "all", slop)]
         for name, weight in self._readings.fields:
             clauses.append(_boosted(self._terms(terms, name, slop), weight))
-        return _any(clauses + self._said(terms, slop, self._readings.machine_weight))
+        return _any(clauses + self._apart(terms, slop))
 
-    def _said(self, terms: Sequence[str], slop: int, weight: float) -> list[Clause]:
-        """Return clauses for the terms in the words of machines."""
+    def _apart(self, terms: Sequence[str], slop: int, field: str = "") -> list[Clause]:
+        """Return clauses for the terms in the words that are no part of a text."""
         return [
-            _constant(self._terms(whole, MACHINE, slop), weight * score)
-            for whole, score in self._readings.said(terms, slop)
+            _constant(self._terms(whole, name, slop), score)
+            for name, whole, score in self._readings.found_apart(terms, slop, field)
         ]
 
     def _pairs(self, query: Node) -> list[Clause]:
@@ -152,10 +157,11 @@ class Compiler:
         words = self._readings.beginning(text)
         if not words:
             return dict(NONE)
-        if field:
-            return _beginning(words, field)
-        found = {name: _beginning(words, name) for name in TEXT_FIELDS}
-        found[MACHINE] = _boosted(found[MACHINE], self._readings.machine_weight)
+        names = (field, *read_beside(field)) if field else TEXT_FIELDS
+        found = {name: _beginning(words, name) for name in names}
+        if not field:
+            for name in APART:
+                found[name] = _boosted(found[name], self._readings.apart_weight(name))
         return _best(list(found.values()))
 
 

@@ -44,7 +44,7 @@ from storage.opensearch.query.facet_counts import (
     inexact,
 )
 from storage.opensearch.query.long_queries import MOST_CLAUSES, Optional, clauses, count_of, folded
-from storage.opensearch.query.query_dsl import EVERY_WORD, Clause, Compiler
+from storage.opensearch.query.query_dsl import Clause, Compiler, any_word
 from storage.opensearch.query.search_bodies import (
     MOST_NEAREST,
     aggregated,
@@ -58,8 +58,8 @@ from storage.opensearch.query.term_counts import LookUps, TermCounts
 from storage.opensearch.query.whole_facets import dates_counted, topics_counted
 from storage.opensearch.seen import seen_by
 from storage.record.vector_rows import lacks
+from storage.words.apart_words import ApartWords
 from storage.words.lexical_bound import NO_BOUND, Bound, Supremum
-from storage.words.machine_words import MachineWords
 from storage.words.topics import Topics
 
 
@@ -238,10 +238,10 @@ def _looked_up(search: _Search) -> Future[Counts] | None:
 
 def _are_worth_waiting(search: _Search, counts: Future[Counts]) -> bool:
     """Return whether to wait for the counts before the search: if it depends on them, as the score
-    of machines' words does, or if it would have to ask about very many words. Else this waits for a
-    moment only, because a word without a count makes the search dearer, but not later.
+    of words apart from texts, or if it would have to ask about very many words. Else this waits for
+    a moment only, because a word without a count makes the search dearer, but not later.
     """
-    needed = search.terms.open > _MOST_OPEN or search.basics.of_machines > 0
+    needed = search.terms.open > _MOST_OPEN or bool(search.basics.some_have)
     return needed or bool(wait([counts], search.sources.moment_s()).done)
 
 
@@ -289,13 +289,12 @@ def _compiled(search: _Search, query: Node, held: TermCounts) -> tuple[Clause, l
     """Return the query to score, and its condition on what vectors find."""
     basics, request = search.basics, search.request
     languages, main = basics.all_languages, basics.main
-    said = basics.of_machines > 0
     needed = constraint(query) if request.vectors else EVERYTHING
-    condition = Compiler(languages, main, request.lexical, *(EVERY_WORD,) * said)
+    condition = Compiler(languages, main, request.lexical, any_word(basics.some_have))
     narrowing = [] if isinstance(needed, Everything) else [condition.narrowing(needed)]
     if not request.lexical_depth:
         return {}, narrowing
-    weighed = (MachineWords(basics.documents, held.held),) * said
+    weighed = (ApartWords(basics.documents, held.held),) if basics.some_have else ()
     compiler = Compiler(languages, main, request.lexical, *weighed)
     return held.solved(lambda: compiler.scored(query)), narrowing
 

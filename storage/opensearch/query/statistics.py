@@ -1,8 +1,8 @@
 """Statistics of the index: the numbers of items, of items by language, and of items with a term.
 
-The scores of machines' words and the bound of BM25 come from these numbers. They are read when they
-are first needed, and kept until the index has changed by more than a thousandth; a smaller change
-does not matter to how rare a word is.
+The scores of words that are no part of a text and the bound of BM25 come from these numbers. They
+are read when they are first needed, and kept until the index has changed by more than a thousandth;
+a smaller change does not matter to how rare a word is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from core.languages import primary_subtag
-from core.query_tree import MACHINE
+from core.query_tree import APART, SCRIPT
 from storage.opensearch.index.body import EMBEDDED, HOLDS_ITEM, vector_path
 from storage.opensearch.nodes.connection import Reply
 from storage.record.item_fields import unstemmed_field
@@ -30,7 +30,8 @@ _KEPT_TERMS = 50_000
 _MOST_LANGUAGES = 200
 _STILL = 1000  # numbers are kept while at most one in this many documents has changed
 _LACKING_S = 1.0  # how long numbers that lack a shard are kept
-OF_MACHINES = frozenset({MACHINE, unstemmed_field(MACHINE)})
+_SOME_HAVE = (*APART, SCRIPT)  # fields that most items lack
+_MAY_BE_SILENT = {name: field for field in _SOME_HAVE for name in (field, unstemmed_field(field))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,22 @@ LookUp = Callable[[Sequence[Term]], Counts]
 @dataclass(frozen=True, slots=True)
 class Basics:
     """Numbers of the index as of the change `generation`: documents, documents by primary language
-    subtag, documents with machines' words, and for each vector field documents that lack vectors
-    and passages. `failed` shards are not counted.
+    subtag, which fields that most documents lack some have, and for each vector field documents
+    that lack vectors and passages. `failed` shards are not counted.
     """
 
     generation: int = -1
     documents: int = 0
     languages: Mapping[str, int] = field(default_factory=dict)
-    of_machines: int = 0
+    some_have: frozenset[str] = frozenset()
     lacking: Mapping[str, int] = field(default_factory=dict)
     passages: Mapping[str, int] = field(default_factory=dict)
     failed: int = 0
+
+    def is_silent(self, name: str) -> bool:
+        """Return whether a field is one that most items lack, and no document has a word in it."""
+        field = _MAY_BE_SILENT.get(name)
+        return field is not None and not self.failed and field not in self.some_have
 
     @property
     def main(self) -> tuple[str, ...]:
@@ -145,11 +151,11 @@ class Statistics:
 
     def _known(self, kept: OrderedDict[Term, int], terms: Sequence[Term]) -> dict[Term, int]:
         basics = self._basics
-        silent = basics.generation >= 0 and not basics.failed and not basics.of_machines
+        is_known = basics.generation >= 0
         found: dict[Term, int] = {}
         with self._lock:
             for term in terms:
-                if silent and term[0] in OF_MACHINES:
+                if is_known and basics.is_silent(term[0]):
                     found[term] = 0
                 elif term in kept:
                     kept.move_to_end(term)
@@ -207,7 +213,7 @@ def _basics_body(fields: Sequence[str]) -> Reply:
         "query": HOLDS_ITEM,
         "aggs": {
             "languages": {"terms": {"field": "language", "size": _MOST_LANGUAGES}},
-            "machines": {"filter": {"exists": {"field": MACHINE}}},
+            **{f"some_have_{name}": {"filter": {"exists": {"field": name}}} for name in _SOME_HAVE},
             **lacking,
             **passages,
         },
@@ -224,7 +230,7 @@ def _basics_of(reply: Reply, generation: int, fields: Sequence[str]) -> Basics:
         generation,
         total(reply),
         languages,
-        found["machines"]["doc_count"],
+        frozenset(name for name in _SOME_HAVE if found[f"some_have_{name}"]["doc_count"]),
         {name: found[f"lacking_{name}"]["doc_count"] for name in fields},
         {name: found[f"passages_{name}"]["doc_count"] for name in fields},
         failed_parts(reply),

@@ -16,11 +16,10 @@ import numpy as np
 from rapidfuzz.distance import OSA
 
 from core.callers import Caller
-from core.query_tree import MACHINE, TEXT_FIELDS
+from core.query_tree import TEXT_FIELDS
 from core.retrieval import Floats, Rarities
 from core.standing import SeenWord
 from storage.opensearch.query.statistics import (
-    OF_MACHINES,
     RARE,
     Statistics,
     Term,
@@ -32,6 +31,7 @@ from storage.opensearch.query.word_counts import WordCounts
 from storage.opensearch.seen import Ask, Clause, Now, all_of, count_of, seen_by
 from storage.record.item_fields import unstemmed_field
 from storage.words.analysis import analyzer
+from storage.words.apart_words import EVERY_TEXT
 from storage.words.written_words import nearest_first
 
 COUNTED = 1000  # items with a word are counted up to this number
@@ -93,13 +93,13 @@ class IndexWords:
         """Return the idf of each word, read as one of `language`."""
         analyze = analyzer(language).analyze
         firsts = [analyze(word)[:1] for word in words]
-        terms = [(name, term) for found in firsts for term in found for name in ("all", MACHINE)]
+        terms = [(name, term) for found in firsts for term in found for name in EVERY_TEXT]
         basics = self._statistics.basics()
         every = self._statistics.held(terms)
         held, failed = self._seen_of_few(every.held, caller)
         counts = np.array(
             [
-                max((held[name, term] for term in found for name in ("all", MACHINE)), default=0)
+                max((held[name, term] for term in found for name in EVERY_TEXT), default=0)
                 for found in firsts
             ],
             np.float32,
@@ -133,8 +133,8 @@ class IndexWords:
 
     def _fields(self) -> Sequence[str]:
         """Return the text fields that have any words."""
-        silent = not self._statistics.basics().of_machines
-        return [name for name in _FIELDS if not (silent and name in OF_MACHINES)]
+        basics = self._statistics.basics()
+        return [name for name in _FIELDS if not basics.is_silent(name)]
 
     def _ranked(self, folded: str, most: int, reply: Clause) -> list[tuple[str, int]]:
         frequencies: dict[str, int] = {}

@@ -39,6 +39,7 @@ from tests.api.media_archive import (
     photo,
     put,
     still,
+    video,
 )
 from tests.search.room import START
 
@@ -131,6 +132,31 @@ def test_words_found_in_media_are_in_the_whole_item_with_their_makers(
         },
     }
     assert chosen == {"uri": PHOTO, "seen": told["seen"]}
+
+
+def test_a_hit_says_at_which_second_it_opens_and_who_found_it(
+    archive: MediaArchive, client: TestClient
+) -> None:
+    said = (Utterance(1.5, 3.0, "Thank you"), Utterance(5.25, 6.5, "Good night"))
+    path = archive.originals / "ferry.mp4"
+    film = video(archive.files, path, archive.film, version=2, speech=said, speech_by="ear-1")
+    put(archive.room, film)
+    meta = hits(client, q='"good night"')[VIDEO]["meta"]
+    ResultMeta.model_validate(meta)
+    assert meta["opens_at"] == {
+        "second": 5.25,
+        "timecode": "00:00:05.250",
+        "field": "speech",
+        "text": "Good night",
+        "shot": 2,
+        "made_by": "ear-1",
+    }
+    assert (meta["shot"]["number"], meta["shot"]["start_s"]) == (2, 4.0)
+    assert meta["found_in"] == [{"field": "speech", "made_by": "ear-1"}]
+    assert meta["highlights"]["speech"] == "\ue000Good\ue001 \ue000night\ue001"
+    gull = hits(client, q="gull")[VIDEO]["meta"]
+    assert gull["found_in"] == [{"field": "machine", "made_by": BY}]
+    assert (gull["opens_at"]["field"], gull["opens_at"]["second"]) == ("shots", 8.0)
 
 
 def test_types_are_counted_over_all_kinds(client: TestClient) -> None:

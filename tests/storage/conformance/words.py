@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from core.items import Concept
+from core.items import Concept, ItemType, MediaFile
+from core.media_words import Look, SeenText, Utterance
 from core.ports.engine import Engine
 from core.query_tree import Bool, Node, Nothing, Phrase, Prefix, Word
 from tests.storage.conformance.engine_under_test import EngineUnderTest
-from tests.storage.world import any_of, ask, lexical, make_item, uris
+from tests.storage.world import WIRE, any_of, ask, lexical, make_item, uris
 
 
 class WordConformance(EngineUnderTest):
@@ -101,6 +102,41 @@ class WordConformance(EngineUnderTest):
         assert uris(engine, Word("zebra", "body")) == {"b"}
         assert uris(engine, Phrase("zebra jones", "names")) == {"n"}
         assert uris(engine, Prefix("zeb", "body")) == {"b"}
+
+    def test_words_found_in_media(self, engine: Engine) -> None:
+        told = {"type": ItemType.VIDEO, "headline": ""}
+        heard = (Utterance(1, 2, "Thank you all"), Utterance(2, 3, "and good night"))
+        file = MediaFile("/in/ThankYou_2026.mp4", "ab" * 32, "video/mp4", 9)
+        self.stories(
+            engine,
+            make_item("machine", speech=heard, speech_by="m", **told),
+            make_item("script", speech=heard, **told),
+            make_item("sign", seen=(SeenText("THANK YOU", (0, 0, 1, 1)),), seen_by="m", **told),
+            make_item("look", looks=(Look("thank you card", 0.6),), looks_by="m", **told),
+            make_item("file", media=file, **told),
+            make_item("story", body="They thanked nobody"),
+        )
+        every = {"machine", "script", "sign", "look", "file"}
+        for node, found in (
+            (Phrase("thank you"), every),
+            (Word("thank"), every | {"story"}),
+            (Prefix("nigh"), {"machine", "script"}),
+            (Word("thanks", "speech"), {"machine", "script"}),
+            (Phrase("you all and", "speech"), {"machine", "script"}),
+            (Prefix("nig", "speech"), {"machine", "script"}),
+            (Phrase("thank you", "seen"), {"sign"}),
+            (Prefix("thank", "looks"), {"look"}),
+            (Word("2026", "filename"), {"file"}),
+            (Word("night", "machine"), set()),
+            (Bool(must=(Word("thank"),), must_not=(Word("thank", "speech"),)), {*every, "story"}),
+        ):
+            wanted = found - ({"machine", "script"} if isinstance(node, Bool) else set())
+            assert uris(engine, node) == wanted, node
+        assert engine.seen_counts(["night"], 3, WIRE) == (2,)
+        assert engine.seen_counts(["card"], 3, WIRE, "looks") == (1,)
+        ranked = [uri for uri, _ in ask(engine, lexical(Phrase("thank you")))]
+        machines = [uri for uri in ranked if uri != "script"]
+        assert (machines[0], machines[-1]) == ("machine", "file")
 
     def test_a_headline_counts_for_more(self, engine: Engine) -> None:
         self.stories(

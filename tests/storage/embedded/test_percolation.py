@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.items import Concept, Item, Shot
+from core.media_words import Look, Utterance
 from core.query_tree import (
     KEYWORD_FIELDS,
-    MACHINE,
     TEXT_FIELDS,
     Bool,
     DateRange,
@@ -62,7 +62,7 @@ WORDS = (
 LANGUAGES = ("en", "de", "pt-BR", "nb-NO", "el", "zz")
 CODES = ("", "med:1", "MED:3", "http://example.org/t/2", "4", "foreign:3")
 NAMES = ("Ana", "Sport", "ÉLAN", "football", "long name")
-FIELDS = ("", *TEXT_FIELDS, MACHINE)
+FIELDS = ("", *TEXT_FIELDS)
 _text = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 _moments = st.integers(-3, 3).map(lambda n: NOW + timedelta(hours=n))
 _concepts = st.lists(
@@ -83,6 +83,9 @@ def some_items(draw: st.DrawFn, least: int = 1) -> list[Item]:
             slugline=draw(_text),
             caption=draw(_text),
             shots=(Shot(0, 1, 0, 1, description=draw(_text), described_by=draw(_machines)),),
+            speech=(Utterance(0, 1, draw(_text)),),
+            speech_by=draw(_machines),
+            looks=(Look(draw(_text), 0.5),),
             subject=draw(_concepts),
             person=draw(_concepts),
             place=draw(_concepts),

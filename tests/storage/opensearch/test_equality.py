@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from core.callers import Caller
 from core.items import Concept, Item, Shot
+from core.media_words import Look, SeenText, Utterance
 from core.ports.engine import Engine
-from core.query_tree import Bool, Keyword, Node, Phrase, Prefix, Word
+from core.query_tree import APART, Bool, Keyword, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights, Retrieval, Retrieved
 from core.writes import PutItem
 from tests.conftest import new_folder
@@ -34,6 +36,18 @@ from tests.storage.world import (
 STEMS = ("ferry", "storm", "flood", "minister", "prime", "harbour", "night", "union", "the", "of")
 PHOTOS = Caller("both", frozenset({"wire", "photos"}))
 WIRE = Caller("wire", frozenset({"wire"}))
+
+
+def found_in_media(number: int) -> dict[str, Any]:
+    """Words that are heard, read or seen in every fourth item, and the agency's script in some."""
+    kind, heard = number % 16, (Utterance(0, 1, "the storm at night"), Utterance(1, 2, "a ferry"))
+    found: dict[int, dict[str, Any]] = {
+        0: {"speech": heard, "speech_by": "m"},
+        4: {"speech": heard},
+        8: {"seen": (SeenText("UNION FERRY", (0, 0, 1, 1)),), "seen_by": "m"},
+        12: {"looks": (Look("harbour", 0.5), Look("ferry", 0.9)), "looks_by": "m"},
+    }
+    return found.get(kind, {})
 
 
 def archive() -> list[Item]:
@@ -56,6 +70,7 @@ def archive() -> list[Item]:
             shots=(Shot(0, 1, 0, 24, description="a ferry at night", described_by="m"),)
             if number % 6 == 0
             else (),
+            **found_in_media(number),
         )
         for number in range(60)
     ]
@@ -84,7 +99,7 @@ def _filled(folder: Path) -> Iterator[tuple[Engine, Engine]]:
 
 
 _words = st.sampled_from((*STEMS, "floods", "x-ray", "the-ferry", "of-the", "ministers", "nowhere"))
-_fields = st.sampled_from(("", "", "", "headline", "description", "body", "names", "machine"))
+_fields = st.sampled_from(("", "", "", "headline", "description", "body", "names", *APART))
 _texts: st.SearchStrategy[Node] = st.one_of(
     st.builds(Word, _words, _fields, st.sampled_from((1.0, 1.0, 2.5))),
     st.builds(Phrase, st.lists(_words, min_size=2, max_size=3).map(" ".join), _fields, st.just(0)),
@@ -104,7 +119,7 @@ TREES = st.recursive(_texts, _branches, max_leaves=6)
 WEIGHTS = st.sampled_from(
     (
         LexicalWeights(),
-        LexicalWeights(machine=0.0),
+        LexicalWeights(apart={}),
         LexicalWeights({"headline": 0.5, "names": 0.2}, phrase=0.4),
     )
 )

@@ -1,4 +1,6 @@
-"""What machines say of pictures and shots: found by its words, weighed apart, others unchanged."""
+"""What machines say of pictures and shots, and words found in media: found by their words, weighed
+apart, others unchanged.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.items import Item, ItemType, Shot
+from core.items import Item, ItemType, MediaFile, Shot
+from core.media_words import Look, SeenText, Utterance
 from core.query_tree import Bool, Node, Phrase, Prefix, Word
 from core.retrieval import LexicalWeights
 from storage.embedded.engine import EmbeddedEngine
@@ -34,8 +37,9 @@ def shot(description: str, by: str = "") -> Shot:
     return Shot(0, 1, 0, 24, "cut", description, by)
 
 
-def scores(engine: EmbeddedEngine, query: Node, **weights: Any) -> Mapping[str, float]:
-    found = engine.retrieve(replace(lexical(query), lexical=LexicalWeights(**weights)))
+def scores(engine: EmbeddedEngine, query: Node, **apart: float) -> Mapping[str, float]:
+    weights = LexicalWeights(apart=apart) if apart else LexicalWeights()
+    found = engine.retrieve(replace(lexical(query), lexical=weights))
     items = engine.items(found.ids, WIRE)
     assert found.bm25.max(initial=0.0) <= found.lexical_bound * 1.0001 + 1e-6
     return {item.uri: float(s) for item, s in zip(items, found.bm25, strict=True) if item}
@@ -138,6 +142,57 @@ def test_texts_score_what_they_scored_before_there_were_captions(folder: Path) -
     assert few >= bound  # more items: rarer words
 
 
+FOUND = {
+    "speech": {"speech": (Utterance(0, 1, "a dog barks"),), "speech_by": BY},
+    "seen": {"seen": (SeenText("Beware of the dog", (0, 0, 1, 1)),), "seen_by": BY},
+    "looks": {"looks": (Look("dog", 0.9),), "looks_by": BY},
+    "filename": {"media": MediaFile("s3://b/BigDog_2026.jpg", "ab" * 32, "image/jpeg", 1)},
+}
+
+
+def test_words_found_in_media_count_the_weight_of_their_field(folder: Path) -> None:
+    apart = {"speech": 0.4, "seen": 0.3, "looks": 0.2, "filename": 0.1}
+    with opened(folder, SetClock()) as engine:
+        indexed(engine, *(picture(name, **members) for name, members in FOUND.items()))
+        found = scores(engine, any_of("dog"), **apart)
+        alone = {name: scores(engine, Word("dog", name)) for name in FOUND}
+        default = scores(engine, any_of("dog"))
+    rare = alone["seen"]["seen"]
+    assert alone == {name: {name: rare} for name in FOUND}
+    assert found == {name: pytest.approx(apart[name] * rare, rel=1e-4) for name in FOUND}
+    assert min(default, key=default.__getitem__) == "filename"
+
+
+def test_the_agencys_own_script_is_its_text_and_a_transcript_is_not(folder: Path) -> None:
+    said = (Utterance(0, 1, "a dog barks"),)
+    with opened(folder, SetClock()) as engine:
+        indexed(
+            engine,
+            picture("script", speech=said),
+            picture("text", body="a dog barks"),
+            picture("machine", speech=said, speech_by=BY),
+        )
+        found = scores(engine, any_of("dog"))
+        spoken = scores(engine, Word("dog", "speech"))
+        begun = scores(engine, Prefix("do", "speech"))
+    assert found["script"] == pytest.approx(found["text"], rel=1e-4)
+    assert found["machine"] < found["script"]
+    assert {*spoken} == {*begun} == {"script", "machine"}
+    assert spoken["script"] == spoken["machine"]
+
+
+def test_a_name_of_a_file_counts_only_while_nobody_describes_it(folder: Path) -> None:
+    with opened(folder, SetClock()) as engine:
+        indexed(
+            engine,
+            picture("bare", **FOUND["filename"]),
+            picture("told", description="A cat", **FOUND["filename"]),
+            picture("captioned", "A cat", **FOUND["filename"]),
+            picture("looked at", looks=(Look("cat", 0.9),), looks_by=BY, **FOUND["filename"]),
+        )
+        assert uris(engine, Word("dog")) == {"bare", "looked at"}
+
+
 def test_captions_words_are_suggested_counted_and_rare(folder: Path) -> None:
     with opened(folder, SetClock()) as engine:
         indexed(
@@ -156,16 +211,15 @@ def test_captions_words_are_suggested_counted_and_rare(folder: Path) -> None:
 
 _words = st.lists(st.sampled_from(["dog", "running", "Hund", "beach", "the", "a-b"]), max_size=6)
 _texts = _words.map(" ".join)
+_fields = ["", "machine", "speech", "looks"]
 _leaves = st.one_of(
     st.builds(
         Word,
         st.sampled_from(["dog", "runs", "hund", "dog-beach"]),
-        st.sampled_from(["", "machine"]),
+        st.sampled_from(_fields),
     ),
-    st.builds(
-        Phrase, st.sampled_from(["dog beach", "running dog"]), st.sampled_from(["", "machine"])
-    ),
-    st.builds(Prefix, st.sampled_from(["do", "running be"]), st.sampled_from(["", "machine"])),
+    st.builds(Phrase, st.sampled_from(["dog beach", "running dog"]), st.sampled_from(_fields)),
+    st.builds(Prefix, st.sampled_from(["do", "running be"]), st.sampled_from(_fields)),
 )
 _queries = st.recursive(
     _leaves,
@@ -182,17 +236,33 @@ _queries = st.recursive(
 @PROPERTY
 @given(st.data())
 def test_no_score_is_above_the_bound_and_matches_depend_on_no_weight(data: st.DataObject) -> None:
-    rows = data.draw(st.lists(st.tuples(_texts, _texts, _texts, st.sampled_from(["en", "de"]))))
+    by = st.sampled_from(["", BY])
+    rows = data.draw(
+        st.lists(st.tuples(_texts, _texts, _texts, _texts, by, st.sampled_from(["en", "de"])))
+    )
     folder = new_folder()
     try:
         with opened(folder, SetClock()) as engine:
-            for number, (own, said, line, language) in enumerate(rows):
+            for number, (own, said, line, heard, speaker, language) in enumerate(rows):
                 shots = (shot(line, BY),) if line else ()
-                item = picture(str(number), said, description=own, language=language, shots=shots)
+                spoken = (Utterance(0, 1, heard),) if heard else ()
+                item = picture(
+                    str(number),
+                    said,
+                    description=own,
+                    language=language,
+                    shots=shots,
+                    speech=spoken,
+                    speech_by=speaker if spoken else "",
+                    looks=(Look(line, 0.5),) if line else (),
+                    looks_by=BY if line else "",
+                )
                 write(engine, item)
             engine.catch_up()
             query = data.draw(_queries)
-            found = {w: scores(engine, query, machine=w) for w in (0.0, 0.5, 3.0)}
+            found = {
+                w: scores(engine, query, machine=w, speech=w, looks=w) for w in (0.0, 0.5, 3.0)
+            }
             assert set(found[0.0]) == set(found[0.5]) == set(found[3.0])
             for uri, low in found[0.0].items():
                 assert low <= found[0.5][uri] + 1e-6 <= found[3.0][uri] + 2e-6
