@@ -36,7 +36,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media run test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
+.PHONY: setup media speech run test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
 
 setup: $(READY)
 
@@ -56,6 +56,10 @@ $(READY_DEV): requirements-dev.lock $(READY)
 # Photos and videos, Postgres and S3, in the same environment.
 media: requirements-media.lock $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-media.lock
+
+# What writes down speech, beside that; `dateline models pull whisper-base` fetches the model.
+speech: requirements-speech.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-speech.lock
 
 # What is put into the demo without a product is seen by its keys.
 run: export DATELINE_DEFAULT_PRODUCTS ?= demo

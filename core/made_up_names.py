@@ -108,7 +108,8 @@ def without_made_up_names(item: Item, found: Spans | None = None) -> Item:
     if not said:
         return item
     own = _OwnText(item)
-    kept = {text: _kept(text, (found or {}).get(text, ()), own) for text in said}
+    capital_nouns = own.has_capital_nouns
+    kept = {text: _kept(text, (found or {}).get(text, ()), own, capital_nouns) for text in said}
     if all(text == after for text, after in kept.items()):
         return item
     caption = kept.get(item.caption, "")
@@ -125,12 +126,17 @@ def without_misheard_names(item: Item, found: Spans | None = None) -> Item:
     if not heard_texts(item):
         return item
     own = _OwnText(item)
-    kept = [
-        _heard_again(one, _kept(one.text, (found or {}).get(one.text, ()), own, heard=True))
-        for one in item.speech
-    ]
+    kept = [_heard_again(one, _kept_of_speech(one, found or {}, own)) for one in item.speech]
     speech = tuple(one for one in kept if one.text)
     return replace(item, speech=speech, speech_by=item.speech_by if speech else "")
+
+
+def _kept_of_speech(one: Utterance, found: Spans, own: _OwnText) -> str:
+    """Return the text of an utterance without the names that `own` lacks, by the rules of the
+    language that is spoken, if that is known.
+    """
+    capital_nouns = _has_capital_nouns(one.language) if one.language else own.has_capital_nouns
+    return _kept(one.text, found.get(one.text, ()), own, capital_nouns, heard=True)
 
 
 def heard_texts(item: Item) -> tuple[str, ...]:
@@ -169,7 +175,7 @@ class _OwnText:
     def __init__(self, item: Item) -> None:
         self._item = item
         self._stretches: frozenset[tuple[str, ...]] | None = None
-        self.has_capital_nouns = item.language.lower().split("-")[0] in _WITH_CAPITAL_NOUNS
+        self.has_capital_nouns = _has_capital_nouns(item.language)
 
     def has(self, words: Sequence[str]) -> bool:
         """Return whether the text has these folded words, at most `_MOST_WORDS`, one after the
@@ -186,6 +192,10 @@ class _OwnText:
         return tuple(words) in self._stretches
 
 
+def _has_capital_nouns(language: str) -> bool:
+    return language.lower().split("-")[0] in _WITH_CAPITAL_NOUNS
+
+
 def _own_lines(item: Item) -> Iterator[str]:
     yield from (item.headline, item.description, item.located, item.agency_shotlist)
     yield item.body[:_MOST_BODY]
@@ -196,15 +206,17 @@ def _own_lines(item: Item) -> Iterator[str]:
         yield f"{first} {last}"
 
 
-def _kept(text: str, found: Sequence[Span], own: _OwnText, *, heard: bool = False) -> str:
+def _kept(
+    text: str, found: Sequence[Span], own: _OwnText, capital_nouns: bool, *, heard: bool = False
+) -> str:
     """Return one text without the names that `own` lacks; "" if more than half of its words are
-    lost. `heard` says that it is of a transcript.
+    lost. `capital_nouns` is as in `_names`; `heard` says that it is of a transcript.
     """
     words = list(_WORD.finditer(text))
     pieces: list[str] = []
     end = lost = 0
     names = _names_in_speech if heard else _names
-    for name in names(text, words, found, own.has_capital_nouns):
+    for name in names(text, words, found, capital_nouns):
         first, last = _longest_known([_folded(word[0]) for word in name], own)
         lost += len(name) - (last - first)
         known = text[name[first].start() : name[last - 1].end()] if last > first else ""

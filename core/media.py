@@ -18,7 +18,9 @@ from core.items import Item
 
 Frames = npt.NDArray[np.uint8]
 Seconds = npt.NDArray[np.float64]
+Samples = npt.NDArray[np.int16]
 Kept = TypeVar("Kept")
+SOUND_RATE = 16_000  # samples a second, which models of speech take
 FRAME_HEIGHT, FRAME_WIDTH = 27, 48  # input of TransNetV2 (Soucek and Lokoc 2020, section 3)
 
 
@@ -160,6 +162,22 @@ class Uncaptioned:
 
     reason: str
     again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A stretch of a file's sound: int16 [n], one channel, SOUND_RATE a second, and notes for a
+    person on what is missing. It is shorter than the stretch that was asked for if the file ends
+    before, and empty without any sound.
+    """
+
+    samples: Samples
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / SOUND_RATE
 
 
 @dataclass(frozen=True, slots=True)

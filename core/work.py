@@ -18,13 +18,21 @@ class Stage(StrEnum):
     DECODE = "decode"
     SHOTS = "shots"
     DESCRIBE = "describe"
+    TRANSCRIBE = "transcribe"
     EMBED = "embed"
     APPLY = "apply"
     DONE = "done"
 
 
-STAGES = (Stage.DECODE, Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED, Stage.APPLY)
-MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.EMBED)
+STAGES = (
+    Stage.DECODE,
+    Stage.SHOTS,
+    Stage.DESCRIBE,
+    Stage.TRANSCRIBE,
+    Stage.EMBED,
+    Stage.APPLY,
+)
+MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.TRANSCRIBE, Stage.EMBED)
 
 READ = "read"  # the queue for reading sources; each other queue has the name of its stage
 OPERATE = "operate"  # the queue of jobs without assets, such as an evaluation

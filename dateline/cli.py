@@ -45,6 +45,12 @@ COMMANDS = {
         _MEDIA,
         bare_is_help=True,
     ),
+    "transcript": Entry(
+        "dateline.commands.transcript:transcript",
+        "Print what is said in a video or sound, as subtitles or text.",
+        _MEDIA,
+        bare_is_help=True,
+    ),
     "understand": Entry(
         "dateline.commands.understand:understand",
         "Show how a query is understood: text for each retriever, names, dates, filters, notes.",

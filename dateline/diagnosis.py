@@ -244,6 +244,7 @@ _EXTRAS = {
     "postgres": "psycopg",
     "opensearch": "opensearch-py",
     "s3": "s3fs",
+    "speech": "faster-whisper",
     "lambda": "awslambdaric",
     "openvino": "openvino",
     "hnswlib": "hnswlib",
@@ -266,6 +267,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         second_encoder,
         _remote_models,
         cage,
+        speech,
         _folder,
         diagnose_cluster,
         _archive,
@@ -355,6 +357,25 @@ def cage(settings: Settings) -> list[Finding]:
         least = "; too little, and media_unsealed has them read all the same"
     mend = "run it where a process may install a seccomp filter"
     return [Finding("cage", found.is_enough, f"{found}{least}", mend)]
+
+
+def speech(settings: Settings) -> list[Finding]:
+    """Return what writes down the speech of videos and sounds; nothing where nothing is named, and
+    where the packages for media are not installed.
+    """
+    if not settings.transcriber or not _is_installed(_EXTRAS["media"]):
+        return []
+    from dateline.build.media.speech import PROVIDER, model_of
+
+    if settings.transcriber == PROVIDER:
+        where = settings.transcribe_url or "OpenAI's own address"
+        return [Finding("speech", True, f"{settings.transcribe_model} at {where}")]
+    try:
+        return [Finding("speech", True, model_of(settings).name)]
+    except DatelineError as error:
+        is_needed = "transcriber" in settings.model_fields_set
+        says = f"nothing is transcribed: {error.what}"
+        return [Finding("speech", not is_needed, says, error.mend)]
 
 
 def _folder(settings: Settings) -> list[Finding]:

@@ -13,6 +13,7 @@ WORK_CHUNKS = {
     "decode": 3,
     "shots": 2,
     "describe": 1,
+    "transcribe": 1,
     "embed": 1,
     "apply": 1,
     "operate": 1,
@@ -101,6 +102,25 @@ class MediaSettings(BaseModel):
     caption_everything: bool = Field(
         default=False,
         description="describe pictures and shots that the agency describes itself, too",
+    )
+    transcriber: str = Field(
+        default="whisper-base",
+        description="what writes down the speech of videos and sounds: the name of a model, which "
+        "is used if it was pulled, openai for a service that speaks its protocol, or empty for "
+        "nothing",
+    )
+    transcribe_url: str = Field(
+        default="", description="address of the service that transcribes; OpenAI's if empty"
+    )
+    transcribe_model: str = Field(default="", description="the service's model that transcribes")
+    transcribe_key: SecretStr | None = Field(
+        default=None, description="key to the service that transcribes"
+    )
+    transcribe_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        le=3600,
+        description="longest wait for the words of one piece of sound, which lasts five minutes",
     )
     media_store: str = Field(
         default="",

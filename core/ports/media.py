@@ -16,10 +16,12 @@ from core.media import (
     MediaFacts,
     ShotBounds,
     ShotReading,
+    Sound,
     Still,
     ToCaption,
     Uncaptioned,
 )
+from core.media_words import Utterance
 
 FindShots: TypeAlias = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]]
 
@@ -71,6 +73,12 @@ class MediaReader(Protocol):
         """
         ...
 
+    def sound(self, path: Path, start_s: float, end_s: float) -> Sound:
+        """Return the first sound track of a file from one second up to another. Damaged parts are
+        silence.
+        """
+        ...
+
 
 class ShotDetector(Protocol):
     """Says for each frame how likely a transition at that frame is."""
@@ -110,6 +118,31 @@ class Captioner(Protocol):
 
     def caption(self, stills: Sequence[ToCaption]) -> tuple[Caption | Uncaptioned, ...]:
         """Return a caption of each still, or why it has none; a single still never raises."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Writes down what is said in sound."""
+
+    @property
+    def name(self) -> str:
+        """Who wrote it down: the model, and the start of its digest."""
+        ...
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the sound goes to an outside service, so that its rights must allow it."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the model and all else that decides the words."""
+        ...
+
+    def transcribe(self, sound: Sound) -> tuple[Utterance, ...]:
+        """Return what is said, in order, in seconds from the start of the sound; nothing where
+        nobody speaks. Raises ModelError.
+        """
         ...
 
 

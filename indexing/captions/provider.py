@@ -84,16 +84,25 @@ class Provider:
     _key: str = field(default="", repr=False)
 
     @classmethod
-    def open(cls, url: str, model: str, *, key: str = "", seconds: float = 60.0) -> Provider:
-        """Return a provider that is not called yet; an empty `url` is OpenAI itself.
+    def open(
+        cls,
+        url: str,
+        model: str,
+        *,
+        key: str = "",
+        seconds: float = 60.0,
+        setting: str = "caption",
+    ) -> Provider:
+        """Return a provider that is not called yet; an empty `url` is OpenAI itself. The names of
+        its settings begin with `setting`.
 
         Raises SettingsError for an address with a password in it, for a key that no header can
         hold, and if the extra is not installed.
         """
         need_packages()
-        check_address(url)
+        check_address(url, f"{setting}_url")
         if not (key.isascii() and key.isprintable()):
-            raise SettingsError("the key has characters that can't be sent", where="caption_key")
+            raise SettingsError("the key has characters that can't be sent", where=f"{setting}_key")
         from openai import OpenAI
 
         # Its types name another httpx; it accepts both.
@@ -212,11 +221,10 @@ def _usage(value: object) -> Usage | None:
 
 def need_packages() -> None:
     """Raise SettingsError if the extra is not installed."""
-    purpose = "captions from a provider"
-    need_extra("media", purpose, _PACKAGES, error=SettingsError, where="captioner")
+    need_extra("media", "a provider of models", _PACKAGES, error=SettingsError)
 
 
-def check_address(url: str) -> None:
+def check_address(url: str, where: str = "caption_url") -> None:
     """Raise SettingsError, without repeating a password, if `url` is not a provider's address."""
     if not url:
         return
@@ -227,7 +235,8 @@ def check_address(url: str) -> None:
         fits = False
     if not fits:
         mend = "such as https://host/v1"
-        raise SettingsError("that is not a provider's address", where="caption_url", mend=mend)
+        raise SettingsError("that is not a provider's address", where=where, mend=mend)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         what = "the provider's address has more than host and path"
-        raise SettingsError(what, where="caption_url", mend="give the key in caption_key")
+        mend = f"give the key in {where.removesuffix('url')}key"
+        raise SettingsError(what, where=where, mend=mend)

@@ -17,11 +17,19 @@ from core.errors import DocumentError
 from core.items import Item, MediaFile, Shot
 from core.made_up_names import FoundNames, without_made_up_names, without_misheard_names
 from core.media import Caption, MediaFacts, MediaKind
+from core.media_words import Look, SeenText, Utterance
 from core.ports.engine import Clock
 from indexing import ninjs, texts
 from indexing.fields import item_type
 from indexing.media.metadata.properties import embedded_tree
-from indexing.media.metadata.sidecars import SHOTLIST, XMP_PACKET, overlaid, with_alt_texts
+from indexing.media.metadata.sidecars import (
+    SHOTLIST,
+    TRANSCRIPT,
+    TRANSCRIPT_BY,
+    XMP_PACKET,
+    overlaid,
+    with_alt_texts,
+)
 from indexing.media.shots.aligning import aligned
 from indexing.media.shots.listed import MAX_SHOTS
 from indexing.media.shots.shot_lists import in_seconds, lines_of_tree
@@ -51,7 +59,8 @@ class Enrichment:
     `shots` are in order, with the stills' names in the media store and without descriptions, empty
     in a picture. `captions` has one entry per shot, or one for a picture: None without a machine's
     caption. `thumbnail` and `preview` name the whole asset's stills, `similarity` is its perceptual
-    hash in hex (PDQ). `notes` say what could not be done, for a person to read.
+    hash in hex (PDQ). `speech`, `seen` and `looks` are the words that machines found in it, with
+    their makers. `notes` say what could not be done, for a person to read.
     """
 
     facts: MediaFacts
@@ -60,6 +69,12 @@ class Enrichment:
     thumbnail: str = ""
     preview: str = ""
     similarity: str = ""
+    speech: tuple[Utterance, ...] = ()
+    speech_by: str = ""
+    seen: tuple[SeenText, ...] = ()
+    seen_by: str = ""
+    looks: tuple[Look, ...] = ()
+    looks_by: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -92,10 +107,14 @@ def build_item(
     removed from machine texts, transcripts among them; `names` finds names that capitals don't
     show.
     """
-    tree, lines, alt, notes = _document(asset, enrichment)
+    tree, alt, notes = _document(asset, enrichment)
+    lines = tree.pop(SHOTLIST, None)
+    own = tree.pop(TRANSCRIPT) if isinstance(tree.get(TRANSCRIPT), list) else None
+    own_by = str(tree.pop(TRANSCRIPT_BY, "") or "") if own is not None else ""
     checked = ninjs.read_tree(tree, clock, asset.products)
     shots, rest = _shots(enrichment, lines)
     caption, caption_by = _caption(enrichment) if not enrichment.shots else ("", "")
+    speech, speech_by = _speech(enrichment, own, own_by)
     body = "\n".join(text for text in (checked.item.body, alt, rest) if text)
     item = replace(
         checked.item,
@@ -104,6 +123,12 @@ def build_item(
         caption=caption,
         caption_by=caption_by,
         shots=shots,
+        speech=speech,
+        speech_by=speech_by,
+        seen=enrichment.seen,
+        seen_by=enrichment.seen_by,
+        looks=enrichment.looks,
+        looks_by=enrichment.looks_by,
     )
     found = names(texts.check_words(item)) if names else None
     item = without_misheard_names(without_made_up_names(item, found), found)
@@ -113,20 +138,15 @@ def build_item(
     return Checked(item, tuple(dict.fromkeys(warnings)), checked.unknown)
 
 
-def _document(
-    asset: Asset, enrichment: Enrichment
-) -> tuple[dict[str, Any], object, str, tuple[str, ...]]:
-    """Return the ninjs document of an asset, its shot list, its alt texts, and the unreadable
-    parts.
-    """
+def _document(asset: Asset, enrichment: Enrichment) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+    """Return the ninjs document of an asset, its alt texts, and the unreadable parts."""
     embedded, notes = embedded_tree(enrichment.facts)
     sidecar = {k: v for k, v in (asset.sidecar or {}).items() if k != XMP_PACKET}
     tree, told = with_alt_texts(overlaid(sidecar, embedded))
     alt, _ = texts.clean(told)
-    lines = tree.pop(SHOTLIST, None)
     tree["uri"] = tree.get("uri") or f"urn:sha256:{asset.digest}"
     tree["type"] = _type(tree.get("type"), enrichment.facts.kind)
-    return tree, lines, alt, notes
+    return tree, alt, notes
 
 
 def _type(named: object, kind: MediaKind) -> str:
@@ -170,6 +190,19 @@ def _shots(enrichment: Enrichment, lines: object) -> tuple[tuple[Shot, ...], str
         pairs = zip(shots, enrichment.captions, strict=True)
         shots = tuple(_captioned(shot, caption) for shot, caption in pairs)
     return shots, rest
+
+
+def _speech(enrichment: Enrichment, own: object, own_by: str) -> tuple[tuple[Utterance, ...], str]:
+    """Return what is said, and who wrote it down. The agency's own transcript goes before a
+    machine's, and a machine's of now before one that lies beside the file.
+    """
+    if own is None or (own_by and enrichment.speech):
+        return enrichment.speech, enrichment.speech_by
+    facts = enrichment.facts
+    timed = in_seconds(lines_of_tree(own), facts.frame_rate, facts.duration_s)
+    told = ((line, texts.clean(line.description)[0].strip()) for line in timed if line.start_s >= 0)
+    made = tuple(Utterance(line.start_s, line.end_s, text) for line, text in told if text)
+    return made, own_by if made else ""
 
 
 def _captioned(shot: Shot, caption: Caption | None) -> Shot:

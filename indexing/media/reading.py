@@ -14,10 +14,10 @@ from typing import Self, TypeVar
 
 from core.errors import InputError, MediaError
 from core.extras import need_extra
-from core.media import FrameBatch, Gap, Kept, MediaFacts, ShotReading, Still
+from core.media import SOUND_RATE, FrameBatch, Gap, Kept, MediaFacts, ShotReading, Sound, Still
 from core.ports.media import FindShots
 from indexing.media.cage.answers import Done
-from indexing.media.cage.hearing import FrameEar, hear_done, hear_facts, hear_still
+from indexing.media.cage.hearing import FrameEar, hear_done, hear_facts, hear_sound, hear_still
 from indexing.media.cage.limits import CageLimits, CageProtection
 from indexing.media.cage.parent import Cage, CagedChild, UnreadError
 from indexing.media.cage.sources import LiveSource, live_frames
@@ -26,6 +26,7 @@ from indexing.media.shots.shots_reading import ShotsReading
 Answer = TypeVar("Answer")
 _PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}
 _MOST_MOMENTS = 20_000
+_MOST_SOUND_S = 3600.0
 
 
 class CagedReader:
@@ -104,6 +105,17 @@ class CagedReader:
             found = {number: hear_still(child, edge, self.limits) for number in order}
             hear_done(child)
             return tuple(found[number] for number in range(len(groups)))
+
+        return self._whole(path, work)
+
+    def sound(self, path: Path, start_s: float, end_s: float) -> Sound:
+        """Return the first sound track from one second up to another, at most an hour of it."""
+        if not 0 <= start_s < end_s <= min(1e9, start_s + _MOST_SOUND_S):
+            raise InputError(f"no stretch of sound: {start_s} to {end_s} s", where=str(path))
+
+        def work(child: CagedChild, handle: int) -> Sound:
+            child.ask({"do": "sound", "start_s": start_s, "end_s": end_s}, handle)
+            return hear_sound(child, round(end_s * SOUND_RATE) - round(start_s * SOUND_RATE))
 
         return self._whole(path, work)
 

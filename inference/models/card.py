@@ -12,12 +12,14 @@ _TASKS = {
     "score": "score: how well a passage answers a query",
     "caption": "caption: what a picture shows, in words",
     "shots": "shots: where in a video one shot ends and the next begins",
+    "transcribe": "transcribe: what is said in a sound, in words",
 }
 _FORMATS = {
     "onnx": "ONNX",
     "openvino": "OpenVINO IR",
     "torchscript": "TorchScript",
     "safetensors": "safetensors",
+    "ctranslate2": "CTranslate2",
 }
 
 

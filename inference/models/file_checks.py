@@ -169,6 +169,7 @@ _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 _PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _VECTORS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 _LOGITS = "logits"
+_CTRANSLATE2 = 6  # the newest version of its format
 _RAW = (".bin", ".data", ".onnx_data")  # files of numbers only
 
 
@@ -186,6 +187,8 @@ def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -
             _check_onnx(manifest, path, content)
         elif suffix == ".safetensors":
             _check_safetensors(manifest, content)
+        elif path == manifest.graphs.get("ctranslate2"):
+            _check_ctranslate2(content)
         elif suffix == ".json":
             _check_json(manifest, path, content)
         elif suffix == ".xml" and not content.lstrip().startswith((b"<?xml", b"<net")):
@@ -237,6 +240,16 @@ def _check_onnx(manifest: ModelManifest, path: str, content: bytes) -> None:
         raise ValueError(f"its outputs are {found}; one of {', '.join(names)} is needed")
     for name, shape in given.items():
         _same(f"the last size of its output {name!r}", shape[-1] if shape else 0, _width(manifest))
+
+
+def _check_ctranslate2(content: bytes) -> None:
+    """Raise ValueError unless a file begins as a model of CTranslate2: the version of the format,
+    and the name of what it is (CTranslate2, src/models/model.cc).
+    """
+    version, length = int.from_bytes(content[:4], "little"), int.from_bytes(content[4:6], "little")
+    name = content[6 : 6 + length]
+    if not 1 <= version <= _CTRANSLATE2 or name != b"WhisperSpec\0":
+        raise ValueError("it is no Whisper model of CTranslate2 that is known here")
 
 
 def _check_safetensors(manifest: ModelManifest, content: bytes) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
-TASKS = ("encode", "tag", "score", "caption", "shots")
+TASKS = ("encode", "tag", "score", "caption", "shots", "transcribe")
 # In the order in which a model's reference graph is looked for.
-FORMATS = ("onnx", "safetensors", "openvino", "torchscript")
+FORMATS = ("onnx", "safetensors", "openvino", "torchscript", "ctranslate2")
 RESEARCH_ONLY = "research only"
 
 
@@ -41,7 +41,8 @@ class ModelManifest:
     - `source`, `revision`, `licence`: whose weights, which version, under which terms
     - `files`: sha256 in hex by path relative to the folder, `/` between parts
     - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
-      `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it)
+      `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it), `ctranslate2`
+      (`config.json` and its vocabulary are listed beside it)
     - `tokenizer`: the path in `files` of `tokenizer.json`; "" for `shots`, which reads no text
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
     - `pooling`: `mean`, `cls` or "" if the model has no sentence vector
@@ -118,6 +119,9 @@ class ModelManifest:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
+_CTRANSLATE2 = ("config.json", "vocabulary.txt", "vocabulary.json", "preprocessor_config.json")
+
+
 def companions(graph: str, files: Mapping[str, str]) -> tuple[str, ...]:
     """Return the listed files that must lie beside the graph at the path `graph`, sorted."""
     place = PurePosixPath(graph)
@@ -128,6 +132,8 @@ def companions(graph: str, files: Mapping[str, str]) -> tuple[str, ...]:
             wanted = [str(place.with_suffix(".bin"))]
         case ".safetensors":
             wanted = [str(place.with_name("config.json"))]
+        case ".bin":  # CTranslate2's
+            wanted = [str(place.with_name(name)) for name in _CTRANSLATE2]
         case _:
             wanted = []
     return tuple(sorted(path for path in wanted if path in files))

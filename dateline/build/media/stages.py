@@ -10,11 +10,12 @@ from core.items import Item
 from core.made_up_names import FoundNames
 from core.ports.media import Ledger, MediaStore
 from core.ports.models import Tagger
-from core.work import Stage
+from core.work import STAGES, Stage
 from dateline.archive_folder import archive_folder
 from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build.media.desk import work_database
 from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
+from dateline.build.media.speech import speech_of, stage_of
 from dateline.build.media.stills import media_store
 from dateline.build.models.runtimes import model_store
 from dateline.build.service import Service, archive_clock, passage_embedder
@@ -65,6 +66,8 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     reader, stores, known = CagedReader(cage_limits(settings)), FileStores(), Remembered(ledger)
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings, paid=service.models.metrics.captioned)
+    speech = speech_of(settings)
+    heard = speech.heard(known)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
     spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
     spool.clear()  # files that a killed process of this name left
@@ -77,6 +80,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
         rule=settings.external_processing,
+        words=[] if heard is None else [heard.words],
     )
     scale = Scaler(reader, spare, settings.caption_edge).scaled
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
@@ -85,25 +89,43 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     if settings.models_apart:
         embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
         ingest = Ingest(service.writer, embedder, clock, settings.default_products)
-    last = Stage.EMBED if settings.models_apart else Stage.APPLY
-    then = last if asking is None else Stage.DESCRIBE
+    work = {
+        Stage.DESCRIBE: asking is not None,
+        Stage.TRANSCRIBE: speech.is_wanted,
+        Stage.EMBED: settings.models_apart,
+    }
+    after = _chain(work)
     threads = files * THREADS_A_FILE
+    then = after(Stage.SHOTS)
     decode = DecodeStage(decoder, threads, then=then, shots_apart=settings.models_apart)
     shots = DecodeStage(decoder, threads, then=then)
-    describe = DescribeStage(preparing, asking, last)
+    describe = DescribeStage(preparing, asking, after(Stage.DESCRIBE))
+    then = after(Stage.TRANSCRIBE)
+    transcribe = stage_of(speech, heard, preparing, reader, spool, rights, then)
     embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
     apply = ApplyStage(preparing, ingest, newest)
     ends.append(shots.close)
     ends += [decode.close, reader.close, spool.clear, database.close]
-    ends += [] if captioner is None else [captioner.close]
+    ends += [speech.close] if captioner is None else [captioner.close, speech.close]
     stages: Mapping[Stage, StageWork] = {
         Stage.DECODE: decode,
         Stage.SHOTS: shots,
         Stage.DESCRIBE: describe,
+        Stage.TRANSCRIBE: transcribe,
         Stage.EMBED: embed,
         Stage.APPLY: apply,
     }
     return Stages(stages, stores, ends)
+
+
+def _chain(work: Mapping[Stage, bool]) -> Callable[[Stage], Stage]:
+    """Return a function from a stage to the next one that has `work`; the last is to apply."""
+
+    def after(stage: Stage) -> Stage:
+        later = STAGES[STAGES.index(stage) + 1 :]
+        return next((one for one in later if work.get(one)), Stage.APPLY)
+
+    return after
 
 
 def asking_of(

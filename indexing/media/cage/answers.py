@@ -11,11 +11,21 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from core.media import FRAME_HEIGHT, FRAME_WIDTH, FrameBatch, Gap, MediaFacts, MediaKind, Still
+from core.media import (
+    FRAME_HEIGHT,
+    FRAME_WIDTH,
+    FrameBatch,
+    Gap,
+    MediaFacts,
+    MediaKind,
+    Samples,
+    Still,
+)
 from indexing.media.cage.limits import CageLimits, CageProtection
 from indexing.media.cage.wire import Message, WireError
 
 MAX_FRAMES = 4096
+MAX_SAMPLES = 2**22  # of sound in an answer
 _FRAME_BYTES = FRAME_HEIGHT * FRAME_WIDTH * 3
 _MAX_SECONDS = 1e9
 _Word = Annotated[str, Field(max_length=100)]
@@ -98,6 +108,14 @@ class StillAnswer(_Answer):
     blurred: bool
 
 
+class SoundAnswer(_Answer):
+    """Samples of sound; the body holds them, int16, little-endian."""
+
+    say: Literal["sound"]
+    first: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1, le=MAX_SAMPLES)]
+
+
 class NoStill(_Answer):
     """No frame of a shot was kept."""
 
@@ -133,6 +151,7 @@ Answer = (
     | FramesAnswer
     | GapAnswer
     | StillAnswer
+    | SoundAnswer
     | NoStill
     | AllRead
     | Done
@@ -174,6 +193,17 @@ def frames(answer: FramesAnswer, body: bytes, expected: int) -> FrameBatch:
         raise WireError("frames out of order")
     pixels = np.frombuffer(body, np.uint8, offset=8 * count)
     return FrameBatch(pixels.reshape(count, FRAME_HEIGHT, FRAME_WIDTH, 3), seconds, answer.first)
+
+
+def samples(answer: SoundAnswer, body: bytes, expected: int, most: int) -> Samples:
+    """Return the samples whose first must have the number `expected`; they end before `most`.
+    Raises WireError.
+    """
+    if answer.first != expected or len(body) != 2 * answer.count:
+        raise WireError("sound that is not what comes next")
+    if expected + answer.count > most:
+        raise WireError("more sound than was asked for")
+    return np.frombuffer(body, "<i2").astype(np.int16, copy=False)
 
 
 def gap(answer: GapAnswer) -> Gap:

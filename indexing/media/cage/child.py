@@ -45,6 +45,7 @@ def _load(line: socket.socket) -> Mapping[str, Work]:
     from indexing.media.inside import video as reading_video
     from indexing.media.inside.pictures import picture
     from indexing.media.inside.probe import probe
+    from indexing.media.inside.sound import sound
 
     warming.warm_up()
     return {
@@ -52,6 +53,7 @@ def _load(line: socket.socket) -> Mapping[str, Work]:
         "picture": picture,
         "frames": reading_video.frames,
         "stills": stills_decoding.stills,
+        "sound": sound,
         "shots": reading_shots.over(line),
         "live": cage_streaming.over(line),
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.media import FrameBatch, Gap, MediaFacts, Still
+import numpy as np
+
+from core.media import FrameBatch, Gap, MediaFacts, Samples, Sound, Still
 from indexing.media.cage import answers as cage_answers
 from indexing.media.cage.answers import (
     Answer,
@@ -12,6 +14,7 @@ from indexing.media.cage.answers import (
     FactsAnswer,
     FramesAnswer,
     GapAnswer,
+    SoundAnswer,
     StillAnswer,
     at_most,
 )
@@ -87,6 +90,24 @@ def hear_still(child: CagedChild, edge: int, limits: CageLimits) -> Still:
         return cage_answers.still(answer, body, edge, limits)
     except WireError as error:
         raise child.disbelieve(error) from None
+
+
+def hear_sound(child: CagedChild, most: int) -> Sound:
+    """Return a stretch of at most `most` samples. Raises UnreadError."""
+    parts: list[Samples] = []
+    heard = 0
+    while True:
+        answer, body = child.hear()
+        if isinstance(answer, Done):
+            joined = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+            return Sound(joined, tuple(map(at_most, answer.notes)))
+        try:
+            if not isinstance(answer, SoundAnswer):
+                raise WireError(_ELSE)
+            parts.append(cage_answers.samples(answer, body, heard, most))
+        except WireError as error:
+            raise child.disbelieve(error) from None
+        heard += answer.count
 
 
 def hear_done(child: CagedChild) -> tuple[str, ...]:

@@ -8,10 +8,13 @@ from pkgutil import walk_packages
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from PIL import ExifTags, Image, ImageCms
 
+from core.media import SOUND_RATE
 from indexing.media.inside.pictures import hash_of, renditions
 
 _LATE = (
@@ -30,7 +33,9 @@ _ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "latin-1", "cp1252", "ascii", "idn
 
 
 def warm_up() -> None:
-    """Run a picture through each writable format, and a frame through the scaler."""
+    """Run a picture through each writable format, a frame through the scaler, and a sound through
+    its filter.
+    """
     for name in _ENCODINGS:
         "a".encode(name)
     _import_all()
@@ -40,6 +45,9 @@ def warm_up() -> None:
         _there_and_back(image, kind)
     frame = VideoFrame.from_ndarray(np.zeros((64, 96, 3), np.uint8), format="rgb24")
     VideoReformatter().reformat(frame, 48, 27, format="gray", threads=1).to_ndarray()
+    sound = AudioFrame.from_ndarray(np.zeros((1, 4800), np.int16), layout="mono")
+    sound.sample_rate = 48_000
+    AudioResampler(format="s16", layout="mono", rate=SOUND_RATE).resample(sound)
     list(renditions(image, [32]))
     hash_of(image)
     ImageCms.createProfile("sRGB")

@@ -1,11 +1,11 @@
-"""Files beside a media file that describe it: ninjs documents, XMP, shot lists.
+"""Files beside a media file that describe it: ninjs documents, XMP, shot lists, subtitles.
 
 Beside `clip.mp4` these are read; an earlier one outweighs a later one, member by member:
 
     clip.mp4.json, clip.json                ninjs, whole or some of its members
     clip.mp4.xmp, clip.xmp                  an XMP packet
     clip.shots.json, .csv, .txt             a shot list
-    clip.mp4.srt, clip.srt, .vtt            cues as a shot list
+    clip.mp4.srt, clip.srt, .vtt            subtitles: what is said, in the agency's own words
 
 They outweigh what is embedded in the file itself: they were written later, and for it.
 """
@@ -20,12 +20,16 @@ from core.errors import DocumentError, MediaError
 from indexing import json_tree
 from indexing.media.metadata.properties import ALT_MEMBER, tree_of_packet
 from indexing.media.shots.shot_lists import MAX_BYTES, lines_of, lines_of_json
+from indexing.speech.subtitles import maker_of
 
 MAX_SIDECAR_BYTES = 8 * 2**20
-SHOTLIST = "shotlist"  # our extension member: a list of {start, end, description}
+SHOTLIST = "shotlist"  # our extension members: a list of {start, end, description}
+TRANSCRIPT = "transcript"  # and a list of {start, end, text}
+TRANSCRIPT_BY = "transcript_by"  # the machine that made it, if a WebVTT file says so
 XMP_PACKET = "xmp_packet"  # the raw packet of a sidecar, for the check of rights; never recorded
 _DOCUMENTS = (".json", ".xmp")
-_LISTS = (".shots.json", ".shots.csv", ".shots.txt", ".srt", ".vtt")
+_SUBTITLES = (".srt", ".vtt")
+_LISTS = (".shots.json", ".shots.csv", ".shots.txt", *_SUBTITLES)
 # The names of one thing in ninjs 1.x to 3.x: a document that has one of them has said it.
 _SAME = (
     ("headline", "headlines", "title"),
@@ -53,7 +57,8 @@ def sidecar_of(
     sidecars), and notes on unreadable ones, for a person.
 
     `read` returns the bytes of a file beside it by its name, None if there is none. A shot list
-    is in the member `shotlist`, the raw packet of an XMP sidecar in `xmp_packet`.
+    is in the member `shotlist`, subtitles in `transcript`, the raw packet of an XMP sidecar in
+    `xmp_packet`.
     """
     tree: dict[str, Any] | None = None
     notes: list[str] = []
@@ -118,4 +123,8 @@ def _read(name: str, data: bytes) -> dict[str, Any]:
         return json_tree.parse(data)
     if name.endswith(".json"):
         return {SHOTLIST: lines_of_json(data)}
-    return {SHOTLIST: lines_of(data, PurePosixPath(name).suffix)}
+    lines = lines_of(data, PurePosixPath(name).suffix)
+    if not name.endswith(_SUBTITLES):
+        return {SHOTLIST: lines}
+    maker = maker_of(data.decode("utf-8", "replace"))
+    return {TRANSCRIPT: lines, **({TRANSCRIPT_BY: maker} if maker else {})}

@@ -9,6 +9,7 @@ shots the difference, less than two frames in a minute, does not matter.
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,7 +170,11 @@ def _of_cues(text: str) -> Iterator[Line]:
             times = _SPAN.match(" ".join(line[:MAX_LINE].split())) if "-->" in line else None
             if times and times[2]:
                 said = " ".join(lines[place + 1 :])
-                yield {"start": times[1], "end": times[2], "description": _TAG.sub("", said)}
+                yield {
+                    "start": times[1],
+                    "end": times[2],
+                    "description": html.unescape(_TAG.sub("", said)),
+                }
                 break
 
 

@@ -42,6 +42,7 @@ _NEXT = {
     Stage.DECODE: Stage.DESCRIBE,
     Stage.SHOTS: Stage.DESCRIBE,
     Stage.DESCRIBE: Stage.APPLY,
+    Stage.TRANSCRIBE: Stage.APPLY,
     Stage.EMBED: Stage.APPLY,
     Stage.APPLY: Stage.DONE,
 }

@@ -31,6 +31,9 @@ from indexing.work.stages.stage import Worked
 MAX_CONTEXT = 2_000  # characters
 
 BuildItem = Callable[[Asset, Enrichment, Item | None], Item]
+# Adds the words that a stage has found in the file with this digest. The last argument is whether
+# rights let an outside service have it: what such a service has found is not used without that.
+Words = Callable[[str, Enrichment, bool], Enrichment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,11 @@ class Preparing:
         *,
         every: bool = False,
         rule: Rule = "unless_forbidden",
+        words: Sequence[Words] = (),
     ) -> None:
         """`captioner` is its digest, "" for none. With `every`, stills that the agency describes
-        need captions too; `rule` says what may be sent if rights say nothing.
+        need captions too; `rule` says what may be sent if rights say nothing. `words` add what
+        other stages have found.
         """
         self._decoder = decoder
         self._build = build
@@ -101,6 +106,7 @@ class Preparing:
         self._captioner = captioner
         self._every = every
         self._rule: Rule = rule
+        self._words = tuple(words)
 
     def prepare(self, asset: Tracked) -> Prepared | Worked:
         """Return the prepared asset. If the ledger has no result for it, it goes back to be
@@ -119,8 +125,10 @@ class Preparing:
             return None
         found = asset.found
         source = Asset(found.location, asset.digest, found.size, found.sidecar, found.products)
-        item = self._build(source, enrichment, None)
         allowed = self._allowed(source, enrichment)
+        for found_in in self._words:
+            enrichment = found_in(asset.digest, enrichment, allowed)
+        item = self._build(source, enrichment, None)
         space = _space(self._captioner, item, allowed)
         wishes = self._wishes(enrichment, item, space)
         return Prepared(asset, source, enrichment, item, allowed, space, wishes)

@@ -24,7 +24,9 @@ class StageWork(Protocol):
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
         """Work on each asset and yield each once, in any order, except those not begun before
-        `stop` returned true. Raises StorageError if nothing can go on at the moment.
+        `stop` returned true, and those that are too much for one order: the stage gets what it did
+        not yield once more, in the next order. Raises StorageError if nothing can go on at the
+        moment.
         """
         ...
 
@@ -36,3 +38,11 @@ def with_made(asset: Tracked, **counts: int) -> Tracked:
         **{name: asset.made.get(name, 0) + count for name, count in counts.items()},
     }
     return replace(asset, made=made)
+
+
+def with_remark(asset: Tracked, remark: str) -> Tracked:
+    """Return the asset with one more remark on what is left undone, "" for none. The reason of a
+    failed try at this stage goes.
+    """
+    earlier = "" if asset.attempts else asset.cause
+    return replace(asset, cause="; ".join(part for part in (earlier, remark) if part))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from api.metrics import Metrics
-from core.work import FoundAsset, Job, JobState
+from core.work import READ, STAGES, FoundAsset, Job, JobState
 from dateline.build.media.waiting import Work
 from dateline.settings import ORDERS, SPENT, Settings
 from storage.databases import open_database
@@ -29,7 +29,7 @@ def told(work: Work, name: str = NAME) -> dict[str, float]:
 
 def test_an_archive_without_orders_stays_without_them(folder: Path) -> None:
     work = Work(Settings(data=folder))
-    assert set(told(work)) == {"read", "decode", "shots", "describe", "embed", "apply"}
+    assert set(told(work)) == {READ, *STAGES}
     assert set(told(work).values()) == {0.0}
     assert not (folder / ORDERS).exists()
     work.close()

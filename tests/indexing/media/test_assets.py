@@ -16,6 +16,7 @@ from PIL import Image
 from core.errors import DocumentError
 from core.items import Item, ItemType, PubStatus, Shot
 from core.media import Caption, MediaFacts, MediaKind
+from core.media_words import Look, SeenText, Utterance
 from core.writes import Outcome, PutItem, SetStatus
 from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.inside.tags import picture_tags
@@ -94,8 +95,6 @@ def test_the_nearer_name_goes_before_and_a_document_before_xmp() -> None:
         ("clip.shots.csv", b"start,end,description\n4,8,Ferry"),
         ("clip.shots.json", b'[{"start": 4, "end": 8, "description": "Ferry"}]'),
         ("clip.mp4.shots.txt", b"0:04 - 0:08 Ferry"),
-        ("clip.srt", b"1\n00:00:04,000 --> 00:00:08,000\nFerry\n"),
-        ("clip.vtt", b"WEBVTT\n\n00:04.000 --> 00:08.000\nFerry\n"),
     ],
 )
 def test_a_supplied_shot_list_of_each_kind_describes_its_shot(name: str, data: bytes) -> None:
@@ -103,6 +102,30 @@ def test_a_supplied_shot_list_of_each_kind_describes_its_shot(name: str, data: b
     assert [shot.description for shot in item.shots] == ["", "Ferry", ""]
     assert item.shots[1].described_by == ""
     assert item.shotlist == "\nFerry\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("clip.srt", b"1\n00:00:04,000 --> 00:00:08,000\nThank <i>you</i>.\n"),
+        ("clip.mp4.vtt", b"WEBVTT\n\n00:04.000 --> 00:08.000\nThank you.\n"),
+        ("clip.json", b'{"transcript": [{"start": 4, "end": 8, "text": "Thank you."}]}'),
+    ],
+)
+def test_the_agencys_own_transcript_goes_before_a_machines(name: str, data: bytes) -> None:
+    heard = Enrichment(VIDEO, SHOTS, speech=(Utterance(0.0, 2.0, "tank queue"),), speech_by=BY)
+    item = built(beside({name: data}), heard)
+    assert (item.speech, item.speech_by) == ((Utterance(4.0, 8.0, "Thank you."),), "")
+    assert item.shotlist == ""
+    assert "transcript" not in item.source
+
+
+def test_words_of_machines_come_with_their_makers() -> None:
+    said, seen = Utterance(0.0, 2.0, "thank you", language="en"), SeenText("EXIT", (0, 0, 1, 1))
+    made = Enrichment(VIDEO, SHOTS, speech=(said,), speech_by="a", seen=(seen,), seen_by="b")
+    item = built(None, replace(made, looks=(Look("ferry", 0.9),), looks_by="c"))
+    assert (item.speech, item.speech_by, item.seen, item.seen_by) == ((said,), "a", (seen,), "b")
+    assert (item.looks, item.looks_by) == ((Look("ferry", 0.9),), "c")
 
 
 def test_a_sidecar_that_cant_be_read_is_told_and_the_others_are_read() -> None:

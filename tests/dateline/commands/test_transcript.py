@@ -1,0 +1,66 @@
+"""Speech from the file to the search and the subtitles, with a service that transcribes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dateline.conftest import Cli
+from tests.speech_provider import KEY, RATE, SpeechServer, silence, tone
+
+pytestmark = pytest.mark.service
+
+av = pytest.importorskip("av")
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[SpeechServer]:
+    with SpeechServer({440: "thank you all", 880: "the harbour is closed"}) as server:
+        for name, value in {
+            "RERANKER": "",
+            "WORK_POLL_S": "0.03",
+            "TRANSCRIBER": "openai",
+            "TRANSCRIBE_URL": server.base_url,
+            "TRANSCRIBE_MODEL": "whisper-1",
+            "TRANSCRIBE_KEY": KEY,
+        }.items():
+            monkeypatch.setenv(f"DATELINE_{name}", value)
+        yield server
+
+
+def write_sound(path: Path) -> Path:
+    """Four seconds of one tone, and from second 12 on three of another."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.concatenate([silence(1), tone(880, 3), silence(8), tone(440, 3), silence(1)])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_spoken_word_is_found_with_its_second_and_printed(
+    cli: Cli, folder: Path, service: SpeechServer
+) -> None:
+    write_sound(folder / "in" / "clip.wav")
+    (folder / "in" / "clip.json").write_text(json.dumps({"uri": "urn:clip"}))
+    told = cli.json("ingest", folder / "in", "--products", "demo")
+    assert told["media"]["failed"] == 0
+    assert cli.found("harbour", "--profile", "lexical") == ["urn:clip"]
+    assert cli.found("speech:thank", "--profile", "lexical") == ["urn:clip"]
+    lines = cli("transcript", "urn:clip").stdout.splitlines()
+    assert lines[0] == "WEBVTT"
+    assert lines[2].startswith("NOTE Made by a machine: whisper-1@")
+    assert lines[4:6] == ["00:00:01.000 --> 00:00:04.000", "the harbour is closed"]
+    tree = json.loads(cli("transcript", "urn:clip", "--format", "json").stdout)
+    assert [line["start_s"] for line in tree["lines"]] == [1.0, 12.0]
+    assert len(service.asked) == 1
+    cli("set-status", "urn:clip", "canceled")
+    assert cli("transcript", "urn:clip", code=None).exit_code != 0
+    assert cli("transcript", "urn:other", code=None).exit_code != 0
