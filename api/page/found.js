@@ -13,11 +13,16 @@ export const isFound = (meta) => Boolean(meta.opens_at) && meta.opens_at.field i
 
 /** The hit's words that are found in its media, each line with who found it. */
 export function foundLines({ meta, item }) {
-  const lines = meta.highlights || {};
-  const found = (meta.found_in || []).filter(({ field }) => field in LABELS && lines[field]);
+  const { highlights = {}, found_in: fields = [], opens_at: opens } = meta;
+  const found = fields.filter(({ field }) => field in LABELS && highlights[field]);
+  const lines = { ...highlights };
+  if (isFound(meta) && !found.some(({ field }) => field === opens.field)) { // by meaning alone
+    found.unshift(opens);
+    lines[opens.field] = opens.text;
+  }
   return found.map(({ field, made_by: maker }) => el("p", { class: "found" },
     el("span", { class: "found-label" }, LABELS[field]()), " ",
-    isFound(meta) && meta.opens_at.field === field && isPlayable(item) && [playAt(item, moment(meta)), " "],
+    isFound(meta) && opens.field === field && isPlayable(item) && [playAt(item, moment(meta)), " "],
     el("span", { dir: "auto" }, marked(lines[field])), maker && [" ", machineMark(maker)]));
 }
 

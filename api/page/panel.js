@@ -3,7 +3,7 @@
 import { byId, el, marked, unmarked } from "./dom.js";
 import { plural, rightsName, time, typeName, undescribed } from "./format.js";
 import { badge, placeAndTime } from "./hits.js";
-import { foundSections } from "./found.js";
+import { foundSections, isFound } from "./found.js";
 import { figure, machineCredit, moment, shotList } from "./media.js";
 import { isScored, whyPicture } from "./why.js";
 
@@ -66,7 +66,7 @@ export function showStory(data, meta, { close, open, kill, shown, missing }) {
   const { item } = data;
   const media = figure(item, moment(meta));
   const caption = item.description_caption || item.description_summary;
-  const read = meta && unmarked(meta.passage) && !(item.body_text || caption);
+  const read = meta && unmarked(meta.passage) && !isFound(meta) && !(item.body_text || caption);
   byId("panel").replaceChildren(
     el("header", { class: "panel-head" },
       el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
