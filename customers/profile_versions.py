@@ -46,12 +46,12 @@ class VersionedProfiles(Mapping[str, Profile]):
         if name in self._plain:
             number = book.in_force.get(name, 0)
             return self._version(book, name, number) if number else self._plain[name]
-        profile, _, number = name.rpartition("@")
-        if profile not in self._plain or not number.isdecimal():
+        profile, _, digits = name.rpartition("@")
+        if profile not in self._plain or not digits.isdecimal():
             raise KeyError(name)
-        if number != "0" and name not in book.versions:
+        if digits != "0" and name not in book.versions:
             raise KeyError(name)
-        return self._version(book, profile, int(number))
+        return self._version(book, profile, int(digits))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._plain)

@@ -47,11 +47,11 @@ def sign_log_e(wins: int, losses: int) -> float:
 
 def sign_evidence(votes: Iterable[bool]) -> Evidence:
     """Return the evidence of votes in their order, True for the candidate."""
-    for_it = np.fromiter(votes, np.bool_)
+    for_it = np.fromiter(votes, np.float64)
     before = np.arange(len(for_it))
-    wins = np.cumsum(for_it) - for_it
-    same = np.where(for_it, wins, before - wins)  # earlier votes like this one
-    logs = np.cumsum(np.log(2 * (same + 1) / (before + 2)))
+    wins: Floats64 = np.cumsum(for_it) - for_it
+    same = np.where(for_it > 0, wins, before - wins)  # earlier votes like this one
+    logs: Floats64 = np.cumsum(np.log(2 * (same + 1) / (before + 2)))
     return _evidence(logs)
 
 

@@ -104,8 +104,8 @@ class StoredExperiments:
             connection.execute(sa.insert(_VERSIONS).values(**made, changes=text))
             values = {name: getattr(wanted, name) for name in ("name", "profile", "base", "secret")}
             values |= {"way": wanted.way.value, "candidate": number, "outcome": ""}
-            row = {**values, "started": to_micros(wanted.started)}
-            connection.execute(sa.insert(_EXPERIMENTS).values(row))
+            values |= {"started": to_micros(wanted.started)}
+            connection.execute(sa.insert(_EXPERIMENTS).values(values))
 
         self._database.write(work)
         return self.experiment(wanted.name)
