@@ -73,8 +73,11 @@ def test_a_better_version_is_promoted_and_rolled_back(
     assert (row["in_force"], row["changes"]) == (True, "--set profile.lexical_weight=0.7")
     cli("experiment", "rollback")
     assert cli.json("search", "ferry")["data"]["profile"] == "hybrid"
-    shown = cli("audit", "show", "--action", "profile").stdout
-    assert "hybrid@1 promoted by words" in shown
+    shown = cli.json("audit", "show", "--action", "profile")
+    assert [one["detail"] for one in shown] == [
+        "hybrid@0 rolled back",
+        "hybrid@1 promoted by words, candidate",
+    ]
     assert json.loads(cli("experiment", "status", "words").stdout)["verdict"] == "candidate"
 
 
