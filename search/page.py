@@ -26,7 +26,6 @@ from search.highlight import (
     read,
     snippet,
 )
-from search.interleaving import LETTERS
 from search.opening import Opening, found_apart, media_lines, opening_of
 
 _MARKED = ("headline", "description", "caption")
@@ -110,7 +109,6 @@ def _hit(
         found_in=shown.said.found_in,
         relevance=relevance_of(candidates, place),
         id=int(candidates.ids[place]),
-        team="" if candidates.teams is None else LETTERS[int(candidates.teams[place])],
     )
 
 

@@ -10,7 +10,7 @@ Needs the extras media and speech, the pulled model, and for generated speech `e
 - `wer_…`: word error rate, by words in lower case without punctuation, "mr" read as "mister":
   substituted, missing and invented words over the words that were said.
 - `words in …`: words that were invented in a minute of silence, of noise and of music; `bare` is
-  the same model without the detector of speech before it.
+  the same model without the detector of speech before it, at temperature 0.
 - `audio_seconds_a_second`: sound over the time of all spoken files; `by_thread` over threads, and
   `by_cpu` over the processor time of this process.
 - `resident_mib`: memory of this process after the first call, less that before the model.
@@ -140,6 +140,7 @@ def _bare(one: WhisperTranscriber, sound: Sound) -> int:
     segments, _ = one._loaded().transcribe(  # noqa: SLF001 - as nobody here does
         sound.samples.astype("float32") / 32_768,
         beam_size=whisper.BEAMS,
+        temperature=0.0,
     )
     return sum(len(normal(segment.text)) for segment in segments)
 

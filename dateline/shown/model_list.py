@@ -12,15 +12,7 @@ from dateline.settings import Settings
 from inference.models.catalogue import Catalogue
 from inference.models.manifest import ModelManifest
 
-ROLES = (
-    "encoder",
-    "second_encoder",
-    "tagger",
-    "reranker",
-    "shots",
-    "text_finder",
-    "text_reader",
-)
+ROLES = ("encoder", "second_encoder", "tagger", "reranker", "shots")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Where a long sound is cut into pieces, and what is silence.
+"""Where a long sound is cut into pieces, what is silence, and how an utterance is cut into
+sentences.
 
 A piece ends at the quietest place near its end, so that no word is cut. The samples alone decide
 where that is: the same file has the same pieces every time.
@@ -6,16 +7,49 @@ where that is: the same file has the same pieces every time.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import numpy as np
 
 from core.items import FloatMatrix
 from core.media import SOUND_RATE, Sound
+from core.media_words import Utterance
 
 PIECE_S = 300.0
 _LOOK_BACK_S = 20.0  # the cut is looked for in this end of a piece
 _FRAME = SOUND_RATE // 10  # samples that are one measurement of loudness
 _QUIET = 3  # such frames, which a cut has around it
 _SILENT = 8.0  # root of the mean square, of 32,768: -72 decibels, below any microphone
+_SENTENCE_END = re.compile(r"[.…!?][\"”’»]?$")
+_TITLES = frozenset(
+    """
+    mr. mrs. ms. dr. prof. st. sen. gov. gen. rep. lt. col. capt. cmdr. sgt. maj. rev. hon. pres.
+    jr. sr. vs. no. sra. srta. dra. ing. lic. hr. fr. mme. mm. bzw. ca. z.b. etc.
+    """.split()  # noqa: SIM905 - a list of words reads better than forty strings
+)
+
+
+def sentences_of(one: Utterance) -> Iterator[Utterance]:
+    """Yield each sentence of an utterance with its own seconds, so that a hit opens there; the
+    whole if its words have no times, or are not written with blanks between them.
+    """
+    words = one.words
+    if " ".join(word for *_, word in words) != one.text:
+        yield one
+        return
+    start = 0
+    for end, (*_, word) in enumerate(words, start=1):
+        if end == len(words) or _ends_sentence(word):
+            part = words[start:end]
+            text = " ".join(word for *_, word in part)
+            yield Utterance(part[0][0], part[-1][1], text, part, one.language)
+            start = end
+
+
+def _ends_sentence(word: str) -> bool:
+    """Return whether a word ends a sentence; a title or an initial does not."""
+    return bool(_SENTENCE_END.search(word)) and len(word) > 2 and word.lower() not in _TITLES
 
 
 def cut_of(sound: Sound) -> float:

@@ -12,8 +12,7 @@ import pytest
 from core.callers import Caller
 from core.customers.use import Action, Event, LoggedQuery
 from core.errors import StorageError
-from customers.experiments import LoggedSearch
-from customers.use_log import UseLog, UseRules, is_personal
+from customers.use_log import LoggedSearch, UseLog, UseRules, is_personal
 from search.answers import SearchRequest
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
@@ -48,7 +47,7 @@ def desk(folder: Path) -> Iterator[Desk]:
     rules = UseRules(frozenset({"ada", "bob"}), 90, 2)
     made: list[Desk] = []
     log = UseLog(store, rules, lambda: made[0].now)
-    made.append(Desk(log, LoggedSearch(room.pipeline, log, lambda: made[0].now)))
+    made.append(Desk(log, LoggedSearch(room.pipeline, log)))
     yield made[0]
     room.engine.close()
 

@@ -240,14 +240,7 @@ ELSEWHERE: dict[str, str] = {
         "speaks of accounts, and reads no item",
     ),
     **dict.fromkeys(
-        tuple(
-            f"experiment {what}"
-            for what in ("versions", "start", "status", "stop", "promote", "rollback")
-        ),
-        "speaks of profiles and of counted clicks, and reads no item",
-    ),
-    **dict.fromkeys(
-        ("use status", "use erase", "use export", "use drift"),
+        ("use status", "use erase", "use export"),
         "the log is off by default; tests/dateline/commands/test_use.py looks at its exports",
     ),
     **dict.fromkeys(

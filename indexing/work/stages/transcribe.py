@@ -19,7 +19,7 @@ from core.ports.media import MediaReader, Transcriber
 from core.work import Stage, Tracked
 from indexing.captions.rights import RIGHTS, RightsNow
 from indexing.media.assets import Enrichment
-from indexing.speech.pieces import PIECE_S, cut_of, is_silent
+from indexing.speech.pieces import PIECE_S, cut_of, is_silent, sentences_of
 from indexing.work.remembered import Remembered, result_key
 from indexing.work.sources.listing import is_picture
 from indexing.work.sources.stores import Fetched, Spool
@@ -159,7 +159,8 @@ class TranscribeStage:
         end_s = sound.seconds if is_last else cut_of(sound)
         cut = Sound(sound.samples[: round(end_s * SOUND_RATE)], sound.notes)
         said = () if is_silent(cut) else self._transcriber.transcribe(cut)
-        speech = tuple(_later(one, start_s) for one in said)
+        parts = (part for one in said for part in sentences_of(one))
+        speech = tuple(_later(one, start_s) for one in parts)
         next_s = None if is_last else round(start_s + end_s, 3)
         piece = Piece(next_s, speech, sound.notes)
         self._heard.known.put({self._heard.key(file.digest, start_s): piece.tree()})

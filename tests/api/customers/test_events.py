@@ -15,8 +15,7 @@ from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
 from api.contract import SearchAnswer
-from customers.experiments import LoggedSearch
-from customers.use_log import UseLog, UseRules
+from customers.use_log import LoggedSearch, UseLog, UseRules
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
 from tests.api.conftest import CALLERS, OTHER, READ
@@ -47,7 +46,7 @@ def kept(folder: Path) -> Iterator[Kept]:
     store = StoredUse(open_database(folder / "use.sqlite"))
     log = UseLog(store, UseRules(frozenset({"Morning Post"}), 90, 1), lambda: datetime.now(UTC))
     services = Services(
-        search=LoggedSearch(room.pipeline, log, lambda: datetime.now(UTC)),
+        search=LoggedSearch(room.pipeline, log),
         library=room.engine,
         writer=room.engine,
         ingest=absent,
