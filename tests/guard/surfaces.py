@@ -193,7 +193,7 @@ OUTSIDE: frozenset[Operation] = frozenset(
         ("GET", "/"),
         ("GET", "/docs"),
         ("GET", "/page/config"),
-        ("GET", "/page/{name:path}"),
+        ("GET", "/page/{name}"),
     }
 )  # of the OpenAPI document; all show nothing
 
