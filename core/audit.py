@@ -36,6 +36,7 @@ class AuditAction(StrEnum):
     KEY_ROTATE = "key.rotate"
     KEY_EXPIRE = "key.expire"
     KEY_REVOKE = "key.revoke"
+    PROFILE = "profile"  # a version of a ranking profile was put in force
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Stage(StrEnum):
     SHOTS = "shots"
     DESCRIBE = "describe"
     TRANSCRIBE = "transcribe"
+    READ_TEXT = "read_text"
     EMBED = "embed"
     APPLY = "apply"
     DONE = "done"
@@ -29,10 +30,17 @@ STAGES = (
     Stage.SHOTS,
     Stage.DESCRIBE,
     Stage.TRANSCRIBE,
+    Stage.READ_TEXT,
     Stage.EMBED,
     Stage.APPLY,
 )
-MODEL_STAGES = (Stage.SHOTS, Stage.DESCRIBE, Stage.TRANSCRIBE, Stage.EMBED)
+MODEL_STAGES = (
+    Stage.SHOTS,
+    Stage.DESCRIBE,
+    Stage.TRANSCRIBE,
+    Stage.READ_TEXT,
+    Stage.EMBED,
+)
 
 READ = "read"  # the queue for reading sources; each other queue has the name of its stage
 OPERATE = "operate"  # the queue of jobs without assets, such as an evaluation

@@ -22,7 +22,7 @@ from core.customers.use import Event, LoggedQuery
 from core.errors import StorageError
 from core.ports.customers import UseStore
 from core.ports.engine import Clock
-from search.answers import Searches, SearchRequest, SearchResponse
+from search.answers import SearchRequest, SearchResponse
 
 EVERYBODY = "*"
 _LONGEST = 200  # characters of a query whose words may be kept
@@ -169,18 +169,3 @@ def is_personal(words: str) -> bool:
     """
     without_dates = _DATE.sub(" ", words)
     return len(words) > _LONGEST or any(each.search(without_dates) for each in _PERSONAL)
-
-
-class LoggedSearch:
-    """Answers like `search`, and keeps the answers that may be kept."""
-
-    def __init__(self, searches: Searches, log: UseLog) -> None:
-        self._searches = searches
-        self._log = log
-
-    def search(self, request: SearchRequest, caller: Caller) -> SearchResponse:
-        """Search; the answer has the id by which events name it."""
-        answer = self._searches.search(request, caller)
-        if not self._log.keeps(request, caller):
-            return answer
-        return replace(answer, query_id=self._log.searched(request, caller, answer))

@@ -141,6 +141,11 @@ COMMANDS = {
     "audit": Entry(
         "dateline.commands.audit:app", "The audit log: show it, and check its chain.", _CUSTOMERS
     ),
+    "experiment": Entry(
+        "dateline.commands.experiment:app",
+        "Versions of ranking profiles, compared by what callers click.",
+        _QUALITY,
+    ),
     "use": Entry(
         "dateline.commands.use:app",
         "Searches and clicks of the accounts that agreed to keep them.",

@@ -268,6 +268,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _remote_models,
         cage,
         speech,
+        text_reader,
         _folder,
         diagnose_cluster,
         _archive,
@@ -376,6 +377,21 @@ def speech(settings: Settings) -> list[Finding]:
         is_needed = "transcriber" in settings.model_fields_set
         says = f"nothing is transcribed: {error.what}"
         return [Finding("speech", not is_needed, says, error.mend)]
+
+
+def text_reader(settings: Settings) -> list[Finding]:
+    """Return what reads the text in pictures; nothing where nothing is named."""
+    if not settings.text_reader or not _is_installed(_EXTRAS["media"]):
+        return []
+    from dateline.build.media.text_reader import text_reader_of
+
+    try:
+        with closing(text_reader_of(settings)) as reader:
+            return [Finding("text in pictures", True, reader.name)]
+    except DatelineError as error:
+        is_needed = "text_reader" in settings.model_fields_set
+        says = f"none is read: {error.what}"
+        return [Finding("text in pictures", not is_needed, says, error.mend)]
 
 
 def _folder(settings: Settings) -> list[Finding]:

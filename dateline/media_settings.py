@@ -14,6 +14,7 @@ WORK_CHUNKS = {
     "shots": 2,
     "describe": 1,
     "transcribe": 1,
+    "read_text": 1,
     "embed": 1,
     "apply": 1,
     "operate": 1,
@@ -121,6 +122,15 @@ class MediaSettings(BaseModel):
         ge=1,
         le=3600,
         description="longest wait for the words of one piece of sound, which lasts five minutes",
+    )
+    text_reader: str = Field(
+        default="PP-OCRv6-small-rec",
+        description="model that reads the text in pictures and shots, used if it was pulled; empty "
+        "for none",
+    )
+    text_finder: str = Field(
+        default="PP-OCRv6-small-det",
+        description="model that finds the lines of text for the one that reads them",
     )
     media_store: str = Field(
         default="",

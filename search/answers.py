@@ -177,12 +177,22 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """Another profile that fills the list in turns with the request's own; `seed` tosses the
+    coins.
+    """
+
+    against: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """One search. Each field's declaration says what it means.
 
     `filters` are facts that hold beside the query, as `Facts` has them. `text` is a pasted text in
     place of a query, to find coverage like it. `cursor` wins over `page`. `deadline_ms` None means
-    the profile's own deadline.
+    the profile's own deadline. An experiment asks for a `draft`.
     """
 
     q: str = option(
@@ -330,6 +340,7 @@ class SearchRequest:
         True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
     )
     deadline_ms: float | None = None
+    draft: Draft | None = None
 
     def check(self) -> None:
         """Raise QueryError for values and options that can't be answered."""

@@ -56,7 +56,8 @@ class CandidateSet:
     what the engine was asked. `similar_to` is the uri of the item of a "more like this" search, ""
     for a query. `groups` [len(ids)] is the place of the first near-duplicate of each candidate;
     None if they are not folded. The first `strong` of them are strong hits, by their `chances`
-    [len(ids)] of being relevant; both are None if the answer has no floor.
+    [len(ids)] of being relevant; both are None if the answer has no floor. `teams` [len(ids)] says
+    who put each candidate there, None in a list of one profile.
     """
 
     caller: Caller
@@ -80,6 +81,7 @@ class CandidateSet:
     groups: Ids | None = None
     strong: int | None = None
     chances: Floats | None = None
+    teams: Ids | None = None
     open_facets: Mapping[str, OpenFacet] = field(default_factory=dict)
 
 
@@ -190,6 +192,9 @@ def group(engine: Engine, weighed: Weighed) -> CandidateSet:
     ids, pinned = found.ids[places], len(first_of_each(engine.chains(weighed.pins)))
     folds = request.fold is not Fold.NONE
     exact = int(np.count_nonzero(np.isin(ids[pinned:], weighed.exact)))
+    teams = None if weighed.teams is None else weighed.teams[places]
+    if teams is not None:
+        teams[: pinned + exact] = 0  # they are there by a rule of their own
     return CandidateSet(
         caller=question.caller,
         profile=question.profile.name,
@@ -207,6 +212,7 @@ def group(engine: Engine, weighed: Weighed) -> CandidateSet:
         similar_to=request.similar_to,
         pinned=pinned,
         exact=exact,
+        teams=teams,
         retrieval=question.asked,
         mixing=reranked.mixing,
         groups=groups_of(engine.signatures(ids), pinned=pinned) if folds else None,

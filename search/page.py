@@ -26,6 +26,7 @@ from search.highlight import (
     read,
     snippet,
 )
+from search.interleaving import LETTERS
 from search.opening import Opening, found_apart, media_lines, opening_of
 
 _MARKED = ("headline", "description", "caption")
@@ -109,6 +110,7 @@ def _hit(
         found_in=shown.said.found_in,
         relevance=relevance_of(candidates, place),
         id=int(candidates.ids[place]),
+        team="" if candidates.teams is None else LETTERS[int(candidates.teams[place])],
     )
 
 

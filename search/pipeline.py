@@ -21,7 +21,7 @@ from core.retrieval import Floats, Ids, Retrieved
 from core.threads import Threads
 from core.tracing import Laps, Span
 from rerank.deadline import DeadlineReranker
-from search.answers import Fold, Hit, Missing, SearchRequest, SearchResponse, Understood
+from search.answers import Draft, Fold, Hit, Missing, SearchRequest, SearchResponse, Understood
 from search.candidates import (
     CandidateSet,
     FusionInput,
@@ -40,11 +40,12 @@ from search.encoders import QueryEncoders
 from search.facets import Counts, count
 from search.floor import Floor, FloorInput, floor_input, with_floor
 from search.highlight import Highlighter
+from search.interleaving import mixed, ranked_by
 from search.kept_candidates import CandidateStore, KeptCandidates, next_cursor
 from search.page import hits_of_page
-from search.profiles import Profile
+from search.profiles import Profile, profile_named
 from search.question import Questions
-from search.ranking import Reranking, given_order, utc_now, weigh
+from search.ranking import Reranking, Weighed, given_order, utc_now, weigh
 from search.retrieval import Engine, Evidence, gather, with_names
 from search.understanding.editorial import Editorial, no_rules
 from search.understanding.spelling import NOT_DOUBTED, Doubt, Speller, has_misspelt_name
@@ -145,6 +146,8 @@ class SearchPipeline:
             watch.lap("fuse")
             reranked = self._reranking.rerank(fused, watch.started)
             watch.lap("rerank")
+            reranked = self._drafted(request.draft, evidence, reranked, watch.started)
+            watch.lap("draft", ran=reranked.teams is not None)
             candidates = group(engine, reranked)
             candidates = with_floor(parts.floors, reranked, candidates)
             typed = "" if start else _doubtful(question.request.q, candidates)
@@ -173,6 +176,17 @@ class SearchPipeline:
             self._reranking.answered(parts.profiles[candidates.profile], watch.since_ms("rerank"))
         told = Told(understood, suggestion, missing, flags)
         return _answer(listing, guarded, hits, counts, cursor, told, watch)
+
+    def _drafted(
+        self, draft: Draft | None, evidence: Evidence, ranked: Weighed, started: float
+    ) -> Weighed:
+        """Return the candidates in turns with another profile, if an experiment asks for that."""
+        if draft is None or evidence.by_date is not None or ranked.evidence.question.by_date:
+            return ranked
+        rival = profile_named(self._parts.profiles, draft.against)
+        weighed = weigh(self._engine, ranked_by(evidence, rival), self._parts.clock())
+        other = self._reranking.rerank(weighed, started)
+        return mixed(ranked, other, self._engine.chains(ranked.found.ids), draft.seed)
 
     def _suggesting(self, typed: str, candidates: CandidateSet) -> Future[str] | None:
         """Begin to find another spelling while the answer is made, if that takes requests."""

@@ -78,7 +78,8 @@ class Weighed:
     """Candidates with one score each. `pinned` are the editors' uris for this query, `pins` int64
     [k] the ids of those that may be shown. `exact` int64 [k] are the ids of items that have the
     whole query as a value, such as a slugline. `found` has them all. `reranked` has the reranker's
-    scores, NaN if it read nothing.
+    scores, NaN if it read nothing. `teams` int64 [m] says who put each candidate into a list that
+    two profiles filled (see `search/interleaving.py`), None in any other.
     """
 
     evidence: Evidence
@@ -88,6 +89,7 @@ class Weighed:
     pins: Ids
     exact: Ids
     reranked: Reranked
+    teams: Ids | None = None
 
 
 def weigh(engine: Engine, evidence: Evidence, now: datetime) -> Weighed:

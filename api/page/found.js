@@ -1,48 +1,49 @@
-// Words that are found in media: where a hit opens, which of them answer, and all of them in the panel.
+// Words that are found in media: the lines that answer, and all of them in the panel.
 
-import { el, marked } from "./dom.js";
 import { t } from "./desk/texts.js";
-import { isPlayable, machineMark, play } from "./media.js";
+import { el, marked } from "./dom.js";
+import { clock, isPlayable, machineMark, moment, play } from "./media.js";
 
-const LABELS = { speech: "Said", seen: "Written there", looks: "Looks like", filename: "Name of the file" };
-const clock = (seconds) => new Date(Math.floor(seconds) * 1000).toISOString().slice(seconds >= 3600 ? 11 : 14, 19);
+const LABELS = { speech: () => t("Said"), seen: () => t("Written there"), looks: () => t("Looks like"), filename: () => t("Name of the file") };
+const TITLES = { speech: () => t("What is said"), seen: () => t("Text in the picture"), looks: () => t("What it looks like") };
+const TIMED = ["video", "audio"];
 
-/** What the player opens at: the hit's line, from its second to the end of its shot. */
-export function moment(meta) {
-  const { opens_at: at, shot } = meta || {};
-  if (!at || at.field === "shots") return shot;
-  return { number: shot?.number, start_s: at.second, end_s: shot && shot.end_s > at.second ? shot.end_s : undefined,
-    timecode: at.timecode, description: at.text, made_by: at.made_by, thumbnail: shot?.thumbnail };
-}
+/** Whether a hit opens at a line that is found in its media. */
+export const isFound = (meta) => Boolean(meta.opens_at) && meta.opens_at.field in LABELS;
 
 /** The hit's words that are found in its media, each line with who found it. */
 export function foundLines({ meta, item }) {
-  const found = (meta.found_in || []).filter(({ field }) => LABELS[field] && (meta.highlights || {})[field]);
+  const { highlights = {}, found_in: fields = [], opens_at: opens } = meta;
+  const found = fields.filter(({ field }) => field in LABELS && highlights[field]);
+  const lines = { ...highlights };
+  if (isFound(meta) && !found.some(({ field }) => field === opens.field)) { // by meaning alone
+    found.unshift(opens);
+    lines[opens.field] = opens.text;
+  }
   return found.map(({ field, made_by: maker }) => el("p", { class: "found" },
-    el("span", { class: "found-label" }, t(LABELS[field])), " ",
-    field === (meta.opens_at || {}).field && isPlayable(item) && [playAt(item, moment(meta)), " "],
-    el("span", { dir: "auto" }, marked(meta.highlights[field])), maker && [" ", machineMark(maker)]));
+    el("span", { class: "found-label" }, LABELS[field]()), " ",
+    isFound(meta) && opens.field === field && isPlayable(item) && [playAt(item, moment(meta)), " "],
+    el("span", { dir: "auto" }, marked(lines[field])), maker && [" ", machineMark(maker)]));
 }
 
 function playAt(item, at) {
-  return el("button", { type: "button", class: "play-at", "aria-label": t("Play from {time}", { time: clock(at.start_s) }),
-    onclick: () => play(item, at) }, clock(at.start_s));
+  const time = clock(at.start_s);
+  return el("button", { type: "button", class: "play-at", "aria-label": t("Play from {time}", { time }), onclick: () => play(item, at) }, time);
 }
 
 function lineNode(item, line) {
-  const second = line.start_s ?? line.at_s;
-  const timed = ["video", "audio"].includes(item.type);
+  const at = { start_s: line.start_s ?? line.at_s, description: line.text };
+  at.timecode = clock(at.start_s);
   return el("li", {},
-    timed && [isPlayable(item) ? playAt(item, { start_s: second, end_s: line.end_s, description: line.text }) : el("time", {}, clock(second)), " "],
+    TIMED.includes(item.type) && [isPlayable(item) ? playAt(item, at) : el("time", {}, at.timecode), " "],
     el("span", { dir: "auto", lang: line.language || null }, line.text),
     line.probability !== undefined && el("span", { class: "found-label" }, ` ${Math.round(line.probability * 100)} %`));
 }
 
 /** In the panel: all that is said, written and seen, with its maker. */
 export function foundSections(item) {
-  const titles = { speech: "What is said", seen: "Text in the picture", looks: "What it looks like" };
-  return Object.entries(titles).filter(([name]) => item[name]).map(([name, title]) =>
+  return Object.keys(TITLES).filter((name) => item[name]).map((name) =>
     el("section", { class: "found-in", "aria-labelledby": `found-${name}` },
-      el("h3", { id: `found-${name}` }, t(title), item[name].made_by && [" ", machineMark(item[name].made_by)]),
+      el("h3", { id: `found-${name}` }, TITLES[name](), item[name].made_by && [" ", machineMark(item[name].made_by)]),
       el("ol", {}, item[name].lines.map((line) => lineNode(item, line)))));
 }

@@ -2,6 +2,7 @@
 
 import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
 import { number, plural, time, typeName, undescribed } from "./format.js";
+import { foundLines, isFound } from "./found.js";
 import { filmStrip, machineCaption, machineMark, shotLine, thumbnail } from "./media.js";
 import { similarLink } from "./similar.js";
 import { fusedParts, isScored, scoreBar, whyButton } from "./why.js";
@@ -54,7 +55,8 @@ function passage(result) {
   const { meta, item } = result;
   const highlights = meta.highlights || {};
   const spoken = highlights.description_caption || highlights.description_summary;
-  const text = meta.passage || spoken || highlights.body_text || caption(item);
+  const beside = isFound(meta) && hasHeading(item); // its line stands below, with who found it
+  const text = (!beside && meta.passage) || spoken || highlights.body_text || caption(item);
   return unmarked(text) ? el("p", { class: "passage" }, marked(text)) : null;
 }
 
@@ -71,8 +73,8 @@ function nameChips(item, onFilter) {
   return chips.length ? el("span", { class: "names" }, chips) : null;
 }
 
-/** The headline of a video that has no words but its shots'. */
-const shotTitle = (meta) => meta.shot && (meta.passage || meta.shot.description);
+/** The headline of media without words of their own: the line at which they open. */
+const lineTitle = (meta) => meta.opens_at && (meta.passage || meta.opens_at.text);
 
 /** Whether an item has a heading of its own, or of a machine's, so that its passage is another text. */
 const hasHeading = (item) => Boolean(item.headline || caption(item) || item.machine_caption);
@@ -81,7 +83,7 @@ export function headlineLink(result, address, actions) {
   const { meta, item } = result;
   const own = (meta.highlights || {}).headline || item.headline || caption(item);
   const said = own ? null : item.machine_caption;
-  const text = own || (said && ((meta.highlights || {}).machine_caption || said.text)) || shotTitle(meta);
+  const text = own || (said && ((meta.highlights || {}).machine_caption || said.text)) || lineTitle(meta);
   const link = el("a", {
     class: text ? "headline" : "headline untold", href: address(item.uri), "data-uri": item.uri,
     onclick: (event) => {
@@ -90,7 +92,7 @@ export function headlineLink(result, address, actions) {
       actions.open(item.uri, meta);
     },
   }, text ? marked(text) : undescribed(item));
-  const madeBy = said ? said.made_by : !own && meta.shot && meta.shot.made_by;
+  const madeBy = said ? said.made_by : !own && meta.opens_at && meta.opens_at.made_by;
   return madeBy ? el("span", {}, link, " ", machineMark(madeBy)) : link;
 }
 
@@ -106,8 +108,9 @@ export function hitNode(result, address, actions) {
     el("div", { class: "hit-body" },
       el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, "Pinned by editors")),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
-      (hasHeading(item) || !shotTitle(meta)) && passage(result),
+      (hasHeading(item) || !lineTitle(meta)) && passage(result),
       shotLine(result, actions),
+      foundLines(result),
       (item.headline || caption(item)) && machineCaption(item, (meta.highlights || {}).machine_caption),
       filmStrip(result),
       el("p", { class: "foot" },

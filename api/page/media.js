@@ -11,7 +11,7 @@ const ours = (item, name) => {
   return typeof href === "string" && href.startsWith(MEDIA) ? href : ""; // addresses on other hosts are not loaded
 };
 const saying = (item) => item.description_caption || (item.machine_caption || {}).text || item.headline || "";
-const clock = (seconds) => {
+export const clock = (seconds) => {
   const whole = Math.floor(seconds);
   const rest = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0")).join(":");
   return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
@@ -33,9 +33,18 @@ export function thumbnail(result) {
   const href = (meta.shot && meta.shot.thumbnail) || ours(item, "thumbnail");
   const image = href ? still(href, saying(item), item) : placeholder(item);
   if (!isPlayable(item) || !image) return image;
-  return el("button", { type: "button", class: "play", "aria-label": playLabel(item, meta.shot), onclick: () => play(item, meta.shot) },
+  const at = moment(meta);
+  return el("button", { type: "button", class: "play", "aria-label": playLabel(item, at), onclick: () => play(item, at) },
     image, el("span", { class: "play-mark", "aria-hidden": "true" }, "▶"),
-    meta.shot && el("span", { class: "play-time", "aria-hidden": "true" }, clock(meta.shot.start_s)));
+    at && el("span", { class: "play-time", "aria-hidden": "true" }, clock(at.start_s)));
+}
+
+/** Where the player opens at a hit: its shot, or the line of what is said or seen, to the end of the shot. */
+export function moment(meta) {
+  const { opens_at: at, shot } = meta || {};
+  if (!at || at.field === "shots") return shot;
+  return { number: shot?.number, start_s: at.second, end_s: shot?.end_s > at.second ? shot.end_s : undefined,
+    timecode: at.timecode, description: at.text, made_by: at.made_by };
 }
 
 export const isPlayable = (item) => ["video", "audio"].includes(item.type) && Boolean(ours(item, "main"));
@@ -111,7 +120,7 @@ export function shotList(item) {
 
 /** A video that begins, and pauses, where the shot does: Media Fragments URI 1.0, section 4.2.1. */
 function film(item, shot, now) {
-  const source = ours(item, "main") + (shot ? `#t=${shot.start_s},${shot.end_s}` : "");
+  const source = ours(item, "main") + (shot ? `#t=${[shot.start_s, shot.end_s].filter((second) => second !== undefined)}` : "");
   const tag = item.type === "audio" ? "audio" : "video";
   const node = el(tag, { src: source, controls: true, playsinline: true, preload: "metadata", poster: ours(item, "preview") || null });
   node.addEventListener("error", () => node.after(el("p", { class: "remark" },
@@ -131,7 +140,7 @@ export function play(item, shot) {
       el("h2", { id: "player-title", dir: "auto" }, unmarked(item.headline) || saying(item) || "Video"),
       el("button", { type: "button", class: "close", "aria-label": "Close the player", onclick: close }, "×")),
     node,
-    shot && el("p", { class: "player-shot" }, el("b", {}, `Shot ${shot.number}`), " ", el("time", {}, shot.timecode), " ",
+    shot && el("p", { class: "player-shot" }, shot.number && el("b", {}, `Shot ${shot.number}`), " ", el("time", {}, shot.timecode), " ",
       el("span", { dir: "auto" }, shot.description), shot.made_by && [" ", machineMark(shot.made_by)]));
   dialog.addEventListener("close", () => { node.pause(); node.removeAttribute("src"); node.load(); dialog.replaceChildren(); }, { once: true });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });

@@ -3,7 +3,8 @@
 import { byId, el, marked, unmarked } from "./dom.js";
 import { plural, rightsName, time, typeName, undescribed } from "./format.js";
 import { badge, placeAndTime } from "./hits.js";
-import { figure, machineCredit, shotList } from "./media.js";
+import { foundSections, isFound } from "./found.js";
+import { figure, machineCredit, moment, shotList } from "./media.js";
 import { isScored, whyPicture } from "./why.js";
 
 const names = (concepts) => (concepts || []).map((concept) => concept.name).filter(Boolean).join(", ");
@@ -63,9 +64,9 @@ function chain(versions, current, onOpen) {
 /** Fills the panel with a story; `meta` is what the search said of it, if it was a hit. */
 export function showStory(data, meta, { close, open, kill, shown, missing }) {
   const { item } = data;
-  const media = figure(item, meta && meta.shot);
+  const media = figure(item, moment(meta));
   const caption = item.description_caption || item.description_summary;
-  const read = meta && unmarked(meta.passage) && !(item.body_text || caption);
+  const read = meta && unmarked(meta.passage) && !isFound(meta) && !(item.body_text || caption);
   byId("panel").replaceChildren(
     el("header", { class: "panel-head" },
       el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
@@ -77,6 +78,7 @@ export function showStory(data, meta, { close, open, kill, shown, missing }) {
       caption && el("p", { class: "standfirst", dir: "auto" }, caption),
       machineCredit(item, Boolean(item.headline || caption)),
       el("div", { class: "story-text" }, bodyText(item), read && el("p", {}, marked(meta.passage))),
+      foundSections(item),
       shotList(item),
       meta && isScored(meta.explanation) && whyPicture({ meta, item }, shown()),
       missing && el("p", { class: "panel-missing" }, el("button", { type: "button", class: "plain", onclick: () => missing(item.uri) }, "Why is it not among the stories shown?")),

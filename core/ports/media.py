@@ -21,7 +21,7 @@ from core.media import (
     ToCaption,
     Uncaptioned,
 )
-from core.media_words import Utterance
+from core.media_words import SeenText, Utterance
 
 FindShots: TypeAlias = Callable[[Iterator[FrameBatch | Gap]], Iterator[ShotBounds]]
 
@@ -142,6 +142,26 @@ class Transcriber(Protocol):
     def transcribe(self, sound: Sound) -> tuple[Utterance, ...]:
         """Return what is said, in order, in seconds from the start of the sound; nothing where
         nobody speaks. Raises ModelError.
+        """
+        ...
+
+
+class TextReader(Protocol):
+    """Reads the text that is written in pictures."""
+
+    @property
+    def name(self) -> str:
+        """The model's name and the start of the digest, for people."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """sha256 over models and settings: a new digest means that pictures are read again."""
+        ...
+
+    def read(self, stills: Sequence[bytes]) -> tuple[tuple[SeenText, ...], ...]:
+        """Return the lines of text in each JPEG, in the order in which people read. Raises
+        MediaError for bytes that can't be read, ModelError if the model fails.
         """
         ...
 

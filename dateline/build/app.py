@@ -13,8 +13,9 @@ from api.access.services import ApiSettings, Elsewhere, Example, Services, Statu
 from api.app import create_app, create_inner_app
 from api.customers.followed import TopicSearch
 from core.callers import NOBODY
+from core.customers.experiments import Experiment
 from core.limits import Limiter, NoLimiter
-from customers.use_log import LoggedSearch
+from customers.experiments import LoggedSearch
 from dateline.archive_folder import archive_folder
 from dateline.build.customers.accounts import (
     account_parts,
@@ -116,8 +117,14 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
 
     pipeline = service.pipeline
     search = TopicSearch(SampledSearch(pipeline, samples.keep) if samples else pipeline, topics)
+    versions = service.profiles
+
+    def running() -> Experiment | None:
+        return None if versions is None else versions.book().running
+
+    logged = LoggedSearch(search, use.log, clock, running, settings.profile) if use else None
     return Services(
-        search=search if use is None else LoggedSearch(search, use.log),
+        search=search if logged is None else logged,
         library=service.engine,
         writer=service.writer,
         ingest=service.ingest,

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from core.audit import AuditEntry, AuditHead
 from core.callers import NOBODY
+from core.customers.experiments import VersionBook
 from core.errors import ModelError, SettingsError, StorageError
 from core.ports.engine import Clock
 from core.ports.models import Embedder, TextEncoder, TextMeter
 from customers.audited import AuditedWriter, AuditTrail
+from customers.profile_versions import VersionedProfiles
 from dateline.build.engine import (
     SECOND_FIELD,
     VECTOR_FIELD,
@@ -43,6 +45,7 @@ from search.understanding.editorial import EditorsFile, no_rules
 from search.understanding.encoder_languages import MANY
 from search.understanding.spelling import Doubt
 from search.understanding.understand import Understanding
+from storage.embedded.record import copies
 from storage.record.steady_clock import SteadyClock
 from storage.words.text_analysis import Analysis
 from storage.words.told_languages import language_of_query
@@ -69,6 +72,35 @@ class LateAudit:
         if self._database is None:
             self._database = open_customers(self._settings)
         return StoredAudit(self._database).append(entries)
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database is not None:
+            self._database.close()
+
+
+class LateVersions:
+    """The versions of profiles, whose database is opened once there is one. So a command that only
+    searches an archive without customers loads no SQLAlchemy.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+
+    def book(self) -> VersionBook:
+        """Return the versions now. Raises StorageError."""
+        settings = self._settings
+        there = settings.record.get_secret_value() or (settings.data / copies.CUSTOMERS).exists()
+        if self._database is None and not there:
+            return VersionBook()
+        from dateline.build.customers.accounts import open_customers
+        from storage.customers.experiments import StoredExperiments
+
+        if self._database is None:
+            self._database = open_customers(settings)
+            self._stored = StoredExperiments(self._database)
+        return self._stored.book()
 
     def close(self) -> None:
         """Close the database."""
@@ -105,11 +137,15 @@ class Service:
     trail: AuditTrail
     rules: EditorsFile | None = None
     lists: SharedLists | None = None
+    versions: LateVersions | None = None
+    profiles: VersionedProfiles | None = None
 
     def close(self) -> None:
         """End background work and close every file."""
         if self.lists is not None:
             self.lists.close()
+        if self.versions is not None:
+            self.versions.close()
         self.trail.close()
         self.engine.close()
 
@@ -273,6 +309,10 @@ def build_service(
     shared = share_cursors and settings.cursors == "shared"
     lists = open_lists(settings, engine.record) if shared else None
     analysis = Analysis()
+    versions = LateVersions(settings)
+    plain = profiles(settings, changes)
+    read = VersionBook if changes else versions.book  # who tries changes tries no others
+    ranked = VersionedProfiles(plain, read, changed_profile)
     parts = Parts(
         engine=engine,
         encoders=query_encoders(engine, models),
@@ -286,7 +326,7 @@ def build_service(
         ),
         analysis=analysis,
         languages=dict(zip(vector_fields(models), models.every_language, strict=True)),
-        profiles=profiles(settings, changes),
+        profiles=ranked,
         default_profile=settings.profile,
         reranker=models.reranker,
         reranker_missing=models.not_loaded("reranker"),
@@ -303,7 +343,9 @@ def build_service(
     writer = AuditedWriter(engine, trail)
     ingest = Ingest(writer, dual_embedder(models), clock, settings.default_products)
     pipeline = SearchPipeline(parts)
-    return Service(settings, models, engine, pipeline, writer, ingest, trail, rules, lists)
+    return Service(
+        settings, models, engine, pipeline, writer, ingest, trail, rules, lists, versions, ranked
+    )
 
 
 def freeze_loaded() -> None:

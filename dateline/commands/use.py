@@ -22,16 +22,21 @@ from dateline.build.service import archive_clock, build_service
 from dateline.commands.options import (
     AsJson,
     Data,
+    Html,
     Models,
     archive_settings,
     console,
     encoder_only,
     escape,
     reported,
+    write_page,
 )
 from dateline.settings import Settings
+from dateline.shown.account_tables import table_of
+from eval.compare.drift import weeks
 from eval.judging.click_set import write_click_set
 from eval.judging.ubi import write_ubi
+from eval.report import drift_page
 
 app = typer.Typer(
     no_args_is_help=True, help="Searches and clicks of the accounts that agreed to keep them."
@@ -138,6 +143,24 @@ def export(
         finally:
             service.close()
     console.print(escape(f"{said} in {folder}"))
+
+
+@app.command("drift")
+def drift(as_json: AsJson = False, html: Html = None, data: Data = None) -> None:
+    """Show what searches became, week by week: no strong hit, clicks at 1, unknown names, times."""
+    with reported():
+        settings = archive_settings(data=data)
+        with _log(settings) as log:
+            found = weeks(log.kept())
+        if html is not None:
+            write_page(html, drift_page(found))
+    rows = [week.tree() for week in found]
+    if as_json:
+        console.print_json(orjson.dumps(rows).decode())
+    elif rows:
+        console.print(table_of(rows, *rows[0]))
+    else:
+        console.print("the log has no search")
 
 
 @app.command("erase", no_args_is_help=True)

@@ -33,8 +33,8 @@ def worker(
     queues: Annotated[
         str,
         typer.Option(
-            help="Queues to work on, by commas: read, decode, shots, describe, embed, apply, "
-            "operate; or models for shots, describe and embed."
+            help="Queues to work on, by commas: read, decode, shots, describe, transcribe, "
+            "read_text, embed, apply, operate; or models for all that ask a model."
         ),
     ] = "read,decode,models,apply,operate",
     until_done: Annotated[

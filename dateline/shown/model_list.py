@@ -12,7 +12,15 @@ from dateline.settings import Settings
 from inference.models.catalogue import Catalogue
 from inference.models.manifest import ModelManifest
 
-ROLES = ("encoder", "second_encoder", "tagger", "reranker", "shots")
+ROLES = (
+    "encoder",
+    "second_encoder",
+    "tagger",
+    "reranker",
+    "shots",
+    "text_finder",
+    "text_reader",
+)
 
 
 @dataclass(frozen=True, slots=True)

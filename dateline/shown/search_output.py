@@ -110,13 +110,15 @@ def _show_hit(hit: Hit, zone: tzinfo, *, explain: bool) -> None:
     )
     for uri in hit.near_duplicates:
         console.print(f"    [dim]nearly the same text: {escape(uri)}[/]")
-    text = hit.passage or hit.highlights.get("description", "")
-    if text:
+    found = hit.opening is not None and hit.opening.field in hit.highlights  # printed below
+    text = hit.highlights.get("description", "") if found else hit.passage
+    if text := text or hit.highlights.get("description", ""):
         console.print("    " + _marked(" ".join(text.split())))
     if hit.shot:
         shot = item.shots[hit.shot - 1]
         console.print(
-            f"    [dim]shot {hit.shot}, {timecode(shot.start_s)}–{timecode(shot.end_s)}[/]"
+            f"    [dim]shot {hit.shot}, {timecode(shot.start_s)}–{timecode(shot.end_s)}"
+            f"{_by(shot.described_by)}[/]"
         )
     if said := hit.highlights.get("caption", ""):
         console.print(f"    [dim]machine-made ({escape(item.caption_by)}):[/] {_marked(said)}")
@@ -137,11 +139,15 @@ def _show_found(hit: Hit) -> None:
     """Print where the media opens, and the words of the query that are found in it."""
     opening = hit.opening
     if opening and opening.field in FOUND and hit.item.type in (ItemType.VIDEO, ItemType.AUDIO):
-        console.print(f"    [dim]opens at {timecode(opening.second)}[/]")
+        where = f"{timecode(opening.second)}, {FOUND[opening.field]}{_by(opening.made_by)}"
+        console.print(f"    [dim]opens at {where}[/]")
     for name, maker in hit.found_in.items():
         if name in FOUND and name in hit.highlights:
-            by = f", machine-made ({escape(maker)})" if maker else ""
-            console.print(f"    [dim]{FOUND[name]}{by}:[/] {_marked(hit.highlights[name])}")
+            console.print(f"    [dim]{FOUND[name]}{_by(maker)}:[/] {_marked(hit.highlights[name])}")
+
+
+def _by(maker: str) -> str:
+    return f", machine-made ({escape(maker)})" if maker else ""
 
 
 def _marked(text: str) -> str:

@@ -17,6 +17,8 @@ from core.extras import need_extra
 
 if TYPE_CHECKING:
     from eval.compare.comparison import Comparison
+    from eval.compare.drift import Week
+    from eval.compare.experiment import Finding
     from eval.compare.gate import Verdict
     from eval.runs.results import RunResult
     from eval.tune.fusion.tuning import Tuning
@@ -82,6 +84,22 @@ def fusion_page(tuning: Tuning) -> str:
     from eval.report import fusion
 
     return fusion.fusion_page(tuning)
+
+
+def experiment_page(finding: Finding, said: Sequence[str]) -> str:
+    """Return the page of an experiment; `said` are sentences on its length and limits."""
+    need_packages()
+    from eval.report import experiment
+
+    return experiment.experiment_page(finding, said)
+
+
+def drift_page(found: Sequence[Week]) -> str:
+    """Return the page of what searches became, week by week."""
+    need_packages()
+    from eval.report import drift
+
+    return drift.drift_page(found)
 
 
 def need_packages() -> None:

@@ -13,6 +13,8 @@ _TASKS = {
     "caption": "caption: what a picture shows, in words",
     "shots": "shots: where in a video one shot ends and the next begins",
     "transcribe": "transcribe: what is said in a sound, in words",
+    "find_text": "find_text: where in a picture lines of text are",
+    "read_text": "read_text: what is written in a picture of one line",
 }
 _FORMATS = {
     "onnx": "ONNX",
@@ -61,7 +63,7 @@ def _facts(manifest: ModelManifest) -> str:
         ("languages", ", ".join(manifest.languages)),
         ("precision", manifest.precision),
         ("formats", ", ".join(_FORMATS[kind] for kind in manifest.graphs)),
-        ("window", "" if manifest.tokenizer else f"at most {manifest.max_tokens} frames"),
+        ("window" if manifest.task == "shots" else "reads", _pixels(manifest)),
         ("longest text", _longest(manifest) if manifest.tokenizer else ""),
         ("vector", f"{manifest.dimension} numbers, length 1" if encodes else ""),
         ("pooling", manifest.pooling if encodes else ""),
@@ -69,6 +71,20 @@ def _facts(manifest: ModelManifest) -> str:
         ("labels", ", ".join(manifest.labels)),
     )
     return _table(("", ""), ((name, _cell(value)) for name, value in rows if value))
+
+
+def _pixels(manifest: ModelManifest) -> str:
+    """Return what a model for pixels reads at once; "" for others."""
+    match manifest.task:
+        case "find_text":
+            return f"a picture of at most {manifest.max_tokens} pixels on its longer side"
+        case "read_text":
+            lines = f"lines of at most {manifest.max_tokens} pixels, 48 high"
+            return f"{lines}, in {manifest.dimension:,} characters"
+        case "shots":
+            return f"at most {manifest.max_tokens} frames"
+        case _:
+            return ""
 
 
 def _longest(manifest: ModelManifest) -> str:

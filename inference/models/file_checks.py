@@ -170,6 +170,7 @@ _PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _VECTORS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 _LOGITS = "logits"
 _CTRANSLATE2 = 6  # the newest version of its format
+_ONE_OUTPUT = ("find_text", "read_text")
 _RAW = (".bin", ".data", ".onnx_data")  # files of numbers only
 
 
@@ -233,7 +234,10 @@ def _check_onnx(manifest: ModelManifest, path: str, content: bytes) -> None:
     beside = {PurePosixPath(name).name for name in companions(path, manifest.files)}
     if strange := sorted(outline.external - beside):
         raise ValueError(f"it takes weights from {strange[0]!r}, which is not listed beside it")
-    names = _VECTORS if manifest.task == "encode" else (_LOGITS,)
+    if manifest.task in _ONE_OUTPUT and len(outline.outputs) == 1:
+        names = tuple(outline.outputs)  # whatever it is called
+    else:
+        names = _VECTORS if manifest.task == "encode" else (_LOGITS,)
     given = {name: shape for name, shape in outline.outputs.items() if name in names}
     if not given:
         found = ", ".join(outline.outputs)
@@ -290,11 +294,13 @@ def _check_config(manifest: ModelManifest, config: Any) -> None:
         _same("the number of its labels", len(labels), _width(manifest))
 
 
-def _width(manifest: ModelManifest) -> int:
-    """Return the size of the last axis of the model's output."""
+def _width(manifest: ModelManifest) -> int | None:
+    """Return the size of the last axis of the model's output, None if any may be."""
     match manifest.task:
-        case "encode":
+        case "encode" | "read_text":
             return manifest.dimension
+        case "find_text":  # a map of the picture
+            return None
         case "tag":
             return len(manifest.labels)
         case "shots":  # two numbers for each frame of a window
@@ -303,7 +309,7 @@ def _width(manifest: ModelManifest) -> int:
             return 1
 
 
-def _same(what: str, found: int | None, expected: int) -> None:
-    """Raise ValueError if a size is known and is not the expected one."""
-    if found is not None and found != expected:
+def _same(what: str, found: int | None, expected: int | None) -> None:
+    """Raise ValueError if both sizes are known and differ."""
+    if None not in (found, expected) and found != expected:
         raise ValueError(f"{what} is {found} instead of {expected}")

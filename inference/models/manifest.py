@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
-TASKS = ("encode", "tag", "score", "caption", "shots", "transcribe")
+TASKS = ("encode", "tag", "score", "caption", "shots", "transcribe", "find_text", "read_text")
+PIXELS_IN = ("shots", "find_text", "read_text")  # tasks whose models read no text
 # In the order in which a model's reference graph is looked for.
 FORMATS = ("onnx", "safetensors", "openvino", "torchscript", "ctranslate2")
 RESEARCH_ONLY = "research only"
@@ -43,12 +44,14 @@ class ModelManifest:
     - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
       `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it), `ctranslate2`
       (`config.json` and its vocabulary are listed beside it)
-    - `tokenizer`: the path in `files` of `tokenizer.json`; "" for `shots`, which reads no text
+    - `tokenizer`: the path in `files` of `tokenizer.json`; "" for PIXELS_IN, which read no text
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
     - `pooling`: `mean`, `cls` or "" if the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
     - `max_tokens`: a text's greatest length, special tokens counted, or for `shots` the frames of
-      the longest window; `dimension`: of a vector
+      the longest window, for `find_text` and `read_text` the longest edge of a picture and the
+      longest line in pixels; `dimension`: of a vector, or for `read_text` how many characters the
+      model knows, blank and space counted
     - `labels`: the tagger's, by class number
     - `precision`: of the weights; `quality`: measured figures, by what was measured
     - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes, `mul` for many

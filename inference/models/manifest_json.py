@@ -8,7 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from core.errors import ModelError
-from inference.models.manifest import FORMATS, TASKS, ModelManifest, TrainingData, companions
+from inference.models.manifest import (
+    FORMATS,
+    PIXELS_IN,
+    TASKS,
+    ModelManifest,
+    TrainingData,
+    companions,
+)
 
 LONGEST = 2**20  # characters of a manifest
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -186,13 +193,14 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
 
 
 def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
-    """Raise ModelError unless a model for texts lists its tokenizer, and one for frames has
+    """Raise ModelError unless a model for texts lists its tokenizer, and one for pixels has
     none.
     """
     tokenizer = fields["tokenizer"]
-    if fields["task"] == "shots":
+    if fields["task"] in PIXELS_IN:
         if tokenizer:
-            raise _bad("'tokenizer' must be empty: a model for shots reads no text", where)
+            what = f"'tokenizer' must be empty: a model for {fields['task']} is given no text"
+            raise _bad(what, where)
     elif tokenizer not in files:
         raise _bad(f"'tokenizer' names {tokenizer!r}, which 'files' does not list", where)
 

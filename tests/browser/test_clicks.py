@@ -14,7 +14,8 @@ from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
 from api.app import create_app
 from core.customers.use import LoggedQuery
-from customers.use_log import LoggedSearch, UseLog, UseRules
+from customers.experiments import LoggedSearch
+from customers.use_log import UseLog, UseRules
 from search.suggest import Suggester
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
@@ -45,7 +46,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     store = StoredUse(open_database(folder / "use.sqlite"))
     log = UseLog(store, UseRules(frozenset({"*"}), 90, 1), lambda: datetime.now(UTC))
     services = Services(
-        search=LoggedSearch(room.pipeline, log),
+        search=LoggedSearch(room.pipeline, log, lambda: datetime.now(UTC)),
         library=room.engine,
         writer=room.engine,
         ingest=absent,

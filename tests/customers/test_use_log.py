@@ -12,7 +12,8 @@ import pytest
 from core.callers import Caller
 from core.customers.use import Action, Event, LoggedQuery
 from core.errors import StorageError
-from customers.use_log import LoggedSearch, UseLog, UseRules, is_personal
+from customers.experiments import LoggedSearch
+from customers.use_log import UseLog, UseRules, is_personal
 from search.answers import SearchRequest
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
@@ -47,7 +48,7 @@ def desk(folder: Path) -> Iterator[Desk]:
     rules = UseRules(frozenset({"ada", "bob"}), 90, 2)
     made: list[Desk] = []
     log = UseLog(store, rules, lambda: made[0].now)
-    made.append(Desk(log, LoggedSearch(room.pipeline, log)))
+    made.append(Desk(log, LoggedSearch(room.pipeline, log, lambda: made[0].now)))
     yield made[0]
     room.engine.close()
 

@@ -240,7 +240,14 @@ ELSEWHERE: dict[str, str] = {
         "speaks of accounts, and reads no item",
     ),
     **dict.fromkeys(
-        ("use status", "use erase", "use export"),
+        tuple(
+            f"experiment {what}"
+            for what in ("versions", "start", "status", "stop", "promote", "rollback")
+        ),
+        "speaks of profiles and of counted clicks, and reads no item",
+    ),
+    **dict.fromkeys(
+        ("use status", "use erase", "use export", "use drift"),
         "the log is off by default; tests/dateline/commands/test_use.py looks at its exports",
     ),
     **dict.fromkeys(

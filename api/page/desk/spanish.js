@@ -43,4 +43,13 @@ export default {
   "any time": "cualquier fecha",
   "Narrow the answer": "Acotar la respuesta",
   "Filters": "Filtros",
+  // words that are found in media
+  "Said": "Se dice",
+  "Written there": "Se lee",
+  "Looks like": "Parece",
+  "Name of the file": "Nombre del archivo",
+  "What is said": "Lo que se dice",
+  "Text in the picture": "Texto en la imagen",
+  "What it looks like": "Lo que parece",
+  "Play from {time}": "Reproducir desde {time}",
 };

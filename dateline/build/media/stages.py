@@ -17,6 +17,7 @@ from dateline.build.media.desk import work_database
 from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
 from dateline.build.media.speech import speech_of, stage_of
 from dateline.build.media.stills import media_store
+from dateline.build.media.text_reader import eyes_of
 from dateline.build.models.runtimes import model_store
 from dateline.build.service import Service, archive_clock, passage_embedder
 from dateline.settings import ORDERS, Settings
@@ -34,6 +35,7 @@ from indexing.work.stages.decode import THREADS_A_FILE, Decoder, DecodeStage, La
 from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import BuildItem, Preparing
+from indexing.work.stages.read_text import ReadTextStage
 from indexing.work.stages.stage import StageWork
 from storage.databases import Database
 from storage.media.likenesses import StoredLikenesses
@@ -73,6 +75,8 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     spool.clear()  # files that a killed process of this name left
     store, files = media_store(settings), settings.decode_files
     decoder = Decoder(reader, finder, store, known, spool, files)
+    eyes = eyes_of(settings)
+    legible = eyes.legible(known)
     preparing = Preparing(
         decoder,
         _item_builder(settings, service.models.tagger),
@@ -80,7 +84,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
         rule=settings.external_processing,
-        words=[] if heard is None else [heard.words],
+        words=[one.words for one in (heard, legible) if one is not None],
     )
     scale = Scaler(reader, spare, settings.caption_edge).scaled
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
@@ -92,6 +96,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     work = {
         Stage.DESCRIBE: asking is not None,
         Stage.TRANSCRIBE: speech.is_wanted,
+        Stage.READ_TEXT: eyes.is_wanted,
         Stage.EMBED: settings.models_apart,
     }
     after = _chain(work)
@@ -102,16 +107,20 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     describe = DescribeStage(preparing, asking, after(Stage.DESCRIBE))
     then = after(Stage.TRANSCRIBE)
     transcribe = stage_of(speech, heard, preparing, reader, spool, rights, then)
+    then = after(Stage.READ_TEXT)
+    read_text = ReadTextStage(preparing, store, legible, then, eyes.lacks)
     embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
     apply = ApplyStage(preparing, ingest, newest)
     ends.append(shots.close)
     ends += [decode.close, reader.close, spool.clear, database.close]
-    ends += [speech.close] if captioner is None else [captioner.close, speech.close]
+    ends += [speech.close, eyes.close]
+    ends += [] if captioner is None else [captioner.close]
     stages: Mapping[Stage, StageWork] = {
         Stage.DECODE: decode,
         Stage.SHOTS: shots,
         Stage.DESCRIBE: describe,
         Stage.TRANSCRIBE: transcribe,
+        Stage.READ_TEXT: read_text,
         Stage.EMBED: embed,
         Stage.APPLY: apply,
     }

@@ -15,7 +15,8 @@ from api.access.keys import KeyRing
 from api.access.services import Services
 from api.app import create_app
 from api.contract import SearchAnswer
-from customers.use_log import LoggedSearch, UseLog, UseRules
+from customers.experiments import LoggedSearch
+from customers.use_log import UseLog, UseRules
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
 from tests.api.conftest import CALLERS, OTHER, READ
@@ -46,7 +47,7 @@ def kept(folder: Path) -> Iterator[Kept]:
     store = StoredUse(open_database(folder / "use.sqlite"))
     log = UseLog(store, UseRules(frozenset({"Morning Post"}), 90, 1), lambda: datetime.now(UTC))
     services = Services(
-        search=LoggedSearch(room.pipeline, log),
+        search=LoggedSearch(room.pipeline, log, lambda: datetime.now(UTC)),
         library=room.engine,
         writer=room.engine,
         ingest=absent,

@@ -101,7 +101,13 @@ def test_the_second_time_nothing_is_computed(apart: World) -> None:
 
 def test_queues_by_name() -> None:
     assert queues_named("read, decode ,models,apply") == QUEUES
-    assert queues_named("models,shots") == ("shots", "describe", "transcribe", "embed")
+    assert queues_named("models,shots") == (
+        "shots",
+        "describe",
+        "transcribe",
+        "read_text",
+        "embed",
+    )
     for text in ("", ",", "decode,paint"):
         with pytest.raises(InputError):
             queues_named(text)

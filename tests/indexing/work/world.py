@@ -38,7 +38,7 @@ from core.media import (
     Transition,
     Uncaptioned,
 )
-from core.media_words import Utterance
+from core.media_words import SeenText, Utterance
 from core.ports.media import FindShots
 from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
@@ -56,6 +56,7 @@ from indexing.work.stages.decode import Decoder, DecodeStage
 from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.preparing import Preparing
+from indexing.work.stages.read_text import Legible, ReadTextStage
 from indexing.work.stages.reading import Reading
 from indexing.work.stages.stage import StageWork
 from indexing.work.stages.transcribe import AN_ORDER_S, Heard, TranscribeStage
@@ -220,6 +221,27 @@ class Describer:
         return tuple(self.refusing or Caption(still.jpeg.decode(), self.digest) for still in stills)
 
 
+class Speller:
+    """`core.ports.media.TextReader` that reads a still's own bytes, word by word, but for the words
+    in `illegible`; `asked` is what it was.
+    """
+
+    name = "speller@1"
+
+    def __init__(self, digest: str = "speller-1") -> None:
+        self.digest = digest
+        self.asked: list[bytes] = []
+        self.illegible: set[str] = set()
+
+    def read(self, stills: Sequence[bytes]) -> tuple[tuple[SeenText, ...], ...]:
+        self.asked += stills
+        words = [still.decode().removeprefix("jpeg of ").split("-") for still in stills]
+        if self.illegible & {word for each in words for word in each}:
+            raise MediaError("the still can't be read")
+        box = (0.1, 0.2, 0.3, 0.4)
+        return tuple(tuple(SeenText(w, box, score=0.9) for w in each if w) for each in words)
+
+
 class DictStore:
     """`core.ports.media.MediaStore` in a dict."""
 
@@ -295,6 +317,7 @@ class World:
         self.captioner: Describer | None = None
         self.listener: Listener | None = None
         self.order_s = AN_ORDER_S
+        self.speller: Speller | None = None
         self.waiting = StoredWaitingStills(self.database)
         self.later = False
         self.at_once = AT_ONCE
@@ -330,18 +353,20 @@ class World:
         embedder = PassageEmbedder(self.splitter, [("text", encoder)])
         ingest = Ingest(self.writer, embedder, clock)
         last = Stage.EMBED if self.apart else Stage.APPLY
-        then = last if self.listener is None else Stage.TRANSCRIBE
+        read = last if self.speller is None else Stage.READ_TEXT
+        then = read if self.listener is None else Stage.TRANSCRIBE
         made: dict[Stage, StageWork] = {
             Stage.DECODE: DecodeStage(decoder, 2, shots_apart=self.apart),
             Stage.SHOTS: DecodeStage(decoder, 2),
             Stage.DESCRIBE: DescribeStage(preparing, self.asking(), then),
+            Stage.READ_TEXT: ReadTextStage(preparing, self.store, self.legible(), last),
             Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
             Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
         }
         if (listener := self.listener) is not None and (heard := self.heard()) is not None:
             rights = rights_now(self.newest, self.rule)
             parts = (preparing, listener, self.reader, self.spool(), heard, rights)
-            made[Stage.TRANSCRIBE] = TranscribeStage(*parts, last, self.order_s)
+            made[Stage.TRANSCRIBE] = TranscribeStage(*parts, read, self.order_s)
         return made
 
     def heard(self) -> Heard | None:
@@ -350,10 +375,12 @@ class World:
 
     def preparing(self, decoder: Decoder | None = None) -> Preparing:
         digest = "" if self.captioner is None else self.captioner.digest
-        heard = self.heard()
-        words = [] if heard is None else [heard.words]
+        words = [one.words for one in (self.heard(), self.legible()) if one is not None]
         decoder = decoder or self.decoder()
         return Preparing(decoder, _built, self.known, digest, rule=self.rule, words=words)
+
+    def legible(self) -> Legible | None:
+        return None if self.speller is None else Legible(self.speller, self.known)
 
     def asking(self) -> Asking | None:
         """The captioner, at once or, where `later`, in a batch."""

@@ -1,0 +1,126 @@
+"""The read-text stage: what is written in pictures and in the stills of shots.
+
+The stills are those that the decode stage keeps: a photo's preview, and one frame of each shot. The
+result of a still is remembered by its own bytes and by the reader's digest, so the same still is
+read once, wherever it lies. An asset whose rights forbid it is not read, and gets nothing that was
+read in the same still elsewhere. A black still is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from core.errors import MediaError, ModelError
+from core.media_words import SeenText
+from core.ports.media import MediaStore, TextReader
+from core.work import Stage, Tracked
+from indexing.captions.rights import RIGHTS
+from indexing.media.assets import Enrichment
+from indexing.work.remembered import Remembered, result_key
+from indexing.work.stages.preparing import Prepared, Preparing
+from indexing.work.stages.stage import Stop, Worked, with_remark
+
+MOST_LINES = 2_000  # of an item: a film of many shots with a fixed credit has no more to say
+NOT_READ = "the text in it was not read"
+_STEP = 1  # raise it when a still's result changes its meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Legible:
+    """A reader, and what the ledger has of the text that it read."""
+
+    reader: TextReader
+    known: Remembered
+
+    def key(self, still: str) -> str:
+        """Return the key of the text in the still of this name."""
+        return result_key(still, "seen", self.reader.digest, {"step": _STEP})
+
+    def words(self, file: str, enrichment: Enrichment, allowed: bool) -> Enrichment:
+        """Add what was read (`indexing.work.stages.preparing.Words`)."""
+        stills = stills_of(enrichment) if allowed else ()
+        known = self.known.get([self.key(name) for name, _ in stills]) if stills else ()
+        seen = [
+            SeenText(text, (box[0], box[1], box[2], box[3]), at_s, score)
+            for (_, at_s), lines in zip(stills, known, strict=True)
+            for text, box, score in lines or ()
+        ]
+        if not seen:
+            return enrichment
+        return replace(enrichment, seen=tuple(seen[:MOST_LINES]), seen_by=self.reader.name)
+
+
+def stills_of(enrichment: Enrichment) -> tuple[tuple[str, float], ...]:
+    """Return the names of the stills to read, each with its second; one without a perceptual hash
+    is black.
+    """
+    if enrichment.shots:
+        shots = enrichment.shots
+        return tuple((s.thumbnail, s.keyframe_s) for s in shots if s.thumbnail and s.similarity)
+    is_seen = enrichment.preview and enrichment.similarity
+    return ((enrichment.preview, 0.0),) if is_seen else ()
+
+
+class ReadTextStage:
+    """`indexing.work.stages.stage.StageWork`. Thread-safe. Without a reader it only passes assets
+    on to the stage `then`, with the remark what it `lacks`, if that is given.
+    """
+
+    def __init__(
+        self,
+        preparing: Preparing,
+        store: MediaStore,
+        legible: Legible | None,
+        then: Stage = Stage.APPLY,
+        lacks: str = "",
+    ) -> None:
+        self._preparing = preparing
+        self._store = store
+        self._legible = legible
+        self._then = then
+        self._without = f"{NOT_READ}: {lacks}" if lacks else ""
+
+    def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
+        """Read the stills of each asset, and pass the asset on."""
+        for asset in assets:
+            if self._legible is None:
+                yield self._passed_on(asset, self._without)
+                continue
+            if stop():
+                return
+            prepared = self._preparing.prepare(asset)
+            if isinstance(prepared, Prepared):
+                done = self._one(prepared, self._legible, stop)
+            else:
+                done = prepared
+            if done is not None:
+                yield done
+
+    def _one(self, prepared: Prepared, legible: Legible, stop: Stop) -> Worked | None:
+        """Return the asset when all of its stills are read; None if the process must stop."""
+        stills = [name for name, _ in stills_of(prepared.enrichment)]
+        if stills and not prepared.allowed:
+            return self._passed_on(prepared.asset, f"{NOT_READ}: {RIGHTS}")
+        remark = ""
+        try:
+            for still in _unread(stills, legible):
+                if stop():
+                    return None
+                with self._store.open(still) as stream:
+                    (lines,) = legible.reader.read([stream.read()])
+                tree = [[line.text, line.box, line.score] for line in lines]
+                legible.known.put({legible.key(still): tree})
+        except (MediaError, ModelError) as error:
+            remark = f"{NOT_READ}: {error.what}"
+        return self._passed_on(prepared.asset, remark)
+
+    def _passed_on(self, asset: Tracked, remark: str) -> Worked:
+        return Worked(replace(with_remark(asset, remark), stage=self._then))
+
+
+def _unread(stills: Sequence[str], legible: Legible) -> list[str]:
+    """Return the stills without a remembered result, each once."""
+    names = list(dict.fromkeys(stills))
+    known = legible.known.get([legible.key(name) for name in names])
+    return [name for name, lines in zip(names, known, strict=True) if lines is None]
