@@ -60,7 +60,7 @@ TYPES = {
     "STIX": "STIXGeneral.ttf",
     "Computer Modern": "cmr10.ttf",
 }
-HEIGHTS = (8, 10, 12, 16, 24, 48)  # of a capital letter
+HEIGHTS = (5, 6, 8, 12, 24, 36)  # of a capital letter
 ANGLES = (0, 5, 15, 30, 45, 90, 180)  # degrees
 CONTRASTS = (0.1, 0.2, 0.4, 1.0)  # of the letters with the background, 1 for white on black
 

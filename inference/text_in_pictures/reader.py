@@ -1,7 +1,8 @@
 """Pictures to the text that is written in them, by two models: one finds lines, one reads them.
 
 Stills are JPEGs that our own encoder wrote, so they are decoded here, after a look at their size.
-Lines that the model is not sure of are left out: walls, grids and leaves look like letters to it.
+Lines that the model is not sure of are left out, and so is a letter or digit alone: a cup or a lamp
+looks like an 8 or an o to it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LEAST_SCORE = 0.8  # the mean probability of a line's characters
 MOST_TEXT = 200  # characters of a line
 LARGEST_EDGE = 8192  # pixels of a still
+_IDEOGRAPHS = 0x2E80  # where Unicode's blocks of CJK begin
 _VERSION = 1  # raise it when other text comes of the same models
 
 
@@ -70,7 +72,7 @@ class PictureTextReader:
         seen = [
             _seen(line, box, picture.size)
             for box, line in best.items()
-            if line.score >= self.least and any(map(str.isalnum, line.text))
+            if line.score >= self.least and _is_text(line.text)
         ]
         return tuple(_in_order(seen))
 
@@ -86,6 +88,12 @@ def _picture(jpeg: bytes) -> Image:
             return picture
     except (OSError, ValueError) as error:
         raise MediaError(f"the still can't be read: {first_line(error)}") from error
+
+
+def _is_text(text: str) -> bool:
+    """Return whether it has two letters or digits, or one of a script with more than a few."""
+    kept = [one for one in text if one.isalnum()]
+    return len(kept) > 1 or any(ord(one) >= _IDEOGRAPHS for one in kept)
 
 
 def _seen(line: ReadLine, box: TextBox, size: tuple[int, int]) -> SeenText:

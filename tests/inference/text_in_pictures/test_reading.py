@@ -22,6 +22,7 @@ from inference.text_in_pictures.reader import PictureTextReader
 from tests.inference.models.test_package_source import Silent
 from tests.inference.text_in_pictures.text_models import (
     LEVELS,
+    WORDS,
     finder_in,
     finding_graph,
     folder_with,
@@ -32,7 +33,7 @@ from tests.inference.text_in_pictures.text_models import (
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[PictureTextReader]:
-    made = PictureTextReader(finder_in(tmp_path), lines_in(tmp_path))
+    made = PictureTextReader(finder_in(tmp_path), lines_in(tmp_path, WORDS))
     yield made
     made.close()
 
@@ -78,7 +79,7 @@ def test_each_line_is_read_as_it_is_alone_whatever_is_beside_it(tmp_path: Path) 
 def test_lines_come_in_reading_order_with_their_places(reader: PictureTextReader) -> None:
     picture = bars((600, 100, 900, 120), (100, 600, 500, 630), (80, 102, 300, 122))
     (seen,) = reader.read([picture])
-    assert {one.text for one in seen} == {"c"}
+    assert {one.text for one in seen} == {"entry"}
     lefts = [round(one.box[0] * 1024) for one in seen]
     assert lefts == pytest.approx([80, 600, 100], abs=24)
     left, top, width, height = seen[2].box
@@ -94,13 +95,24 @@ def test_several_stills_and_one_without_text(reader: PictureTextReader) -> None:
 
 
 def test_what_the_model_is_not_sure_of_is_left_out(tmp_path: Path) -> None:
-    finder, lines = finder_in(tmp_path), lines_in(tmp_path)
+    finder, lines = finder_in(tmp_path), lines_in(tmp_path, WORDS)
     grey = Image.new("RGB", (1024, 736))
-    ImageDraw.Draw(grey).rectangle((100, 100, 400, 130), fill=(197, 197, 197))  # between a and b
+    ImageDraw.Draw(grey).rectangle(
+        (100, 100, 400, 130), fill=(197, 197, 197)
+    )  # between two of them
     still = jpeg_of(grey)
     assert PictureTextReader(finder, lines).read([still]) == ((),)
     ((doubtful,),) = PictureTextReader(finder, lines, least=0.0).read([still])
     assert doubtful.score < 0.8
+
+
+@pytest.mark.parametrize(("word", "kept"), [("entry", True), ("停", True), ("o", False)])
+def test_a_letter_alone_is_no_text(word: str, kept: bool, reader: PictureTextReader) -> None:
+    picture = Image.new("RGB", (1024, 736))
+    grey = round((WORDS[word] + 1) * 127.5)
+    ImageDraw.Draw(picture).rectangle((100, 100, 400, 130), fill=(grey, grey, grey))
+    (seen,) = reader.read([jpeg_of(picture)])
+    assert [one.text for one in seen] == [word] * kept
 
 
 def test_another_threshold_is_another_digest(reader: PictureTextReader) -> None:
@@ -161,7 +173,7 @@ def test_models_of_another_task_or_form_are_refused(tmp_path: Path) -> None:
         TextFinder.over(reading, OnnxRuntime.open(reading, threads=1))
     with pytest.raises(ModelError):
         LineReader.over(finder, OnnxRuntime.open(finder, threads=1))
-    mute = folder_with(tmp_path / "c", "read_text", reading_graph(()), dimension=2)
+    mute = folder_with(tmp_path / "c", "read_text", reading_graph({}), dimension=2)
     with pytest.raises(ModelError):
         LineReader.over(mute, OnnxRuntime.open(mute, threads=1))
     with pytest.raises(ModelError):

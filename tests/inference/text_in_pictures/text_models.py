@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.inference.small_models import small_manifest
 
 STEP = 8  # pixels of a line that the reader sees as one
 LEVELS = {"a": 0.4, "b": 0.7, "c": 1.0}  # the brightness, from -1 to 1, of each letter
+WORDS = {"o": 0.4, "停": 0.7, "entry": 1.0}  # as if each were a letter
 
 
 def finding_graph() -> bytes:
@@ -33,7 +35,7 @@ def finding_graph() -> bytes:
     return made.model({"x": (FLOAT, sizes)}, {"map": (FLOAT, ("n", 1, "h", "w"))})
 
 
-def reading_graph(letters: tuple[str, ...] = tuple(LEVELS)) -> bytes:
+def reading_graph(letters: Mapping[str, float] = LEVELS) -> bytes:
     """For each 8 pixels along a line, the letter whose level its darkest column is nearest to."""
     made = OnnxWriter()
     column = made.node(
@@ -45,7 +47,7 @@ def reading_graph(letters: tuple[str, ...] = tuple(LEVELS)) -> bytes:
     shape = made.constant("shape", np.array([0, -1, STEP], np.int64))
     cut = made.node("Reshape", [column, shape], ["cut"])
     darkest = made.node("ReduceMin", [cut, made.constant("last", np.array([2], np.int64))], ["low"])
-    levels = np.array([0.0, *(LEVELS[one] for one in letters), 9.0], np.float32)
+    levels = np.array([0.0, *letters.values(), 9.0], np.float32)
     apart = made.node("Sub", [darkest, made.constant("levels", levels)], ["apart"])
     far = made.node("Abs", [apart], ["far"])
     scaled = made.node("Mul", [far, made.constant("steep", np.array(-20, np.float32))], ["steeply"])
@@ -74,7 +76,7 @@ def finder_in(place: Path) -> TextFinder:
     return TextFinder.over(folder, OnnxRuntime.open(folder, threads=1))
 
 
-def lines_in(place: Path) -> LineReader:
+def lines_in(place: Path, letters: Mapping[str, float] = LEVELS) -> LineReader:
     """The reader of lines, loaded."""
-    folder = folder_with(place / "lines", "read_text", reading_graph())
+    folder = folder_with(place / "lines", "read_text", reading_graph(letters))
     return LineReader.over(folder, OnnxRuntime.open(folder, threads=1))
