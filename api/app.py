@@ -20,7 +20,7 @@ from api.access.forwarding import Forwarding
 from api.access.pool import WorkPool
 from api.access.services import ApiSettings, Services
 from api.access.shares import Shares
-from api.content import media_routes
+from api.content import desk_routes, media_routes
 from api.content import routes as content_routes
 from api.content.media_links import MediaSigner
 from api.content.routes import ItemParameters, WriteParameters
@@ -88,6 +88,7 @@ _EVERYTHING = (
     account_routes.router,
     admin_routes.router,
     job_routes.router,
+    desk_routes.router,
     content_routes.reads,
     content_routes.router,
 )
@@ -222,6 +223,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
         "/v1/account/downloads": account_routes.DownloadParameters,
         "/v1/admin/usage": admin_routes.UsageParameters,
         "/v1/admin/audit": admin_routes.AuditParameters,
+        desk_routes.LOG_PATH: desk_routes.LogParameters,
         "/content/{item_id:path}": ItemParameters,
         webhook_routes.DEAD_PATH: webhook_routes.DeadParameters,
         topic_routes.MATCHES: MatchParameters,

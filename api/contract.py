@@ -368,6 +368,88 @@ class WriteAnswer(BaseAnswer):
     data: WriteData
 
 
+class DeskVersion(BaseModel):
+    """A recorded version in any state. `shown` is whether its story shows it now."""
+
+    uri: str
+    version: int
+    versioncreated: str
+    pubstatus: str
+    shown: bool
+    embargoed: str = ""
+    expires: str = ""
+
+
+class DeskRecipient(BaseModel):
+    """An account that received the item. Without `sessions` of the feed and `webhooks`, nothing
+    tells it by itself.
+    """
+
+    account: str
+    title: str
+    channels: list[str]
+    version: int
+    at: str
+    sessions: int
+    webhooks: int
+
+
+class DeskHidden(BaseModel):
+    """What a kill hides."""
+
+    versions: list[DeskVersion]
+    forms: list[str]
+
+
+class DeskEntry(BaseModel):
+    """An entry of the audit log about an item."""
+
+    n: int
+    at: str
+    who: str
+    key: str
+    action: str = Field(description="kill, withhold, embargo, release or correct.")
+    uri: str
+    version: int
+    outcome: str
+    reason: str
+
+
+class DeskData(BaseModel):
+    """What the desk sees of an item."""
+
+    uri: str
+    version: int = Field(description="The newest recorded one.")
+    state: str = Field(
+        description="usable, canceled, withheld, embargoed, expired, superseded or forbidden."
+    )
+    until: str = Field(default="", description="When an embargo lifts, or when it expired.")
+    recipients: list[DeskRecipient] = Field(description="Who received it, those told first.")
+    hidden: DeskHidden
+    story: list[DeskVersion] = Field(description="The versions of the story's other items.")
+    head: str = Field(description="The uri of the item that stands for the story now, or empty.")
+    otherwise: str = Field(description="The uri of the one that would without this item.")
+    log: list[DeskEntry]
+
+
+class DeskAnswer(BaseAnswer):
+    """The answer to `GET /content/{item_id}/status`."""
+
+    data: DeskData
+
+
+class DeskLog(BaseModel):
+    """Entries, the newest first."""
+
+    entries: list[DeskEntry]
+
+
+class DeskLogAnswer(BaseAnswer):
+    """The answer to `GET /v1/desk/log`."""
+
+    data: DeskLog
+
+
 _MEANINGS = {
     400: "Something in the request is wrong; the message says what",
     401: "No key, or an unknown one",

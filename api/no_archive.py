@@ -51,5 +51,9 @@ class NoArchive:
         """Raise NotFoundError: there is no archive."""
         self._absent()
 
+    def correct(self, item: Item, texts: Mapping[str, str], by: Caller, reason: str) -> Written:
+        """Raise NotFoundError: there is no archive."""
+        self._absent()
+
     def _absent(self) -> NoReturn:
         raise NotFoundError("This service has no archive.", mend="Ask the search service.")

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.access.callers import SurfaceDep
+from api.access.callers import SurfaceDep, keys_for
+from api.access.keys import HEADER
 from api.access.locality import is_local
 from api.envelope import Json
 from core.errors import NotFoundError
@@ -65,12 +66,14 @@ async def docs() -> Response:
 
 @router.get("/page/config")
 async def config(request: Request, surface: SurfaceDep) -> Json:
-    """What the page needs to open with an answered query.
+    """What the page needs to open with an answered query, and what the request's key may do.
 
     It has keys in the demo only, and only for a browser on this machine.
     """
     settings = surface.services.settings
     demo = settings.demo and is_local(request, settings)
+    key = request.headers.get(HEADER, "")
+    caller = keys_for(request, surface).caller(key) if key else None
     body: dict[str, Any] = {
         "examples": [
             {"label": example.label, "params": dict(example.params), "why": example.why}
@@ -81,7 +84,7 @@ async def config(request: Request, surface: SurfaceDep) -> Json:
         "demo": demo,
         "demo_key": settings.demo_read_key if demo else "",
         "demo_ingest_key": settings.demo_ingest_key if demo else "",
-        "kill_enabled": bool(demo and settings.demo_ingest_key),
+        "desk": bool(caller and caller.may_write) or bool(demo and settings.demo_ingest_key),
     }
     return Json(body)
 

@@ -24,6 +24,7 @@ class AuditAction(StrEnum):
     WITHHOLD = "withhold"
     EMBARGO = "embargo"
     RELEASE = "release"  # usable again, or an embargo lifted
+    CORRECT = "correct"  # a version whose texts the desk changed
     DOWNLOAD = "download"
     VOID = "void"  # a download that was charged and not sent
     ACCOUNT = "account.create"
@@ -37,6 +38,18 @@ class AuditAction(StrEnum):
     KEY_EXPIRE = "key.expire"
     KEY_REVOKE = "key.revoke"
     PROFILE = "profile"  # a version of a ranking profile was put in force
+
+
+DESK_ACTIONS = frozenset(
+    {
+        AuditAction.KILL,
+        AuditAction.WITHHOLD,
+        AuditAction.EMBARGO,
+        AuditAction.RELEASE,
+        AuditAction.CORRECT,
+    }
+)
+"""What is done to an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +102,13 @@ class Chained:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are shown; "" and None for all."""
+    """Which entries are shown; "", None and no `actions` for all."""
 
     who: str = ""
     action: str = ""
     item: str = ""
     since: datetime | None = None
+    actions: frozenset[AuditAction] = frozenset()
 
 
 class Fault(StrEnum):

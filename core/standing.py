@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from core.items import Item
+from core.items import Item, PubStatus
 
 
 class Hiding(StrEnum):
@@ -37,6 +37,33 @@ class Standing:
     moment: datetime | None = None
     head: str = ""
     products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """A recorded version in any state, without its texts. `shown` is whether its story shows it
+    now.
+    """
+
+    uri: str
+    version: int
+    versioncreated: datetime
+    pubstatus: PubStatus
+    embargoed: datetime | None = None
+    expires: datetime | None = None
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The versions of all items of a story in any state, the newest first. `head` is the uri of the
+    item that stands for it now, `otherwise` of the one that would without the item that was asked
+    for; "" for none.
+    """
+
+    versions: tuple[VersionState, ...] = ()
+    head: str = ""
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 
@@ -22,12 +22,14 @@ class PutItem:
     """A version of an item with its passage vectors, one entry per vector field.
 
     `only_vectors` says that the version was put before, without its vectors. If it has other
-    products by now, or is not the newest version, nothing is put.
+    products by now, or is not the newest version, nothing is put. A version with a `reason` is a
+    correction, and the reason goes to the audit log.
     """
 
     item: Item
     vectors: tuple[PassageVectors, ...] = ()
     only_vectors: bool = False
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,15 @@ class SetStatus:
     """An explicit change of an item's state. It covers every recorded version. What it hides stays
     hidden in later versions until another change releases it.
 
-    `embargoed` None leaves the embargo as it is; `lift_embargo` removes it.
+    `embargoed` None leaves the embargo as it is; `lift_embargo` removes it. The `reason` goes to
+    the audit log.
     """
 
     uri: str
     pubstatus: PubStatus | None = None
     embargoed: datetime | None = None
     lift_embargo: bool = False
+    reason: str = field(default="", compare=False)
 
     @property
     def hides(self) -> bool:

@@ -92,7 +92,7 @@ class AuditedWriter:
     def put(self, writes: Sequence[PutItem], by: Caller = OPERATOR) -> tuple[Written, ...]:
         """Return what became of the first of `writes`, in order; durable when it returns."""
         written = self._writer.put(writes, by)
-        self._trail.add(by, hidden(writes, written))
+        self._trail.add(by, [*hidden(writes, written), *corrected(writes, written)])
         return written
 
     def unknown(self, items: Sequence[Item], by: Caller = OPERATOR) -> tuple[bool, ...]:
@@ -117,11 +117,16 @@ def changed(
 ) -> list[tuple[AuditAction, str, str]]:
     """Return the actions of changes of states that were not refused."""
     return [
-        (action, change.uri, f"version={one.version} outcome={one.outcome}")
+        (action, change.uri, _detail(one, change.reason))
         for change, one in zip(changes, written, strict=True)
         if one.outcome not in REFUSED
         for action in _actions(change)
     ]
+
+
+def _detail(one: Written, reason: str) -> str:
+    """Return the detail of an entry; the reason, which is any text, comes last."""
+    return f"version={one.version} outcome={one.outcome}" + (f" reason={reason}" if reason else "")
 
 
 def _actions(change: SetStatus) -> list[AuditAction]:
@@ -136,12 +141,25 @@ def _actions(change: SetStatus) -> list[AuditAction]:
 def hidden(
     writes: Sequence[PutItem], written: Sequence[Written]
 ) -> list[tuple[AuditAction, str, str]]:
-    """Return the actions of versions that hide their own item and were recorded."""
+    """Return the actions of versions that hide their own item and were recorded. A correction
+    leaves its item as it was.
+    """
     return [
         (action, one.uri, f"version={one.version} outcome={one.outcome} by=document")
         for write, one in zip(writes, written, strict=False)
-        if one.outcome not in _NOTHING_NEW and not write.only_vectors
+        if one.outcome not in _NOTHING_NEW and not (write.only_vectors or write.reason)
         for action in _hiding(write.item)
+    ]
+
+
+def corrected(
+    writes: Sequence[PutItem], written: Sequence[Written]
+) -> list[tuple[AuditAction, str, str]]:
+    """Return the actions of corrections that were recorded."""
+    return [
+        (AuditAction.CORRECT, one.uri, _detail(one, write.reason))
+        for write, one in zip(writes, written, strict=False)
+        if write.reason and one.outcome not in _NOTHING_NEW
     ]
 
 

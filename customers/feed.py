@@ -10,6 +10,8 @@ says of each is decided when it is sent:
 - an item that no longer matches the session's query is told whole, as `updated`, to an account that
   received it: the account keeps no old version, and another of its sessions may still tell the
   item;
+- an item whose kill was undone is told whole, as `shown`, to an account that received it, whatever
+  the session's query: the account was told the kill so, too;
 - everything else is passed over, and the position moves on.
 
 So the same link gives the same positions again, and never an item that was killed since.
@@ -300,7 +302,8 @@ class Feed:
         ends = [t for t in transitions if _takes_away(t, heads, told, products)]
         updated = {t.uri for t in transitions if t.kind is UPDATED and t.uri in heads}
         away = updated - matching  # these may have been in answers to the query
-        uris = {t.uri for t in ends} | away
+        undone = {t.uri for t in transitions if t.undoes and t.uri in heads}
+        uris = {t.uri for t in ends} | away | undone
         received = self.receipts.received(caller.account, uris) if uris else {}
         lost = {t.n for t in ends if t.uri in received}
         itemids = self._itemids({t.uri: received[t.uri] for t in ends if t.n in lost}, caller)
@@ -313,7 +316,11 @@ class Feed:
                 found.append(Entry(ended, kind, itemid=itemids.get(each.uri, "")))
             elif each.kind in ENDS or each.uri not in heads:
                 continue
-            elif each.uri in matching or (each.uri in left and each.kind is UPDATED):
+            elif (
+                each.uri in matching
+                or (each.uri in left and each.kind is UPDATED)
+                or (each.undoes and each.uri in received)
+            ):
                 found.append(Entry(each, each.kind, heads[each.uri], items.get(each.uri)))
         return found
 

@@ -83,7 +83,8 @@ def differences(
             continue
         kind = _became(state, before) or (_again(state, before) if uri in owed else None)
         if kind is not None:
-            transitions.append(replace(state, kind=kind))
+            undoes = state.shown and before is not None and before.kind is TransitionKind.KILLED
+            transitions.append(replace(state, kind=kind, undoes=undoes))
         elif before is not None and (state.story, state.seq) != (before.story, before.seq):
             kept = state.version if state.shown else before.version
             noted.append(replace(before, story=state.story, seq=state.seq, version=kept))

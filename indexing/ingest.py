@@ -26,6 +26,7 @@ from core.ports.engine import Clock, Writer
 from core.ports.models import Embedder
 from core.writes import Part, PutItem, Written
 from indexing import json_tree, ninjs
+from indexing.correction import corrected
 from indexing.handover import Handover
 from indexing.ninjs import MAX_DOCUMENT_BYTES, Checked
 from indexing.report import IngestReport, Tally
@@ -181,6 +182,13 @@ class Ingest:
         put = partial(self._put_few, by=by, part=part)
         written = iter(self._put_items(items, put))
         return tuple(next(written) if isinstance(answer, Item) else answer for answer in answers)
+
+    def correct(self, item: Item, texts: Mapping[str, str], by: Caller, reason: str) -> Written:
+        """Record a version of `item`, its newest one, with other `texts` (headline, description,
+        body, ednote). Raises DocumentError for texts that no item can have.
+        """
+        (write,) = self.embed([corrected(item, texts, self._clock)], by)
+        return _told(self._writer.put((replace(write, reason=reason),), by)[0], write)
 
     def _put_items(
         self, items: Sequence[Item], put: Callable[[Sequence[Item]], Sequence[Written]]

@@ -17,7 +17,7 @@ from api.metrics import Figures, Metrics
 from api.models.served_models import ServedModels
 from core.callers import Caller
 from core.errors import DatelineError
-from core.items import MediaFile
+from core.items import Item, MediaFile
 from core.limits import Limiter, MemoryLimiter
 from core.ports.customers import Receipts
 from core.ports.engine import Library, StatusWriter, Suggestions
@@ -25,6 +25,7 @@ from core.writes import Part, Written
 from customers.accounts.parts import AccountParts
 from customers.feed import Feed
 from customers.monitoring import Monitoring
+from customers.newsdesk import NewsDesk
 from customers.on_demand import OnDemand
 from customers.readers import Readers
 from customers.topics import FollowedTopics
@@ -49,6 +50,10 @@ class IngestPort(Protocol):
         written has the error. With `Part.VECTORS`, a version that was changed since its text was
         put stays as it is.
         """
+        ...
+
+    def correct(self, item: Item, texts: Mapping[str, str], by: Caller, reason: str) -> Written:
+        """Record the next version of an item, with some other texts."""
         ...
 
 
@@ -195,6 +200,7 @@ class Services:
     monitoring: Monitoring | None = None
     on_demand: OnDemand | None = None
     use: UseLog | None = None
+    newsdesk: NewsDesk | None = None
     jobs: Callable[[], JobDesk] | None = None  # it opens a database
     forms: KeptForms = field(default_factory=KeptForms)
     close: Callable[[], None] = nothing_to_close

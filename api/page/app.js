@@ -1,14 +1,15 @@
 // The page: one state, and one way to show it. The address has everything that is asked for.
 
-import { clicked, configuration, hasKey, search, story, useKey, useKeys } from "./client.js";
+import { clicked, configuration, hasDesk, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
-import { choose, language, locale, translateDocument } from "./desk/texts.js";
+import { choose, language, locale, t, translateDocument } from "./desk/texts.js";
 import { byId, el, redraw, show } from "./dom.js";
+import { makeDesk } from "./edit/desk.js";
+import { isEngineer, listenToEngineer, showAsEngineer } from "./edit/engineer.js";
 import { showFacets } from "./facets.js";
 import { reader } from "./format.js";
 import { hitNodes } from "./hits.js";
 import { listenToKeys } from "./keys.js";
-import { killing } from "./kill.js";
 import { forgetMissing, listenToMissing } from "./missing.js";
 import { nothing } from "./nothing.js";
 import { showPanelProblem, showStory } from "./panel.js";
@@ -19,7 +20,7 @@ import { listenToSuggestions } from "./suggest.js";
 import { showSummary } from "./summary.js";
 
 const COMPARED = 10;
-let config = { examples: [], kill_enabled: false };
+let config = { examples: [], desk: false };
 let state = emptyState();
 let running = null; // the AbortController of the search in progress
 const metas = new Map(); // what the last answer said of each hit, by uri
@@ -39,6 +40,7 @@ function go(next, { replace = false } = {}) {
 }
 
 async function answer() {
+  if (state.compare) showAsEngineer();
   running?.abort();
   const own = new AbortController();
   running = own;
@@ -94,7 +96,7 @@ const actions = () => ({
   go,
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
-  kill: config.kill_enabled ? killing({ answer, failed: showProblem }) : null,
+  kill: hasDesk() ? desk.kill : null,
   // Two lists side by side have a score each: their hits are not compared with one another.
   shown: () => ({ others: state.compare ? [] : shownHits }),
 });
@@ -106,7 +108,7 @@ function showForm() {
   show(byId("clear"), Boolean(state.q));
   // Without a question there is no best: the newest come first.
   const [best, newest] = byId("sort").options;
-  best.text = state.q || state.similar_to || state.text ? "best first" : newest.text;
+  best.text = state.q || state.similar_to || state.text ? t("best first") : newest.text;
   newest.hidden = best.text === newest.text && state.sort !== newest.value;
   byId("compare").setAttribute("aria-checked", String(state.compare));
   byId("columns").classList.toggle("comparing", state.compare);
@@ -134,7 +136,7 @@ function moreButton(data) {
       button.disabled = false;
       showProblem(error);
     }
-  } }, "More stories");
+  } }, t("More stories"));
   return [button];
 }
 
@@ -153,9 +155,27 @@ function showProblem(error) {
   show(byId("columns"), false);
   byId("problem").replaceChildren(
     el("p", {}, el("b", {}, error.message)), error.mend ? el("p", {}, error.mend) : "",
-    isPassing(error) ? el("button", { type: "button", class: "go again", onclick: answer }, "Search again") : "",
-    error.id ? el("p", { class: "problem-id" }, `Answer ${error.id}`) : "");
+    isPassing(error) ? el("button", { type: "button", class: "go again", onclick: answer }, t("Search again")) : "",
+    error.id ? el("p", { class: "problem-id" }, t("Answer {id}", { id: error.id })) : "");
   show(byId("problem"), true);
+}
+
+// --- the desk
+
+const desk = makeDesk({ answer, failed: showProblem, open: openStory, close: closeStory, titleOf: (uri) => headlines.get(uri) || uri });
+
+/** Takes the key's rights: the desk's part of the page is there for a key that may change items. */
+function useConfiguration(next) {
+  config = next;
+  useKeys(config);
+  show(byId("key-button"), !config.demo);
+  show(byId("desk-button"), hasDesk());
+}
+
+/** Switches the engineer's view: the same question again, with or without its explanation. */
+function engineerSwitched() {
+  const leaves = state.compare && !isEngineer();
+  return leaves ? go({ ...state, compare: false }) : answer();
 }
 
 // --- one story
@@ -167,19 +187,22 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
   }
   clicked(uri);
   const panel = byId("panel");
-  const { kill: kills, shown } = actions();
+  const { shown } = actions();
   const listed = shownHits.find((hit) => hit.item.uri === uri);
   try {
-    showStory(await story(uri), listed ? listed.meta : state.compare && meta, {
-      close: closeStory, open: openStory, shown, kill: kills && ((item) => { closeStory(); kills(item); }),
-      missing: listed || state.compare ? null : askWhyMissing,
+    const data = await story(uri);
+    for (const { item } of [data, ...(data.versions || []).toReversed()]) headlines.set(item.uri, item.headline || headlines.get(item.uri));
+    showStory(data, listed ? listed.meta : state.compare && meta, {
+      close: closeStory, open: openStory, shown, desk: hasDesk() ? desk.section : null, part,
+      missing: listed || state.compare || !isEngineer() ? null : askWhyMissing,
     });
   } catch (error) {
+    if (error.status === 404 && hasDesk() && (await desk.showHidden(uri))) return;
     showPanelProblem(error, closeStory);
   }
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
-  if (part === "versions") byId("chain")?.scrollIntoView({ block: "start" });
+  if (part) byId("chain")?.scrollIntoView({ block: "start" });
 }
 
 /** Asks by the form below the stories, where the answer appears. */
@@ -209,7 +232,7 @@ function storyClosed() {
 function showExamples() {
   const buttons = config.examples.map((example) => el("button", { type: "button", class: "example", title: example.why, "aria-pressed": "false",
     onclick: () => go({ ...exampleState(example), compare: state.compare || exampleState(example).compare }) }, example.label));
-  byId("examples").replaceChildren(el("span", { class: "examples-label" }, "Try"), ...buttons);
+  byId("examples").replaceChildren(el("span", { class: "examples-label" }, t("Try")), ...buttons);
   show(byId("examples"), buttons.length > 0);
 }
 
@@ -237,7 +260,14 @@ function listen() {
   byId("panel").addEventListener("click", (event) => { if (event.target === byId("panel")) closeStory(); });
   byId("key-button").addEventListener("click", askForKey);
   byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
-  byId("key-form").addEventListener("submit", () => { useKey(byId("key").value.trim()); byId("key").value = ""; restore(); });
+  byId("key-form").addEventListener("submit", async () => {
+    useKey(byId("key").value.trim());
+    byId("key").value = "";
+    useConfiguration(await configuration());
+    await restore();
+  });
+  byId("desk-button").addEventListener("click", () => desk.showLog().catch(showProblem));
+  listenToEngineer(engineerSwitched);
   byId("shortcuts-button").addEventListener("click", () => byId("shortcuts").showModal());
   window.addEventListener("popstate", restore);
   listenToKeys({ compare: () => go({ ...state, compare: !state.compare }) });
@@ -261,13 +291,11 @@ async function start() {
   byId("language-button").addEventListener("click", () => choose(other));
   const today = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   byId("edition-date").textContent = today.format(new Date());
-  byId("zone").textContent = reader.tz ? `days in ${reader.tz.split("/").pop().replaceAll("_", " ")}` : "";
+  byId("zone").textContent = reader.tz ? t("days in {zone}", { zone: reader.tz.split("/").pop().replaceAll("_", " ") }) : "";
   if (matchMedia("(max-width: 900px)").matches) byId("facets-fold").open = false;
   if (matchMedia("(max-width: 640px)").matches) byId("fine").open = false;
   listen();
-  config = await configuration();
-  useKeys(config);
-  show(byId("key-button"), !config.demo);
+  useConfiguration(await configuration());
   showExamples();
   if (!hasKey()) askForKey();
   else await restore();

@@ -1,5 +1,7 @@
 // Talks to the API, as any customer's program would.
 
+import { t } from "./desk/texts.js";
+import { isEngineer } from "./edit/engineer.js";
 import { reader } from "./format.js";
 import { FILTERS, ignored } from "./state.js";
 
@@ -14,12 +16,13 @@ export class ApiError extends Error {
 }
 
 const asked = new Map(); // the kept query whose answer showed a hit, by uri; "" for one that is not kept
-let readKey = "";
-let ingestKey = "";
+let readKey = sessionStorage.getItem(STORED) || "";
+let deskKey = "";
 
+/** Takes the keys of the demo, or the reader's own; one that may write is the desk's, too. */
 export function useKeys(config) {
-  readKey = config.demo_key || sessionStorage.getItem(STORED) || "";
-  ingestKey = config.demo_ingest_key;
+  readKey = config.demo_key || readKey;
+  deskKey = config.desk ? config.demo_ingest_key || readKey : "";
 }
 
 export function useKey(key) {
@@ -28,14 +31,15 @@ export function useKey(key) {
 }
 
 export const hasKey = () => Boolean(readKey);
+export const hasDesk = () => Boolean(deskKey);
 
 /** Tells readers, who see no headers, when a key that has used up its share may ask again. */
 function later(response) {
   if (response.status !== 429) return {};
   const seconds = Number(response.headers.get("retry-after")) || 1;
   return {
-    message: "Your key has asked for more than its share just now.",
-    mend: `Search again in ${seconds === 1 ? "a second" : `${seconds} seconds`}. If it comes back, ask for a larger share.`,
+    message: t("Your key has asked for more than its share just now."),
+    mend: seconds === 1 ? t("Search again in a second. If it comes back, ask for a larger share.") : t("Search again in {seconds} seconds. If it comes back, ask for a larger share.", { seconds }),
   };
 }
 
@@ -52,12 +56,12 @@ async function call(path, { key = readKey, method = "GET", body, text, signal } 
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError({
-      message: "The service did not answer.",
-      mend: "Check that it is running and that you are connected, then search again.",
+      message: t("The service did not answer."),
+      mend: t("Check that it is running and that you are connected, then search again."),
     });
   }
   if (!response.ok) {
-    throw new ApiError({ message: `The service answered ${response.status}.`, id: answer.id, ...answer.error, ...later(response) });
+    throw new ApiError({ message: t("The service answered {status}.", { status: response.status }), id: answer.id, ...answer.error, ...later(response) });
   }
   return answer;
 }
@@ -84,7 +88,8 @@ function openFacets(state) {
 }
 
 async function searchOnce(state, { profile = "", cursor = "", size = 20, facets = true, whyMissing = "", signal } = {}) {
-  const params = new URLSearchParams({ page_size: size, explain: "true" });
+  const params = new URLSearchParams({ page_size: size });
+  if (isEngineer()) params.set("explain", "true");
   if (facets) params.set("facets", FACETS);
   if (facets) params.set("facet_limit", "12");
   const open = facets ? openFacets(state).join(",") : "";
@@ -128,9 +133,21 @@ export async function story(uri) {
   return (await call(`content/${encodeURIComponent(uri)}?versions=all`)).data;
 }
 
-export const setStatus = (uri, pubstatus) =>
-  call(`content/${encodeURIComponent(uri)}/status`, { key: ingestKey, method: "PATCH", body: { pubstatus } });
+// --- the desk
 
-export async function configuration() {
-  return call("page/config", { key: "" });
-}
+const ofItem = (uri, part) => `content/${encodeURIComponent(uri)}/${part}`;
+
+/** Changes an item's state: `pubstatus`, `embargoed` and a `reason`. */
+export const setStatus = (uri, change) => call(ofItem(uri, "status"), { key: deskKey, method: "PATCH", body: change });
+
+/** What the desk sees of an item: its state, who received it, what is hidden, what was done. */
+export const deskLook = async (uri) => (await call(ofItem(uri, "status"), { key: deskKey })).data;
+
+/** Records the next version with other texts. */
+export const correct = (uri, body) => call(ofItem(uri, "correction"), { key: deskKey, method: "POST", body });
+
+/** What the desk did lately. */
+export const deskLog = async () => (await call("v1/desk/log", { key: deskKey })).data.entries;
+
+/** What the page opens with, and what the reader's key may do. */
+export const configuration = () => call("page/config");

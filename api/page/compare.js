@@ -1,7 +1,8 @@
 // Words alone and hybrid side by side: lines join the same stories, and marks show what only meaning found.
 
+import { t } from "./desk/texts.js";
 import { el, svg } from "./dom.js";
-import { milliseconds, number, plural, total } from "./format.js";
+import { milliseconds, number, total } from "./format.js";
 import { badge, headlineLink, placeAndTime, ranks } from "./hits.js";
 
 /** A hybrid hit's rank in the search by words, and what it means, as text. */
@@ -10,11 +11,11 @@ function move(result, lexical) {
   const listed = lexical.items.find((other) => other.item.uri === item.uri);
   // The list ranks stories; further down only the rank among items is known.
   const byWords = listed ? listed.meta.rank : meta.explanation.lexical.rank;
-  if (!byWords) return ["only", "only by meaning"];
+  if (!byWords) return ["only", t("only by meaning")];
   const steps = byWords - meta.rank;
-  if (steps > 0) return ["up", `▲ ${number(steps)} from #${number(byWords)}`];
-  if (steps < 0) return ["down", `▼ ${number(-steps)} from #${number(byWords)}`];
-  return ["same", "same place"];
+  if (steps > 0) return ["up", t("▲ {steps} from #{rank}", { steps: number(steps), rank: number(byWords) })];
+  if (steps < 0) return ["down", t("▼ {steps} from #{rank}", { steps: number(-steps), rank: number(byWords) })];
+  return ["same", t("same place")];
 }
 
 function card(result, side, address, actions, note) {
@@ -28,27 +29,27 @@ function card(result, side, address, actions, note) {
       side === "hybrid" && ranks(meta.explanation, meta.score)));
 }
 
-const spent = ({ timings_ms: timings }) => (timings.total === undefined ? "" : ` in ${milliseconds(timings.total)}`);
+const spent = ({ timings_ms: timings }) => (timings.total === undefined ? "" : t(" in {time}", { time: milliseconds(timings.total) }));
 
 function column(title, data, side, cards) {
   return el("section", { class: `side side-${side}`, "aria-label": title },
     el("h2", { class: "side-title" }, title, el("span", {}, `${total(data.total_items, data.total_relation).join("")}${spent(data)}`)),
-    cards.length ? cards : el("p", { class: "side-empty" }, "Nothing: no story has these words."));
+    cards.length ? cards : el("p", { class: "side-empty" }, t("Nothing: no story has these words.")));
 }
 
 /** The result of the comparison in one sentence. */
 function verdict(lexical, hybrid, moves) {
-  if (!hybrid.items.length) return "Neither words nor meaning lead to a story.";
+  if (!hybrid.items.length) return t("Neither words nor meaning lead to a story.");
   const only = moves.filter(([kind]) => kind === "only").length;
   const up = moves.filter(([kind]) => kind === "up").length;
   if (!lexical.items.length) {
-    return `Words find nothing here; meaning leads to ${plural(only, "story", "stories")}.`;
+    return only === 1 ? t("Words find nothing here; meaning leads to 1 story.") : t("Words find nothing here; meaning leads to {number} stories.", { number: number(only) });
   }
-  if (!only && !up) return "Words and meaning agree on this one.";
+  if (!only && !up) return t("Words and meaning agree on this one.");
   const told = [];
-  if (only) told.push(`${plural(only, "story", "stories")} that no word of the query leads to`);
-  if (up) told.push(`${plural(up, "story", "stories")} moved up`);
-  return `Hybrid brings ${told.join(", and ")}.`;
+  if (only) told.push(only === 1 ? t("1 story that no word of the query leads to") : t("{number} stories that no word of the query leads to", { number: number(only) }));
+  if (up) told.push(up === 1 ? t("1 story moved up") : t("{number} stories moved up", { number: number(up) }));
+  return t("Hybrid brings {what}.", { what: told.join(t(", and ")) });
 }
 
 function curve(from, to, box, kind) {
@@ -95,14 +96,14 @@ export function comparison(lexical, hybrid, address, actions) {
   const moves = hybrid.items.map((result) => move(result, lexical));
   const found = new Set(hybrid.items.map((result) => result.item.uri));
   const left = lexical.items.map((result) => card(result, "lexical", address, actions,
-    found.has(result.item.uri) ? null : ["lost", `not among hybrid's first ${number(hybrid.items.length)}`]));
+    found.has(result.item.uri) ? null : ["lost", t("not among hybrid's first {number}", { number: number(hybrid.items.length) })]));
   const right = hybrid.items.map((result, place) => card(result, "hybrid", address, actions, moves[place]));
   const canvas = svg("svg", { class: "lines", "aria-hidden": "true" });
   const view = el("div", { class: "comparison" },
     el("p", { class: "verdict" }, verdict(lexical, hybrid, moves)),
-    column("Words (BM25)", lexical, "lexical", left),
+    column(t("Words (BM25)"), lexical, "lexical", left),
     el("div", { class: "between" }, canvas),
-    column("Hybrid", hybrid, "hybrid", right));
+    column(t("Hybrid"), hybrid, "hybrid", right));
   new ResizeObserver(() => drawLines(view, canvas)).observe(view);
   pairUp(view, canvas);
   return view;

@@ -1,6 +1,7 @@
 // "Why is … not here?": which stage of this very search dropped a story, and what would keep it.
 
 import { search } from "./client.js";
+import { t } from "./desk/texts.js";
 import { byId, el } from "./dom.js";
 import { decimal, number } from "./format.js";
 import { hasFilters, unfiltered } from "./state.js";
@@ -29,10 +30,10 @@ export function uriOf(text) {
 
 function path(stage) {
   const at = PATH.findIndex(([name]) => name === stage);
-  return el("ol", { class: "path", "aria-label": "How far it came" }, PATH.map(([name, words], number_) => {
+  return el("ol", { class: "path", "aria-label": t("How far it came") }, PATH.map(([name, words], number_) => {
     const kind = number_ < at || stage === "none" ? "passed" : number_ === at ? "stopped" : "";
-    const told = kind === "passed" ? "yes: " : kind === "stopped" ? "no: " : "not looked at: ";
-    return el("li", { class: kind }, el("span", { class: "unseen" }, told), words);
+    const told = kind === "passed" ? t("yes: ") : kind === "stopped" ? t("no: ") : t("not looked at: ");
+    return el("li", { class: kind }, el("span", { class: "unseen" }, told), t(words));
   }));
 }
 
@@ -41,7 +42,7 @@ function retrievers(missing) {
   const score = (value) => (value === null ? "–" : decimal(value, 3));
   const told = missing.retrievers.some((one) => one.score !== undefined); // only keys that may inspect get scores
   return el("table", {},
-    el("thead", {}, el("tr", {}, ["Retriever", "Its rank", told && "Its score", "List ends at"].filter(Boolean).map((title) => el("th", { scope: "col" }, title)))),
+    el("thead", {}, el("tr", {}, ["Retriever", "Its rank", told && "Its score", "List ends at"].filter(Boolean).map((title) => el("th", { scope: "col" }, t(title))))),
     el("tbody", {}, missing.retrievers.map((one) => el("tr", {}, el("th", { scope: "row" }, one.retriever),
       el("td", {}, one.rank ? `#${number(one.rank)}` : "–"), told && el("td", {}, score(one.score)),
       el("td", {}, `#${number(one.depth)}${told ? `, ${score(one.last_score)}` : ""}`)))));
@@ -49,15 +50,15 @@ function retrievers(missing) {
 
 function answerNodes(missing, state, { go, open }) {
   const { stage, reason, mend, uri } = missing;
-  const words = missing.words.missing.length > 0 && `Not in it: ${missing.words.missing.join(", ")}. `;
+  const words = missing.words.missing.length > 0 && t("Not in it: {words}. ", { words: missing.words.missing.join(", ") });
   const actions = [
-    READABLE.includes(stage) && el("button", { type: "button", class: "plain", onclick: () => open(uri) }, "Open it"),
-    stage === "filters" && hasFilters(state) && el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Search without the filters"),
+    READABLE.includes(stage) && el("button", { type: "button", class: "plain", onclick: () => open(uri) }, t("Open it")),
+    stage === "filters" && hasFilters(state) && el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, t("Search without the filters")),
   ].filter(Boolean);
   return [
     el("p", { class: "missing-said" }, `${reason[0].toUpperCase()}${reason.slice(1)}.`),
     path(stage), retrievers(missing),
-    stage !== "none" && el("p", { class: "missing-mend" }, words, `What would show it: ${mend}. `, actions.flatMap((node) => [node, " "])),
+    stage !== "none" && el("p", { class: "missing-mend" }, words, t("What would show it: {mend}. ", { mend }), actions.flatMap((node) => [node, " "])),
     stage === "none" && el("p", { class: "missing-mend" }, actions),
   ].filter(Boolean);
 }

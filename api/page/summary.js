@@ -1,5 +1,6 @@
 // What was found, how long each stage took, and the filters in force.
 
+import { t } from "./desk/texts.js";
 import { byId, el, redraw, show } from "./dom.js";
 import { dayRange, facetName, facetValue, milliseconds, number, total, words } from "./format.js";
 import { FILTERS, toggled, unfiltered } from "./state.js";
@@ -35,7 +36,7 @@ function timing(timings) {
   const track = el("div", { class: "timing-bar", "aria-hidden": "true" });
   // On a phone the legend is one line that scrolls: keys must reach it.
   const narrow = matchMedia("(max-width: 640px)").matches;
-  const legend = el("ul", { class: "timing-legend", "aria-label": "Milliseconds per stage", tabindex: narrow && "0" });
+  const legend = el("ul", { class: "timing-legend", "aria-label": t("Milliseconds per stage"), tabindex: narrow && "0" });
   stages.forEach(([name, spent], number) => {
     const piece = el("span", { class: stageClass(name, number), title: `${words(name)} ${milliseconds(spent)}` });
     piece.style.flexGrow = String(spent / sum);
@@ -49,29 +50,29 @@ function timing(timings) {
 function chips(state, go) {
   const made = [];
   const chip = (name, text, next) => made.push(el("button", {
-    type: "button", class: "chip", "aria-label": `Remove the filter ${name}: ${text}`, onclick: () => go(next),
+    type: "button", class: "chip", "aria-label": t("Remove the filter {name}: {text}", { name, text }), onclick: () => go(next),
   }, el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, "×")));
   for (const name of FILTERS) {
     for (const value of state.filters[name]) chip(facetName(name), facetValue(name, value), toggled(state, name, value));
   }
   if (state.since || state.until) {
-    chip("Date", dayRange(state.since, state.until), { ...state, since: "", until: "" });
+    chip(t("Date"), dayRange(state.since, state.until), { ...state, since: "", until: "" });
   }
-  if (made.length > 1) made.push(el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, "Remove all filters"));
+  if (made.length > 1) made.push(el("button", { type: "button", class: "plain", onclick: () => go(unfiltered(state)) }, t("Remove all filters")));
   return made;
 }
 
 /** What was found: the strong hits, where the answer has a floor; if there are none, it says that the others are only near. */
 function found(data) {
   if (data.related_items === null) return total(data.total_items, data.total_relation);
-  if (!data.total_items) return ["", "Nothing found", data.related_items ? "; the nearest are" : ""];
-  return ["", number(data.total_items), data.total_items === 1 ? " story" : " stories"];
+  if (!data.total_items) return ["", t("Nothing found"), data.related_items ? t("; the nearest are") : ""];
+  return ["", number(data.total_items), data.total_items === 1 ? t(" story") : t(" stories")];
 }
 
 export function showSummary(state, data, go) {
   const [before, count, after] = found(data);
   const spent = data.timings_ms.total;
-  byId("total").replaceChildren(before, el("b", {}, count), after, data.counted === "groups" ? ", near-duplicates folded" : "",
+  byId("total").replaceChildren(before, el("b", {}, count), after, data.counted === "groups" ? t(", near-duplicates folded") : "",
     el("span", { class: "total-how" }, ` · ${words(data.profile)}`, spent === undefined ? "" : ` · ${milliseconds(spent)}`));
   byId("timing").replaceChildren(...timing(data.timings_ms));
   redraw(byId("notes"), understood(state, data, go), byId("results"));

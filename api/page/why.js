@@ -1,5 +1,6 @@
 // Why a hit is where it is: what each stage gave it, as one bar that adds up to its score.
 
+import { t } from "./desk/texts.js";
 import { el, stackedBar } from "./dom.js";
 import { decimal, number, signed } from "./format.js";
 
@@ -13,10 +14,10 @@ const raw = (value, name, without, digits = 2) => (value === undefined ? "" : va
 export function fusedParts(told) {
   const { lexical, vectors, names } = told;
   const parts = [{ kind: "lex", name: "Words", rank: lexical.rank, share: lexical.normalized, weight: lexical.weight,
-    raw: raw(lexical.bm25, "BM25", "no word matches") }];
-  vectors.forEach((one, at) => parts.push({ kind: VECTOR_KINDS[Math.min(at, 2)], name: vectors.length > 1 ? `Meaning, model ${at + 1}` : "Meaning",
-    rank: one.rank, share: one.normalized, weight: one.weight, raw: raw(one.cosine, "cosine", "no vector") }));
-  if (names.weight > 0) parts.push({ kind: "nam", name: "Names", rank: null, share: names.share, weight: names.weight, raw: `${Math.round(names.share * 100)}% of them → ` });
+    raw: raw(lexical.bm25, "BM25", t("no word matches")) }];
+  vectors.forEach((one, at) => parts.push({ kind: VECTOR_KINDS[Math.min(at, 2)], name: vectors.length > 1 ? t("Meaning, model {number}", { number: at + 1 }) : "Meaning",
+    rank: one.rank, share: one.normalized, weight: one.weight, raw: raw(one.cosine, t("cosine"), t("no vector")) }));
+  if (names.weight > 0) parts.push({ kind: "nam", name: "Names", rank: null, share: names.share, weight: names.weight, raw: t("{share}% of them → ", { share: Math.round(names.share * 100) }) });
   return parts.filter((part) => part.weight > 0).map((part) => ({ ...part, gives: part.share * part.weight }));
 }
 
@@ -45,8 +46,8 @@ const swatch = (kind) => el("i", { class: `swatch ${kind}`, "aria-hidden": "true
 
 function row(kind, name, { rank = null, how = "", gives, drawn = null, type = "" }) {
   return el("li", { class: `why-row ${type}` },
-    el("span", { class: "why-name" }, kind && swatch(kind), name), " ",
-    el("span", { class: "why-rank" }, rank === null ? "" : rank ? `#${number(rank)}` : [el("span", { class: "unseen" }, "not found"), el("span", { "aria-hidden": "true" }, "–")]), " ",
+    el("span", { class: "why-name" }, kind && swatch(kind), t(name)), " ",
+    el("span", { class: "why-rank" }, rank === null ? "" : rank ? `#${number(rank)}` : [el("span", { class: "unseen" }, t("not found")), el("span", { "aria-hidden": "true" }, "–")]), " ",
     el("span", { class: "why-how" }, how), " ", drawn || el("span", {}), " ",
     el("b", { class: "why-gives" }, gives));
 }
@@ -58,15 +59,15 @@ function laterRows(told, score) {
   const { fused, recency, reranked } = told;
   const rows = [];
   if (recency < 1) {
-    rows.push(row("age", "Age", { how: `it keeps ${Math.round(recency * 100)}% of that`, gives: `×${decimal(recency, 3)}` }));
+    rows.push(row("age", "Age", { how: t("it keeps {share}% of that", { share: Math.round(recency * 100) }), gives: `×${decimal(recency, 3)}` }));
     if (isMixed(told)) rows.push(row("", "Left", { gives: decimal(fused.score * recency, 3), type: "why-sum" }));
   }
   if (isMixed(told)) {
     const { weight, normalized, fused_normalized: own, floor } = reranked;
-    rows.push(row("", "Of that", { how: `among those read → ${times(own, 1 - weight)}`, gives: signed((1 - weight) * own) }),
-      row("rer", "Reranker", { how: reranked.score === null ? "no score" : `${raw(reranked.score, "score", "", 3)}${times(normalized, weight)}`,
+    rows.push(row("", "Of that", { how: `${t("among those read → ")}${times(own, 1 - weight)}`, gives: signed((1 - weight) * own) }),
+      row("rer", "Reranker", { how: reranked.score === null ? t("no score") : `${raw(reranked.score, t("score"), "", 3)}${times(normalized, weight)}`,
         drawn: stackedBar([["rer", weight * normalized]]), gives: signed(weight * normalized) }));
-    if (floor > 0) rows.push(row("floor", "Read in time", { how: "above what the reranker did not reach", gives: signed(floor) }));
+    if (floor > 0) rows.push(row("floor", "Read in time", { how: t("above what the reranker did not reach"), gives: signed(floor) }));
   }
   return [...rows, row("", "Score", { drawn: scoreBar(told, score), gives: decimal(score, 3), type: "why-total" })];
 }
@@ -74,10 +75,10 @@ function laterRows(told, score) {
 function remarks(result) {
   const { explanation: told, pinned, exact } = result.meta;
   const said = [];
-  if (exact) said.push("The whole query is its slugline, byline, credit, source, uri or id: its score did not decide.");
-  if (pinned) said.push("Editors pinned it here: its score did not decide.");
-  if (!told.fused.score) said.push("It is no nearer than any unrelated story: it fills the list.");
-  else if (told.lexical.weight > 0 && !told.lexical.rank) said.push("No word of the query is in this story: its meaning alone led here.");
+  if (exact) said.push(t("The whole query is its slugline, byline, credit, source, uri or id: its score did not decide."));
+  if (pinned) said.push(t("Editors pinned it here: its score did not decide."));
+  if (!told.fused.score) said.push(t("It is no nearer than any unrelated story: it fills the list."));
+  else if (told.lexical.weight > 0 && !told.lexical.rank) said.push(t("No word of the query is in this story: its meaning alone led here."));
   return said.map((text) => el("p", { class: "remark" }, text));
 }
 
@@ -94,13 +95,13 @@ function difference(result, other) {
   const names = [`#${number(result.meta.rank)}`, `#${number(other.meta.rank)}`];
   const cell = (value) => el("td", {}, decimal(value, 3));
   return [
-    el("p", { class: "why-apart" }, Math.abs(apart) < 0.0005 ? `${names[0]} and ${names[1]} have the same score.`
-      : `${names[0]} has ${decimal(Math.abs(apart), 3)} ${apart > 0 ? "more" : "less"} than ${names[1]}; ${most.name.toLowerCase()} ${
-        apart > 0 ? "adds" : "costs"} it the most (${signed(most.mine - most.yours)}).`),
-    el("table", {}, el("thead", {}, el("tr", {}, ["Part", ...names, "Difference"].map((title) => el("th", { scope: "col" }, title)))),
-      el("tbody", {}, rows.map(({ kind, name, mine, yours }) => el("tr", {}, el("th", { scope: "row" }, swatch(kind), name),
+    el("p", { class: "why-apart" }, Math.abs(apart) < 0.0005 ? t("{one} and {other} have the same score.", { one: names[0], other: names[1] })
+      : t(apart > 0 ? "{one} has {apart} more than {other}; {part} adds it the most ({most})." : "{one} has {apart} less than {other}; {part} costs it the most ({most}).",
+        { one: names[0], other: names[1], apart: decimal(Math.abs(apart), 3), part: t(most.name).toLowerCase(), most: signed(most.mine - most.yours) })),
+    el("table", {}, el("thead", {}, el("tr", {}, [t("Part"), ...names, t("Difference")].map((title) => el("th", { scope: "col" }, title)))),
+      el("tbody", {}, rows.map(({ kind, name, mine, yours }) => el("tr", {}, el("th", { scope: "row" }, swatch(kind), t(name)),
         cell(mine), cell(yours), el("td", {}, signed(mine - yours)))),
-      el("tr", { class: "why-total" }, el("th", { scope: "row" }, "Score"), cell(result.meta.score), cell(other.meta.score), el("td", {}, signed(apart))))),
+      el("tr", { class: "why-total" }, el("th", { scope: "row" }, t("Score")), cell(result.meta.score), cell(other.meta.score), el("td", {}, signed(apart))))),
   ];
 }
 
@@ -109,9 +110,9 @@ function chooser(result, others) {
   if (!left.length) return null;
   const shown = el("div", { class: "why-versus", "aria-live": "polite" });
   const select = el("select", { onchange: () => shown.replaceChildren(...(select.value === "" ? [] : difference(result, left[Number(select.value)]))) },
-    el("option", { value: "" }, "another story of this answer"),
+    el("option", { value: "" }, t("another story of this answer")),
     left.map((other, at) => el("option", { value: at }, `#${number(other.meta.rank)} ${(other.item.headline || other.item.uri).slice(0, 70)}`)));
-  return el("div", { class: "why-compare" }, el("label", {}, "Compare with ", select), shown);
+  return el("div", { class: "why-compare" }, el("label", {}, t("Compare with "), select), shown);
 }
 
 /** The whole picture of one hit. `others` are the hits that it can be compared with. */
@@ -123,7 +124,7 @@ export function whyPicture(result, { others = [] } = {}) {
     drawn: stackedBar([[part.kind, part.gives]]), gives: signed(part.gives) }));
   const fused = row("", "Fused", { rank: told.fused.rank, gives: decimal(told.fused.score, 3), type: "why-sum" });
   return el("section", { class: "why", "aria-labelledby": title },
-    el("h3", { id: title }, `Why it is number ${number(rank)}`),
+    el("h3", { id: title }, t("Why it is number {rank}", { rank: number(rank) })),
     el("ol", { class: "why-rows" }, rows, (told.recency < 1 || isMixed(told)) && fused, laterRows(told, score)),
     remarks(result), chooser(result, others));
 }
@@ -137,6 +138,6 @@ export function whyButton(result, fold, actions) {
     if (!fold.firstChild) fold.append(whyPicture(result, actions.shown()));
     fold.hidden = !fold.hidden;
     button.setAttribute("aria-expanded", String(!fold.hidden));
-  } }, `Why number ${number(result.meta.rank)}?`);
+  } }, t("Why number {rank}?", { rank: number(result.meta.rank) }));
   return button;
 }

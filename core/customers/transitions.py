@@ -27,7 +27,8 @@ class Transition:
     """One transition. `n` is its place in the order (rising, with gaps), `id` names it for good.
 
     `seq` is the number of the version in the record that is shown, or was shown last. `account` is
-    "" for a transition that concerns everybody, else the only account that it concerns.
+    "" for a transition that concerns everybody, else the only account that it concerns. One that
+    `undoes` shows an item again whose kill was told: who received the kill is told of it.
     """
 
     n: int
@@ -39,12 +40,14 @@ class Transition:
     version: int
     seq: int
     account: str = ""
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What customers were told of an item last. `kind` is SHOWN while the item is shown, else the
     kind that took it away. `products` are casefolded codes. `n` is the place of that transition.
+    `undoes` is set only in what is to be told, as in `Transition`.
     """
 
     uri: str
@@ -54,11 +57,22 @@ class Told:
     seq: int
     products: frozenset[str] = frozenset()
     n: int = 0
+    undoes: bool = False
 
     @property
     def shown(self) -> bool:
         """Whether the item was told as shown."""
         return self.kind not in ENDS
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That an account received an item by a channel: the newest version, and when it got that."""
+
+    account: str
+    channel: str
+    version: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,14 @@ from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
 from core.customers.accounts import AccountBook, Charge, Download, Order, Uses
 from core.customers.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.customers.topics import FollowedTopic, TopicMatch
-from core.customers.transitions import FeedSession, Position, Told, Transition, TransitionKind
+from core.customers.transitions import (
+    FeedSession,
+    Position,
+    Receipt,
+    Told,
+    Transition,
+    TransitionKind,
+)
 from core.customers.use import Event, LoggedQuery
 from core.items import Item
 from core.query_tree import Node
@@ -246,6 +253,10 @@ class Receipts(Protocol):
 
     def receivers(self, uris: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return, by uri, the accounts that received some version of the item."""
+        ...
+
+    def of_item(self, uri: str) -> Sequence[Receipt]:
+        """Return the receipts of an item, by account and channel."""
         ...
 
     def of(self, account: str, after: str, limit: int) -> Sequence[str]:

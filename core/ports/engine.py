@@ -25,7 +25,7 @@ from core.retrieval import (
     Suggestion,
     TextSignatures,
 )
-from core.standing import Head, SeenWord, Sight, Standing
+from core.standing import Head, SeenWord, Sight, Standing, Story
 from core.writes import PutItem, SetStatus, Written
 
 Clock = Callable[[], datetime]
@@ -220,6 +220,12 @@ class Standings(Protocol):
     def standing(self, uri: str) -> Standing:
         """Return the item's standing. The method checks no rights: its caller decides what may be
         shown.
+        """
+        ...
+
+    def story(self, uri: str) -> Story:
+        """Return the item's story in any state, at most its 100 newest versions; an empty one for
+        an unknown item. The method checks no rights, as `standing`.
         """
         ...
 

@@ -2,7 +2,8 @@
 the transaction that queues. The feed's rule says what an account is told
 (`customers.feed.Feed.entries`). An item's end is also told to an endpoint for which a message about
 it is waiting or being sent. These messages are read before the receipts, and a message leaves the
-outbox after its receipt is written: so no receiver is missed.
+outbox after its receipt is written: so no receiver is missed. The undo of a kill is sent wherever
+the kill was, whatever kinds the endpoint wants.
 """
 
 from __future__ import annotations
@@ -73,9 +74,13 @@ class MessageMaker:
             told = self._told(theirs, endpoint, looks)
             for one in theirs:
                 kind = told.get(one.n, one.kind if one.kind in ENDS and one.uri in here else None)
-                if kind is not None and endpoint.wants(kind):
+                if kind is not None and (endpoint.wants(kind) or self._heard(one, endpoint)):
                     here.add(one.uri)
                     yield message_of(one, kind, endpoint)
+
+    def _heard(self, one: Transition, endpoint: Endpoint) -> bool:
+        """Return whether a transition undoes a kill that the endpoint's account received."""
+        return one.undoes and one.uri in self.feed.receipts.received(endpoint.account, [one.uri])
 
     def _told(
         self, transitions: Sequence[Transition], endpoint: Endpoint, looks: _Looks

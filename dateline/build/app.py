@@ -16,6 +16,7 @@ from core.callers import NOBODY
 from core.customers.experiments import Experiment
 from core.limits import Limiter, NoLimiter
 from customers.experiments import LoggedSearch
+from customers.newsdesk import NewsDesk
 from dateline.archive_folder import archive_folder
 from dateline.build.customers.accounts import (
     account_parts,
@@ -40,6 +41,8 @@ from dateline.settings import Settings
 from inference.runtimes.loading import cores
 from search.sampled import SampledSearch
 from search.suggest import Suggester
+from storage.customers.sessions import StoredSessions
+from storage.customers.webhooks import StoredWebhooks
 from storage.words.sampled_queries import SampledQueries
 
 
@@ -147,6 +150,15 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
         monitoring=monitors,
         on_demand=on_demand(service.engine, customers, receipts, clock),
         use=None if use is None else use.log,
+        newsdesk=NewsDesk(
+            service.engine,
+            receipts,
+            StoredSessions(customers),
+            parts.audit,
+            clock,
+            lambda name: book.title if (book := accounts.book.accounts.get(name)) else name,
+            StoredWebhooks(customers).of_account,
+        ),
         jobs=desk,
         close=close,
     )

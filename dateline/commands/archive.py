@@ -40,6 +40,7 @@ def set_status(
         str, typer.Option(help="Hide the newest version until then, such as 2026-12-01T06:00:00Z.")
     ] = "",
     lift: Annotated[bool, typer.Option("--lift", help="Lift the embargo.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     data: Data = None,
     models: Models = None,
 ) -> None:
@@ -54,7 +55,7 @@ def set_status(
         until: datetime | None = parse_span(embargo)[0] if embargo else None
         service = build_service(encoder_only(archive_settings(data=data, models=models)))
         try:
-            change = SetStatus(uri, pubstatus, until, lift)
+            change = SetStatus(uri, pubstatus, until, lift, " ".join(reason.split())[:500])
             written = service.writer.set_status([change])[0]
         finally:
             service.close()

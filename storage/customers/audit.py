@@ -66,6 +66,8 @@ class StoredAudit:
         for name in ("who", "action", "item"):
             if wanted := getattr(chosen, name):
                 query = query.where(_ENTRIES.c[name] == wanted)
+        if chosen.actions:
+            query = query.where(_ENTRIES.c.action.in_(sorted(chosen.actions)))
         if chosen.since is not None:
             query = query.where(_ENTRIES.c.at >= moment(chosen.since))
         return [_row(row) for row in self._database.run(lambda c: c.execute(query).all())]

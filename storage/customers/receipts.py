@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
 
+from core.customers.transitions import Receipt
 from core.errors import StorageError
 from storage.customers.digests import key_of
 from storage.databases import Database
@@ -139,6 +141,15 @@ class StoredReceipts:
         for uri, account in self._rows([_RECEIPTS.c.uri, _RECEIPTS.c.account], uris, sa.true()):
             found.setdefault(uri, set()).add(account)
         return {uri: frozenset(accounts) for uri, accounts in found.items()}
+
+    def of_item(self, uri: str) -> Sequence[Receipt]:
+        """Return the receipts of an item, by account and channel."""
+        names = ("account", "channel", "version", "at")
+        rows = self._rows([_RECEIPTS.c[name] for name in names], [uri], sa.true())
+        return [
+            Receipt(account, channel, version, datetime.fromtimestamp(at, UTC))
+            for account, channel, version, at in sorted(rows)
+        ]
 
     def of(self, account: str, after: str, limit: int) -> Sequence[str]:
         """Return at most `limit` uris that the account received, in a fixed order, after `after`

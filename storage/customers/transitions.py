@@ -42,6 +42,7 @@ _TRANSITIONS = sa.Table(
     sa.Column("version", _NUMBER, nullable=False),
     sa.Column("seq", _NUMBER, nullable=False),
     sa.Column("account", sa.Text, nullable=False),
+    sa.Column("undoes", sa.SmallInteger, nullable=False, server_default="0"),  # 1 for true
     sa.Index("dateline_transitions_by_time", "at"),
     sa.Index("dateline_transitions_by_kind", "kind", "n"),
 )
@@ -96,7 +97,7 @@ _NEXT_DUE = sa.select(
 )
 _READ = str(sa.select(*(_TRANSITIONS.c[name] for name in Transition.__slots__)))
 _KINDS = {str(kind): kind for kind in TransitionKind}
-_READ_TOLD = str(sa.select(*(_TOLD.c[name] for name in Told.__slots__)))
+_READ_TOLD = str(sa.select(*(_TOLD.c[name] for name in Told.__slots__ if name in _TOLD.c)))
 
 
 class _OthersTurnError(Exception):
@@ -112,6 +113,7 @@ class StoredTransitions:
         self._database = database
         self._mark = "?" if database.is_sqlite else "%s"
         database.prepare(_TABLES)
+        database.add_columns(_TRANSITIONS, ["undoes"])
         insert = database.insert(_TURN).on_conflict_do_nothing(index_elements=["one"])
         first = {"one": 1, "epoch": _new_id(), "number": 0, "position": 0, "line": "", "last": 0}
         if not self._all(sa.select(_TURN.c.one)):
@@ -380,7 +382,7 @@ def _row(told: Told, n: int, now: int, account: str = "") -> dict[str, Any]:
     names = ("story", "uri", "version", "seq")
     values = {name: getattr(told, name) for name in names}
     fixed = {"n": n, "id": _new_id(), "at": now, "kind": str(told.kind), "account": account}
-    return values | fixed
+    return values | fixed | {"undoes": int(told.undoes)}
 
 
 def _told_row(told: Told, n: int, id_: str) -> dict[str, Any]:
@@ -413,8 +415,9 @@ def _read_codes(text: str) -> frozenset[str]:
 
 
 def _transition(row: Sequence[Any]) -> Transition:
-    n, id_, at, kind, story, uri, version, seq, account = row
-    return Transition(n, id_, _read_time(at), _KINDS[kind], story, uri, version, seq, account)
+    n, id_, at, kind, story, uri, version, seq, account, undoes = row
+    moment, what = _read_time(at), _KINDS[kind]
+    return Transition(n, id_, moment, what, story, uri, version, seq, account, bool(undoes))
 
 
 _read_time = lru_cache(4096)(from_micros)  # transitions that are made together have one time

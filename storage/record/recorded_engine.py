@@ -9,7 +9,7 @@ from core.callers import OPERATOR, Caller
 from core.items import Item, Passage, PassageVectors
 from core.ports.engine import Clock
 from core.retrieval import Ids, TextSignatures
-from core.standing import Head, Sight, Standing
+from core.standing import Head, Sight, Standing, Story
 from core.writes import PutItem, SetStatus, Written
 from storage.media.items import newest_versions
 from storage.record.item_rows import to_micros
@@ -23,6 +23,7 @@ from storage.record.stories import (
     shown_item,
     sights_of,
     standing_of,
+    whole_story,
 )
 
 
@@ -115,6 +116,11 @@ class RecordedEngine(ABC):
         """Return how the item stands, whoever asks."""
         self._refresh()
         return standing_of(self.record.reads, uri, self._now())
+
+    def story(self, uri: str) -> Story:
+        """Return the item's story in any state."""
+        self._refresh()
+        return whole_story(self.record.reads, uri, self._now())
 
     # Library
 

@@ -12,11 +12,11 @@ import numpy as np
 from core.callers import Caller, folded
 from core.items import Item, Passage, PubStatus
 from core.retrieval import Exemplar, Ids
-from core.standing import Head, Hiding, Sight, Standing
+from core.standing import Head, Hiding, Sight, Standing, Story, VersionState
 from storage.record.holds import FREE, held
 from storage.record.item_rows import from_micros
 from storage.record.port import RecordOfTruth, RecordReads
-from storage.record.visibility import StoryView, VersionRow
+from storage.record.visibility import StoryView, VersionRow, story_view
 
 _EARLIER = 10  # versions of an item that are matched with a query
 _MOST_VERSIONS = 100  # of one story in an answer; the newest ones
@@ -221,6 +221,35 @@ def standing_of(reads: RecordReads, uri: str, now: int) -> Standing:
         return Standing(Hiding.NOTHING, shown.seq, products=products)
     head = items[view.head].uri if view.head in items else ""
     return Standing(Hiding.SUPERSEDED, head=head, products=products)
+
+
+def whole_story(reads: RecordReads, uri: str, now: int) -> Story:
+    """Return the story of `uri` at `now` (microseconds) in any state, its newest versions first."""
+    chain = reads.chain_of(uri)
+    if chain is None:
+        return Story()
+    rows = reads.versions_of_stories([chain])[chain]
+    view = story_view(chain, rows, now)
+    without = story_view(chain, [row for row in rows if row.uri != uri], now)
+    ordered = sorted(rows, key=lambda row: (row.versioncreated, row.seq), reverse=True)
+    uris = {row.seq: row.uri for row in rows}
+    return Story(
+        tuple(_state(row, view) for row in ordered[:_MOST_VERSIONS]),
+        uris.get(view.head, ""),
+        uris.get(without.head, ""),
+    )
+
+
+def _state(row: VersionRow, view: StoryView) -> VersionState:
+    return VersionState(
+        row.uri,
+        row.version,
+        _moment(row.versioncreated),
+        PubStatus(row.pubstatus),
+        None if row.embargoed is None else _moment(row.embargoed),
+        None if row.expires is None else _moment(row.expires),
+        row.seq in view.members,
+    )
 
 
 def _hidden(versions: Sequence[VersionRow], now: int) -> Standing:

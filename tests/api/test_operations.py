@@ -79,8 +79,8 @@ def test_demo_keys_are_for_this_machine_only(demo: Served, headers: dict[str, st
     assert codes(headers) == [401] * 6
     near = demo.http.get("/page/config").json()
     far = demo.http.get("/page/config", headers=headers).json()
-    assert (near["demo_key"], near["demo_ingest_key"], near["kill_enabled"]) == (READ, INGEST, True)
-    assert (far["demo_key"], far["demo_ingest_key"], far["kill_enabled"]) == ("", "", False)
+    assert (near["demo_key"], near["demo_ingest_key"], near["desk"]) == (READ, INGEST, True)
+    assert (far["demo_key"], far["demo_ingest_key"], far["desk"]) == ("", "", False)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_metrics_are_open_to_everybody_only_where_that_is_set(served: Served) ->
 def test_page_config_without_demo_has_no_key(served: Served) -> None:
     answer = served.http.get("/page/config")
     assert READ not in answer.text
-    assert answer.json()["kill_enabled"] is False
+    assert answer.json()["desk"] is False
 
 
 def test_ready_says_why_not(fresh: Served) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +20,7 @@ from playwright.sync_api import (
 
 PATIENCE_MS = 120_000  # on a busy machine a page takes its time
 expect.set_options(timeout=PATIENCE_MS)
+ENGINEER: Mapping[str, str] = {"dateline-engineer": "1"}
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -53,14 +54,19 @@ def opened(
     *,
     locale: str = "en-GB",
     zone: str = "Europe/Berlin",
+    kept: Mapping[str, str] = ENGINEER,
 ) -> Iterator[Page]:
-    """A page that must load nothing from elsewhere and log no error of its own."""
+    """A page that must load nothing from elsewhere and log no error of its own. `kept` is what the
+    browser has kept of it before: by default that the engineer's view is on.
+    """
+    values = [{"name": name, "value": value} for name, value in kept.items()]
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         locale=locale,
         timezone_id=zone,
         base_url=url,
+        storage_state={"cookies": [], "origins": [{"origin": url, "localStorage": values}]},
     )
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()

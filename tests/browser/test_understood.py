@@ -31,10 +31,10 @@ def test_a_month_is_one_of_the_readers_zone(page: Page, overseas: Page) -> None:
         assert asked["tz"] == [zone]
         assert data["understood"]["dates"][0]["since"] == since
     expect(page.locator(".understood .chip")).to_have_text(
-        re.compile(r"^march 20261\s?–\s?31 Mar 2026×$")
+        re.compile(r"^march 2026 1\s?–\s?31 Mar 2026×$")
     )
     expect(overseas.locator(".understood .chip")).to_have_text(
-        re.compile(r"^march 2026Mar 1\s?–\s?31, 2026×$")
+        re.compile(r"^march 2026 Mar 1\s?–\s?31, 2026×$")
     )
     expect(page.locator("#zone")).to_have_text("days in Berlin")
     expect(overseas.locator("#zone")).to_have_text("days in New York")
@@ -52,10 +52,10 @@ def test_days_of_the_date_fields_are_the_readers(overseas: Page) -> None:
 def test_one_date_can_be_taken_as_words_and_back(page: Page) -> None:
     page.goto("/?q=ferry+accident+march+2026+since+2020")
     hits(page)
-    page.get_by_role("button", name=re.compile("^Take “march 2026”")).click()
+    page.get_by_role("button", name=re.compile("Take “march 2026”")).click()
     chips = page.locator(".understood .chip")
-    expect(chips.nth(0)).to_have_text("march 2026taken as words↺")
-    expect(chips.nth(1)).to_contain_text("since 2020from")
+    expect(chips.nth(0)).to_have_text("march 2026 taken as words↺")
+    expect(chips.nth(1)).to_contain_text("since 2020 from")
     assert "ignore=march+2026" in page.url
     page.reload()
     page.get_by_role("button", name="Read “march 2026” as a date again").click()
@@ -75,7 +75,7 @@ def test_what_is_ignored_is_forgotten_with_its_words(page: Page) -> None:
 
 def test_dates_as_a_whole_can_be_words(page: Page) -> None:
     page.goto("/?q=ferry+accident+march+2026&dates=off")
-    expect(page.locator(".understood")).to_contain_text("Datestaken as words")
+    expect(page.locator(".understood")).to_contain_text("Dates taken as words")
     page.get_by_role("button", name="Read dates as dates again").click()
     expect(page.locator(".understood")).to_contain_text("31 Mar 2026")
 
@@ -97,13 +97,13 @@ def test_the_other_reading_of_a_date(writer: str, request: pytest.FixtureRequest
 def test_names_can_filter_or_be_words(page: Page) -> None:
     page.goto("/?q=ingrid+solvane")
     hits(page)
-    chip = page.get_by_role("button", name=re.compile("^Take “ingrid solvane”"))
+    chip = page.get_by_role("button", name=re.compile("Take “ingrid solvane”"))
     expect(chip).to_contain_text("person Ingrid Solvane, ranks higher")
     page.get_by_role("button", name="Only stories with it").click()
     expect(chip).to_contain_text("asked for")
     assert "entities=filter" in page.url
     chip.click()
-    expect(page.locator(".understood")).to_contain_text("ingrid solvanetaken as words")
+    expect(page.locator(".understood")).to_contain_text("ingrid solvane taken as words")
     assert "ignore=ingrid+solvane" in page.url
     page.get_by_role("button", name="Read “ingrid solvane” as a person again").click()
     expect(chip).to_contain_text("asked for")
@@ -159,6 +159,6 @@ def test_a_kind_of_item_is_a_chip_that_can_be_taken_out(page: Page) -> None:
     assert {item["item"]["type"] for item in data["items"]} <= {"picture"}
     chips = page.locator(".understood .chip")
     expect(chips.nth(0)).to_contain_text("photos of")
-    page.get_by_role("button", name=re.compile("^Take “photos of”")).click()
-    expect(chips.nth(0)).to_have_text("photos oftaken as words↺")
+    page.get_by_role("button", name=re.compile("Take “photos of”")).click()
+    expect(chips.nth(0)).to_have_text("photos of taken as words↺")
     assert "ignore=photos+of" in page.url

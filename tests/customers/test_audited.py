@@ -104,7 +104,7 @@ def test_changes_of_states_are_in_the_log() -> None:
     writer, trail, log = writer_and_log(Taking(Outcome.UPDATED))
     later: dict[str, Any] = {"embargoed": NOW + timedelta(days=1)}
     changes = [
-        SetStatus("a", PubStatus.CANCELED),
+        SetStatus("a", PubStatus.CANCELED, reason="reason=a wrong name"),
         SetStatus("a", PubStatus.USABLE, lift_embargo=True),
         SetStatus("b", **later),
         SetStatus("c", PubStatus.WITHHELD, **later),
@@ -118,3 +118,13 @@ def test_changes_of_states_are_in_the_log() -> None:
         (WITHHOLD, "c"),
         (EMBARGO, "c"),
     ]
+    assert log.entries[0].detail == "version=1 outcome=updated reason=reason=a wrong name"
+    assert log.entries[1].detail == "version=1 outcome=updated"
+
+
+def test_a_correction_is_in_the_log_with_its_reason() -> None:
+    writer, trail, log = writer_and_log(Taking(Outcome.SUPERSEDED))
+    writer.put([PutItem(make_item("a"), reason="a wrong name"), PutItem(make_item("b"))], DESK)
+    trail.close()
+    assert [(one.action, one.item) for one in log.entries] == [(AuditAction.CORRECT, "a")]
+    assert log.entries[0].detail.endswith(" reason=a wrong name")

@@ -156,6 +156,26 @@ def test_a_kill_reaches_whoever_received_the_item_by_any_channel(world: FeedWorl
     assert [len(reader.kills("x")) for reader in readers] == [1, 1, 0]
 
 
+def test_the_undo_of_a_kill_reaches_whoever_received_the_kill(world: FeedWorld) -> None:
+    """Its query does not match the item, which it has by a search."""
+    searcher, stranger = (Reader.begin(world, c, "headline:train") for c in (A, BOTH))
+    put(world, "x", headline="A ferry sails")
+    put(world, "y", headline="A ferry waits")
+    for uri in ("x", "y"):
+        assert world.search(A, uri)
+    for reader in (searcher, stranger):
+        reader.to_the_end()
+    status(world, "x", PubStatus.CANCELED)
+    status(world, "y", PubStatus.WITHHELD)
+    for uri in ("x", "y"):
+        status(world, uri, PubStatus.USABLE)
+    for reader in (searcher, stranger):
+        reader.to_the_end()
+    assert searcher.kinds() == [("x", KILLED), ("y", HIDDEN), ("x", SHOWN)]
+    assert searcher.mirror == {"x": 1}
+    assert stranger.kinds() == []
+
+
 def test_a_kill_reaches_an_account_that_lost_its_products(world: FeedWorld) -> None:
     world.entitled = {"a": A.products}
     put(world, "x")

@@ -25,11 +25,12 @@ class Shows(Enum):
     HEADS = "the newest of each story"
     STORY = "the story of the item that is asked for"
     NOTHING = "nothing"
+    DESK = "uris, in any state, to a key that may change them and inspect"
 
     @property
     def any(self) -> bool:
         """Whether it may show one at all."""
-        return self is not Shows.NOTHING
+        return self not in (Shows.NOTHING, Shows.DESK)
 
 
 class Scene(Protocol):
@@ -77,7 +78,10 @@ class Ask:
     @property
     def item(self) -> str:
         """The uri at the end of the path, where that names an item."""
-        return self.path.removesuffix("/download").removesuffix("/diff").rpartition("/")[2]
+        path = self.path
+        for end in ("/download", "/diff", "/status", "/correction"):
+            path = path.removesuffix(end)
+        return path.rpartition("/")[2]
 
     def about(self, uri: str, other: str) -> Ask:
         """The same question about another item."""
@@ -98,6 +102,9 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/v1/suggest"): Shows.HEADS,
     ("GET", "/content/{item_id}"): Shows.STORY,
     ("GET", "/content/{item_id}/diff"): Shows.STORY,
+    ("GET", "/content/{item_id}/status"): Shows.DESK,
+    ("POST", "/content/{item_id}/correction"): Shows.NOTHING,
+    ("GET", "/v1/desk/log"): Shows.DESK,
     ("GET", "/content/{item_id}/renditions/{form}"): Shows.HEADS,
     ("GET", "/v1/media/{rendition}/{item_id}"): Shows.HEADS,
     ("GET", "/media/v/content/search"): Shows.HEADS,

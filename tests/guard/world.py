@@ -351,6 +351,8 @@ class World:
             allowed |= self._tombstones(reader, view, shown)
         if ask.path in _HISTORY:  # which names what was downloaded by uri, also after a kill
             allowed |= self.bought.get(reader.name, set())
+        if ask.shows is Shows.DESK and reader.inspects:  # what the desk may change, by its uri
+            allowed |= marks_in(str([*self.model.versions])) | self.recorded
         self.assert_allowed(told, allowed, f"{reader.name or 'no key'}: {ask}")
         self._note_received(ask, reader, view, versions, shown, told)
 

@@ -68,11 +68,14 @@ class Wire:
         assert account is None
         return [one for one in self.log if one.n > n][:limit]
 
-    def tell(self, kind: TransitionKind, uri: str, account: str = "") -> Transition:
+    def tell(
+        self, kind: TransitionKind, uri: str, account: str = "", *, undoes: bool = False
+    ) -> Transition:
         seq = max((seq for seq, item in self.items.items() if item.uri == uri), default=0)
         version = self.items[seq].version if seq else 1
         n = self.last().n + 1
-        self.log.append(Transition(n, f"t{n}", AT, kind, uri, uri, version, seq, account))
+        made = Transition(n, f"t{n}", AT, kind, uri, uri, version, seq, account, undoes)
+        self.log.append(made)
         return self.log[-1]
 
     def put(self, uri: str, headline: str = "Ferry", products: tuple[str, ...] = ("wire",)) -> None:
@@ -86,6 +89,12 @@ class Wire:
         (seq,) = (seq for seq, item in self.items.items() if item.uri == uri)
         self.items[seq] = replace(self.items[seq], pubstatus=PubStatus.CANCELED)
         self.tell(KILLED, uri)
+
+    def undo(self, uri: str) -> None:
+        """Bring back what was killed."""
+        (seq,) = (seq for seq, item in self.items.items() if item.uri == uri)
+        self.items[seq] = replace(self.items[seq], pubstatus=PubStatus.USABLE)
+        self.tell(SHOWN, uri, undoes=True)
 
     def told(self, uris: Collection[str]) -> Mapping[str, Told]:
         found = {}
@@ -305,6 +314,23 @@ def test_the_end_of_an_item_is_told_to_who_received_it_and_nobody_else(world: Wo
         assert told(other.received) == [("item.killed", "urn:b")]
         item = other.received[0].json["data"]["item"]
         assert item == {"uri": "urn:b", "version": 1, "pubstatus": "canceled"}
+
+
+def test_the_undo_of_a_kill_is_sent_where_the_kill_was(world: World) -> None:
+    """Neither wants what is shown, and the query does not match; one account has the item."""
+    with receiver(status(204)) as mine, receiver(status(204)) as other:
+        world.endpoint(mine, query="Train", kinds=frozenset({KILLED}))
+        world.wire.products["weekly"] = frozenset({"wire"})
+        world.endpoint(other, "weekly", kinds=frozenset({KILLED}))
+        world.wire.put("urn:a")
+        world.wire.add("post", "search", {("urn:a", 1)})
+        world.wire.kill("urn:a")
+        world.wire.undo("urn:a")
+        world.make()
+        world.send_all()
+        assert told(mine.received)[-1] == ("item.shown", "urn:a")
+        assert mine.received[-1].json["data"]["item"]["headline"] == "Ferry"
+        assert told(other.received) == []
 
 
 def test_a_queued_item_that_is_killed_meanwhile_sends_its_tombstone_only(world: World) -> None:
