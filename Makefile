@@ -36,7 +36,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media speech run test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
+.PHONY: setup media speech run demo-media test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
 
 setup: $(READY)
 
@@ -65,6 +65,10 @@ speech: requirements-speech.lock $(READY)
 run: export DATELINE_DEFAULT_PRODUCTS ?= demo
 run: $(READY)
 	@exec $(BIN)/dateline serve --demo
+
+# The demo's photographs and clips, into the archive that `make run` serves.
+demo-media: media
+	$(BIN)/dateline ingest datasets/demo/media --products demo
 
 # mypy runs beside the tests, which wait a lot; what it says comes after what they say.
 test: $(READY_DEV)
