@@ -17,6 +17,7 @@ from core.callers import OPERATOR, Caller
 from core.items import Concept, Item, ItemType, MediaFile, PubStatus, Shot
 from core.standing import Hiding
 from core.writes import Outcome, SetStatus
+from storage.record.source_facts import DOCUMENT_FIELDS
 from tests.search.room import story
 from tests.storage.hold_model import HoldModel, changed, has_one
 
@@ -232,6 +233,8 @@ def values(item: Item, name: str) -> Sequence[str]:
         return (item.versioncreated.strftime("%Y-%m"),)
     if name in ("type", "language"):
         return (str(getattr(item, name)).casefold(),)
+    if name in DOCUMENT_FIELDS:
+        return ()  # no document of the model has any
     if name == "rights":
         return [word.casefold() for word in item.rights]
     return [concept.name.casefold() for concept in getattr(item, name)]
