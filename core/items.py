@@ -206,7 +206,8 @@ class Item:
 class Passage:
     """A part of an item that one vector represents: characters `start` to `end` of its text `field`
     (`text_of`: "body", "description", "headline", "caption", "shotlist", "speech" or "seen"). In
-    "shotlist" a passage is one shot.
+    "shotlist" a passage is one shot. In "picture" it has no characters: it is the picture, or the
+    still of the shot number `start`, from 0.
     """
 
     field: str
@@ -231,11 +232,16 @@ class PassageVectors:
 
 
 def text_of(item: Item, name: str) -> str:
-    """Return the text of an item in which a passage with the field `name` has its place."""
+    """Return the text of an item in which a passage with the field `name` has its place; "" for
+    "picture".
+    """
+    if name == PICTURE:
+        return ""
     text: str = getattr(item, _TEXT_NAMES.get(name, name))
     return text
 
 
+PICTURE = "picture"  # the field of passages that are pictures
 _TEXT_NAMES = {"speech": "speech_text", "seen": "seen_text"}
 
 
@@ -251,6 +257,8 @@ def line_of(item: Item, span: Passage) -> int:
     """Return the number, from 0, of the line of its text in which a passage begins: the place of
     its shot in `item.shots`, or the place in `item.speech` or `item.seen`.
     """
+    if span.field == PICTURE:
+        return span.start
     return text_of(item, span.field).count("\n", 0, span.start)
 
 
@@ -260,7 +268,7 @@ def second_of(item: Item, span: Passage) -> float | None:
     """
     line = line_of(item, span)
     match span.field:
-        case "shotlist" if line < len(item.shots):
+        case "shotlist" | "picture" if line < len(item.shots):
             return item.shots[line].start_s
         case "speech" if line < len(item.speech):
             return item.speech[line].start_s

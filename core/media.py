@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from core.items import Item
+from core.items import FloatMatrix, Item
+from core.media_words import Look
 
 Frames = npt.NDArray[np.uint8]
 Seconds = npt.NDArray[np.float64]
@@ -154,6 +155,16 @@ class ToCaption:
     context: str
     may_leave: bool
     language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a model sees in a still: a unit vector, float32 [1, d], close to those of pictures that
+    look alike, and the things that it has names for, the most probable first.
+    """
+
+    vector: FloatMatrix
+    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Stage(StrEnum):
     SHOTS = "shots"
     DESCRIBE = "describe"
     TRANSCRIBE = "transcribe"
+    LOOK = "look"
     READ_TEXT = "read_text"
     EMBED = "embed"
     APPLY = "apply"
@@ -30,6 +31,7 @@ STAGES = (
     Stage.SHOTS,
     Stage.DESCRIBE,
     Stage.TRANSCRIBE,
+    Stage.LOOK,
     Stage.READ_TEXT,
     Stage.EMBED,
     Stage.APPLY,
@@ -38,6 +40,7 @@ MODEL_STAGES = (
     Stage.SHOTS,
     Stage.DESCRIBE,
     Stage.TRANSCRIBE,
+    Stage.LOOK,
     Stage.READ_TEXT,
     Stage.EMBED,
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import BusyError, DatelineError
 from dateline.archive import checked_archive
 from dateline.build.index import connected, record_of, wanted_index
-from dateline.build.models.runtimes import open_encoder
+from dateline.build.models.runtimes import open_encoder, open_pictures
 from dateline.build.models.second_encoder import is_named, measure, told
 from dateline.build.service import archive_clock
 from dateline.model_checks import ask_remote_models, check_named_models, verify_models
@@ -268,6 +268,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         _remote_models,
         cage,
         speech,
+        looks,
         text_reader,
         _folder,
         diagnose_cluster,
@@ -377,6 +378,21 @@ def speech(settings: Settings) -> list[Finding]:
         is_needed = "transcriber" in settings.model_fields_set
         says = f"nothing is transcribed: {error.what}"
         return [Finding("speech", not is_needed, says, error.mend)]
+
+
+def looks(settings: Settings) -> list[Finding]:
+    """Return what looks at pictures; nothing where nothing is named."""
+    if not settings.looks:
+        return []
+    try:
+        with closing(open_pictures(settings, settings.looks)) as model:
+            reads = " and reads texts" if model.texts is not None else ""
+            return [Finding("looks", True, f"{model.made_by}{reads}")]
+    except DatelineError as error:
+        is_needed = "looks" in settings.model_fields_set
+        return [
+            Finding("looks", not is_needed, f"no picture is looked at: {error.what}", error.mend)
+        ]
 
 
 def text_reader(settings: Settings) -> list[Finding]:

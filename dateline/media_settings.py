@@ -14,6 +14,7 @@ WORK_CHUNKS = {
     "shots": 2,
     "describe": 1,
     "transcribe": 1,
+    "look": 1,
     "read_text": 1,
     "embed": 1,
     "apply": 1,
@@ -29,6 +30,11 @@ class MediaSettings(BaseModel):
     shots: str = Field(
         default="transnetv2-int8",
         description="model that finds the shots of a video; empty for none",
+    )
+    looks: str = Field(
+        default="efficientnet-lite0",
+        description="model that looks at pictures and at the stills of shots, if it was pulled; "
+        "empty for none",
     )
     shot_stride: int = Field(
         default=50,

@@ -1,16 +1,14 @@
 """Pictures to captions by an open model on this machine (BLIP): nothing is sent anywhere.
 
 The model is loaded from safetensors whose checksum is in its manifest, by the class of
-transformers. Stills are JPEGs that our own encoder wrote, so they are decoded here, after a look at
-their size. BLIP describes in English, in the words of the captions that it learned from, and knows
-no names: it does not read the agency's text. Li et al. 2022, BLIP: Bootstrapping Language-Image
-Pre-training, https://arxiv.org/abs/2201.12086
+transformers. BLIP describes in English, in the words of the captions that it learned from, and
+knows no names: it does not read the agency's text. Li et al. 2022, BLIP: Bootstrapping
+Language-Image Pre-training, https://arxiv.org/abs/2201.12086
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import threading
 from collections.abc import Sequence
@@ -24,58 +22,16 @@ from core.items import FloatMatrix
 from core.media import Caption, ToCaption, Uncaptioned
 from inference.loaded import need_task
 from inference.models.store import ModelFolder
+from inference.preparation import PREPARATION, Preparation
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import beside, first_line, graph_path, library, loading, running
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PREPARATION = "preprocessor_config.json"
 AT_ONCE = 8  # stills in one call
 BEAMS = 3
 MOST_NEW_TOKENS = 40
-LARGEST_EDGE = 8192  # pixels of a still
-_BLACK = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """How a picture becomes the model's input: its edge in pixels, and mean and standard deviation
-    of each channel on a scale of 0 to 1.
-    """
-
-    edge: int
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-
-    @classmethod
-    def read(cls, content: bytes, where: str) -> Preparation:
-        """Return the preparation in a `preprocessor_config.json`. Raises ModelError."""
-        with loading(where):
-            found = json.loads(content)
-            size = found["size"]
-            edge = size["height"] if isinstance(size, dict) else size
-            mean = tuple(float(value) for value in found["image_mean"])
-            deviation = tuple(float(value) for value in found["image_std"])
-            if not (16 <= edge <= 1024 and len(mean) == len(deviation) == 3):
-                raise ValueError("its size, image_mean or image_std can't be right")
-            if min(deviation) <= _BLACK:
-                raise ValueError("its image_std has no spread")
-            return cls(int(edge), (mean[0], mean[1], mean[2]), deviation[:3])
-
-    def pixels(self, jpeg: bytes) -> FloatMatrix:
-        """Return float32 [3, edge, edge]. Raises ValueError for bytes that are not a JPEG of a
-        usual size.
-        """
-        image_of = library("PIL.Image")
-        with image_of.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
-            if max(image.size) > LARGEST_EDGE:
-                raise ValueError(f"it is {image.size[0]}x{image.size[1]}")
-            rgb = image.convert("RGB").resize((self.edge, self.edge), image_of.Resampling.BICUBIC)
-        scaled = np.asarray(rgb, np.float32) / 255
-        mean, deviation = (np.array(part, np.float32) for part in (self.mean, self.deviation))
-        normal = (scaled - mean) / deviation
-        return np.ascontiguousarray(normal.transpose(2, 0, 1), dtype=np.float32)
 
 
 @dataclass(slots=True)

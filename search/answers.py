@@ -47,6 +47,7 @@ MAX_PAGE_SIZE = 200
 MAX_QUERY_CHARACTERS = 4096
 MAX_CLAUSES = 256  # of a query
 MAX_TEXT = 1 << 20  # bytes of a pasted text
+MAX_PICTURE = 1 << 24  # bytes of a picture that others shall look like
 
 
 class EntityUse(StrEnum):
@@ -80,6 +81,14 @@ class Relevance(StrEnum):
 
     STRONG = "strong"
     RELATED = "related"
+
+
+class SimilarBy(StrEnum):
+    """What makes items similar: their words, what their pictures look like, or both."""
+
+    BOTH = "both"
+    WORDS = "words"
+    LOOKS = "looks"
 
 
 class DateUse(StrEnum):
@@ -191,8 +200,9 @@ class SearchRequest:
     """One search. Each field's declaration says what it means.
 
     `filters` are facts that hold beside the query, as `Facts` has them. `text` is a pasted text in
-    place of a query, to find coverage like it. `cursor` wins over `page`. `deadline_ms` None means
-    the profile's own deadline. An experiment asks for a `draft`.
+    place of a query, to find coverage like it; `picture` has the bytes of a picture, to find others
+    that look like it. `cursor` wins over `page`. `deadline_ms` None means the profile's own
+    deadline. An experiment asks for a `draft`.
     """
 
     q: str = option(
@@ -206,12 +216,20 @@ class SearchRequest:
     )
     filters: Node = EVERYTHING
     text: str = ""
+    picture: bytes = b""
     similar_to: str = option(
         "",
         "The uri of an item: finds items like it, instead of matches of q. Filters hold; its own "
         "story is left out; sort does not apply. URI#t=12.5 names a video's shot.",
         brief="Find items like the one with this uri, instead of a query.",
         page="ranking.md#more-like-this",
+    )
+    similar_by: SimilarBy = option(
+        SimilarBy.BOTH,
+        "What similar_to compares: both, words, looks (what pictures and shots look like, for a "
+        "picture or a video that a model has looked at). data.understood.notes says what it was.",
+        brief="What --similar-to compares: words, looks, or both.",
+        page="looks.md#looks-like-this",
     )
     tz: str = option(
         "",
@@ -367,9 +385,10 @@ class SearchRequest:
                 )
         if self.similar_to:
             self._check_similar()
-        if self.text and (self.q.strip() or self.similar_to):
+        if (self.text or self.picture) and (self.q.strip() or self.similar_to):
+            what = "a text" if self.text else "a picture"
             raise QueryError(
-                "a text and q or similar_to are both given",
+                f"{what} and q or similar_to are both given",
                 mend="search by one of them; filters narrow the result",
             )
 

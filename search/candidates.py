@@ -187,7 +187,9 @@ def group(engine: Engine, weighed: Weighed) -> CandidateSet:
     if not question.by_date:  # in a list by date, each item is a story's
         places = places[first_of_each(engine.chains(found.ids[places]))]
         relation = relation_of(
-            question.asked, found, similar=bool(request.similar_to or request.text)
+            question.asked,
+            found,
+            similar=bool(request.similar_to or request.text or request.picture),
         )
     ids, pinned = found.ids[places], len(first_of_each(engine.chains(weighed.pins)))
     folds = request.fold is not Fold.NONE

@@ -14,7 +14,7 @@ from core.items import FloatMatrix
 from core.ports.models import TextEncoder, TruncatingEncoder
 from core.retrieval import SortOrder, VectorQuery
 from core.tracing import Span
-from search.profiles import Profile
+from search.profiles import LOOKS, Profile
 from search.understanding.encoder_languages import note_on_silent, silent_fields
 from search.understanding.understand import Likeness, Meaning
 
@@ -80,7 +80,9 @@ class QueryEncoders:
         """
         weights, notes = self._heard(profile, language)
         heard = tuple(
-            replace(one, weight=weights[one.field]) for one in like.vectors if one.field in weights
+            replace(one, weight=weights.get(one.field, one.weight))
+            for one in like.vectors
+            if one.field in weights or one.field == LOOKS
         )
         if not heard:
             return VectorPart(like.vectors, like.degraded)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.items import Item, Passage, line_of, shot_at, text_of
+from core.items import PICTURE, Item, Passage, line_of, shot_at, text_of
 from core.media_words import MEDIA_WORDS
 
 SHOTS = "shotlist"
@@ -52,7 +52,8 @@ def opening_of(
 
     It is the line with most of the query's words (`matches` has the count of each line in
     `media_lines`). Among equals it is the first of the item's best passage `span`, else the first
-    of the fields that the query has `asked` for, else the first.
+    of the fields that the query has `asked` for, else the first. Where no word leads to a line, it
+    is the shot that looks as wanted.
     """
     most = max((max(counts) for counts in matches.values()), default=0)
     if span is not None and span.field in matches:
@@ -62,7 +63,8 @@ def opening_of(
         if near:
             return _opening(item, span.field, near[0])
     if not most:
-        return None
+        shown = span.start if span is not None and span.field == PICTURE else len(item.shots)
+        return _opening(item, SHOTS, shown) if shown < len(item.shots) else None
     names = sorted(matches, key=lambda name: name not in asked)
     name = next(name for name in names if most in matches[name])
     return _opening(item, name, list(matches[name]).index(most))

@@ -214,12 +214,26 @@ def _mix(candidates: CandidateSet, place: int, rerank: float) -> RerankMix | Non
 def _passages(
     catalogue: Catalogue, candidates: CandidateSet, places: Ids
 ) -> tuple[Passage | None, ...]:
-    """Return the best passage of each hit, by the first vector field."""
-    if not candidates.found.vectors:
-        return (None,) * len(places)
-    part = candidates.found.vectors[0]
-    numbers = part.passages[candidates.places[places]].tolist()
-    return catalogue.passages(candidates.ids[places], part.field, numbers)
+    """Return the best passage of each hit, by the vector field with the greatest weight, the first
+    of equals; else by the first field that has one.
+    """
+    found: list[Passage | None] = [None] * len(places)
+    for part in sorted(candidates.found.vectors, key=lambda part: -part.weight):
+        numbers = part.passages[candidates.places[places]].tolist()
+        wanted = [at for at, n in enumerate(numbers) if n >= 0 and found[at] is None]
+        if wanted:
+            ids, own = candidates.ids[places[wanted]], [numbers[at] for at in wanted]
+            spans = catalogue.passages(ids, part.field, own)
+            found = _filled(found, wanted, spans)
+    return tuple(found)
+
+
+def _filled(
+    found: list[Passage | None], places: Sequence[int], spans: Sequence[Passage | None]
+) -> list[Passage | None]:
+    """Return the passages found so far, with `spans` at `places`."""
+    there = dict(zip(places, spans, strict=True))
+    return [there.get(place, known) for place, known in enumerate(found)]
 
 
 def _marked(

@@ -47,6 +47,7 @@ from search.profiles import Profile, profile_named
 from search.question import Questions
 from search.ranking import Reranking, Weighed, given_order, utc_now, weigh
 from search.retrieval import Engine, Evidence, gather, with_names
+from search.similar import Sees
 from search.understanding.editorial import Editorial, no_rules
 from search.understanding.spelling import NOT_DOUBTED, Doubt, Speller, has_misspelt_name
 from search.understanding.understand import Understanding
@@ -63,7 +64,8 @@ class Parts:
     returns the editors' rules in force. Without `doubt` no spelling is suggested. Without a
     floor for the encoders all hits of an answer count alike. `candidates` keeps the lists behind
     cursors. `languages` are those that the encoder of a vector field reads, if that is known. If
-    the engine `asks_cluster`, waiting for it costs no time of this process.
+    the engine `asks_cluster`, waiting for it costs no time of this process. `sees` looks at
+    pictures that come with a request.
     """
 
     engine: Engine
@@ -81,6 +83,7 @@ class Parts:
     candidates: KeptCandidates = field(default_factory=CandidateStore)
     languages: Mapping[str, Collection[str]] = field(default_factory=dict)
     asks_cluster: bool = False
+    sees: Sees | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class SearchPipeline:
             parts.profiles,
             parts.default_profile,
             parts.editorial,
+            parts.sees,
         )
         self._reranking = Reranking(parts.engine, parts.reranker, parts.reranker_missing)
         self._highlighter = Highlighter(parts.analysis)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from core.errors import QueryError
 from core.retrieval import FIELD_WEIGHTS, MACHINE_WEIGHT, MEDIA_WEIGHTS, LexicalWeights
 
-BEST, MULTILINGUAL = "best", "multilingual"
+BEST, MULTILINGUAL, PICTURES = "best", "multilingual", "pictures"
+LOOKS = "looks"  # the vector field of pictures and the stills of shots
 _BEST_NEEDS = (
     "set second_encoder (bge-small-en-v1.5, say; `dateline doctor` says whether it is slow here)"
 )
@@ -17,7 +18,11 @@ _MULTILINGUAL_NEEDS = (
     "run `dateline models pull multilingual-e5-small-q4`, name it as second_encoder, then run "
     "`dateline embed`"
 )
+_PICTURES_NEED = (
+    "set looks to a model that reads texts, such as clip-vit-base-patch32, and run `dateline embed`"
+)
 _FOREIGN_SHARE = 0.5
+_LOOKS_SHARE = 0.25  # of a query's vectors for what pictures show, in the profile for that
 _MANY_WEIGHT = 0.15  # of the encoder for many languages, where the first one reads the query
 _SECOND_START = 0.5
 HYBRID_DEPTH = 400  # each lexical candidate gets its exact cosine, which costs about 1 us
@@ -47,7 +52,8 @@ class Profile:
     `recency_half_life_days` old keeps half of its score above the share `recency_floor` (0 days:
     age plays no part). Of an item in another language than the query, BM25 keeps the share
     `foreign_share` of its weight; the vectors get the rest, and of those only
-    `foreign_field` counts ("": all).
+    `foreign_field` counts ("": all). Where an answer must be like a picture, `looks_weight` is the
+    weight of what pictures show, relative to the others.
 
     Within BM25, the score over the whole item has the weight 1. `field_weights` are the weights of
     the scores of single text fields. `phrase_boost` is the weight of neighbouring words of the
@@ -77,6 +83,7 @@ class Profile:
     media_weights: Mapping[str, float] = field(default_factory=lambda: dict(MEDIA_WEIGHTS))
     foreign_share: float = 1.0
     foreign_field: str = ""
+    looks_weight: float = 1.0
     vector_starts: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -105,11 +112,12 @@ class Profile:
 
 
 def standard_profiles(
-    fields: tuple[str, ...], many_languages: Collection[str] = ()
+    fields: tuple[str, ...], many_languages: Collection[str] = (), *, pictures: bool = False
 ) -> dict[str, Profile]:
     """Return the profiles that ship, over the first of the index's vector `fields`. With several
     fields there is also `best`, over all fields at equal shares. If one of them is among
-    `many_languages`, for its encoder reads many, there is `multilingual`.
+    `many_languages`, for its encoder reads many, there is `multilingual`. If a model for `pictures`
+    reads texts, there is a profile of that name, over texts and what pictures show.
     """
     vectors = dict.fromkeys(fields[:1], 0.5)
     hybrid = Profile("hybrid", 0.5, vectors, lexical_depth=HYBRID_DEPTH)
@@ -128,6 +136,12 @@ def standard_profiles(
             deadline_ms=1000.0,
         ),
     }
+    if pictures:
+        found[PICTURES] = replace(
+            hybrid.with_lexical_weight(0.5 - _LOOKS_SHARE / 2),
+            name=PICTURES,
+            vector_weights={fields[0]: 0.5 - _LOOKS_SHARE / 2, LOOKS: _LOOKS_SHARE},
+        )
     if len(fields) > 1:
         every = dict.fromkeys(fields, 0.5 / len(fields))
         english = [name for name in fields[1:] if name not in many_languages]
@@ -164,4 +178,7 @@ def no_such_profile(name: str, known: Iterable[str]) -> tuple[str, str]:
     if name == MULTILINGUAL:
         what = "there is no profile 'multilingual' without an encoder for many languages"
         return what, f"{_MULTILINGUAL_NEEDS}; or take {others}"
+    if name == PICTURES:
+        what = "there is no profile 'pictures' without a model for pictures that reads texts"
+        return what, f"{_PICTURES_NEED}; or take {others}"
     return f"there is no profile {name!r}", others

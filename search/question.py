@@ -21,7 +21,7 @@ from search.answers import Counted, EntityUse, Fold, SearchRequest
 from search.cursors import Start
 from search.encoders import QueryEncoders, VectorPart
 from search.profiles import Profile, profile_named
-from search.similar import likeness, meaning_of_text
+from search.similar import Sees, likeness, meaning_of_picture, meaning_of_text
 from search.understanding.accidental_operators import is_text
 from search.understanding.editorial import Editorial
 from search.understanding.long_questions import of_length
@@ -75,6 +75,7 @@ class Questions:
     profiles: Mapping[str, Profile]
     default_profile: str
     editorial: Callable[[], Editorial]
+    sees: Sees | None = None
 
     def question(
         self, request: SearchRequest, caller: Caller, counted: Counted, start: Start | None = None
@@ -88,7 +89,10 @@ class Questions:
             calendar = replace(calendar, now=start.now)
         profile = profile_named(self.profiles, request.profile or self.default_profile)
         if request.similar_to:
-            meaning = likeness(self.archive, analysis, request.similar_to, caller, profile)
+            uri, by = request.similar_to, request.similar_by
+            meaning = likeness(self.archive, analysis, uri, caller, profile, by)
+        elif request.picture:
+            meaning = meaning_of_picture(request.picture, self.sees)
         elif request.text:
             language = self.understanding.language_of(request.text)
             meaning = meaning_of_text(request.text, self.archive, analysis, caller, language)
@@ -104,7 +108,8 @@ class Questions:
         beside = all_of(own, filters) if request.entities is EntityUse.FILTER else filters
         wider = {name: all_of(own, without_field(filters, name)) for name in counted.opened}
         # Folding compares within a list of candidates.
-        folds = request.fold is not Fold.NONE or bool(request.similar_to)
+        like = bool(request.similar_to or request.picture)
+        folds = request.fold is not Fold.NONE or like
         by_date = not folds and (request.order is not SortOrder.SCORE or is_fact(tree))
         tree, share = of_length(tree, meaning.typed or tuple(scored_words(tree)))
         meaning, order = replace(meaning, tree=tree, filters=own), request.order
@@ -157,6 +162,6 @@ def _asked(
 
 def _with_text(request: SearchRequest) -> SearchRequest:
     """Return the request. If its `q` is prose, or too long for a query, that becomes its `text`."""
-    if request.text or request.similar_to or not is_text(request.q):
+    if request.text or request.picture or request.similar_to or not is_text(request.q):
         return request
     return replace(request, q="", text=request.q)

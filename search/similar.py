@@ -10,6 +10,9 @@ A text is never parsed as a query. It is reduced to its most telling words, as a
 the passages that hold most of them. How rare a word is, is asked of the archive as the caller sees
 it. A query that is longer than any query may be, or a page of prose, is taken as a text.
 
+A picture, or a shot, is compared by what it looks like, too, if a model has looked at it. A picture
+that comes with the request is compared by that alone.
+
 `URI#t=12.5` names the shot of a video that is shown at that second (Media Fragments URI 1.0,
 section 4.2.1).
 """
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import log
@@ -27,15 +30,15 @@ import numpy as np
 
 from core.callers import Caller
 from core.errors import NotFoundError, QueryError
-from core.items import FloatMatrix, Item, line_of
+from core.items import PICTURE, FloatMatrix, Item, line_of
 from core.languages import primary_subtag
 from core.ports.engine import Exemplars
 from core.ports.models import TextAnalysis
 from core.query_tree import EVERYTHING, Bool, Node, Word
 from core.retrieval import Exemplar, VectorQuery
-from search.answers import Understood
+from search.answers import SimilarBy, Understood
 from search.encoders import mean_passage
-from search.profiles import Profile
+from search.profiles import LOOKS, Profile
 from search.understanding.understand import Likeness, Meaning, describe
 
 MOST_WORDS = 25  # Lucene's MoreLikeThis takes as many
@@ -47,6 +50,7 @@ _ROUNDED_S = 1e-6  # answers give moments to microseconds
 _MOMENT = re.compile(r"(?P<uri>.+)#t=(?P<seconds>\d{1,7}(?:\.\d{1,6})?)(?:,[\d.]{1,15})?", re.ASCII)
 
 MOST_PASSAGES = 8  # passages of a text
+_NO_STORY = -1
 _PASSAGE = 150  # words
 _MOST_RANKED = 600  # different words of a text of which the archive says how rare they are
 _LONGEST_WORD = 40  # characters; longer ones are base64, links and the like
@@ -55,14 +59,23 @@ _PIECE = re.compile(r"\S+")
 
 
 def likeness(
-    archive: Exemplars, analysis: TextAnalysis, uri: str, caller: Caller, profile: Profile
+    archive: Exemplars,
+    analysis: TextAnalysis,
+    uri: str,
+    caller: Caller,
+    profile: Profile,
+    by: SimilarBy = SimilarBy.BOTH,
 ) -> Meaning:
-    """Return the item at `uri` and its words, as a query's meaning. Raises NotFoundError, with the
-    same message for an item that does not exist and for one that the caller may not see.
+    """Return the item at `uri`, its words and what it looks like, as a query's meaning; with `by`
+    one of them alone. Raises NotFoundError, with the same message for an item that does not exist
+    and for one that the caller may not see, and QueryError for looks that are not known.
     """
     exemplar = exemplar_at(archive, uri, caller)
     if exemplar is None:
         raise _missing(uri)
+    looks = () if by is SimilarBy.WORDS else _looks_query(exemplar, profile)
+    if by is SimilarBy.LOOKS:
+        return _of_looks(looks, exemplar.story)
     telling, lacking = telling_words(exemplar.item, archive, analysis, caller)
     words = tuple(map(Word, telling))
     # The empty word: BM25 finds nothing, and it does not narrow what the vectors find.
@@ -70,8 +83,15 @@ def likeness(
     reranking = profile.rerank_depth and profile.rerank_weight > 0
     notes = ("items that are like an item are not reranked",) if reranking else ()
     language = primary_subtag(exemplar.item.language)
-    said = Understood(vector_text="", lexical=describe(tree), notes=notes, language=language)
     vectors, flags = _vector_queries(exemplar, profile)
+    if looks:
+        compared = "words and looks" if words or vectors else "looks"
+        notes = (f"compared: {compared}", *notes)
+        flags = flags if vectors else ()  # a picture without words lacks nothing
+        vectors = (*vectors, *looks)
+    elif exemplar.item.media is not None:
+        notes = ("compared: words", *notes)
+    said = Understood(vector_text="", lexical=describe(tree), notes=notes, language=language)
     if lacking:
         chosen = "lexical: the item's words were chosen by a part of the archive"
         flags = (f"{chosen}: {lacking}", *flags)
@@ -94,6 +114,47 @@ def _vector_queries(
             given = partial(_given, mean_passage(passages))
             queries.append(VectorQuery(field, weight, given, exemplar.encoders.get(field, "")))
     return tuple(queries), tuple(flags)
+
+
+def _looks_query(exemplar: Exemplar, profile: Profile) -> tuple[VectorQuery, ...]:
+    """Return the request to the field of pictures: the mean of the item's pictures. Nothing for an
+    item that no model has looked at.
+    """
+    pictures = exemplar.vectors.get(LOOKS)
+    if pictures is None or not len(pictures):
+        return ()
+    given = partial(_given, mean_passage(pictures))
+    return (VectorQuery(LOOKS, profile.looks_weight, given, exemplar.encoders.get(LOOKS, "")),)
+
+
+def _of_looks(looks: tuple[VectorQuery, ...], story: int) -> Meaning:
+    """Return what pictures that look alike are asked by. No word takes part."""
+    if not looks:
+        raise QueryError(
+            "no model has looked at this item",
+            where="similar_to",
+            mend="compare its words (similar_by=words); or set `looks` and run `dateline embed`",
+        )
+    said = Understood(vector_text="", lexical="", notes=("compared: looks",))
+    return Meaning(Word(""), EVERYTHING, said, like=Likeness(story, looks))
+
+
+Sees = Callable[[bytes], tuple[FloatMatrix, str]]
+"""Looks at the bytes of a picture of unknown origin: its unit vector, float32 [1, d], and the
+digest of the model. Raises QueryError for what is no picture, or without a model.
+"""
+
+
+def meaning_of_picture(picture: bytes, sees: Sees | None) -> Meaning:
+    """Return what a picture asks for: pictures and shots that look like it. Raises QueryError."""
+    if sees is None:
+        raise QueryError(
+            "no model looks at pictures here",
+            where="the body",
+            mend="set `looks`, for example after `dateline models pull efficientnet-lite0`",
+        )
+    vector, digest = sees(picture)
+    return _of_looks((VectorQuery(LOOKS, 1.0, partial(_given, vector), digest),), _NO_STORY)
 
 
 def check_still_there(archive: Exemplars, uri: str, caller: Caller) -> None:
@@ -121,21 +182,22 @@ def _of_shot(whole: Exemplar, seconds: float) -> Exemplar:
     moment = seconds + _ROUNDED_S
     shown = (n for n, shot in enumerate(item.shots) if shot.start_s <= moment < shot.end_s)
     place = next(shown, -1)
-    if place < 0 or not item.shots[place].description:
-        raise QueryError(
-            f"there is no described shot at {seconds:g} s",
-            where="similar_to",
-            mend="leave the moment out, or take one of a shot that has a description",
-        )
     vectors = {}
     for field, matrix in whole.vectors.items():
         spans = whole.passages.get(field, ())
         rows = [
             row
             for row, span in enumerate(spans)
-            if span.field == "shotlist" and line_of(item, span) == place
+            if span.field in ("shotlist", PICTURE) and line_of(item, span) == place
         ]
         vectors[field] = matrix[np.array(rows, np.int64)]
+    looked_at = len(vectors.get(LOOKS, ())) > 0
+    if place < 0 or not (item.shots[place].description or looked_at):
+        raise QueryError(
+            f"there is no described shot at {seconds:g} s",
+            where="similar_to",
+            mend="leave the moment out, or take one of a shot that has a description",
+        )
     # Only what the shot shows: the video's other words would find items like the whole video.
     alone = replace(
         item,

@@ -1,4 +1,6 @@
-"""Reads a pasted text from a request's body. What a text says is never a reason to refuse it."""
+"""Reads a pasted text or a picture from a request's body. What a text says is never a reason to
+refuse it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from api.access.bodies import JSON, parse_object
 from api.access.checks import model_of
 from api.problems import BodyTooLargeError
 from core.errors import DocumentError
-from search.answers import MAX_TEXT
+from search.answers import MAX_PICTURE, MAX_TEXT
 
 _ESCAPED = 6  # bytes of JSON for a byte of text, if everything in it is escaped
 _ENVELOPE = 1024  # bytes of JSON beside the text
@@ -32,7 +34,14 @@ class TextBody(BaseModel):
 
 def most_bytes(request: Request) -> int:
     """Return how long the body may be."""
+    if is_picture(request):
+        return MAX_PICTURE
     return _ESCAPED * MAX_TEXT + _ENVELOPE if _is_json(request) else MAX_TEXT
+
+
+def is_picture(request: Request) -> bool:
+    """Return whether the body is a picture, by what the request says of it."""
+    return request.headers.get("content-type", "").strip().lower().startswith("image/")
 
 
 def text_in(request: Request, body: bytes) -> str:

@@ -28,7 +28,7 @@ from api.envelope import Json, base
 from api.formats.items import ItemView
 from api.search.elsewhere import Answered, ReadRoute
 from api.search.parameters import SearchParameters, TextParameters, search_request
-from api.search.pasted_text import most_bytes, text_in
+from api.search.pasted_text import is_picture, most_bytes, text_in
 from api.search.search_json import hits_json, page_links, search_data
 from core.callers import Caller
 from search.answers import SearchResponse
@@ -96,13 +96,16 @@ text_router = APIRouter(tags=["search"], route_class=TextRoute)
 
 @text_router.post(
     "/content/search",
-    summary="Find coverage like a text",
+    summary="Find coverage like a text, or pictures like a picture",
     response_model=None,
     dependencies=[Depends(check_query_string)],
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "image/*": {"schema": {"type": "string", "format": "binary"}},
+            },
         }
     },
     responses=contract.answers(contract.SearchAnswer, 400, 401, 404, 408, 410, 413, 503),
@@ -114,13 +117,18 @@ async def search_by_text(
     links: LinksDep,
     parameters: Annotated[TextParameters, Query()],
 ) -> Json:
-    """The stories that are most like the text in the body, of at most a megabyte.
+    """The stories that are most like the text in the body, of at most a megabyte; or the pictures
+    and videos that look like a picture in the body (`image/jpeg`, `image/png` or any other kind of
+    image), of at most 16 MB.
 
     The text is never read as a query: it is reduced to 25 telling words and 8 passages, and
     `data.understood` says so. `application/json` may have it as `{"text": …}`; any other body is
     the text itself. The parameters are those of GET, without `q` and `similar_to`.
     """
-    text = text_in(request, await _read(request, surface))
+    body = await _read(request, surface)
+    if is_picture(request):
+        return await _answered(request, surface, caller, links, parameters, picture=body or b" ")
+    text = text_in(request, body)
     return await _answered(request, surface, caller, links, parameters, text)
 
 
@@ -131,9 +139,10 @@ async def _answered(
     links: MediaLinks | None,
     parameters: SearchParameters | TextParameters,
     text: str = "",
+    picture: bytes = b"",
 ) -> Json:
     asked = search_request(parameters, surface.services.settings.profiles)
-    asked = replace(asked, text=text)
+    asked = replace(asked, text=text, picture=picture)
     include, exclude = frozenset(parameters.include), frozenset(parameters.exclude)
     receive = receiving(surface.services, caller, "search")
     view = ItemView(caller, include, exclude, links, receive=receive)

@@ -13,6 +13,7 @@ from core.media import (
     Frames,
     Gap,
     Kept,
+    Looked,
     MediaFacts,
     ShotBounds,
     ShotReading,
@@ -97,6 +98,41 @@ class ShotDetector(Protocol):
 
         The first t say that the frame is the last before a cut, or in the middle of a transition;
         the other t that it is any frame of a transition (the second head).
+        """
+        ...
+
+
+class PictureModel(Protocol):
+    """Looks at pictures: what they look like, and what is in them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the model and how pictures are put to it: it names the space of the
+        vectors.
+        """
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the pictures go to an outside service, so that their rights must allow it."""
+        ...
+
+    @property
+    def made_by(self) -> str:
+        """The maker's name in items: the model's, and the beginning of the digest."""
+        ...
+
+    def look(self, jpegs: Sequence[bytes]) -> tuple[Looked | None, ...]:
+        """Return what each still shows, None for one that can't be read. Raises BusyError if too
+        much waits for the model already.
         """
         ...
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from core.errors import SettingsError
 from core.extras import need_extra
@@ -21,6 +21,7 @@ from dateline.build.models.served import Models
 from dateline.build.record import drop_projections, open_record
 from dateline.settings import Settings
 from search.encoders import HoldsSpaces, ServedEncoders
+from search.profiles import LOOKS
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.live_recall import FieldRecall, Observe, RecallChecks
 from storage.embedded.record.archive import Record
@@ -39,6 +40,7 @@ ServedEngine: TypeAlias = "EmbeddedEngine | OpenSearchEngine"
 
 VECTOR_FIELD = "text"
 SECOND_FIELD = "second"  # the same passages by the second encoder
+LOOKS_FIELD = LOOKS  # pictures and the stills of shots
 _PACKAGES = ("opensearchpy",)
 
 
@@ -52,6 +54,36 @@ def vector_fields(models: Models) -> dict[str, TextEncoder]:
     return dict(zip((VECTOR_FIELD, SECOND_FIELD), models.encoders, strict=False))
 
 
+class SpaceOwner(Protocol):
+    """A model that makes the vectors of a field."""
+
+    @property
+    def digest(self) -> str:
+        """It names the space of the vectors."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+
+def every_field(models: Models) -> dict[str, SpaceOwner]:
+    """Return every vector field of an archive with the model of its vectors: those of texts, and
+    that of pictures if a model looks at them.
+    """
+    pictures = {} if models.pictures is None else {LOOKS_FIELD: models.pictures}
+    return {**vector_fields(models), **pictures}
+
+
+def text_encoders(models: Models) -> dict[str, TextEncoder]:
+    """Return the encoder of texts by vector field. The field of pictures has one if its model has
+    texts and pictures in one space.
+    """
+    texts = getattr(models.pictures, "texts", None)
+    return vector_fields(models) | ({} if texts is None else {LOOKS_FIELD: texts})
+
+
 def following_fields(models: Models) -> dict[str, TextEncoder]:
     """Return the fields whose encoder is being replaced, each with the next encoder."""
     return {} if models.following is None else {VECTOR_FIELD: models.following}
@@ -59,7 +91,7 @@ def following_fields(models: Models) -> dict[str, TextEncoder]:
 
 def query_encoders(engine: ServedEngine, models: Models) -> Mapping[str, TextEncoder]:
     """Return the encoder of queries by vector field; during a migration that of the index."""
-    fields, following = vector_fields(models), following_fields(models)
+    fields, following = text_encoders(models), following_fields(models)
     return ServedEncoders(fields, following, engine) if isinstance(engine, HoldsSpaces) else fields
 
 
@@ -79,7 +111,7 @@ def build_engine(
     """
     if settings.engine == "opensearch":
         return _on_opensearch(settings, models, clock, background=background, index=index)
-    spaces = {name: each.digest for name, each in vector_fields(models).items()}
+    spaces = {name: each.digest for name, each in every_field(models).items()}
     return EmbeddedEngine(
         EmbeddedSettings(
             folder=archive_folder(settings),
@@ -110,7 +142,7 @@ def checked_search(engine: ServedEngine, request: Retrieval) -> tuple[FieldRecal
 def _on_opensearch(
     settings: Settings, models: Models, clock: Clock, *, background: bool, index: str
 ) -> ServedEngine:
-    wanted = opensearch_settings(settings, vector_fields(models), background=background)
+    wanted = opensearch_settings(settings, every_field(models), background=background)
     from storage.opensearch.engine import OpenSearchEngine
 
     beside = vector_spaces(following_fields(models))
@@ -120,13 +152,13 @@ def _on_opensearch(
 
 def record_beside(settings: Settings, models: Models, clock: Clock) -> RecordOfTruth:
     """Return the record, with room for the vectors of the next encoder."""
-    spaces = {name: each.digest for name, each in vector_fields(models).items()}
+    spaces = {name: each.digest for name, each in every_field(models).items()}
     beside = {name: each.digest for name, each in following_fields(models).items()}
     record = open_record(settings, spaces, clock, beside)
     return record or Record(archive_folder(settings), spaces, clock, beside)
 
 
-def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]:
+def vector_spaces(encoders: Mapping[str, SpaceOwner]) -> dict[str, VectorSpace]:
     """Return the vector spaces of an index on OpenSearch, by vector field."""
     from storage.opensearch.index.body import VectorSpace
 
@@ -134,7 +166,7 @@ def vector_spaces(encoders: Mapping[str, TextEncoder]) -> dict[str, VectorSpace]
 
 
 def opensearch_settings(
-    settings: Settings, encoders: Mapping[str, TextEncoder], *, background: bool = False
+    settings: Settings, encoders: Mapping[str, SpaceOwner], *, background: bool = False
 ) -> OpenSearchSettings:
     """Return the settings of the engine on OpenSearch. Raises SettingsError if the extra is missing
     or a library does not have the precision.

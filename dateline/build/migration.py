@@ -13,12 +13,15 @@ from core.errors import InputError, SettingsError
 from core.items import Item, PassageVectors
 from core.ports.models import Embedder
 from dateline.build.engine import (
+    LOOKS_FIELD,
+    every_field,
     following_fields,
     opensearch_settings,
     record_beside,
     vector_fields,
     vector_spaces,
 )
+from dateline.build.looks import looker_of, looks_embedders
 from dateline.build.models.served import Models, load_models
 from dateline.build.service import (
     Service,
@@ -108,6 +111,10 @@ class Moving:
         return embed_lacking(_Keeper(self.record, digests), lacking, told)
 
     def _embedder(self, field: str, digest: str) -> Embedder:
+        pictures = self.models.pictures
+        if field == LOOKS_FIELD and pictures is not None and pictures.digest == digest:
+            (embedder,) = looks_embedders(self.settings, looker_of(self.settings, self.models))
+            return embedder
         served = vector_fields(self.models).get(field)
         if served is not None and served.digest == digest:
             return PassageEmbedder(passage_splitter(self.models, field), [(field, served)])
@@ -169,7 +176,7 @@ class Moving:
 def opened_migration(settings: Settings) -> Iterator[Moving]:
     """Yield everything that a step needs. Raises SettingsError, ModelError and StorageError."""
     models = load_models(settings)
-    wanted = opensearch_settings(settings, vector_fields(models))
+    wanted = opensearch_settings(settings, every_field(models))
     from storage.opensearch.following.migration import Family, Mover
     from storage.opensearch.nodes.connection import Cluster
 

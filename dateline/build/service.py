@@ -20,6 +20,7 @@ from core.ports.models import Embedder, TextEncoder, TextMeter
 from customers.audited import AuditedWriter, AuditTrail
 from customers.profile_versions import VersionedProfiles
 from dateline.build.engine import (
+    LOOKS_FIELD,
     SECOND_FIELD,
     VECTOR_FIELD,
     ServedEngine,
@@ -28,6 +29,7 @@ from dateline.build.engine import (
     query_encoders,
     vector_fields,
 )
+from dateline.build.looks import Sight, looker_of, looks_embedders
 from dateline.build.models.runtimes import model_store
 from dateline.build.models.served import Models, in_force, load_models, manifest_of
 from dateline.build.record import SharedLists, open_lists
@@ -204,6 +206,8 @@ class Service:
             )
             for name, encoder in vector_fields(self.models).items()
         }
+        looker = looker_of(self.settings, self.models)
+        embedders |= dict(zip((LOOKS_FIELD,), looks_embedders(self.settings, looker), strict=False))
         parts = StoredParts(open_customers(self.settings, synced=False))
         try:
             return embed_lacking(self.engine, embedders, told, parts=parts)
@@ -259,10 +263,13 @@ def passage_embedder(
     return SeveralEmbedders((first, *apart)) if apart else first
 
 
-def dual_embedder(models: Models) -> Embedder:
-    """Return `passage_embedder`; during a migration, together with the next encoder's."""
+def every_embedder(models: Models, looks: Sequence[Embedder] = ()) -> Embedder:
+    """Return `passage_embedder`, together with those of `looks`; during a migration, together with
+    the next encoder's.
+    """
+    others = (*looks, *following_embedders(models))
     first = passage_embedder(models)
-    return SeveralEmbedders((first, *following_embedders(models))) if models.following else first
+    return SeveralEmbedders((first, *others)) if others else first
 
 
 def following_embedders(models: Models) -> list[PassageEmbedder]:
@@ -335,13 +342,15 @@ def build_service(
         doubt=Doubt(settings.spelling_few) if settings.spelling_few >= 0 else None,
         floors=shipped_floors() if settings.floor is None else read_floors(settings.floor),
         asks_cluster=settings.engine == "opensearch",
+        sees=None if models.pictures is None else Sight(settings, models.pictures),
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     freeze_loaded()
     audit = LateAudit(settings)
     trail = AuditTrail(audit, clock, audit.close)
     writer = AuditedWriter(engine, trail)
-    ingest = Ingest(writer, dual_embedder(models), clock, settings.default_products)
+    embedder = every_embedder(models, looks_embedders(settings, looker_of(settings, models)))
+    ingest = Ingest(writer, embedder, clock, settings.default_products)
     pipeline = SearchPipeline(parts)
     return Service(
         settings, models, engine, pipeline, writer, ingest, trail, rules, lists, versions, ranked
@@ -362,13 +371,24 @@ def profiles(settings: Settings, changes: Mapping[str, str] = _NO_CHANGES) -> di
     settings' own profile, which an evaluation tries. Raises SettingsError.
     """
     second = (SECOND_FIELD,) if settings.second_encoder else ()
-    found = standard_profiles((VECTOR_FIELD, *second), second if _reads_many(settings) else ())
+    many = second if _reads_many(settings) else ()
+    pictures = _pictures_read_texts(settings)
+    found = standard_profiles((VECTOR_FIELD, *second), many, pictures=pictures)
     if settings.profile not in found:
         what, mend = no_such_profile(settings.profile, found)
         raise SettingsError(what, where="profile", mend=mend)
     adjusted = {name: _adjusted(profile, settings) for name, profile in found.items()}
     adjusted[settings.profile] = changed_profile(adjusted[settings.profile], changes)
     return adjusted
+
+
+def _pictures_read_texts(settings: Settings) -> bool:
+    """Return whether the model for pictures is here and has texts in the same space."""
+    try:
+        name = settings.looks
+        return bool(name and model_store(settings).describe(name).manifest.text_graph)
+    except ModelError:
+        return False
 
 
 def _reads_many(settings: Settings) -> bool:

@@ -18,6 +18,7 @@ ROLES = (
     "tagger",
     "reranker",
     "shots",
+    "looks",
     "text_finder",
     "text_reader",
 )

@@ -18,9 +18,10 @@ FLOAT, UINT8, INT32, INT64, INT4 = 1, 2, 6, 7, 22  # TensorProto.DataType
 OPSET = 21  # the first with numbers of 4 bits
 FUSED = "com.microsoft"  # the domain of ONNX Runtime's own operators
 _IR_VERSION = 10  # the version that belongs to that opset
-_FLOAT, _WHOLE = 1, 2  # AttributeProto.AttributeType
+_FLOAT, _WHOLE, _WHOLES = 1, 2, 7  # AttributeProto.AttributeType
 _KINDS = {"float32": FLOAT, "uint8": UINT8, "int32": INT32, "int64": INT64}
 _FIXED_32 = 5  # the wire type of a float
+Setting = float | int | Sequence[int]  # of an operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class OnnxWriter:
         inputs: Sequence[str],
         outputs: Sequence[str],
         domain: str = "",
-        **settings: float | int,
+        **settings: Setting,
     ) -> str:
         """Add an operator; return the name of its first output."""
         node = b"".join(text_field(1, name) for name in inputs)
@@ -81,8 +82,11 @@ def _little_endian(value: npt.NDArray[np.generic]) -> bytes:
     return np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _attribute(name: str, value: float | int) -> bytes:
-    """Return an AttributeProto with one number."""
+def _attribute(name: str, value: Setting) -> bytes:
+    """Return an AttributeProto with one number, or with whole numbers from 0 on."""
+    if isinstance(value, Sequence):
+        packed = b"".join(whole_field(8, number) for number in value)
+        return text_field(1, name) + packed + whole_field(20, _WHOLES)
     if isinstance(value, float):
         packed = bytes((2 << 3 | _FIXED_32,)) + struct.pack("<f", value)
         return text_field(1, name) + packed + whole_field(20, _FLOAT)

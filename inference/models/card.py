@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from inference.models.manifest import ModelManifest
 
 CARD = "README.md"
+_MOST_LABELS = 50  # that a card lists
 
 _TASKS = {
     "encode": "encode: a text to a vector",
@@ -15,6 +16,7 @@ _TASKS = {
     "transcribe": "transcribe: what is said in a sound, in words",
     "find_text": "find_text: where in a picture lines of text are",
     "read_text": "read_text: what is written in a picture of one line",
+    "look": "look: what a picture looks like, and what is in it",
 }
 _FORMATS = {
     "onnx": "ONNX",
@@ -53,7 +55,7 @@ def _facts(manifest: ModelManifest) -> str:
         for prefix, what in ((manifest.query_prefix, "query"), (manifest.passage_prefix, "passage"))
         if prefix
     ]
-    encodes = manifest.task == "encode"
+    encodes = manifest.task in ("encode", "look")
     rows = (
         ("task", _TASKS[manifest.task]),
         ("architecture", manifest.architecture),
@@ -66,9 +68,9 @@ def _facts(manifest: ModelManifest) -> str:
         ("window" if manifest.task == "shots" else "reads", _pixels(manifest)),
         ("longest text", _longest(manifest) if manifest.tokenizer else ""),
         ("vector", f"{manifest.dimension} numbers, length 1" if encodes else ""),
-        ("pooling", manifest.pooling if encodes else ""),
-        ("prefixes", (", ".join(prefixes) or "none") if encodes else ", ".join(prefixes)),
-        ("labels", ", ".join(manifest.labels)),
+        ("pooling", manifest.pooling),
+        ("prefixes", ", ".join(prefixes) or ("none" if manifest.task == "encode" else "")),
+        ("labels", _labels(manifest)),
     )
     return _table(("", ""), ((name, _cell(value)) for name, value in rows if value))
 
@@ -85,6 +87,11 @@ def _pixels(manifest: ModelManifest) -> str:
             return f"at most {manifest.max_tokens} frames"
         case _:
             return ""
+
+
+def _labels(manifest: ModelManifest) -> str:
+    many = len(manifest.labels) > _MOST_LABELS
+    return f"{len(manifest.labels):,}, in the manifest" if many else ", ".join(manifest.labels)
 
 
 def _longest(manifest: ModelManifest) -> str:

@@ -171,6 +171,10 @@ _VECTORS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 _LOGITS = "logits"
 _CTRANSLATE2 = 6  # the newest version of its format
 _ONE_OUTPUT = ("find_text", "read_text")
+_OUTPUTS = {
+    "encode": _VECTORS,
+    "look": ("features", "image_embeds", "text_embeds", "pooler_output"),
+}
 _RAW = (".bin", ".data", ".onnx_data")  # files of numbers only
 
 
@@ -237,7 +241,7 @@ def _check_onnx(manifest: ModelManifest, path: str, content: bytes) -> None:
     if manifest.task in _ONE_OUTPUT and len(outline.outputs) == 1:
         names = tuple(outline.outputs)  # whatever it is called
     else:
-        names = _VECTORS if manifest.task == "encode" else (_LOGITS,)
+        names = _OUTPUTS.get(manifest.task, (_LOGITS,))
     given = {name: shape for name, shape in outline.outputs.items() if name in names}
     if not given:
         found = ", ".join(outline.outputs)
@@ -297,7 +301,7 @@ def _check_config(manifest: ModelManifest, config: Any) -> None:
 def _width(manifest: ModelManifest) -> int | None:
     """Return the size of the last axis of the model's output, None if any may be."""
     match manifest.task:
-        case "encode" | "read_text":
+        case "encode" | "look" | "read_text":
             return manifest.dimension
         case "find_text":  # a map of the picture
             return None

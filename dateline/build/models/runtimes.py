@@ -14,6 +14,7 @@ from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
 from inference.models.store import ModelFolder, ModelStore
+from inference.picture_encoder import PictureEncoder
 from inference.runtime import Runtime
 from inference.runtimes.choice import (
     Chosen,
@@ -121,6 +122,13 @@ def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -
     folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return NameTagger.over(folder, runtime, limits=batch_limits(settings), watching=watching)
+
+
+def open_pictures(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PictureEncoder:
+    """Return the model `name` that looks at pictures, in its runtime."""
+    folder = model_store(settings).find(name)
+    runtime = open_runtime(settings, folder, threads=1)
+    return PictureEncoder.over(folder, runtime, threads=settings.threads, watching=watching)
 
 
 def open_scorer(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PairScorer:

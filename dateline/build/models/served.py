@@ -15,11 +15,13 @@ from api.metrics import Metrics
 from api.models.served_models import Port, Served, ServedModels
 from core.errors import ModelError, SettingsError
 from core.observation import WatchedByAll, Watching
+from core.ports.media import PictureModel
 from core.ports.models import PairScorer, Tagger, TextEncoder, TextMeter
 from dateline.build.models.runtimes import (
     batch_limits,
     model_store,
     open_encoder,
+    open_pictures,
     open_scorer,
     open_tagger,
 )
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Models:
     """The loaded models. `second` also embeds texts if a setting asks for it, `following` is the
-    encoder that the archive moves to instead of the first one; `missing` says which optional models
-    could not be loaded, and why.
+    encoder that the archive moves to instead of the first one, `pictures` looks at pictures;
+    `missing` says which optional models could not be loaded, and why.
     """
 
     encoder: Encoder
@@ -55,6 +57,7 @@ class Models:
     metrics: Metrics = field(default_factory=Metrics)
     second: Encoder | None = None
     following: Encoder | None = None
+    pictures: PictureModel | None = None
 
     @property
     def encoders(self) -> tuple[Encoder, ...]:
@@ -87,8 +90,8 @@ class Models:
         )
 
     def not_loaded(self, role: str) -> str:
-        """Return what answers say of a `tagger` or `reranker` that could not be loaded; "" if it
-        was loaded or none is named.
+        """Return what is said of a `tagger`, a `reranker` or a model for `looks` that could not be
+        loaded; "" if it was loaded or none is named.
         """
         named = any(said.startswith(f"{role} ") for said in self.missing)
         return f"the {role} could not be loaded" if named else ""
@@ -111,7 +114,22 @@ def load_models(settings: Settings) -> Models:
     tagger, scorer, missing = optional_models(settings, encoders, watching)
     missing = (why, *missing) if why else missing
     following = _following(settings, watching)
-    return Models(encoder, tagger, scorer, missing, metrics, second, following)
+    pictures, why = _pictures(settings, watching)
+    missing = (*missing, why) if why else missing
+    return Models(encoder, tagger, scorer, missing, metrics, second, following, pictures)
+
+
+def _pictures(settings: Settings, watching: Watching) -> tuple[PictureModel | None, str]:
+    """Return the model that looks at pictures; or None, and why there is none if somebody named it.
+    The default model is used where it is there, and not missed where it is not.
+    """
+    if not settings.looks:
+        return None, ""
+    try:
+        return open_pictures(settings, settings.looks, watching), ""
+    except ModelError as error:
+        named = "looks" in settings.model_fields_set
+        return None, f"looks {settings.looks}: {error}" if named else ""
 
 
 def in_force(settings: Settings, models: Models) -> Settings:

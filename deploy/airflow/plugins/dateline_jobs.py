@@ -21,7 +21,7 @@ CONNECTION = "dateline"
 FINISHED = "finished"
 SOURCES_READ = "sources-read"
 POLL_S = 10.0
-_STAGES = ("decode", "shots", "describe", "transcribe", "read_text", "embed", "apply")
+_STAGES = ("decode", "shots", "describe", "transcribe", "look", "read_text", "embed", "apply")
 _WAITS = ("running", "paused")
 _MEND = "give its host as an address such as https://archive.example, and its password as the key"
 

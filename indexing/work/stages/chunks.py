@@ -43,6 +43,7 @@ _NEXT = {
     Stage.SHOTS: Stage.DESCRIBE,
     Stage.DESCRIBE: Stage.APPLY,
     Stage.TRANSCRIBE: Stage.APPLY,
+    Stage.LOOK: Stage.APPLY,
     Stage.READ_TEXT: Stage.APPLY,
     Stage.EMBED: Stage.APPLY,
     Stage.APPLY: Stage.DONE,

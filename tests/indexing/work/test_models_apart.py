@@ -105,6 +105,7 @@ def test_queues_by_name() -> None:
         "shots",
         "describe",
         "transcribe",
+        "look",
         "read_text",
         "embed",
     )

@@ -32,6 +32,9 @@ def test_rates_are_of_the_last_minute_and_the_slowest_stage_decides() -> None:
         Stage.DECODE: 4.0,
         Stage.SHOTS: 4.0,  # passed over as fast as what is before it goes
         Stage.DESCRIBE: 2.0,
+        Stage.TRANSCRIBE: 2.0,
+        Stage.LOOK: 2.0,
+        Stage.READ_TEXT: 2.0,
         Stage.EMBED: 2.0,
         Stage.APPLY: 1.0,
     }

@@ -28,6 +28,7 @@ from core.media import (
     FrameBatch,
     Gap,
     Kept,
+    Looked,
     MediaFacts,
     MediaKind,
     ShotBounds,
@@ -38,11 +39,14 @@ from core.media import (
     Transition,
     Uncaptioned,
 )
-from core.media_words import SeenText, Utterance
+from core.media_words import Look, SeenText, Utterance
 from core.ports.media import FindShots
+from core.ports.models import Embedder
 from core.work import READ, AssetState, Job, JobState, Order, Priority, Stage, Tracked
 from indexing.captions.rights import Rule, rights_now
+from indexing.embedding import SeveralEmbedders
 from indexing.ingest import Ingest
+from indexing.looks import Looker, LooksEmbedder
 from indexing.media.assets import Asset, Enrichment, build_item
 from indexing.passages import PassageEmbedder, PassageSplitter
 from indexing.work.desk import JobDesk
@@ -55,6 +59,7 @@ from indexing.work.stages.chunks import ChunkRunner
 from indexing.work.stages.decode import Decoder, DecodeStage
 from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
+from indexing.work.stages.look import LongShots, LookStage, seen_in
 from indexing.work.stages.preparing import Preparing
 from indexing.work.stages.read_text import Legible, ReadTextStage
 from indexing.work.stages.reading import Reading
@@ -242,6 +247,32 @@ class Speller:
         return tuple(tuple(SeenText(w, box, score=0.9) for w in each if w) for each in words)
 
 
+class Onlooker:
+    """Sees in a still the name that it looks like, and the end of it as a broader thing. Its vector
+    depends on the name alone.
+    """
+
+    name, dimension = "onlooker", 8
+
+    def __init__(self, digest: str = "looks-1", *, leaves: bool = False) -> None:
+        self.digest, self.leaves = digest, leaves
+        self.seen: list[str] = []
+
+    @property
+    def made_by(self) -> str:
+        return f"{self.name}@{self.digest}"
+
+    def look(self, jpegs: Sequence[bytes]) -> tuple[Looked | None, ...]:
+        names = [jpeg.decode().removeprefix("jpeg of ") for jpeg in jpegs]
+        self.seen += names
+        return tuple(None if "fog" in name else self._looked(name) for name in names)
+
+    def _looked(self, name: str) -> Looked:
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+        vector = np.random.default_rng(seed).normal(size=(1, self.dimension)).astype(np.float32)
+        return Looked(vector / np.linalg.norm(vector), (Look(name, 0.8), Look("thing", 0.6)))
+
+
 class DictStore:
     """`core.ports.media.MediaStore` in a dict."""
 
@@ -318,6 +349,7 @@ class World:
         self.listener: Listener | None = None
         self.order_s = AN_ORDER_S
         self.speller: Speller | None = None
+        self.onlooker: Onlooker | None = None
         self.waiting = StoredWaitingStills(self.database)
         self.later = False
         self.at_once = AT_ONCE
@@ -350,15 +382,20 @@ class World:
         decoder = self.decoder()
         preparing = self.preparing(decoder)
         encoder = RememberedEncoder(self.encoder, self.ledger) if self.apart else self.encoder
-        embedder = PassageEmbedder(self.splitter, [("text", encoder)])
+        embedder: Embedder = PassageEmbedder(self.splitter, [("text", encoder)])
+        beside = self.beside()
+        if beside is not None:
+            embedder = SeveralEmbedders((embedder, LooksEmbedder("looks", beside.looker)))
         ingest = Ingest(self.writer, embedder, clock)
         last = Stage.EMBED if self.apart else Stage.APPLY
         read = last if self.speller is None else Stage.READ_TEXT
-        then = read if self.listener is None else Stage.TRANSCRIBE
+        look = read if beside is None else Stage.LOOK
+        then = look if self.listener is None else Stage.TRANSCRIBE
         made: dict[Stage, StageWork] = {
             Stage.DECODE: DecodeStage(decoder, 2, shots_apart=self.apart),
             Stage.SHOTS: DecodeStage(decoder, 2),
             Stage.DESCRIBE: DescribeStage(preparing, self.asking(), then),
+            Stage.LOOK: LookStage(preparing, beside, read),
             Stage.READ_TEXT: ReadTextStage(preparing, self.store, self.legible(), last),
             Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
             Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
@@ -366,7 +403,7 @@ class World:
         if (listener := self.listener) is not None and (heard := self.heard()) is not None:
             rights = rights_now(self.newest, self.rule)
             parts = (preparing, listener, self.reader, self.spool(), heard, rights)
-            made[Stage.TRANSCRIBE] = TranscribeStage(*parts, read, self.order_s)
+            made[Stage.TRANSCRIBE] = TranscribeStage(*parts, look, self.order_s)
         return made
 
     def heard(self) -> Heard | None:
@@ -375,12 +412,21 @@ class World:
 
     def preparing(self, decoder: Decoder | None = None) -> Preparing:
         digest = "" if self.captioner is None else self.captioner.digest
+        beside = self.beside()
         words = [one.words for one in (self.heard(), self.legible()) if one is not None]
+        words += [] if beside is None else [seen_in(beside.looker, beside)]
         decoder = decoder or self.decoder()
         return Preparing(decoder, _built, self.known, digest, rule=self.rule, words=words)
 
     def legible(self) -> Legible | None:
         return None if self.speller is None else Legible(self.speller, self.known)
+
+    def beside(self) -> LongShots | None:
+        """What looks at stills, and at long shots more than once."""
+        if self.onlooker is None:
+            return None
+        looker = Looker(self.onlooker, self.store, self.known)
+        return LongShots(looker, self.known, self.reader, self.spool())
 
     def asking(self) -> Asking | None:
         """The captioner, at once or, where `later`, in a batch."""

@@ -36,6 +36,8 @@ def test_what_a_user_would_choose_is_there() -> None:
         "BAAI/bge-base-en-v1.5",
         "intfloat/multilingual-e5-small",
         "Salesforce/blip-image-captioning-large",
+        "Xenova/clip-vit-base-patch32",
+        "Xenova/siglip-base-patch16-224",
     }
 
 
@@ -60,8 +62,9 @@ def test_a_pull_brings_a_graph_its_tokenizer_and_nothing_twice(name: str) -> Non
     assert len(chosen.graphs) == 1
     (graph,) = chosen.graphs.values()
     assert {graph, chosen.tokenizer} - {""} <= set(chosen.files)
-    weights = [path for path in chosen.files if path.endswith((".onnx", ".safetensors", ".bin"))]
-    assert weights == [graph]
+    assert {graph, chosen.tokenizer} - {""} <= set(chosen.files)
+    weights = {path for path in chosen.files if path.endswith((".onnx", ".safetensors", ".bin"))}
+    assert weights == {graph, chosen.text_graph} - {""}
 
 
 def test_texts_are_put_as_the_models_learned_them() -> None:
