@@ -83,7 +83,7 @@ lint: $(READY_DEV)
 	$(BIN)/lint-imports --no-cache
 
 types: $(READY_DEV)
-	$(BIN)/mypy core inference storage rerank search indexing customers eval api training dateline benchmarks scripts client/dateline_client
+	$(BIN)/mypy core inference storage rerank search indexing customers capacity eval api training dateline benchmarks scripts client/dateline_client
 
 unit: $(READY_DEV)
 	$(SUITE) $(PYTEST) $(ALL_SIDE_BY_SIDE) -m "$(UNIT) and not deep"

@@ -120,6 +120,9 @@ COMMANDS = {
     "models": Entry(
         "dateline.cli:models_app", "List, check, fetch and measure the models.", _QUALITY
     ),
+    "capacity": Entry(
+        "dateline.cli:capacity_app", "Which machines, how many, at what cost.", _QUALITY
+    ),
     "worker": Entry(
         "dateline.commands.worker:worker",
         "Carry out ordered ingests and operations until interrupted.",
@@ -160,6 +163,22 @@ COMMANDS = {
         "dateline.commands.migration:app",
         "Move to another model, to other index settings or to OpenSearch while searches go on.",
         _OPENSEARCH,
+    ),
+}
+
+CAPACITY_COMMANDS = {
+    "measure": Entry(
+        "dateline.commands.capacity.measure:measure",
+        "Measure service times, memory and the machine's peaks here, for `dateline capacity plan`.",
+    ),
+    "plan": Entry(
+        "dateline.commands.capacity.plan:plan",
+        "Say which machines a load needs, how many, what they cost, and what binds.",
+        bare_is_help=True,
+    ),
+    "prices": Entry(
+        "dateline.commands.capacity.prices:prices",
+        "Show the prices that a plan computes with, or read the AWS price list anew.",
     ),
 }
 
@@ -297,6 +316,7 @@ MODELS_COMMANDS = {
     ),
 }
 
+capacity_app = lazy_group(COMMANDS["capacity"].line, CAPACITY_COMMANDS)
 eval_app = lazy_group(COMMANDS["eval"].line, EVAL_COMMANDS)
 tune_app = lazy_group(COMMANDS["tune"].line, TUNE_COMMANDS)
 models_app = lazy_group(COMMANDS["models"].line, MODELS_COMMANDS)

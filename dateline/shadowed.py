@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOMS = (
     "api",
+    "capacity",
     "core",
     "customers",
     "eval",

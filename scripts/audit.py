@@ -34,7 +34,7 @@ LOCKS = sorted(ROOT.glob("requirements*.lock"))
 SHIPPED = [ROOT / "requirements.lock", ROOT / "requirements-media.lock"]
 ROOMS = (
     *("core", "inference", "storage", "rerank", "search", "indexing", "customers"),
-    *("eval", "api", "training", "dateline"),
+    *("capacity", "eval", "api", "training", "dateline"),
 )
 # exec, pickle and its kin, marshal, eval, import of pickle, a shell: ruff's numbers for them.
 UNSAFE_CALLS = "S102,S301,S302,S307,S403,S602,S604,S605"

@@ -34,10 +34,10 @@ import httpx
 from benchmarks.machine import arguments, percentile, show, show_table, this_machine
 from benchmarks.models.costs import bare_call
 from benchmarks.news import open_news
-from benchmarks.served import served
 from dateline.build.models.subject import open_subject
 from dateline.commands.models.profile import read_shape
 from dateline.default_folders import demo_folder
+from dateline.measuring.served import served
 from dateline.serving.demo import DEMO_PRODUCTS
 from dateline.settings import Settings, configure
 

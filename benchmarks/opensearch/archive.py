@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from benchmarks.made_stories import made_stories, parents_of
 from benchmarks.news import Reporting
 from core.callers import Caller
 from dateline.build.engine import drop_indexes
 from dateline.build.models.served import Models
 from dateline.build.service import Service, build_service
+from dateline.measuring.made_stories import made_stories, parents_of
 from dateline.settings import Settings, configure
 from indexing.ingest import IngestOptions
 from storage.opensearch.engine import OpenSearchEngine

@@ -23,8 +23,8 @@ import numpy as np
 from urllib3 import HTTPConnectionPool
 
 from benchmarks.opensearch.archive import WIRE
-from benchmarks.served import started
 from benchmarks.service.workers import processor_s, tree, wait_for
+from dateline.measuring.served import started
 from dateline.settings import Settings
 from storage.opensearch.nodes.connection import Cluster
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.served import free_port
 from core.errors import DatelineError
+from dateline.measuring.served import free_port
 from scripts.dev_cluster.cluster import DevCluster, Shape
 from scripts.dev_cluster.folders import cache_folder
 

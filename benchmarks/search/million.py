@@ -16,10 +16,10 @@ import sys
 from time import perf_counter
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.made_stories import made_stories, parents_of
 from benchmarks.news import News, add_options, open_news
 from dateline.build.engine import VECTOR_FIELD
 from dateline.build.service import Service, build_service
+from dateline.measuring.made_stories import made_stories, parents_of
 from search.answers import SearchRequest
 
 _BATCH = 2_000

@@ -35,9 +35,9 @@ import httpx
 
 from benchmarks.machine import arguments, percentile, show, this_machine
 from benchmarks.news import News, add_options, embedded_of, open_news
-from benchmarks.served import served
 from dateline.build.engine import SECOND_FIELD, VECTOR_FIELD
 from dateline.build.service import profiles
+from dateline.measuring.served import served
 from inference.encoder import SentenceEncoder
 from inference.models.store import ModelStore
 from inference.runtimes.onnx import OnnxRuntime

@@ -39,10 +39,10 @@ import orjson
 import psutil
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.made_stories import made_stories, parents_of
-from benchmarks.served import started
 from dateline.build.service import build_service
 from dateline.default_folders import demo_folder
+from dateline.measuring.made_stories import made_stories, parents_of
+from dateline.measuring.served import started
 from dateline.settings import Settings
 from storage.customers.receipts import StoredReceipts
 from storage.databases import open_database

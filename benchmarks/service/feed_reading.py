@@ -42,7 +42,6 @@ from api.envelope import written
 from api.formats.items import ItemView
 from api.formats.kept_forms import KeptForms
 from benchmarks.machine import arguments, show, this_machine
-from benchmarks.served import free_port, started
 from core.callers import Caller
 from core.customers.transitions import START, Told, TransitionKind
 from core.items import Item
@@ -55,6 +54,7 @@ from dateline.build.customers.accounts import open_customers
 from dateline.build.customers.wire import feed_of, open_receipts
 from dateline.build.service import Service, archive_clock, build_service
 from dateline.default_folders import demo_folder
+from dateline.measuring.served import free_port, started
 from dateline.settings import Settings
 from storage.customers.receipts import StoredReceipts
 from storage.customers.transitions import StoredTransitions

@@ -34,8 +34,8 @@ import httpx
 import orjson
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.served import served
 from dateline.default_folders import demo_folder
+from dateline.measuring.served import served
 
 KEY = "a-key-for-this-benchmark"
 PRODUCTS = ("demo",)

@@ -45,11 +45,11 @@ import orjson
 import psutil
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.made_stories import made_stories, parents_of
-from benchmarks.served import started
 from core.writes import Written
 from dateline.build.service import build_service
 from dateline.default_folders import demo_folder
+from dateline.measuring.made_stories import made_stories, parents_of
+from dateline.measuring.served import started
 from dateline.settings import Settings
 
 PRODUCTS = ("demo",)
@@ -361,12 +361,14 @@ class _Client:
 
 
 class Load:
-    """Clients of the service at `url`, in one thread. Another `seed` gives other queries."""
+    """Clients of the service at `url`, in one thread. Another `seed` gives other queries, unless
+    there are `requests` to send.
+    """
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, requests: Iterator[bytes] | None = None) -> None:
         parts = urlsplit(url)
         self._place = (parts.hostname or "", parts.port or 80)
-        self._requests = _requests(seed)
+        self._requests = requests or _requests(seed)
         self._random = random.Random(seed)
         self._selector = selectors.DefaultSelector()
         self._idle: list[_Client] = []

@@ -24,8 +24,8 @@ import httpx
 import orjson
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.served import started
 from benchmarks.service.feed import PRODUCT, archive
+from dateline.measuring.served import started
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "client"))
 

@@ -35,8 +35,8 @@ import httpx
 import psutil
 
 from benchmarks.machine import arguments, show, this_machine
-from benchmarks.served import started
 from benchmarks.service.overload import PRODUCTS, SETTINGS, STORIES, Heard, answers_of, fill
+from dateline.measuring.served import started
 
 _START_S = 120.0
 _CLIENTS = 2  # for each process that searches

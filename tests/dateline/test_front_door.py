@@ -16,7 +16,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from dateline.cli import COMMANDS, EVAL_COMMANDS, MODELS_COMMANDS, TUNE_COMMANDS, app
+from dateline.cli import (
+    CAPACITY_COMMANDS,
+    COMMANDS,
+    EVAL_COMMANDS,
+    MODELS_COMMANDS,
+    TUNE_COMMANDS,
+    app,
+)
 from dateline.lazy_group import Entry
 from dateline.shadowed import ROOMS
 
@@ -34,6 +41,7 @@ OF_OTHERS = {
 OF_EXTRAS = {"PIL", "av", "fsspec", "huggingface_hub", "openai"}
 IN_GROUPS = [
     (COMMANDS, ()),
+    (CAPACITY_COMMANDS, ("capacity",)),
     (EVAL_COMMANDS, ("eval",)),
     (MODELS_COMMANDS, ("models",)),
     (TUNE_COMMANDS, ("tune",)),
@@ -58,7 +66,8 @@ def test_help_and_version_load_no_library_that_is_slow_to_load(argument: str) ->
 def test_no_command_loads_what_belongs_to_an_extra_before_it_runs() -> None:
     loaded = loaded_after(
         "from dateline import cli; from pkgutil import resolve_name; "
-        "groups = cli.COMMANDS, cli.EVAL_COMMANDS, cli.MODELS_COMMANDS, cli.TUNE_COMMANDS; "
+        "groups = cli.COMMANDS, cli.EVAL_COMMANDS, cli.MODELS_COMMANDS, "
+        "cli.TUNE_COMMANDS, cli.CAPACITY_COMMANDS; "
         "[resolve_name(entry.place) for named in groups for entry in named.values()]"
     )
     assert "dateline" in loaded

@@ -264,7 +264,7 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("shots", "settings", "serve"), "reads no archive, or is asked over HTTP"),
 }
 # Groups of commands that know judged sets, models or indexes, never an archive's items.
-APART: tuple[str, ...] = ("eval", "tune", "models", "index", "migration")
+APART: tuple[str, ...] = ("eval", "tune", "models", "index", "migration", "capacity")
 
 
 # --- how parameters are filled in

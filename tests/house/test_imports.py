@@ -18,6 +18,7 @@ ROOMS = (
     "search",
     "indexing",
     "customers",
+    "capacity",
     "eval",
     "api",
     "training",

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from benchmarks.race.entrant import HITS, Document, FloatMatrix, bytes_below, run
 from benchmarks.race.entrants import PREFIX, PRODUCTS
 from benchmarks.race.http_json import JsonServer
-from benchmarks.served import started
+from dateline.measuring.served import started
 
 _SETTINGS = {"DATELINE_TAGGER": "", "DATELINE_SECOND_ENCODER": "", "DATELINE_PROFILE": "hybrid"}
 

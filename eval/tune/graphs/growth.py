@@ -105,23 +105,24 @@ def fitted(cell: str, recall: float, k: int, sizes: Sequence[Grown]) -> Growth:
         raise InputError("growth needs two sizes at least", mend="--sizes 10000,30000,100000")
     reached = [each for each in sizes if math.isfinite(each.qps)]
     enough = len(reached) >= 2
+    rows, seen = [each.rows for each in sizes], [each.rows for each in reached]
     return Growth(
         cell=cell,
         recall=recall,
         k=k,
         sizes=tuple(sizes),
-        build=fit("a n ln n", sizes, [each.build_seconds for each in sizes]),
-        memory=fit("a + b n", sizes, [each.memory for each in sizes]),
-        query=fit("a + b ln n", reached, [1000 / s.qps for s in reached]) if enough else None,
-        p95=fit("a + b ln n", reached, [each.p95 for each in reached]) if enough else None,
+        build=fit("a n ln n", rows, [each.build_seconds for each in sizes]),
+        memory=fit("a + b n", rows, [each.memory for each in sizes]),
+        query=fit("a + b ln n", seen, [1000 / s.qps for s in reached]) if enough else None,
+        p95=fit("a + b ln n", seen, [each.p95 for each in reached]) if enough else None,
     )
 
 
-def fit(law: str, sizes: Sequence[Grown], values: Sequence[float]) -> Fit:
-    """Return least squares on relative errors; `law` is one of the three in this module's
-    docstring. Nothing shrinks as vectors are added: if noise says so, `b` is 0.
+def fit(law: str, sizes: Sequence[float], values: Sequence[float]) -> Fit:
+    """Return least squares on relative errors of `values` above 0; `law` is one of the three in
+    this module's docstring. Nothing shrinks as vectors are added: if noise says so, `b` is 0.
     """
-    rows = np.array([each.rows for each in sizes], np.float64)
+    rows = np.array(sizes, np.float64)
     seen = np.array(values, np.float64)
     terms = _terms(law, rows)
     both = _solved(terms, seen, np.array([True, bool(terms[:, 1].any())]))

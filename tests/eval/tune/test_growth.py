@@ -65,7 +65,7 @@ def test_residuals_show_what_a_law_gets_wrong() -> None:
 
 def test_noise_never_predicts_that_more_vectors_are_faster() -> None:
     sizes = [grown(10_000), grown(30_000, 0.5)]
-    law = fit("a + b ln n", sizes, [each.p95 for each in sizes])
+    law = fit("a + b ln n", [each.rows for each in sizes], [each.p95 for each in sizes])
     assert law.b == 0
     assert law.at(1e8) == law.at(1e4) > 0
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import orjson
 
+from core.errors import StorageError
+
 _START_S = 60.0
 
 
@@ -32,7 +34,8 @@ def started(
     folder: Path, products: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[tuple[int, httpx.Client]]:
     """Start the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
-    its process id, and a client with a connection kept alive that may read `products`.
+    its process id, and a client with a connection kept alive that may read `products`. Raises
+    StorageError if it does not start.
     """
     port = free_port()
     key = secrets.token_urlsafe(16)
@@ -45,9 +48,11 @@ def started(
         **settings,
     }
     command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve"]
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     nowhere = subprocess.DEVNULL  # it logs every request
-    server = subprocess.Popen(command, env=environment, cwd=root, stdout=nowhere, stderr=nowhere)
+    server = subprocess.Popen(  # noqa: S603  our own interpreter and module
+        command, env=environment, cwd=root, stdout=nowhere, stderr=nowhere
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=60) as client:
@@ -74,4 +79,4 @@ def _wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise SystemExit("the server did not start; `dateline serve` says why")
+    raise StorageError("the service did not start", mend="`dateline serve` says why")

@@ -1,0 +1,235 @@
+"""Which machines, how many, what they cost, and what binds.
+
+Every figure takes the slow end of its interval, the load of a burst, and one host fewer than there
+are. So a plan holds while a burst and a failure come together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from capacity.demand import Demand
+from capacity.fleet import REQUESTS, Workers, most_passages, workers
+from capacity.instances import Instance, instances
+from capacity.measurements import MachineFacts, Measurements
+from capacity.mixes import BillLine, Mix, Mixes, NotMetError
+from capacity.prices import Prices
+from capacity.service_model import constant, constant_source, demand_passages
+from core.errors import InputError
+
+REMOTES = ("ec2", "sagemaker", "serverless", "lambda")
+_FAR = 2.0  # times the best bill so far: what costs more even without a queue is not played
+_TRIED = 3  # instance types whose models are also tried elsewhere
+_MONTHS = (0, 6, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The best mix and the next three, those that can't do it, backfills, and what growth costs:
+    (months from now, passages, dollars a month).
+    """
+
+    demand: Demand
+    mixes: tuple[Mix, ...]
+    impossible: tuple[str, ...]
+    backfills: tuple[Workers, ...]
+    captions: tuple[BillLine, ...]
+    growth: tuple[tuple[int, float, float], ...]
+    estimates: tuple[str, ...]
+
+    @property
+    def best(self) -> Mix:
+        """Return the cheapest mix that holds."""
+        return self.mixes[0]
+
+
+class Planner:
+    """Plans from one file of measurements and one of prices. `others` are machines whose peaks were
+    measured, too.
+    """
+
+    def __init__(
+        self,
+        measured: Measurements,
+        prices: Prices,
+        others: Sequence[MachineFacts] = (),
+        some: Sequence[Instance] | None = None,
+        requests: int = REQUESTS,
+    ) -> None:
+        known = instances() if some is None else some
+        self._instances = tuple(i for i in known if prices.instance_hour(i) is not None)
+        self._measured = measured
+        self._prices = prices
+        self._others = tuple(others)
+        self._requests = requests
+        self._mixes = Mixes(measured, prices, others, self._instances, requests)
+
+    def plan(self, demand: Demand) -> Plan:
+        """Return the plan for a demand. Raises InputError if nothing here meets it."""
+        demand.check()
+        mixes, impossible = self._every(demand)
+        if not mixes:
+            raise InputError(
+                "no mix of instances meets the demand: " + "; ".join(impossible[:3]),
+                mend="allow a longer --p95, another --profile, or fewer --items",
+            )
+        best = mixes[0]
+        ranked = (best, *(replace(mix, loses=_loses(mix, best)) for mix in _distinct(mixes)[1:4]))
+        found = [
+            workers(self._measured, self._others, self._instances, self._prices, (each, demand))
+            for each in demand.ingest
+        ]
+        return Plan(
+            demand,
+            ranked,
+            tuple(impossible),
+            tuple(each for each in found if each is not None),
+            tuple(self._captions(demand)),
+            self._growth(demand, ranked),
+            self._estimates(demand, ranked),
+        )
+
+    def holds(self, demand: Demand, fleet: Mapping[str, int]) -> Mix:
+        """Return what a fleet of one type holds: its searches a second within the demand's p95, and
+        in a note the items that its memory holds. Raises InputError for an unknown type.
+        """
+        if len(fleet) != 1:
+            raise InputError("a fleet is of one type", where="--fleet", mend="3xr6i.2xlarge")
+        ((name, number),) = fleet.items()
+        known = {each.name: each for each in self._instances}
+        if name not in known:
+            mend = f"one of {', '.join(sorted(known)[:6])}, …"
+            raise InputError(f"there is no {name} in the table", where="--fleet", mend=mend)
+        instance = known[name]
+        most = most_passages(self._measured.archives, instance, 2)
+        mix = self._mixes.embedded(demand, instance, number)
+        items = most / demand.passages
+        return replace(mix, notes=(*mix.notes, f"its memory holds {items:,.0f} items"))
+
+    # --- every mix
+
+    def _every(self, demand: Demand) -> tuple[list[Mix], list[str]]:
+        """Return the mixes that hold, the cheapest first, and why the others don't."""
+        found: list[Mix] = []
+        impossible: list[str] = []
+        for kind, instance in self._ways(demand, found):
+            try:
+                found.append(self._made(demand, kind, instance))
+            except NotMetError as error:
+                impossible.append(str(error))
+        if demand.remote not in ("", "any"):
+            found = [mix for mix in found if any(role.name == "models" for role in mix.roles)]
+        return sorted(found, key=_rank), list(dict.fromkeys(impossible))
+
+    def _ways(self, demand: Demand, found: Sequence[Mix]) -> Iterator[tuple[str, Instance]]:
+        """Yield what to try; `found` is what was made of it so far."""
+        if demand.engine != "opensearch":
+            by_cost = sorted(self._instances, key=lambda i: self._mixes.least_cost(demand, i))
+            for instance in by_cost:
+                best = min((mix.dollars for mix in found), default=math.inf)
+                if self._mixes.least_cost(demand, instance) <= _FAR * best:
+                    yield "", instance
+            known = {each.name: each for each in self._instances}
+            for mix in sorted(found, key=_rank)[:_TRIED]:
+                for kind in REMOTES if demand.remote == "any" else (demand.remote,):
+                    if kind:
+                        yield kind, known[mix.roles[0].type]
+        if demand.engine != "embedded":
+            yield "opensearch", self._instances[0]
+
+    def _made(self, demand: Demand, kind: str, instance: Instance) -> Mix:
+        if kind == "opensearch":
+            return self._mixes.opensearch(demand)
+        if kind:
+            return self._mixes.with_remote(demand, instance, kind)
+        return self._mixes.embedded(demand, instance)
+
+    def _captions(self, demand: Demand) -> Iterator[BillLine]:
+        """Yield what captions of the photos and videos cost, once, by provider."""
+        pictures = sum(
+            each.count * (1 if each.kind == "photos" else demand.video_s / 10)
+            for each in demand.ingest
+            if each.kind != "stories"
+        )
+        for name, row in self._prices.by_name["captions"].items():
+            if not pictures or (demand.caption and demand.caption != name):
+                continue
+            each = row["tokens_in"] * row["million_in"] + row["tokens_out"] * row["million_out"]
+            dollars = pictures * each / 1e6
+            hours = pictures / row["requests_minute"] / 60
+            why = (
+                f"{pictures:,.0f} x ${each / 1e6:.6f}; {dollars * row['batch_share']:,.0f} in "
+                f"batches; {hours:,.0f} h at {row['requests_minute']:,} requests a minute"
+            )
+            yield BillLine(f"captions by {name}", dollars, why)
+
+    def _growth(self, demand: Demand, mixes: Sequence[Mix]) -> tuple[tuple[int, float, float], ...]:
+        """Return what the cheapest mix costs later, of the families that are the cheapest now and
+        those with more memory.
+        """
+        if not demand.grows:
+            return ()
+        named = {role.type.partition(".")[0] for mix in mixes for role in mix.roles}
+        kinds = {each.processor for each in self._instances if each.family in named}
+        some = [each for each in self._instances if each.processor in kinds]
+        later = Planner(self._measured, self._prices, self._others, some, self._requests)
+        found = []
+        for month in _MONTHS:
+            times = (1 + demand.grows) ** (month / 12)
+            grown = replace(demand, qps=demand.qps * times, items=demand.items * times)
+            every, _ = later._every(grown)
+            dollars = every[0].dollars if every else math.inf
+            found.append((month, demand_passages(grown), dollars))
+        return tuple(found)
+
+    def _estimates(self, demand: Demand, mixes: Sequence[Mix]) -> tuple[str, ...]:
+        """Return what is not measured in a plan, and where it comes from."""
+        said = [
+            f"{role.type}: its speed is an estimate, of which the slow end was taken"
+            for mix in mixes
+            for role in mix.roles
+            if role.how == "estimate"
+        ]
+        largest = max(each.passages for each in self._measured.archives)
+        times = demand_passages(demand) / largest
+        if times > 1:
+            laws = self._mixes.model(demand).growing.laws
+            by = ", ".join(f"{stage} by {each.law}" for stage, each in laws.items())
+            said.append(f"the archive is {times:,.0f} times the measured one: {by or 'no law'}")
+        kinds = {each.kind for each in demand.ingest}
+        names = {"photos": "photo_ms", "videos": "video_second_ms"}
+        said += [
+            f"{name}: {constant(name)}, {constant_source(name)}"
+            for kind, name in names.items()
+            if kind in kinds
+        ]
+        return tuple(dict.fromkeys(said))
+
+
+def _rank(mix: Mix) -> tuple[float, str]:
+    return mix.dollars, mix.name
+
+
+def _distinct(mixes: Sequence[Mix]) -> list[Mix]:
+    """Return the cheapest mix of each pair of families and remotes, so that the next three are
+    others, and not the same in another size.
+    """
+    seen: dict[tuple[str, ...], Mix] = {}
+    for mix in mixes:
+        seen.setdefault(tuple(role.type.partition(".")[0] for role in mix.roles), mix)
+    return list(seen.values())
+
+
+def _loses(mix: Mix, best: Mix) -> str:
+    """Return why a mix is not the best: what it costs more, and its largest line."""
+    more = mix.dollars - best.dollars
+    line = max(
+        mix.bill,
+        key=lambda each: (
+            each.dollars - next((b.dollars for b in best.bill if b.name == each.name), 0.0)
+        ),
+    )
+    said = f"${more:,.0f} a month more, most of it for {line.name}"
+    return f"{said}; {mix.notes[0]}" if mix.notes else said

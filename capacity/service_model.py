@@ -1,0 +1,312 @@
+"""From measured searches to a network of stations and machines: the service's own rules.
+
+    request ──> front (one Python lock) ──> a search process ──> front ──> answer
+                 half of its work            before, rerank, after   the other half
+
+- The process that reads requests holds one lock while it works (`dateline/serving/front.py`).
+- A search has a process to itself (`dateline/serving/searchers.py`). As many search at the same
+  time as the setting `searches` says; `waiting` more wait, and others are refused at once.
+- A reranker has until the profile's deadline, counted from the search's start; what it has not
+  scored by then is left out (`rerank/deadline.py`).
+- Models elsewhere, and nodes of OpenSearch, work on a machine of their own while the search holds
+  its process.
+
+A stage's work is the time of the clock that it took alone, times the work that the threads it used
+did together. It grows with the archive by its law, and shrinks on a faster thread by its bound.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from capacity.demand import Demand
+from capacity.instances import End, Interval, Speeds
+from capacity.measurements import HTTP, RERANK, MachineFacts, SearchTimes
+from capacity.simulator import (
+    Floats64,
+    Give,
+    Machine,
+    Network,
+    Played,
+    Station,
+    Step,
+    Take,
+    Wait,
+    Work,
+    play,
+)
+from eval.tune.graphs.growth import Fit, fit
+from storage.embedded.vectors.merge_plan import ProjectionSettings
+
+WAITING = 32  # the setting `waiting`
+SEED = 1987
+_WORDS, _VECTORS = "lexical", "vectors"
+_RETRIEVE = ("encode", _WORDS, _VECTORS, "cosines")  # the stages inside of "retrieve"
+_MODELS = frozenset({"understand", "encode", RERANK})
+_SEARCHING = frozenset({_WORDS, _VECTORS, "cosines"})
+_SUMS = frozenset({"retrieve", "total"})
+_BEFORE = frozenset({"understand", *_RETRIEVE, "rest of retrieve", "names", "fuse"})
+LAWS = {_WORDS: "a + b n", _VECTORS: "a + b ln n"}
+# The columns of a request's work.
+_IN, _OWN, _MODEL, _SCORE, _NODE, _AFTER, _OUT, _LOAD, _CALL = range(9)
+
+
+@cache
+def _constants() -> dict[str, Any]:
+    return tomllib.loads((resources.files("capacity") / "constants.toml").read_text("utf-8"))
+
+
+def constant(name: str) -> Interval:
+    """Return a dated constant with its interval."""
+    return Interval(*_constants()[name]["value"])
+
+
+def constant_source(name: str) -> str:
+    """Return where a constant comes from, with its date."""
+    row = _constants()[name]
+    return f"{row['source']} ({row['written']})"
+
+
+def bound_of(stage: str) -> str:
+    """Return what a stage's speed depends on: int8 products, memory, or Python."""
+    if stage in _MODELS:
+        return "int8"
+    return "memory" if stage in _SEARCHING else "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """How the stages that depend on the archive's size grow, from two measured sizes or more."""
+
+    measured: int  # passages of the searches that are drawn
+    laws: Mapping[str, Fit]
+
+    def times(self, stage: str, passages: float) -> float:
+        """Return how many times as long a stage takes among `passages`. A graph holds a million
+        rows at most (`ProjectionSettings`); several are searched one after the other.
+        """
+        law = self.laws.get(stage)
+        if law is None or passages <= 0:
+            return 1.0
+        return self._at(stage, law, passages) / self._at(stage, law, self.measured)
+
+    def _at(self, stage: str, law: Fit, passages: float) -> float:
+        most = ProjectionSettings().most_rows
+        if stage != _VECTORS or passages <= most:
+            return law.at(passages)
+        return passages / most * law.at(most)
+
+
+def growing(searches: Sequence[SearchTimes]) -> Growing:
+    """Return the laws of a profile's searches, the smallest archive first."""
+    sizes = [each.passages for each in searches]
+    laws: dict[str, Fit] = {}
+    if len(set(sizes)) > 1:
+        for stage, law in LAWS.items():
+            means = [float(each.of(stage).mean()) for each in searches]
+            if min(means) > 0:
+                laws[stage] = fit(law, sizes, means)
+    return Growing(sizes[-1], laws)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine that serves: its speeds, the end of the intervals that counts, searches at the same
+    time.
+    """
+
+    speeds: Speeds
+    end: End
+    searches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where models or nodes work: the curve of that machine as far as one searching host may use
+    it, the speed of its threads by bound, and the milliseconds of a call beside the work.
+    """
+
+    name: str
+    curve: tuple[float, ...]
+    speed: Mapping[str, float]
+    call_ms: float
+
+
+def stages_of(searches: SearchTimes) -> dict[str, Floats64]:
+    """Return the milliseconds of stages that don't overlap, float64 [searches] each. What runs
+    inside of retrieval at the same time is put into proportion.
+    """
+    found = {
+        stage: searches.of(stage)
+        for stage in searches.stages
+        if stage not in _SUMS and stage not in _RETRIEVE
+    }
+    whole = searches.of("retrieve")
+    inner = {stage: searches.of(stage) for stage in _RETRIEVE if stage in searches.stages}
+    added = sum(inner.values(), np.zeros(len(whole)))
+    squeezed = np.minimum(1.0, whole / np.maximum(added, 1e-9))
+    found |= {stage: part * squeezed for stage, part in inner.items()}
+    found["rest of retrieve"] = np.maximum(0.0, whole - added)
+    return found
+
+
+class ServiceModel:
+    """Plays searches of one profile on any host, as they were measured on one machine."""
+
+    def __init__(
+        self,
+        machine: MachineFacts,
+        searches: Sequence[SearchTimes],
+        *,
+        deadline: float | None = None,
+    ) -> None:
+        self._machine = Machine("measured", machine.curve)
+        self._searches = searches[-1]
+        self._stages = stages_of(searches[-1])
+        self.growing = growing(searches)
+        self.deadline = searches[-1].deadline_ms if deadline is None else deadline
+        self.width = self._searches.width
+
+    def work(
+        self,
+        host: Host,
+        passages: float,
+        *,
+        remote: Elsewhere | None = None,
+        nodes: Elsewhere | None = None,
+    ) -> Floats64:
+        """Return the work of every measured search, float64 [searches, columns], on a host."""
+        rows = len(self._searches.rows)
+        found = np.zeros((rows, _CALL + 1))
+        together = self._machine.rate(self.width) * self.width
+        for stage, alone in self._scaled(passages).items():
+            amount = alone * together
+            if stage == HTTP:
+                self._http(found, alone, host)
+            elif nodes is not None and stage in _SEARCHING:
+                continue  # the node does it, below
+            elif remote is not None and stage in _MODELS:
+                column = _SCORE if stage == RERANK else _MODEL
+                found[:, column] += amount / remote.speed[bound_of(stage)]
+            else:
+                column = _SCORE if stage == RERANK else _OWN if stage in _BEFORE else _AFTER
+                found[:, column] += amount / host.speeds.of(bound_of(stage), host.end)
+        if nodes is not None:
+            self._on_nodes(found, host, nodes, passages)
+        found[:, _CALL] = remote.call_ms if remote is not None else 0.0
+        return found
+
+    def _scaled(self, passages: float) -> dict[str, Floats64]:
+        """Return the stages' milliseconds in an archive of this size, on the measured machine."""
+        return {
+            stage: values * self.growing.times(stage, passages)
+            for stage, values in self._stages.items()
+        }
+
+    def _http(self, found: Floats64, alone: Floats64, host: Host) -> None:
+        """Share out what passes outside of the search: the client, the front, and the rest, which
+        is the search process that reads the request and writes the answer.
+        """
+        searches, speed = self._searches, host.speeds.of("python", host.end)
+        shape = alone / max(float(alone.mean()), 1e-9)
+        front, load = searches.front_ms * shape, searches.load_ms * shape
+        found[:, _IN] += front / 2 / speed
+        found[:, _OUT] += front / 2 / speed
+        found[:, _LOAD] += load
+        found[:, _AFTER] += np.maximum(0.0, alone - front - load) / speed
+
+    def _on_nodes(self, found: Floats64, host: Host, nodes: Elsewhere, passages: float) -> None:
+        """Replace our own retrieval by that of nodes: dated constants, in the searches' shape."""
+        shape = self._searches.of("retrieve")
+        shape = shape / max(float(shape.mean()), 1e-9)
+        slow = End(2 - host.end.value)  # the slow end of a time is its high one
+        here = constant("opensearch_here_ms").at(slow) / host.speeds.of("python", host.end)
+        there = constant("opensearch_node_ms").at(slow) / nodes.speed["memory"]
+        found[:, _OWN] += here * shape
+        found[:, _NODE] += there * shape * self.growing.times(_VECTORS, passages)
+
+    def play(
+        self,
+        host: Host,
+        passages: float,
+        arrivals: Floats64,
+        *,
+        remote: Elsewhere | None = None,
+        nodes: Elsewhere | None = None,
+        with_load: bool = False,
+        waiting: int = WAITING,
+    ) -> Played:
+        """Play arrivals on a host. `with_load`: the client is on the same machine, as in a
+        benchmark.
+        """
+        measured = self.work(host, passages, remote=remote, nodes=nodes)
+        chosen = np.random.default_rng(SEED).integers(0, len(measured), len(arrivals))
+        network = self.network(
+            host, remote=remote, nodes=nodes, with_load=with_load, waiting=waiting
+        )
+        return play(network, arrivals, measured[chosen])
+
+    def network(
+        self,
+        host: Host,
+        *,
+        remote: Elsewhere | None = None,
+        nodes: Elsewhere | None = None,
+        with_load: bool = False,
+        waiting: int = WAITING,
+    ) -> Network:
+        """Return the stations, machines and steps of a search."""
+        machines = [Machine("host", host.speeds.curve(host.end))]
+        places = {"models": 0, "nodes": 0}
+        for name, other in (("models", remote), ("nodes", nodes)):
+            if other is not None:
+                places[name] = len(machines)
+                machines.append(Machine(name, other.curve))
+        models, node, width = places["models"], places["nodes"], self.width
+        deadline = self.deadline or None
+        load: tuple[Step, ...] = (Work(0, _LOAD),) if with_load else ()
+        call: tuple[Step, ...] = () if remote is None else (Wait(_CALL),)
+        steps: tuple[Step, ...] = (
+            *load,
+            *(Take(0), Work(0, _IN), Give(0)),
+            *(Take(1), Work(0, _OWN, width)),
+            *(*call, Work(models, _MODEL, width), Work(node, _NODE)),
+            *(*call, Work(models, _SCORE, width, deadline), Work(0, _AFTER), Give(1)),
+            *(Take(0), Work(0, _OUT), Give(0)),
+        )
+        stations = (Station("front", 1), Station("searches", host.searches, waiting))
+        return Network(tuple(machines), stations, steps)
+
+    def mean_work(self, host: Host, passages: float, **elsewhere: Elsewhere | None) -> float:
+        """Return the mean work of a search on the host, in milliseconds of one thread."""
+        work = self.work(host, passages, **elsewhere)
+        own = [_IN, _OWN, _AFTER, _OUT]
+        if elsewhere.get("remote") is None:
+            own += [_MODEL, _SCORE]
+        return float(work[:, own].sum(axis=1).mean())
+
+    def model_work(self, host: Host, passages: float, remote: Elsewhere) -> float:
+        """Return the mean work of a search's models, on their own machine, in milliseconds."""
+        work = self.work(host, passages, remote=remote)
+        return float(work[:, [_MODEL, _SCORE]].sum(axis=1).mean())
+
+
+def on_measured(machine: MachineFacts, searches: int) -> Host:
+    """Return the measured machine itself as a host."""
+    one = Interval(1.0, 1.0, 1.0)
+    speeds = Speeds(
+        dict.fromkeys(("int8", "memory", "python"), one), (machine.curve,) * 3, "measured"
+    )
+    return Host(speeds, End.MIDDLE, searches)
+
+
+def demand_passages(demand: Demand) -> float:
+    """Return how many passages the asked archive has."""
+    return demand.items * demand.passages

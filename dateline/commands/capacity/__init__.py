@@ -1,0 +1,1 @@
+"""`dateline capacity`: which machines, how many, at what cost."""

@@ -1,0 +1,76 @@
+"""From measured searches to stations and work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from capacity.measurements import HTTP
+from capacity.service_model import ServiceModel, growing, on_measured, stages_of
+from capacity.simulator import poisson
+from tests.capacity.made_measurements import MACHINE, MEASURED
+
+HOST = on_measured(MACHINE, 2)
+HYBRID = MEASURED.of_profile("hybrid")
+MODEL = ServiceModel(MACHINE, HYBRID)
+SIZE = 100_000
+
+
+def seconds_apart(size: int) -> np.ndarray:
+    return np.arange(size) * 10_000.0
+
+
+def test_a_search_alone_takes_what_was_measured() -> None:
+    """The client's own share is left out, as it is not on the service's machine."""
+    found = MODEL.play(HOST, SIZE, seconds_apart(300), with_load=True)
+    stages = stages_of(HYBRID[-1])
+    measured = sum(stages.values(), np.zeros(60))
+    assert found.milliseconds.mean() == pytest.approx(measured.mean(), rel=0.05)
+    apart = MODEL.play(HOST, SIZE, seconds_apart(300))
+    less = found.milliseconds.mean() - apart.milliseconds.mean()
+    assert less == pytest.approx(HYBRID[-1].load_ms, rel=0.1)
+
+
+def test_what_overlaps_inside_of_retrieval_counts_once() -> None:
+    stages = stages_of(HYBRID[-1])
+    inner = sum(stages[name] for name in ("encode", "lexical", "vectors", "rest of retrieve"))
+    assert inner == pytest.approx(HYBRID[-1].of("retrieve"))
+    assert HTTP in stages
+    assert "retrieve" not in stages
+
+
+def test_stages_grow_by_their_laws_only() -> None:
+    laws = growing(HYBRID)
+    assert laws.times("lexical", SIZE) == pytest.approx(1)
+    assert laws.times("page", 1e8) == 1
+    assert laws.times("lexical", 1e6) > laws.times("vectors", 1e6) > 1
+
+
+def test_beyond_a_million_rows_there_are_several_graphs() -> None:
+    laws = growing(HYBRID)
+    assert laws.times("vectors", 4e6) == pytest.approx(4 * laws.times("vectors", 1e6))
+
+
+def test_one_size_shows_no_growth() -> None:
+    assert growing(HYBRID[:1]).times("lexical", 1e9) == 1
+
+
+def test_more_load_is_never_faster() -> None:
+    means = [MODEL.play(HOST, SIZE, poisson(rate, 1500, 3)).at(95) for rate in (5.0, 40.0, 80.0)]
+    assert means == sorted(means)
+
+
+def test_a_shorter_deadline_answers_sooner_and_cuts_more() -> None:
+    searches = MEASURED.of_profile("hybrid-rerank")
+    arrivals = poisson(10.0, 800, 3)
+    plays = [
+        ServiceModel(MACHINE, searches, deadline=ms).play(HOST, SIZE, arrivals) for ms in (60, 250)
+    ]
+    assert plays[0].at(95) < plays[1].at(95)
+    assert plays[0].cut > plays[1].cut
+
+
+def test_a_full_queue_refuses() -> None:
+    flood = poisson(2000.0, 800, 3)
+    assert MODEL.play(HOST, SIZE, flood, waiting=4).refused > 0.5
+    assert MODEL.play(HOST, SIZE, flood, waiting=4000).refused == 0
