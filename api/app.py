@@ -27,6 +27,7 @@ from api.content.routes import ItemParameters, WriteParameters
 from api.customers import (
     account_routes,
     admin_routes,
+    basket_routes,
     event_routes,
     feed_routes,
     on_demand_routes,
@@ -85,6 +86,7 @@ _EVERYTHING = (
     rss_routes.router,
     on_demand_routes.router,
     event_routes.router,
+    basket_routes.router,
     account_routes.router,
     admin_routes.router,
     job_routes.router,

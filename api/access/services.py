@@ -23,6 +23,7 @@ from core.ports.customers import Receipts
 from core.ports.engine import Library, StatusWriter, Suggestions
 from core.writes import Part, Written
 from customers.accounts.parts import AccountParts
+from customers.baskets import Baskets
 from customers.feed import Feed
 from customers.monitoring import Monitoring
 from customers.newsdesk import NewsDesk
@@ -201,6 +202,7 @@ class Services:
     on_demand: OnDemand | None = None
     use: UseLog | None = None
     newsdesk: NewsDesk | None = None
+    baskets: Baskets | None = None
     jobs: Callable[[], JobDesk] | None = None  # it opens a database
     forms: KeptForms = field(default_factory=KeptForms)
     close: Callable[[], None] = nothing_to_close

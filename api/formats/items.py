@@ -67,7 +67,10 @@ _SAID = frozenset(
 _LONG = frozenset({"body_text"})  # left out of search answers unless `include` names it
 _NOT_CARRIED = frozenset({"body_text", "chain"})  # left out of an item inside another one
 # Other members of the document that a list of hits needs too.
-_IN_LISTS = ("renditions", "associations", "keywords", "provider", "bylines")
+_IN_LISTS = (
+    *("renditions", "associations", "keywords", "provider", "bylines"),
+    *("creditline", "creditLine", "credit", "description_creditline"),
+)
 _SINGULAR = {plural: name for name, plural in MEMBERS.items()}
 _CONTRACT = frozenset({*BY_NAME, *MEMBERS, *MEMBERS.values(), "altids"})
 _ALWAYS = ("uri", "altids")  # what AP's clients identify an item by

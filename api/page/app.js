@@ -2,6 +2,13 @@
 
 import { clicked, configuration, hasDesk, hasKey, search, story, useKey, useKeys } from "./client.js";
 import { comparison } from "./compare.js";
+import { basketAnswer, basketHead, basketNodes, keep, showBaskets, takeOut } from "./desk/baskets.js";
+import { listenToCoverage } from "./desk/coverage.js";
+import { isGrid, setGrid, tiles } from "./desk/grid.js";
+import { listenToLightbox, look } from "./desk/lightbox.js";
+import { relatedPictures } from "./desk/related.js";
+import { showSaved, watchMatches } from "./desk/saved.js";
+import { toast } from "./desk/toast.js";
 import { choose, language, locale, t, translateDocument } from "./desk/texts.js";
 import { byId, el, redraw, show } from "./dom.js";
 import { makeDesk } from "./edit/desk.js";
@@ -29,12 +36,12 @@ const headlines = new Map(); // of every hit shown so far, by uri
 
 // --- asking
 
-const kept = () => (state.text ? { text: state.text } : null);
+const kept = () => (state.text || state.picture ? { text: state.text, picture: state.picture } : null);
 
 /** Makes `next` the state, in the address too, and shows its answer. */
 function go(next, { replace = false } = {}) {
-  // A query or an item takes the place of a pasted text, which is too long for the address.
-  state = next.q || next.similar_to ? { ...next, text: "" } : next;
+  // A query or an item takes the place of a pasted text or picture, which is too long for the address.
+  state = next.q || next.similar_to ? { ...next, text: "", picture: null } : next;
   history[replace ? "replaceState" : "pushState"](kept(), "", writeState(state));
   return answer();
 }
@@ -49,7 +56,7 @@ async function answer() {
   showForm();
   show(byId("progress"), true);
   try {
-    await (state.compare ? answerTwice(own.signal) : answerOnce(own.signal));
+    await (state.basket ? answerBasket(own.signal) : state.compare ? answerTwice(own.signal) : answerOnce(own.signal));
     show(byId("problem"), false);
     show(byId("columns"), true);
   } catch (error) {
@@ -65,8 +72,29 @@ async function answerOnce(signal) {
   showSummary(state, data, go);
   byId("chips").prepend(...similarChip(state, headlines.get(state.similar_to.split("#t=")[0]), go), ...pastedChip(state, go));
   showFacets(state, data.facets, go);
-  const list = hitNodes(data.items, address, actions());
+  const list = draw(data.items);
   redraw(byId("results"), [...(list.length ? list : [nothing(state, data, config.examples, go)]), ...moreButton(data)], byId("results"));
+}
+
+/** The hits as a list or as a grid; `before` is the hit above them, if there is one. */
+function draw(items, before) {
+  byId("results").classList.toggle("grid", isGrid());
+  return (isGrid() ? tiles : hitNodes)(items, address, actions(), before);
+}
+
+async function answerBasket(signal) {
+  const read = await basketAnswer(state.basket, signal);
+  remember({ items: read.hits });
+  const does = { go: ask, failed: showProblem, again: answer,
+    takeOut: async (uri) => { try { await takeOut(state.basket, uri); await answer(); } catch (error) { showProblem(error); } } };
+  showBasketHead(basketHead(read, does));
+  redraw(byId("results"), basketNodes(read, (one) => draw([one])[0], does), byId("results"));
+}
+
+/** A basket takes the place of the summary and of the filters. */
+function showBasketHead(nodes) {
+  byId("basket-head").replaceChildren(...nodes);
+  for (const name of ["summary", "rail", "missing"]) show(byId(name), false);
 }
 
 async function answerTwice(signal) {
@@ -74,6 +102,7 @@ async function answerTwice(signal) {
     search(state, { profile: "lexical", size: COMPARED, facets: false, signal }),
     search(state, { profile: "hybrid", size: COMPARED, facets: false, signal }),
   ]);
+  byId("results").classList.remove("grid");
   remember(lexical);
   remember(hybrid);
   showSummary(state, hybrid, go);
@@ -92,8 +121,14 @@ function remember(data) {
 
 const address = (uri) => writeState({ ...state, open: uri });
 
+/** Asks a new question, or for a basket. */
+const ask = (next) => go({ ...emptyState(), ...next });
+
 const actions = () => ({
   go,
+  failed: showProblem,
+  keep: (item) => keep(item, { go: ask, failed: showProblem }),
+  look: (uri, shot) => look(shownHits, uri, actions(), shot),
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
   kill: hasDesk() ? desk.kill : null,
@@ -108,10 +143,15 @@ function showForm() {
   show(byId("clear"), Boolean(state.q));
   // Without a question there is no best: the newest come first.
   const [best, newest] = byId("sort").options;
-  best.text = state.q || state.similar_to || state.text ? t("best first") : newest.text;
+  best.text = state.q || state.similar_to || state.text || state.picture ? t("best first") : newest.text;
   newest.hidden = best.text === newest.text && state.sort !== newest.value;
   byId("compare").setAttribute("aria-checked", String(state.compare));
-  byId("columns").classList.toggle("comparing", state.compare);
+  byId("columns").classList.toggle("comparing", state.compare || Boolean(state.basket));
+  show(byId("basket-head"), Boolean(state.basket));
+  show(byId("missing"), isEngineer() && !state.basket);
+  byId("list-view").setAttribute("aria-pressed", String(!isGrid()));
+  byId("grid-view").setAttribute("aria-pressed", String(isGrid()));
+  show(byId("views"), !state.compare);
   document.title = state.q ? `${state.q} – Dateline` : "Dateline";
   const at = config.examples.findIndex((one) => exampleState(one).text === state.text && writeState({ ...exampleState(one), compare: state.compare }) === writeState({ ...state, open: "" }));
   byId("examples").querySelectorAll("button").forEach((button, number) => {
@@ -129,7 +169,7 @@ function moreButton(data) {
     try {
       const next = await search(state, { cursor: data.cursor });
       remember(next);
-      const nodes = hitNodes(next.items, address, actions(), data.items.at(-1));
+      const nodes = draw(next.items, data.items.at(-1));
       button.replaceWith(...nodes, ...moreButton(next));
       nodes.find((node) => node.matches(".hit"))?.querySelector("a.headline").focus();
     } catch (error) {
@@ -143,6 +183,9 @@ function moreButton(data) {
 function askForKey() {
   if (!byId("key-dialog").open) byId("key-dialog").showModal();
 }
+
+/** Why a dropped file can't be searched by. */
+const refused = (why) => toast(why === "large" ? t("The picture is larger than 16 MB.") : t("Drop a text or a picture."));
 
 /** Whether the same question may succeed later: there was no answer, too many requests, or a fault. */
 const isPassing = ({ status }) => !status || status === 410 || status === 429 || status >= 500;
@@ -193,7 +236,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
     const data = await story(uri);
     for (const { item } of [data, ...(data.versions || []).toReversed()]) headlines.set(item.uri, item.headline || headlines.get(item.uri));
     showStory(data, listed ? listed.meta : state.compare && meta, {
-      close: closeStory, open: openStory, shown, desk: hasDesk() ? desk.section : null, part,
+      close: closeStory, open: openStory, shown, related: (item) => relatedPictures(item, (hits, at) => look(hits, at, actions())), desk: hasDesk() ? desk.section : null, part,
       missing: listed || state.compare || !isEngineer() ? null : askWhyMissing,
     });
   } catch (error) {
@@ -241,7 +284,7 @@ function listen() {
     event.preventDefault();
     const read = (name) => byId(name).value.trim();
     // A query in words replaces the item of a "more like this" search.
-    go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "", similar_to: read("q") ? "" : state.similar_to });
+    go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "", basket: "", similar_to: read("q") ? "" : state.similar_to });
   });
   for (const name of ["since", "until", "sort"]) {
     byId(name).addEventListener("change", () => {
@@ -250,10 +293,18 @@ function listen() {
     });
   }
   byId("q").addEventListener("input", () => show(byId("clear"), Boolean(byId("q").value)));
-  listenToPastes((text) => go({ ...state, q: "", text, open: "", similar_to: "" }));
+  const given = (what) => go({ ...state, q: "", text: "", picture: null, ...what, open: "", similar_to: "", basket: "" });
+  listenToPastes((text) => given({ text }));
+  listenToCoverage({ text: (text) => given({ text }), picture: (picture) => given({ picture }), refused });
+  listenToLightbox();
+  const view = (grid) => { setGrid(grid); answer(); };
+  byId("list-view").addEventListener("click", () => view(false));
+  byId("grid-view").addEventListener("click", () => view(true));
+  byId("baskets-button").addEventListener("click", () => showBaskets({ go: ask, failed: showProblem }));
+  byId("saved-button").addEventListener("click", () => showSaved(state, { go: ask, failed: showProblem }));
   byId("clear").addEventListener("click", () => { byId("q").value = ""; show(byId("clear"), false); byId("q").focus(); });
   listenToMissing(() => state, { go, open: openStory });
-  listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "" }));
+  listenToSuggestions((text) => go({ ...state, q: text, open: "", similar_to: "", basket: "" }));
   byId("fold").addEventListener("change", () => go({ ...state, fold: byId("fold").checked ? "near_duplicates" : "" }));
   byId("compare").addEventListener("click", () => go({ ...state, compare: !state.compare }));
   byId("panel").addEventListener("close", storyClosed);
@@ -270,7 +321,11 @@ function listen() {
   listenToEngineer(engineerSwitched);
   byId("shortcuts-button").addEventListener("click", () => byId("shortcuts").showModal());
   window.addEventListener("popstate", restore);
-  listenToKeys({ compare: () => go({ ...state, compare: !state.compare }) });
+  listenToKeys({
+    compare: () => go({ ...state, compare: !state.compare }), grid: () => view(!isGrid()),
+    look: (uri) => actions().look(uri),
+    keep: (uri) => { const hit = shownHits.find(({ item }) => item.uri === uri); if (hit) actions().keep(hit.item); },
+  });
 }
 
 /** Shows the state in the address: at the start, and when the reader goes back. */
@@ -278,6 +333,7 @@ async function restore() {
   const first = config.examples[0];
   state = readState(location.search) || (first ? exampleState(first) : emptyState());
   state.text = history.state?.text || "";
+  state.picture = history.state?.picture || null;
   if (!state.open && byId("panel").open) closeStory();
   await answer();
   if (state.open) await openStory(state.open);
@@ -298,7 +354,7 @@ async function start() {
   useConfiguration(await configuration());
   showExamples();
   if (!hasKey()) askForKey();
-  else await restore();
+  else await Promise.all([restore(), watchMatches()]);
 }
 
 start().catch(showProblem);

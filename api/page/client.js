@@ -44,14 +44,15 @@ function later(response) {
 }
 
 /** One call; throws ApiError with the service's own message. */
-async function call(path, { key = readKey, method = "GET", body, text, signal } = {}) {
+async function call(path, { key = readKey, method = "GET", body, text, picture, signal } = {}) {
   const headers = key ? { "x-api-key": key } : {};
   if (body) headers["content-type"] = "application/json";
   if (text) headers["content-type"] = "text/plain; charset=utf-8";
+  if (picture) headers["content-type"] = picture.type;
   let response;
   let answer;
   try {
-    response = await fetch(path, { method, headers, signal, body: text || (body && JSON.stringify(body)) });
+    response = await fetch(path, { method, headers, signal, body: text || picture || (body && JSON.stringify(body)) });
     answer = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -97,7 +98,8 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   // A list by date has everything and is not folded.
   if (state.fold && (state.similar_to || !state.sort)) params.set("fold", state.fold);
   // A "more like this" search has no query and no other order.
-  const own = (name) => !state.text || name !== "q";
+  const given = state.text || state.picture;
+  const own = (name) => !given || name !== "q";
   const names = state.similar_to ? ["similar_to", "since", "until"] : ["q", "since", "until", "sort", "dates", "entities"];
   for (const name of names) if (state[name] && own(name)) params.set(name, state[name]);
   for (const name of FILTERS) {
@@ -109,7 +111,7 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   if (cursor) params.set("cursor", cursor);
   if (whyMissing) params.set("why_missing", whyMissing);
   for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
-  const posted = state.text ? { method: "POST", text: state.text } : {};
+  const posted = given ? { method: "POST", text: state.text, picture: state.picture } : {};
   const { data } = await call(`content/search?${params}`, { ...posted, signal });
   for (const { item } of data.items) asked.set(item.uri, data.query_id);
   return data;
@@ -151,3 +153,37 @@ export const deskLog = async () => (await call("v1/desk/log", { key: deskKey }))
 
 /** What the page opens with, and what the reader's key may do. */
 export const configuration = () => call("page/config");
+
+// --- baskets and saved searches
+
+const BASKETS = "v1/baskets";
+const inBasket = (id, uri) => `${BASKETS}/${id}/items/${encodeURIComponent(uri)}`;
+
+export const baskets = async () => (await call(BASKETS)).data.items;
+export const basket = async (id, signal) => (await call(`${BASKETS}/${encodeURIComponent(id)}`, { signal })).data;
+export const createBasket = async (name) => (await call(BASKETS, { method: "POST", body: { name } })).data;
+export const changeBasket = (id, change) => call(`${BASKETS}/${id}`, { method: "PATCH", body: change });
+export const removeBasket = (id) => call(`${BASKETS}/${id}`, { method: "DELETE" });
+export const putIn = (id, uri) => call(inBasket(id, uri), { method: "PUT" });
+export const takeOut = (id, uri) => call(inBasket(id, uri), { method: "DELETE" });
+
+export const topics = async () => (await call("v1/topics")).data.items;
+export const follow = async (name, query, emails) => (await call("v1/topics", { method: "POST", body: { name, query, emails } })).data;
+export const unfollow = (id) => call(`v1/topics/${id}`, { method: "DELETE" });
+export const matches = async (after) => (await call(`v1/topics/matches?after=${after}&limit=500`)).data;
+
+// --- downloads
+
+/** Asks for the first byte of a file, which orders it where files are sold; throws what forbids it. */
+export async function download(href) {
+  const response = await fetch(href, { headers: { range: "bytes=0-0" } });
+  if (response.ok) return;
+  const answer = await response.json().catch(() => ({}));
+  throw new ApiError({ message: t("The service answered {status}.", { status: response.status }), ...answer.error });
+}
+
+/** The price that an error asks to agree to; null for another error. */
+export function priceOf({ code, mend }) {
+  const [, price, currency] = /price=([\d.]+) and currency=(\w+)/.exec(code === "price_not_acknowledged" ? mend : "") || [];
+  return price ? { price, currency } : null;
+}

@@ -55,11 +55,11 @@ export const withArticle = (word) => `${/^[aeiou]/i.test(word) ? "an" : "a"} ${w
 
 /** A total, with what it means. */
 export function total(value, relation) {
-  const stories = value === 1 ? "story" : "stories";
-  if (value === 0) return ["", "no", " story"];
-  if (relation === "lower_bound") return ["at least ", number(value), ` ${stories}`];
-  if (relation === "window") return ["the ", number(value), ` nearest ${stories}`];
-  return ["exactly ", number(value), ` ${stories}`];
+  const stories = ` ${t(value === 1 ? "story" : "stories")}`;
+  if (value === 0) return ["", t("no"), ` ${t("story")}`];
+  if (relation === "lower_bound") return [`${t("at least")} `, number(value), stories];
+  if (relation === "window") return [`${t("the")} `, number(value), ` ${t(value === 1 ? "nearest story" : "nearest stories")}`];
+  return [`${t("exactly")} `, number(value), stories];
 }
 
 /** A year, a month or a day of the date facet in words. */

@@ -1,5 +1,6 @@
 // One hit: what it is, when and where, why it is here.
 
+import { t } from "./desk/texts.js";
 import { bar, el, marked, stackedBar, unmarked } from "./dom.js";
 import { number, plural, time, typeName, undescribed } from "./format.js";
 import { foundLines, isFound } from "./found.js";
@@ -65,7 +66,7 @@ function nameChips(item, onFilter) {
   for (const [field, most] of Object.entries(NAMES)) {
     for (const concept of (item[field] || []).slice(0, most)) {
       chips.push(el("button", {
-        type: "button", class: `name name-${field}`, title: `Only with ${concept.name}`,
+        type: "button", class: `name name-${field}`, title: t("Only with {name}", { name: concept.name }),
         onclick: () => onFilter(field, concept.name),
       }, concept.name));
     }
@@ -99,14 +100,14 @@ export function headlineLink(result, address, actions) {
 /** The whole hit as an article. */
 export function hitNode(result, address, actions) {
   const { meta, item } = result;
-  const media = thumbnail(result);
+  const media = thumbnail(result, actions.look);
   const told = meta.explanation;
   const explained = isScored(told);
   const fold = explained && el("div", { class: "why-fold", hidden: true });
   return el("article", { class: media ? "hit has-media" : "hit", "data-uri": item.uri },
     el("span", { class: "place-number", "aria-hidden": "true" }, number(meta.rank)),
     el("div", { class: "hit-body" },
-      el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, "Pinned by editors")),
+      el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, t("Pinned by editors"))),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       (hasHeading(item) || !lineTitle(meta)) && passage(result),
       shotLine(result, actions),
@@ -116,16 +117,17 @@ export function hitNode(result, address, actions) {
       el("p", { class: "foot" },
         nameChips(item, actions.filter),
         (meta.near_duplicates || []).length > 0 && el("span", { class: "folded", title: meta.near_duplicates.join("\n") },
-          `and ${plural(meta.near_duplicates.length, "story", "stories")} with nearly the same text`),
+          t("and {stories} with nearly the same text", { stories: plural(meta.near_duplicates.length, "story", "stories") })),
         meta.versions > 1 && el("button", {
           type: "button", class: "versions", onclick: () => actions.open(item.uri, meta, "versions"),
         }, plural(meta.versions, "version", "versions")),
         similarLink(item, actions.go),
+        actions.keep && el("button", { type: "button", class: "keep", "aria-label": t("Put into a basket: {name}", { name: unmarked(item.headline) || item.uri }), onclick: () => actions.keep(item, actions) }, t("Basket")),
         explained && whyButton(result, fold, actions),
         actions.kill && el("button", {
-          type: "button", class: "kill", "aria-label": `Kill: ${item.headline || item.uri}`,
+          type: "button", class: "kill", "aria-label": t("Kill: {name}", { name: item.headline || item.uri }),
           onclick: () => actions.kill(item),
-        }, "Kill"))),
+        }, t("Kill")))),
     media && el("div", { class: "media" }, media),
     explained && ranks(told, meta.score),
     fold);
@@ -137,6 +139,6 @@ export function hitNodes(results, address, actions, before) {
     const above = place ? results[place - 1] : before;
     const begins = result.meta.relevance === "related" && above?.meta.relevance === "strong";
     const node = hitNode(result, address, actions);
-    return begins ? [el("p", { class: "related-rule" }, "Related"), node] : [node];
+    return begins ? [el("p", { class: "related-rule" }, t("Related")), node] : [node];
   });
 }

@@ -74,7 +74,7 @@ function chain(versions, current, onOpen, part) {
 }
 
 /** Fills the panel with a story; `meta` is what the search said of it, if it was a hit. */
-export function showStory(data, meta, { close, open, desk, shown, missing, part }) {
+export function showStory(data, meta, { close, open, desk, shown, missing, part, related }) {
   const { item } = data;
   const media = figure(item, moment(meta));
   const caption = item.description_caption || item.description_summary;
@@ -94,6 +94,7 @@ export function showStory(data, meta, { close, open, desk, shown, missing, part 
       el("div", { class: "story-text" }, bodyText(item), read && el("p", {}, marked(meta.passage))),
       foundSections(item),
       shotList(item),
+      related && related(item),
       meta && isScored(meta.explanation) && whyPicture({ meta, item }, shown()),
       missing && el("p", { class: "panel-missing" }, el("button", { type: "button", class: "plain", onclick: () => missing(item.uri) }, t("Why is it not among the stories shown?"))),
       chain(data.versions, item, open, part),

@@ -1,5 +1,6 @@
 // Coverage like this: a story that is pasted into the search field is no query.
 
+import { t } from "./desk/texts.js";
 import { byId, el } from "./dom.js";
 
 const SHORTEST = 300; // characters; a shorter text of one line may be a query
@@ -8,7 +9,7 @@ const LONGEST = 1 << 20; // bytes that the service takes
 const isStory = (text) => text.length >= SHORTEST || text.trim().split(/\n/).length > 2;
 
 /** The beginning of a text, as much of it as the service takes. */
-function begun(text) {
+export function begun(text) {
   const bytes = new TextEncoder().encode(text);
   return bytes.length > LONGEST ? new TextDecoder().decode(bytes.subarray(0, LONGEST), { stream: true }) : text;
 }
@@ -28,12 +29,12 @@ export function listenToPastes(search) {
   });
 }
 
-/** A chip that shows how the pasted text begins, and ends the search for it. */
+/** A chip that shows what the coverage is like, a text or a picture, and ends the search for it. */
 export function pastedChip(state, go) {
-  if (!state.text) return [];
-  const begins = `${state.text.trim().split(/\s+/).slice(0, 8).join(" ")} …`;
+  if (!state.text && !state.picture) return [];
+  const begins = state.picture ? state.picture.name || t("a picture") : `${state.text.trim().split(/\s+/).slice(0, 8).join(" ")} …`;
   return [el("button", {
-    type: "button", class: "chip", "aria-label": `No longer only coverage like: ${begins}`,
-    onclick: () => go({ ...state, text: "" }),
-  }, el("span", { class: "chip-name" }, isCut(state.text) ? "Coverage like the first megabyte of" : "Coverage like"), begins, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
+    type: "button", class: "chip", "aria-label": t("No longer only coverage like: {text}", { text: begins }),
+    onclick: () => go({ ...state, text: "", picture: null }),
+  }, el("span", { class: "chip-name" }, state.picture ? t("Looks like") : isCut(state.text) ? t("Coverage like the first megabyte of") : t("Coverage like")), " ", begins, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
 }

@@ -1,5 +1,6 @@
 // More like this: a link on each hit, and the line above the answer that names its item.
 
+import { t } from "./desk/texts.js";
 import { el } from "./dom.js";
 import { emptyState, writeState } from "./state.js";
 
@@ -10,13 +11,13 @@ const likeState = (uri) => ({ ...emptyState(), similar_to: uri });
 export function similarLink(item, go, shot = null) {
   const next = likeState(shot ? `${item.uri}#t=${shot.start_s}` : item.uri);
   return el("a", {
-    class: "similar", href: writeState(next), "aria-label": `More like this: ${item.headline || item.uri}`,
+    class: "similar", href: writeState(next), "aria-label": t("More like this: {name}", { name: item.headline || item.uri }),
     onclick: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       go(next);
     },
-  }, shot ? "More like this shot" : "More like this");
+  }, t(shot ? "More like this shot" : "More like this"));
 }
 
 /** A chip that names the item of a "more like this" search, and ends the search. `title` is its headline, if known. */
@@ -24,7 +25,7 @@ export function similarChip(state, title, go) {
   if (!state.similar_to) return [];
   const name = title || state.similar_to;
   return [el("button", {
-    type: "button", class: "chip", "aria-label": `No longer only what is like: ${name}`,
+    type: "button", class: "chip", "aria-label": t("No longer only what is like: {name}", { name }),
     onclick: () => go({ ...state, similar_to: "" }),
-  }, el("span", { class: "chip-name" }, "Like"), name, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
+  }, el("span", { class: "chip-name" }, t("Like")), " ", name, el("span", { class: "chip-x", "aria-hidden": "true" }, "×"))];
 }

@@ -1,11 +1,11 @@
 // The question, kept in the page's address, so that links can be sent and the back button works.
 
 export const FILTERS = ["type", "subject", "place", "person", "organisation", "language", "rights", "source", "credit", "orientation", "size"];
-const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to", "facet_subjects"];
+const SINGLES = ["q", "since", "until", "sort", "profile", "dates", "entities", "fold", "similar_to", "facet_subjects", "basket"];
 
 export function emptyState() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, []]));
-  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", text: "", filters };
+  return { q: "", since: "", until: "", sort: "", profile: "", dates: "", entities: "", fold: "", similar_to: "", facet_subjects: "", ignore: [], compare: false, open: "", text: "", picture: null, basket: "", filters };
 }
 
 /** The state in an address's query string; null for an empty one. */
@@ -61,5 +61,5 @@ export const hasFilters = (state) =>
 
 /** The same question without any filter. */
 export function unfiltered(state) {
-  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, ignore: state.ignore, facet_subjects: state.facet_subjects, profile: state.profile, fold: state.fold, similar_to: state.similar_to, text: state.text, compare: state.compare };
+  return { ...emptyState(), q: state.q, sort: state.sort, dates: state.dates, ignore: state.ignore, facet_subjects: state.facet_subjects, profile: state.profile, fold: state.fold, similar_to: state.similar_to, text: state.text, picture: state.picture, compare: state.compare };
 }

@@ -2,7 +2,9 @@
 // Escape closes (WAI-ARIA Authoring Practices, combobox).
 
 import { suggestions } from "./client.js";
+import { t } from "./desk/texts.js";
 import { byId, el, show } from "./dom.js";
+import { plural } from "./format.js";
 
 const PAUSE_MS = 80; // between a key stroke and the request
 const SHOWN = 8;
@@ -44,7 +46,7 @@ function open(items, take) {
     id: `suggestion-${number}`, role: "option", "aria-selected": "false", class: "suggestion-option", "data-text": item.text,
     onpointerdown: (event) => { event.preventDefault(); close(); take(item.text); },
   }, el("span", { class: "suggestion-text" }, item.text), " ",
-  el("span", { class: "suggestion-kind" }, item.count > 1 ? `${item.kind}, ${item.count.toLocaleString()} stories` : item.kind))));
+  el("span", { class: "suggestion-kind" }, item.count > 1 ? `${t(item.kind)}, ${plural(item.count, "story", "stories")}` : t(item.kind)))));
   show(byId("suggestions"), items.length > 0);
   box().setAttribute("aria-expanded", String(items.length > 0));
 }

@@ -51,7 +51,7 @@ function chips(state, go) {
   const made = [];
   const chip = (name, text, next) => made.push(el("button", {
     type: "button", class: "chip", "aria-label": t("Remove the filter {name}: {text}", { name, text }), onclick: () => go(next),
-  }, el("span", { class: "chip-name" }, name), text, el("span", { class: "chip-x", "aria-hidden": "true" }, "×")));
+  }, el("span", { class: "chip-name" }, name), " ", text, el("span", { class: "chip-x", "aria-hidden": "true" }, "×")));
   for (const name of FILTERS) {
     for (const value of state.filters[name]) chip(facetName(name), facetValue(name, value), toggled(state, name, value));
   }

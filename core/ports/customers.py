@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from core.audit import AuditEntry, AuditFilter, AuditHead, Chained
 from core.customers.accounts import AccountBook, Charge, Download, Order, Uses
+from core.customers.baskets import Basket, BasketEntry
 from core.customers.monitors import Alert, Checked, ConditionType, Monitor, Standing, Watched
 from core.customers.topics import FollowedTopic, TopicMatch
 from core.customers.transitions import (
@@ -370,6 +371,46 @@ class QueueStore(Protocol):
 
     def drop(self, before: datetime) -> int:
         """Delete what was sent before a moment; return how many items."""
+        ...
+
+
+class BasketStore(Protocol):
+    """Baskets and what is in them."""
+
+    def create(self, basket: Basket, most: int) -> bool:
+        """Record a new basket; False if its account has `most` already."""
+        ...
+
+    def of(self, account: str) -> Sequence[Basket]:
+        """Return the baskets of an account, the last changed first."""
+        ...
+
+    def one(self, id_: str) -> Basket | None:
+        """Return the basket with this id, of any account; None without one."""
+        ...
+
+    def entries(self, id_: str) -> Sequence[BasketEntry]:
+        """Return what is in a basket, the last one put in first."""
+        ...
+
+    def change(self, account: str, id_: str, name: str, shared: bool, at: datetime) -> bool:
+        """Give a basket of the account another name and say whether it is shared; False without
+        such a basket.
+        """
+        ...
+
+    def put_in(self, account: str, id_: str, entry: BasketEntry, most: int) -> bool:
+        """Put an entry into a basket of the account, once; False if there is no such basket, or
+        `most` entries are in it.
+        """
+        ...
+
+    def take_out(self, account: str, id_: str, uri: str, at: datetime) -> bool:
+        """Take an item out of a basket of the account; False if it was not in it."""
+        ...
+
+    def remove(self, account: str, id_: str) -> bool:
+        """Delete a basket of the account and what is in it; False without such a basket."""
         ...
 
 

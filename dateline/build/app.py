@@ -24,7 +24,7 @@ from dateline.build.customers.accounts import (
     followed_topics,
     open_customers,
 )
-from dateline.build.customers.alerting import monitoring, on_demand, open_alerts
+from dateline.build.customers.alerting import baskets, monitoring, on_demand, open_alerts
 from dateline.build.customers.use import open_use
 from dateline.build.customers.webhooks import WithWebhooks, callers_of, open_webhooks
 from dateline.build.customers.wire import WithTransitions, open_receipts, open_wire
@@ -159,6 +159,7 @@ def _services(service: Service, limiter: Limiter, *, inner: bool = False) -> Ser
             lambda name: book.title if (book := accounts.book.accounts.get(name)) else name,
             StoredWebhooks(customers).of_account,
         ),
+        baskets=baskets(service.engine, customers, receipts, clock),
         jobs=desk,
         close=close,
     )

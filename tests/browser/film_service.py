@@ -16,11 +16,21 @@ from PIL import Image, ImageDraw
 from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
 from api.app import create_app
+from api.customers.followed import TopicSearch
 from core.items import ItemType, MediaFile, Shot
 from core.media_words import SeenText, Utterance
+from customers.baskets import Baskets
+from customers.topics import FollowedTopics
 from search.suggest import Suggester
+from storage.customers.baskets import StoredBaskets
+from storage.customers.receipts import StoredReceipts
+from storage.customers.topics import StoredTopics
+from storage.databases import open_database
+from storage.embedded.percolation import Percolator
+from storage.embedded.topic_set import TopicSet
 from storage.media.files import FolderMediaStore
 from storage.media.originals import ServedMedia
+from storage.words.topics import Topics
 from tests.api.conftest import CALLERS, READ
 from tests.api.media_archive import BY, put
 from tests.api.newsroom import Newsroom
@@ -95,6 +105,7 @@ def fill(room: Room, files: ServedMedia, originals: Path) -> None:
         story(FILM, "Ferries sail again", type=ItemType.VIDEO, media=media, shots=shots, when=3,
               speech=SAID, speech_by="ear-1, 9c1f"),
         picture(files, originals, FERRY, "#457b9d", headline="Ferry at the quay", when=2,
+                source={"creditline": "Lens A. Lee"}, usageterms="Editorial use only.",
                 description="The ferry Lusa at the quay of Porto Alto on Monday.",
                 caption="A white boat beside a pier", caption_by=BY,
                 seen=(SeenText("LUSA II", (0.1, 0.5, 0.2, 0.1), 0.0, 0.9),), seen_by="reader-1"),
@@ -122,8 +133,15 @@ def film_service(folder: Path) -> Iterator[tuple[str, Room]]:
     files = ServedMedia(FolderMediaStore(folder / "media"), lambda: (str(originals),))
     room, absent = Room(folder / "archive"), Newsroom()
     fill(room, files, originals)
+    database = open_database(folder / "customers.sqlite", synced=False)
+    receipts = StoredReceipts(database)
+    topics = FollowedTopics(
+        StoredTopics(database),
+        lambda: room.now,
+        lambda: TopicSet(Percolator(Topics(), room.engine.languages)),
+    )
     services = Services(
-        search=room.pipeline,
+        search=TopicSearch(room.pipeline, topics),
         library=room.engine,
         writer=room.engine,
         ingest=absent,
@@ -132,7 +150,11 @@ def film_service(folder: Path) -> Iterator[tuple[str, Room]]:
         settings=ApiSettings(demo=True, loopback=True, demo_read_key=READ),
         suggest=Suggester(room.engine),
         media=files,
+        topics=topics,
+        receipts=receipts,
+        baskets=Baskets(StoredBaskets(database), room.engine, receipts, lambda: room.now),
         close=room.engine.close,
     )
     with on_a_port(create_app(services), timeout_graceful_shutdown=1) as url:
         yield url, room
+    database.close()

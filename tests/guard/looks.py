@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from search.answers import FACET_FIELDS
 from tests.guard.cast import Cast
 from tests.guard.client import Answer
-from tests.guard.model import Version
+from tests.guard.model import Version, marks_in
 from tests.guard.surfaces import (
     AP,
     COMMANDS,
@@ -38,8 +38,10 @@ _RARELY_TELL = (
     ("GET", "/content/ondemand"),
     ("GET", "/media/v/content/ondemand"),
     ("GET", "/v1/topics/matches"),
+    ("GET", "/v1/baskets/{basket_id}"),
     ("GET", STREAM),
 )  # of which chance may leave one without anything to tell
+_BASKETS = 4  # of a history
 _PATIENT_S = 240.0  # of a busy machine; what is not found meanwhile is told of in each answer
 
 
@@ -50,6 +52,7 @@ class Looks:
         self.cast = cast
         self.world = cast.world
         self.rng = cast.rng
+        self.baskets: list[tuple[str, str]] = []  # who made it, and its id
         self.given: dict[str, list[tuple[str, str]]] = {
             "page": cast.lists,
             "ap": [],
@@ -67,6 +70,8 @@ class Looks:
             self._begin_a_list()
         if self.rng.random() < 0.2:
             self._have_something_sent()
+        if self.rng.random() < 0.2:
+            self._keep_in_a_basket()
         self._follow_an_address()
         self._browse()
         self._read()
@@ -149,6 +154,29 @@ class Looks:
         path = self.rng.choice(["/content/ondemand", "/media/v/content/ondemand"])
         read = self.world.contract.ask(self.cast, ("GET", path))
         self.world.ask(self.rng.choice(self.world.hosts), name, read)
+
+    def _keep_in_a_basket(self) -> None:
+        """Somebody keeps an item in a basket, which somebody else may read, now and later."""
+        host, name = self._somebody()
+        if len(self.baskets) < _BASKETS or self.rng.random() < 0.3:
+            begun = Ask("POST", "/v1/baskets", Shows.NOTHING, json={"name": "guard"})
+            answer = self.world.ask(host, name, begun)
+            if answer.status == 201:  # an account has so many baskets at most
+                self.baskets.append((name, answer.json()["data"]["id"]))
+        if not self.baskets:
+            return
+        owner, basket = self.rng.choice(self.baskets)
+        path = f"/v1/baskets/{basket}"
+        heads = sorted(self.world.view(EVERYTHING).heads) or self.cast.uris
+        uri = self.rng.choice([self.cast.uri(), *heads])
+        share = Ask("PATCH", path, Shows.NOTHING, json={"shared": self.rng.random() < 0.7})
+        self.world.ask(host, owner, share)
+        put = self.world.ask(host, owner, Ask("PUT", f"{path}/items/{uri}", Shows.NOTHING))
+        if put.status == 200:  # who puts an item in has received that it is there
+            self.world.received.setdefault(owner, set()).update(marks_in(uri))
+        for reader in (owner, name):
+            read = Ask("GET", path, Shows.HEADS)
+            self.world.ask(self.rng.choice(self.world.hosts), reader, read)
 
     def _ask_outside(self) -> None:
         method, path = self.rng.choice(sorted(OUTSIDE))

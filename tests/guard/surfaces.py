@@ -115,6 +115,13 @@ ROUTES: dict[Operation, Shows] = {
     ("GET", "/content/ondemand"): Shows.HEADS,
     ("POST", "/v1/ondemand"): Shows.NOTHING,
     ("POST", "/v1/events"): Shows.NOTHING,
+    ("GET", "/v1/baskets"): Shows.NOTHING,
+    ("POST", "/v1/baskets"): Shows.NOTHING,
+    ("GET", "/v1/baskets/{basket_id}"): Shows.HEADS,
+    ("PATCH", "/v1/baskets/{basket_id}"): Shows.NOTHING,
+    ("DELETE", "/v1/baskets/{basket_id}"): Shows.NOTHING,
+    ("PUT", "/v1/baskets/{basket_id}/items/{item_id}"): Shows.NOTHING,
+    ("DELETE", "/v1/baskets/{basket_id}/items/{item_id}"): Shows.NOTHING,
     ("GET", "/v1/topics"): Shows.NOTHING,
     ("POST", "/v1/topics"): Shows.NOTHING,
     ("GET", "/v1/topics/matches"): Shows.HEADS,
@@ -314,6 +321,9 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "type": _some(("text", "picture", "video")),
     **dict.fromkeys(_FIELDS, _named),
     "language": _one(["en"], ["de", "en"]),
+    **dict.fromkeys(("source", "credit"), _one(["AP"], ["agency"])),
+    "orientation": _some(("landscape", "portrait", "square")),
+    "size": _some(("small", "medium", "large")),
     "similar_to": lambda scene: scene.uri(),
     "why_missing": lambda scene: scene.uri(),
     "tz": _one("", "Europe/Berlin"),
@@ -340,6 +350,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "begin": _one("start", "start", "now", "2024-03-01T13:00:00Z"),
     "wait": _one(0),
     "item_id": lambda scene: scene.uri(),
+    "basket_id": _one("none"),  # `looks` reads those that it made
     "consumer_id": _one("guard"),
     "queue": _one("default"),
     "topic_id": _one("1", "2", "3", "4"),
@@ -376,6 +387,7 @@ HEADERS: dict[Operation, Mapping[str, Callable[[Scene], str]]] = {
 ALWAYS = frozenset(
     {
         *("q", "item_id", "rendition", "form", "webhook_id", "topic_id", "rss_id"),
+        "basket_id",
         "from",
         *(
             "account",
@@ -412,6 +424,8 @@ BODIES: dict[Operation, Callable[[Scene], Any]] = {
     ("POST", "/v2/rerank"): lambda scene: {"query": scene.word(), "documents": [scene.uri()]},
     # A topic's query is told to its account later, so it has no word of an item.
     ("POST", "/v1/ondemand"): lambda scene: {"account": "agency", "items": [scene.uri()]},
+    ("POST", "/v1/baskets"): lambda scene: {"name": "guard"},
+    ("PATCH", "/v1/baskets/{basket_id}"): lambda scene: {"shared": True},
     ("POST", "/v1/topics"): lambda scene: {"name": "guard", "query": "common"},
     ("POST", "/v1/events"): lambda scene: {
         "action_name": "click",

@@ -54,6 +54,7 @@ SUBSCRIBER = new_key()[1]  # of an account, whose products change while the proc
 ACCOUNT = "gazette"
 _HISTORY = ("/v1/account/downloads", "/media/v/account/downloads")
 _CURSOR = re.compile(r'(?:"cursor":"|[?&]qt=)([^".&]+)\.')
+_BASKETS = "/v1/baskets/"
 _FEEDS = ("/content/feed", "/media/v/content/feed", STREAM)
 _SESSION = re.compile(r"[?&](?:session|qt)=([^\"&]+)")  # of a feed, which goes on with its query
 _TOMBSTONE = re.compile(
@@ -347,7 +348,8 @@ class World:
         if told:
             self.told.update(ask.surfaces)
         allowed = view.marks(versions) | self._why(reader, str(ask.params.get("why_missing")))
-        if ask.path in _FEEDS:  # it tells by uri what was taken away from whoever received it
+        # They tell by uri what was taken away, to whoever received it.
+        if ask.path in _FEEDS or ask.path.startswith(_BASKETS):
             allowed |= self._tombstones(reader, view, shown)
         if ask.path in _HISTORY:  # which names what was downloaded by uri, also after a kill
             allowed |= self.bought.get(reader.name, set())

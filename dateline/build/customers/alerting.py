@@ -1,5 +1,5 @@
 """Composition of the parts that notify accounts: matches of followed topics, monitors and their
-mails, items on demand.
+mails, items on demand, baskets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from core.callers import Caller
 from core.errors import SettingsError
 from core.ports.engine import Clock
+from customers.baskets import Baskets
 from customers.monitoring import Monitoring, SendMail
 from customers.on_demand import OnDemand
 from customers.topic_alerts import TopicAlerts
@@ -16,6 +17,7 @@ from customers.topic_mails import TopicMails
 from dateline.build.engine import ServedEngine, topic_tree
 from dateline.serving.alert_threads import AlertThreads, MailServer
 from dateline.settings import Settings
+from storage.customers.baskets import StoredBaskets
 from storage.customers.monitors import StoredMonitors
 from storage.customers.queues import StoredQueues
 from storage.customers.receipts import StoredReceipts
@@ -59,6 +61,14 @@ def on_demand(
         receipts.add(account, channel, versions, synced=True)
 
     return OnDemand(StoredQueues(database), engine, clock, receive)
+
+
+def baskets(
+    engine: ServedEngine, database: Database, receipts: StoredReceipts, clock: Clock
+) -> Baskets:
+    """Return the baskets of every account."""
+    log = StoredTransitions(database)
+    return Baskets(StoredBaskets(database), engine, receipts, clock, log)
 
 
 def open_alerts(
