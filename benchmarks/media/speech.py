@@ -2,15 +2,14 @@
 
     python -m benchmarks.media.speech AUDIO [--model NAME] [--threads N] [--only PART] [--json]
 
-PART is recorded, generated, wordless or bare.
+PART is recorded, generated or wordless.
 
 AUDIO is a folder with `transcripts.tsv` (columns file and transcript) and the files that it names.
 Needs the extras media and speech, the pulled model, and for generated speech `espeakng-loader`.
 
 - `wer_…`: word error rate, by words in lower case without punctuation, "mr" read as "mister":
   substituted, missing and invented words over the words that were said.
-- `words in …`: words that were invented in a minute of silence, of noise and of music; `bare` is
-  the same model without the detector of speech before it, at temperature 0.
+- `words in …`: words that were invented in a minute of silence, of noise and of music.
 - `audio_seconds_a_second`: sound over the time of all spoken files; `by_thread` over threads, and
   `by_cpu` over the processor time of this process.
 - `resident_mib`: memory of this process after the first call, less that before the model.
@@ -36,13 +35,11 @@ from benchmarks.machine import arguments, show, this_machine
 from benchmarks.media.spoken import Spoken, generated, recorded, wordless
 from core.items import Item, ItemType
 from core.made_up_names import without_misheard_names
-from core.media import Sound
 from core.media_words import Utterance
 from dateline.build.models.runtimes import model_store
 from dateline.settings import configure
 from indexing.media.reading import CagedReader
 from indexing.speech.pieces import is_silent
-from inference import transcriber as whisper
 from inference.transcriber import WhisperTranscriber
 
 _MOST_S = 600.0
@@ -54,7 +51,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("audio", type=Path, help="folder with transcripts.tsv")
     parser.add_argument("--model", default="whisper-base", help="a model to transcribe")
-    parts = ("recorded", "generated", "wordless", "bare")
+    parts = ("recorded", "generated", "wordless")
     parser.add_argument("--only", choices=parts, action="append", help="a part; all without it")
     parser.add_argument("--threads", type=int, default=1, help="threads of a call")
     chosen = parser.parse_args()
@@ -80,8 +77,6 @@ def main() -> None:
             if "wordless" in only:
                 words = 0 if is_silent(sound) else _count(one.transcribe(sound))
                 figures[f"words in {name}"] = words
-            if "bare" in only:
-                figures[f"words in {name}, bare"] = _bare(one, sound)
     show("speech", figures, machine, as_json=chosen.json)
 
 
@@ -133,16 +128,6 @@ def _without_names(found: Sequence[Utterance], language: str) -> str:
 
 def _count(found: Sequence[Utterance]) -> int:
     return sum(len(normal(each.text)) for each in found)
-
-
-def _bare(one: WhisperTranscriber, sound: Sound) -> int:
-    """Return the words of the same model without what keeps it from inventing them."""
-    segments, _ = one._loaded().transcribe(  # noqa: SLF001 - as nobody here does
-        sound.samples.astype("float32") / 32_768,
-        beam_size=whisper.BEAMS,
-        temperature=0.0,
-    )
-    return sum(len(normal(segment.text)) for segment in segments)
 
 
 if __name__ == "__main__":
