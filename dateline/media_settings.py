@@ -34,7 +34,18 @@ class MediaSettings(BaseModel):
     looks: str = Field(
         default="efficientnet-lite0",
         description="model that looks at pictures and at the stills of shots, if it was pulled; "
-        "empty for none",
+        "service for one at an address; empty for none",
+    )
+    looks_url: str = Field(
+        default="", description="address of the service that looks, before /embeddings"
+    )
+    looks_model: str = Field(default="", description="the service's model that looks")
+    looks_dimension: int = Field(
+        default=1024, ge=8, le=8192, description="numbers in a vector of the service's model"
+    )
+    looks_key: SecretStr | None = Field(default=None, description="key to the service that looks")
+    looks_seconds: float = Field(
+        default=60.0, ge=1, le=600, description="longest wait for the service that looks"
     )
     shot_stride: int = Field(
         default=50,

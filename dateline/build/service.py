@@ -30,7 +30,7 @@ from dateline.build.engine import (
     vector_fields,
 )
 from dateline.build.looks import Sight, looker_of, looks_embedders
-from dateline.build.models.runtimes import model_store
+from dateline.build.models.runtimes import LOOKING_SERVICE, model_store
 from dateline.build.models.served import Models, in_force, load_models, manifest_of
 from dateline.build.record import SharedLists, open_lists
 from dateline.measuring.profile_changes import changed_profile
@@ -386,6 +386,8 @@ def _pictures_read_texts(settings: Settings) -> bool:
     """Return whether the model for pictures is here and has texts in the same space."""
     try:
         name = settings.looks
+        if name == LOOKING_SERVICE:
+            return True
         return bool(name and model_store(settings).describe(name).manifest.text_graph)
     except ModelError:
         return False

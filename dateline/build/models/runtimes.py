@@ -10,6 +10,7 @@ from core.observation import UNWATCHED, Watching
 from core.ports.models import PairScorer
 from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
+from indexing.picture_service import PictureService
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _DEVICES = ("cpu", "cuda")
+LOOKING_SERVICE = "service"  # the name of the service in the setting `looks`
 
 # Every runtime by its name in the settings; by default a model gets the first that reads it.
 RUNTIMES: Mapping[str, RuntimeKind] = {
@@ -124,8 +126,21 @@ def open_tagger(settings: Settings, name: str, watching: Watching = UNWATCHED) -
     return NameTagger.over(folder, runtime, limits=batch_limits(settings), watching=watching)
 
 
-def open_pictures(settings: Settings, name: str, watching: Watching = UNWATCHED) -> PictureEncoder:
-    """Return the model `name` that looks at pictures, in its runtime."""
+def open_pictures(
+    settings: Settings, name: str, watching: Watching = UNWATCHED
+) -> PictureEncoder | PictureService:
+    """Return the model `name` that looks at pictures, in its runtime, or the service that the
+    settings name. Raises SettingsError, ModelError.
+    """
+    if name == LOOKING_SERVICE:
+        key = settings.looks_key.get_secret_value() if settings.looks_key else ""
+        return PictureService.open(
+            settings.looks_url,
+            settings.looks_model,
+            settings.looks_dimension,
+            key=key,
+            seconds=settings.looks_seconds,
+        )
     folder = model_store(settings).find(name)
     runtime = open_runtime(settings, folder, threads=1)
     return PictureEncoder.over(folder, runtime, threads=settings.threads, watching=watching)

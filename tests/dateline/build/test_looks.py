@@ -172,3 +172,18 @@ def test_without_a_model_that_reads_texts_there_is_no_profile_for_them(tmp_path:
     assert "pictures" not in profiles(settings)
     with pytest.raises(SettingsError, match="pictures"):
         profiles(settings.model_copy(update={"profile": "pictures"}))
+
+
+def test_a_service_is_named_by_its_address_and_nothing_is_asked_before_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path, "service")
+    with pytest.raises(SettingsError) as caught:
+        build_service(settings, background=False)
+    assert caught.value.where == "looks_url"
+    there = {"looks_url": "http://127.0.0.1:9/v1", "looks_model": "clip", "looks_dimension": 8}
+    service = build_service(settings.model_copy(update=there), background=False)
+    assert service.models.pictures is not None
+    assert service.models.pictures.leaves
+    assert "pictures" in profiles(service.settings)
+    service.close()
