@@ -16,7 +16,8 @@ from eval.compare.sequential import (
 )
 from search.interleaving import BASE, RIVAL, team_draft
 
-LISTS = int(os.environ.get("AA_LISTS", "4000"))  # that are drafted for experiments of 40 each
+LISTS = int(os.environ.get("AA_LISTS", "4000"))  # that are drafted
+EACH = max(40, LISTS // 1000)  # of them are in an experiment
 EXPERIMENTS, DAYS = 1000, 30
 LOOK = 1 / np.arange(1, 11)
 
@@ -47,10 +48,10 @@ def test_a_thousand_experiments_without_a_preference_are_looked_at_daily() -> No
 def test_equal_rankers_in_drafted_lists_give_no_more_false_alarms() -> None:
     rng = np.random.default_rng(20260318)
     alarms = sum(
-        sign_evidence(v for _ in range(40) if (v := voted(rng, 0.0)) is not None).reaches()
-        for _ in range(LISTS // 40)
+        sign_evidence(v for _ in range(EACH) if (v := voted(rng, 0.0)) is not None).reaches()
+        for _ in range(LISTS // EACH)
     )
-    assert alarms <= 0.05 * LISTS / 40
+    assert alarms <= 0.05 * LISTS / EACH
 
 
 def test_callers_in_two_groups_give_no_more_false_alarms() -> None:
