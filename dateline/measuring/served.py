@@ -17,7 +17,7 @@ import orjson
 
 from core.errors import StorageError
 
-_START_S = 60.0
+_START_S = 300.0  # a busy machine takes long to load the models of several processes
 
 
 @contextmanager
