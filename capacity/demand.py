@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.errors import InputError
 
@@ -107,6 +109,18 @@ def backfill(text: str) -> Backfill:
     if not (count > 0 and hours > 0):
         raise InputError("number and time must be above 0", where=where)
     return Backfill(count, kind, hours)
+
+
+def read_log(path: Path) -> tuple[float, ...]:
+    """Return the moments in a file, seconds, one a line. Raises InputError."""
+    try:
+        found = tuple(float(line) for line in path.read_text("utf-8").split())
+    except (OSError, ValueError) as error:
+        mend = "moments in seconds, one a line"
+        raise InputError(f"is no log of arrivals: {error}", where=str(path), mend=mend) from error
+    if len(found) < 2 or not all(math.isfinite(moment) for moment in found):
+        raise InputError("a log has two moments at least", where=str(path))
+    return found
 
 
 def _plain(digits: str) -> float:

@@ -14,6 +14,7 @@ from capacity.instances import BOUNDS, GIBI, End, Instance
 from capacity.measurements import MachineFacts, Measurements
 from capacity.prices import HOURS, Prices
 from capacity.service_model import Elsewhere, Host, ServiceModel, constant, demand_passages
+from capacity.simulator import Floats64, Played
 from storage.opensearch.index.plan import Archive as IndexArchive
 from storage.opensearch.index.plan import Graphs, Hardware
 from storage.opensearch.index.plan import plan as index_plan
@@ -173,6 +174,18 @@ class Mixes:
             notes=(*best.notes, "OpenSearch's times are dated constants"),
         )
 
+    def replayed(self, demand: Demand, mix: Mix, arrivals: Floats64) -> Played | None:
+        """Return what becomes of arrivals, float64 [n] rising milliseconds, of which each host of a
+        mix gets an equal share while one is missing; None if something else works for the hosts.
+        """
+        role, *others = mix.roles
+        if others:
+            return None
+        instance = next(each for each in self._instances if each.name == role.type)
+        host, _ = self.fitting(instance, demand_passages(demand), needs_room=False)
+        share = arrivals[:: max(1, role.count - 1)]
+        return self.model(demand).play(host, demand_passages(demand), share)
+
     # --- the parts of a mix
 
     def _fleet(
@@ -288,14 +301,17 @@ class Mixes:
         return _Pool(role, BillLine("models", dollars, why), other, (note,))
 
     def _nodes(self, demand: Demand) -> tuple[tuple[Role, tuple[BillLine, ...]], Elsewhere]:
-        """Return the cheapest nodes that hold the index, as `dateline index plan` reckons it."""
+        """Return the cheapest nodes that hold the index with one of them missing, by the sizes of
+        `dateline index plan`.
+        """
         fields = 2 if self._measured.settings.get("second_encoder") else 1
         archive = IndexArchive(round(demand.items), demand.characters, demand.passages, 384, fields)
         work = constant("opensearch_node_ms").high
         best: tuple[float, Role, tuple[BillLine, ...], Elsewhere] | None = None
         for name, row in self._prices.by_name["opensearch"].items():
             for count in range(2, _MOST_NODES + 1):
-                index = index_plan(archive, Hardware(count, int(row["memory"] * GIBI)), Graphs())
+                left = Hardware(count - 1, int(row["memory"] * GIBI))  # one node may be missing
+                index = index_plan(archive, left, Graphs())
                 busy = demand.peak * work / 1000 / ((count - 1) * row["vcpus"] * _SLOW_NODE)
                 if not index.fits or busy > _MODEL_BUSY:
                     continue

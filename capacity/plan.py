@@ -16,12 +16,14 @@ from capacity.instances import Instance, instances
 from capacity.measurements import MachineFacts, Measurements
 from capacity.mixes import BillLine, Mix, Mixes, NotMetError
 from capacity.prices import Prices
-from capacity.service_model import constant, constant_source, demand_passages
+from capacity.service_model import SEED, constant, constant_source, demand_passages
+from capacity.simulator import bursty, from_log
 from core.errors import InputError
 
 REMOTES = ("ec2", "sagemaker", "serverless", "lambda")
 _FAR = 2.0  # times the best bill so far: what costs more even without a queue is not played
 _TRIED = 3  # instance types whose models are also tried elsewhere
+_BURSTY = 6000  # arrivals
 _MONTHS = (0, 6, 12)
 
 
@@ -38,6 +40,7 @@ class Plan:
     captions: tuple[BillLine, ...]
     growth: tuple[tuple[int, float, float], ...]
     estimates: tuple[str, ...]
+    replayed: str = ""
 
     @property
     def best(self) -> Mix:
@@ -66,8 +69,10 @@ class Planner:
         self._requests = requests
         self._mixes = Mixes(measured, prices, others, self._instances, requests)
 
-    def plan(self, demand: Demand) -> Plan:
-        """Return the plan for a demand. Raises InputError if nothing here meets it."""
+    def plan(self, demand: Demand, log: Sequence[float] = ()) -> Plan:
+        """Return the plan for a demand; `log` has moments of real arrivals, in seconds, to play on
+        the best mix. Raises InputError if nothing here meets it.
+        """
         demand.check()
         mixes, impossible = self._every(demand)
         if not mixes:
@@ -89,6 +94,7 @@ class Planner:
             tuple(self._captions(demand)),
             self._growth(demand, ranked),
             self._estimates(demand, ranked),
+            self._replayed(demand, best, log),
         )
 
     def holds(self, demand: Demand, fleet: Mapping[str, int]) -> Mix:
@@ -184,6 +190,20 @@ class Planner:
             found.append((month, demand_passages(grown), dollars))
         return tuple(found)
 
+    def _replayed(self, demand: Demand, best: Mix, log: Sequence[float]) -> str:
+        """Return what becomes of a log's arrivals, or of calm times and bursts that take turns."""
+        if not log and demand.burst <= 1:
+            return ""
+        what = f"the {len(log):,} arrivals of the log" if log else "a minute's burst in ten minutes"
+        arrivals = from_log(log) if log else bursty(demand.qps, demand.burst, _BURSTY, SEED)
+        played = self._mixes.replayed(demand, best, arrivals)
+        if played is None:
+            return ""
+        return (
+            f"With {what}: p50 {played.at(50):.0f}, p95 {played.at(95):.0f}, "
+            f"p99 {played.at(99):.0f} ms, {played.refused:.1%} refused"
+        )
+
     def _estimates(self, demand: Demand, mixes: Sequence[Mix]) -> tuple[str, ...]:
         """Return what is not measured in a plan, and where it comes from."""
         said = [
@@ -197,7 +217,8 @@ class Planner:
         if times > 1:
             laws = self._mixes.model(demand).growing.laws
             by = ", ".join(f"{stage} by {each.law}" for stage, each in laws.items())
-            said.append(f"the archive is {times:,.0f} times the measured one: {by or 'no law'}")
+            by = by or "without growth, as one size was measured"
+            said.append(f"the archive is {times:,.0f} times the measured one: {by}")
         kinds = {each.kind for each in demand.ingest}
         names = {"photos": "photo_ms", "videos": "video_second_ms"}
         said += [

@@ -33,6 +33,7 @@ def plan_tree(plan: Plan) -> dict[str, Any]:
             for month, passages, dollars in plan.growth
         ],
         "estimates": plan.estimates,
+        "replayed": plan.replayed,
     }
 
 
@@ -64,6 +65,8 @@ def _head(plan: Plan) -> Iterator[str]:
         f"p99 {best.p99:.0f} ms. It holds {best.holds:.1f} searches a second; {best.binds} binds. "
         f"The largest line of the bill is {best.largest.name}."
     )
+    if plan.replayed:
+        yield f"{plan.replayed}."
     if best.cut > 0:
         yield f"The deadline cuts the reranking of {best.cut:.1%} of the searches."
     for note in best.notes:
@@ -174,8 +177,9 @@ def plan_page(plan: Plan, about: Sequence[str]) -> str:
     )
     once = [f"{each.backfill.kind}: ${each.dollars:,.2f}, {each.why}" for each in plan.backfills]
     once += [f"{line.name}: ${line.dollars:,.2f}, {line.why}" for line in plan.captions]
+    played = [plan.replayed] if plan.replayed else []
     sections = [
-        Section("Answer", (roles, bill, *sentences(once, "Once"))),
+        Section("Answer", (roles, bill, *sentences(once, "Once"), *sentences(played, "Played"))),
         Section("Mixes", (mixes, *sentences(plan.impossible[:10], "Can't do it"))),
         Section("Plots", tuple(_plots(plan))),
         Section("How this was made", sentences((*about, *plan.estimates), "")),
@@ -202,7 +206,7 @@ def _plots(plan: Plan) -> Iterator[Part]:
         if mix.curve is not None
     ]
     if costs:
-        note = "Hosts that search alone, each as many as hold the burst with one missing."
+        note = "As many searching hosts as hold the burst with one missing; the rest as planned."
         yield curves(costs, ("p95 in ms", "$ a month"), "Cost against p95", note=note)
     if plan.growth:
         points = tuple(Point(f"month {m}", float(m), cost) for m, _, cost in plan.growth)
@@ -215,15 +219,16 @@ def _pairs(rates: Floats64, ms: Floats64) -> Iterator[tuple[float, float]]:
 
 
 def _costs(mix: Mix, demand: Demand) -> Iterator[Any]:
-    """Yield what the searching hosts of a mix cost at other targets."""
+    """Yield what a mix costs at other targets, with other numbers of searching hosts."""
     from eval.report.plots import Point
 
     if mix.curve is None:
         return
     each = mix.bill[0].dollars / mix.roles[0].count
+    rest = mix.dollars - mix.bill[0].dollars
     for times in _SHORT:
         rate, _ = mix.curve.most(demand.p95_ms * times)
         if rate > 0:
             count = max(2, math.ceil(demand.peak / rate) + 1)
             target = demand.p95_ms * times
-            yield Point(f"{count} hosts within {target:g} ms", target, each * count)
+            yield Point(f"{count} hosts within {target:g} ms", target, each * count + rest)

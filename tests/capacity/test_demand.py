@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from capacity.demand import Backfill, Demand, amount, backfill, milliseconds
+from capacity.demand import Backfill, Demand, amount, backfill, milliseconds, read_log
 from core.errors import InputError
 
 
@@ -56,3 +58,18 @@ def test_what_is_no_backfill(text: str) -> None:
 def test_what_nobody_can_ask(demand: Demand) -> None:
     with pytest.raises(InputError):
         demand.check()
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "one\ntwo", "1\nnan"])
+def test_what_is_no_log(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_log(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_log_is_moments(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("3.5\n1\n")
+    assert read_log(path) == (3.5, 1.0)

@@ -126,6 +126,15 @@ def test_growth_is_priced_over_a_year(planner: Planner) -> None:
     assert [cost for _, _, cost in months] == sorted(cost for _, _, cost in months)
 
 
+def test_a_log_and_bursts_are_played_on_the_best_mix(planner: Planner) -> None:
+    calm = [second / 4 for second in range(400)]
+    flood = [second / 400 for second in range(400)]
+    assert "0.0% refused" in planner.plan(DEMAND, calm).replayed
+    assert "0.0% refused" not in planner.plan(DEMAND, flood).replayed
+    assert planner.plan(DEMAND).replayed
+    assert not planner.plan(replace(DEMAND, burst=1.0)).replayed
+
+
 def test_memory_follows_the_measured_archives() -> None:
     small, large = (needed(MEASURED.archives, n, 2).memory for n in (25_000, 100_000))
     assert large - small == pytest.approx(3.5e8 + 1e8 + 2 * 5e7, rel=1e-6)

@@ -10,7 +10,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from capacity.demand import Demand, amount, backfill, milliseconds
+from capacity.demand import Demand, amount, backfill, milliseconds, read_log
 from capacity.instances import Instance, instances
 from capacity.measurements import Measurements, read_measurements
 from capacity.mixes import Mix
@@ -49,6 +49,9 @@ def plan(
     fleet: Annotated[
         str, typer.Option(help="Say what this holds instead, such as 3xr6i.2xlarge.")
     ] = "",
+    arrivals: Annotated[
+        Path | None, typer.Option(help="Log to play: moments in seconds, one a line.")
+    ] = None,
     measurements: Annotated[
         list[Path] | None,
         typer.Option(
@@ -96,7 +99,7 @@ def plan(
         if fleet:
             _show_fleet(planner.holds(demand, _fleet(fleet)), demand, as_json=as_json)
             return
-        found = planner.plan(demand)
+        found = planner.plan(demand, read_log(arrivals) if arrivals else ())
         about = _about(files[0], paid)
         if html is not None:
             write_page(html, plan_page(found, about))
