@@ -38,7 +38,6 @@ _RARELY_TELL = (
     ("GET", "/content/ondemand"),
     ("GET", "/media/v/content/ondemand"),
     ("GET", "/v1/topics/matches"),
-    ("GET", "/v1/baskets/{basket_id}"),
     ("GET", STREAM),
 )  # of which chance may leave one without anything to tell
 _BASKETS = 4  # of a history
