@@ -10,15 +10,15 @@ const [KILOBYTE, MEGABYTE] = [1e3, 1e6];
 const FILES = { main: "Original", preview: "Preview", thumbnail: "Thumbnail" };
 const listed = (value) => [value].flat().filter((one) => typeof one === "string" && one).join(" ");
 
-/** The credit line that the document gives. */
-export const creditOf = (item) => listed(item.creditline || item.creditLine || item.credit || item.description_creditline);
-
 const bylines = (item) => (item.bylines || []).map((one) => one.by).filter(Boolean).join(", ");
+
+/** The credit line that the document gives, else who made it. */
+export const creditOf = (item) => listed(item.creditline || item.creditLine || item.credit || item.description_creditline) || bylines(item);
 
 /** What the licence says, as pairs of a name and a text. */
 export function licence(item, meta = {}) {
   return [
-    [t("Credit"), creditOf(item) || bylines(item)],
+    [t("Credit"), creditOf(item)],
     [t("Copyright"), item.copyrightnotice],
     [t("Terms of use"), (item.usageterms || []).join(" ")],
     [t("Rights"), (item.rights || []).map(rightsName).join(", ")],
