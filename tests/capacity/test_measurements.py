@@ -80,3 +80,15 @@ def test_the_mean_of_a_call_is_that_of_its_quantiles() -> None:
     assert calls("tag", 3.0).mean == pytest.approx(3.0)
     uneven = replace(calls("tag", 0.0), ms=(0, 0.5, 2.5, 5, 7.5, 9, 9.5, 9.9, 10.0))
     assert uneven.mean == pytest.approx(5.0)
+
+
+def test_a_backfill_reckons_with_long_texts_in_the_best_batch() -> None:
+    some = (
+        calls("embed 1", 1.0, 1, 16),
+        calls("embed 1", 9.0, 1, 128),
+        calls("embed 1", 64.0, 64, 128),
+    )
+    found = replace(MEASURED, calls=some).call("embed 1")
+    assert found is not None
+    assert (found.batch, found.tokens) == (64, 128)
+    assert MEASURED.call("shots") is None
