@@ -128,6 +128,14 @@ def test_words_of_machines_come_with_their_makers() -> None:
     assert (item.looks, item.looks_by) == ((Look("ferry", 0.9),), "c")
 
 
+def test_a_name_that_only_a_machine_hears_is_no_part_of_the_item() -> None:
+    said = Utterance(0.0, 2.0, "Thank you, Angela Merkel.", ((0.0, 0.4, "Thank"),), "en")
+    made = Enrichment(VIDEO, SHOTS, speech=(said,), speech_by="a")
+    (kept,) = built(None, made).speech
+    assert (kept.text, kept.words) == ("Thank you, ….", said.words)
+    assert built({"headline": "Angela Merkel in Bonn"}, made).speech == (said,)
+
+
 def test_a_sidecar_that_cant_be_read_is_told_and_the_others_are_read() -> None:
     files = {"a.json": b"{", "a.xmp": b"<x", "a.shots.csv": b"", "a.jpg.json": b'{"headline": "A"}'}
     tree, notes = sidecar_of("a.jpg", files.get)
