@@ -17,6 +17,7 @@ import pytest
 from dateline_client import Client, Entry, MemoryPlace
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.accessible import violations
 from tests.browser.conftest import opened
 from tests.demo_service import serving
 from tests.free_ports import free_port
@@ -137,10 +138,12 @@ def test_an_editor_kills_by_keyboard_and_the_follower_hears_it_and_the_undo(
     expect(panel.locator(".done-list li").first).to_contain_text("the mayor denies it")
     # The story's earlier item stands for it again, and the desk is told so.
     expect(panel.locator(".others li")).to_have_count(1)
+    assert violations(desk) == []
     expect(panel.get_by_role("button", name="Undo the kill")).to_be_visible()
     panel.get_by_role("button", name="Undo the kill").focus()
     desk.keyboard.press("Enter")
     expect(panel).to_be_hidden()
+    expect(desk.locator("#toast")).to_be_visible()
     follower.until("shown", LEAD)
     assert LEAD in follower.mirror
     expect(desk.locator(f'article.hit[data-uri="{LEAD}"]')).to_have_count(1)
@@ -199,11 +202,16 @@ def test_a_correction_is_a_version_that_is_shown_beside_the_one_before(
     expect(compared.locator("del").first).to_have_text("250")
     expect(compared.locator("ins").first).to_have_text("240")
     assert panel.locator(".pair-body_text del, .pair-body_text ins").count() == 2
-    expect(desk.locator("#toast")).to_contain_text("version 4")
+    message = desk.locator("#toast")
+    expect(message).to_contain_text("version 4")
+    assert violations(desk) == []
     heard = httpx.get(
         f"{newsroom}/content/{quote(LEAD, safe='')}", headers={"x-api-key": READER}, timeout=120
     )
     assert "240 workers" in heard.json()["data"]["item"]["body_text"]
+    message.get_by_role("button", name="Undo").click()  # above the panel, which is open
+    expect(compared.locator("ins").first).to_have_text("250")
+    expect(panel.locator(".done-list li").first).to_contain_text("Undo of version 4")
 
 
 def test_versions_side_by_side_show_words_and_facts(desk: Page) -> None:

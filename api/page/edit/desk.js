@@ -3,6 +3,7 @@
 
 import { correct, deskLog, deskLook, setStatus } from "../client.js";
 import { t } from "../desk/texts.js";
+import { toast } from "../desk/toast.js";
 import { byId, el, motionReduced, show } from "../dom.js";
 import { time } from "../format.js";
 import { CHANGES, hidingOf, undoLabel, undoOf } from "./actions.js";
@@ -11,20 +12,6 @@ import { whatIsHidden, whatWasDone, whoIsTold } from "./told.js";
 
 const TRIES = 6;
 const hitsOf = (uri) => [...byId("results").querySelectorAll(`[data-uri="${CSS.escape(uri)}"]`)].map((node) => node.closest(".hit") || node);
-
-let toastTimer = 0;
-let toastBox = null;
-/** A message with what may be done next. An open panel makes the rest of the page inert, so it is in there. */
-function toast(text, actions, failed) {
-  toastBox ??= byId("toast");
-  const box = toastBox;
-  (byId("panel").open ? byId("panel") : document.body).append(box);
-  clearTimeout(toastTimer);
-  const press = (run) => async () => { show(box, false); try { await run(); } catch (error) { failed(error); } };
-  box.replaceChildren(el("span", {}, text), ...actions.map(([label, run]) => el("button", { type: "button", onclick: press(run) }, label)));
-  show(box, true);
-  toastTimer = setTimeout(() => show(box, false), 15000);
-}
 
 async function vanish(node, word) {
   if (motionReduced()) return;
@@ -41,6 +28,8 @@ const button = (label, onclick, more = {}) => el("button", { type: "button", cla
 /** Makes the desk. `answer` asks the page's question again, `failed` shows an error there, `open` and
  * `close` the story's panel; `titleOf` is the headline of an item, if the page has shown it. */
 export function makeDesk({ answer, failed, open, close, titleOf }) {
+  const caught = (act) => () => act().catch(failed);
+
   /** Asks again until the item is among the hits: it is hidden at once, but found by words within a second. */
   async function answerUntil(uri) {
     for (let tries = 0; tries < TRIES; tries += 1) {
@@ -57,15 +46,17 @@ export function makeDesk({ answer, failed, open, close, titleOf }) {
     await answer();
   }
 
-  async function undo(uri, name, { log = [], reason = "" } = {}) {
+  /** Undoes it; `changed` is called once that is in force, before the message, which an open panel would keep. */
+  async function undo(uri, name, { log = [], reason = "", changed = () => {} } = {}) {
     const change = undoOf(name, log);
     await setStatus(uri, { ...change, reason });
+    changed();
     if (change.pubstatus === "withheld") {
-      toast(t("“{title}” is withheld again.", { title: titleOf(uri) }), [], failed);
+      toast(t("“{title}” is withheld again.", { title: titleOf(uri) }));
       return;
     }
     await answerUntil(uri);
-    toast(t("“{title}” is back.", { title: titleOf(uri) }), [], failed);
+    toast(t("“{title}” is back.", { title: titleOf(uri) }));
   }
 
   /** A kill from a hit: nothing is asked, and what follows is one step away. */
@@ -74,7 +65,7 @@ export function makeDesk({ answer, failed, open, close, titleOf }) {
       await hide(item.uri, "kill");
     } catch (error) { failed(error); return; }
     toast(t("Killed: “{title}”. It is gone from hits, totals, filters and links.", { title: titleOf(item.uri) }),
-      [[t("Undo"), () => undo(item.uri, "kill")], [t("Who is told"), () => showHidden(item.uri)]], failed);
+      [t("Undo"), caught(() => undo(item.uri, "kill"))], [t("Who is told"), caught(() => showHidden(item.uri))]);
   }
 
   // --- in the panel
@@ -122,11 +113,11 @@ export function makeDesk({ answer, failed, open, close, titleOf }) {
     const back = Object.fromEntries(Object.keys(body).filter((name) => name in old).map((name) => [name, old[name]]));
     await answer();
     await open(item.uri, undefined, "compared");
-    toast(t("Corrected: it is version {number} now.", { number: version }), [[t("Undo"), async () => {
+    toast(t("Corrected: it is version {number} now.", { number: version }), [t("Undo"), caught(async () => {
       await correct(item.uri, { ...back, version, reason: t("Undo of version {number}", { number: version }) });
       await answer();
       if (byId("panel").open) await open(item.uri, undefined, "compared");
-    }]], failed);
+    })]);
   }
 
   /** The desk's part of a story's panel. */
@@ -164,7 +155,7 @@ export function makeDesk({ answer, failed, open, close, titleOf }) {
     const problem = el("p", { class: "desk-problem", role: "alert", hidden: true });
     const reason = reasonField();
     const again = (change) => guarded(problem, async () => { await setStatus(look.uri, { ...change, reason: reason.value }); await answer(); await showHidden(look.uri); });
-    const undone = guarded(problem, async () => { await undo(look.uri, hiding, { log: look.log, reason: reason.value }); close(); });
+    const undone = guarded(problem, () => undo(look.uri, hiding, { log: look.log, reason: reason.value, changed: close }));
     const same = hiding === "embargo" ? { embargoed: look.until } : CHANGES[hiding].change;
     return el("div", { class: "panel-body" },
       el("p", { class: `stamp stamp-${hiding}` }, t(CHANGES[hiding].done), look.until && hiding === "embargo" ? [" ", t("until"), " ", time(look.until)] : ""),
