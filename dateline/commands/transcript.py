@@ -9,8 +9,9 @@ from typing import Annotated, cast
 import orjson
 import typer
 
-from core.errors import ConflictError, NotFoundError
-from core.items import Item, PubStatus
+from core.callers import Caller
+from core.errors import NotFoundError
+from core.items import Item
 from dateline.build.service import build_service
 from dateline.commands.options import Data, archive_settings, encoder_only, reported
 from dateline.settings import Settings
@@ -48,18 +49,17 @@ def transcript(
 
 
 def _found(settings: Settings, uri: str) -> Item:
-    """Return the item. Raises NotFoundError without it and without speech, ConflictError for one
-    that may not be used.
+    """Return the item, if the guard shows it to a caller with every product. Raises NotFoundError
+    if it does not, and for one without speech.
     """
     service = build_service(encoder_only(settings), background=False)
     try:
-        (item,) = service.engine.newest([uri])
+        item = service.engine.item(uri, Caller("command line", service.engine.products()))
     finally:
         service.close()
     if item is None:
-        raise NotFoundError("there is no such item", where=uri, mend="check the uri")
-    if item.pubstatus is not PubStatus.USABLE:
-        raise ConflictError(f"the item is {item.pubstatus}, and is not given out", where=uri)
+        what = "there is no such item, or it may not be shown now"
+        raise NotFoundError(what, where=uri, mend="check the uri")
     if not item.speech:
         what = "nobody has written down what is said in it"
         mend = "`dateline doctor` says whether speech is transcribed; then ingest the file again"

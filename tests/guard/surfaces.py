@@ -264,6 +264,8 @@ ELSEWHERE: dict[str, str] = {
         ("use status", "use erase", "use export", "use drift"),
         "the log is off by default; tests/dateline/commands/test_use.py looks at its exports",
     ),
+    "transcript": "asks the guard, and a history's documents have no speech;"
+    " tests/dateline/commands/test_transcript.py looks at what is killed and under embargo",
     **dict.fromkeys(
         ("audit show", "audit verify"),
         "names uris of what was killed, to whoever may read the archive's files anyway",

@@ -61,6 +61,10 @@ def test_a_spoken_word_is_found_with_its_second_and_printed(
     tree = json.loads(cli("transcript", "urn:clip", "--format", "json").stdout)
     assert [line["start_s"] for line in tree["lines"]] == [1.0, 12.0]
     assert len(service.asked) == 1
-    cli("set-status", "urn:clip", "canceled")
-    assert cli("transcript", "urn:clip", code=None).exit_code != 0
-    assert cli("transcript", "urn:other", code=None).exit_code != 0
+    unknown = cli("transcript", "urn:none", code=None)
+    assert unknown.exit_code != 0
+    for hidden in (("--embargo", "2999-01-01T00:00:00Z"), ("canceled",)):
+        cli("set-status", "urn:clip", *hidden)
+        refused = cli("transcript", "urn:clip", code=None)
+        assert refused.exit_code == unknown.exit_code
+        assert refused.output == unknown.output.replace("urn:none", "urn:clip")
