@@ -11,6 +11,7 @@ of clips are taken at seven moments, four of which were looked at.
   right; of all things that are there, the share that is told. The curve from scores to
   probabilities was fitted on these stills and eleven others, so `fitted apart` fits it once for
   each file on all others.
+- `words of the demo`: the same for the demo's photos that the curve has never seen, as it is.
 - `no class`: of the things that are there, the share that the thousand classes have no word for.
 - `looks like this`: each still of a clip asks for the others of its clip among all stills.
   Neighbours in time look much the same, so this is an indication, not a test.
@@ -62,16 +63,19 @@ def main() -> None:
     parser.add_argument("--model", default="efficientnet-lite0")
     parser.add_argument("--models", type=Path, default=Path("build/models"))
     parser.add_argument("--pictures", type=Path, default=Path("../shared/media/photos"))
+    parser.add_argument("--demo", type=Path, default=Path("datasets/demo/media"))
     parser.add_argument("--clips", type=Path, default=Path("../shared/media/video"))
     chosen = parser.parse_args()
     machine = this_machine()
     encoder = PictureEncoder.open(ModelStore(chosen.models), chosen.model)
     stills = list(_stills(chosen.pictures, chosen.clips))
     looked = encoder.look([still.jpeg for still in stills])
+    demo = list(_photos(chosen.demo, "demo/"))
     figures = {
         "words": _words(stills, looked),
+        "words of the demo": _words(demo, encoder.look([still.jpeg for still in demo])),
         "fitted apart": _fitted_apart(encoder, stills),
-        "no class": _no_class(stills),
+        "no class": _no_class([*stills, *demo]),
         "looks like this": _alike(stills, looked),
         "ms a picture": _speed(encoder, [still.jpeg for still in stills]),
     }
@@ -80,14 +84,20 @@ def main() -> None:
 
 
 def _stills(pictures: Path, clips: Path) -> Iterator[Seen]:
+    yield from _photos(pictures)
     truth = _truth()
-    for path in sorted(pictures.iterdir()):
-        if path.suffix in (".jpg", ".png"):
-            yield _seen(path.name, path.name, Image.open(path).convert("RGB"), truth)
     for path in sorted(clips.iterdir()):
         if path.suffix in (".mp4", ".webm"):
             for number, image in enumerate(_moments(path), 1):
                 yield _seen(path.name, f"{path.name}#{number}", image, truth)
+
+
+def _photos(folder: Path, prefix: str = "") -> Iterator[Seen]:
+    truth = _truth()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".jpg", ".png"):
+            name = f"{prefix}{path.name}"
+            yield _seen(name, name, Image.open(path).convert("RGB"), truth)
 
 
 def _seen(
