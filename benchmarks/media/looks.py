@@ -15,7 +15,7 @@ of clips are taken at seven moments, four of which were looked at.
 - `no class`: of the things that are there, the share that the thousand classes have no word for.
 - `looks like this`: each still of a clip asks for the others of its clip among all stills.
   Neighbours in time look much the same, so this is an indication, not a test.
-- `ms a picture`: one thread, JPEG of at most 1,024 pixels to vector and words; and the model alone.
+- `processor ms a picture`: a JPEG of at most 1,024 pixels to vector and words, and the model alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import av
@@ -77,7 +77,7 @@ def main() -> None:
         "fitted apart": _fitted_apart(encoder, stills),
         "no class": _no_class([*stills, *demo]),
         "looks like this": _alike(stills, looked),
-        "ms a picture": _speed(encoder, [still.jpeg for still in stills]),
+        "processor ms a picture": _speed(encoder, [still.jpeg for still in stills]),
     }
     encoder.close()
     show("what a model sees in pictures", figures, machine, as_json=chosen.json)
@@ -217,14 +217,14 @@ def _speed(encoder: PictureEncoder, jpegs: Sequence[bytes]) -> dict[str, Any]:
     parts = [encoder.preparation.parts(jpeg) for jpeg in some]
     whole, alone = [], []
     for _ in range(_TURNS):
-        began = perf_counter()
+        began = process_time()
         for jpeg in some:
             encoder.look([jpeg])
-        between = perf_counter()
+        between = process_time()
         for part in parts:
             encoder.runtime.run({"pixel_values": part}, encoder.runtime.outputs)
         whole.append(between - began)
-        alone.append(perf_counter() - between)
+        alone.append(process_time() - between)
     return {
         "whole": min(whole) / len(some) * 1000,
         "the model, five views": min(alone) / len(some) * 1000,

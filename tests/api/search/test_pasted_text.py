@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from api.search.pasted_text import text_in
+from api.search.pasted_text import is_picture, most_bytes, text_in
+from search.answers import MAX_PICTURE, MAX_TEXT
 
 
 def posted(kind: str, body: bytes) -> str:
@@ -43,3 +44,18 @@ def test_half_a_character_is_replaced(body: bytes) -> None:
 def test_no_text_is_a_text_still(kind: str, body: bytes) -> None:
     assert posted(kind, body).strip() == ""
     assert posted(kind, body) != ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "picture", "most"),
+    [
+        ("image/jpeg", True, MAX_PICTURE),
+        ("Image/PNG; q=1", True, MAX_PICTURE),
+        ("text/plain", False, MAX_TEXT),
+        ("", False, MAX_TEXT),
+    ],
+)
+def test_a_picture_is_one_by_what_the_request_says(kind: str, picture: bool, most: int) -> None:
+    request = Request({"type": "http", "headers": [(b"content-type", kind.encode())]})
+    assert is_picture(request) is picture
+    assert most_bytes(request) == most
