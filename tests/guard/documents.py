@@ -31,13 +31,17 @@ def document_of(version: Version) -> dict[str, Any]:
         "description_caption": f"about {word}",
         "body_text": f"common body of {word} {_TEXT}",
         "byline": f"by {word}",
+        "source": "AP",
+        "creditline": "agency",
         "keywords": [word],
         "person": [{"name": f"Ana {word}", "code": f"id:{version.place}"}],
         "organisation": [{"name": f"{word} lines"}, {"name": version.place}],
         "place": [{"name": f"port {word}", "code": word}, {"name": version.place}],
         "subject": [{"name": f"{word} trade", "code": f"medtop:{word}"}, {"name": version.place}],
         "rights": [word, version.place],
-        "renditions": {"main": {"href": f"https://files.example/{word}.jpg"}},
+        "renditions": {
+            "main": {"href": f"https://files.example/{word}.jpg", "width": 1200, "height": 800}
+        },
         "associations": {
             **{f"inside{n}": _inside(nested) for n, nested in enumerate(version.nested)},
             **_predecessor(version),
@@ -92,7 +96,7 @@ def item_of(version: Version, world: World) -> Item:
     film = f"film of {word}".encode()
     original.write_bytes(film)
     media = MediaFile(
-        str(original), still[:64], "video/mp4", len(film), thumbnail=still, preview=still
+        str(original), still[:64], "video/mp4", len(film), 1200, 800, thumbnail=still, preview=still
     )
     source, name = document_of(version), f"Angela {version.invented.capitalize()}"
     return Item(

@@ -322,6 +322,7 @@ FILLERS: dict[str, Callable[[Scene], Any]] = {
     "q": _query,
     "type": _some(("text", "picture", "video")),
     **dict.fromkeys(_FIELDS, _named),
+    "person": lambda scene: [f"Ana {scene.word()}"],
     "language": _one(["en"], ["de", "en"]),
     **dict.fromkeys(("source", "credit"), _one(["AP"], ["agency"])),
     "orientation": _some(("landscape", "portrait", "square")),

@@ -10,7 +10,6 @@ from core.observation import UNWATCHED, Watching
 from core.ports.models import PairScorer
 from dateline.archive_folder import archive_folder
 from dateline.settings import Settings
-from indexing.picture_service import PictureService
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.late_interaction import MaxSimScorer
@@ -36,6 +35,8 @@ from inference.texts.tokens import TextTokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from indexing.picture_service import PictureService
 
 _DEVICES = ("cpu", "cuda")
 LOOKING_SERVICE = "service"  # the name of the service in the setting `looks`
@@ -133,6 +134,8 @@ def open_pictures(
     settings name. Raises SettingsError, ModelError.
     """
     if name == LOOKING_SERVICE:
+        from indexing.picture_service import PictureService  # it loads an HTTP client
+
         key = settings.looks_key.get_secret_value() if settings.looks_key else ""
         return PictureService.open(
             settings.looks_url,
