@@ -20,7 +20,7 @@ from storage.databases import open_database
 from tests.search.room import Room, story
 
 WIRE = frozenset({"wire"})
-ADA, BOB, EVE = (Caller(name, WIRE) for name in ("ada", "bob", "eve"))
+ADA, BOB, EVE = (Caller(name, WIRE) for name in ("ada-lee", "bob", "eve"))
 START = datetime.fromtimestamp(684 * 30 * 86_400, UTC)  # a period of secrets begins
 
 
@@ -45,7 +45,7 @@ def desk(folder: Path) -> Iterator[Desk]:
     room = Room(folder)
     room.put(story("u1", "Ferry strike"), story("u2", "The ferry sails again", body="ferry"))
     store = StoredUse(open_database(folder / "use.sqlite"))
-    rules = UseRules(frozenset({"ada", "bob"}), 90, 2)
+    rules = UseRules(frozenset({"ada-lee", "bob"}), 90, 2)
     made: list[Desk] = []
     log = UseLog(store, rules, lambda: made[0].now)
     made.append(Desk(log, LoggedSearch(room.pipeline, log, lambda: made[0].now)))
@@ -64,7 +64,7 @@ def test_only_first_pages_of_words_from_those_who_agreed_are_kept(desk: Desk) ->
     assert not desk.ask("", similar_to="u1")
     (kept,) = desk.kept()
     assert ({*kept.hits}, kept.total, kept.profile, kept.words) == ({"u1", "u2"}, 2, "hybrid", "")
-    assert "ada" not in str(kept)
+    assert "ada-lee" not in str(kept)
 
 
 def test_two_callers_make_words_that_are_kept(desk: Desk) -> None:
@@ -121,7 +121,7 @@ def test_the_secret_rotates_and_a_caller_is_erased_under_all_of_them(desk: Desk)
     hashes = {query.caller for query in desk.kept() if query.id != first}
     assert len(hashes) == 3  # bob's, and two of ada's
     assert desk.log.note([click(late)], ADA) == 0  # of two days ago, under the secret before
-    assert desk.log.erase("ada") == 3
+    assert desk.log.erase("ada-lee") == 3
     assert len(desk.kept()) == 1
 
 

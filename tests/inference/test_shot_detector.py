@@ -147,7 +147,7 @@ def test_a_folder_for_shots_has_no_tokenizer_and_any_other_has_one(make_model: M
     assert len(folder.manifest.digest) == 64
     other = replace(folder.manifest, files={"graph.onnx": "0" * 64})
     assert other.digest != folder.manifest.digest
-    with pytest.raises(ModelError, match="must be empty: a model for shots reads no text"):
+    with pytest.raises(ModelError, match="must be empty: a model for shots is given no text"):
         read_folder(make_model(**SHOTS | {"tokenizer": "tokenizer.json"}))
     with pytest.raises(ModelError, match="'tokenizer' names ''"):
         read_folder(make_model(tokenizer=""))
