@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.work import READ, STAGES
 from tests.caption_provider import KEY, CaptionServer
 from tests.dateline.conftest import Cli, write_lines
 from tests.dateline.serving.test_left_behind import open_to_others
@@ -116,7 +117,7 @@ def test_an_asset_is_one_trace_from_the_order_until_it_is_found_and_its_costs_ar
     (spent,) = collector.metrics["dateline_caption_spend"].sum.data_points
     assert spent.as_double > 0
     ages = collector.metrics["dateline_work_oldest_seconds"].gauge.data_points
-    assert len(ages) == 6
+    assert len(ages) == len({READ, *STAGES})
     bodies = b"\n".join(collector.bodies)
     assert KEY.encode() not in bodies
     assert str(path).encode() not in bodies

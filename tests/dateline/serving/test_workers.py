@@ -95,8 +95,7 @@ class Workers(Service):
     @property
     def workers(self) -> list[int]:
         """The processes that search: they have a lower priority."""
-        forked = children_of(self.loader)
-        return [pid for pid in forked if os.getpriority(os.PRIO_PROCESS, pid) > _here()]
+        return [pid for pid in children_of(self.loader) if _is_lower(pid)]
 
     @property
     def front(self) -> int:
@@ -110,8 +109,11 @@ class Workers(Service):
         ).status_code
 
 
-def _here() -> int:
-    return os.getpriority(os.PRIO_PROCESS, 0)
+def _is_lower(pid: int) -> bool:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    except ProcessLookupError:  # it has ended since it was listed
+        return False
 
 
 @contextmanager
