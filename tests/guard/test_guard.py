@@ -60,9 +60,9 @@ class Kind:
 # Of how many histories one is played over the kind.
 SHARES = {
     ("embedded", "sqlite"): 1,
-    ("embedded", "postgres"): 8,
-    ("opensearch", "sqlite"): 10,
-    ("opensearch", "postgres"): 10,
+    ("embedded", "postgres"): 14,
+    ("opensearch", "sqlite"): 14,
+    ("opensearch", "postgres"): 14,
 }
 
 
