@@ -42,7 +42,7 @@ from tests.storage.postgres_world import address_of
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PHOTOS = int(os.environ.get("BATCH_FILES", "48"))
+PHOTOS = int(os.environ.get("BATCH_FILES", "24"))
 SIZE = 8 if PHOTOS >= 1000 else 3
 SIDE_BY_SIDE = 2
 CALLS = 4  # to the provider at once, by a process

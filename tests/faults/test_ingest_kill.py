@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = 200
-KILLS = min(100, int(os.environ.get("KILL_ROUNDS", "16")))  # more would find nothing left to do
+KILLS = min(100, int(os.environ.get("KILL_ROUNDS", "8")))  # more would find nothing left to do
 THREADS = 6  # of a worker's that decode
 STEPS = ("begin", "kept", "applied")
 PATIENCE_S = 300.0

@@ -33,7 +33,7 @@ from tests.storage.world import ask, lexical, nearest
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "16"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "8"))
 MOST_WRITES = 100  # before a kill; they are counted, as a busy machine writes fewer in a second
 EARLIER = 15  # items of earlier rounds that are looked at again in each round
 PATIENCE_S = 600.0
