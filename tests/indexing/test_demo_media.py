@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 DEMO = Path(__file__).parents[2] / "datasets/demo"
-FILES = sorted(path for path in (DEMO / "media").iterdir() if path.suffix != ".json")
+FILES = sorted(p for p in (DEMO / "media").iterdir() if p.suffix not in (".json", ".vtt"))
 FREE = ("CC0 1.0", "public domain", "Public domain")
 
 

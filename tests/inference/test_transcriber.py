@@ -17,6 +17,7 @@ from inference.transcriber import WhisperTranscriber
 from tests.speech_provider import silence, tone
 
 NAME = "whisper-base"
+SPOKEN = Path(__file__).parents[2] / "datasets/demo/media/inaugural-1961.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,11 @@ def test_a_model_of_another_task_is_refused() -> None:
 
 @pytest.mark.deep
 def test_a_known_speech_is_heard_with_its_seconds(
-    whisper: WhisperTranscriber, shared: Path, monkeypatch: pytest.MonkeyPatch
+    whisper: WhisperTranscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading = pytest.importorskip("indexing.media.reading")
     with reading.CagedReader() as reader:
-        sound = reader.sound(shared / "media" / "audio" / "jfk.flac", 0.0, 300.0)
+        sound = reader.sound(SPOKEN, 0.0, 300.0)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is decoded or fetched by the library")

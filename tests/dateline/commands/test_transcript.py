@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dateline.build.models.runtimes import model_store
+from dateline.settings import configure
 from tests.dateline.conftest import Cli
 from tests.speech_provider import KEY, RATE, SpeechServer, silence, tone
 
 pytestmark = pytest.mark.service
 
 av = pytest.importorskip("av")
+PULLED = os.environ.get("DATELINE_PULLED_MODELS", "")  # a test sees no setting from outside
+DEMO = Path(__file__).parents[3] / "datasets/demo/media"
 
 
 @pytest.fixture
@@ -68,3 +74,32 @@ def test_a_spoken_word_is_found_with_its_second_and_printed(
         refused = cli("transcript", "urn:clip", code=None)
         assert refused.exit_code == unknown.exit_code
         assert refused.output == unknown.output.replace("urn:none", "urn:clip")
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", ["inaugural-1961", "reserve-thanks"])
+def test_the_demos_transcripts_are_those_that_the_command_makes(
+    cli: Cli, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faster_whisper", reason="needs the [speech] extra")
+    if PULLED:
+        monkeypatch.setenv("DATELINE_PULLED_MODELS", PULLED)
+    if model_store(configure().settings).place("whisper-base") is None:
+        pytest.skip("whisper-base was not pulled")
+    (folder / "in").mkdir()
+    for end in ("mp4", "mp4.json"):
+        shutil.copy(DEMO / f"{name}.{end}", folder / "in")
+    cli("ingest", folder / "in", "--products", "demo")
+    made = cli("transcript", f"urn:newsml:dateline.example:demo-media:{name}").stdout
+    assert made == (DEMO / f"{name}.vtt").read_text("utf-8")
+
+
+def test_the_demos_clip_opens_where_she_says_thank_you(cli: Cli) -> None:
+    """Without a model: the transcript beside the clip says it, and that a machine wrote it down."""
+    told = cli.json("ingest", DEMO / "reserve-thanks.mp4", "--products", "demo")
+    assert told["media"]["failed"] == 0
+    answer = cli.json("search", "find where she says thank you")
+    (hit,) = answer["data"]["items"]
+    opens = hit["meta"]["opens_at"]
+    assert (opens["field"], opens["second"]) == ("speech", 0.0)
+    assert opens["made_by"].startswith("whisper-base@")
