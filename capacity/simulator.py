@@ -313,7 +313,7 @@ class _Game:
         return True
 
     def _takes(self, request: int, queue: _Queue) -> bool:
-        """Take a place; False if the request has to wait, or is refused."""
+        """Take a place. Return False if the request has to wait, or is refused."""
         if queue.taken < queue.station.places:
             queue.change(self.now, 1)
             self._taken_at[request] = self.now

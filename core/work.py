@@ -36,14 +36,7 @@ STAGES = (
     Stage.EMBED,
     Stage.APPLY,
 )
-MODEL_STAGES = (
-    Stage.SHOTS,
-    Stage.DESCRIBE,
-    Stage.TRANSCRIBE,
-    Stage.LOOK,
-    Stage.READ_TEXT,
-    Stage.EMBED,
-)
+MODEL_STAGES = STAGES[STAGES.index(Stage.SHOTS) : STAGES.index(Stage.APPLY)]
 
 READ = "read"  # the queue for reading sources; each other queue has the name of its stage
 OPERATE = "operate"  # the queue of jobs without assets, such as an evaluation

@@ -7,7 +7,6 @@ it is there.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -15,16 +14,16 @@ from dataclasses import dataclass, replace
 from core.callers import Caller, folded
 from core.customers.baskets import Basket, BasketEntry
 from core.customers.transitions import TransitionKind
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.items import Item
 from core.ports.customers import BasketStore, Receipts, TransitionLog
 from core.ports.engine import Clock, Sights
+from customers.one_line import one_line
 
 CHANNEL = "basket"  # the channel in receipts
 MOST_BASKETS = 200  # of an account
 MOST_ITEMS = 200  # in a basket
 LONGEST_NAME = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ID_BYTES = 15
 _STATUS = {TransitionKind.KILLED: "canceled", TransitionKind.EXPIRED: "expired"}
 _HIDDEN = "hidden"
@@ -57,7 +56,8 @@ class Baskets:
     def create(self, caller: Caller, name: str) -> Basket:
         """Create a basket of the caller's account. Raises InputError, ConflictError."""
         now = self.clock()
-        made = Basket(self.new_id(), caller.account, _title(name), now, now)
+        title = one_line(name, "name of a basket", LONGEST_NAME)
+        made = Basket(self.new_id(), caller.account, title, now, now)
         if not self.store.create(made, MOST_BASKETS):
             raise ConflictError(
                 f"this account has {MOST_BASKETS} baskets already", mend="delete one first"
@@ -111,7 +111,7 @@ class Baskets:
         """Give a basket of the caller's account another name, or share it or not; return it."""
         before = self._own(caller, id_)
         now = self.clock()
-        title = before.name if name is None else _title(name)
+        title = before.name if name is None else one_line(name, "name of a basket", LONGEST_NAME)
         open_ = before.shared if shared is None else shared
         if not self.store.change(caller.account, id_, title, open_, now):
             raise _unknown(id_)
@@ -151,16 +151,6 @@ class Baskets:
         if found is None or found.account != caller.account:
             raise _unknown(id_)
         return found
-
-
-def _title(name: str) -> str:
-    title = name.strip()
-    if not title or len(title) > LONGEST_NAME or _CONTROL.search(title):
-        raise InputError(
-            "the name of a basket is empty, too long, or has control characters",
-            mend=f"use 1 to {LONGEST_NAME} characters of one line",
-        )
-    return title
 
 
 def _unknown(id_: str) -> NotFoundError:

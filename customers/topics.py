@@ -18,6 +18,7 @@ from core.ports.customers import TopicIndex, TopicStore
 from core.ports.engine import Clock
 from core.query_tree import Bool, Node
 from customers.monitors import is_address
+from customers.one_line import one_line
 from search.understanding.strict_query import strict_query, strict_tree
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ MOST_CLAUSES = 64
 MOST_CHARACTERS = 2000  # of the strict form of a query
 LONGEST_NAME = 100
 MOST_EMAILS = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAMED = re.compile(
     r"(?P<sign>(?<!\S)[-+]|(?<=\()[-+])?\bfollowedtopics:(?:(?P<id>\d{1,18})\b|\((?P<ids>[^()]*)\))",
     re.IGNORECASE,
@@ -102,7 +102,7 @@ class FollowedTopics:
         self, caller: Caller, name: str, query: str, emails: Sequence[str] = ()
     ) -> FollowedTopic:
         """Create a topic of the caller's account. Raises InputError, QueryError, ConflictError."""
-        title = _title(name)
+        title = one_line(name, "name of a topic", LONGEST_NAME)
         now = self.clock()
         topic_tree(query, now)
         to = _addresses(emails)
@@ -127,7 +127,7 @@ class FollowedTopics:
         given; return it.
         """
         topic = self.one(caller, id_)
-        title = topic.name if name is None else _title(name)
+        title = topic.name if name is None else one_line(name, "name of a topic", LONGEST_NAME)
         if query is not None:
             topic_tree(query, self.clock())
         to = topic.emails if emails is None else _addresses(emails)
@@ -218,16 +218,6 @@ class FollowedTopics:
                     self._known.clear()
                 self._known[account] = known
         return known.index
-
-
-def _title(name: str) -> str:
-    title = name.strip()
-    if not title or len(title) > LONGEST_NAME or _CONTROL.search(title):
-        raise InputError(
-            "the name of a topic is empty, too long, or has control characters",
-            mend=f"use 1 to {LONGEST_NAME} characters of one line",
-        )
-    return title
 
 
 def _addresses(emails: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -24,6 +23,7 @@ from core.errors import ModelError, SettingsError, UnavailableError
 from core.items import FloatMatrix
 from core.media import Looked
 from indexing.captions.connection import bounded, bounded_client
+from indexing.captions.provider import check_address, check_key
 
 AT_ONCE = 16  # pictures or texts in one request
 _MOST_BYTES = 16 * 2**20
@@ -49,7 +49,7 @@ class PictureService:
     url: str
     model: str
     dimension: int
-    key: str = ""
+    key: str = field(default="", repr=False)
     seconds: float = 60.0
     client: httpx.Client = field(default_factory=lambda: bounded_client(60.0), compare=False)
 
@@ -60,10 +60,11 @@ class PictureService:
         cls, url: str, model: str, dimension: int, *, key: str = "", seconds: float = 60.0
     ) -> PictureService:
         """Return a service that is not called yet. Raises SettingsError."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not url:
             mend = "write the address before /embeddings, such as https://provider.example/v1"
-            raise SettingsError(f"{url!r} is no address", where="looks_url", mend=mend)
+            raise SettingsError("no address is named", where="looks_url", mend=mend)
+        check_address(url, "looks_url")
+        check_key(key, "looks_key")
         if not model:
             raise SettingsError("no model is named", where="looks_model", mend="name one")
         client = bounded_client(seconds)

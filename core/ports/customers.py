@@ -509,8 +509,8 @@ class TopicStore(Protocol):
 
 
 class UseStore(Protocol):
-    """The log of queries and of what was done with their hits. `least` is how many callers must
-    have asked the same before its words are kept.
+    """The log of queries, and of what callers did with their hits. The words of a query are kept
+    when at least `least` callers have asked it.
     """
 
     def secret(self, period: int) -> bytes:

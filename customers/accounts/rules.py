@@ -25,6 +25,7 @@ from core.customers.accounts import (
     Quota,
 )
 from core.errors import ConflictError, InputError, NotFoundError
+from customers.one_line import CONTROL, one_line
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -35,7 +36,6 @@ MOST_COST = Decimal(1_000_000)
 MOST_OVERLAP = timedelta(days=365)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LONGEST_NAME = 200
 
 
@@ -57,7 +57,7 @@ def create_account(
             f"{name!r} is the name of a key in the settings",
             mend="choose another name: such a key is an account of its own",
         )
-    account = Account(name, _text(title or name, "title"), now)
+    account = Account(name, one_line(title or name, "title", _LONGEST_NAME), now)
     return replace(book, accounts={**book.accounts, name: account})
 
 
@@ -97,9 +97,9 @@ def put_entitlement(book: AccountBook, entitlement: Entitlement) -> AccountBook:
         raise InputError(f"{entitlement.ticks} is no number of ticks", mend="use 0 or more")
     named = replace(
         entitlement,
-        name=_text(entitlement.name, "name"),
-        tier=_text(entitlement.tier, "tier", empty=True),
-        day_part=_text(entitlement.day_part, "day part", empty=True),
+        name=one_line(entitlement.name, "name", _LONGEST_NAME),
+        tier=one_line(entitlement.tier, "tier", _LONGEST_NAME, empty=True),
+        day_part=one_line(entitlement.day_part, "day part", _LONGEST_NAME, empty=True),
     )
     return replace(book, entitlements={**book.entitlements, named.id: named})
 
@@ -140,7 +140,8 @@ def add_plan(
         )
     number = 1 + max(book.plans, default=0)
     chosen = tuple(dict.fromkeys(entitlements))
-    plan = Plan(number, account, _text(name, "name"), chosen, now, style, limit, interval)
+    title = one_line(name, "name", _LONGEST_NAME)
+    plan = Plan(number, account, title, chosen, now, style, limit, interval)
     return replace(book, plans={**book.plans, number: plan})
 
 
@@ -164,7 +165,7 @@ def create_key(book: AccountBook, key: AccountKey) -> AccountBook:
         )
     if key.expires is not None and key.expires <= key.created:
         raise InputError("the key would have expired already", mend="name a later moment")
-    named = replace(key, name=_text(key.name, "name"))
+    named = replace(key, name=one_line(key.name, "name", _LONGEST_NAME))
     return replace(book, keys={**book.keys, key.id: named})
 
 
@@ -240,18 +241,7 @@ def _entitlement(book: AccountBook, number: int) -> Entitlement:
 
 
 def _is_product(code: str) -> bool:
-    return code.strip() not in ("", "*") and not _CONTROL.search(code)
-
-
-def _text(text: str, what: str, *, empty: bool = False) -> str:
-    """Return the text without white space around it. Raises InputError if it can't be shown."""
-    stripped = text.strip()
-    if (not stripped and not empty) or len(stripped) > _LONGEST_NAME or _CONTROL.search(stripped):
-        raise InputError(
-            f"the {what} is empty, too long, or has control characters",
-            mend=f"use 1 to {_LONGEST_NAME} characters of one line",
-        )
-    return stripped
+    return code.strip() not in ("", "*") and not CONTROL.search(code)
 
 
 def _without(mapping: Mapping[K, V], key: K) -> dict[K, V]:

@@ -46,7 +46,7 @@ from dateline.measuring.made_stories import made_stories, parents_of
 from dateline.measuring.provenance import program_version
 from dateline.measuring.served import started
 from dateline.settings import Settings
-from inference.measuring.machine import measure_limits, stream_speed, times
+from inference.measuring.machine import measure_limits, times
 from inference.runtimes.loading import cores
 
 Report = Callable[[str], None]
@@ -129,11 +129,11 @@ def measure(settings: Settings, plan: MeasurePlan, report: Report) -> Measuremen
 
 def machine_peaks() -> Peaks:
     """Measure what one thread can do at most, for about two seconds."""
-    limits = measure_limits()
+    limits = measure_limits(sizes=(_BLOCK,))
     return Peaks(
         limits.int8,
         limits.float32,
-        stream_speed(_BLOCK, 0.3),
+        limits.bandwidth(_BLOCK),
         1.0 / min(times(_python_loop, 0.3)) * _STEPS,
         float(np.median(_syncs(50))),
     )

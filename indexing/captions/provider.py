@@ -101,8 +101,7 @@ class Provider:
         """
         need_packages()
         check_address(url, f"{setting}_url")
-        if not (key.isascii() and key.isprintable()):
-            raise SettingsError("the key has characters that can't be sent", where=f"{setting}_key")
+        check_key(key, f"{setting}_key")
         from openai import OpenAI
 
         # Its types name another httpx; it accepts both.
@@ -222,6 +221,12 @@ def _usage(value: object) -> Usage | None:
 def need_packages() -> None:
     """Raise SettingsError if the extra is not installed."""
     need_extra("media", "a provider of models", _PACKAGES, error=SettingsError)
+
+
+def check_key(key: str, where: str) -> None:
+    """Raise SettingsError, without repeating it, for a key that no header can hold."""
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError("the key has characters that can't be sent", where=where)
 
 
 def check_address(url: str, where: str = "caption_url") -> None:

@@ -21,6 +21,7 @@ from core.media_words import Look, SeenText, Utterance
 from core.ports.engine import Clock
 from indexing import ninjs, texts
 from indexing.fields import item_type
+from indexing.looks import Stills, stills_of
 from indexing.media.metadata.properties import embedded_tree
 from indexing.media.metadata.sidecars import (
     SHOTLIST,
@@ -76,6 +77,11 @@ class Enrichment:
     looks: tuple[Look, ...] = ()
     looks_by: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def stills(self) -> Stills:
+        """The stills that models look at, with their seconds."""
+        return stills_of(self.preview, self.similarity, self.shots)
 
 
 MAX_CAPTION = 4_000  # characters

@@ -193,8 +193,8 @@ def _check_graphs(graphs: Mapping[str, str], files: Mapping[str, str], where: st
 
 
 def _check_tokenizer(fields: Mapping[str, Any], files: Mapping[str, str], where: str) -> None:
-    """Raise ModelError unless a model for texts lists its tokenizer, and one for pixels has none.
-    A model to look may have one.
+    """Raise ModelError if a model that reads texts lists no tokenizer, or if one that reads pixels
+    lists one. Only a model for the task "look" may have one or not.
     """
     tokenizer = fields["tokenizer"]
     if fields["task"] in PIXELS_IN:

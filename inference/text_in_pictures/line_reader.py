@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HEIGHT = 48  # pixels of a line
-LEAST_WIDTH = 320  # shorter lines get grey to their right, as in training
+LEAST_WIDTH = 320  # pixels: a shorter line is filled up with grey on its right, as in training
 MOST_WIDTH = 2400  # longer ones are squeezed: 50 letters in the narrowest type
 AT_ONCE = 6  # lines of one call
 TALL = 1.5  # a box so many times as high as wide has a line that goes up or down

@@ -58,7 +58,7 @@ class PictureTextReader:
         return tuple(self._read(_picture(still)) for still in stills)
 
     def close(self) -> None:
-        """Free the models; reading fails afterwards."""
+        """Free the models. Nothing can be read afterwards."""
         self.finder.close()
         self.lines.close()
 

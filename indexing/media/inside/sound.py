@@ -82,9 +82,9 @@ class Tape:
 
 
 def sound(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-    """Yield the first sound track from second `start_s` up to `end_s`: one channel, 16 bits,
-    SOUND_RATE samples a second. Fewer samples come if the file ends before; the notes at the end
-    say what is missing.
+    """Yield the samples of the first sound track from second `start_s` up to `end_s`. They have one
+    channel, 16 bits, and SOUND_RATE samples a second. If the file ends earlier, fewer samples come,
+    and the notes at the end say what is missing.
     """
     start_s, end_s = float(asked["start_s"]), float(asked["end_s"])
     tape = Tape(round(start_s * SOUND_RATE), round(end_s * SOUND_RATE))

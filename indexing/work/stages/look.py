@@ -19,7 +19,7 @@ from core.media_words import Look
 from core.ports.media import MediaReader
 from core.work import Stage, Tracked
 from indexing.captions.rights import RIGHTS
-from indexing.looks import AT_ONCE, Looker, Stills, stills_of, told, words_of
+from indexing.looks import AT_ONCE, Looker, told, words_of
 from indexing.media.assets import Enrichment
 from indexing.work.remembered import Remembered, result_key
 from indexing.work.sources.stores import Spool
@@ -92,7 +92,7 @@ def seen_in(looker: Looker, beside: LongShots) -> Words:
     def add(digest: str, enrichment: Enrichment, allowed: bool) -> Enrichment:
         if looker.model.leaves and not allowed:
             return enrichment
-        stills = _stills_of(enrichment)
+        stills = enrichment.stills
         seen = words_of(stills, looker.remembered(stills.names))
         more = beside.remembered(digest, moments_beside(enrichment.shots)) or ()
         looks = told((*seen, *more))
@@ -123,7 +123,7 @@ class LookStage:
             yield self._looked(prepared) if isinstance(prepared, Prepared) else prepared
 
     def _looked(self, prepared: Prepared) -> Worked:
-        stills = _stills_of(prepared.enrichment).names
+        stills = prepared.enrichment.stills.names
         asset, beside = replace(prepared.asset, stage=self._then), self._beside
         if beside is None or not stills:
             return Worked(with_remark(asset, self._missing if stills else ""))
@@ -150,10 +150,6 @@ class LookStage:
         except MediaError as error:
             return f"long shots were looked at once: {error.what}"
         return ""
-
-
-def _stills_of(enrichment: Enrichment) -> Stills:
-    return stills_of(enrichment.preview, enrichment.similarity, enrichment.shots)
 
 
 def _looks(tree: Mapping[str, Any]) -> tuple[Look, ...]:

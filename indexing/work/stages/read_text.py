@@ -16,6 +16,7 @@ from core.media_words import SeenText
 from core.ports.media import MediaStore, TextReader
 from core.work import Stage, Tracked
 from indexing.captions.rights import RIGHTS
+from indexing.looks import NO_STILLS
 from indexing.media.assets import Enrichment
 from indexing.work.remembered import Remembered, result_key
 from indexing.work.stages.preparing import Prepared, Preparing
@@ -39,27 +40,16 @@ class Legible:
 
     def words(self, file: str, enrichment: Enrichment, allowed: bool) -> Enrichment:
         """Add what was read (`indexing.work.stages.preparing.Words`)."""
-        stills = stills_of(enrichment) if allowed else ()
-        known = self.known.get([self.key(name) for name, _ in stills]) if stills else ()
+        stills = enrichment.stills if allowed else NO_STILLS
+        known = self.known.get([self.key(name) for name in stills.names]) if stills.names else ()
         seen = [
             SeenText(text, (box[0], box[1], box[2], box[3]), at_s, score)
-            for (_, at_s), lines in zip(stills, known, strict=True)
+            for at_s, lines in zip(stills.seconds, known, strict=True)
             for text, box, score in lines or ()
         ]
         if not seen:
             return enrichment
         return replace(enrichment, seen=tuple(seen[:MOST_LINES]), seen_by=self.reader.name)
-
-
-def stills_of(enrichment: Enrichment) -> tuple[tuple[str, float], ...]:
-    """Return the names of the stills to read, each with its second; one without a perceptual hash
-    is black.
-    """
-    if enrichment.shots:
-        shots = enrichment.shots
-        return tuple((s.thumbnail, s.keyframe_s) for s in shots if s.thumbnail and s.similarity)
-    is_seen = enrichment.preview and enrichment.similarity
-    return ((enrichment.preview, 0.0),) if is_seen else ()
 
 
 class ReadTextStage:
@@ -99,7 +89,7 @@ class ReadTextStage:
 
     def _one(self, prepared: Prepared, legible: Legible, stop: Stop) -> Worked | None:
         """Return the asset when all of its stills are read; None if the process must stop."""
-        stills = [name for name, _ in stills_of(prepared.enrichment)]
+        stills = prepared.enrichment.stills.names
         if stills and not prepared.allowed:
             return self._passed_on(prepared.asset, f"{NOT_READ}: {RIGHTS}")
         remark = ""
