@@ -16,7 +16,7 @@ from core.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False)
 docs_router = APIRouter(include_in_schema=False)  # in every service, with or without an archive
-_FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent / "page"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -32,8 +32,8 @@ def _load() -> dict[str, tuple[bytes, str]]:
     do no harm.
     """
     return {
-        path.relative_to(_FOLDER).as_posix(): (path.read_bytes(), _TYPES[path.suffix])
-        for path in _FOLDER.rglob("*")
+        path.relative_to(FOLDER).as_posix(): (path.read_bytes(), _TYPES[path.suffix])
+        for path in FOLDER.rglob("*")
         if path.suffix in _TYPES
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.page_routes import FOLDER as PAGE
 from tests.api.conftest import INGEST, READ, Served, app_over, filled, serving
 
 
@@ -222,7 +224,7 @@ def test_pages_load_nothing_from_elsewhere(served: Served, path: str) -> None:
 
 def test_scripts_never_parse_markup_and_import_what_exists(served: Served) -> None:
     seen: set[str] = set()
-    left = ["app.js", "docs.js"]
+    left = ["app.js", "docs/docs.js", "judge/judge.js"]
     while left:
         name = left.pop()
         if name in seen:
@@ -234,8 +236,9 @@ def test_scripts_never_parse_markup_and_import_what_exists(served: Served) -> No
         assert not re.search(
             r"\beval\(|new Function|https?://(?!www\.w3\.org/2000/svg)", answer.text
         )
-        left += re.findall(r"from \"\./([\w.-]+)\"", answer.text)
-    assert len(seen) > 8
+        for other in re.findall(r"from \"(\.[\w./-]+)\"", answer.text):
+            left.append(posixpath.normpath(posixpath.join(posixpath.dirname(name), other)))
+    assert seen == {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js")}
 
 
 def test_headers_are_safe_on_every_answer(served: Served) -> None:
@@ -245,5 +248,5 @@ def test_headers_are_safe_on_every_answer(served: Served) -> None:
         assert headers["x-frame-options"] == "DENY"
         assert "access-control-allow-origin" not in headers
     assert served.get("/content/search").headers["cache-control"] == "no-store"
-    font = served.http.get("/page/newsreader-latin.woff2")
+    font = served.http.get("/page/shared/newsreader-latin.woff2")
     assert "immutable" in font.headers["cache-control"]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
-import api
+from api.page_routes import FOLDER as PAGE
 
-PAGE = Path(api.__file__).parent / "page"
 _STRING = r'"((?:[^"\\]|\\.)*)"'
 _CALLED = re.compile(rf"\b(?:t|said)\((?:\w+ \? )?{_STRING}(?: : {_STRING})?")
 _COUNTED = re.compile(rf"\bplural\([^,]+, {_STRING}, {_STRING}\)")
@@ -33,7 +31,7 @@ def asked() -> set[str]:
 
 
 def test_every_text_has_a_spanish_one_with_the_same_values() -> None:
-    tables = table("desk"), table("edit")
+    tables = table("shared"), table("edit")
     assert not tables[0].keys() & tables[1].keys()
     spanish = tables[0] | tables[1]
     assert asked() - spanish.keys() == set()

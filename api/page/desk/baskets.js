@@ -1,11 +1,11 @@
 // Baskets: items that an account keeps together. One is filled from any hit, and read as an answer of
 // its own; a shared one is read by everybody who has its address, each as far as the own key sees.
 
-import { basket, baskets, changeBasket, createBasket, putIn, removeBasket, takeOut } from "../client.js";
-import { byId, el, show, unmarked } from "../dom.js";
-import { plural, time } from "../format.js";
-import { toast } from "./toast.js";
-import { t } from "./texts.js";
+import { basket, baskets, changeBasket, createBasket, putIn, removeBasket, takeOut } from "../shared/client.js";
+import { byId, el, show, unmarked } from "../shared/dom.js";
+import { plural, time } from "../shared/format.js";
+import { toast } from "../shared/toast.js";
+import { t } from "../shared/texts.js";
 
 const STATES = { canceled: "Killed", expired: "Expired", hidden: "Not shown any more" };
 const address = (id) => `?${new URLSearchParams({ basket: id })}`;

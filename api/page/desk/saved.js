@@ -1,12 +1,12 @@
 // Saved searches are the account's followed topics: what is shown or updated from now on is matched
 // with them. The page tells how many matches are new, and by mail they are told where a server is set.
 
-import { follow, matches, topics, unfollow } from "../client.js";
-import { byId, el, show } from "../dom.js";
-import { number } from "../format.js";
-import { FILTERS } from "../state.js";
-import { toast } from "./toast.js";
-import { t } from "./texts.js";
+import { follow, matches, topics, unfollow } from "../shared/client.js";
+import { byId, el, show } from "../shared/dom.js";
+import { number } from "../shared/format.js";
+import { FILTERS } from "../shared/state.js";
+import { toast } from "../shared/toast.js";
+import { t } from "../shared/texts.js";
 
 const SEEN = "dateline-matches-seen";
 const EVERY_MS = 60_000;

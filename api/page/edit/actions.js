@@ -1,6 +1,6 @@
 // What the desk does to an item: each is done at once, and its undo is another change that is audited.
 
-import { t } from "../desk/texts.js";
+import { t } from "../shared/texts.js";
 
 /** The changes of state, by name: what is sent, and the words for it. */
 export const CHANGES = {

@@ -1,11 +1,11 @@
 // The desk on the page: kill, withhold, embargo and correct, their undo, and the log of what was done.
 // Nothing asks before it acts: what follows is shown, and each undo is another audited change.
 
-import { correct, deskLog, deskLook, setStatus } from "../client.js";
-import { t } from "../desk/texts.js";
-import { toast } from "../desk/toast.js";
-import { byId, el, motionReduced, show } from "../dom.js";
-import { time } from "../format.js";
+import { correct, deskLog, deskLook, setStatus } from "../shared/client.js";
+import { t } from "../shared/texts.js";
+import { toast } from "../shared/toast.js";
+import { byId, el, motionReduced, show } from "../shared/dom.js";
+import { time } from "../shared/format.js";
 import { CHANGES, hidingOf, undoLabel, undoOf } from "./actions.js";
 import { correctionForm, embargoForm, textsOf } from "./forms.js";
 import { whatIsHidden, whatWasDone, whoIsTold } from "./told.js";

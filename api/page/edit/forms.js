@@ -1,7 +1,7 @@
 // The forms of the desk: an embargo until a moment, and a correction of the texts.
 
-import { t } from "../desk/texts.js";
-import { el } from "../dom.js";
+import { t } from "../shared/texts.js";
+import { el } from "../shared/dom.js";
 
 const two = (number) => String(number).padStart(2, "0");
 /** A moment as a field of date and time has it, in the reader's zone. */

@@ -1,8 +1,8 @@
 // Beside an action of the desk: who is told of it, what it hides, and what was done before.
 
-import { t } from "../desk/texts.js";
-import { el } from "../dom.js";
-import { time } from "../format.js";
+import { t } from "../shared/texts.js";
+import { el } from "../shared/dom.js";
+import { time } from "../shared/format.js";
 import { actionName } from "./actions.js";
 
 const CHANNELS = {

@@ -101,7 +101,7 @@ def test_every_link_leads_back_through_the_proxy(folder: Path, strips: bool) -> 
             page = client.get(name)
             for link in re.findall(r"(?:href|src)=\"([^\"#]+)\"", page.text):
                 assert client.get(page.url.join(link)).status_code == 200, link
-        style = client.get("/archive/page/base.css")
+        style = client.get("/archive/page/shared/base.css")
         for link in re.findall(r"url\(\"([^\"]+)\"\)", style.text):
             assert client.get(style.url.join(link)).status_code == 200, link
 

@@ -141,7 +141,7 @@ def test_a_body_that_drips_has_a_deadline(running: Running) -> None:
 
 
 def test_an_answer_that_nobody_takes_is_given_up(running: Running) -> None:
-    asked = b"GET /page/newsreader-latin.woff2 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    asked = b"GET /page/shared/newsreader-latin.woff2 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.settimeout(FOR_GOOD_S)
