@@ -15,6 +15,8 @@ from pathlib import Path
 from core.errors import BusyError, SettingsError, StorageError
 
 JAVA_OLDEST = 17
+JAVA_WITH_VECTORS = 20  # from here on Lucene compares several numbers of a vector at a time
+VECTORS = "jdk.incubator.vector"
 JAVA_NEWEST = 23  # from 24 on Java has no security manager, which this OpenSearch insists on
 BESIDE_HEAP_MB = 256  # of a node: code, threads, buffers
 _MEBI = 2**20
@@ -71,23 +73,35 @@ def find_java() -> Path:
     return Path(found)
 
 
+def has_vectors(program: Path) -> bool:
+    """Return whether Lucene can use this Java's module of vectors, as OpenSearch's own Java has it:
+    graphs are then built and read several times as fast.
+    """
+    newer = java_version(program) >= JAVA_WITH_VECTORS
+    return newer and VECTORS in _said(program, "--list-modules")
+
+
 def java_version(program: Path) -> int:
     """Return the main number of a Java program's version. Raises SettingsError if it prints
     none.
     """
-    try:
-        done = subprocess.run(  # noqa: S603
-            [program, "-version"], capture_output=True, text=True, timeout=60, check=False
-        )
-        said = done.stderr + done.stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
-        said = str(error)
+    said = _said(program, "-version")
     match = _VERSION.search(said)
     if match is None:
         raise SettingsError(
             f"Java tells no version: {said.strip()[:200]}", where=str(program), mend="set JAVA_HOME"
         )
     return int(match[1])
+
+
+def _said(program: Path, option: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            [program, option], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return done.stderr + done.stdout
 
 
 def check_memory(nodes: int, heap_mb: int) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import StorageError
-from scripts.dev_cluster.machine import Account
+from scripts.dev_cluster.machine import VECTORS, Account, has_vectors
 
 HOST = "127.0.0.1"
 PATIENCE_S = 60.0
@@ -144,6 +144,8 @@ def launch_node(node: Node, launch: Launch) -> int:
     """Start the node's process, which outlives ours, and return its number at once."""
     heap, temporary = f"{launch.heap_mb}m", node.folder / "tmp"
     command: list[str | Path] = [launch.java, f"-Xms{heap}", f"-Xmx{heap}", *_OPTIONS]
+    if has_vectors(launch.java):
+        command.append(f"--add-modules={VECTORS}")
     command += [f"-Djava.io.tmpdir={temporary}", f"-Djna.tmpdir={temporary}"]
     command += [f"-Dopensearch.path.home={launch.home}"]
     command += [node.mark]

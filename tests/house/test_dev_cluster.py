@@ -180,6 +180,21 @@ def test_java_tells_its_version(tmp_path: Path, said: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "modules", "there"),
+    [
+        (21, "java.base@21 jdk.incubator.vector@21", True),
+        (21, "java.base@21", False),
+        (17, "java.base@17 jdk.incubator.vector@17", False),  # Lucene does not take its form
+    ],
+)
+def test_vectors_are_switched_on_where_java_has_them(
+    tmp_path: Path, version: int, modules: str, there: bool
+) -> None:
+    tells = f"""[ "$1" = -version ] && echo 'openjdk version "{version}"' >&2 || echo '{modules}'"""
+    assert machine.has_vectors(program(tmp_path, "java", tells)) is there
+
+
+@pytest.mark.parametrize(
     ("body", "what"),
     [
         ("echo 'openjdk version \"11.0.2\"' >&2", "Java 11 can't run it: it takes 17 to 23"),
