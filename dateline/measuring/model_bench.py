@@ -9,7 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import InputError, ModelError
-from dateline.build.models.runtimes import RUNTIMES, kept_choices, model_store, model_tokenizer
+from dateline.build.models.runtimes import (
+    RUNTIMES,
+    kept_choices,
+    model_store,
+    model_tokenizer,
+    runtimes_of,
+)
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings
 from indexing.media.shots.windows import FILE_WINDOW
@@ -19,6 +25,7 @@ from inference.models.store import ModelFolder
 from inference.runtimes.bench import Contender, Row, Shape, fastest, measure
 from inference.runtimes.choice import (
     KeptChoice,
+    Kinds,
     RuntimeChoice,
     on_device,
     open_choice,
@@ -116,7 +123,8 @@ def contenders(settings: Settings, folder: ModelFolder, plan: BenchPlan) -> list
         for text in names
     ]
     choices.sort(key=lambda choice: list(RUNTIMES).index(choice.kind))
-    return [_contender(folder, choice, plan.threads) for choice in dict.fromkeys(choices)]
+    kinds = runtimes_of(settings)
+    return [_contender(folder, choice, kinds, plan.threads) for choice in dict.fromkeys(choices)]
 
 
 def keep(settings: Settings, name: str, rows: Sequence[Row]) -> KeptChoice:
@@ -133,13 +141,13 @@ def keep(settings: Settings, name: str, rows: Sequence[Row]) -> KeptChoice:
     return choice
 
 
-def _contender(folder: ModelFolder, choice: RuntimeChoice, threads: int) -> Contender:
-    kind = RUNTIMES[choice.kind]
+def _contender(folder: ModelFolder, choice: RuntimeChoice, kinds: Kinds, threads: int) -> Contender:
+    kind = kinds[choice.kind]
     absent = ""
     if kind.missing:
         absent = f"not installed: {', '.join(kind.missing)}"
     elif not set(kind.formats) & set(folder.manifest.graphs):
         absent = f"the model has no {' or '.join(kind.formats)} graph"
     rounds = choice.option == "bf16" or "int8" in folder.manifest.precision
-    opener = partial(open_choice, choice, RUNTIMES, folder, threads=threads)
+    opener = partial(open_choice, choice, kinds, folder, threads=threads)
     return Contender(str(choice), opener, absent, rounds)

@@ -34,12 +34,14 @@ class RuntimeKind:
     - `open`: loads a model; `modules`: must be installed for it
     - `options`: may stand after the colon, the default first: devices or precisions
     - `formats`: the graphs of a manifest that it reads
+    - `address`: the option may also be the http address of a server, which computes
     """
 
     open: Opener
     modules: tuple[str, ...]
     options: tuple[str, ...]
     formats: tuple[str, ...]
+    address: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -68,7 +70,8 @@ def parse_choice(text: str, kinds: Kinds, *, where: str) -> RuntimeChoice:
         what = f"there is no runtime {kind!r}"
         raise SettingsError(what, where=where, mend=f"one of {', '.join(kinds)}")
     options = kinds[kind].options
-    if option and option not in options:
+    elsewhere = kinds[kind].address and option.startswith(("http://", "https://"))
+    if option and option not in options and not elsewhere:
         what = f"the runtime {kind} has no option {option!r}"
         raise SettingsError(what, where=where, mend=f"one of {', '.join(options)}")
     return RuntimeChoice(kind, option)

@@ -130,6 +130,12 @@ def fitted(
     return found
 
 
+def need_rows(feeds: Mapping[str, Array], where: str) -> None:
+    """Raise ModelError for an array without rows, which ends the process in some operators."""
+    if not all(len(array) for array in feeds.values() if array.ndim):
+        raise ModelError("there is nothing to compute: no rows", where=where)
+
+
 def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: str) -> None:
     """Raise ModelError unless the graph has the output `asked`."""
     if asked not in outputs:

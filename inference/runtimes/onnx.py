@@ -19,6 +19,7 @@ from inference.runtimes.loading import (
     graph_path,
     known,
     loading,
+    need_rows,
     running,
 )
 
@@ -83,8 +84,7 @@ class OnnxRuntime:
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         """Return the named `outputs` for `arrays`, in the order asked for.
 
-        Raises ModelError for a name that the graph lacks or an array that it can't take: an empty
-        one ends the process in some operators.
+        Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
         session = self.session
         if session is None:
@@ -92,8 +92,7 @@ class OnnxRuntime:
         for name in outputs:
             known(self.outputs, name, self.where)
         feeds = fitted(arrays, self._types, self.where)
-        if not all(len(array) for array in feeds.values() if array.ndim):
-            raise ModelError("there is nothing to compute: no rows", where=self.where)
+        need_rows(feeds, self.where)
         with running(self.where):
             results: list[Array] = session.run(list(outputs), feeds)
         return results

@@ -42,8 +42,9 @@ class RemoteAddress:
     verified: bool
 
     @classmethod
-    def parse(cls, runtime: str, *, where: str) -> RemoteAddress:
-        """Read `remote:URL` or `remote-unverified:URL`; a URL without a path is given `/v1`.
+    def parse(cls, runtime: str, *, where: str, path: str = "/v1") -> RemoteAddress:
+        """Read `remote:URL`, `remote-unverified:URL` or another `KIND:URL`; a URL without a path is
+        given `path`.
 
         Raises SettingsError, which never repeats a password that someone wrote into the URL.
         """
@@ -69,7 +70,7 @@ class RemoteAddress:
             raise SettingsError(
                 "a service's address has more than a path", where=where, mend="end it before ? or #"
             )
-        path = parts.path.rstrip("/") or "/v1"
+        path = parts.path.rstrip("/") or path
         return cls(f"{parts.scheme}://{parts.netloc}{path}", kind == "remote")
 
 
@@ -131,29 +132,42 @@ class RemoteService:
     def post(
         self, path: str, body: Mapping[str, Any], *, seconds: float
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON answer and its headers, within `seconds` for all attempts together.
+        """Return the JSON answer and its headers, as `send` does. Raises ModelError also if it
+        answers something else than JSON.
+        """
+        content = orjson.dumps(body)
+        data, headers = self.send(path, content, "application/json", seconds=seconds)
+        try:
+            return orjson.loads(data), headers
+        except orjson.JSONDecodeError as error:
+            raise self.wrong("its answer is not JSON") from error
+
+    def send(
+        self, path: str, content: bytes, content_type: str, *, seconds: float
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Return the answer's body and its headers, within `seconds` for all attempts together.
 
         Raises UnavailableError if the service doesn't answer, is busy or breaks off, and ModelError
-        if it refuses or answers something else than JSON.
+        if it refuses.
         """
         began = monotonic()
         if not self._health.may_ask(seconds):
             raise self._unavailable("did not answer a moment ago and is left alone")
-        content = orjson.dumps(body)
         with Span(f"POST {path}", {"server.address": self._host}, kind="client"):
-            return self._tried(path, content, began, seconds)
+            headers = {"content-type": content_type, **_traced()}
+            return self._tried(path, content, headers, began, seconds)
 
     @property
     def _host(self) -> str:
         return urlsplit(self.address.url).hostname or ""
 
     def _tried(
-        self, path: str, content: bytes, began: float, seconds: float
-    ) -> tuple[Any, Mapping[str, str]]:
+        self, path: str, content: bytes, headers: Mapping[str, str], began: float, seconds: float
+    ) -> tuple[bytes, Mapping[str, str]]:
         for attempt in range(ATTEMPTS):
             left = began + seconds - monotonic()
             try:
-                return self._once(path, content, left)
+                return self._once(path, content, headers, left)
             except _PassingError as failure:
                 wait = max(failure.wait, FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
                 if attempt == ATTEMPTS - 1 or monotonic() + wait >= began + seconds:
@@ -165,7 +179,9 @@ class RemoteService:
         """Close the connections."""
         self._client.close()
 
-    def _once(self, path: str, content: bytes, seconds: float) -> tuple[Any, Mapping[str, str]]:
+    def _once(
+        self, path: str, content: bytes, headers: Mapping[str, str], seconds: float
+    ) -> tuple[bytes, Mapping[str, str]]:
         if seconds <= 0:
             raise self._unavailable(_IN_TIME)
         until = monotonic() + seconds
@@ -175,7 +191,7 @@ class RemoteService:
                 "POST",
                 f"{self.address.url}{path}",
                 content=content,
-                headers={"content-type": "application/json", **_traced()},
+                headers=headers,
                 timeout=timeout,
             ) as answer:
                 data = self._bounded(answer, until, seconds)
@@ -187,10 +203,7 @@ class RemoteService:
         self._health.answered()
         if answer.status_code != 200:
             raise self._refused(answer, data)
-        try:
-            return orjson.loads(data), answer.headers
-        except orjson.JSONDecodeError as error:
-            raise self.wrong("its answer is not JSON") from error
+        return data, answer.headers
 
     def _bounded(self, answer: httpx.Response, until: float, seconds: float) -> bytes:
         """Return the whole body within the time. The client's own timeout is for each read, so that

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import ModelError
@@ -39,7 +41,15 @@ if TYPE_CHECKING:
     from indexing.picture_service import PictureService
 
 _DEVICES = ("cpu", "cuda")
+TORCHSERVE = "http://127.0.0.1:8080"  # its own default
 LOOKING_SERVICE = "service"  # the name of the service in the setting `looks`
+
+
+def _open_torchserve(folder: ModelFolder, *, threads: int, option: str, key: str = "") -> Runtime:
+    from inference.runtimes.torchserve import TorchServeRuntime  # it loads an HTTP client
+
+    return TorchServeRuntime.open(folder, threads=threads, option=option, key=key)
+
 
 # Every runtime by its name in the settings; by default a model gets the first that reads it.
 RUNTIMES: Mapping[str, RuntimeKind] = {
@@ -52,7 +62,17 @@ RUNTIMES: Mapping[str, RuntimeKind] = {
     "torch-compile": RuntimeKind(
         TorchRuntime.open_compiled, ("torch", "transformers"), _DEVICES, ("safetensors",)
     ),
+    "torchserve": RuntimeKind(
+        _open_torchserve, (), (TORCHSERVE,), ("torchscript", "onnx"), address=True
+    ),
 }
+
+
+def runtimes_of(settings: Settings) -> Mapping[str, RuntimeKind]:
+    """Return the runtimes; those that ask a server have the settings' key to it."""
+    key = settings.remote_key.get_secret_value() if settings.remote_key else ""
+    asks = RUNTIMES["torchserve"]
+    return {**RUNTIMES, "torchserve": replace(asks, open=partial(_open_torchserve, key=key))}
 
 
 def model_store(settings: Settings) -> ModelStore:
@@ -95,7 +115,7 @@ def open_runtime(settings: Settings, folder: ModelFolder, *, threads: int) -> Ru
     Raises ModelError if it can't be loaded, SettingsError for an unknown runtime.
     """
     chosen = runtime_of(settings, folder).choice
-    return open_choice(chosen, RUNTIMES, folder, threads=threads)
+    return open_choice(chosen, runtimes_of(settings), folder, threads=threads)
 
 
 def model_tokenizer(folder: ModelFolder) -> Tokenizer:

@@ -110,6 +110,15 @@ def test_a_runtime_that_there_is_not_is_an_error_that_lists_those_that_are() -> 
         parse_choice("openvino:cuda", KINDS, where="runtimes")
 
 
+def test_only_a_runtime_that_asks_a_server_takes_an_address() -> None:
+    kinds = {**KINDS, "elsewhere": replace(KINDS["torch"], address=True)}
+    named = parse_choice("elsewhere:http://host:8080", kinds, where="runtimes")
+    assert (named.kind, named.option) == ("elsewhere", "http://host:8080")
+    for text in ("elsewhere:host:8080", "openvino:http://host:8080"):
+        with pytest.raises(SettingsError, match="has no option"):
+            parse_choice(text, kinds, where="runtimes")
+
+
 def test_a_runtime_that_is_not_installed_is_named(folder: ModelFolder) -> None:
     with pytest.raises(ModelError, match="needs no_such_module, which is not installed"):
         open_choice(RuntimeChoice("torch"), KINDS, folder, threads=1)

@@ -6,10 +6,14 @@ The models are small, made here, and written by `dateline models export`'s own c
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,7 +21,7 @@ pytest.importorskip("torch", reason="needs the [torch] extra")
 pytest.importorskip("onnxscript", reason="needs the [torch] extra")
 pytest.importorskip("openvino", reason="needs the [openvino] extra")
 
-from core.errors import ModelError
+from core.errors import ModelError, UnavailableError
 from dateline.build.models.runtimes import RUNTIMES
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
@@ -27,18 +31,24 @@ from inference.runtimes.choice import open_choice, parse_choice
 from inference.runtimes.loading import graph_path
 from inference.runtimes.openvino import OpenVinoRuntime
 from inference.runtimes.torch import TorchRuntime
+from inference.runtimes.torchserve import TorchServeRuntime
 from inference.tagger import NameTagger
+from scripts.torchserve_server import Served, missing, torchserve
+from tests.free_ports import free_port, ports_in_a_row
 from tests.small_checkpoints import TEXTS, write_checkpoint
 from training.public_models.checkpoint_folder import PATHS, ExportPlan
 from training.public_models.export import export
+from training.public_models.torchserve_archive import ServePlan, write_torchserve
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
 SHAPES = {"encode": "bert", "tag": "distilbert", "score": "bert"}
 LONG = " ".join(TEXTS) * 3  # longer than the small models read
-OTHERS = ("openvino", "torch", "torchscript", "torch-compile")
-# One model is compiled, which takes a minute, and every one in the long form.
-COMPILED_LAST = [*OTHERS[:-1], pytest.param("torch-compile", marks=pytest.mark.deep)]
+OTHERS = ("openvino", "torch", "torchscript", "torch-compile", "torchserve")
+# One model is compiled, which takes a minute, and one served by TorchServe, which takes ten seconds
+# to start; every one in the long form.
+SLOW_LAST = [*OTHERS[:-2], *(pytest.param(one, marks=pytest.mark.deep) for one in OTHERS[-2:])]
+Open = Callable[[ModelFolder, str], Runtime]
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +65,53 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def opened(folder: ModelFolder, kind: str) -> Runtime:
-    """The runtime, or a skip where this machine has no compiler for it."""
-    choice = parse_choice(kind, RUNTIMES, where="test")
-    try:
-        return open_choice(choice, RUNTIMES, folder, threads=1)
-    except ModelError as error:
-        if kind == "torch-compile" and "can't be compiled" in error.what:
-            pytest.skip(f"no C++ compiler works here: {error.what}")
-        raise
+Serve = Callable[[ModelFolder], Served]
+
+
+@pytest.fixture(scope="module")
+def at_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Serves a model by a TorchServe of its own, or skips where there is none."""
+    with ExitStack() as until_end:
+        running: dict[str, Served] = {}
+
+        def serve(folder: ModelFolder) -> Served:
+            if absent := missing():
+                pytest.skip(f"TorchServe needs {absent}")
+            name = folder.manifest.name
+            if name not in running:
+                made = tmp_path_factory.mktemp("served") / name
+                write_torchserve(folder, made, ServePlan(port=ports_in_a_row(5)[0]))
+                running[name] = until_end.enter_context(torchserve(made))
+            return running[name]
+
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def opened(at_server: Serve) -> Open:
+    """Opens a runtime, or skips where this machine has no compiler or server for it."""
+
+    def open_it(folder: ModelFolder, kind: str) -> Runtime:
+        if kind == "torchserve":
+            return asked(at_server(folder), folder)
+        choice = parse_choice(kind, RUNTIMES, where="test")
+        try:
+            return open_choice(choice, RUNTIMES, folder, threads=1)
+        except ModelError as error:
+            if kind == "torch-compile" and "can't be compiled" in error.what:
+                pytest.skip(f"no C++ compiler works here: {error.what}")
+            raise
+
+    return open_it
+
+
+def asked(server: Served, folder: ModelFolder, **changed: str) -> TorchServeRuntime:
+    given = {"option": server.inference, "key": server.inference_key, **changed}
+    return TorchServeRuntime.open(folder, threads=1, **given)
 
 
 @pytest.fixture
-def served(store: ModelStore) -> Iterator[Any]:
+def served(store: ModelStore, opened: Open) -> Iterator[Any]:
     """Opens a model under a runtime, behind the class of its task; closes it afterwards."""
     open_now: list[Any] = []
     classes = {"encode": SentenceEncoder, "tag": NameTagger, "score": CrossEncoder}
@@ -103,7 +147,7 @@ def test_an_encoder_gives_the_same_vectors(served: Any, kind: str) -> None:
     assert list(np.argsort(-(theirs @ theirs[0]), kind="stable")) == list(order)
 
 
-@pytest.mark.parametrize("kind", COMPILED_LAST, indirect=True, scope="module")
+@pytest.mark.parametrize("kind", SLOW_LAST, indirect=True, scope="module")
 def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
     one, other = served("tag", "onnxruntime"), served("tag", kind)
     words = [text.split() for text in (*TEXTS, LONG)]
@@ -114,7 +158,7 @@ def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
         np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", COMPILED_LAST, indirect=True, scope="module")
+@pytest.mark.parametrize("kind", SLOW_LAST, indirect=True, scope="module")
 def test_a_scorer_gives_the_same_order(served: Any, kind: str) -> None:
     one, other = served("score", "onnxruntime"), served("score", kind)
     queries = ["ferry sank"] * (len(TEXTS) + 1)
@@ -125,7 +169,9 @@ def test_a_scorer_gives_the_same_order(served: Any, kind: str) -> None:
     assert np.ptp(ours) > 0.01, "the scores differ between passages"
 
 
-def test_every_runtime_keeps_the_port_s_promises(store: ModelStore, kind: str) -> None:
+def test_every_runtime_keeps_the_port_s_promises(
+    store: ModelStore, opened: Open, kind: str
+) -> None:
     runtime = opened(store.open("encode"), kind)
     ids = np.array([[2, 40, 41, 3], [2, 50, 51, 3]], np.int32)
     arrays = {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
@@ -146,7 +192,7 @@ def test_every_runtime_keeps_the_port_s_promises(store: ModelStore, kind: str) -
         runtime.run(arrays, runtime.outputs)
 
 
-def test_every_runtime_answers_several_threads(store: ModelStore, kind: str) -> None:
+def test_every_runtime_answers_several_threads(store: ModelStore, opened: Open, kind: str) -> None:
     runtime = opened(store.open("encode"), kind)
 
     def feeds(rows: int) -> dict[str, np.ndarray]:
@@ -231,14 +277,54 @@ def test_a_script_that_another_program_wrote_is_refused_with_the_reason(
 def test_weights_that_do_not_fill_the_model_are_refused(store: ModelStore) -> None:
     """An encoder's weights have no head: a scorer would get a random one."""
     folder = store.open("encode")
-    from dataclasses import replace
-
     scorer = ModelFolder(folder.path, replace(folder.manifest, task="score"))
     with pytest.raises(ModelError, match="do not fill the model: classifier"):
         TorchRuntime.open(scorer, threads=1)
 
 
-def _with(folder: ModelFolder, graphs: Any, files: Any = None) -> Any:
-    from dataclasses import replace
+def test_torchserve_is_told_apart_from_what_is_not_ours(
+    store: ModelStore, at_server: Serve
+) -> None:
+    folder = store.open("encode")
+    server = at_server(folder)
+    with pytest.raises(ModelError, match="Token Authorization failed"):
+        asked(server, folder, key="guessed")
+    other = ModelFolder(folder.path, replace(folder.manifest, query_prefix="query: "))
+    with pytest.raises(ModelError, match="has other files: digest"):
+        asked(server, other)
+    with pytest.raises(ModelError, match="HTTP 404"):
+        asked(server, ModelFolder(folder.path, replace(folder.manifest, name="tag")))
+    with pytest.raises(UnavailableError, match="can't be reached"):
+        asked(server, folder, option=f"http://127.0.0.1:{free_port()}")
 
+
+def test_torchserve_asks_for_keys_and_takes_no_other_models(
+    store: ModelStore, at_server: Serve
+) -> None:
+    server = at_server(store.open("encode"))
+    (model,) = server.model("encode")
+    assert [one["status"] for one in model["workers"]] == ["READY"]
+    assert httpx.get(f"{server.management}/models").status_code == 400
+    key = {"authorization": f"Bearer {server.management_key}"}
+    more = httpx.post(f"{server.management}/models?url=encode.mar", headers=key)
+    assert more.status_code == 405
+
+
+def test_an_archive_is_the_same_bytes_and_its_handler_loads_no_other_graph(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    pytest.importorskip("ts", reason="needs the [torchserve] extra")
+    from training.public_models import torchserve_handler
+
+    made = [write_torchserve(store.open("tag"), tmp_path / n, ServePlan()) for n in ("a", "b")]
+    assert made[0].read_bytes() == made[1].read_bytes()
+    with zipfile.ZipFile(made[0]) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    graph = tmp_path / "unpacked" / "model.ts"
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    with pytest.raises(RuntimeError, match="is not the file"):
+        torchserve_handler._load(tmp_path / "unpacked")
+
+
+def _with(folder: ModelFolder, graphs: Any, files: Any = None) -> Any:
     return replace(folder.manifest, graphs=graphs, files=files or folder.manifest.files)

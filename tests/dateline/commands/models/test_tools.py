@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import InputError, ModelError
-from dateline.build.models.runtimes import open_encoder, runtime_of
+from dateline.build.models.runtimes import RUNTIMES, open_encoder, runtime_of
 from dateline.build.models.served import load_models
 from dateline.cli import app
 from dateline.default_folders import default_models
@@ -47,13 +47,7 @@ def test_every_runtime_has_a_row_and_those_not_installed_say_so(data: Path) -> N
     tree = json.loads(models("bench", ENCODER, *QUICK, "--json").stdout)
     rows = {row["name"]: row for row in tree["rows"]}
     assert next(iter(rows)) == "onnxruntime:cpu"
-    assert {name.partition(":")[0] for name in rows} == {
-        "onnxruntime",
-        "openvino",
-        "torch",
-        "torchscript",
-        "torch-compile",
-    }
+    assert [name.partition(":")[0] for name in rows] == list(RUNTIMES)
     ours = rows["onnxruntime:cpu"]
     assert set(ours["speeds"]) == {"1x8", "2x12"}
     assert ours["parity"]["agree"] is True
@@ -62,6 +56,8 @@ def test_every_runtime_has_a_row_and_those_not_installed_say_so(data: Path) -> N
         assert rows["torch:cpu"]["problem"] == "not installed: torch, transformers"
     if not installed("openvino"):
         assert rows["openvino:f32"]["problem"] == "not installed: openvino"
+    (served,) = (row for name, row in rows.items() if name.startswith("torchserve"))
+    assert served["problem"], "nothing listens there"
     assert not data.exists(), "measuring alone keeps nothing"
 
 
