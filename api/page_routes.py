@@ -72,8 +72,10 @@ async def config(request: Request, surface: SurfaceDep) -> Json:
     """
     settings = surface.services.settings
     demo = settings.demo and is_local(request, settings)
-    key = request.headers.get(HEADER, "")
+    key = request.headers.get(HEADER, "") or (settings.demo_read_key if demo else "")
     caller = keys_for(request, surface).caller(key) if key else None
+    use = surface.services.use
+    logged = use if use and caller and use.rules.agreed(caller) else None
     body: dict[str, Any] = {
         "examples": [
             {"label": example.label, "params": dict(example.params), "why": example.why}
@@ -85,6 +87,7 @@ async def config(request: Request, surface: SurfaceDep) -> Json:
         "demo_key": settings.demo_read_key if demo else "",
         "demo_ingest_key": settings.demo_ingest_key if demo else "",
         "desk": bool(caller and caller.may_write) or bool(demo and settings.demo_ingest_key),
+        "use_log_days": logged.rules.days if logged else 0,  # the page asks its reader, too
     }
     return Json(body)
 

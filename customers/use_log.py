@@ -73,9 +73,12 @@ class UseLog:
         self._failed = False
 
     def keeps(self, request: SearchRequest, caller: Caller) -> bool:
-        """Return whether the answer to this request is kept: the first page of a query in words."""
+        """Return whether the answer to this request is kept: the first page of a query in words, of
+        an account that agreed, whose reader did not refuse.
+        """
         plain = request.q.strip() and not (request.text or request.similar_to or request.cursor)
-        return bool(plain) and request.page == 1 and self.rules.agreed(caller)
+        allowed = request.use_log and self.rules.agreed(caller)
+        return bool(plain) and request.page == 1 and allowed
 
     def searched(
         self,

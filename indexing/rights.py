@@ -46,7 +46,8 @@ _EDITORIAL = re.compile(
 _COMMERCIAL = re.compile(
     _SUBJECT
     + r"(?:no (?:usage )?restrictions?(?: apply)?|without restrictions?|unrestricted(?: use)?"
-    r"|royalty[- ]free|(?:in the )?public domain|cc0|free for (?:any|all) uses?"
+    r"|royalty[- ]free|(?:in the )?public domain|free for (?:any|all) uses?"
+    r"|cc0(?: 1\.0)?(?: universal)?(?:: no rights reserved)?"
     r"|(?:free )?for editorial and commercial use)"
 )
 _SAYS_NOTHING = re.compile(

@@ -357,6 +357,13 @@ class SearchRequest:
     highlight: bool = option(
         True, "false: no marks (U+E000, U+E001) around matched words.", in_shell=False
     )
+    use_log: bool = option(
+        True,
+        "false: the use log keeps nothing of this search, and no experiment changes it, also where "
+        "the account agreed to both.",
+        in_shell=False,
+        page="experiments.md#the-use-log",
+    )
     deadline_ms: float | None = None
     draft: Draft | None = None
 

@@ -1,8 +1,9 @@
 // The page: one state, and one way to show it. The address has everything that is asked for.
 
-import { clicked, configuration, hasDesk, hasKey, search, story, useKey, useKeys } from "./shared/client.js";
+import { configuration, hasDesk, hasKey, search, story, used, useKey, useKeys } from "./shared/client.js";
 import { comparison } from "./search/compare.js";
 import { basketAnswer, basketHead, basketNodes, keep, showBaskets, takeOut } from "./desk/baskets.js";
+import { useConsent } from "./search/consent.js";
 import { listenToCoverage } from "./search/coverage.js";
 import { isGrid, setGrid, tiles } from "./search/grid.js";
 import { listenToLightbox, look } from "./lightbox/lightbox.js";
@@ -211,6 +212,7 @@ const desk = makeDesk({ answer, failed: showProblem, open: openStory, close: clo
 function useConfiguration(next) {
   config = next;
   useKeys(config);
+  useConsent(config.use_log_days);
   show(byId("key-button"), !config.demo);
   show(byId("desk-button"), hasDesk());
 }
@@ -228,7 +230,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
     state = { ...state, open: uri };
     history.pushState(kept(), "", writeState(state));
   }
-  clicked(uri);
+  used(uri, "click");
   const panel = byId("panel");
   const { shown } = actions();
   const listed = shownHits.find((hit) => hit.item.uri === uri);

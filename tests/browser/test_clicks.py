@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from api.access.keys import KeyRing
 from api.access.services import ApiSettings, Services
@@ -22,6 +23,7 @@ from storage.databases import open_database
 from tests.api.conftest import CALLERS, READ
 from tests.api.newsroom import Newsroom
 from tests.app_server import on_a_port
+from tests.browser.accessible import violations
 from tests.browser.conftest import opened
 from tests.search.room import Room, story
 
@@ -61,9 +63,20 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     room.engine.close()
 
 
+AGREED = {"dateline-use-log": "yes"}
+FIRST = "article.hit a.headline"
+
+
 @pytest.fixture
 def page(browser: Browser, kept: Kept) -> Iterator[Page]:
-    yield from opened(browser, kept.url, 1366, 1000, "light")
+    """A reader who agreed."""
+    yield from opened(browser, kept.url, 1366, 1000, "light", kept=AGREED)
+
+
+@pytest.fixture
+def new(browser: Browser, kept: Kept) -> Iterator[Page]:
+    """A reader who was not asked yet."""
+    yield from opened(browser, kept.url, 390, 844, "dark", locale="es-ES", kept={})
 
 
 def test_an_opened_hit_is_told_once_with_its_place(page: Page, kept: Kept) -> None:
@@ -75,6 +88,36 @@ def test_an_opened_hit_is_told_once_with_its_place(page: Page, kept: Kept) -> No
     assert told.value.json()["data"] == {"kept": 1, "dropped": 0}
     last = kept.queries()[-1]
     assert [(event.uri, event.place) for event in last.events] == [(uri, 2)]
+
+
+def test_a_reader_is_asked_once_and_nothing_is_kept_before_a_yes(new: Page, kept: Kept) -> None:
+    sent: list[str] = []
+    new.on("request", lambda request: sent.append(request.url))
+    before = len(kept.queries())
+    new.goto("/?q=ferry")
+    question = new.locator("#use-log")
+    expect(question.get_by_role("heading")).to_have_text(re.compile("guardar lo que busca"))
+    expect(question).to_contain_text("90 días")
+    assert violations(new) == []
+    assert new.evaluate("document.documentElement.scrollWidth") <= 390
+    new.locator(FIRST).first.click()
+    new.locator("#panel[open]").wait_for()
+    new.keyboard.press("Escape")
+    question.get_by_role("button", name="No, no guardar nada").click()
+    new.reload()
+    new.locator(FIRST).first.click()
+    new.locator("#panel[open]").wait_for()
+    new.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    assert not [url for url in sent if url.endswith("/v1/events")]
+    assert len(kept.queries()) == before
+    new.locator("#use-log-change").click()
+    question.get_by_role("button", name="Sí, guardarlo").click()
+    new.reload()
+    with new.expect_response("**/v1/events") as told:
+        new.locator(FIRST).first.click()
+    assert told.value.json()["data"] == {"kept": 1, "dropped": 0}
+    assert len(kept.queries()) == before + 1
 
 
 def test_an_answer_that_is_not_kept_tells_nothing(page: Page, kept: Kept) -> None:

@@ -36,6 +36,8 @@ TERMS = {
     "No restrictions": "commercial",
     "Royalty-free": "commercial",
     "Public domain": "commercial",
+    "CC0 1.0: no rights reserved.": "commercial",
+    "CC0 1.0, but no rights to the name": "restricted",
     "No restrictions. Not for use before 6 June": "restricted",
     "No restrictions apply\nEditorial use only": "editorial",
     "No restrictions except Italy": "restricted",

@@ -1,7 +1,7 @@
 // Baskets: items that an account keeps together. One is filled from any hit, and read as an answer of
 // its own; a shared one is read by everybody who has its address, each as far as the own key sees.
 
-import { basket, baskets, changeBasket, createBasket, putIn, removeBasket, takeOut } from "../shared/client.js";
+import { basket, baskets, changeBasket, createBasket, putIn, removeBasket, takeOut, used } from "../shared/client.js";
 import { byId, el, show, unmarked } from "../shared/dom.js";
 import { plural, time } from "../shared/format.js";
 import { toast } from "../shared/toast.js";
@@ -27,6 +27,7 @@ export async function keep(item, { failed, go }) {
   const into = async (id, name) => {
     try {
       await putIn(id, item.uri);
+      used(item.uri, "save");
       dialog.close();
       toast(t("In the basket “{name}”.", { name }), [t("Show it"), () => { byId("lightbox").close(); go({ basket: id }); }]);
     } catch (error) { dialog.close(); failed(error); }

@@ -1,6 +1,6 @@
 // What a reader may do with an item, its renditions, and its download with the licence text beside it.
 
-import { download, priceOf } from "../shared/client.js";
+import { download, priceOf, used } from "../shared/client.js";
 import { byId, el, show, unmarked } from "../shared/dom.js";
 import { number, rightsName, time } from "../shared/format.js";
 import { ours } from "./media.js";
@@ -89,6 +89,7 @@ async function take(item, meta, name, said, agreed = null) {
     return;
   }
   save(href, `${fileName(item)}`);
+  used(item.uri, "download");
   saveLicence(item, meta);
   byId("licence").close();
 }

@@ -1,6 +1,7 @@
 // The lightbox: one picture, film or sound of an answer at a time, with what an editor needs beside it.
 // Arrows go to the next one, space plays or magnifies, Escape closes.
 
+import { used } from "../shared/client.js";
 import { byId, el, unmarked } from "../shared/dom.js";
 import { time, undescribed } from "../shared/format.js";
 import { badge } from "../search/hits.js";
@@ -28,6 +29,7 @@ export function look(hits, uri, actions, shot = undefined) {
   const media = hits.filter(({ item }) => isMedia(item));
   const at = media.findIndex(({ item }) => item.uri === uri);
   if (at < 0) return false;
+  used(uri, "click");
   open = { hits: media, at, actions, shot: shot === undefined ? moment(media[at].meta) : shot, crop: -1, back: document.activeElement };
   draw();
   if (!dialog().open) dialog().showModal();

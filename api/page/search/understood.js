@@ -82,12 +82,17 @@ function suggestion(state, data, go) {
   return el("p", { class: "suggestion" }, t("Did you mean "), take, "?");
 }
 
+/** What a search for the like compared, by the service's note. */
+const COMPARED = {
+  "compared: looks": () => t("Compared by looks"), "compared: words": () => t("Compared by words"), "compared: words and looks": () => t("Compared by words and by looks"),
+};
+
 /** What has no chip: unknown names, notes, and stages that were cut short. */
 function notes({ entities = [], notes: said = [] }, degraded) {
   const lines = [
     ...entities.filter((found) => !found.canonical && !found.ignored).map((found) => el("li", {}, el("b", {}, found.text),
       t(" read as {what} that no story here is filed under", { what: t(withArticle(found.field || KINDS[found.label] || "name")) }))),
-    ...said.map((note) => el("li", {}, note)),
+    ...said.map((note) => el("li", {}, COMPARED[note]?.() || note)),
     ...degraded.map((flag) => el("li", { class: "degraded" }, el("b", {}, t("Partial answer: ")), flag)),
   ];
   return lines.length ? el("ul", { "aria-label": t("Notes") }, lines) : null;

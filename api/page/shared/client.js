@@ -16,6 +16,7 @@ export class ApiError extends Error {
 }
 
 const asked = new Map(); // the kept query whose answer showed a hit, by uri; "" for one that is not kept
+let useLog = { asked: false, agreed: false }; // whether the key's searches may be kept, and the reader agrees
 let readKey = sessionStorage.getItem(STORED) || "";
 let deskKey = "";
 
@@ -29,6 +30,9 @@ export function useKey(key) {
   readKey = key;
   sessionStorage.setItem(STORED, key);
 }
+
+/** Takes what a reader said to the use log. Without a yes, no search and no event is kept. */
+export const keepUse = (answer) => { useLog = answer; };
 
 export const hasKey = () => Boolean(readKey);
 export const hasDesk = () => Boolean(deskKey);
@@ -88,8 +92,9 @@ function openFacets(state) {
   return [...FACETS.split(",").filter((name) => (state.filters[name] || []).length), ...dated];
 }
 
-async function searchOnce(state, { profile = "", cursor = "", size = 20, facets = true, whyMissing = "", signal } = {}) {
+async function searchOnce(state, { profile = "", cursor = "", size = 20, facets = true, whyMissing = "", aside = false, signal } = {}) {
   const params = new URLSearchParams({ page_size: size });
+  if (useLog.asked && !useLog.agreed) params.set("use_log", "false");
   if (isEngineer()) params.set("explain", "true");
   if (facets) params.set("facets", FACETS);
   if (facets) params.set("facet_limit", "12");
@@ -113,14 +118,14 @@ async function searchOnce(state, { profile = "", cursor = "", size = 20, facets 
   for (const name of ["tz", "locale"]) if (reader[name]) params.set(name, reader[name]);
   const posted = given ? { method: "POST", text: state.text, picture: state.picture } : {};
   const { data } = await call(`content/search?${params}`, { ...posted, signal });
-  for (const { item } of data.items) asked.set(item.uri, data.query_id);
+  if (!aside) for (const { item } of data.items) asked.set(item.uri, data.query_id);
   return data;
 }
 
-/** Tells the service that a hit was opened, if its account agreed that this is kept. */
-export function clicked(uri) {
-  if (!asked.get(uri)) return;
-  const told = { action_name: "click", query_id: asked.get(uri), event_attributes: { object: { object_id: uri, object_id_field: "uri" } } };
+/** Tells the service what was done with a hit ("click", "download", "save"), if this may be kept. */
+export function used(uri, action) {
+  if (!asked.get(uri) || !useLog.agreed) return;
+  const told = { action_name: action, query_id: asked.get(uri), event_attributes: { object: { object_id: uri, object_id_field: "uri" } } };
   call("v1/events", { method: "POST", body: told }).catch(() => {}); // a reader loses nothing by it
 }
 

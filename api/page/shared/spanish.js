@@ -49,6 +49,13 @@ export default {
   "any time": "cualquier fecha",
   "Narrow the answer": "Acotar la respuesta",
   "Filters": "Filtros",
+  // the use log
+  "May this service keep what you search for and open?": "¿Puede este servicio guardar lo que busca y abre?",
+  "It learns from this what to show first. It has your account under a code for at most {days} days, and the words only if several accounts searched for the same.": "De ello aprende qué mostrar primero. Guarda su cuenta bajo un código durante {days} días como máximo, y las palabras solo si varias cuentas buscaron lo mismo.",
+  "No, keep nothing": "No, no guardar nada",
+  "Yes, keep it": "Sí, guardarlo",
+  "What you search for is kept in the use log: change": "Lo que busca se guarda en el registro de uso: cambiar",
+  "Nothing is kept of what you search for: change": "No se guarda nada de lo que busca: cambiar",
   // words that are found in media
   "Said": "Se dice",
   "Written there": "Se lee",

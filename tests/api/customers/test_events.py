@@ -32,8 +32,9 @@ class Kept:
     log: UseLog
     services: Services
 
-    def ask(self, q: str, key: str = READ) -> Any:
-        answer = self.client.get("/content/search", params={"q": q}, headers={"x-api-key": key})
+    def ask(self, q: str, key: str = READ, **options: str) -> Any:
+        asked = {"q": q, **options}
+        answer = self.client.get("/content/search", params=asked, headers={"x-api-key": key})
         return SearchAnswer.model_validate(answer.json()).data
 
     def send(self, body: Any, key: str = READ) -> Any:
@@ -95,6 +96,15 @@ def test_who_did_not_agree_is_not_kept(kept: Kept) -> None:
     mine = kept.ask("ferry").query_id
     assert kept.ask("ferry", OTHER).query_id == ""
     assert kept.send(event(mine), OTHER).json()["data"] == {"kept": 0, "dropped": 1}
+
+
+def test_a_reader_may_refuse_for_one_search_and_the_page_knows_whom_to_ask(kept: Kept) -> None:
+    assert kept.ask("ferry", use_log="false").query_id == ""
+    days = {
+        key: kept.client.get("/page/config", headers={"x-api-key": key}).json()["use_log_days"]
+        for key in (READ, OTHER, "nobody")
+    }
+    assert days == {READ: 90, OTHER: 0, "nobody": 0}
 
 
 @pytest.mark.parametrize(
