@@ -36,7 +36,7 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> No
     pytest.fail(f"the service is not ready:\n{log.read_text()[-3000:]}")
 
 
-def _plain() -> dict[str, str]:
+def plain() -> dict[str, str]:
     """The environment without any setting."""
     return {k: v for k, v in os.environ.items() if not k.startswith("DATELINE_")}
 
@@ -59,7 +59,7 @@ def demo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _ingest(data: Path) -> None:
     # The corpus names its products itself: some items are not for the demo key.
     ingest = [*COMMAND, "ingest", "--data", str(data), str(STORIES)]
-    done = subprocess.run(ingest, cwd=ROOT, env=_plain(), capture_output=True, check=False)
+    done = subprocess.run(ingest, cwd=ROOT, env=plain(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
 
 
@@ -82,7 +82,7 @@ def serving(
     serve = [*COMMAND, "serve", "--data", str(data), "--port", str(port), "--demo"]
     with log.open("ab") as output:
         server = subprocess.Popen(
-            serve, cwd=ROOT, env=_plain() | named, stdout=output, stderr=output
+            serve, cwd=ROOT, env=plain() | named, stdout=output, stderr=output
         )
         try:
             url = f"http://127.0.0.1:{port}"

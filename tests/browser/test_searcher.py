@@ -35,7 +35,7 @@ def page(browser: Browser, films: tuple[str, Room]) -> Iterator[Page]:
 
 @pytest.fixture
 def phone(browser: Browser, films: tuple[str, Room]) -> Iterator[Page]:
-    yield from opened(browser, films[0], 390, 844, "dark", locale="es-ES")
+    yield from opened(browser, films[0], 390, 844, "dark", locale="es-ES", kept={})
 
 
 def shown(page: Page, query: str = QUERY) -> None:
@@ -250,6 +250,8 @@ def test_a_story_has_related_pictures(page: Page) -> None:
 
 
 def test_on_a_phone_in_spanish_nothing_is_wider_than_the_screen(phone: Page) -> None:
+    shown(phone, "/?q=&type=text")
+    assert hit(phone, TEXT).locator("h2").bounding_box()["width"] > 300  # for readers, too
     shown(phone)
     phone.locator("#grid-view").click()
     expect(phone.locator("#results .tile").first).to_be_visible()

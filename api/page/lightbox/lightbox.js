@@ -184,7 +184,7 @@ function row() {
   const nodes = open.hits.map((hit, number) => {
     const href = stillOf(hit, "thumbnail");
     const inner = href ? still(href, "", hit.item) : placeholder(hit.item);
-    return el("li", {}, el("button", { type: "button", "aria-label": `${number + 1}: ${titleOf(hit.item)}`, "aria-current": number === open.at ? "true" : null, tabindex: "-1", onclick: () => go(number) }, inner));
+    return el("li", {}, el("button", { type: "button", "aria-label": `${number + 1}: ${titleOf(hit.item)}`, "aria-current": number === open.at ? "true" : null, tabindex: number === open.at ? "0" : "-1", onclick: () => go(number) }, inner));
   });
   return el("ol", { class: "look-row", "aria-label": t("The answer's pictures") }, nodes);
 }
