@@ -38,6 +38,7 @@ class AuditAction(StrEnum):
     KEY_EXPIRE = "key.expire"
     KEY_REVOKE = "key.revoke"
     PROFILE = "profile"  # a version of a ranking profile was put in force
+    ERASE = "use.erase"  # what an account did was deleted from the use log
 
 
 DESK_ACTIONS = frozenset(

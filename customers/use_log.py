@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import uuid4
 
-from core.callers import Caller
+from core.audit import AuditAction, AuditEntry
+from core.callers import OPERATOR, Caller
 from core.customers.use import Event, LoggedQuery
 from core.errors import StorageError
 from core.ports.customers import UseStore
@@ -130,10 +131,14 @@ class UseLog:
         mine = {self._hash(period, caller.account) for period in periods}
         return sum(any(self.store.note(replace(e, at=now), one) for one in mine) for e in events)
 
-    def erase(self, account: str) -> int:
-        """Delete what an account did, under every secret that is kept; return how many queries."""
+    def erase(self, account: str, by: Caller = OPERATOR) -> int:
+        """Delete what an account did, under every secret that is kept; return how many queries. The
+        audit log has who did it.
+        """
         hashes = [hashed(secret, "caller", account) for secret in self.store.secrets().values()]
-        return self.store.erase(hashes, self.rules.callers)
+        action, detail = AuditAction.ERASE, f"account={account}"
+        entry = AuditEntry(self._clock(), by.account, by.name, action, detail=detail)
+        return self.store.erase(hashes, self.rules.callers, entry)
 
     def drop_old(self) -> int:
         """Delete what is older than the settings allow; return how many queries."""

@@ -91,8 +91,17 @@ class Database:
         return self.run(alone)
 
     def prepare(self, tables: sa.MetaData) -> None:
-        """Create the missing tables; several processes may do so at once."""
-        self.alter(lambda connection: tables.create_all(connection, checkfirst=True))
+        """Create the missing tables, and the missing indexes of tables of an earlier version;
+        several processes may do so at once.
+        """
+
+        def create(connection: sa.Connection) -> None:
+            tables.create_all(connection, checkfirst=True)
+            for table in tables.tables.values():
+                for index in table.indexes:
+                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+        self.alter(create)
 
     def alter(self, change: Callable[[sa.Connection], None]) -> None:
         """Run `change`, which alters tables: one such change at a time in all processes."""

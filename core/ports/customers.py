@@ -535,9 +535,10 @@ class UseStore(Protocol):
         """Yield the queries from `since` to before `until` with their events, the oldest first."""
         ...
 
-    def erase(self, callers: Collection[str], least: int) -> int:
+    def erase(self, callers: Collection[str], least: int, entry: AuditEntry) -> int:
         """Delete what these callers did; return how many queries. Words that fewer than `least`
-        callers asked now are deleted too.
+        callers asked now are deleted too. The `entry` of the audit log, with that number, is kept
+        in the same transaction.
         """
         ...
 

@@ -7,14 +7,17 @@ fewer than `least` callers asked, not even for a moment, and one statement takes
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from core.audit import AuditEntry
 from core.customers.use import Action, Event, LoggedQuery
+from storage.customers.audit import StoredAudit, append_in
 from storage.databases import Database
 from storage.record.item_rows import from_micros, to_micros
 
@@ -74,6 +77,7 @@ class StoredUse:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.prepare(_TABLES)
+        StoredAudit(database)  # its tables: an erasure has an entry there
 
     def secret(self, period: int) -> bytes:
         """Return the secret of a period, which is made when it is first asked for."""
@@ -147,17 +151,26 @@ class StoredUse:
                 return
             last = rows[-1].at, rows[-1].id
 
-    def erase(self, callers: Collection[str], least: int) -> int:
+    def erase(self, callers: Collection[str], least: int, entry: AuditEntry) -> int:
         """Delete what these callers did; return how many queries. Words that fewer than `least`
-        callers asked now are deleted too.
+        callers asked now are deleted too. The `entry` of the audit log, with that number, is kept
+        in the same transaction.
         """
-        return self._delete(_QUERIES.c.caller.in_(list(callers)), least)
+        delete = self._deleting(_QUERIES.c.caller.in_(list(callers)), least)
+
+        def work(connection: sa.Connection) -> int:
+            gone = delete(connection)
+            append_in(connection, [replace(entry, detail=f"{entry.detail} queries={gone}")])
+            return gone
+
+        return self._database.write(work)
 
     def drop(self, before: datetime, least: int) -> int:
         """Delete what is older, and secrets that nothing uses any more; return how many queries."""
-        return self._delete(_QUERIES.c.at < to_micros(before), least)
+        return self._database.run(self._deleting(_QUERIES.c.at < to_micros(before), least))
 
-    def _delete(self, old: Any, least: int) -> int:
+    def _deleting(self, old: Any, least: int) -> Callable[[sa.Connection], int]:
+        """Return the transaction that deletes `old` queries and returns how many."""
         chosen = sa.select(_QUERIES.c.id).where(old)
         counted = sa.func.count(_QUERIES.c.caller.distinct()) >= least
         common = sa.select(_QUERIES.c.query).group_by(_QUERIES.c.query).having(counted)
@@ -172,7 +185,7 @@ class StoredUse:
             connection.execute(sa.delete(_SECRETS).where(unused))
             return gone
 
-        return self._database.run(work)
+        return work
 
     def _events(self, ids: Collection[str]) -> dict[str, tuple[Event, ...]]:
         query = sa.select(_EVENTS).where(_EVENTS.c.query_id.in_(ids))

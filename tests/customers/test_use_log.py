@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from core.audit import AuditFilter
 from core.callers import Caller
 from core.customers.use import Action, Event, LoggedQuery
 from core.errors import StorageError
 from customers.experiments import LoggedSearch
 from customers.use_log import UseLog, UseRules, is_personal
 from search.answers import SearchRequest
+from storage.customers.audit import StoredAudit
 from storage.customers.use_log import StoredUse
 from storage.databases import open_database
 from tests.search.room import Room, story
@@ -30,6 +32,7 @@ class Desk:
 
     log: UseLog
     search: LoggedSearch
+    audit: StoredAudit
     now: datetime = START
 
     def ask(self, q: str, caller: Caller = ADA, **more: object) -> str:
@@ -44,11 +47,13 @@ class Desk:
 def desk(folder: Path) -> Iterator[Desk]:
     room = Room(folder)
     room.put(story("u1", "Ferry strike"), story("u2", "The ferry sails again", body="ferry"))
-    store = StoredUse(open_database(folder / "use.sqlite"))
+    database = open_database(folder / "use.sqlite")
+    store = StoredUse(database)
     rules = UseRules(frozenset({"ada-lee", "bob"}), 90, 2)
     made: list[Desk] = []
     log = UseLog(store, rules, lambda: made[0].now)
-    made.append(Desk(log, LoggedSearch(room.pipeline, log, lambda: made[0].now)))
+    search = LoggedSearch(room.pipeline, log, lambda: made[0].now)
+    made.append(Desk(log, search, StoredAudit(database)))
     yield made[0]
     room.engine.close()
 
@@ -123,6 +128,9 @@ def test_the_secret_rotates_and_a_caller_is_erased_under_all_of_them(desk: Desk)
     assert desk.log.note([click(late)], ADA) == 0  # of two days ago, under the secret before
     assert desk.log.erase("ada-lee") == 3
     assert len(desk.kept()) == 1
+    (entry,) = [row.entry for row in desk.audit.newest(AuditFilter(), 9)]
+    assert (entry.at, entry.who, entry.action) == (desk.now, "operator", "use.erase")
+    assert entry.detail == "account=ada-lee queries=3"
 
 
 def test_what_is_old_goes_on_time(desk: Desk) -> None:

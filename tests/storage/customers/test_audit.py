@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,6 +117,29 @@ def test_entries_come_back_in_their_order(
     assert log.newest(AuditFilter(who="herald"), 9) == []
     since = AuditFilter(action="kill", since=told[3].at)
     assert [row.n for row in log.newest(since, 9)] == [5, 4]
+
+
+def test_a_log_of_an_older_version_gets_its_indexes(place: Path | str) -> None:
+    database = open_database(place)
+
+    def told(text: str) -> str:
+        return database.run(lambda connection: str(connection.execute(sa.text(text)).all()))
+
+    StoredAudit(database).append(entries(3))
+    named = ("dateline_audit_by_item", "dateline_audit_by_action")
+    for name in named:  # as the version before had it
+        with database.engine.begin() as connection:
+            connection.execute(sa.text(f"DROP INDEX {name}"))
+    log = StoredAudit(database)
+    catalogue = "sqlite_master" if database.is_sqlite else "pg_indexes"
+    column = "name" if database.is_sqlite else "indexname"
+    there = told(f"SELECT {column} FROM {catalogue}")
+    assert all(name in there for name in named)
+    long = "urn:" + "\N{PILE OF POO}" * 2000
+    log.append([replace(entries(1)[0], item=f"{long}{end}") for end in "ab"])
+    assert [row.n for row in log.newest(AuditFilter(item=f"{long}b"), 9)] == [5]
+    assert [row.n for row in log.newest(AuditFilter(item="urn:1"), 9)] == [2]
+    database.close()
 
 
 def test_processes_that_add_at_the_same_time_make_one_chain(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from core.audit import AuditEntry
 from core.customers.use import Action, Event, LoggedQuery
+from storage.customers.audit import StoredAudit
 from storage.customers.use_log import StoredUse
 from storage.databases import Database
 
@@ -74,7 +76,9 @@ def test_what_is_erased_takes_words_with_it_that_are_rare_then(
     for caller in ("ada", "bob", "eve"):
         store.add(asked(caller, caller), "secretferry", 3)
         store.note(Event(caller, f"urn:{caller}:1", Action.SAVE, NOW), caller)
-    assert store.erase(["ada", "other"], 3) == 1
+    entry = AuditEntry(NOW, "operator", "operator", "use.erase", detail="account=ada")
+    assert store.erase(["ada", "other"], 3, entry) == 1
+    assert StoredAudit(database).head().n == 1
     assert {query.caller for query in every(store)} == {"bob", "eve"}
     assert "secretferry" not in raw(database)
     assert "urn:ada" not in raw(database)
