@@ -5,7 +5,7 @@ To add an option, declare it as a field of `SearchRequest`, or of `Facts` if it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -463,6 +463,12 @@ class KindSpan:
     end: int
     types: tuple[str, ...]
     ignored: bool = False
+
+
+def types_of(kinds: Iterable[KindSpan]) -> tuple[str, ...]:
+    """Return the types that spans set, each once; those that are ignored set none."""
+    told = (str(one) for span in kinds if not span.ignored for one in span.types)
+    return tuple(dict.fromkeys(told))
 
 
 @dataclass(frozen=True, slots=True)

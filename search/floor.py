@@ -36,7 +36,7 @@ from core.query_tree import (
     scored_words,
 )
 from core.retrieval import Floats, Ids, Retrieval, Retrieved, SortOrder, VectorScores
-from search.answers import Understood
+from search.answers import Understood, types_of
 from search.candidates import CandidateSet
 from search.ranking import Weighed
 
@@ -132,8 +132,7 @@ def _is_read(fact: Node, said: Understood) -> bool:
         case Bool((), several, ()):
             return bool(several) and all(_is_read(one, said) for one in several)
         case Keyword("type", types):
-            kinds = [span for span in said.kinds if not span.ignored]
-            return types == tuple(str(one) for span in kinds for one in span.types)
+            return types == types_of(said.kinds)
         case _:
             return False
 

@@ -113,16 +113,18 @@ class Highlighter:
         begun = {word for word in every if known.terms[word].startswith(prefixes)}
         return frozenset(begun | said.intersection(every))
 
-    def matches(self, words: frozenset[str], texts: Collection[str], language: str) -> list[int]:
-        """Return how many different terms behind `words` each of `texts` has."""
+    def matches(
+        self, words: frozenset[str], texts: Collection[str], language: str
+    ) -> list[frozenset[str]]:
+        """Return the terms behind `words` that each of `texts` has."""
         if not words:
-            return [0] * len(texts)
+            return [frozenset()] * len(texts)
         known = self._first_terms(language, words)
         found = (
             words.intersection(words_of(read(text))) if any(word in text for word in words) else ()
             for text in texts
         )
-        return [len({known[word] for word in each}) for each in found]
+        return [frozenset(known[word] for word in each) for each in found]
 
     def _known_words(self, language: str) -> _KnownWords:
         known = self._known.get(language)

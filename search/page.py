@@ -264,9 +264,10 @@ def _marked(
             continue
         lines = media_lines(item)
         matches = {
-            name: highlighter.matches(said, each, item.language) for name, each in lines.items()
+            name: [len(terms) for terms in highlighter.matches(said, each, item.language)]
+            for name, each in lines.items()
         }
-        opening = opening_of(item, span, matches, asked)
+        opening = opening_of(item, span, matches, asked, said)
         if opening is not None and wanted:
             body = read(opening.text)
         makers = found_apart(item, matches, {name for name in marks if START in marks[name]})

@@ -42,6 +42,7 @@ from search.floor import Floor, FloorInput, floor_input, with_floor
 from search.highlight import Highlighter
 from search.interleaving import mixed, ranked_by
 from search.kept_candidates import CandidateStore, KeptCandidates, next_cursor
+from search.media_evidence import with_media_evidence
 from search.page import hits_of_page
 from search.profiles import Profile, profile_named
 from search.question import Questions
@@ -154,6 +155,7 @@ class SearchPipeline:
             watch.lap("draft", ran=reranked.teams is not None)
             candidates = group(engine, reranked)
             candidates = with_floor(parts.floors, reranked, candidates)
+            candidates = with_media_evidence(engine, self._highlighter, candidates)
             typed = "" if start else _doubtful(question.request.q, candidates)
             suggested = self._suggesting(typed, candidates)
             watch.lap("fold", ran=candidates.groups is not None)

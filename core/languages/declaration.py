@@ -32,7 +32,9 @@ class KindWords:
     subject, `joined` the words that join two kinds, `asked` the templates of a request, and `which`
     the words that may stand before a kind. `subjects` are words after which a kind at the end names
     a subject, or is what the query does not want; `names` are templates of names that begin with a
-    kind.
+    kind. `moments` are the templates of what asks for a moment of a recording, with {asked} for a
+    request; after one of them `who` may speak, and a word of `says` follows: "find where", "she",
+    "says".
     """
 
     forms: Mapping[str, KindForms]
@@ -42,6 +44,9 @@ class KindWords:
     which: str = ""
     subjects: str = ""
     names: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
+    who: str = ""
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)

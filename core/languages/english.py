@@ -51,6 +51,16 @@ _KINDS = KindWords(
         "(photo|photos|picture|pictures|image|video) of the (year|month|week|day)",
         "picture of (health|innocence|happiness|misery|dorian gray)",
     ),
+    moments=(
+        "{asked} where",
+        "[{asked} ][the ](moment|part|bit|passage|clip|video|recording) (where|when|in which)",
+        "{asked} [the ](moment|part|bit|passage|clip|video|recording) that",
+    ),
+    who="she he they someone somebody anyone anybody i we you",
+    says=(
+        "says say said is_saying are_saying mentions mention mentioned talks_about talk_about "
+        "talked_about is_talking_about speaks_about speaks_of spoke_about spoke_of"
+    ),
 )
 _DATES = DateWords(
     months=(

@@ -36,7 +36,7 @@ _KINDS = KindWords(
     joined="et ou",
     asked=(
         "[s'il vous plaît ](montre-moi|montrez-moi|trouve-moi|trouvez-moi|il me faut)",
-        "(je cherche|je veux[ voir]|voir|cherche|recherche)",
+        "(je cherche|je veux[ voir]|voir|cherche|recherche|trouve|trouvez)",
     ),
     which=(
         "toutes tous toutes_les tous_les les des la le une un quelques dernières derniers "
@@ -51,6 +51,12 @@ _KINDS = KindWords(
         "images de synthèse",
         "son de cloche",
     ),
+    moments=(
+        "{asked} [là ]où",
+        "[{asked} ](le moment|le passage|l'endroit|la partie) (où|dans laquelle)",
+    ),
+    who="elle il elles ils on quelqu'un",
+    says="dit disent disait mentionne mentionnent parle_de parlent_de parle_du parle_des",
 )
 _DATES = DateWords(
     months=(

@@ -48,6 +48,12 @@ _KINDS = KindWords(
     which="alle die das der ein einige neue neueste neuesten aktuelle aktuellen letzte letzten",
     subjects="musik stock im ins ohne keine kein",
     names=("bild der frau", "bild zeitung", "bild am sonntag", "bild-zeitung", "bilder im kopf"),
+    moments=(
+        "{asked}[,] wo",
+        "[{asked} ](die stelle|der moment|den moment)[,] (wo|an der|in der|in dem|an dem)",
+    ),
+    who="sie er jemand man",
+    says="sagt sagen sagte sagten erwähnt erwähnen erwähnte spricht_über sprechen_über",
 )
 _DATES = DateWords(
     months=(

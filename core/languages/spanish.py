@@ -54,6 +54,15 @@ _KINDS = KindWords(
         "vídeo musical",
         "video musical",
     ),
+    moments=(
+        "{asked} (donde|dónde)",
+        "[{asked} ](el momento|la parte|el vídeo|el pasaje) (en (que|el que|la que)|donde|cuando)",
+    ),
+    who="ella él ellas ellos alguien",
+    says=(
+        "dice dicen dijo dijeron está_diciendo menciona mencionan mencionó habla_de hablan_de "
+        "habló_de"
+    ),
 )
 _DATES = DateWords(
     months=(

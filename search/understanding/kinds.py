@@ -3,6 +3,9 @@
 They set the type and are removed from the words, as dates are, if they stand before "of" or "about"
 at the beginning, or at the end of a short query. Elsewhere they are words: "video games", "photos
 show damage", and in headlines. Each language declares its words (`core.languages`).
+
+"Find where she says thank you" asks for a moment of a recording: it sets video and audio, and what
+is said is left.
 """
 
 from __future__ import annotations
@@ -14,16 +17,18 @@ from dataclasses import dataclass, replace
 from core.items import ItemType
 from core.languages import LANGUAGES, KindWords
 from core.query_tree import Bool, Keyword, Node, all_of
-from search.answers import KindSpan
+from search.answers import KindSpan, types_of
 from search.understanding import accidental_operators
 from search.understanding.dated import as_ignored, pasted, stands_alone
 from search.understanding.dates import Calendar, find_dates
 from search.understanding.language import Parsed
-from search.understanding.templates import ENDED, any_of, any_template, spelt, words_of
+from search.understanding.templates import ENDED, any_of, any_template, pattern, spelt, words_of
 
 _MOST_WORDS = 5  # words of a query with kinds at its end
 _MOST_SHORT = 3  # words; a longer query that ends with a kind may be a headline
 _MOST_SHOUTED = 6  # words in capitals that may ask for a kind; more are a headline
+_MOST_NAME = 4  # words of the name of who speaks
+_RECORDED = (ItemType.VIDEO, ItemType.AUDIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class _Asking:
     after: re.Pattern[str]
     many: frozenset[str]
     short: frozenset[str]
+    moment: re.Pattern[str]
 
 
 def _asking(words: KindWords) -> _Asking:
@@ -62,6 +68,20 @@ def _asking(words: KindWords) -> _Asking:
         re.compile(rf"(?i)(?<=\S)\s+(?P<kinds>{kinds})\s*$"),
         frozenset(spelt(" ".join(one.many for one in forms))),
         frozenset(spelt(" ".join(one.short for one in forms))),
+        _moment(words),
+    )
+
+
+def _moment(words: KindWords) -> re.Pattern[str]:
+    """Return the pattern of what asks for a moment, up to the word that says that somebody
+    speaks.
+    """
+    asked = {"asked": rf"(?:{any_template(words.asked)})"}
+    opening = "|".join(pattern(template, asked) for template in words.moments)
+    who, says = any_of(spelt(words.who)), any_of(spelt(words.says))
+    return re.compile(
+        rf"(?i)^\s*(?P<opening>(?:{opening}){ENDED}(?:\s+(?:{who})(?!\w))?)"
+        rf"(?P<between>.*?)(?<!\w)(?P<says>(?:{says})(?!\w)(?:\s*[:,])?)"
     )
 
 
@@ -78,9 +98,12 @@ _HINT = re.compile(rf"(?i)(?<!\w)(?:{_WORDS})(?!\w)")
 
 
 def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
-    """Return the kinds of item that `query` asks for in plain words: one span, or none. Dates at
-    its end may follow. The language of the query goes first (`calendar.language`).
+    """Return the kinds of item that `query` asks for in plain words: one span, or none; two where a
+    moment is asked for and the name of who speaks stands between. Dates at its end may follow. The
+    language of the query goes first (`calendar.language`).
     """
+    if moment := _moment_spans(query, calendar.language):
+        return moment
     if not _HINT.search(query) or _NAMES.search(query):
         return ()
     headline = accidental_operators.is_prose(query) or bool(pasted(query, calendar.language))
@@ -89,9 +112,33 @@ def find_kinds(query: str, calendar: Calendar) -> tuple[KindSpan, ...]:
     bare = query
     for date in find_dates(query, calendar)[0]:
         bare = _blanked(bare, date.start, date.end)
-    ways = sorted(_ASKING.items(), key=lambda way: way[0] != calendar.language)
-    found = (_span(query, bare, way, headline=headline) for _, way in ways)
+    found = (_span(query, bare, way, headline=headline) for way in _ways(calendar.language))
     return next(((span,) for span in found if span is not None), ())
+
+
+def _ways(language: str) -> list[_Asking]:
+    """Return how each language asks, that of the query first."""
+    return [way for _, way in sorted(_ASKING.items(), key=lambda way: way[0] != language)]
+
+
+def _moment_spans(query: str, language: str) -> tuple[KindSpan, ...]:
+    """Return the words that ask for a moment in which somebody speaks; what is said may stand
+    before the word for speaking, at the end, as in German.
+    """
+    for way in _ways(language):
+        found = way.moment.search(query)
+        if found is None or not stands_alone(query, found.start("opening"), found.end()):
+            continue
+        name, rest = found["between"].split(), query[found.end() :].strip(" :,.?!")
+        if rest and not name:
+            return (_recorded(query, found.start("opening"), found.end()),)
+        if (rest and len(name) <= _MOST_NAME) or (name and not rest):
+            return tuple(_recorded(query, *found.span(part)) for part in ("opening", "says"))
+    return ()
+
+
+def _recorded(query: str, start: int, end: int) -> KindSpan:
+    return KindSpan(query[start:end], start, end, _RECORDED)
 
 
 def _span(query: str, bare: str, way: _Asking, *, headline: bool) -> KindSpan | None:
@@ -147,10 +194,10 @@ def without_kinds(query: str, spans: tuple[KindSpan, ...]) -> str:
 
 def with_kinds(parsed: Parsed, spans: tuple[KindSpan, ...]) -> Parsed:
     """Return the parsed query, filtered by the types that its words set."""
-    types = [str(kind) for span in spans if not span.ignored for kind in span.types]
+    types = types_of(spans)
     if not types:
         return parsed
-    return replace(parsed, filters=all_of(parsed.filters, Keyword("type", tuple(types))))
+    return replace(parsed, filters=all_of(parsed.filters, Keyword("type", types)))
 
 
 def asks_for_types(node: Node) -> bool:

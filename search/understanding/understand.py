@@ -278,7 +278,8 @@ class Understanding:
         language = self.language_of(clean)
         calendar = replace(calendar, language=language)
         kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
-        kinds = tuple(replace(one, ignored=is_ignored(one, ignored)) for one in kinds)
+        if any(is_ignored(one, ignored) for one in kinds):
+            kinds = tuple(replace(one, ignored=True) for one in kinds)
         dated = parse_dated(without_kinds(clean, kinds), calendar, dates, ignored)
         if kinds and asks_for_types(dated.parsed.filters):
             kinds, dated = (), parse_dated(clean, calendar, dates, ignored)

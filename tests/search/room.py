@@ -21,6 +21,7 @@ from core.ports.models import Tagger, TextEncoder
 from core.writes import PutItem, SetStatus, Written
 from rerank.deadline import DeadlineReranker
 from search.answers import SearchRequest, SearchResponse
+from search.floor import Floor
 from search.kept_candidates import CandidateStore, KeptCandidates
 from search.pipeline import Parts, SearchPipeline
 from search.profiles import Profile, standard_profiles
@@ -116,6 +117,7 @@ class Room:
         reranker: DeadlineReranker | None = None,
         reranker_missing: str = "",
         candidates: KeptCandidates | None = None,
+        floors: Sequence[Floor] = (),
         **changes: Any,
     ) -> SearchPipeline:
         """A pipeline; `changes` are made to every profile."""
@@ -134,6 +136,7 @@ class Room:
                 reranker=reranker,
                 reranker_missing=reranker_missing,
                 candidates=candidates or CandidateStore(),
+                floors=floors,
             )
         )
 

@@ -177,6 +177,27 @@ def test_a_hit_opens_at_the_second_of_what_is_found_in_it(
     assert hit(room, q, profile="lexical", highlight=False).opening == opening
 
 
+@pytest.mark.parametrize(
+    ("q", "second", "shot"),
+    [
+        ("quay", 5.7, 2),  # a little before the word
+        ("bridge crew", 4.0, 2),  # a little before it is the shot before
+        ("captain thanks", 3.0, 1),  # the utterance begins with it
+        ("thanks quay", 3.5, 1),  # the first of both
+    ],
+)
+def test_speech_opens_at_the_word(room: Room, q: str, second: float, shot: int) -> None:
+    times = [(3.0, "The"), (3.2, " captain"), (3.8, " thanks,"), (4.1, " bridge"), (6.0, " quay.")]
+    words = tuple((start, start + 0.2, word) for start, word in times)
+    said = Utterance(3.0, 7.0, "The captain thanks, bridge quay.", words)
+    put(room, video("v", *LINES, headline="On the water", speech=(said,), speech_by="ear"))
+    opening = hit(room, q, profile="lexical").opening
+    assert opening is not None
+    assert (opening.field, opening.shot) == ("speech", shot)
+    assert opening.second == pytest.approx(second)
+    assert opening.text == said.text
+
+
 def test_what_is_found_in_media_says_who_found_it(room: Room) -> None:
     media = MediaFile("/in/Zeppelin_2026.jpg", "ab" * 32, "image/jpeg", 9)
     put(

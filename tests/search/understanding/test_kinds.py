@@ -9,6 +9,7 @@ import pytest
 
 from core.items import ItemType
 from core.query_tree import EVERYTHING, Keyword
+from search.answers import types_of
 from search.understanding.dates import calendar_of
 from search.understanding.understand import Meaning, Understanding
 from storage.words.told_languages import language_of_query
@@ -55,6 +56,11 @@ def meant(query: str, **members: object) -> Meaning:
         ("video footage of ferry", "ferry", "video"),
         ("podcast about ferries", "ferries", "audio"),
         ("graphic of ferry routes", "ferry routes", "graphic"),
+        ("find where she says thank you", "thank you", "video audio"),
+        ("Find where he said: sorry", "sorry", "video audio"),
+        ("show me the moment when he says sorry", "sorry", "video audio"),
+        ("the bit where they talk about the strike", "the strike", "video audio"),
+        ("find the part that mentions the strike last week", "the strike", "video audio"),
     ],
 )
 def test_a_kind_is_read(query: str, words: str, types: str) -> None:
@@ -71,13 +77,18 @@ def test_a_kind_in_another_language(row: Row) -> None:
     told = Understanding(None, told_by=language_of_query)
     said = told.understand(row.cells["query"], calendar=CALENDAR).said
     assert " ".join(said.vector_text.split()) == row.cells["text left"]
-    types = [kind for span in said.kinds for kind in span.types]
-    assert types == row.cells["types"].split()
+    assert [*types_of(said.kinds)] == row.cells["types"].split()
 
 
 @pytest.mark.parametrize(
     "query",
     [
+        "find where the ferry sank",
+        "find where she says",
+        "where she says she will go",
+        "The moment that says everything about the team",
+        "find where the man who stood on the quay for hours says sorry",
+        '"find where she says thank you"',
         "video games banned",
         "photos show ferry damage",
         "music video",
@@ -116,6 +127,17 @@ def test_a_kind_in_another_language(row: Row) -> None:
 )
 def test_other_places_are_words(query: str) -> None:
     assert meant(query).said.kinds == ()
+
+
+@pytest.mark.parametrize("ignore", ["", "find where", "says"])
+def test_the_name_of_who_speaks_stays(ignore: str) -> None:
+    query = "find where Ingrid Solvane says thank you"
+    meaning = meant(query, ignore=[ignore] if ignore else [])
+    assert [span.text for span in meaning.said.kinds] == ["find where", "says"]
+    left = query if ignore else "Ingrid Solvane thank you"
+    assert " ".join(meaning.said.vector_text.split()) == left
+    assert meaning.filters == (EVERYTHING if ignore else Keyword("type", ("video", "audio")))
+    assert not any("to ignore" in note for note in meaning.told().notes)
 
 
 @pytest.mark.parametrize("ignore", ["photos of", "Photos", "PHOTOS  of"])
