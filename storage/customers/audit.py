@@ -74,7 +74,7 @@ class StoredAudit:
         if chosen.item:
             # Not the bare column: SQLite would put its value into the expression of the index.
             whole = _ENTRIES.c.item.concat("") == chosen.item
-            query = query.where(chosen.item[:_INDEXED] == _BEGUN, whole)
+            query = query.where(_BEGUN == chosen.item[:_INDEXED], whole)
         if chosen.actions:
             query = query.where(_ENTRIES.c.action.in_(sorted(chosen.actions)))
         if chosen.since is not None:
