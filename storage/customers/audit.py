@@ -73,8 +73,8 @@ class StoredAudit:
                 query = query.where(_ENTRIES.c[name] == wanted)
         if chosen.item:
             # Not the bare column: SQLite would put its value into the expression of the index.
-            whole = _ENTRIES.c.item.concat("") == chosen.item
-            query = query.where(_BEGUN == chosen.item[:_INDEXED], whole)
+            whole, begun = _ENTRIES.c.item.concat(""), _BEGUN
+            query = query.where(begun == chosen.item[:_INDEXED], whole == chosen.item)
         if chosen.actions:
             query = query.where(_ENTRIES.c.action.in_(sorted(chosen.actions)))
         if chosen.since is not None:
