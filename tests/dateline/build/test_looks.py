@@ -19,6 +19,7 @@ from dateline.diagnosis import looks
 from dateline.settings import Settings
 from search.answers import SearchRequest, SearchResponse, SimilarBy
 from tests.inference.picture_models import COLOURS, painted, write_classifier, write_joint
+from tests.opensearch_node import new_name
 from tests.search.room import story
 
 RED, GREEN, BLUE = COLOURS.values()
@@ -26,10 +27,9 @@ READER = Caller("reader", frozenset({"wire"}), may_inspect=True)
 ONE_MODEL = {"second_encoder": "", "tagger": "", "reranker": "", "profile": "hybrid"}
 
 
-def settings_of(folder: Path, looks: str) -> Settings:
-    return Settings(
-        data=folder / "archive", pulled_models=folder / "models", looks=looks, **ONE_MODEL
-    )
+def settings_of(folder: Path, looks: str, **more: object) -> Settings:
+    own = {"data": folder / "archive", "pulled_models": folder / "models", "looks": looks}
+    return Settings(**{**own, **ONE_MODEL, **more})  # type: ignore[arg-type]
 
 
 def picture(service: Service, uri: str, *colours: tuple[int, int, int], **members: object) -> Item:
@@ -58,11 +58,17 @@ def put(service: Service, *items: Item) -> None:
     service.engine.catch_up()
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Service]:
-    """A service whose model has pictures and texts in one space, with an archive of colours."""
+@pytest.fixture(params=["embedded", pytest.param("opensearch", marks=pytest.mark.cluster)])
+def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """A service whose model has pictures and texts in one space, with an archive of colours, on
+    each engine.
+    """
     write_joint(tmp_path / "models")
-    service = build_service(settings_of(tmp_path, "joint"), background=False)
+    engine: dict[str, object] = {}
+    if request.param == "opensearch":
+        url, index = request.getfixturevalue("opensearch"), new_name()
+        engine = {"engine": "opensearch", "opensearch_url": url, "opensearch_index": index}
+    service = build_service(settings_of(tmp_path, "joint", **engine), background=False)
     put(
         service,
         picture(service, "urn:red", RED),
