@@ -5,20 +5,20 @@ Only this module names these classes. Packages of extras are imported where they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from core.errors import ModelError, SettingsError
+from core.errors import SettingsError
 from core.ports.media import MediaReader
-from core.work import Stage
+from core.work import Stage, Tracked
+from dateline.build.media.named import Named, named
 from dateline.build.models.runtimes import model_store
 from dateline.settings import Settings
 from indexing.captions.rights import RightsNow
 from indexing.speech.provider import SpeechProvider
 from indexing.work.remembered import Remembered
+from indexing.work.sources.listing import is_picture
 from indexing.work.sources.stores import Spool
 from indexing.work.stages.preparing import Preparing
-from indexing.work.stages.stage import StageWork
-from indexing.work.stages.transcribe import Heard, PassOn, TranscribeStage
+from indexing.work.stages.stage import PassOn, StageWork
+from indexing.work.stages.transcribe import Heard, TranscribeStage
 from inference.transcriber import WhisperTranscriber, need_packages
 
 PROVIDER = "openai"
@@ -26,44 +26,20 @@ PROVIDER = "openai"
 OwnedTranscriber = WhisperTranscriber | SpeechProvider
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """What writes down speech, None for nothing; `lacks` says why if the settings name something
-    that is not here.
+def heard_of(speech: Named[OwnedTranscriber], known: Remembered) -> Heard | None:
+    """Return what a ledger has of its words; None without a transcriber."""
+    one = speech.model
+    return None if one is None else Heard(known, one.digest, one.name, one.leaves)
+
+
+def speech_of(settings: Settings) -> Named[OwnedTranscriber]:
+    """Return what writes down speech. Raises SettingsError for settings that contradict each
+    other.
     """
-
-    transcriber: OwnedTranscriber | None = None
-    lacks: str = ""
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether videos and sounds go through the stage."""
-        return self.transcriber is not None or bool(self.lacks)
-
-    def heard(self, known: Remembered) -> Heard | None:
-        """Return what a ledger has of its words; None without a transcriber."""
-        one = self.transcriber
-        return None if one is None else Heard(known, one.digest, one.name, one.leaves)
-
-    def close(self) -> None:
-        """Free the model, or close the connections."""
-        if self.transcriber is not None:
-            self.transcriber.close()
-
-
-def speech_of(settings: Settings) -> Speech:
-    """Return what the settings name. The default model is used where it is there, and not missed
-    where it is not. Raises SettingsError for settings that contradict each other.
-    """
-    if not settings.transcriber:
-        return Speech()
-    if settings.transcriber == PROVIDER:
-        return Speech(_provider(settings))
-    try:
-        return Speech(model_of(settings))
-    except ModelError as error:
-        is_named = "transcriber" in settings.model_fields_set
-        return Speech(lacks=f"not transcribed: {error.what}" if is_named else "")
+    service = settings.transcriber == PROVIDER
+    return named(
+        settings, "transcriber", lambda: _provider(settings) if service else model_of(settings)
+    )
 
 
 def model_of(settings: Settings) -> WhisperTranscriber:
@@ -76,7 +52,7 @@ def model_of(settings: Settings) -> WhisperTranscriber:
 
 
 def stage_of(
-    speech: Speech,
+    speech: Named[OwnedTranscriber],
     heard: Heard | None,
     preparing: Preparing,
     reader: MediaReader,
@@ -85,9 +61,15 @@ def stage_of(
     then: Stage,
 ) -> StageWork:
     """Return the stage; without a transcriber it passes assets on."""
-    if speech.transcriber is None or heard is None:
-        return PassOn(speech.lacks, then)
-    return TranscribeStage(preparing, speech.transcriber, reader, spool, heard, rights, then)
+    if speech.model is None or heard is None:
+        remark = f"not transcribed: {speech.lacks}" if speech.lacks else ""
+        return PassOn(then, remark, has_sound)
+    return TranscribeStage(preparing, speech.model, reader, spool, heard, rights, then)
+
+
+def has_sound(asset: Tracked) -> bool:
+    """Return whether a file of this name may have sound."""
+    return not is_picture(asset.found.location)
 
 
 def _provider(settings: Settings) -> SpeechProvider:

@@ -15,8 +15,9 @@ from dateline.archive_folder import archive_folder
 from dateline.build.looks import looker_of, looks_embedders
 from dateline.build.media.captions import OwnedCaptioner, asked_in_batches, captioner_of
 from dateline.build.media.desk import work_database
+from dateline.build.media.named import without_pictures
 from dateline.build.media.shots import batch_sizes, cage_limits, shot_detector_of, shot_finder_of
-from dateline.build.media.speech import speech_of, stage_of
+from dateline.build.media.speech import heard_of, speech_of, stage_of
 from dateline.build.media.stills import media_store
 from dateline.build.media.text_reader import eyes_of
 from dateline.build.models.runtimes import model_store
@@ -44,7 +45,7 @@ from indexing.work.stages.describe import AskLater, DescribeStage
 from indexing.work.stages.embed import EmbedStage
 from indexing.work.stages.look import LongShots, LookStage, seen_in
 from indexing.work.stages.preparing import BuildItem, Preparing
-from indexing.work.stages.read_text import ReadTextStage
+from indexing.work.stages.read_text import NOT_READ, Legible, ReadTextStage
 from indexing.work.stages.stage import StageWork
 from storage.databases import Database
 from storage.media.likenesses import StoredLikenesses
@@ -78,7 +79,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     database = work_database(settings, "ledger.sqlite")
     captioner = captioner_of(settings, paid=service.models.metrics.captioned)
     speech = speech_of(settings)
-    heard = speech.heard(known)
+    heard = heard_of(speech, known)
     finder = LateFinder(lambda: _finder(settings, ends)) if settings.shots else None
     spool = Spool(spare, stores, room=settings.spool_bytes, largest=settings.media_max_bytes)
     spool.clear()  # files that a killed process of this name left
@@ -87,7 +88,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     looker = looker_of(settings, service.models, ledger)
     beside = None if looker is None else LongShots(looker, known, reader, spool)
     eyes = eyes_of(settings)
-    legible = eyes.legible(known)
+    legible = None if eyes.model is None else Legible(eyes.model, known)
     preparing = Preparing(
         decoder,
         _item_builder(settings, service.models.tagger),
@@ -126,11 +127,8 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     describe = DescribeStage(preparing, asking, after(Stage.DESCRIBE))
     then = after(Stage.TRANSCRIBE)
     transcribe = stage_of(speech, heard, preparing, reader, spool, rights, then)
-    look = LookStage(
-        preparing, beside, after(Stage.LOOK), f"not looked at: {service.models.not_loaded('looks')}"
-    )
-    then = after(Stage.READ_TEXT)
-    read_text = ReadTextStage(preparing, store, legible, then, eyes.lacks)
+    look = _look_stage(preparing, beside, service.models.not_loaded("looks"), after(Stage.LOOK))
+    read_text = _read_text_stage(preparing, store, legible, eyes.lacks, after(Stage.READ_TEXT))
     embed = EmbedStage(preparing, ingest, newest, sizes[Stage.EMBED])
     apply = ApplyStage(preparing, ingest, newest)
     ends.append(shots.close)
@@ -148,6 +146,22 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
         Stage.APPLY: apply,
     }
     return Stages(stages, stores, ends)
+
+
+def _look_stage(
+    preparing: Preparing, beside: LongShots | None, lacks: str, then: Stage
+) -> StageWork:
+    if beside is None:
+        return without_pictures(then, f"not looked at: {lacks}" if lacks else "")
+    return LookStage(preparing, beside, then)
+
+
+def _read_text_stage(
+    preparing: Preparing, store: MediaStore, legible: Legible | None, lacks: str, then: Stage
+) -> StageWork:
+    if legible is None:
+        return without_pictures(then, f"{NOT_READ}: {lacks}" if lacks else "")
+    return ReadTextStage(preparing, store, legible, then)
 
 
 def _embedder(

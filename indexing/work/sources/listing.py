@@ -47,6 +47,11 @@ def is_picture(name: str) -> bool:
     return ending(name) in PICTURES
 
 
+def is_sound(name: str) -> bool:
+    """Return whether a file of this name has sound alone."""
+    return ending(name) in SOUNDS
+
+
 _DOCUMENTS = (".json", ".csv", ".txt")
 _SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")
 

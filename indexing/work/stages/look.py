@@ -102,17 +102,12 @@ def seen_in(looker: Looker, beside: LongShots) -> Words:
 
 
 class LookStage:
-    """`indexing.work.stages.stage.StageWork`. Thread-safe. Without `beside` it only passes assets
-    on to the stage `then`, with the remark `missing`.
-    """
+    """`indexing.work.stages.stage.StageWork`. Thread-safe."""
 
-    def __init__(
-        self, preparing: Preparing, beside: LongShots | None, then: Stage, missing: str = ""
-    ) -> None:
+    def __init__(self, preparing: Preparing, beside: LongShots, then: Stage) -> None:
         self._preparing = preparing
         self._beside = beside
         self._then = then
-        self._missing = missing
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
         """Look at the stills of each asset, and pass the asset on."""
@@ -125,8 +120,8 @@ class LookStage:
     def _looked(self, prepared: Prepared) -> Worked:
         stills = prepared.enrichment.stills.names
         asset, beside = replace(prepared.asset, stage=self._then), self._beside
-        if beside is None or not stills:
-            return Worked(with_remark(asset, self._missing if stills else ""))
+        if not stills:
+            return Worked(with_remark(asset, ""))
         if beside.looker.model.leaves and not prepared.leaves:
             return Worked(with_remark(asset, f"not looked at: {RIGHTS}"))
         try:

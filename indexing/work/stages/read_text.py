@@ -53,43 +53,33 @@ class Legible:
 
 
 class ReadTextStage:
-    """`indexing.work.stages.stage.StageWork`. Thread-safe. Without a reader it only passes assets
-    on to the stage `then`, with the remark what it `lacks`, if that is given.
-    """
+    """`indexing.work.stages.stage.StageWork`. Thread-safe."""
 
     def __init__(
         self,
         preparing: Preparing,
         store: MediaStore,
-        legible: Legible | None,
+        legible: Legible,
         then: Stage = Stage.APPLY,
-        lacks: str = "",
     ) -> None:
         self._preparing = preparing
         self._store = store
         self._legible = legible
         self._then = then
-        self._without = f"{NOT_READ}: {lacks}" if lacks else ""
 
     def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
         """Read the stills of each asset, and pass the asset on."""
         for asset in assets:
-            if self._legible is None:
-                yield self._passed_on(asset, self._without)
-                continue
             if stop():
                 return
             prepared = self._preparing.prepare(asset)
-            if isinstance(prepared, Prepared):
-                done = self._one(prepared, self._legible, stop)
-            else:
-                done = prepared
+            done = self._one(prepared, stop) if isinstance(prepared, Prepared) else prepared
             if done is not None:
                 yield done
 
-    def _one(self, prepared: Prepared, legible: Legible, stop: Stop) -> Worked | None:
+    def _one(self, prepared: Prepared, stop: Stop) -> Worked | None:
         """Return the asset when all of its stills are read; None if the process must stop."""
-        stills = prepared.enrichment.stills.names
+        stills, legible = prepared.enrichment.stills.names, self._legible
         if stills and not prepared.allowed:
             return self._passed_on(prepared.asset, f"{NOT_READ}: {RIGHTS}")
         remark = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from core.work import Tracked
+from core.work import Stage, Tracked
 
 Stop = Callable[[], bool]
 
@@ -46,3 +46,22 @@ def with_remark(asset: Tracked, remark: str) -> Tracked:
     """
     earlier = "" if asset.attempts else asset.cause
     return replace(asset, cause="; ".join(part for part in (earlier, remark) if part))
+
+
+class PassOn:
+    """The stage where its model is missing: each asset goes on to the stage `then`, with a remark
+    if it `concerns` it.
+    """
+
+    def __init__(
+        self, then: Stage, remark: str, concerns: Callable[[Tracked], bool] = lambda _: True
+    ) -> None:
+        self._then = then
+        self._remark = remark
+        self._concerns = concerns
+
+    def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
+        """Pass each asset on."""
+        for asset in assets:
+            remark = self._remark if self._concerns(asset) else ""
+            yield Worked(replace(with_remark(asset, remark), stage=self._then))

@@ -182,20 +182,6 @@ class TranscribeStage:
         return Worked(replace(with_remark(asset, remark), stage=self._then))
 
 
-class PassOn:
-    """The stage where the named model is missing: every video and sound goes on with a remark."""
-
-    def __init__(self, remark: str, then: Stage = Stage.APPLY) -> None:
-        self._remark = remark
-        self._then = then
-
-    def work(self, assets: Sequence[Tracked], stop: Stop) -> Iterator[Worked]:
-        """Pass each asset on."""
-        for asset in assets:
-            remark = "" if is_picture(asset.found.location) else self._remark
-            yield Worked(replace(with_remark(asset, remark), stage=self._then))
-
-
 class _Patience:
     """How much sound an order still hears."""
 

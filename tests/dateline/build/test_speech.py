@@ -9,8 +9,9 @@ import pytest
 from core.errors import SettingsError
 from core.work import FoundAsset, Stage, Tracked
 from dateline import diagnosis
+from dateline.build.media.named import without_pictures
 from dateline.settings import Settings
-from indexing.work.stages.transcribe import PassOn
+from indexing.work.stages.stage import StageWork
 from inference.models.catalogue import Catalogue
 from inference.models.store import MANIFEST
 
@@ -25,9 +26,9 @@ def settings(folder: Path, **named: str) -> Settings:
 def test_the_default_model_is_not_missed_and_a_named_one_is(folder: Path) -> None:
     assert not speech.speech_of(settings(folder)).is_wanted
     missing = speech.speech_of(settings(folder, transcriber=NAME))
-    assert missing.transcriber is None
+    assert missing.model is None
     assert missing.is_wanted
-    assert missing.lacks.startswith("not transcribed:")
+    assert NAME in missing.lacks
     assert not speech.speech_of(settings(folder, transcriber="")).is_wanted
 
 
@@ -52,8 +53,8 @@ def test_a_model_without_the_packages_that_run_it_is_missing(
     assert "faster-whisper" in speech.speech_of(settings(folder, transcriber=NAME)).lacks
     monkeypatch.setattr("core.extras.find_spec", lambda name: name)
     there = speech.speech_of(settings(folder))
-    assert there.transcriber is not None
-    assert there.transcriber.name.startswith(f"{NAME}@")
+    assert there.model is not None
+    assert there.model.name.startswith(f"{NAME}@")
 
 
 def test_a_service_needs_the_name_of_its_model(folder: Path) -> None:
@@ -63,17 +64,23 @@ def test_a_service_needs_the_name_of_its_model(folder: Path) -> None:
     assert caught.value.where == "transcribe_model"
     named = settings(folder, transcriber="openai", transcribe_model="whisper-1")
     opened = speech.speech_of(named)
-    assert opened.transcriber is not None
-    assert opened.transcriber.leaves
+    assert opened.model is not None
+    assert opened.model.leaves
     opened.close()
 
 
-def test_videos_and_sounds_go_on_with_the_remark_and_photos_without() -> None:
+def test_assets_that_a_missing_model_concerns_go_on_with_the_remark() -> None:
     names = ("a.mp4", "b.mp3", "c.jpg")
     assets = [
         Tracked("job", n, 0, FoundAsset(f"/in/{name}", "", 1), stage=Stage.TRANSCRIBE)
         for n, name in enumerate(names)
     ]
-    done = [one.asset for one in PassOn("not transcribed: why", Stage.APPLY).work(assets, bool)]
-    assert [asset.cause for asset in done] == ["not transcribed: why"] * 2 + [""]
-    assert {asset.stage for asset in done} == {Stage.APPLY}
+
+    def causes(stage: StageWork) -> list[str]:
+        done = [one.asset for one in stage.work(assets, bool)]
+        assert {asset.stage for asset in done} == {Stage.APPLY}
+        return [asset.cause for asset in done]
+
+    hears = speech.PassOn(Stage.APPLY, "why", speech.has_sound)
+    assert causes(hears) == ["why", "why", ""]
+    assert causes(without_pictures(Stage.APPLY, "why")) == ["why", "", "why"]

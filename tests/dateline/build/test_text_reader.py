@@ -24,7 +24,7 @@ def settings(folder: Path, **named: str) -> Settings:
 def test_the_default_model_is_not_missed_and_a_named_one_is(folder: Path) -> None:
     assert not build.eyes_of(settings(folder)).is_wanted
     missing = build.eyes_of(settings(folder, text_reader="PP-OCRv6-small-rec"))
-    assert missing.reader is None
+    assert missing.model is None
     assert missing.is_wanted
     assert "PP-OCRv6-small-det" in missing.lacks
     assert not build.eyes_of(settings(folder, text_reader="")).is_wanted
@@ -35,12 +35,12 @@ def test_models_that_are_there_read_and_doctor_names_them(folder: Path) -> None:
     folder_with(folder / "pulled" / "reads", "read_text", reading_graph())
     named = settings(folder, text_finder="finds", text_reader="reads")
     eyes = build.eyes_of(named)
-    assert eyes.reader is not None
-    assert eyes.reader.name.startswith("reads@")
+    assert eyes.model is not None
+    assert eyes.model.name.startswith("reads@")
     eyes.close()
     (told,) = diagnosis.text_reader(named)
     assert told.ok
-    assert told.says == eyes.reader.name
+    assert told.says == eyes.model.name
 
 
 def test_doctor_names_a_missing_model_and_how_to_get_it(folder: Path) -> None:

@@ -109,19 +109,10 @@ def test_a_stop_loses_no_still_that_was_read(world: World) -> None:
     world.write("clip.mp4", "video ONE TWO THREE")
     asset = world.assets(world.ingest())["clip.mp4"]
     world.speller = speller = Speller()
-    stage = ReadTextStage(world.preparing(), world.store, world.legible())
+    legible = world.legible()
+    assert legible is not None
+    stage = ReadTextStage(world.preparing(), world.store, legible)
     assert list(stage.work([asset], lambda: bool(speller.asked))) == []
     assert speller.asked == [b"jpeg of ONE"]
     assert len(list(stage.work([asset], lambda: False))) == 1
     assert speller.asked == [b"jpeg of ONE", b"jpeg of TWO", b"jpeg of THREE"]
-
-
-def test_without_its_model_every_asset_goes_on_and_says_so(world: World) -> None:
-    world.write("a.jpg", "picture SIGN")
-    job = world.ingest()
-    assert world.assets(job)["a.jpg"].cause == ""
-    asset = world.assets(job)["a.jpg"]
-    (done,) = ReadTextStage(world.preparing(), world.store, None, lacks="a-model").work(
-        [asset], lambda: False
-    )
-    assert "a-model" in done.asset.cause

@@ -395,11 +395,13 @@ class World:
             Stage.DECODE: DecodeStage(decoder, 2, shots_apart=self.apart),
             Stage.SHOTS: DecodeStage(decoder, 2),
             Stage.DESCRIBE: DescribeStage(preparing, self.asking(), then),
-            Stage.LOOK: LookStage(preparing, beside, read),
-            Stage.READ_TEXT: ReadTextStage(preparing, self.store, self.legible(), last),
             Stage.EMBED: EmbedStage(preparing, ingest, self.newest, 3),
             Stage.APPLY: ApplyStage(preparing, ingest, self.newest),
         }
+        if beside is not None:
+            made[Stage.LOOK] = LookStage(preparing, beside, read)
+        if (legible := self.legible()) is not None:
+            made[Stage.READ_TEXT] = ReadTextStage(preparing, self.store, legible, last)
         if (listener := self.listener) is not None and (heard := self.heard()) is not None:
             rights = rights_now(self.newest, self.rule)
             parts = (preparing, listener, self.reader, self.spool(), heard, rights)
