@@ -25,6 +25,8 @@ import httpx
 
 READY_S = 120.0
 _CONFIG = "config.properties"
+# However the process ends that holds the other end of its input, the server ends with it.
+_TIED = ("bash", "-c", 'exec 3<&0; "$@" & cat <&3 >/dev/null & wait -n; kill -9 0', "tied")
 _ARGUMENTS = ("--start", "--foreground", "--no-config-snapshots", "--ts-config", _CONFIG)
 
 
@@ -61,13 +63,14 @@ def torchserve(folder: Path) -> Iterator[Served]:
         told = Path(temporary) / "told"
         with told.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 - our own arguments
-                [sys.executable, "-P", "-m", "ts.model_server", *_ARGUMENTS],
+                [*_TIED, sys.executable, "-P", "-m", "ts.model_server", *_ARGUMENTS],
                 cwd=folder,
                 env={
                     **os.environ,
                     **dict.fromkeys(("TEMP", "TMPDIR"), temporary),
                     **dict.fromkeys(("LOG_LOCATION", "METRICS_LOCATION"), temporary),
                 },
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

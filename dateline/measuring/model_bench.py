@@ -42,6 +42,7 @@ SHAPES = {
 }
 REAL_TEXTS = 32  # on which answers are compared
 REAL_WINDOWS = 4
+Put = tuple[dict[Shape, Arrays], list[Arrays]]  # arrays to time by shape, arrays to compare on
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,13 @@ def bench(
     that it can't read, SettingsError for an unknown runtime.
     """
     folder = model_store(settings).open(name)
+    arrays, real = inputs(folder, plan)
+    found = contenders(settings, folder, plan)
+    return measure(found, arrays, real, seconds=plan.seconds, report=report)
+
+
+def inputs(folder: ModelFolder, plan: BenchPlan) -> Put:
+    """Return what a model is measured with. Raises InputError for a shape that it can't read."""
     manifest = folder.manifest
     shapes = plan.shapes or tuple(
         Shape(shape.texts, min(shape.tokens, manifest.max_tokens))
@@ -69,9 +77,7 @@ def bench(
     )
     _check_shapes(manifest, shapes)
     put = _windows if manifest.task == "shots" else _texts
-    arrays, real = put(folder, tuple(dict.fromkeys(shapes)), plan)
-    found = contenders(settings, folder, plan)
-    return measure(found, arrays, real, seconds=plan.seconds, report=report)
+    return put(folder, tuple(dict.fromkeys(shapes)), plan)
 
 
 def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
@@ -85,9 +91,6 @@ def _check_shapes(manifest: ModelManifest, shapes: Sequence[Shape]) -> None:
                 mend = f"a window has {least} to {longest} frames: 1x{least}, 1x{longest}"
             what = f"{manifest.name} can't read {shape} tokens"
             raise InputError(what, where="--shape", mend=mend)
-
-
-Put = tuple[dict[Shape, Arrays], list[Arrays]]  # arrays to time by shape, arrays to compare on
 
 
 def _texts(folder: ModelFolder, shapes: Sequence[Shape], plan: BenchPlan) -> Put:

@@ -42,22 +42,22 @@ def _texts(line: str, place: Path, number: int) -> list[str]:
     if not line.strip():
         return []
     try:
-        return list(_strings(orjson.loads(line)))
+        return list(strings(orjson.loads(line)))
     except orjson.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error}", where=f"{place}:{number}") from error
 
 
-def _strings(tree: object) -> Iterator[str]:
-    """Yield strings that look like text, anywhere in a JSON value."""
+def strings(tree: object) -> Iterator[str]:
+    """Yield the strings that look like text, anywhere in a JSON value."""
     match tree:
         case str():
             if len(tree) >= SHORTEST and " " in tree:
                 yield tree
         case dict():
             for value in tree.values():
-                yield from _strings(value)
+                yield from strings(value)
         case list():
             for value in tree:
-                yield from _strings(value)
+                yield from strings(value)
         case _:
             pass

@@ -1,0 +1,260 @@
+"""Each model by each runtime, in one run: time, memory, size on disk, start, quality, and which one
+`models bench --choose` takes.
+
+    python -m benchmarks.models.runtimes [--models NAME ...] [--runtimes NAME[:OPTION],...]
+                                [--judge SET] [--ner FILE] [--output DIR] [--seconds S]
+
+The bundled models are int8 graphs for ONNX Runtime. So that every runtime has the same weights,
+each text model is also exported in float32 (`NAME-float32`), in every form that a runtime here
+reads: that needs the extra `torch`. Every runtime has a row with each of its options; one that
+can't be used here says why.
+
+- `small` and `large` call: p50 of calls in turns, on one thread, in one process (`models bench`)
+- `memory`, `start`, `quality`: of a process for each (`benchmarks.models.alone`); for TorchServe of
+  its server, whose processes are counted together
+- `likeness`: the least cosine with the model's first runtime, on ordinary text
+
+DIR keeps the rows of each model, and a model that has them is not measured again: a long run can be
+stopped. It gets `runtimes.md`, `runtimes.svg` and `runtimes.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psutil
+from pydantic import SecretStr
+
+from benchmarks.machine import arguments, this_machine
+from benchmarks.sides import NAN, Side, draw, markdown, side_of, tell
+from core.errors import DatelineError, ModelError
+from dateline.build.models.runtimes import RUNTIMES, model_store
+from dateline.measuring.model_bench import BenchPlan, bench
+from dateline.measuring.model_texts import read_texts
+from dateline.settings import Settings, configure
+from inference.models.manifest import ModelManifest, companions
+from inference.models.store import ModelFolder
+from inference.runtimes.bench import Row, fastest
+from inference.runtimes.loading import library
+from scripts.torchserve_server import missing, torchserve
+from tests.free_ports import ports_in_a_row
+
+MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news", "transnetv2-int8")
+FLOATS = {"transnetv2-int8": "transnetv2"}  # bundled in float32 too
+_LONGEST_S = 900.0
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured with what: `judge` and `ner` are data for quality; "" and None for none."""
+
+    settings: Settings
+    output: Path
+    runtimes: tuple[str, ...]
+    seconds: float
+    judge: str
+    ner: Path | None
+
+    @property
+    def exported(self) -> Path:
+        """Where the models in float32 are."""
+        return self.output / "models"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = arguments(__doc__)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--runtimes", default="", help="by commas; all with all options else")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each size of call")
+    parser.add_argument("--judge", default="datasets/demo", help="a judged set, for encoders")
+    parser.add_argument("--ner", type=Path, help="tagged sentences (CoNLL), for taggers")
+    parser.add_argument("--output", type=Path, default=Path("build/runtimes"))
+    chosen = parser.parse_args()
+    exported = chosen.output / "models"
+    exported.mkdir(parents=True, exist_ok=True)
+    settings = configure({"pulled_models": str(exported)}).settings
+    named = tuple(one for one in chosen.runtimes.split(",") if one) or every_option()
+    plan = Plan(settings, chosen.output, named, chosen.seconds, chosen.judge, chosen.ner)
+    try:
+        if plan.ner is not None:
+            library("seqeval.metrics")
+        sides = [side for name in forms(plan, chosen.models) for side in kept(plan, name)]
+    except DatelineError as error:
+        raise SystemExit(f"error: {error}") from error
+    tell("models by runtimes", sides, this_machine(), as_json=chosen.json)
+    (plan.output / "runtimes.md").write_text(markdown(sides), encoding="utf-8")
+    draw(sides, plan.output / "runtimes.svg", "Models by runtimes, one thread")
+
+
+def every_option() -> tuple[str, ...]:
+    """Return every runtime with each of its options."""
+    return tuple(f"{name}:{option}" for name, kind in RUNTIMES.items() for option in kind.options)
+
+
+def forms(plan: Plan, names: Sequence[str]) -> Iterator[str]:
+    """Yield each model and its form in float32, which is made where it is missing."""
+    for name in names:
+        yield name
+        folder = model_store(plan.settings).open(name)
+        if name in FLOATS:
+            yield FLOATS[name]
+        elif folder.manifest.task in ("encode", "tag") and "int8" in folder.manifest.precision:
+            try:
+                yield in_float32(plan, folder)
+            except ModelError as error:
+                _progress(f"{name} has no form in float32: {error}")
+
+
+def in_float32(plan: Plan, source: ModelFolder) -> str:
+    """Return the name of the model in float32, exported in every form that is read here."""
+    manifest = source.manifest
+    made = plan.exported / f"{manifest.name}-float32"
+    if made.exists():
+        return made.name
+    _progress(f"exporting {made.name}")
+    hub, parts = library("training.public_models.hub_folder"), checkpoint_folder()
+    opened = plan.output / f"{manifest.name}-hub"
+    if not opened.exists():
+        hub.write_hub_folder(source, opened)
+    formats = tuple(
+        one
+        for one in parts.PATHS
+        if any(one in kind.formats and not kind.missing for kind in RUNTIMES.values())
+    )
+    wanted = parts.ExportPlan(
+        manifest.task,
+        formats,
+        pooling=manifest.pooling,
+        query_prefix=manifest.query_prefix,
+        passage_prefix=manifest.passage_prefix,
+        max_tokens=manifest.max_tokens,
+        licence=manifest.licence,
+    )
+    library("training.public_models.export").export(opened, made, wanted, read_texts(None, 16))
+    return made.name
+
+
+def checkpoint_folder() -> Any:
+    """Return the exporter's names of forms."""
+    return library("training.public_models.checkpoint_folder")
+
+
+def kept(plan: Plan, name: str) -> list[Side]:
+    """Return the rows of a model, those that an earlier run kept or new ones."""
+    place = plan.output / "runtimes.json"
+    rows: dict[str, Any] = json.loads(place.read_text("utf-8")) if place.exists() else {}
+    if name not in rows:
+        rows[name] = [asdict(side) for side in measured(plan, name)]
+        place.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return [side_of(tree) for tree in rows[name]]
+
+
+def measured(plan: Plan, name: str) -> list[Side]:
+    """Return a row for each runtime of one model."""
+    folder = model_store(plan.settings).open(name)
+    with server(plan, folder) as served:
+        named = tuple(
+            served.address if one.startswith("torchserve") else one for one in plan.runtimes
+        )
+        settings = plan.settings.model_copy(update={"remote_key": served.key})
+        rows = bench(settings, name, BenchPlan(runtimes=named, seconds=plan.seconds), _progress)
+        best = fastest(rows)
+        sides = []
+        for row in rows:
+            side = _side(folder.manifest, row, folder, chosen=row == best)
+            if not side.problem:
+                _progress(f"{name} by {row.name}, alone")
+                side = replace(side, **alone(plan, name, row.name, served))
+            sides.append(side)
+    return sides
+
+
+@dataclass(frozen=True, slots=True)
+class AtServer:
+    """A running TorchServe: its runtime's name, its key, its start and its memory; empty if there
+    is none.
+    """
+
+    address: str = "torchserve"
+    key: Any = None
+    start_s: float = NAN
+    memory_mb: float = NAN
+
+
+@contextmanager
+def server(plan: Plan, folder: ModelFolder) -> Iterator[AtServer]:
+    """Serve the model by a TorchServe, where there is one and a form that it reads."""
+    if missing() or not any(one.startswith("torchserve") for one in plan.runtimes):
+        yield AtServer()
+        return
+    archive = library("training.public_models.torchserve_archive")
+    made = plan.output / f"{folder.manifest.name}-torchserve-{os.getpid()}"
+    archive.write_torchserve(folder, made, archive.ServePlan(ports_in_a_row(5)[0]))
+    began = monotonic()
+    with torchserve(made) as served:
+        started = monotonic() - began
+        tree = [psutil.Process(served.process), *psutil.Process(served.process).children(True)]
+        memory = sum(one.memory_info().rss for one in tree) / 1e6
+        key = SecretStr(served.inference_key)
+        yield AtServer(f"torchserve:{served.inference}", key, started, memory)
+
+
+def alone(plan: Plan, name: str, runtime: str, served: AtServer) -> Mapping[str, Any]:
+    """Return start, memory and quality of a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.models.alone", name, runtime]
+    command += ["--pulled", str(plan.exported), "--judge", plan.judge]
+    command += ["--ner", str(plan.ner)] if plan.ner else []
+    key = {"DATELINE_REMOTE_KEY": served.key.get_secret_value()} if served.key else {}
+    ended = subprocess.run(
+        command,
+        env={**os.environ, **key},
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_S,
+        check=False,
+    )
+    if ended.returncode:
+        return {"problem": (ended.stderr.strip().splitlines() or ["it ended early"])[-1][:300]}
+    found: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
+    if runtime == served.address:
+        found |= {"start_s": served.start_s, "memory_mb": served.memory_mb}
+    return found
+
+
+def _side(manifest: ModelManifest, row: Row, folder: ModelFolder, *, chosen: bool) -> Side:
+    """Return what the turns gave for one runtime."""
+    by = row.name if not row.name.startswith("torchserve") else "torchserve"
+    if row.problem:
+        return Side(manifest.name, by, problem=row.problem)
+    (small, one), (large, many) = list(row.speeds.items())[:2]
+    what = f"{manifest.name} ({small}, {large})"
+    likeness = row.parity.cosine if row.parity else NAN
+    times = {"one_ms": one.p50, "many_ms": many.p50, "disk_mb": size_mb(folder, row.name)}
+    return Side(what, by, likeness=likeness, chosen=chosen, **times)
+
+
+def size_mb(folder: ModelFolder, runtime: str) -> float:
+    """Return the size of the form that a runtime reads, with what must lie beside it."""
+    kind, graphs = RUNTIMES[runtime.partition(":")[0]], folder.manifest.graphs
+    path = next(graphs[one] for one in kind.formats if one in graphs)
+    paths = (path, *companions(path, folder.manifest.files))
+    return sum((folder.path / one).stat().st_size for one in paths) / 1e6
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The table of what can be exchanged: what it shows, and one small run of models by runtimes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks.models import runtimes
+from benchmarks.sides import Side, draw, markdown, side_of
+
+MODEL = "distilbert-ner-news"
+SIDES = (
+    Side("m (1x16, 64x128)", "one", 1.25, 80.0, 90.4, 22.1, 0.5, 0.9, "nDCG@10", 1.0),
+    Side("m (1x16, 64x128)", "two", 0.5, 40.0, chosen=True),
+    Side("m", "card", problem="no card"),
+)
+
+
+def test_a_table_has_the_figures_the_choice_and_what_can_t_run_here() -> None:
+    _, _, first, second, _, absent = markdown(SIDES).splitlines()
+    expected = "1.25 | 80.0 | 90 | 22.1 | 0.50 | 0.9000 nDCG@10 | 1.000000 |  |"
+    assert first == f"| m (1x16, 64x128) | one | {expected}"
+    assert second == "| m (1x16, 64x128) | two | 0.50 | 40.0 |  |  |  |  |  | yes |"
+    assert absent == "- m by `card`: no card"
+
+
+def test_rows_that_were_kept_are_the_same_again() -> None:
+    kept = [side_of(json.loads(json.dumps(asdict(side)))) for side in SIDES]
+    assert markdown(kept) == markdown(SIDES)
+    assert math.isnan(side_of({"what": "m", "by": "x", "one_ms": None}).one_ms)
+
+
+def test_the_same_rows_give_the_same_picture(tmp_path: Path) -> None:
+    for name in ("a.svg", "b.svg"):
+        draw(SIDES, tmp_path / name, "Models")
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+    assert drawn == (tmp_path / "b.svg").read_text("utf-8")
+    assert "m  two" in drawn
+    assert "m  card" not in drawn
+
+
+@pytest.mark.service
+def test_a_model_is_measured_and_not_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runtimes, "forms", lambda plan, names: iter(names))  # none in float32
+    given = ("--models", MODEL, "--runtimes", "onnxruntime:cpu,torch:cpu", "--seconds", "0")
+    monkeypatch.setattr(sys, "argv", ["runtimes", *given, "--output", str(tmp_path), "--json"])
+    rows = []
+    for _ in range(2):
+        runtimes.main()
+        rows.append(json.loads(capsys.readouterr().out)["rows"])
+    (ours, other), again = rows
+    assert again == [ours, other], "the second run has measured nothing"
+    assert ours["what"] == f"{MODEL} (1x16, 64x16)"
+    assert 0 < ours["one_ms"] < ours["many_ms"]
+    assert ours["memory_mb"] > 10
+    assert ours["start_s"] > 0
+    assert ours["disk_mb"] > 10
+    assert ours["chosen"] is True
+    assert other["problem"]
+    assert "onnxruntime:cpu" in (tmp_path / "runtimes.md").read_text("utf-8")
