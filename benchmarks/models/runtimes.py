@@ -240,8 +240,15 @@ def _side(manifest: ModelManifest, row: Row, folder: ModelFolder, *, chosen: boo
     (small, one), (large, many) = list(row.speeds.items())[:2]
     what = f"{manifest.name} ({small}, {large})"
     likeness = row.parity.cosine if row.parity else NAN
-    times = {"one_ms": one.p50, "many_ms": many.p50, "disk_mb": size_mb(folder, row.name)}
-    return Side(what, by, likeness=likeness, chosen=chosen, **times)
+    return Side(
+        what,
+        by,
+        one.p50,
+        many.p50,
+        disk_mb=size_mb(folder, row.name),
+        likeness=likeness,
+        chosen=chosen,
+    )
 
 
 def size_mb(folder: ModelFolder, runtime: str) -> float:
