@@ -16,7 +16,7 @@ import numpy as np
 
 from core.items import Item
 from core.ports.engine import Catalogue
-from core.query_tree import Bool, Node
+from core.query_tree import Bool, Word
 from search.candidates import CandidateSet
 from search.highlight import Highlighter, read
 
@@ -25,17 +25,19 @@ _FIRST = 10  # candidates that are looked at
 
 
 def with_media_evidence(
-    catalogue: Catalogue, highlighter: Highlighter, candidates: CandidateSet
+    catalogue: Catalogue, highlighter: Highlighter, typed: Sequence[Word], candidates: CandidateSet
 ) -> CandidateSet:
     """Return the candidates, with strong ones down to the last of the first ten whose media have
-    the query's words; its chance is at least their share. Without a floor they stay as they are.
+    the words of the query as it was `typed`; its chance is at least their share. Without a floor
+    they stay as they are.
     """
     strong, chances = candidates.strong, candidates.chances
     ids = candidates.ids[:_FIRST]
     if strong is None or chances is None or strong >= len(ids):
         return candidates
     items = catalogue.items(ids[strong:], candidates.caller)
-    shares = [_share(highlighter, candidates.query, item) for item in items]
+    query = Bool(should=tuple(typed))
+    shares = [_share(highlighter, query, item) for item in items]
     found = [strong + place for place, share in enumerate(shares) if share >= LEAST_SHARE]
     if not found:
         return candidates
@@ -44,7 +46,7 @@ def with_media_evidence(
     return replace(candidates, strong=found[-1] + 1, chances=chances)
 
 
-def _share(highlighter: Highlighter, query: Node, item: Item | None) -> float:
+def _share(highlighter: Highlighter, query: Bool, item: Item | None) -> float:
     """Return the largest share of the query's words that a moment of the item's media has, with the
     words that say whom it shows; 0 if none of them is in the media.
     """
@@ -74,13 +76,10 @@ def moments(item: Item) -> list[str]:
     return [*said, *map("\n".join, seen.values()), *named]
 
 
-def _wanted(highlighter: Highlighter, query: Node, language: str) -> list[frozenset[str]]:
-    """Return the terms of each word of the query, common words left out; several for a word with
-    synonyms.
-    """
+def _wanted(highlighter: Highlighter, query: Bool, language: str) -> list[frozenset[str]]:
+    """Return the terms of each word of the query, common words left out."""
     telling = highlighter.terms(query, language)
-    parts: Sequence[Node] = query.should if isinstance(query, Bool) else (query,)
-    found = (highlighter.terms(part, language) & telling for part in parts)
+    found = (highlighter.terms(word, language) & telling for word in query.should)
     return [terms for terms in found if terms]
 
 

@@ -155,7 +155,8 @@ class SearchPipeline:
             watch.lap("draft", ran=reranked.teams is not None)
             candidates = group(engine, reranked)
             candidates = with_floor(parts.floors, reranked, candidates)
-            candidates = with_media_evidence(engine, self._highlighter, candidates)
+            words = question.meaning.typed
+            candidates = with_media_evidence(engine, self._highlighter, words, candidates)
             typed = "" if start else _doubtful(question.request.q, candidates)
             suggested = self._suggesting(typed, candidates)
             watch.lap("fold", ran=candidates.groups is not None)
