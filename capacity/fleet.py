@@ -23,6 +23,7 @@ SYSTEM = 1.0 * GIBI
 DISK_TIMES = 2.0  # an archive's files, and as much for merges and a migration
 _REFUSED, _CUT = 0.001, 0.05  # shares of searches that may be refused, and lose their reranking
 _BUSY = 0.8  # of a worker's processors, on average
+MEDIA = {"photo": "photo_ms", "video second": "video_second_ms"}  # constants, if not measured
 _SHOT_S = 10.0  # seconds of a video for each of its passages
 
 
@@ -178,24 +179,40 @@ def unit_ms(measured: Measurements, kind: str, demand: Demand) -> tuple[float, s
     passages = {"stories": demand.passages, "photos": 1.0}.get(kind, demand.video_s / _SHOT_S)
     embed = sum(_a_unit(measured.call(f"embed {n}")) for n in (1, 2))
     rest = _a_unit(measured.call("import")) + passages * _a_unit(measured.call("graph"))
-    decode = {
-        "stories": 0.0,
-        "photos": constant("photo_ms").high,
-        "videos": demand.video_s * constant("video_second_ms").high,
-    }[kind]
+    media = _media_ms(measured, kind, demand.video_s)
     why = (
-        f"{decode:.0f} ms decoding, {passages:g} x {embed:.1f} ms embedding, {rest:.1f} ms indexing"
+        f"{media:.0f} ms decoding and models of media, {passages:g} x {embed:.1f} ms embedding, "
+        f"{rest:.1f} ms indexing"
     )
-    return decode + passages * embed + rest, why
+    return media + passages * embed + rest, why
+
+
+def _media_ms(measured: Measurements, kind: str, video_s: float) -> float:
+    """Return what decoding takes, and each model of media that was measured: text and looks for a
+    picture or a shot, shots and speech for each second of a video.
+    """
+    seen = _a_unit(measured.call("text in pictures")) + _a_unit(measured.call("looks"))
+    if kind == "photos":
+        return _media_unit(measured, "photo") + seen
+    if kind == "videos":
+        second = _media_unit(measured, "video second") + _a_unit(measured.call("speech"))
+        return video_s * second + video_s / _SHOT_S * seen
+    return 0.0
+
+
+def _media_unit(measured: Measurements, what: str) -> float:
+    """Return the milliseconds of a photo, or of a second of video with its shots; the high end of
+    the dated constant where this was not measured.
+    """
+    found = measured.call(what)
+    if found is None:
+        return constant(MEDIA[what]).high
+    return _a_unit(found) + (_a_unit(measured.call("shots")) if what != "photo" else 0.0)
 
 
 def _a_unit(calls: Calls | None) -> float:
-    return 0.0 if calls is None else calls.mean / calls.batch * _together(calls)
-
-
-def _together(calls: Calls) -> float:
-    """Return the work of the threads of a call, in that of one: they may share a core."""
-    return 1.0 if calls.threads == 1 else 1.25
+    """Return the milliseconds of one thread for a unit; 0 for what was not measured."""
+    return 0.0 if calls is None else calls.mean / calls.batch
 
 
 def workers(

@@ -61,6 +61,8 @@ class SearchTimes:
       the client that measured
     - `width`: threads that the search process kept busy
     - `deadline_ms`: what reranking had, from the search's start
+    - `filter`: what narrowed them, "" for nothing: the caller's `rights`, a `date`, a `facet`;
+      `allowed` is the share of the items that it leaves
     """
 
     profile: str
@@ -71,6 +73,16 @@ class SearchTimes:
     load_ms: float
     width: float
     deadline_ms: float = 0.0
+    filter: str = ""
+    allowed: float = 1.0
+
+    @property
+    def alone(self) -> float:
+        """Return the mean of a whole search with its HTTP, in milliseconds."""
+        inside = {"encode", "lexical", "vectors", "cosines"}  # of `retrieve`
+        mean = self.milliseconds.mean(axis=0)
+        pairs = zip(self.stages, mean, strict=True)
+        return float(sum(ms for stage, ms in pairs if stage not in inside))
 
     @property
     def milliseconds(self) -> Floats64:
@@ -120,8 +132,9 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """One run of `dateline capacity measure`. `noise` is how much the slowest of its repeated
-    measurements took more than the fastest: .1 is a tenth.
+    """One run of `dateline capacity measure`, which took `took_s` seconds. `noise` is how much the
+    slowest of its repeated measurements took more than the fastest: .1 is a tenth. `memory` is the
+    bytes that a process takes for each model, by its name.
     """
 
     made: str
@@ -133,24 +146,45 @@ class Measurements:
     calls: tuple[Calls, ...]
     packages: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, float] = field(default_factory=dict)
+    took_s: float = 0.0
     format: int = FORMAT
 
     def of_profile(self, name: str) -> tuple[SearchTimes, ...]:
-        """Return the searches of a profile, the smallest archive first. Raises InputError."""
-        found = sorted((s for s in self.searches if s.profile == name), key=lambda s: s.passages)
+        """Return the searches of a profile without a filter, the smallest archive first. Raises
+        InputError.
+        """
+        plain = [s for s in self.searches if not s.filter]
+        found = sorted((s for s in plain if s.profile == name), key=lambda s: s.passages)
         if not found:
-            known = ", ".join(sorted({s.profile for s in self.searches}))
+            known = ", ".join(sorted({s.profile for s in plain}))
             what = f"no search of the profile {name} was measured"
             mend = f"measured are {known}; `dateline capacity measure --profiles {name}`"
             raise InputError(what, where="--profile", mend=mend)
         return tuple(found)
 
+    def filters(self) -> dict[str, float]:
+        """Return how many times as long a search takes in its process with each filter, against the
+        same profile and archive without one.
+        """
+        plain = {(s.profile, s.passages): s for s in self.searches if not s.filter}
+        found = {}
+        for each in self.searches:
+            other = plain.get((each.profile, each.passages))
+            if each.filter and other is not None:
+                found[each.filter] = each.alone / other.alone
+        return found
+
     def call(self, what: str) -> Calls | None:
-        """Return the calls of the longest texts, as passages are, with the least time for a unit;
-        None if none were measured.
+        """Return the calls on one thread of the longest texts, as passages are, with the least time
+        for a unit; None if none were measured.
         """
         found = [each for each in self.calls if each.what == what]
-        return min(found, key=lambda each: (-each.tokens, each.mean / each.batch), default=None)
+        return min(
+            found,
+            key=lambda each: (each.threads, -each.tokens, each.mean / each.batch),
+            default=None,
+        )
 
 
 _ADAPTER = TypeAdapter(Measurements)
@@ -194,6 +228,7 @@ def _check(found: Measurements, where: str) -> None:
             for s in found.searches
         ),
         "widths are above 0": all(s.width > 0 for s in found.searches),
+        "filters leave some of the items": all(0 < s.allowed <= 1 for s in found.searches),
         "there is an archive": bool(found.archives),
         f"calls have {len(QUANTILES)} quantiles, which rise": all(
             len(c.ms) == len(QUANTILES) and list(c.ms) == sorted(c.ms) and c.batch >= 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from capacity.demand import Demand
-from capacity.fleet import REQUESTS, Workers, most_passages, workers
+from capacity.fleet import MEDIA, REQUESTS, Workers, most_passages, workers
 from capacity.instances import Instance, instances
 from capacity.measurements import MachineFacts, Measurements
 from capacity.mixes import BillLine, Mix, Mixes, NotMetError
@@ -25,6 +25,7 @@ _FAR = 2.0  # times the best bill so far: what costs more even without a queue i
 _TRIED = 3  # instance types whose models are also tried elsewhere
 _BURSTY = 6000  # arrivals
 _MONTHS = (0, 6, 12)
+_DECODED = {"photos": "photo", "videos": "video second"}  # a measured call, by kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +221,11 @@ class Planner:
             by = by or "without growth, as one size was measured"
             said.append(f"the archive is {times:,.0f} times the measured one: {by}")
         kinds = {each.kind for each in demand.ingest}
-        names = {"photos": "photo_ms", "videos": "video_second_ms"}
+        wanted = [what for kind, what in _DECODED.items() if kind in kinds]
         said += [
-            f"{name}: {constant(name)}, {constant_source(name)}"
-            for kind, name in names.items()
-            if kind in kinds
+            f"{MEDIA[what]}: {constant(MEDIA[what])}, {constant_source(MEDIA[what])}"
+            for what in wanted
+            if self._measured.call(what) is None
         ]
         return tuple(dict.fromkeys(said))
 

@@ -22,22 +22,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import av
-import numpy as np
 import psutil
-from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 from PIL import Image
 
 from benchmarks.machine import arguments, show, this_machine
 from core.media import FrameBatch
+from dateline.measuring.capacity.made_media import write_clip, write_photo
 from indexing.media.cage.limits import CageLimits
 from indexing.media.inside.pictures import picture
 from indexing.media.reading import CagedReader
@@ -45,7 +42,6 @@ from indexing.media.reading import CagedReader
 SIZES = {"360p": (640, 360), "720p": (1280, 720)}
 FRAMES = 750
 EDGES = (320, 1280)
-PHOTO = (3264, 2448)
 
 
 def main() -> None:
@@ -172,46 +168,6 @@ def caged_photos(reader: CagedReader, paths: list[Path]) -> int:
     for path in paths:
         reader.picture(path, EDGES)
     return len(paths)
-
-
-def write_clip(path: Path, size: tuple[int, int], count: int) -> Path:
-    """Return a clip in H.264 like those in archives: a moving picture with grain."""
-    width, height = size
-    random = np.random.default_rng(1)
-    picture = textured((width + count, height), random)
-    grain = random.integers(-8, 9, (8, height, width, 1), np.int16)
-    with av.open(str(path), "w") as container:
-        options = {"preset": "veryfast", "crf": "23", "bf": "2"}
-        stream = container.add_stream("libx264", rate=25, options=options)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(count):
-            moved = picture[:, number : number + width] + grain[number % 8]
-            pixels = np.clip(moved, 0, 255).astype(np.uint8)
-            frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
-def write_photo(path: Path, seed: int) -> Path:
-    """Return a photo of 8 megapixels that is different for each seed."""
-    random = np.random.default_rng(seed)
-    pixels = np.clip(textured(PHOTO, random), 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(path, quality=90)
-    return path
-
-
-def textured(size: tuple[int, int], random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Return int16 [h, w, 3]: shapes of several sizes, as in photos."""
-    width, height = size
-    total = np.zeros((height, width, 3), np.int16)
-    for cells, weight in ((8, 110), (40, 70), (200, 40), (800, 20)):
-        coarse = random.integers(0, 256, (max(2, cells * height // width), cells, 3), np.uint8)
-        scaled = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-        total += (np.asarray(scaled, np.int16) * weight) // 255
-    return total
 
 
 if __name__ == "__main__":

@@ -46,13 +46,14 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from benchmarks.machine import arguments, show, this_machine
-from benchmarks.media.decode import Side, computing_s, textured, write_photo
+from benchmarks.media.decode import Side, computing_s
 from core.media import FrameBatch
 from core.work import AssetState, FoundAsset, JobState, Priority, Stage, Tracked
 from dateline.build.media.shots import shot_detector_of, shot_finder_of
 from dateline.build.media.stages import Stages, build_stages
 from dateline.build.media.work import Worker, build_worker
 from dateline.build.service import Service, build_service
+from dateline.measuring.capacity.made_media import textured, write_photo
 from dateline.settings import Settings, configure
 from indexing.media.reading import CagedReader
 from indexing.media.shots.windows import FrameWindows, WindowLayout

@@ -20,8 +20,8 @@ from dateline.commands.options import (
     settings_for,
     write_result,
 )
-from dateline.measuring.capacity import MeasurePlan
-from dateline.measuring.capacity import measure as measured
+from dateline.measuring.capacity.run import MeasurePlan
+from dateline.measuring.capacity.run import measure as measured
 
 
 def measure(
@@ -66,12 +66,10 @@ def _show(found: Measurements, output: Path) -> None:
         )
     )
     for each in found.searches:
-        mean = each.milliseconds.mean(axis=0)
-        spent = sum(
-            ms
-            for name, ms in zip(each.stages, mean, strict=True)
-            if name not in ("encode", "lexical", "vectors", "cosines")
-        )
-        console.print(escape(f"{each.profile}, {each.passages:,} passages: {spent:.1f} ms alone"))
+        said = f"{each.profile}, {each.passages:,} passages: {each.alone:.1f} ms alone"
+        if each.filter:
+            said += f", with a filter by {each.filter} that leaves {each.allowed:.0%}"
+        console.print(escape(said))
     console.print(f"noise: repeated measurements differ by {found.noise:.0%}")
+    console.print(f"it took {found.took_s:.0f} s")
     console.print(f"written to {escape(str(output))}")

@@ -1,0 +1,1 @@
+"""Measures what a plan of capacity needs, on this machine: `dateline capacity measure`."""
