@@ -37,6 +37,7 @@ class Demand:
       in a year, and the load's: .3 is 30 %
     - `engine`: embedded or opensearch; `remote`: where the models run if not in the searches'
       processes: "", ec2, sagemaker, serverless or lambda
+    - `filter`: what narrows every search, as it was measured: "", rights, date or facet
     """
 
     qps: float
@@ -53,6 +54,7 @@ class Demand:
     caption: str = ""
     engine: str = "embedded"
     remote: str = ""
+    filter: str = ""
 
     @property
     def peak(self) -> float:

@@ -163,6 +163,28 @@ class Measurements:
             raise InputError(what, where="--profile", mend=mend)
         return tuple(found)
 
+    def narrowed(self, name: str, by: str) -> SearchTimes | None:
+        """Return the searches of a profile with a filter, of the largest archive; None without a
+        filter. Raises InputError.
+        """
+        if not by:
+            return None
+        found = [s for s in self.searches if (s.profile, s.filter) == (name, by)]
+        if not found:
+            known = ", ".join(sorted({s.filter for s in self.searches if s.filter})) or "none"
+            what = f"no search of the profile {name} was measured with a filter by {by}"
+            raise InputError(what, where="--filter", mend=f"measured are {known}")
+        return max(found, key=lambda each: each.passages)
+
+    def batch_ms(self) -> float:
+        """Return how long one thread takes for one batch of the reranker's model; 0 if that was not
+        measured.
+        """
+        found, tokens = self.call("rerank"), float(self.settings.get("batch_tokens", "0"))
+        if found is None:
+            return 0.0
+        return found.mean / (found.batch * found.tokens) * tokens
+
     def filters(self) -> dict[str, float]:
         """Return how many times as long a search takes in its process with each filter, against the
         same profile and archive without one.

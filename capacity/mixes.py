@@ -114,7 +114,7 @@ class Mixes:
         self._instances = tuple(some)
         self._requests = requests
         self._curves: dict[object, LoadCurve] = {}
-        self._models: dict[str, ServiceModel] = {}
+        self._models: dict[tuple[str, str], ServiceModel] = {}
 
     def least_cost(self, demand: Demand, instance: Instance) -> float:
         """Return what an instance type costs at least: without any queue."""
@@ -376,10 +376,15 @@ class Mixes:
 
     def model(self, demand: Demand) -> ServiceModel:
         """Return the model of the demand's profile. Raises InputError."""
-        if demand.profile not in self._models:
-            searches = self._measured.of_profile(demand.profile)
-            self._models[demand.profile] = ServiceModel(self._measured.machine, searches)
-        return self._models[demand.profile]
+        key = demand.profile, demand.filter
+        if key not in self._models:
+            self._models[key] = ServiceModel(
+                self._measured.machine,
+                self._measured.of_profile(demand.profile),
+                drawn=self._measured.narrowed(*key),
+                batch_ms=self._measured.batch_ms(),
+            )
+        return self._models[key]
 
     def host(self, instance: Instance) -> Host:
         """Return an instance with a search process for each of its hardware threads."""
@@ -416,7 +421,8 @@ class Mixes:
     ) -> LoadCurve:
         """Return the load curve of a host: the same for all families of one processor."""
         passages = demand_passages(demand)
-        place = (demand.profile, instance.processor, instance.vcpus, host.searches, round(passages))
+        asked = demand.profile, demand.filter
+        place = (*asked, instance.processor, instance.vcpus, host.searches, round(passages))
         others = tuple((o.name, len(o.curve), o.call_ms) if o else None for o in (remote, nodes))
         key = (*place, *others)
         if key not in self._curves:

@@ -7,7 +7,8 @@
 - A search has a process to itself (`dateline/serving/searchers.py`). As many search at the same
   time as the setting `searches` says; `waiting` more wait, and others are refused at once.
 - A reranker has until the profile's deadline, counted from the search's start; what it has not
-  scored by then is left out (`rerank/deadline.py`).
+  scored by then is left out (`rerank/deadline.py`). The batch in progress ends all the same, in a
+  thread of its own.
 - Models elsewhere, and nodes of OpenSearch, work on a machine of their own while the search holds
   its process.
 
@@ -130,13 +131,16 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
-    it, the speed of its threads by bound, and the milliseconds of a call beside the work.
+    it, the speed of its threads by bound, and the milliseconds of a call beside the work. With
+    `here` it is in another process of the searching host: it has no curve of its own, and a call is
+    work of that host.
     """
 
     name: str
     curve: tuple[float, ...]
     speed: Mapping[str, float]
     call_ms: float
+    here: bool = False
 
 
 def stages_of(searches: SearchTimes) -> dict[str, Floats64]:
@@ -158,7 +162,10 @@ def stages_of(searches: SearchTimes) -> dict[str, Floats64]:
 
 
 class ServiceModel:
-    """Plays searches of one profile on any host, as they were measured on one machine."""
+    """Plays searches of one profile on any host, as they were measured on one machine. `drawn` are
+    others of the largest archive to play, such as filtered ones; `batch_ms` is how long a reranker
+    takes for one batch of a model.
+    """
 
     def __init__(
         self,
@@ -166,10 +173,13 @@ class ServiceModel:
         searches: Sequence[SearchTimes],
         *,
         deadline: float | None = None,
+        drawn: SearchTimes | None = None,
+        batch_ms: float = 0.0,
     ) -> None:
         self._machine = Machine("measured", machine.curve)
-        self._searches = searches[-1]
-        self._stages = stages_of(searches[-1])
+        self._searches = drawn or searches[-1]
+        self._stages = stages_of(self._searches)
+        self.batch_ms = batch_ms
         self.growing = growing(searches)
         self.deadline = searches[-1].deadline_ms if deadline is None else deadline
         self.width = self._searches.width
@@ -266,23 +276,35 @@ class ServiceModel:
         machines = [Machine("host", host.speeds.curve(host.end))]
         places = {"models": 0, "nodes": 0}
         for name, other in (("models", remote), ("nodes", nodes)):
-            if other is not None:
+            if other is not None and not other.here:
                 places[name] = len(machines)
                 machines.append(Machine(name, other.curve))
         models, node, width = places["models"], places["nodes"], self.width
         deadline = self.deadline or None
         load: tuple[Step, ...] = (Work(0, _LOAD),) if with_load else ()
-        call: tuple[Step, ...] = () if remote is None else (Wait(_CALL),)
+        calling: Step = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
+        before, after = self._calls() if remote is not None else (0, 0)
+        speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
+        score = Work(models, _SCORE, width, deadline, self.batch_ms / speed)
         steps: tuple[Step, ...] = (
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
             *(Take(1), Work(0, _OWN, width)),
-            *(*call, Work(models, _MODEL, width), Work(node, _NODE)),
-            *(*call, Work(models, _SCORE, width, deadline), Work(0, _AFTER), Give(1)),
+            *((calling,) * before),
+            *(Work(models, _MODEL, width), Work(node, _NODE)),
+            *((calling,) * after),
+            *(score, Work(0, _AFTER), Give(1)),
             *(Take(0), Work(0, _OUT), Give(0)),
         )
         stations = (Station("front", 1), Station("searches", host.searches, waiting))
         return Network(tuple(machines), stations, steps)
+
+    def _calls(self) -> tuple[int, int]:
+        """Return how many models a search asks before it retrieves, and for its ranks: each is one
+        call if it runs elsewhere.
+        """
+        asks = {stage for stage in _MODELS if self._searches.of(stage).mean() > 0}
+        return len(asks - {RERANK}), len(asks & {RERANK})
 
     def mean_work(self, host: Host, passages: float, **elsewhere: Elsewhere | None) -> float:
         """Return the mean work of a search on the host, in milliseconds of one thread."""

@@ -28,6 +28,7 @@ from core.errors import InputError
 
 Floats64: TypeAlias = npt.NDArray[np.float64]
 _REFUSED = -1.0
+_NOBODY = -1  # the request of work that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,15 @@ class Give:
 class Work:
     """Work on a machine, as many milliseconds as the request has in `column`. Alone it keeps
     `width` threads busy. What is not done `deadline` milliseconds after the request's last `Take`
-    is left undone.
+    is left undone, but for the piece in progress: it ends, and nobody waits for it. A piece is
+    `piece` milliseconds of work.
     """
 
     machine: int
     column: int
     width: float = 1.0
     deadline: float | None = None
+    piece: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,8 @@ class _Game:
         share.advance(self.now)
         _, _, request, width = heapq.heappop(share.running)
         share.weigh(-width)
-        self._go_on(request)
+        if request != _NOBODY:
+            self._go_on(request)
 
     def _ring(self) -> None:
         """A wait is over, or a deadline has come: that of a task that still runs cuts it."""
@@ -265,12 +269,25 @@ class _Game:
             return  # it ended before
         share = self.shares[machine]
         share.advance(self.now)
-        width = next(each[3] for each in share.running if each[1] == task)
+        until, width = next((each[0], each[3]) for each in share.running if each[1] == task)
         share.stopped.add(task)
-        share.busy -= width
-        share.rate = share.machine.rate(share.busy)
+        left = self._left(request, (until - share.clock) * width)
+        if left > 0:
+            ends = share.clock + left / width
+            heapq.heappush(share.running, (ends, next(self._numbers), _NOBODY, width))
+        else:
+            share.busy -= width
+            share.rate = share.machine.rate(share.busy)
         self.cut[request] = True
         self._go_on(request)
+
+    def _left(self, request: int, undone: float) -> float:
+        """Return the rest of the piece in progress of a task with this much work undone."""
+        step = self._steps[self._at[request] - 1]
+        if not isinstance(step, Work) or step.piece <= 0:
+            return 0.0
+        done = self._work[request][step.column] - undone
+        return float(min(undone, step.piece - done % step.piece))
 
     def _go_on(self, request: int) -> None:
         """Take a request's next steps, up to one that lasts."""

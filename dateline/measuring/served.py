@@ -31,11 +31,14 @@ def served(
 
 @contextmanager
 def started(
-    folder: Path, products: Sequence[str], settings: Mapping[str, str]
+    folder: Path,
+    products: Sequence[str],
+    settings: Mapping[str, str],
+    flags: Sequence[str] = (),
 ) -> Iterator[tuple[int, httpx.Client]]:
-    """Start the service on the archive in `folder` with `settings` (DATELINE_ variables). Yields
-    its process id, and a client with a connection kept alive that may read `products`. Raises
-    StorageError if it does not start.
+    """Start the service on the archive in `folder` with `settings` (DATELINE_ variables) and
+    `flags` of `dateline serve`. Yields its process id, and a client with a connection kept alive
+    that may read `products`. Raises StorageError if it does not start.
     """
     port = free_port()
     key = secrets.token_urlsafe(16)
@@ -47,7 +50,7 @@ def started(
         "DATELINE_KEYS": orjson.dumps(keys).decode(),
         **settings,
     }
-    command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve"]
+    command = [sys.executable, "-c", "from dateline.cli import main; main()", "serve", *flags]
     root = Path(__file__).resolve().parents[2]
     nowhere = subprocess.DEVNULL  # it logs every request
     server = subprocess.Popen(  # noqa: S603  our own interpreter and module

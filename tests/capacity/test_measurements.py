@@ -71,6 +71,31 @@ def test_a_profile_that_was_not_measured_names_those_that_were() -> None:
     assert [each.passages for each in MEASURED.of_profile("hybrid")] == [25_000, 100_000]
 
 
+def test_searches_with_a_filter_are_apart() -> None:
+    narrow = replace(MEASURED.searches[1], filter="date", allowed=0.1, passages=100_000)
+    slower = replace(narrow, rows=tuple(tuple(1.5 * ms for ms in row) for row in narrow.rows))
+    found = replace(MEASURED, searches=(*MEASURED.searches, slower))
+    assert found.of_profile("hybrid") == MEASURED.of_profile("hybrid")
+    assert found.narrowed("hybrid", "") is None
+    assert found.narrowed("hybrid", "date") == slower
+    assert found.filters() == {"date": pytest.approx(1.5)}
+    with pytest.raises(InputError) as caught:
+        found.narrowed("hybrid-rerank", "date")
+    assert caught.value.where == "--filter"
+
+
+def test_a_plan_takes_calls_on_one_thread_with_the_longest_texts() -> None:
+    some = (
+        replace(calls("embed 1", 4.0, 64, 128), threads=2),
+        calls("embed 1", 3.0, 64, 32),
+        calls("embed 1", 640.0, 64, 128),
+        calls("embed 1", 90.0, 8, 128),
+    )
+    found = replace(MEASURED, calls=some).call("embed 1")
+    assert found is not None
+    assert (found.threads, found.batch, found.tokens) == (1, 64, 128)
+
+
 def test_a_stage_that_never_ran_takes_nothing() -> None:
     times: SearchTimes = MEASURED.searches[0]
     assert times.of("fold").tolist() == [0.0] * len(times.rows)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from capacity.measurements import HTTP
-from capacity.service_model import ServiceModel, growing, on_measured, stages_of
+from capacity.service_model import Elsewhere, ServiceModel, growing, on_measured, stages_of
 from capacity.simulator import poisson
 from tests.capacity.made_measurements import MACHINE, MEASURED
 
@@ -68,6 +70,37 @@ def test_a_shorter_deadline_answers_sooner_and_cuts_more() -> None:
     ]
     assert plays[0].at(95) < plays[1].at(95)
     assert plays[0].cut > plays[1].cut
+
+
+def test_models_in_another_process_of_the_host_share_its_threads() -> None:
+    """Two calls of 5 ms each are added for the two models that a search asks."""
+    speed = dict.fromkeys(("int8", "memory", "python"), 1.0)
+    beside = Elsewhere("models", (1.0,), speed, 5.0, here=True)
+    own, with_calls = (
+        MODEL.play(HOST, SIZE, seconds_apart(200), remote=remote).milliseconds.mean()
+        for remote in (None, beside)
+    )
+    assert with_calls == pytest.approx(own + 10, rel=0.02)
+    assert [machine.name for machine in MODEL.network(HOST, remote=beside).machines] == ["host"]
+
+
+def test_what_a_deadline_leaves_behind_takes_time_of_others() -> None:
+    searches = MEASURED.of_profile("hybrid-rerank")
+    arrivals = poisson(25.0, 1500, 3)
+    means = [
+        ServiceModel(MACHINE, searches, deadline=40.0, batch_ms=ms)
+        .play(HOST, SIZE, arrivals)
+        .milliseconds.mean()
+        for ms in (0.0, 30.0)
+    ]
+    assert means[0] < means[1]
+
+
+def test_filtered_searches_are_drawn_and_grow_as_others_do() -> None:
+    slow = replace(HYBRID[-1], rows=tuple(tuple(2 * ms for ms in row) for row in HYBRID[-1].rows))
+    model = ServiceModel(MACHINE, HYBRID, drawn=replace(slow, filter="date", allowed=0.1))
+    assert model.growing == MODEL.growing
+    assert model.mean_work(HOST, SIZE) > 1.8 * MODEL.mean_work(HOST, SIZE)
 
 
 def test_a_full_queue_refuses() -> None:

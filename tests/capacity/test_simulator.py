@@ -119,6 +119,15 @@ def test_a_deadline_cuts_work_and_the_rest_goes_on() -> None:
     assert found.cut == 0.5
 
 
+def test_the_piece_in_progress_at_a_deadline_slows_who_comes_next() -> None:
+    """At 30 ms a piece of 25 has 20 left; the second request shares the processor with it."""
+    steps = (Take(0), Work(0, 0, deadline=30.0, piece=25.0), Give(0))
+    network = Network(ALONE, (Station("s", 1),), steps)
+    found = play(network, np.array([0.0, 30.0]), column(80, 10), warm_up=0)
+    assert found.milliseconds.tolist() == pytest.approx([30, 20])
+    assert found.busy["m"] == pytest.approx(1)
+
+
 def test_a_wait_uses_no_processor() -> None:
     network = Network(ALONE, (), (Wait(1), Work(0, 0)))
     found = play(network, np.zeros(2), np.array([[10.0, 100], [10, 200]]), warm_up=0)

@@ -43,6 +43,9 @@ def plan(
     remote: Annotated[
         str, typer.Option(help="Models elsewhere: ec2, sagemaker, serverless, lambda or any.")
     ] = "any",
+    filter_: Annotated[
+        str, typer.Option("--filter", help="Every search is narrowed by: rights, date or facet.")
+    ] = "",
     families: Annotated[
         str, typer.Option(help="Families to choose from, by commas, such as c6i,m6i; all.")
     ] = "",
@@ -90,6 +93,7 @@ def plan(
             caption,
             _one_of(engine, ("embedded", "opensearch", "any"), "--engine"),
             _one_of(remote, ("", "ec2", "sagemaker", "serverless", "lambda", "any"), "--remote"),
+            filter_,
         )
         demand.check()
         files = [read_measurements(path) for path in measurements or [Path("measurements.json")]]
@@ -141,8 +145,11 @@ def _about(measured: Measurements, prices: Prices) -> tuple[str, ...]:
     machine = measured.machine
     how = f"{machine.processor}, {machine.threads} threads of {machine.cores} cores"
     version = f"{measured.made}, Dateline {measured.version}"
+    narrowed = ", ".join(f"{name} {times:.2f}" for name, times in measured.filters().items())
+    said = f"Measured times of a search with a filter, in that of one without: {narrowed}."
     return (
         f"Measured on {how}, {version}; repeated measurements differ by {measured.noise:.0%}.",
+        *((said,) if narrowed else ()),
         prices.age(datetime.now(UTC).date()),
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from capacity.measurements import QUANTILES, Calls
+from core.items import PubStatus
 from core.writes import PutItem
 from dateline.build.engine import drop_indexes
 from dateline.build.service import Service, build_service
@@ -108,10 +109,11 @@ def _parents(service: Service) -> Parents:
 
 
 def _shared(parents: Parents, first: int, size: int) -> Iterator[PutItem]:
-    """Yield made stories, of which each third one has the product `PART`, too."""
+    """Yield made stories, all shown; each third one has the product `PART`, too."""
     for number, write in enumerate(made_stories(parents, first, size), start=first):
         products = (WHOLE, PART) if number % _PART_OF == 0 else (WHOLE,)
-        yield replace(write, item=replace(write.item, products=products))
+        item = replace(write.item, products=products, pubstatus=PubStatus.USABLE)
+        yield replace(write, item=replace(item, embargoed=None, expires=None))
 
 
 def flat(what: str, ms: float) -> Calls:

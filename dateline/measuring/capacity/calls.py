@@ -23,7 +23,7 @@ from inference.runtimes.loading import cores
 SECONDS = 0.5  # for one kind of call
 _EMBED = ((1, 32), (8, 32), (64, 32), (8, 128), (64, 128))  # texts of a call, tokens of each
 _TAG = ((1, 16), (16, 16))
-_RERANK = tuple((depth, tokens) for depth in (20, 50, 100) for tokens in (48, 128))
+_RERANK = tuple((depth, tokens) for depth in (20, 100) for tokens in (48, 128))
 _OPENERS: Mapping[str, Callable[[Settings, str], object]] = {
     "encoder": open_encoder,
     "second_encoder": open_encoder,
@@ -44,7 +44,7 @@ def model_calls(settings: Settings) -> tuple[Calls, ...]:
         found += [
             measured(what, _new_each_time(call, made), threads, batch, tokens)
             for what, batch, tokens, call, made in _kinds(models)
-            if threads == 1 or batch > 1  # a call with one text keeps one thread busy
+            if threads == 1 or batch > 8  # short calls keep one thread busy
         ]
     return tuple(found)
 

@@ -34,7 +34,14 @@ from inference.runtimes.loading import cores
 Report = Callable[[str], None]
 _PACKAGES = ("numpy", "onnxruntime", "faiss-cpu", "tantivy", "tokenizers", "fastapi", "uvicorn")
 _TOLD = ("profile", "encoder", "second_encoder", "tagger", "reranker", "threads", "runtimes")
-_TOLD_TOO = ("hnsw_m", "hnsw_ef_search", "hnsw_precision", "rerank_candidates", "rerank_tokens")
+_TOLD_TOO = (
+    "batch_tokens",
+    "hnsw_m",
+    "hnsw_ef_search",
+    "hnsw_precision",
+    "rerank_candidates",
+    "rerank_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlencode, urlsplit
@@ -66,7 +66,7 @@ class Asked:
 def asked(settings: Settings, grown: Grown, asking: Asking) -> Asked:
     """Start the service on the archive and ask it. Raises StorageError if it does not answer."""
     disk = sum(p.stat().st_size for p in settings.data.rglob("*") if p.is_file())
-    keys = {product: secrets.token_urlsafe(16) for product in (WHOLE, PART)}
+    keys = {each: secrets.token_urlsafe(16) for each in (WHOLE, PART)}
     variables = served_variables(settings, keys)
     with started(settings.data, (WHOLE,), variables) as (pid, reached):
         settle(pid)
@@ -78,11 +78,11 @@ def asked(settings: Settings, grown: Grown, asking: Asking) -> Asked:
             noise = max(noise, spread)
             deadline = settings.rerank_deadline_ms if name.endswith(_RERANKS) else 0.0
             found.append(replace(one, passages=grown.passages, deadline_ms=deadline))
-        for filter_ in grown.filters if asking.filters else ():
-            name = asking.profiles[0]
-            client.ask(name, 10, filter_=filter_)
-            one, _ = alone(client, pid, name, asking.searches // 2, filter_)
-            found.append(replace(one, passages=grown.passages))
+        for name, filter_ in product(asking.profiles, grown.filters if asking.filters else ()):
+            client.ask(name, 5, filter_=filter_)
+            one, _ = alone(client, pid, name, asking.searches // 3, filter_)
+            deadline = settings.rerank_deadline_ms if name.endswith(_RERANKS) else 0.0
+            found.append(replace(one, passages=grown.passages, deadline_ms=deadline))
         curve = curve_of(client, found[0].profile, asking.seconds) if asking.seconds else (1.0,)
         front, search, mapped = _memory(pid)
     archive = Archive(grown.stories, grown.passages, disk, front, search, mapped)
