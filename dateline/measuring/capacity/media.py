@@ -72,7 +72,7 @@ def _decoded(finding: ShotFinding, folder: Path) -> Iterator[Calls]:
 def _heard(settings: Settings, finding: ShotFinding, report: Report) -> Iterator[Calls]:
     """Yield a second of speech, if the model and a recording are here."""
     path = demo_folder() / "media" / _SPOKEN
-    transcriber = None if settings.transcriber == PROVIDER else speech_of(settings).transcriber
+    transcriber = None if settings.transcriber == PROVIDER else speech_of(settings).model
     if transcriber is None or not path.is_file():
         report("speech is not measured: no model or no recording is here")
         return
@@ -91,7 +91,7 @@ def _preview(finding: ShotFinding, folder: Path) -> bytes:
 
 def _read(settings: Settings, preview: bytes, report: Report) -> Iterator[Calls]:
     """Yield text in a picture, if the models are here."""
-    reader = eyes_of(settings).reader
+    reader = eyes_of(settings).model
     if reader is None:
         report("text in pictures is not measured: its models are not here")
         return
