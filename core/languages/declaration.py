@@ -34,7 +34,7 @@ class KindWords:
     a subject, or is what the query does not want; `names` are templates of names that begin with a
     kind. `moments` are the templates of what asks for a moment of a recording, with {asked} for a
     request; after one of them `who` may speak, and a word of `says` follows: "find where", "she",
-    "says".
+    "says". What `things` say is written: "find where it says exit".
     """
 
     forms: Mapping[str, KindForms]
@@ -47,6 +47,7 @@ class KindWords:
     moments: tuple[str, ...] = ()
     who: str = ""
     says: str = ""
+    things: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ _KINDS = KindWords(
         "says say said is_saying are_saying mentions mention mentioned talks_about talk_about "
         "talked_about is_talking_about speaks_about speaks_of spoke_about spoke_of"
     ),
+    things="it this that sign signs",
 )
 _DATES = DateWords(
     months=(

@@ -43,6 +43,7 @@ class _Asking:
     many: frozenset[str]
     short: frozenset[str]
     moment: re.Pattern[str]
+    things: frozenset[str]
 
 
 def _asking(words: KindWords) -> _Asking:
@@ -69,6 +70,7 @@ def _asking(words: KindWords) -> _Asking:
         frozenset(spelt(" ".join(one.many for one in forms))),
         frozenset(spelt(" ".join(one.short for one in forms))),
         _moment(words),
+        frozenset(spelt(words.things)),
     )
 
 
@@ -130,6 +132,8 @@ def _moment_spans(query: str, language: str) -> tuple[KindSpan, ...]:
         if found is None or not stands_alone(query, found.start("opening"), found.end()):
             continue
         name, rest = found["between"].split(), query[found.end() :].strip(" :,.?!")
+        if name and name[-1].casefold() in way.things:
+            return ()
         if rest and not name:
             return (_recorded(query, found.start("opening"), found.end()),)
         if (rest and len(name) <= _MOST_NAME) or (name and not rest):

@@ -85,6 +85,8 @@ def test_a_kind_in_another_language(row: Row) -> None:
     [
         "find where the ferry sank",
         "find where she says",
+        "find where it says exit",
+        "show me where the sign says exit",
         "where she says she will go",
         "The moment that says everything about the team",
         "find where the man who stood on the quay for hours says sorry",
