@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,21 @@ class Gap:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SoundBatch:
+    """Successive samples of a live source: int16 [n], one channel, SOUND_RATE a second. The first
+    one is heard at `start_s`.
+    """
+
+    samples: Samples
+    start_s: float
+
+    @property
+    def end_s(self) -> float:
+        """The second at which the last sample ends."""
+        return self.start_s + len(self.samples) / SOUND_RATE
+
+
 class Transition(StrEnum):
     """How a shot begins."""
 
@@ -118,6 +133,24 @@ class Still:
     similarity: str
     black: bool = False
     blurred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStill:
+    """The still of a live source's shot, which somebody asked for under the number `key`; None if
+    no frame of the shot was kept.
+    """
+
+    key: int
+    still: Still | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastFrame:
+    """A connection to a live source has given all its frames; stills can still be asked for."""
+
+
+LiveItem: TypeAlias = FrameBatch | Gap | SoundBatch | AskedStill | LastFrame
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, starmap
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -31,6 +31,16 @@ class Utterance:
     text: str
     words: tuple[tuple[float, float, str], ...] = ()
     language: str = ""
+
+
+def later(one: Utterance, by_s: float) -> Utterance:
+    """Return what was said in a part of the media, in seconds of the whole: `by_s` later."""
+    words = tuple((_ms(start + by_s), _ms(end + by_s), word) for start, end, word in one.words)
+    return replace(one, start_s=_ms(one.start_s + by_s), end_s=_ms(one.end_s + by_s), words=words)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ COMMANDS = {
         _MEDIA,
         bare_is_help=True,
     ),
+    "live": Entry(
+        "dateline.commands.live:live",
+        "Take a live source into the archive while it runs; its recording is the video afterwards.",
+        _MEDIA,
+        bare_is_help=True,
+    ),
     "transcript": Entry(
         "dateline.commands.transcript:transcript",
         "Print what is said in a video or sound, as subtitles or text.",

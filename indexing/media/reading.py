@@ -10,20 +10,31 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from core.errors import InputError, MediaError
 from core.extras import need_extra
-from core.media import SOUND_RATE, FrameBatch, Gap, Kept, MediaFacts, ShotReading, Sound, Still
+from core.media import (
+    SOUND_RATE,
+    FrameBatch,
+    Gap,
+    Kept,
+    LiveItem,
+    MediaFacts,
+    ShotReading,
+    Sound,
+    Still,
+)
 from core.ports.media import FindShots
 from indexing.media.cage.answers import Done
 from indexing.media.cage.hearing import FrameEar, hear_done, hear_facts, hear_sound, hear_still
 from indexing.media.cage.limits import CageLimits, CageProtection
 from indexing.media.cage.parent import Cage, CagedChild, UnreadError
-from indexing.media.cage.sources import LiveSource, live_frames
+from indexing.media.cage.sources import Beside, LiveSource, live_frames
 from indexing.media.shots.shots_reading import ShotsReading
 
 Answer = TypeVar("Answer")
+Came = TypeVar("Came")
 _PACKAGES = {"av": "av", "PIL": "pillow", "pdqhash": "pdqhash"}
 _MOST_MOMENTS = 20_000
 _MOST_SOUND_S = 3600.0
@@ -119,16 +130,18 @@ class CagedReader:
 
         return self._whole(path, work)
 
-    def frames(self, path: Path) -> FrameStream:
+    def frames(self, path: Path) -> FrameStream[FrameBatch | Gap]:
         """Return every frame, small, as an iterator; its `notes` are complete when it has ended."""
         return FrameStream(lambda notes, _: self._frames(path, notes))
 
-    def live(self, source: LiveSource) -> FrameStream:
-        """Return the frames of one connection to a live source, as they come
-        (`sources.live_frames`).
+    def live(self, source: LiveSource, beside: Beside | None = None) -> FrameStream[LiveItem]:
+        """Return the frames of one connection to a live source, as they come, and what is wanted
+        `beside` them (`sources.live_frames`).
         """
         return FrameStream(
-            lambda notes, stopped: live_frames(self._cage, self.limits, source, notes, stopped)
+            lambda notes, stopped: live_frames(
+                self._cage, self.limits, source, notes, stopped, beside
+            )
         )
 
     def _frames(self, path: Path, notes: list[str]) -> Iterator[FrameBatch | Gap]:
@@ -152,16 +165,14 @@ class CagedReader:
                 return work(child, handle)
 
 
-class FrameStream:
+class FrameStream(Generic[Came]):
     """Frames and gaps of one source; iterate over it once. `close` ends its child early; so does
     `stop`, from another thread than the one that waits for frames.
 
     `notes` say what could not be read; they are complete when the iterator has ended.
     """
 
-    def __init__(
-        self, start: Callable[[list[str], threading.Event], Iterator[FrameBatch | Gap]]
-    ) -> None:
+    def __init__(self, start: Callable[[list[str], threading.Event], Iterator[Came]]) -> None:
         self._notes: list[str] = []
         self._stopped = threading.Event()
         self._flow = start(self._notes, self._stopped)
@@ -169,7 +180,7 @@ class FrameStream:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> FrameBatch | Gap:
+    def __next__(self) -> Came:
         return next(self._flow)
 
     @property

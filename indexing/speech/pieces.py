@@ -20,6 +20,7 @@ PIECE_S = 300.0
 _LOOK_BACK_S = 20.0  # the cut is looked for in this end of a piece
 _FRAME = SOUND_RATE // 10  # samples that are one measurement of loudness
 _QUIET = 3  # such frames, which a cut has around it
+_PAUSE = 0.05  # of the mean square of a piece: 13 decibels below it
 _SILENT = 8.0  # root of the mean square, of 32,768: -72 decibels, below any microphone
 _SENTENCE_END = re.compile(r"[.…!?][\"”’»]?$")
 _TITLES = frozenset(
@@ -52,16 +53,26 @@ def _ends_sentence(word: str) -> bool:
     return bool(_SENTENCE_END.search(word)) and len(word) > 2 and word.lower() not in _TITLES
 
 
-def cut_of(sound: Sound) -> float:
-    """Return the second of the sound at which its piece should end."""
+def cut_of(sound: Sound, look_back_s: float = _LOOK_BACK_S) -> float:
+    """Return the second of the sound at which its piece should end: near its end, `look_back_s` of
+    which is looked at.
+    """
     end = len(sound.samples) // _FRAME * _FRAME
-    start = max(0, end - round(_LOOK_BACK_S * SOUND_RATE))
+    start = max(0, end - round(look_back_s * SOUND_RATE))
     loudness = _loudness(sound.samples[start:end])
     if len(loudness) < _QUIET:
         return sound.seconds
     around = np.convolve(loudness, np.ones(_QUIET), mode="valid")
     quietest = int(around.argmin()) + _QUIET // 2
     return (start + quietest * _FRAME + _FRAME // 2) / SOUND_RATE
+
+
+def pauses(sound: Sound) -> bool:
+    """Return whether the sound ends with a pause: much quieter than it is as a whole."""
+    end = len(sound.samples) // _FRAME * _FRAME
+    loudness = _loudness(sound.samples[:end])
+    last = loudness[-_QUIET:]
+    return len(last) == _QUIET and float(last.max()) <= _PAUSE * float(loudness.mean())
 
 
 def is_silent(sound: Sound) -> bool:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from core.errors import SettingsError
-from core.media import FrameBatch, Gap, ShotBounds
+from core.media import FrameBatch, Gap, LiveItem, ShotBounds
 from core.work import Stage
 from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.settings import Settings
@@ -116,19 +116,20 @@ class ShotFinding:
         """Yield shots and gaps of a live source over all its connections; `notes` get the remarks
         of the connections.
         """
-        last: list[FrameStream] = []  # the connection that is read
+        last: list[FrameStream[LiveItem]] = []  # the connection that is read
 
         def note() -> None:
             notes.extend(note for frames in last for note in frames.notes if note not in notes)
 
-        def connect() -> FrameStream:
+        def connect() -> FrameStream[LiveItem]:
             note()
             last[:] = [self.reader.live(source)]
             return last[0]
 
         with closing(LiveFrames(connect, settings)) as live:
             try:
-                yield from _found(self.live, live)
+                frames = (item for item in live if isinstance(item, (FrameBatch, Gap)))
+                yield from _found(self.live, frames)
             finally:
                 note()
 

@@ -91,7 +91,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     legible = None if eyes.model is None else Legible(eyes.model, known)
     preparing = Preparing(
         decoder,
-        _item_builder(settings, service.models.tagger),
+        item_builder(settings, service.models.tagger),
         known,
         "" if captioner is None else captioner.digest,
         every=settings.caption_everything,
@@ -220,8 +220,10 @@ def _finder(settings: Settings, ends: list[Callable[[], None]]) -> ShotFinder:
     return shot_finder_of(detector)
 
 
-def _item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
-    """Return a function that makes items of assets; the tagger finds the names in captions."""
+def item_builder(settings: Settings, tagger: Tagger | None) -> BuildItem:
+    """Return a function that makes items of assets; the tagger finds the names in captions. Without
+    one, names are told by their capitals.
+    """
     clock = archive_clock(settings)
     names: FoundNames | None = None
     if tagger is not None:

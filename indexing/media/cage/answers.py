@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from core.media import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
+    SOUND_RATE,
     FrameBatch,
     Gap,
     MediaFacts,
@@ -116,6 +117,15 @@ class SoundAnswer(_Answer):
     count: Annotated[int, Field(ge=1, le=MAX_SAMPLES)]
 
 
+class RecordedAnswer(_Answer):
+    """What a live source sent, as MPEG-TS in the body. `cut`: it begins with a key frame, and a new
+    file can begin with it.
+    """
+
+    say: Literal["recorded"]
+    cut: bool
+
+
 class NoStill(_Answer):
     """No frame of a shot was kept."""
 
@@ -152,6 +162,7 @@ Answer = (
     | GapAnswer
     | StillAnswer
     | SoundAnswer
+    | RecordedAnswer
     | NoStill
     | AllRead
     | Done
@@ -204,6 +215,13 @@ def samples(answer: SoundAnswer, body: bytes, expected: int, most: int) -> Sampl
     if expected + answer.count > most:
         raise WireError("more sound than was asked for")
     return np.frombuffer(body, "<i2").astype(np.int16, copy=False)
+
+
+def live_samples(answer: SoundAnswer, body: bytes, expected: int) -> Samples:
+    """Return the samples of a live source; a hole before them is allowed. Raises WireError."""
+    if answer.first < expected or answer.first > _MAX_SECONDS * SOUND_RATE:
+        raise WireError("sound that is not what comes next")
+    return samples(answer, body, answer.first, answer.first + answer.count)
 
 
 def gap(answer: GapAnswer) -> Gap:

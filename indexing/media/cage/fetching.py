@@ -36,7 +36,7 @@ class RefusedFetchError(Exception):
 class Fetches:
     """Fetches from one source's host; `also` are further allowed hosts, by name.
 
-    `trouble` says why the last address was refused.
+    `trouble` says why the last address was refused, `broken` how the last answer broke off.
     """
 
     def __init__(self, url: str, also: Iterable[str] = ()) -> None:
@@ -48,6 +48,7 @@ class Fetches:
         self._threads: set[threading.Thread] = set()
         self._closed = False
         self.trouble = ""
+        self.broken = ""
 
     def open(
         self, url: str, start: int = 0, end: int = 0, wait: Callable[[], object] = lambda: None
@@ -106,7 +107,9 @@ class Fetches:
                 handle.set_exception(error)
                 return
             handle.set_result(ours)
-            _pour(response, theirs)
+            broken = _pour(response, theirs)
+            if not self._closed:
+                self.broken = broken
         finally:
             with self._lock:
                 self._open.discard(response)
@@ -168,13 +171,19 @@ def _awaited(handle: Future[int], wait: Callable[[], object]) -> int:
                 raise
 
 
-def _pour(response: httpx.Response, into: int) -> None:
-    """Write the body into a pipe until either side ends."""
-    with suppress(OSError, httpx.HTTPError, httpx.StreamError), os.fdopen(into, "wb", 0) as pipe:
-        for chunk in response.iter_bytes(_CHUNK):
-            view = memoryview(chunk)
-            while view:
-                view = view[pipe.write(view) or 0 :]
+def _pour(response: httpx.Response, into: int) -> str:
+    """Write the body into a pipe until either side ends; return how the sender broke off, or ""."""
+    try:
+        with os.fdopen(into, "wb", 0) as pipe:
+            for chunk in response.iter_bytes(_CHUNK):
+                view = memoryview(chunk)
+                while view:
+                    view = view[pipe.write(view) or 0 :]
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        return str(error)[:200] or type(error).__name__
+    except OSError:
+        pass  # the reader has enough
+    return ""
 
 
 def _hang_up(response: httpx.Response) -> None:

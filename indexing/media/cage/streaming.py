@@ -19,22 +19,10 @@ from av.container import InputContainer
 
 from indexing.media.cage.limits import CageLimits, Refusal
 from indexing.media.cage.wire import Message, Work, receive, send
-from indexing.media.inside.open import (
-    LENIENT,
-    check_sizes,
-    open_source,
-    options_of,
-    prepare,
-    video_of,
-)
-from indexing.media.inside.times import Timeline, step_of, turns_of
-from indexing.media.inside.video import Batch, Damage, Shrinker, decoded, said, time_of
+from indexing.media.inside.live import LiveReading, Requests
+from indexing.media.inside.open import LENIENT, check_sizes, open_source, options_of
 
-_FRAMES = 16
-_WAIT_S = 0.04  # frames that came within this time go together
-_JUMP_S = 10.0
 _LOOK_S = 0.05
-_STEADY = {"mpegts", "hls"}  # broadcasts: frames come at a rate, and a missing one was lost
 _ENDLESS = {"probesize": "1000000", "analyzeduration": "1000000"}
 # The library would make persistent connections itself, without the callback.
 _HLS = {
@@ -56,8 +44,9 @@ def over(line: socket.socket) -> Work:
     """Return the work that reads live sources and asks the parent over `line` for addresses."""
 
     def live(handle: int, asked: Mapping[str, Any], limits: CageLimits) -> Iterator[Message]:
-        with _open(line, handle, asked, limits) as container:
-            yield from _flow(container, limits)
+        requests = Requests(line)
+        with _open(line, handle, asked, limits, requests) as container:
+            yield from LiveReading(container, asked, limits, requests).messages()
 
     return live
 
@@ -111,8 +100,9 @@ class Fetched(Pipe):
 class Fetcher:
     """Opens addresses by asking the parent, who may refuse."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, requests: Requests) -> None:
         self._line = line
+        self._requests = requests
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Fetched:
         """Return the bytes behind an address. Raises OSError."""
@@ -123,14 +113,19 @@ class Fetcher:
             "end": int(options.get("end_offset") or 0),
         }
         send(self._line, Message(head))
-        answer = receive(self._line, handles=1)
+        while "do" in (answer := receive(self._line, handles=1)).head:
+            self._requests.keep(answer.head)
         if answer.handle is None:
             raise OSError(str(answer.head.get("what", "")))
         return Fetched(answer.handle, self._line)
 
 
 def _open(
-    line: socket.socket, handle: int, asked: Mapping[str, Any], limits: CageLimits
+    line: socket.socket,
+    handle: int,
+    asked: Mapping[str, Any],
+    limits: CageLimits,
+    requests: Requests,
 ) -> InputContainer:
     way = asked["way"]
     if way == "pipe":
@@ -140,7 +135,7 @@ def _open(
     options = {**options_of(limits), **_ENDLESS}
     if way == "fetch":
         options |= {"protocol_whitelist": "http,https"} | (_HLS if asked["hls"] else {})
-        return _open_address(asked["url"], options, limits, Fetcher(line).open)
+        return _open_address(asked["url"], options, limits, Fetcher(line, requests).open)
     return _open_address(asked["url"], {**options, **_DOOR[way], **asked["options"]}, limits, None)
 
 
@@ -158,30 +153,3 @@ def _open_address(
         raise Refusal(f"the source can't be read: {reason}") from error
     check_sizes(container, limits)
     return container
-
-
-def _flow(container: InputContainer, limits: CageLimits) -> Iterator[Message]:
-    """Yield small batches, each within `_WAIT_S` of its first frame while frames come."""
-    stream = video_of(container)
-    if stream is None:
-        raise Refusal("there is no video in the source")
-    prepare(stream, limits, threads="SLICE")  # threads by frames would delay frames
-    timeline = Timeline(step_of(stream), _JUMP_S)
-    steady = bool(_STEADY & set(container.format.name.split(",")))
-    damage, shrinker, batch = Damage(), Shrinker(), Batch()
-    sent = 0.0
-    for frame in decoded(container, stream, damage, limits):
-        second, gap = time_of(frame, timeline, damage, steady=steady)
-        if second is None:
-            continue
-        if gap is not None:
-            yield from batch.take()
-            yield said(gap)
-        batch.add(second, shrinker.shrink(frame, turns_of(frame)))
-        if time.monotonic() - sent >= _WAIT_S or len(batch.seconds) >= _FRAMES:
-            yield from batch.take()
-            sent = time.monotonic()
-    yield from batch.take()
-    if damage.row:
-        raise Refusal(f"the source broke off: {damage.first}")
-    yield Message({"say": "done", "notes": [*timeline.notes(), *damage.notes()]})

@@ -154,27 +154,29 @@ def _resampled(
     frames: Iterator[AudioFrame], origin: float, tape: Tape
 ) -> Iterator[tuple[int, Samples]]:
     """Yield stretches of samples, each with the number of its first one."""
-    resampler, place, due_s = _resampler(), tape.first, 0.0
+    filter_, place, due_s = resampler(), tape.first, 0.0
     for frame in frames:
         at_s = due_s if frame.time is None else frame.time - origin
         if abs(at_s - due_s) > _UNEVEN_S or due_s == 0.0:
-            for samples in _through(resampler, None):  # what the filter still holds
+            for samples in through(filter_, None):  # what the filter still holds
                 yield place, samples
-            resampler, place = _resampler(), round(at_s * SOUND_RATE)
+            filter_, place = resampler(), round(at_s * SOUND_RATE)
         frame.pts = None
-        for samples in _through(resampler, frame):
+        for samples in through(filter_, frame):
             yield place, samples
             place += len(samples)
         due_s = at_s + frame.samples / frame.sample_rate
-    for samples in _through(resampler, None):
+    for samples in through(filter_, None):
         yield place, samples
         place += len(samples)
 
 
-def _resampler() -> AudioResampler:
+def resampler() -> AudioResampler:
+    """Return a new filter to one channel, 16 bits, and SOUND_RATE samples a second."""
     return AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
 
 
-def _through(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
-    for made in resampler.resample(frame):
+def through(filter_: AudioResampler, frame: AudioFrame | None) -> Iterator[Samples]:
+    """Yield what a filter makes of a frame; of None, what it still holds."""
+    for made in filter_.resample(frame):
         yield made.to_ndarray().reshape(-1).astype(np.int16, copy=False)

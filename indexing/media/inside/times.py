@@ -82,6 +82,15 @@ class Timeline:
         return 0.0 if self._origin is None else self._last + self.step_s
 
     @property
+    def origin(self) -> float | None:
+        """The time of the source's clock that is second 0; None before there is one."""
+        return self._origin
+
+    def begin(self, stamp: float) -> None:
+        """Set second 0 before the first frame, as the sound says."""
+        self._origin = stamp
+
+    @property
     def is_begun(self) -> bool:
         """Whether there was a frame."""
         return self._origin is not None

@@ -31,7 +31,7 @@ from indexing.media.inside.times import (
 BATCH = 64
 _JUMP_S = 3600.0
 _HOLE_S = 0.5
-_MOST_FAILURES = 64  # in a row: a source with only failures is over
+MOST_FAILURES = 64  # in a row: a source with only failures is over
 _END_S = 0.5
 
 See = Callable[[int, float, VideoFrame, Frames], None]
@@ -194,13 +194,13 @@ def decoded(
     """Yield the frames of a stream in the order of presentation, without damaged parts; `before`
     sees each packet first.
     """
-    while damage.row < _MOST_FAILURES:
+    while damage.row < MOST_FAILURES:
         try:
             for packet in container.demux(stream):
                 damage.row = 0
                 damage.look_at(packet)
                 before(packet)
-                yield from _decode(packet, damage, limits, container)
+                yield from decode(packet, damage, limits, container)
         except (av.error.FFmpegError, OSError) as error:
             if isinstance(error, MemoryError):
                 raise
@@ -212,9 +212,10 @@ def decoded(
         yield from stream.codec_context.decode(None)  # the frames that it still holds
 
 
-def _decode(
+def decode(
     packet: Packet[VideoStream], damage: Damage, limits: CageLimits, container: InputContainer
 ) -> list[VideoFrame]:
+    """Return the frames of a packet; damage is counted."""
     try:
         found = packet.decode()
     except av.error.MemoryError as error:

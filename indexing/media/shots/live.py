@@ -30,12 +30,12 @@ from itertools import chain
 from pathlib import Path
 
 from core.errors import DatelineError, InputError, MediaError
-from core.media import FrameBatch, Gap
+from core.media import AskedStill, FrameBatch, Gap, LastFrame, LiveItem, SoundBatch
 from indexing.media.cage.sources import SCHEMES, LiveSource
 
 _END_S = 10.0  # a connection that can be stopped needs a second
 
-Connect = Callable[[], Iterator[FrameBatch | Gap]]
+Connect = Callable[[], Iterator[LiveItem]]
 """Opens the source anew: its frames counted from 0, timed from the first. Raises MediaError where
 it can't be had or breaks off; ends where the source does. Where the iterator has a method `stop`,
 that makes it raise soon, whatever it waits for.
@@ -46,7 +46,8 @@ that makes it raise soon, whatever it waits for.
 class LiveSettings:
     """`stall_s` of silence are marked as a gap. A connection that broke, or that ended (if
     `again_after_end`: a camera may come back), is made again after `first_wait_s`, then ever longer
-    up to `longest_wait_s`, until it has been away for `away_s`. `ahead` batches wait at most.
+    up to `longest_wait_s`, until it has been away for `away_s`. So is the first one, if
+    `waits_for_first`. `ahead` batches wait at most.
     """
 
     stall_s: float = 5.0
@@ -56,13 +57,14 @@ class LiveSettings:
     longest_wait_s: float = 30.0
     away_s: float = 600.0
     ahead: int = 64
+    waits_for_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
     """What came, and its time by this machine's clock."""
 
-    item: FrameBatch | Gap | _Broken
+    item: LiveItem | _Broken
     at: float
 
 
@@ -84,7 +86,7 @@ class LiveFrames:
         self._connection: object = None
         self._thread = threading.Thread(target=self._receive, name="live source", daemon=True)
 
-    def __iter__(self) -> Iterator[FrameBatch | Gap]:
+    def __iter__(self) -> Iterator[LiveItem]:
         self._thread.start()
         timeline = _Timeline()
         try:
@@ -103,6 +105,11 @@ class LiveFrames:
         getattr(self._connection, "stop", _nothing)()
         if self._thread.is_alive():
             self._thread.join(_END_S)
+
+    def stop(self) -> None:
+        """End the iterator as if the source had ended; from another thread."""
+        self.close()
+        self._waiting.put(None)
 
     def _next(self, timeline: _Timeline) -> _Arrived | BaseException | None:
         """Return the next arrival; silence counts as one, once."""
@@ -123,7 +130,8 @@ class LiveFrames:
             self._put(None)
 
     def _receive_all(self) -> None:
-        items = self._begun()
+        waits = self._settings.waits_for_first
+        items = self._connected_again() if waits else self._begun()
         while not self._stopped.is_set():
             reason, again = "the source ended", self._settings.again_after_end
             try:
@@ -138,7 +146,7 @@ class LiveFrames:
                 return
             items = self._connected_again()
 
-    def _begun(self) -> Iterator[FrameBatch | Gap]:
+    def _begun(self) -> Iterator[LiveItem]:
         """Yield a connection that gave a frame."""
         self._connection = items = iter(self._connect())
         if self._stopped.is_set():  # by a thread that did not know this connection yet
@@ -148,7 +156,7 @@ class LiveFrames:
             raise MediaError("it gave no frame of video", mend="is it a video, and is it running?")
         return chain([first], items)
 
-    def _connected_again(self) -> Iterator[FrameBatch | Gap]:
+    def _connected_again(self) -> Iterator[LiveItem]:
         """Yield the next connection. Raises MediaError when the source was away for too long."""
         from tenacity import (  # of the extra `media`
             Retrying,
@@ -205,7 +213,7 @@ class _Timeline:
         self._broken_at = 0.0
         self.is_flowing = False
 
-    def placed(self, arrived: _Arrived) -> Iterator[FrameBatch | Gap]:
+    def placed(self, arrived: _Arrived) -> Iterator[LiveItem]:
         """Yield the frames and gaps of the stream for an arrival."""
         match arrived.item:
             case FrameBatch() as batch:
@@ -213,6 +221,13 @@ class _Timeline:
                     yield self._back(arrived.at)
                 yield from self._batch(batch)
                 self.is_flowing = True
+            case SoundBatch() as sound:
+                yield from self._sound(sound, arrived.at)
+            case AskedStill(key, still):
+                second = 0.0 if still is None else still.second + self._base_s
+                yield AskedStill(key, still and replace(still, second=second))
+            case LastFrame() as last:
+                yield last
             case Gap() as gap if self._broken is not None:
                 return  # no frame yet: still away
             case Gap() as gap:
@@ -234,7 +249,16 @@ class _Timeline:
         self._broken = None
         return Gap(start, self._base_s, f"the source is back after {away_s:.1f} s")
 
-    def _batch(self, batch: FrameBatch) -> Iterator[FrameBatch | Gap]:
+    def _sound(self, sound: SoundBatch, at: float) -> Iterator[LiveItem]:
+        """Yield sound at its second; where no picture has come yet, time goes on with it."""
+        if self._broken is not None:
+            yield self._back(at)
+        moved = SoundBatch(sound.samples, sound.start_s + self._base_s)
+        if self._frames == self._base_frame:
+            self._end_s = self._floor_s = max(self._end_s, moved.end_s)
+        yield moved
+
+    def _batch(self, batch: FrameBatch) -> Iterator[LiveItem]:
         seconds = batch.seconds + self._base_s
         if seconds[0] < self._floor_s:  # times never go back
             late = self._end_s - float(seconds[0])

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import MediaError, ModelError
 from core.media import SOUND_RATE, MediaKind, Sound
-from core.media_words import Utterance
+from core.media_words import Utterance, later
 from core.ports.media import MediaReader, Transcriber
 from core.work import Stage, Tracked
 from indexing.captions.rights import RIGHTS, RightsNow
@@ -160,7 +160,7 @@ class TranscribeStage:
         cut = Sound(sound.samples[: round(end_s * SOUND_RATE)], sound.notes)
         said = () if is_silent(cut) else self._transcriber.transcribe(cut)
         parts = (part for one in said for part in sentences_of(one))
-        speech = tuple(_later(one, start_s) for one in parts)
+        speech = tuple(later(one, start_s) for one in parts)
         next_s = None if is_last else round(start_s + end_s, 3)
         piece = Piece(next_s, speech, sound.notes)
         self._heard.known.put({self._heard.key(file.digest, start_s): piece.tree()})
@@ -200,12 +200,3 @@ class _Patience:
 
 def _is_whole(pieces: Sequence[Piece]) -> bool:
     return bool(pieces) and pieces[-1].next_s is None
-
-
-def _later(one: Utterance, by_s: float) -> Utterance:
-    words = tuple((_ms(start + by_s), _ms(end + by_s), word) for start, end, word in one.words)
-    return replace(one, start_s=_ms(one.start_s + by_s), end_s=_ms(one.end_s + by_s), words=words)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds, 3)

@@ -1,0 +1,1 @@
+"""A live source as an item: told while it runs, recorded, and archived when it ends."""

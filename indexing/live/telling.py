@@ -1,0 +1,266 @@
+"""Tells a live source in the archive: collects what is known of it, and writes a version of its
+item as soon as there is something new, at most one a second.
+
+    shots, stills ──┐
+    words ──────────┼──> Telling: the part's content ── its thread ──> LiveItems ──> record
+    breaks, notes ──┘                                      │
+                                                           └──> how long each took to be findable
+
+A version that can't be written is tried again: what is told later has all that was told before.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from core.errors import DatelineError
+from core.items import Shot
+from core.media import ShotBounds
+from core.media_words import Utterance, later
+from core.writes import Written
+from indexing.live.items import LiveContent, LiveItems, Standing
+from indexing.live.recording import LiveState
+
+EVERY_S = 1.0  # between two versions
+_STILL_S = 1.5  # a shot waits so long for its still, and is told without it then
+_AGAIN_S = 15.0  # the longest pause after a version that could not be written
+_ARRIVALS = 20_000  # moments of arrival that are kept: a quarter of an hour of batches
+
+
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """A shot or an utterance that searches find now. `lag_s` is the time since its end was here;
+    None if that is not known. `number` is the shot's, from 1; `text` what was said.
+    """
+
+    uri: str
+    start_s: float
+    end_s: float
+    lag_s: float | None
+    number: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears what becomes findable, each acknowledged version, and what goes wrong."""
+
+    findable: Callable[[Findable], None]
+    written: Callable[[Written], None]
+    trouble: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """When the seconds of a source were here, by the monotonic clock. Thread-safe enough: one
+    thread adds.
+    """
+
+    _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_ARRIVALS))
+    _moments: deque[float] = field(default_factory=lambda: deque(maxlen=_ARRIVALS))
+
+    def add(self, second: float) -> None:
+        """Note that the source has come up to a second."""
+        if not self._seconds or second > self._seconds[-1]:
+            self._seconds.append(second)
+            self._moments.append(monotonic())
+
+    def of(self, second: float) -> float | None:
+        """Return the moment at which a second was here; None if that is not known."""
+        seconds, moments = list(self._seconds), list(self._moments)
+        place = bisect_left(seconds, second)
+        return moments[min(place, len(moments) - 1)] if moments and place >= 0 else None
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A shot that waits for its still, until a moment."""
+
+    shot: Shot
+    until: float
+
+
+class Telling:
+    """The content of one part, and the thread that writes it. Seconds are those of the whole
+    source. Thread-safe. `cover` makes recorded items findable by words.
+    """
+
+    def __init__(
+        self,
+        items: LiveItems,
+        content: LiveContent,
+        cover: Callable[[], str],
+        listener: Listener,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self.frames, self.sounds = Arrivals(), Arrivals()
+        self._items, self._cover, self._listener = items, cover, listener
+        self._every_s = every_s
+        self._content = content
+        self._pending: dict[int, _Pending] = {}  # by the number of the shot's first frame
+        self._told = (len(content.shots), len(content.speech))
+        self._is_new = True
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._write, name="live item", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> LiveState:
+        """The state of the part."""
+        return self._content.state
+
+    @property
+    def starts_s(self) -> float:
+        """The second of the whole at which the part begins."""
+        return self._content.state.part_s
+
+    def shot(self, bounds: ShotBounds) -> None:
+        """Take a shot; its still comes later."""
+        base = self.starts_s
+        shot = Shot(
+            max(0.0, bounds.start_s - base),
+            bounds.end_s - base,
+            bounds.start_frame,
+            bounds.end_frame,
+            str(bounds.transition),
+            keyframe_s=max(0.0, (bounds.start_s + bounds.end_s) / 2 - base),
+        )
+        with self._changed:
+            self._pending[bounds.start_frame] = _Pending(shot, monotonic() + _STILL_S)
+            self._changed.notify()
+
+    def still(self, key: int, second: float, name: str, similarity: str) -> None:
+        """Take the still of the shot that begins with frame `key`: its name in the media store, ""
+        for none. It is left out if the shot does not have that second.
+        """
+        at = second - self.starts_s
+        with self._changed:
+            pending = self._pending.get(key)
+            if pending is not None:
+                pending.until = 0.0
+                pending.shot = _with_still(pending.shot, at, name, similarity)
+            else:
+                shots = tuple(
+                    _with_still(s, at, name, similarity) if s.start_frame == key else s
+                    for s in self._content.shots
+                )
+                if shots != self._content.shots:
+                    self._set(shots=shots)
+            self._changed.notify()
+
+    def words(self, said: Sequence[Utterance], by: str) -> None:
+        """Take what was said."""
+        if not said:
+            return
+        moved = [later(one, -self.starts_s) for one in said]
+        with self._changed:
+            speech = sorted((*self._content.speech, *moved), key=lambda one: one.start_s)
+            self._set(speech=tuple(speech), speech_by=by)
+
+    def came(self, second: float, *, picture: bool) -> None:
+        """Note up to which second of the whole the source has come. This makes no version."""
+        (self.frames if picture else self.sounds).add(second)
+        with self._changed:
+            content = self._content
+            has_picture = content.has_picture or picture
+            end_s = max(content.end_s, second - self.starts_s)
+            self._content = replace(content, end_s=end_s, has_picture=has_picture)
+
+    def stands(self, standing: Standing, note: str = "") -> None:
+        """Say how the source stands, with a note on what went wrong."""
+        with self._changed:
+            state = self._content.state
+            notes = tuple(dict.fromkeys((*state.notes, note))) if note else state.notes
+            if standing is not self._content.standing or notes != state.notes:
+                self._set(standing=standing, state=replace(state, notes=notes))
+
+    def note(self, note: str) -> None:
+        """Say what went wrong."""
+        self.stands(self._content.standing, note)
+
+    def close(self, standing: Standing = Standing.ENDED) -> None:
+        """Write the last version, and end."""
+        self.stands(standing)
+        with self._changed:
+            for pending in self._pending.values():
+                pending.until = 0.0
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _set(self, **changes: object) -> None:
+        self._content = replace(self._content, **changes)  # type: ignore[arg-type]
+        self._is_new = True
+        self._changed.notify()
+
+    def _ripen(self) -> float | None:
+        """Add the shots that have their still or waited for it; return when the next one has waited
+        long enough.
+        """
+        now = monotonic()
+        ready = {key: one for key, one in self._pending.items() if one.until <= now}
+        if ready:
+            for key in ready:
+                del self._pending[key]
+            added = (*self._content.shots, *(one.shot for one in ready.values()))
+            self._set(shots=tuple(sorted(added, key=lambda shot: shot.start_s)))
+        return min((one.until - now for one in self._pending.values()), default=None)
+
+    def _write(self) -> None:
+        """The thread."""
+        pause_s, last = 0.0, 0.0
+        while True:
+            with self._changed:
+                wait_s = self._ripen()
+                if not self._is_new and self._closed and not self._pending:
+                    return
+                rest_s = last + max(pause_s, 0.0 if self._closed else self._every_s) - monotonic()
+                if not self._is_new or (rest_s > 0 and not self._closed):
+                    waits = [one for one in (wait_s, rest_s if self._is_new else None) if one]
+                    self._changed.wait(min(waits, default=None))
+                    continue
+                content, self._is_new = self._content, False
+            last = monotonic()
+            try:
+                self._tell(content)
+                pause_s = 0.0
+            except DatelineError as error:
+                self._listener.trouble(f"not written: {error}")
+                pause_s = min(_AGAIN_S, 2 * max(1.0, pause_s))
+                with self._changed:
+                    if self._closed:
+                        return
+                    self._is_new = True
+
+    def _tell(self, content: LiveContent) -> None:
+        written = self._items.write(content)
+        lacks = self._cover()
+        now = monotonic()
+        self._listener.written(written)
+        if lacks:
+            self._listener.trouble(lacks)
+        shots, speech = self._told
+        base, uri = content.state.part_s, written.uri
+        self._told = (len(content.shots), len(content.speech))
+        for number, shot in enumerate(content.shots[shots:], shots + 1):
+            lag_s = _since(self.frames.of(shot.end_s + base), now)
+            self._listener.findable(Findable(uri, shot.start_s, shot.end_s, lag_s, number))
+        for one in content.speech[speech:]:
+            lag_s = _since(self.sounds.of(one.end_s + base), now)
+            self._listener.findable(Findable(uri, one.start_s, one.end_s, lag_s, text=one.text))
+
+
+def _since(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, now - moment)
+
+
+def _with_still(shot: Shot, second: float, name: str, similarity: str) -> Shot:
+    if not name or not shot.start_s <= second <= shot.end_s:
+        return shot
+    return replace(shot, keyframe_s=second, thumbnail=name, similarity=similarity)
