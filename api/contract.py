@@ -125,6 +125,10 @@ class ResultMeta(BaseModel):
     near_duplicates: list[str] = Field(
         default=[], description="The uris of the stories that are folded under it, best first."
     )
+    live: dict[str, str] | None = Field(
+        default=None,
+        description="It is a live source: `state` is running, broken off or ended, `since` when.",
+    )
     found_in: list[FoundIn] = Field(
         default=[], description="Fields apart from its text that have a word of the query."
     )

@@ -4,6 +4,7 @@ words that are found in the media.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.content.media_links import ORIGINAL, PREVIEW, THUMBNAIL, MediaLinks, shot_still
@@ -13,6 +14,7 @@ from indexing.media.shots.timecodes import timecode
 
 STRIP_SHOTS = 7  # in a film strip of a list of hits
 MOST_SHOTS = 2_000  # of one item in an answer
+_LIVE = frozenset({"running", "broken off", "ended"})
 MOST_LINES = 10_000  # of one kind of words of one item in an answer; a day's speech has as many
 
 
@@ -26,6 +28,16 @@ def media_members(item: Item, links: MediaLinks | None) -> dict[str, Any]:
     if found := _renditions(item, links):
         members["renditions"] = found
     return members
+
+
+def live_json(item: Item) -> dict[str, str]:
+    """Return how a live source stands, and since when it runs; empty if the item is none, or if its
+    recording is the item's file.
+    """
+    said = item.source.get("live")
+    if not isinstance(said, Mapping) or said.get("state") not in _LIVE:
+        return {}
+    return {name: str(said[name])[:40] for name in ("state", "since") if name in said}
 
 
 def media_words_json(item: Item, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Our additions: `total_relation`, `counted`, `fold`, `facets`, `cursor`, `profile`, `understood`,
 `degraded`, `suggestion`, `missing`, `timings_ms`, and per hit `meta.rank`, `versions`, `pinned`,
-`near_duplicates`, `highlights`, `passage`, `found_in`, `opens_at`, `shot`, `film_strip`,
+`near_duplicates`, `highlights`, `passage`, `live`, `found_in`, `opens_at`, `shot`, `film_strip`,
 `explanation`.
 
 Scores depend on every indexed item, also on those that the caller may not see: BM25 tells how many
@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.content.answer_size import Cut
-from api.content.media_json import film_strip, shot_json
+from api.content.media_json import film_strip, live_json, shot_json
 from api.content.media_links import MediaLinks
 from api.envelope import rfc3339
 from api.formats.items import ItemView, text_names
@@ -114,6 +114,8 @@ def _meta(hit: Hit, caller: Caller, links: MediaLinks | None) -> dict[str, Any]:
         "highlights": {names.get(name, name): text for name, text in hit.highlights.items()},
         "passage": hit.passage,
     }
+    if live := live_json(hit.item):
+        meta["live"] = live
     if hit.explanation:
         meta["explanation"] = explanation_json(hit.explanation, exact=exact)
     if hit.found_in:

@@ -64,7 +64,8 @@ def document_of(state: LiveState, standing: Standing) -> dict[str, Any]:
         said |= {"part": state.part, "whole": state.uri}
     if state.notes:
         said["notes"] = list(state.notes[:_MOST_NOTES])
-    return {**state.document, "uri": state.part_uri, MEMBER: said}
+    created = {"firstcreated": began}
+    return {**created, **state.document, "uri": state.part_uri, MEMBER: said}
 
 
 class LiveItems:

@@ -227,7 +227,7 @@ COMMANDS: dict[str, tuple[Shows, Sequence[str]]] = {
 # Commands that no history asks, and why not.
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
-        ("ingest", "worker", "jobs fix", "jobs replay", "jobs show"),
+        ("ingest", "live", "worker", "jobs fix", "jobs replay", "jobs show"),
         "writes, and names what it was given itself",
     ),
     "set-status": "a step of a history",

@@ -43,6 +43,13 @@ export function badge(item) {
   return el("span", { class: `badge badge-${item.type}` }, typeName(item.type));
 }
 
+/** Marks a live source: `live` is that of a hit or of an item. */
+export function liveMark(live) {
+  const texts = { running: t("Live"), "broken off": t("Live, broken off"), ended: t("Live until now") };
+  const text = live && texts[live.state];
+  return text ? el("span", { class: live.state === "running" ? "live" : "live off" }, text) : null;
+}
+
 /** "PORTO ALTO — 5 Mar 2024, 08:30" */
 export function placeAndTime(item) {
   return el("span", { class: "dateline" },
@@ -107,7 +114,7 @@ export function hitNode(result, address, actions) {
   return el("article", { class: media ? "hit has-media" : "hit", "data-uri": item.uri },
     el("span", { class: "place-number", "aria-hidden": "true" }, number(meta.rank)),
     el("div", { class: "hit-body" },
-      el("p", { class: "kicker" }, badge(item), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, t("Pinned by editors"))),
+      el("p", { class: "kicker" }, badge(item), liveMark(meta.live), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, t("Pinned by editors"))),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       (hasHeading(item) || !lineTitle(meta)) && passage(result),
       shotLine(result, actions),

@@ -4,7 +4,7 @@ import { t } from "../shared/texts.js";
 import { byId, el, marked, unmarked } from "../shared/dom.js";
 import { versionsCompared } from "./versions.js";
 import { rightsName, time, typeName, undescribed } from "../shared/format.js";
-import { badge, placeAndTime } from "../search/hits.js";
+import { badge, liveMark, placeAndTime } from "../search/hits.js";
 import { foundSections, isFound } from "../search/found.js";
 import { figure, machineCredit, moment, shotList } from "../lightbox/media.js";
 import { isScored, whyPicture } from "../search/why.js";
@@ -82,7 +82,7 @@ export function showStory(data, meta, { close, open, desk, shown, missing, part,
   byId("panel").classList.remove("wide");
   byId("panel").replaceChildren(
     el("header", { class: "panel-head" },
-      el("p", { class: "kicker" }, badge(item), placeAndTime(item)),
+      el("p", { class: "kicker" }, badge(item), liveMark(item.live), placeAndTime(item)),
       el("button", { type: "button", class: "close", "aria-label": t("Close the story"), onclick: close }, "×")),
     el("div", { class: "panel-body" },
       el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || (item.machine_caption || {}).text || undescribed(item)),
