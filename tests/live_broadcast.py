@@ -1,24 +1,17 @@
-"""A broadcast over HTTP on loopback: a film with sound, sent at its own pace.
-
-It has shots of one colour each and, in each shot, a tone that `tests.speech_provider` hears as
-words. Whoever connects gets what is on air at that moment, as from a camera. `broken` cuts
-connections, and `silent` sends nothing for a while.
+"""A film to broadcast (`benchmarks.media.broadcast`): shots of one colour each and, in each shot, a
+tone that `tests.speech_provider` hears as words.
 """
 
 from __future__ import annotations
 
 import io
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
 import numpy as np
 
-from tests.live_servers import serving
 from tests.speech_provider import tone
 
 RATE = 25
@@ -91,69 +84,3 @@ class Film:
             second = start / _SOUND + self.sound_late_s
             yield from ((second, packet) for packet in stream.encode(frame))
         yield from ((self.seconds + self.sound_late_s, packet) for packet in stream.encode())
-
-
-@dataclass
-class Broadcast:
-    """The server while it runs, as a context manager. The film goes on air when somebody first
-    connects; at its end the answer ends.
-    """
-
-    film: Film
-    began: float = 0.0  # monotonic
-    viewers: int = 0
-    broken: threading.Event = field(default_factory=threading.Event)
-    silent: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        broadcast = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.close_connection = True
-                try:
-                    for data in broadcast._on_air():
-                        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                    if not broadcast.broken.is_set():
-                        self.wfile.write(b"0\r\n\r\n")
-                except OSError:
-                    pass  # the viewer has gone
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.film.pieces  # noqa: B018 - made before anybody connects
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._serving = serving(self._server)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/air.ts"
-
-    def __enter__(self) -> Broadcast:
-        self._serving.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.broken.set()
-        self._serving.__exit__(None, None, None)
-
-    def lag_s(self, second: float) -> float:
-        """The time since a second of the film was on air."""
-        return time.monotonic() - self.began - second
-
-    def _on_air(self) -> Iterator[bytes]:
-        self.viewers += 1
-        self.began = self.began or time.monotonic()
-        joined = time.monotonic() - self.began
-        for second, data in self.film.pieces:
-            if second < joined - 0.5 or not data:
-                continue
-            time.sleep(max(0.0, self.began + second - time.monotonic()))
-            if self.broken.is_set():
-                return
-            if not self.silent.is_set():
-                yield data

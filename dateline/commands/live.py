@@ -31,8 +31,9 @@ from dateline.commands.options import (
 from dateline.settings import Settings
 from dateline.shown.live_output import Shown
 from indexing import json_tree, ninjs
-from indexing.live.following import Following
+from indexing.live.following import Following, told_before
 from indexing.live.recording import LiveFolder, LiveState
+from indexing.live.telling import Telling
 from indexing.media.cage.sources import LiveSource
 from indexing.media.shots.live import LiveSettings, Patience, chosen_source
 from indexing.work.request import Request
@@ -65,7 +66,7 @@ def live(
     ] = 50.0,
     part: Annotated[
         float, typer.Option(help="Minutes after which the next part begins, an item of its own.")
-    ] = 30.0,
+    ] = 15.0,
     finish: Annotated[
         bool,
         typer.Option("--finish", help="Archive what a killed process recorded; do not connect."),
@@ -118,6 +119,8 @@ def live(
         run = _Run(settings, place, Shown(as_json=as_json), detach=detach)
         if not finish:
             state = run.follow(chosen, state, most_bytes=round(most * _GB), part_s=60 * part)
+        elif not place.files(state):
+            run.end(chosen[0], state)
         raise typer.Exit(EXIT_INTERRUPTED if run.goes_on else run.archive(state))
 
 
@@ -190,6 +193,22 @@ class _Run:
             service.close()
         self.shown.ends(goes_on=self.goes_on)
         return ended
+
+    def end(self, source: LiveSource, state: LiveState) -> None:
+        """Say of an item without a recording that its source has ended."""
+        from dateline.build.media.live import LiveTerms, opened_parts
+
+        terms, listener = LiveTerms(self.folder, 0, 0.0), self.shown.listener()
+        service = build_service(self.settings)
+        try:
+            with opened_parts(self.settings, service, source, terms, listener, self._order) as (
+                parts,
+                _,
+            ):
+                told = told_before(parts.items, state)
+                Telling(parts.items, told, parts.cover, listener).close()
+        finally:
+            service.close()
 
     def archive(self, state: LiveState) -> int:
         """Make the recordings of all parts the items' files; return the exit code."""

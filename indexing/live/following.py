@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from core.errors import MediaError
+from core.items import ItemType
 from core.media import (
     AskedStill,
     FrameBatch,
@@ -37,6 +38,7 @@ from indexing.media.cage.sources import Beside
 from indexing.media.shots.finding import ShotFinder
 from indexing.media.shots.live import LiveFrames, LiveSettings
 
+_ENOUGH = 10  # frames that tell their rate
 _DRAIN_S = 30.0  # for the last words of a part that has ended
 
 
@@ -54,14 +56,14 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveParts:
-    """What follows a source: the cage's `connect`, the finder of shots, where stills are kept
-    (`keep` returns a name and a hash), who transcribes, items, files, whether packets are recorded,
-    the largest edge of a still and the length of a part. `archive` gets the state of a part that
-    has ended while the source goes on.
+    """What follows a source: the cage's `connect`, the finder of shots at a rate of frames a
+    second (0: unknown), where stills are kept (`keep` returns a name and a hash), who transcribes,
+    items, files, whether packets are recorded, the largest edge of a still and the length of a
+    part. `archive` gets the state of a part that has ended while the source goes on.
     """
 
     connect: Callable[[Beside], Connection]
-    finder: ShotFinder
+    finder: Callable[[float], ShotFinder]
     keep: Callable[[Still], tuple[str, str]]
     transcriber: Transcriber | None
     items: LiveItems
@@ -114,7 +116,7 @@ class Following:
         """Follow the source to its end; return its state then, of its last part. Raises MediaError
         if it was never there. A source that stays away has ended.
         """
-        stream = self._parts.finder.stream()
+        found = _Found(self._parts.finder)
         try:
             for item in self._live:
                 if self._telling is None:
@@ -123,17 +125,17 @@ class Following:
                 match arrived:
                     case FrameBatch() | Gap():
                         self._look(arrived)
-                        self._shots(self._parts.finder.push([stream], [arrived])[0])
+                        self._shots(found.push(arrived))
                     case SoundBatch():
                         self._hear(arrived)
                     case AskedStill(key, still):
                         self._keep(key, still)
                     case LastFrame():
                         end = Gap(self._end_s, self._end_s, "")
-                        self._shots(self._parts.finder.push([stream], [end])[0])
+                        self._shots(found.push(end))
                         self._connections[-1][1].enough()
                 self._settle()
-            self._shots(self._parts.finder.push([stream], [None])[0])
+            self._shots(found.push(None))
         except MediaError as error:
             if self._telling is None:
                 raise
@@ -157,15 +159,11 @@ class Following:
         self._state = state
 
     def _resumed(self, state: LiveState) -> LiveContent:
-        """Return what was told before this process."""
-        item = self._parts.items.recorded(state.part_uri)
-        shots = () if item is None else item.shots
-        speech = () if item is None else item.speech
-        self._first = shots[-1].end_frame + 1 if shots else 0
-        told_s = max([0.0, *(shot.end_s for shot in shots), *(one.end_s for one in speech)])
-        self._offset_s = max(time.time() - state.began, state.part_s + told_s)
-        by = "" if item is None else item.speech_by
-        return LiveContent(state, Standing.BROKEN, shots, speech, by, end_s=told_s)
+        """Return what was told before this process, and go on from there."""
+        content = told_before(self._parts.items, state)
+        self._first = content.shots[-1].end_frame + 1 if content.shots else 0
+        self._offset_s = max(time.time() - state.began, state.part_s + content.end_s)
+        return content
 
     def _begin(self, content: LiveContent) -> None:
         parts = self._parts
@@ -322,6 +320,51 @@ class Following:
             thread.join()
         if self._telling is not None:
             self._begun_on_disk(self._telling.state)
+
+
+def told_before(items: LiveItems, state: LiveState) -> LiveContent:
+    """Return what is recorded of a part."""
+    item = items.recorded(state.part_uri)
+    if item is None:
+        return LiveContent(state, Standing.BROKEN)
+    ends = [*(shot.end_s for shot in item.shots), *(one.end_s for one in item.speech)]
+    return LiveContent(
+        state,
+        Standing.BROKEN,
+        item.shots,
+        item.speech,
+        item.speech_by,
+        has_picture=item.type is ItemType.VIDEO,
+        end_s=max(ends, default=0.0),
+    )
+
+
+class _Found:
+    """The shots of a source. The first frames are held until their rate is known."""
+
+    def __init__(self, finder: Callable[[float], ShotFinder]) -> None:
+        self._finder_of = finder
+        self._finder: ShotFinder | None = None
+        self._held: list[FrameBatch | Gap | None] = []
+
+    def push(self, arrived: FrameBatch | Gap | None) -> list[ShotBounds]:
+        """Return the shots that are known now; None is the source's end."""
+        self._held.append(arrived)
+        if self._finder is None:
+            rate = self._rate()
+            if isinstance(arrived, FrameBatch) and not rate:
+                return []
+            self._finder = self._finder_of(rate)
+            self._stream = self._finder.stream()
+        held, self._held = self._held, []
+        return [shot for each in held for shot in self._finder.push([self._stream], [each])[0]]
+
+    def _rate(self) -> float:
+        """Return the frames a second of what is held, 0 if that is too little."""
+        batches = (each for each in self._held if isinstance(each, FrameBatch))
+        seconds = [second for batch in batches for second in batch.seconds.tolist()]
+        span_s = seconds[-1] - seconds[0] if seconds else 0.0
+        return (len(seconds) - 1) / span_s if len(seconds) >= _ENOUGH and span_s > 0 else 0.0
 
 
 class _Counted:

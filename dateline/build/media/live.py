@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.media import LiveItem, Still
 from core.ports.models import Embedder
@@ -88,7 +89,7 @@ def opened_parts(
         yield (
             LiveParts(
                 connect=connect,
-                finder=live_finder_of(settings, detector),
+                finder=partial(live_finder_of, settings, detector),
                 keep=keep,
                 transcriber=speech.transcriber,
                 items=LiveItems(

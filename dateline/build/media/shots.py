@@ -28,6 +28,8 @@ from inference.serving.batches import BatchLimits
 from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
 
 _MOST_AT_ONCE = 1024
+_KNOWN_S = 3.0
+_LEAST_STRIDE = 10  # ten times the frames go through the model
 
 
 def shot_detector_of(settings: Settings) -> TransitionDetector:
@@ -86,10 +88,16 @@ def shot_finder_of(detector: TransitionDetector) -> ShotFinder:
     return ShotFinder(detector, ShotSettings(layout))
 
 
-def live_finder_of(settings: Settings, detector: TransitionDetector) -> ShotFinder:
-    """Return a finder of shots in live sources by a detector, with the settings' windows."""
-    layout = WindowLayout.of_stride(settings.shot_stride, settings.shot_ahead)
-    return ShotFinder(detector, ShotSettings(layout))
+def live_finder_of(
+    settings: Settings, detector: TransitionDetector, rate: float = 0.0
+) -> ShotFinder:
+    """Return a finder of shots in live sources by a detector, with the settings' windows. At a low
+    `rate`, frames a second, their stride is shorter, so that a shot is known in `_KNOWN_S`.
+    """
+    stride, ahead = settings.shot_stride, settings.shot_ahead
+    if rate:
+        stride = max(min(_LEAST_STRIDE, stride), min(stride, round(_KNOWN_S * rate) - ahead + 1))
+    return ShotFinder(detector, ShotSettings(WindowLayout.of_stride(stride, ahead)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.media.broadcast import Broadcast
 from core.callers import OPERATOR, Caller
 from core.items import Item, PubStatus
 from core.writes import SetStatus, Written
@@ -24,7 +25,7 @@ from indexing.live.telling import Findable, Listener
 from indexing.media.shots.live import Patience, chosen_source
 from search.answers import Hit, SearchRequest
 from tests.inference.picture_models import COLOURS, write_classifier
-from tests.live_broadcast import Broadcast, Film
+from tests.live_broadcast import Film
 from tests.speech_provider import KEY, SpeechServer
 
 pytest.importorskip("av", reason="needs the [media] extra")
@@ -88,7 +89,7 @@ def until(holds: Callable[[], object]) -> None:
     end = time.monotonic() + _GIVE_UP_S
     while not holds():
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.3)
 
 
 @pytest.fixture(scope="module")
