@@ -72,14 +72,14 @@ class Clips:
 class Broadcast:
     """The server while it runs, as a context manager. The film goes on air when somebody first
     connects; whoever connects gets what is on air at that moment, as from a camera. `broken` cuts
-    connections; `silent` sends nothing for a while.
+    connections; `over` ends the film.
     """
 
     film: OnAir
     began: float = 0.0  # monotonic
     viewers: int = 0
     broken: threading.Event = field(default_factory=threading.Event)
-    silent: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         broadcast = self
@@ -132,7 +132,6 @@ class Broadcast:
             if second < joined - 0.5 or not data:
                 continue
             time.sleep(max(0.0, self.began + second - time.monotonic()))
-            if self.broken.is_set():
+            if self.broken.is_set() or self.over.is_set():
                 return
-            if not self.silent.is_set():
-                yield data
+            yield data

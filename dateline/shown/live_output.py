@@ -86,10 +86,10 @@ class Shown:
             lag = None if lag_s is None else round(lag_s, 3)
             _line(kind, uri=found.uri, **what, **times, lag_s=lag)
             return
-        what = f"shot {found.number}" if found.number else f"“{escape(found.text)}”"
+        text = f"shot {found.number}" if found.number else f"“{escape(found.text)}”"
         within = f"{timecode(found.start_s)}–{timecode(found.end_s)}"
         late = "" if lag_s is None else f", findable after {lag_s:.1f} s"
-        console.print(f"{within}  {what}{late}")
+        console.print(f"{within}  {text}{late}")
 
     def _written(self, written: Written) -> None:
         if written.held != self._held:

@@ -98,12 +98,14 @@ class LiveItems:
         return may_leave([], [document], self._rule) and all(allowed)
 
     def write(self, content: LiveContent) -> Written:
-        """Record the next version of a part's item. Raises DatelineError."""
+        """Record the next version of a part's item; the answer's `held` is the state that hides it.
+        Raises DatelineError.
+        """
         for _ in range(_ROUNDS):
             item = self._item(content)
             written = self._ingest.put(self._ingest.embed([item]))[0]
             if written.outcome not in REFUSED:
-                return written
+                return replace(written, held=written.held or _hidden(item))
         raise ConflictError(
             f"its version {written.version} was refused: {written.outcome}",
             where=written.uri,
@@ -135,6 +137,13 @@ class LiveItems:
             return made
         looks = told(words_of(made.stills, looker.look(made.stills.names)))
         return replace(made, looks=looks, looks_by=looker.model.made_by if looks else "")
+
+
+def _hidden(item: Item) -> str:
+    """Return the state of an item that an editor has hidden, "" for none."""
+    if item.pubstatus is not PubStatus.USABLE:
+        return str(item.pubstatus)
+    return "embargoed" if item.embargoed and item.embargoed > item.versioncreated else ""
 
 
 def _as_strict(item: Item, whole: Item | None) -> Item:

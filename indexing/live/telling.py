@@ -26,7 +26,11 @@ from core.writes import Written
 from indexing.live.items import LiveContent, LiveItems, Standing
 from indexing.live.recording import LiveState
 
-EVERY_S = 1.0  # between two versions
+EVERY_S = 1.0  # the least between two versions
+_MOST_EVERY_S = 2.5
+# While a version's words are indexed, no words find the item: for this share of the time at most,
+# as long as `_MOST_EVERY_S` allows it.
+_UNINDEXED = 0.1
 _STILL_S = 1.5  # a shot waits so long for its still, and is told without it then
 _AGAIN_S = 15.0  # the longest pause after a version that could not be written
 _ARRIVALS = 20_000  # moments of arrival that are kept: a quarter of an hour of batches
@@ -100,7 +104,7 @@ class Telling:
     ) -> None:
         self.frames, self.sounds = Arrivals(), Arrivals()
         self._items, self._cover, self._listener = items, cover, listener
-        self._every_s = every_s
+        self._least_s = self._every_s = every_s
         self._content = content
         self._pending: dict[int, _Pending] = {}  # by the number of the shot's first frame
         self._told = (len(content.shots), len(content.speech))
@@ -240,8 +244,10 @@ class Telling:
 
     def _tell(self, content: LiveContent) -> None:
         written = self._items.write(content)
+        recorded = monotonic()
         lacks = self._cover()
         now = monotonic()
+        self._every_s = min(_MOST_EVERY_S, max(self._least_s, (now - recorded) / _UNINDEXED))
         self._listener.written(written)
         if lacks:
             self._listener.trouble(lacks)

@@ -30,11 +30,13 @@ from tests.speech_provider import KEY, SpeechServer
 
 pytest.importorskip("av", reason="needs the [media] extra")
 live = pytest.importorskip("dateline.build.media.live")
-pytestmark = [pytest.mark.service, pytest.mark.timed]
+pytestmark = pytest.mark.service
 
 RED, GREEN, BLUE = COLOURS.values()
 WORDS = {440: "the ferry leaves", 880: "smoke over the harbour", 1320: "everybody is safe"}
-FILM = Film([(RED, 440, 3.0), (GREEN, 880, 3.0), (BLUE, 1320, 3.0)])
+SHOTS = [(RED, 440, 3.0), (GREEN, 880, 3.0), (BLUE, 1320, 3.0)]
+FILM = Film(SHOTS)
+ENDLESS = Film([*SHOTS, ((90, 90, 90), 0, 90.0)])  # until it is over
 URI = "urn:live:ferry"
 READER = Caller("reader", frozenset({"demo"}), may_inspect=True)
 PATIENCE = Patience(stall_s=3.0, away_s=6.0)
@@ -78,6 +80,13 @@ class Room:
     def hits(self, q: str) -> list[Hit]:
         return list(self.service.pipeline.search(SearchRequest(q, profile="lexical"), READER).hits)
 
+    def hit(self, q: str) -> Hit:
+        """The one hit, once there is one: words of a new version are indexed a moment later."""
+        until(lambda: self.hits(q))
+        (hit, *others) = self.hits(q) or [self.hit(q)]
+        assert not others
+        return hit
+
     def item(self, uri: str = URI) -> Item:
         (found,) = self.service.engine.newest([uri])
         assert found is not None
@@ -118,57 +127,64 @@ def room(tmp_path: Path, speech: SpeechServer) -> Iterator[Room]:
     service.close()
 
 
-def test_shots_and_words_are_found_while_the_source_runs_and_it_is_one_hit(room: Room) -> None:
-    with Broadcast(FILM) as broadcast, room.following(broadcast.url):
-        until(lambda: room.hits("looks:red"))
-        assert broadcast.lag_s(FILM.seconds) < 0  # it still runs
-        (hit,) = room.hits("looks:red")
+def test_shots_and_words_are_found_while_the_source_runs_until_a_kill_which_holds(
+    room: Room,
+) -> None:
+    with Broadcast(ENDLESS) as broadcast, room.following(broadcast.url):
+        hit = room.hit("looks:red")
         assert (hit.item.uri, hit.shot) == (URI, 1)
-        until(lambda: room.hits("speech:harbour"))
-        (hit,) = room.hits("speech:harbour")
+        hit = room.hit("speech:harbour")
         assert hit.opening is not None
         assert hit.opening.second == pytest.approx(3.0, abs=0.5)
         assert hit.item.source["live"]["state"] == "running"
+        until(lambda: len(room.item().shots) == 3)
+        assert room.hit("ferry").item.uri == URI
+        room.service.writer.set_status([SetStatus(URI, PubStatus.CANCELED)], OPERATOR)
+        assert room.hits("ferry") == []
+        broadcast.over.set()
     item = room.item()
-    assert [round(shot.end_s) for shot in item.shots] == [3, 6, 9]
-    assert [one.text for one in item.speech] == list(WORDS.values())
-    assert all(shot.thumbnail for shot in item.shots)
+    assert room.hits("ferry") == []
+    assert item.pubstatus is PubStatus.CANCELED
+    assert room.written[-1].held == "canceled"
     assert item.source["live"]["state"] == "ended"
-    assert len(room.hits("ferry")) == 1
-    assert {found.number for found in room.found if found.number} == {1, 2, 3}
+    assert [round(shot.end_s) for shot in item.shots[:3]] == [3, 6, 9]
+    assert [one.text for one in item.speech] == list(WORDS.values())
+    assert all(shot.thumbnail for shot in item.shots[:3])
+    assert {found.number for found in room.found if found.number} >= {1, 2, 3}
     assert all(found.lag_s is not None for found in room.found)
 
 
-def test_a_kill_while_the_source_runs_holds(room: Room) -> None:
-    with Broadcast(FILM) as broadcast, room.following(broadcast.url, part_s=4.0):
-        until(lambda: room.found)
-        room.service.writer.set_status([SetStatus(URI, PubStatus.CANCELED)], OPERATOR)
-        assert room.hits("ferry") == []
-        until(lambda: room.ended)  # a part begins after the kill
-    assert room.hits("ferry") == []
-    assert room.hits("harbour") == []
-    assert room.item().pubstatus is PubStatus.CANCELED
-    assert room.item(f"{URI}:part-2").pubstatus is PubStatus.CANCELED
-    assert room.written[-1].held == "canceled"
-
-
-def test_a_source_that_breaks_is_connected_again_and_the_item_says_so(room: Room) -> None:
-    with Broadcast(FILM) as broadcast, room.following(broadcast.url):
+@pytest.mark.deep
+def test_a_part_of_a_killed_source_is_killed(room: Room) -> None:
+    with Broadcast(ENDLESS) as broadcast, room.following(broadcast.url, part_s=4.0):
         until(lambda: room.written)
-        until(lambda: broadcast.lag_s(2.0) > 0)
+        room.service.writer.set_status([SetStatus(URI, PubStatus.CANCELED)], OPERATOR)
+        until(lambda: room.ended)  # the second part has begun
+        broadcast.over.set()
+    assert room.hits("harbour") == []
+    assert room.item(f"{URI}:part-2").pubstatus is PubStatus.CANCELED
+
+
+@pytest.mark.deep
+def test_a_source_that_breaks_is_connected_again_and_the_item_says_so(room: Room) -> None:
+    with Broadcast(ENDLESS) as broadcast, room.following(broadcast.url):
+        until(lambda: room.written and broadcast.lag_s(2.0) > 0)
         broadcast.broken.set()
         until(lambda: room.item().source["live"]["state"] == "broken off")
         broadcast.broken.clear()
+        until(lambda: room.item().source["live"]["state"] == "running")
+        until(lambda: broadcast.lag_s(10.0) > 0)
+        broadcast.over.set()
     item = room.item()
-    assert broadcast.viewers == 2
+    assert broadcast.viewers >= 2
     starts, ends = [s.start_s for s in item.shots], [s.end_s for s in item.shots]
     assert all(end <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
-    assert ends[-1] == pytest.approx(FILM.seconds, abs=1.0)
     assert any("source is back" in note for note in item.source["live"]["notes"])
 
 
+@pytest.mark.deep
 def test_another_run_goes_on_with_the_item_and_doubles_no_shot(room: Room) -> None:
-    with Broadcast(FILM) as broadcast:
+    with Broadcast(ENDLESS) as broadcast:
         with room.following(broadcast.url) as first:
             until(lambda: any(found.number for found in room.found))
             first.stop(ended=False)
@@ -178,7 +194,8 @@ def test_another_run_goes_on_with_the_item_and_doubles_no_shot(room: Room) -> No
         assert state.uri == URI
         told = room.item()
         with room.following(broadcast.url, state):
-            pass
+            until(lambda: room.item().source["live"]["state"] == "running")
+            broadcast.over.set()
     item = room.item()
     assert item.shots[: len(told.shots)] == told.shots
     frames = [shot.start_frame for shot in item.shots]
@@ -189,6 +206,7 @@ def test_another_run_goes_on_with_the_item_and_doubles_no_shot(room: Room) -> No
     assert [path.stat().st_size > 0 for path in room.folder.files(state)] == [True]
 
 
+@pytest.mark.deep
 def test_a_source_of_sound_alone_and_one_without_sound_are_items(room: Room) -> None:
     with Broadcast(Film(FILM.shots, picture=False)) as broadcast, room.following(broadcast.url):
         pass
@@ -203,6 +221,7 @@ def test_a_source_of_sound_alone_and_one_without_sound_are_items(room: Room) -> 
     assert (len(item.shots), item.speech) == (2, ())
 
 
+@pytest.mark.deep
 def test_sound_that_comes_late_is_put_to_its_seconds(room: Room) -> None:
     film = Film(FILM.shots, sound_late_s=2.0)
     with Broadcast(film) as broadcast, room.following(broadcast.url):
@@ -211,6 +230,7 @@ def test_sound_that_comes_late_is_put_to_its_seconds(room: Room) -> None:
     assert [round(one.start_s) for one in item.speech] == [0, 3, 6]
 
 
+@pytest.mark.deep
 def test_a_long_source_has_parts_and_a_full_recording_does_not_end_it(room: Room) -> None:
     with Broadcast(FILM) as broadcast, room.following(broadcast.url, part_s=4.0, most=60_000):
         pass
