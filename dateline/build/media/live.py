@@ -91,7 +91,7 @@ def opened_parts(
                 connect=connect,
                 finder=partial(live_finder_of, settings, detector),
                 keep=keep,
-                transcriber=speech.transcriber,
+                transcriber=speech.model,
                 items=LiveItems(
                     item_builder(settings, None),
                     ingest,
