@@ -39,7 +39,7 @@ FILM = Film(SHOTS)
 ENDLESS = Film([*SHOTS, ((90, 90, 90), 0, 90.0)])  # until it is over
 URI = "urn:live:ferry"
 READER = Caller("reader", frozenset({"demo"}), may_inspect=True)
-PATIENCE = Patience(stall_s=3.0, away_s=6.0)
+PATIENCE = Patience(stall_s=20.0, away_s=20.0)
 _GIVE_UP_S = 90.0
 
 
