@@ -9,17 +9,19 @@ export PYTHONDONTWRITEBYTECODE :=
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
 READY_TORCH := .venv-torch/.installed
+READY_TENSORFLOW := .venv-tensorflow/.installed
 # By name, as each process would load the plugins of every other package that is installed.
 PLUGINS := --disable-plugin-autoload -p xdist -p timeout -p hypothesispytest
 # `-P`: the code that is installed, and not what lies in the folder.
 PYTEST := $(BIN)/python -P -m pytest $(PLUGINS)
 PYTEST_TORCH := .venv-torch/bin/python -P -m pytest $(PLUGINS)
+PYTEST_TENSORFLOW := .venv-tensorflow/bin/python -P -m pytest $(PLUGINS)
 # Files of tests side by side, each whole in one process, as what they share is made once for a file.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 # Three of them on two cores, as tests wait for half of their time; in the order of
 # tests/long_files.tsv, so that no long file begins last.
 ALL_SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-NEITHER := not torch and not faults and not cluster
+NEITHER := not torch and not tensorflow and not faults and not cluster
 UNIT := $(NEITHER) and not service
 SUITE = @bash scripts/suite $@
 # The files of a suite: importing all the others takes 20 s.
@@ -28,6 +30,7 @@ FAULTS = $(call FILES_OF,mark\.faults)
 SERVICE = $(call FILES_OF,mark\.service)
 CLUSTER = $(call FILES_OF,mark\.cluster|opensearch|every_engine)
 TORCH = $(call FILES_OF,mark\.torch)
+TENSORFLOW = $(call FILES_OF,mark\.tensorflow)
 # How long the long forms are; a test that finds no such variable takes its short form.
 LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTORIES=80 \
   FEED_HISTORIES=300 CONCURRENT_TURNS=500 KILL_ROUNDS=200 POWER_STATES=500 FAILING_ROUNDS=400 OPENAPI_CASES=10000 \
@@ -36,7 +39,7 @@ LONG := EXAMPLES=1000 GUARD_SEQUENCES=2000 STORAGE_SEQUENCES=300 POSTGRES_HISTOR
 # What needs hnswlib, which does not come as a wheel, is skipped in `make test`.
 WITH_HNSWLIB := -m hnswlib tests/storage/graphs/test_graphs.py tests/storage/embedded/vectors/test_segment_kinds.py tests/benchmarks/test_hnsw.py
 
-.PHONY: setup media speech run demo-media test lint types unit test-service faults test-cluster test-torch audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
+.PHONY: setup media speech run demo-media test lint types unit test-service faults test-cluster test-torch test-tensorflow audit image deep other-pythons mutants cover bench-gpu dev-cluster gate race lock wheels bench clean
 
 setup: $(READY)
 
@@ -112,6 +115,14 @@ $(READY_TORCH): requirements-build.lock requirements-torch.lock
 	PYTHON=$(PYTHON) bash scripts/environment .venv-torch requirements-build.lock requirements-torch.lock
 	@touch $@
 
+# SavedModel and TFLite: export, and their answers against those of ONNX Runtime.
+test-tensorflow: $(READY_TENSORFLOW)
+	$(SUITE) $(PYTEST_TENSORFLOW) -m "tensorflow and not deep" $(TENSORFLOW)
+
+$(READY_TENSORFLOW): requirements-tensorflow.lock
+	PYTHON=$(PYTHON) bash scripts/environment .venv-tensorflow requirements-tensorflow.lock
+	@touch $@
+
 # Licences, calls that run what data say, and the locks against VULNERABILITIES=DATABASE, a file.
 audit: $(READY_DEV)
 	$(BIN)/python -P scripts/audit.py
@@ -123,7 +134,7 @@ image: $(READY_DEV)
 	TEST_IMAGE=$(IMAGE) $(PYTEST) tests/deploy/test_image.py tests/deploy/test_played.py
 
 # Everything above with its long forms, for hours: before a piece of work is called done.
-deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed .venv-airflow/.installed
+deep: $(READY_DEV) $(READY_TORCH) $(READY_TENSORFLOW) .venv-clients/.installed .venv-optimum/.installed .venv-deploy/.installed .venv-airflow/.installed
 	@bash scripts/test-packages deep
 	bash scripts/image $(IMAGE)
 	$(MAKE) lint types audit
@@ -131,6 +142,7 @@ deep: $(READY_DEV) $(READY_TORCH) .venv-clients/.installed .venv-optimum/.instal
 	$(LONG) $(PYTEST) --timeout 7200 -m "faults and not cluster"
 	$(LONG) $(PYTEST) --timeout 7200 -m cluster
 	$(PYTEST_TORCH) -m torch
+	$(PYTEST_TENSORFLOW) -m tensorflow
 	$(PYTEST_TORCH) $(WITH_HNSWLIB)
 	$(MAKE) mutants
 	$(MAKE) other-pythons

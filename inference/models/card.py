@@ -24,6 +24,9 @@ _FORMATS = {
     "torchscript": "TorchScript",
     "safetensors": "safetensors",
     "ctranslate2": "CTranslate2",
+    "tensorflow": "TensorFlow SavedModel",
+    "tflite": "TFLite",
+    "tflite-int8": "TFLite, int8",
 }
 
 

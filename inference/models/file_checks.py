@@ -25,6 +25,7 @@ from typing import Any
 
 from core.errors import ModelError
 from inference.models.manifest import ModelManifest, companions
+from inference.models.saved_model import check_saved_model
 from inference.models.wire import fields, only, parts, whole
 
 _MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
@@ -175,6 +176,7 @@ _OUTPUTS = {
     "encode": _VECTORS,
     "look": ("features", "image_embeds", "text_embeds", "pooler_output"),
 }
+_TFLITE = b"TFL3"  # the identifier of its flatbuffer
 _RAW = (".bin", ".data", ".onnx_data")  # files of numbers only
 
 
@@ -196,6 +198,8 @@ def check_file(manifest: ModelManifest, path: str, content: bytes, where: str) -
             _check_ctranslate2(content)
         elif suffix == ".json":
             _check_json(manifest, path, content)
+        elif suffix in (".pb", ".tflite"):
+            _check_tensorflow(suffix, content)
         elif suffix == ".xml" and not content.lstrip().startswith((b"<?xml", b"<net")):
             raise ValueError("it is not OpenVINO's XML")
     except ValueError as error:
@@ -248,6 +252,14 @@ def _check_onnx(manifest: ModelManifest, path: str, content: bytes) -> None:
         raise ValueError(f"its outputs are {found}; one of {', '.join(names)} is needed")
     for name, shape in given.items():
         _same(f"the last size of its output {name!r}", shape[-1] if shape else 0, _width(manifest))
+
+
+def _check_tensorflow(suffix: str, content: bytes) -> None:
+    """Raise ValueError unless a file is a SavedModel of known operators, or TFLite."""
+    if suffix == ".pb":
+        check_saved_model(content)
+    elif content[4:8] != _TFLITE:
+        raise ValueError("it is no TFLite model")
 
 
 def _check_ctranslate2(content: bytes) -> None:

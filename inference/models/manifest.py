@@ -23,7 +23,16 @@ TASKS = (
 )
 PIXELS_IN = ("shots", "find_text", "read_text")  # tasks whose models read no text
 # In the order in which a model's reference graph is looked for.
-FORMATS = ("onnx", "safetensors", "openvino", "torchscript", "ctranslate2")
+FORMATS = (
+    "onnx",
+    "safetensors",
+    "openvino",
+    "torchscript",
+    "ctranslate2",
+    "tensorflow",
+    "tflite",
+    "tflite-int8",
+)
 RESEARCH_ONLY = "research only"
 
 
@@ -53,7 +62,8 @@ class ModelManifest:
     - `files`: sha256 in hex by path relative to the folder, `/` between parts
     - `graphs`: path in `files` by format: `onnx`, `openvino` (the .xml; its .bin is listed in
       `files` too), `torchscript`, `safetensors` (`config.json` is listed beside it), `ctranslate2`
-      (`config.json` and its vocabulary are listed beside it)
+      (`config.json` and its vocabulary are listed beside it), `tensorflow` (a SavedModel in one
+      file), `tflite` and `tflite-int8`
     - `tokenizer`: the path in `files` of `tokenizer.json`; "" for PIXELS_IN, which read no text,
       and for a model to `look` that reads none
     - `optimized`: the ONNX graph is in its final form and the runtime must not rewrite it

@@ -25,6 +25,7 @@ _MOST_TOKENS = 2**20
 # TorchScript's program is in its own language.
 _KINDS = frozenset(
     {".onnx", ".onnx_data", ".data", ".safetensors", ".xml", ".ts", ".json", ".txt", ".model"}
+    | {".pb", ".tflite"}
 )
 PICKLES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"})
 
@@ -164,6 +165,9 @@ _SUFFIXES = {
     "safetensors": (".safetensors",),
     "torchscript": (".pt", ".ts"),
     "ctranslate2": (".bin",),
+    "tensorflow": ("saved_model.pb",),
+    "tflite": (".tflite",),
+    "tflite-int8": (".tflite",),
 }
 
 

@@ -16,7 +16,14 @@ from inference.runtimes.kept import KeptByModel, this_processor
 from inference.runtimes.loading import cores, install_hint, installed
 
 DEFAULT = "onnxruntime"
-_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "torch")
+_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "torch",
+    "tensorflow-cpu",
+    "ai-edge-litert",
+)
 
 
 class Opener(Protocol):

@@ -19,7 +19,8 @@ from inference.models.manifest import companions
 from inference.models.store import ModelFolder
 from inference.runtime import Array
 
-_OWN_EXTRA = frozenset({"openvino"})  # all other optional libraries come with [torch]
+# The extras of optional libraries; all others come with [torch].
+_EXTRAS = {"openvino": "openvino", "tensorflow": "tensorflow", "ai_edge_litert": "tensorflow"}
 
 
 def installed(module: str) -> bool:
@@ -42,8 +43,9 @@ def library(module: str) -> Any:
 
 def install_hint(module: str) -> str:
     """Return how to get an optional library."""
-    extra = module if module in _OWN_EXTRA else "torch"
-    return f"pip install 'dateline-search[{extra}]', or choose another runtime"
+    return (
+        f"pip install 'dateline-search[{_EXTRAS.get(module, 'torch')}]', or choose another runtime"
+    )
 
 
 def cores() -> int:

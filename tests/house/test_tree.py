@@ -21,6 +21,7 @@ LOCKS = [
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-torch.lock",
+    "requirements-tensorflow.lock",
     "requirements-build.lock",
     "requirements-gpu.lock",
     "requirements-speech.lock",

@@ -30,6 +30,8 @@ from inference.runtimes.choice import (
 )
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.openvino import OpenVinoRuntime
+from inference.runtimes.tensorflow import TensorFlowRuntime
+from inference.runtimes.tflite import TfliteRuntime
 from inference.runtimes.torch import TorchRuntime
 from inference.serving.batches import BatchLimits
 from inference.tagger import NameTagger
@@ -61,6 +63,12 @@ RUNTIMES: Mapping[str, RuntimeKind] = {
     "torchscript": RuntimeKind(TorchRuntime.open_script, ("torch",), _DEVICES, ("torchscript",)),
     "torch-compile": RuntimeKind(
         TorchRuntime.open_compiled, ("torch", "transformers"), _DEVICES, ("safetensors",)
+    ),
+    "tensorflow": RuntimeKind(
+        TensorFlowRuntime.open, ("tensorflow",), ("graph", "xla"), ("tensorflow",)
+    ),
+    "tflite": RuntimeKind(
+        TfliteRuntime.open, ("ai_edge_litert",), ("f32", "int8"), ("tflite", "tflite-int8")
     ),
     "torchserve": RuntimeKind(
         _open_torchserve, (), (TORCHSERVE,), ("torchscript", "onnx"), address=True

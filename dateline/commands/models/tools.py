@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from core.errors import InputError
+from dateline.build.models.runtimes import model_store
 from dateline.commands.options import (
     EXIT_REFUSED,
     AsJson,
@@ -91,13 +92,21 @@ def bench_model(
 
 def export_model(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Folder with config.json, model.safetensors, tokenizer.json.")
+        str,
+        typer.Argument(
+            help="Folder with config.json, model.safetensors, tokenizer.json; or a model's name."
+        ),
     ],
-    task: Annotated[str, typer.Option(help="encode, tag or score.")],
     output: Annotated[Path, typer.Option(help="Folder to make; its name is the model's.")],
+    task: Annotated[str, typer.Option(help="Of a checkpoint: encode, tag or score.")] = "",
     formats: Annotated[
-        str, typer.Option(help="By commas: onnx, openvino, torchscript, safetensors.")
-    ] = "onnx,openvino,torchscript",
+        str,
+        typer.Option(
+            help="By commas: onnx, openvino, torchscript, safetensors; of a model: tensorflow,"
+            " tflite, tflite-int8.",
+            show_default="all but safetensors",
+        ),
+    ] = "",
     pooling: Annotated[
         str, typer.Option(help="mean or cls.", show_default="what the checkpoint says, or mean")
     ] = "",
@@ -111,34 +120,41 @@ def export_model(
     licence: Annotated[str, typer.Option(help="Under which terms.")] = "",
     texts: Texts = None,
     as_json: AsJson = False,
+    models: Models = None,
 ) -> None:
-    """Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.
+    """Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, or a model into SavedModel
+    and TFLite, and prove each.
 
-    What does not give the checkpoint's answers (least cosine .9999) is refused, and nothing kept.
-    Needs the extra `torch`, and `openvino` for that format.
+    What does not give the same answers (least cosine .9999; TensorFlow's in float32 within 1e-4) is
+    refused, and nothing kept. A checkpoint needs the extra `torch`, and `openvino` for that format;
+    a model needs `tensorflow`.
     """
     with reported():
-        parts = library("training.public_models.checkpoint_folder")
-        wanted = tuple(dict.fromkeys(text.strip() for text in formats.split(",") if text.strip()))
         _check_name(output)
-        _check_choice("--task", task, TASKS)
-        _check_choice("--pooling", pooling, ("", "mean", "cls"))
-        for text in wanted or ("",):
-            _check_choice("--formats", text, tuple(parts.PATHS))
-        plan = parts.ExportPlan(
-            task=task,
-            formats=wanted,
-            pooling=pooling,
-            query_prefix=query_prefix,
-            passage_prefix=passage_prefix,
-            max_tokens=max_tokens,
-            source=source,
-            revision=revision,
-            licence=licence,
-        )
-        made = library("training.public_models.export").export(
-            checkpoint, output, plan, read_texts(texts, 64)
-        )
+        store = model_store(settings_for(models=models))
+        if checkpoint in store.names() and not Path(checkpoint, "config.json").exists():
+            forms = library("training.tensorflow.export")
+            wanted = _formats(formats, tuple(forms.PATHS), forms.DEFAULT)
+            told = read_texts(texts, 32)
+            made = forms.export_tensorflow(store.open(checkpoint), output, wanted, told)
+        else:
+            parts = library("training.public_models.checkpoint_folder")
+            _check_choice("--task", task, TASKS)
+            _check_choice("--pooling", pooling, ("", "mean", "cls"))
+            plan = parts.ExportPlan(
+                task=task,
+                formats=_formats(formats, tuple(parts.PATHS), ("onnx", "openvino", "torchscript")),
+                pooling=pooling,
+                query_prefix=query_prefix,
+                passage_prefix=passage_prefix,
+                max_tokens=max_tokens,
+                source=source,
+                revision=revision,
+                licence=licence,
+            )
+            made = library("training.public_models.export").export(
+                Path(checkpoint), output, plan, read_texts(texts, 64)
+            )
     if as_json:
         tree = {"output": str(output), "formats": [asdict(row) for row in made]}
         typer.echo(orjson.dumps(tree, option=orjson.OPT_INDENT_2))
@@ -148,7 +164,7 @@ def export_model(
         size = f"{row.size / 1e6:,.1f} MB"
         table.add_row(row.format, size, f"{row.parity.cosine:.6f}", f"{row.parity.difference:.1e}")
     console.print(table)
-    console.print(f"{escape(str(output))}: every format gives the checkpoint's answers")
+    console.print(f"{escape(str(output))}: every format gives the same answers")
 
 
 def quantize_model(
@@ -211,6 +227,14 @@ def _check_name(output: Path) -> None:
     if not _NAME.fullmatch(output.name):
         mend = "letters, digits, dots, dashes and underscores"
         raise InputError(f"{output.name!r} can't be a model's name", where="--output", mend=mend)
+
+
+def _formats(text: str, known: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the named formats, or `default` where none is named. Raises InputError for another."""
+    wanted = tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
+    for one in wanted:
+        _check_choice("--formats", one, known)
+    return wanted or default
 
 
 def _check_choice(where: str, value: str, known: tuple[str, ...]) -> None:

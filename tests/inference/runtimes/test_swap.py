@@ -5,7 +5,6 @@ The models are small, made here, and written by `dateline models export`'s own c
 
 from __future__ import annotations
 
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -35,6 +34,13 @@ from inference.runtimes.torchserve import TorchServeRuntime
 from inference.tagger import NameTagger
 from scripts.torchserve_server import Served, missing, torchserve
 from tests.free_ports import free_port, ports_in_a_row
+from tests.inference.runtimes.conformance import (
+    answers_several_threads,
+    keeps_the_port_s_promises,
+    same_labels,
+    same_order,
+    same_vectors,
+)
 from tests.small_checkpoints import TEXTS, write_checkpoint
 from training.public_models.checkpoint_folder import PATHS, ExportPlan
 from training.public_models.export import export
@@ -129,95 +135,28 @@ def served(store: ModelStore, opened: Open) -> Iterator[Any]:
         model.close()
 
 
-def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return (ours * theirs).sum(axis=1) / lengths
-
-
 def test_an_encoder_gives_the_same_vectors(served: Any, kind: str) -> None:
-    one, other = served("encode", "onnxruntime"), served("encode", kind)
-    texts = [*TEXTS, LONG, ""]
-    for how in ("encode_queries", "encode_passages"):
-        ours, theirs = getattr(one, how)(texts), getattr(other, how)(texts)
-        assert cosines(ours, theirs).min() >= 0.9999
-    apart = one.encode_passages(list(TEXTS))
-    assert np.abs(apart @ apart.T - np.eye(len(apart))).max() > 0.01
-    order = np.argsort(-(apart @ apart[0]), kind="stable")
-    theirs = other.encode_passages(list(TEXTS))
-    assert list(np.argsort(-(theirs @ theirs[0]), kind="stable")) == list(order)
+    same_vectors(served("encode", "onnxruntime"), served("encode", kind), [*TEXTS, LONG, ""])
 
 
 @pytest.mark.parametrize("kind", SLOW_LAST, indirect=True, scope="module")
 def test_a_tagger_gives_the_same_labels(served: Any, kind: str) -> None:
-    one, other = served("tag", "onnxruntime"), served("tag", kind)
-    words = [text.split() for text in (*TEXTS, LONG)]
-    ours, theirs = one.tag_words(words), other.tag_words(words)
-    assert [tags.labels for tags in ours] == [tags.labels for tags in theirs]
-    assert len({label for tags in ours for label in tags.labels}) > 2, "the labels differ"
-    for mine, yours in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-3)
+    same_labels(served("tag", "onnxruntime"), served("tag", kind), (*TEXTS, LONG))
 
 
 @pytest.mark.parametrize("kind", SLOW_LAST, indirect=True, scope="module")
 def test_a_scorer_gives_the_same_order(served: Any, kind: str) -> None:
-    one, other = served("score", "onnxruntime"), served("score", kind)
-    queries = ["ferry sank"] * (len(TEXTS) + 1)
-    ours = one.score(queries, [*TEXTS, LONG])
-    theirs = other.score(queries, [*TEXTS, LONG])
-    assert cosines(ours.T, theirs.T)[0] >= 0.9999
-    assert list(np.argsort(-ours[:, 0])) == list(np.argsort(-theirs[:, 0]))
-    assert np.ptp(ours) > 0.01, "the scores differ between passages"
+    same_order(served("score", "onnxruntime"), served("score", kind), [*TEXTS, LONG])
 
 
 def test_every_runtime_keeps_the_port_s_promises(
     store: ModelStore, opened: Open, kind: str
 ) -> None:
-    runtime = opened(store.open("encode"), kind)
-    ids = np.array([[2, 40, 41, 3], [2, 50, 51, 3]], np.int32)
-    arrays = {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
-    (short,) = runtime.run(arrays, ("last_hidden_state",))
-    (long,) = runtime.run({n: a.astype(np.int64) for n, a in arrays.items()}, runtime.outputs)
-    assert short.dtype == np.float32
-    assert np.array_equal(short, long)
-    kept = short.copy()
-    runtime.run({n: np.ones((1, 9), np.int64) for n in arrays}, runtime.outputs)
-    assert np.array_equal(short, kept), "an answer is the caller's own"
-    with pytest.raises(ModelError, match="not logits"):
-        runtime.run(arrays, ("logits",))
-    with pytest.raises(ModelError, match="was given"):
-        runtime.run({"input_ids": ids}, runtime.outputs)
-    runtime.close()
-    runtime.close()
-    with pytest.raises(ModelError, match="was closed"):
-        runtime.run(arrays, runtime.outputs)
+    keeps_the_port_s_promises(opened(store.open("encode"), kind))
 
 
 def test_every_runtime_answers_several_threads(store: ModelStore, opened: Open, kind: str) -> None:
-    runtime = opened(store.open("encode"), kind)
-
-    def feeds(rows: int) -> dict[str, np.ndarray]:
-        ids = np.arange(10, 10 + rows * 5).reshape(rows, 5)
-        return {n: ids if n == "input_ids" else np.ones_like(ids) for n in runtime.inputs}
-
-    alone = {rows: runtime.run(feeds(rows), runtime.outputs)[0] for rows in (1, 2, 3)}
-    wrong: list[str] = []
-
-    def work(rows: int) -> None:
-        try:
-            for _ in range(10):
-                (found,) = runtime.run(feeds(rows), runtime.outputs)
-                if not np.allclose(found, alone[rows], atol=1e-5):
-                    wrong.append(f"{rows} rows differ")
-        except Exception as error:  # noqa: BLE001 - a thread's error must not be lost
-            wrong.append(repr(error))
-
-    threads = [threading.Thread(target=work, args=(rows,)) for rows in alone]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    runtime.close()
-    assert wrong == []
+    answers_several_threads(opened(store.open("encode"), kind))
 
 
 def test_openvino_reads_onnx_where_it_has_no_graph_of_its_own(store: ModelStore) -> None:

@@ -149,7 +149,6 @@ def test_a_name_that_no_model_can_have_is_refused(tmp_path: Path, name: str) -> 
     [
         ("--task", "sing", "encode, tag, score"),
         ("--formats", "onnx,gguf", "onnx, openvino, torchscript, safetensors"),
-        ("--formats", "", "onnx, openvino, torchscript, safetensors"),
         ("--pooling", "max", "mean, cls"),
     ],
 )

@@ -1,0 +1,125 @@
+"""TensorFlow on the processor: a SavedModel, operator by operator or compiled by XLA.
+
+A SavedModel is a program, and some of TensorFlow's operators read and write files or call Python.
+So a file is read only if each of its operators is one that our export writes
+(inference/models/saved_model.py). It is one file: weights are constants in it, and its graph is
+taken from the bytes that were checked. TensorFlow's own loader, which reads folders, would also
+restore variables and run what a graph wants to be run at its start.
+
+XLA makes a program for each shape, which takes seconds. So texts are padded to fixed lengths and
+batches to powers of two, and each shape waits once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inference.models.store import ModelFolder
+from inference.runtime import Array
+from inference.runtimes.buckets import (
+    MASK,
+    cut,
+    length_of,
+    lengths_up_to,
+    padded_to,
+    rows_of,
+    size_of,
+)
+from inference.runtimes.loading import (
+    closed,
+    cores,
+    fitted,
+    graph_path,
+    known,
+    library,
+    loading,
+    running,
+)
+
+SIGNATURES = {"graph": "serving_default", "xla": "xla"}  # by the runtime's option
+
+
+@dataclass(slots=True)
+class TensorFlowRuntime:
+    """A loaded SavedModel. `run` may be called from several threads at once.
+
+    TensorFlow has one number of threads for the whole process: that of the first model.
+    """
+
+    where: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    kind: str
+    lengths: tuple[int, ...]  # that texts are padded to; none where any will do
+    _call: Any  # takes tensors in the order of `inputs`, gives them in that of `outputs`; or None
+    _types: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, threads: int, option: str = "graph") -> TensorFlowRuntime:
+        """Load the folder's SavedModel from bytes whose checksum was just verified.
+
+        `threads` work on one call; `option` is `graph` or `xla`. Raises ModelError for a model that
+        can't be loaded, and where TensorFlow is not installed.
+        """
+        _, path = graph_path(folder, "tensorflow")
+        where = str(folder.path / path)
+        tensorflow = _tensorflow(threads)
+        content = folder.read(path)
+        with loading(where):
+            proto = library("tensorflow.core.protobuf.saved_model_pb2")
+            (meta,) = proto.SavedModel.FromString(content).meta_graphs
+            told = meta.signature_def[SIGNATURES[option]]
+            inputs, outputs = tuple(sorted(told.inputs)), tuple(sorted(told.outputs))
+            whole = tensorflow.compat.v1.wrap_function(
+                lambda: tensorflow.import_graph_def(meta.graph_def, name=""), []
+            )
+            call = whole.prune(
+                [whole.graph.get_tensor_by_name(told.inputs[name].name) for name in inputs],
+                [whole.graph.get_tensor_by_name(told.outputs[name].name) for name in outputs],
+            )
+            types = {
+                name: tensorflow.dtypes.as_dtype(told.inputs[name].dtype).as_numpy_dtype
+                for name in inputs
+            }
+        lengths = lengths_up_to(folder.manifest.max_tokens) if option == "xla" else ()
+        return cls(where, inputs, outputs, "tensorflow", lengths, call, types)
+
+    def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Return the named `outputs` for `arrays`, in the order asked for.
+
+        Raises ModelError for a name that the graph lacks or an array that it can't take.
+        """
+        call = self._call
+        if call is None:
+            raise closed(self.where)
+        for name in outputs:
+            known(self.outputs, name, self.where)
+        feeds = fitted(arrays, self._types, self.where)
+        with running(self.where):
+            rows, tokens = size_of(feeds)
+            if self.lengths and MASK in feeds:
+                length = length_of(tokens, self.lengths, self.where)
+                feeds = padded_to(feeds, rows_of(rows), length)
+            constant = library("tensorflow").constant
+            given = call(*(constant(feeds[name]) for name in self.inputs))
+            found = dict(zip(self.outputs, given, strict=True))
+            return [cut(found[name].numpy(), rows, tokens) for name in outputs]
+
+    def close(self) -> None:
+        """Free the graph; `run` fails afterwards."""
+        self._call = None
+
+
+def _tensorflow(threads: int) -> Any:
+    """Return TensorFlow, set to `threads` for a call unless it has begun to compute."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    tensorflow = library("tensorflow")
+    try:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(cores())
+    except RuntimeError:
+        pass
+    return tensorflow
