@@ -40,7 +40,8 @@ class TensorGraph:
         """Return the graph of an ONNX file."""
         nodes = tuple(model.graph.node)
         kernels = {node.input[1] for node in nodes if node.op_type == "Conv"}
-        weights, constants = {}, {}
+        weights: dict[str, Numbers] = {}
+        constants: dict[str, Numbers] = {}
         for one in model.graph.initializer:
             value = constant(numpy_helper.to_array(one))
             into = weights if value.size >= _LEAST_WEIGHT else constants
@@ -79,7 +80,7 @@ def saved_model(graph: TensorGraph) -> bytes:
         ]
         weights = [tf.constant(value) for value in graph.weights.values()]
         for signature, compiled in (("serving_default", None), ("xla", True)):
-            found = tf.function(graph.call, jit_compile=compiled)(weights, arrays)
+            found = tf.function(graph.call, jit_compile=compiled, autograph=False)(weights, arrays)
             meta.signature_def[signature].CopyFrom(_signature(graph, arrays, found))
     meta.graph_def.CopyFrom(top.as_graph_def())
     content: bytes = made.SerializeToString(deterministic=True)

@@ -35,7 +35,7 @@ def _program(graph: TensorGraph, weights: Sequence[Any], length: int) -> Any:
         name: tf.TensorSpec([1, length, *spec.shape[2:]], spec.dtype, name)
         for name, spec in graph.inputs.items()
     }
-    return tf.function(call).get_concrete_function(**specs)
+    return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
 def lite_model(graph: TensorGraph, lengths: Sequence[int], *, int8: bool) -> bytes:
