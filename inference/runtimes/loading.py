@@ -43,9 +43,8 @@ def library(module: str) -> Any:
 
 def install_hint(module: str) -> str:
     """Return how to get an optional library."""
-    return (
-        f"pip install 'dateline-search[{_EXTRAS.get(module, 'torch')}]', or choose another runtime"
-    )
+    extra = _EXTRAS.get(module, "torch")
+    return f"pip install 'dateline-search[{extra}]', or choose another runtime"
 
 
 def cores() -> int:
