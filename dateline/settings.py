@@ -245,8 +245,9 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         le=10**9,
         description="HNSW: segments of at most this many rows are scanned, with no loss",
     )
-    hnsw_implementation: Literal["faiss", "hnswlib"] = Field(
-        default="faiss", description="HNSW: library of new segments (hnswlib: extra [hnswlib])"
+    hnsw_implementation: Literal["faiss", "hnswlib", "faiss-gpu"] = Field(
+        default="faiss",
+        description="HNSW: library of new segments (hnswlib, faiss-gpu: extras [hnswlib], [gpu])",
     )
     hnsw_precision: Literal["fp32", "fp16", "int8", "pq", "binary"] = Field(
         default="fp32", description="HNSW: precision of the vectors in new segments' graphs"

@@ -1,57 +1,55 @@
-"""Measures a model on judged data before and after it was made smaller."""
+"""Measures a model on judged data before and after it was made smaller, and reports on it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import eq
 from pathlib import Path
+from time import perf_counter
 
 from core.errors import InputError, ModelError
-from dateline.build.models.runtimes import model_store, open_tagger
+from dateline.build.models.runtimes import model_store, model_tokenizer, open_tagger
 from dateline.measuring.evaluate import evaluate_folder
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings
 from eval.runs.run_summary import degraded
-from inference.models.store import MANIFEST, ModelStore
+from inference.measuring.made_report import (
+    Figure,
+    Judged,
+    LayerError,
+    MadeReport,
+    judged_of,
+    peak_mb,
+    texts_of,
+    write_report,
+)
+from inference.models.store import MANIFEST, ModelFolder, ModelStore
 from inference.runtimes.loading import library
+from inference.runtimes.sample import ordinary_batches
 
-MOST_LOST = 0.005  # half a point
+HELD_OUT = 16  # texts on which layers are compared
 _MEASURES = {"encode": "nDCG@10", "score": "nDCG@10", "tag": "entity F1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The figure `measure` on `dataset` of the model before and now."""
-
-    measure: str
-    dataset: str
-    before: float
-    after: float
-
-    @property
-    def holds(self) -> bool:
-        """Return whether no more than half a point was lost."""
-        return self.before - self.after <= MOST_LOST
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizePlan:
     """What to make of a model: see `training.public_models.compress`. `judge` names data to measure
-    it on: a BEIR folder, perhaps with :SPLIT, for encoders and scorers, a CoNLL file for taggers;
-    "" for none.
+    it on: BEIR folders, perhaps with :SPLIT, for encoders and scorers, CoNLL files for taggers.
     """
 
     method: str
     output: Path
     calibrate: Path | None = None
-    judge: str = ""
+    judge: tuple[str, ...] = ()
     texts: int = 128  # to calibrate on
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """The result: its place, its bytes before and after, and the judged figures.
+    """The result: its place, its bytes before and after, and the judged figures. The whole report
+    lies in its place.
 
     A model that lost too much is `refused`: it is put aside under a name that nothing loads.
     """
@@ -59,12 +57,12 @@ class Quantized:
     place: Path
     size_before: int
     size_after: int
-    judged: Judged | None
+    judged: tuple[Judged, ...]
 
     @property
     def refused(self) -> bool:
-        """Return whether it lost more than half a point."""
-        return self.judged is not None and not self.judged.holds
+        """Return whether it lost more than half a point on any of the data."""
+        return not all(one.holds for one in self.judged)
 
 
 def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
@@ -82,41 +80,82 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
         raise InputError(f"there is no method {plan.method!r}", where="--method", mend=mend)
     if output.exists() or output.name in model_store(settings).names():
         raise InputError("there is a model or folder of this name", where=str(output))
-    texts: Sequence[str] = ()
-    if plan.method == "static":
-        texts = read_texts(plan.calibrate, plan.texts)
+    static = plan.method == "static"
+    read = read_texts(plan.calibrate, plan.texts + HELD_OUT)
+    fitted = read[: plan.texts] if static else ()
+    held_out = read[len(fitted) :][:HELD_OUT]
     staging = output.with_name(f".{output.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     try:
         made = staging / output.name
-        tools.compress(source, made, tools.CompressPlan(plan.method, tuple(texts)))
-        judged = None
-        if plan.judge:
-            judged = judge(settings, name, staging, output.name, plan.judge)
-            _write_figure(staging, output.name, judged)
-        lost = judged is not None and not judged.holds
-        place = output.with_name(f"{output.name}.refused") if lost else output
+        began = perf_counter()
+        tools.compress(source, made, tools.CompressPlan(plan.method, tuple(fitted)))
+        seconds = perf_counter() - began
+        judged = tuple(judge(settings, name, staging, output.name, one) for one in plan.judge)
+        if judged:
+            _write_figures(staging, output.name, judged)
+        sizes = _size(source.path / source.manifest.graph), _graph_size(made)
+        data = plan.calibrate.name if plan.calibrate else "the demo corpus"
+        report = MadeReport(
+            output.name,
+            name,
+            plan.method,
+            *sizes,
+            seconds,
+            peak_mb(),
+            fitted=(texts_of(data, fitted),) if fitted else (),
+            held_out=(texts_of(f"other texts of {data}", held_out),) if held_out else (),
+            judged=judged,
+            layers=_layers(source, ModelStore(staging).open(output.name), held_out),
+        )
+        write_report(report, made)
+        found = Quantized(output, *sizes, judged)
+        place = output.with_name(f"{output.name}.refused") if found.refused else output
         shutil.rmtree(place, ignore_errors=True)
         made.rename(place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Quantized(place, _size(source.path / source.manifest.graph), _graph_size(place), judged)
+    return replace(found, place=place)
+
+
+def _layers(
+    before: ModelFolder, after: ModelFolder, texts: tuple[str, ...]
+) -> tuple[LayerError, ...]:
+    """Return the error of each layer on `texts`; none without texts."""
+    if not texts:
+        return ()
+    manifest = before.manifest
+    batches = ordinary_batches(
+        model_tokenizer(before),
+        texts,
+        pairs=manifest.task == "score",
+        longest=min(128, manifest.max_tokens),
+        rows=1,
+    )
+    tools = library("training.public_models.layer_errors")
+    found: tuple[LayerError, ...] = tools.layer_errors(before, after, batches)
+    return found
 
 
 def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) -> Judged:
     """Return the figures of the model `name` and of `made`, which is below `root`."""
     task = model_store(settings).open(name).manifest.task
     there = settings.model_copy(update={"pulled_models": root})
-    before, after = figure(settings, task, name, dataset), figure(there, task, made, dataset)
-    return Judged(_MEASURES[task], dataset, before, after)
+    before, after = measured(settings, task, name, dataset), measured(there, task, made, dataset)
+    return judged_of(_MEASURES[task], dataset, before, after)
 
 
 def figure(settings: Settings, task: str, name: str, dataset: str) -> float:
+    """Return one model's figure; see `measured`."""
+    return measured(settings, task, name, dataset).value
+
+
+def measured(settings: Settings, task: str, name: str, dataset: str) -> Figure:
     """Return one model's figure, by the served pipeline. Raises ModelError if an answer lacks a
     stage. No second encoder embeds the items: none of these profiles asks it.
     """
     if task == "tag":
-        return entity_f1(settings, name, Path(dataset))
+        return tagged(settings, name, Path(dataset))
     settings = settings.with_one_encoder()
     if task == "encode":
         changed = {"encoder": name, "tagger": "", "reranker": ""}
@@ -125,16 +164,24 @@ def figure(settings: Settings, task: str, name: str, dataset: str) -> float:
     return _ndcg(settings.model_copy(update=changed), dataset, "hybrid-rerank")
 
 
-def _ndcg(settings: Settings, dataset: str, profile: str) -> float:
+def _ndcg(settings: Settings, dataset: str, profile: str) -> Figure:
     found = evaluate_folder(settings, dataset, profile)
     if flagged := degraded(found):
         told = ", ".join(f"{stage} in {count} answers" for stage, count in flagged.items())
         raise ModelError(f"the model was not measured: degraded {told}", where=dataset)
-    return found.mean("nDCG@10")
+    rows = {row.text: row.values["nDCG@10"] for row in found.rows}
+    return Figure(found.mean("nDCG@10"), rows)
 
 
 def entity_f1(settings: Settings, name: str, path: Path) -> float:
-    """Return entity F1 (seqeval: exact span and type) on a CoNLL file, with its words unchanged."""
+    """Return entity F1 on a CoNLL file; see `tagged`."""
+    return tagged(settings, name, path).value
+
+
+def tagged(settings: Settings, name: str, path: Path) -> Figure:
+    """Return entity F1 (seqeval: exact span and type) on a CoNLL file, with its words unchanged,
+    and of each sentence the share of words with the right label.
+    """
     metrics, corpus = library("seqeval.metrics"), library("training.tagger.conll")
     try:
         sentences = corpus.read_conll(path)
@@ -143,19 +190,25 @@ def entity_f1(settings: Settings, name: str, path: Path) -> float:
     tagger = open_tagger(settings, name)
     found = tagger.tag_words([list(sentence.words) for sentence in sentences])
     gold = [list(sentence.tags) for sentence in sentences]
-    return float(metrics.f1_score(gold, [list(tags.labels) for tags in found]))
+    labels = [list(tags.labels) for tags in found]
+    rows = {
+        " ".join(sentence.words): sum(map(eq, right, given)) / len(right)
+        for sentence, right, given in zip(sentences, gold, labels, strict=True)
+    }
+    return Figure(float(metrics.f1_score(gold, labels)), rows)
 
 
-def _write_figure(root: Path, name: str, judged: Judged) -> None:
-    """Put the figure, and the command that measured it, into the manifest."""
+def _write_figures(root: Path, name: str, judged: Sequence[Judged]) -> None:
+    """Put the figures, and the command that measured each, into the manifest."""
     folder = ModelStore(root).open(name)
-    title = f"{Path(judged.dataset).name}, {judged.measure}"
-    command = f"{folder.manifest.recipe} --judge {judged.dataset}"
-    manifest = replace(
-        folder.manifest,
-        quality={title: round(judged.after, 4), f"{title}, before": round(judged.before, 4)},
-        commands={title: command, f"{title}, before": command},
-    )
+    quality: dict[str, float] = {}
+    commands: dict[str, str] = {}
+    for one in judged:
+        title = f"{Path(one.dataset).name}, {one.measure}"
+        quality |= {title: round(one.after, 4), f"{title}, before": round(one.before, 4)}
+        command = f"{folder.manifest.recipe} --judge {one.dataset}"
+        commands |= dict.fromkeys((title, f"{title}, before"), command)
+    manifest = replace(folder.manifest, quality=quality, commands=commands)
     (folder.path / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 

@@ -23,7 +23,11 @@ from inference.runtimes.loading import (
     running,
 )
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 _CUDA_SAYS = re.compile(r"CUDA failure \d+: [^;]+\w")  # among C++ names and paths
 _TYPES: Mapping[str, type[np.generic]] = {
     "tensor(int32)": np.int32,
@@ -51,7 +55,8 @@ class OnnxRuntime:
         """Load the folder's ONNX graph, on a processor in the form that was prepared for it, from
         bytes whose checksum was just verified.
 
-        `threads` work on one call; `option` is `cpu` or `cuda`. Raises ModelError for a graph that
+        `threads` work on one call; `option` is `cpu`, `cuda` or `tensorrt`, which makes an engine
+        at each start and leaves to CUDA what it can't compute. Raises ModelError for a graph that
         can't be loaded, and where this ONNX Runtime can't use the card.
         """
         import onnxruntime as ort
@@ -67,16 +72,16 @@ class OnnxRuntime:
             try:
                 # Without a fallback: a card that can't be used must be an error, not a slow answer.
                 session = ort.InferenceSession(
-                    graph, options, providers=[provider], enable_fallback=False
+                    graph, options, providers=_in_order(option), enable_fallback=False
                 )
             except RuntimeError as error:
-                if option == "cuda":
+                if option != "cpu":
                     found = _CUDA_SAYS.search(str(error))
                     why = found.group() if found else first_line(error)
-                    raise _no_card(where, why) from error
+                    raise _no_card(option, where, why) from error
                 raise
         if provider not in session.get_providers():
-            raise _no_card(where, "its libraries could not be loaded")
+            raise _no_card(option, where, "its libraries could not be loaded")
         types = {value.name: _TYPES[value.type] for value in session.get_inputs()}
         outputs = tuple(value.name for value in session.get_outputs())
         return cls(where, tuple(types), outputs, "onnxruntime", session, types)
@@ -122,18 +127,26 @@ def _provider(option: str, where: str) -> str:
     import onnxruntime as ort
 
     provider = _PROVIDERS[option]
-    if option == "cuda" and hasattr(ort, "preload_dlls"):
+    if option != "cpu" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA's libraries as wheels, if there are none of the system
     if provider not in ort.get_available_providers():
-        raise _no_card(where, "it was built for the processor only")
+        raise _no_card(option, where, "it was built for the processor only")
     return provider
 
 
-def _no_card(where: str, why: str) -> ModelError:
+def _in_order(option: str) -> list[str]:
+    """Return the providers of a device. TensorRT does not know every operator."""
+    names = ("tensorrt", "cuda") if option == "tensorrt" else (option,)
+    return [_PROVIDERS[name] for name in names]
+
+
+def _no_card(option: str, where: str, why: str) -> ModelError:
+    also = " and TensorRT's libraries" if option == "tensorrt" else ""
+    using = " by TensorRT" if option == "tensorrt" else ""
     return ModelError(
-        f"ONNX Runtime can't use an NVIDIA card here: {why}",
+        f"ONNX Runtime can't use an NVIDIA card{using} here: {why}",
         where=where,
-        mend="install onnxruntime-gpu in place of onnxruntime (extra [gpu]), or use device cpu",
+        mend=f"install onnxruntime-gpu in place of onnxruntime (extra [gpu]){also}, or use cpu",
     )
 
 

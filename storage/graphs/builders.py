@@ -16,6 +16,7 @@ from storage.graphs.kept import HALVES, HalfRows, Kept, WholeRows
 from storage.graphs.settings import HnswSettings, Implementation, Precision
 
 if TYPE_CHECKING:
+    from storage.graphs.faiss_gpu import CardLinks
     from storage.graphs.faiss_hnsw import FaissLinks
 
 FAISS_FILE = "graph.faiss"
@@ -103,9 +104,48 @@ class HnswlibBuilder:
         return HnswGraph(links, halves, self._library.FILE, self._settings)
 
 
+class CardBuilder:
+    """`core.ports.graphs.GraphBuilder` with every vector on an NVIDIA card, only in fp32.
+
+    Raises SettingsError if no card can be used or another precision is asked for.
+    """
+
+    def __init__(self, settings: HnswSettings) -> None:
+        if settings.precision != "fp32":
+            raise SettingsError(
+                f"a card has no {settings.precision} vectors here",
+                where="hnsw_precision",
+                mend="take fp32, or hnsw_implementation = faiss",
+            )
+        from storage.graphs import faiss_gpu
+
+        if why := faiss_gpu.problem():
+            raise SettingsError(
+                f"faiss can't use an NVIDIA card here: {why}",
+                where="hnsw_implementation",
+                mend="install faiss-gpu in place of faiss-cpu (extra [gpu]), or take faiss",
+            )
+        self._settings = settings
+        self._links = faiss_gpu.CardLinks
+        self.kind = settings.kind
+        self.files: tuple[str, ...] = (FAISS_FILE,)
+
+    def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
+        """Put `vectors`, float32 [n, d], on the card."""
+        return self._graph(self._links.build(vectors))
+
+    def load(self, folder: Path) -> HnswGraph:
+        """Open saved vectors, and put them on the card."""
+        return self._graph(self._links.load(folder / FAISS_FILE))
+
+    def _graph(self, links: CardLinks) -> HnswGraph:
+        return HnswGraph(links, WholeRows(links.whole(), links), FAISS_FILE, self._settings)
+
+
 _BUILDERS: dict[Implementation, Callable[[HnswSettings], GraphBuilder]] = {
     "faiss": FaissBuilder,
     "hnswlib": HnswlibBuilder,
+    "faiss-gpu": CardBuilder,
 }
 
 

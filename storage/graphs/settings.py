@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Implementation: TypeAlias = Literal["faiss", "hnswlib"]
+Implementation: TypeAlias = Literal["faiss", "hnswlib", "faiss-gpu"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8", "pq", "binary"]
 
 # The graph is asked for this many times the wanted candidates; the kept vectors then score them

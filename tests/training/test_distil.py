@@ -254,6 +254,18 @@ def test_a_student_of_half_the_layers_stands_beside_its_teacher(tmp_path: Path) 
     assert low <= 100 * (teacher_side.ndcg - student_side.ndcg) <= high
     for name in ("teacher", "student"):
         assert ModelStore(tmp_path / "made").open(name)
+    report = json.loads((tmp_path / "made" / "report.json").read_text())
+    (figures,) = report["judged"]
+    assert (figures["before"], figures["after"]) == (teacher_side.ndcg, student_side.ndcg)
+    assert [row["layer"] for row in report["layers"]] == [
+        "layer 1, the teacher's 2",
+        "layer 2, the teacher's 4",
+    ]
+    assert [(row["name"], row["count"]) for row in (*report["fitted"], *report["held_out"])] == [
+        ("lists of learned.jsonl", 12),
+        ("lists of judged.jsonl", 5),
+    ]
+    assert report["seconds"] > 0
 
 
 @pytest.mark.parametrize("layers", [4, 3])

@@ -309,14 +309,15 @@ def test_a_model_that_loses_nothing_is_put_in_place_with_its_figures(
 ) -> None:
     truth = conll(tmp_path / "own.txt", own_tags(root, tmp_path, "tag"))
     output = tmp_path / "pulled" / "tag-half"
-    plan = QuantizePlan("fp16", output, judge=str(truth))
+    plan = QuantizePlan("fp16", output, judge=(str(truth),))
     made = quantize(settings(root, tmp_path), "tag", plan)
-    assert made.judged is not None
-    assert made.judged.holds
+    (judged,) = made.judged
+    assert judged.holds
+    assert (judged.better, judged.worse, judged.worst) == (0, 0, ())
     assert (made.place, made.refused) == (output, False)
     assert made.size_after < made.size_before
     manifest = ModelStore(root, (output.parent,)).open("tag-half").manifest
-    assert manifest.quality["own.txt, entity F1"] == round(made.judged.after, 4)
+    assert manifest.quality["own.txt, entity F1"] == round(judged.after, 4)
     assert "--judge" in manifest.commands["own.txt, entity F1"]
     assert sorted(place.name for place in output.parent.iterdir()) == ["tag-half"]
 
@@ -325,17 +326,45 @@ def test_a_model_that_loses_too_much_is_kept_aside(root: Path, tmp_path: Path) -
     """int8 of these random weights changes some labels, which are the truth here."""
     truth = conll(tmp_path / "own.txt", own_tags(root, tmp_path, "tag"))
     output = tmp_path / "pulled" / "tag-int8"
-    plan = QuantizePlan("dynamic", output, judge=str(truth))
+    plan = QuantizePlan("dynamic", output, judge=(str(truth),))
     made = quantize(settings(root, tmp_path), "tag", plan)
-    assert made.judged is not None
-    assert made.judged.before - made.judged.after > 0.005
+    (judged,) = made.judged
+    assert judged.before - judged.after > 0.005
     assert made.refused
+    assert judged.worst[0].before > judged.worst[0].after
+    assert judged.worst[0].text in TEXTS
+    assert judged.worst[0].text in (made.place / "report.md").read_text()
     assert made.place == output.with_name("tag-int8.refused")
     assert not output.exists()
     with pytest.raises(ModelError):
         ModelStore(root, (output.parent,)).open("tag-int8")
     with pytest.raises(ModelError):
         ModelStore(root, (output.parent,)).open("tag-int8.refused")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_report_says_how_far_each_layer_is_from_what_it_was(
+    root: Path, tmp_path: Path, method: str
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS))
+    plan = QuantizePlan(method, tmp_path / "made", calibrate=texts, texts=6)
+    quantize(settings(root, tmp_path / "data"), "encode", plan)
+    report = json.loads((tmp_path / "made" / "report.json").read_text())
+    layers = [row["layer"] for row in report["layers"]]
+    assert len(layers) == 2 * 6 + 1, "six products in each of two layers, and the output"
+    assert len({*layers}) == len(layers)
+    assert layers[-1] == "output last_hidden_state"
+    for row in report["layers"]:
+        assert 0.9 < row["cosine"] <= 1.000001
+        assert 5 < row["snr_db"] < 300
+    (held_out,) = report["held_out"]
+    if method != "static":
+        assert (report["fitted"], held_out["count"]) == ([], 8)
+        return
+    (fitted,) = report["fitted"]
+    assert (fitted["name"], fitted["count"], held_out["count"]) == ("texts.txt", 6, 2)
+    assert fitted["digest"] == hashlib.sha256("\n".join(TEXTS[:6]).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("task", ["encode", "score"])
@@ -351,12 +380,12 @@ def test_encoders_and_scorers_are_judged_by_ndcg_of_the_service(
     rows = ["query-id\tcorpus-id\tscore", *(f"q{n}\t{n}\t1" for n in range(len(TEXTS)))]
     (folder / "qrels" / "test.tsv").write_text("\n".join(rows) + "\n")
     given = replace_encoder(settings(root, tmp_path / "data"))
-    plan = QuantizePlan("fp16", tmp_path / f"{task}-half", judge=str(folder))
+    plan = QuantizePlan("fp16", tmp_path / f"{task}-half", judge=(str(folder),))
     made = quantize(given, task, plan)
-    assert made.judged is not None
-    assert made.judged.measure == "nDCG@10"
-    assert made.judged.before > 0.2
-    assert made.judged.holds
+    (judged,) = made.judged
+    assert judged.measure == "nDCG@10"
+    assert judged.before > 0.2
+    assert judged.holds
 
 
 def replace_encoder(given: Settings) -> Settings:

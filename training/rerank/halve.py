@@ -8,6 +8,7 @@ below one folder. A stage that is done is not done again.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,17 @@ from torch.nn import functional
 from core.errors import InputError
 from core.ports.models import PairScorer
 from eval.compare.significance import bootstrap_interval
+from inference.measuring.made_report import (
+    Figure,
+    Judged,
+    LayerError,
+    LayerSums,
+    MadeReport,
+    Texts,
+    judged_of,
+    peak_mb,
+    write_report,
+)
 from training.folder import plain_tokenizer
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList, read_lists
@@ -40,6 +52,7 @@ from training.rerank.projection import Lesson, Teaching
 from training.rerank.teachers import Taught, pair_scorer
 
 TEACHER, STUDENT = "teacher", "student"
+HELD_OUT, PAIRS = 16, 4  # judged lists, and pairs of each, on which layers are compared
 NEGATIVES = 3  # few pairs a step: its time goes to more steps
 RATE = 1e-4  # the teacher's vectors say much of each token, so a step may be large
 NOT_TOLD: Floats = np.zeros(0, np.float32)  # the teacher reads the pairs as they are learned
@@ -141,9 +154,11 @@ def _gap(
 
 
 def halve(plan: Plan) -> Halved:
-    """Return the two models side by side, or how far learning came in `plan.seconds`. Raises
-    InputError for layers that can't be grouped, and for lists that lack a right passage.
+    """Return the two models side by side, or how far learning came in `plan.seconds`. Their report
+    lies beside them. Raises InputError for layers that can't be grouped, and for lists that lack a
+    right passage.
     """
+    began = time.perf_counter()
     weights, layers = state_of(plan.teacher)
     if plan.layers >= layers or layers % plan.layers:
         mend = f"a smaller number that divides {layers}"
@@ -158,13 +173,65 @@ def halve(plan: Plan) -> Halved:
         shape = shape_of(weights)
         write_model(plan.output / TEACHER, weights, shape, plan.tokenizer, learned)
     run = _taught_run(plan)
+    spent = _spent(plan.output / "seconds.txt", time.perf_counter() - began)
     if run.step < plan.steps:
         return Halved(run.step, plan.steps)
     student, depth = state_of(plan.output / "student.run")
     shape = shape_of(student)
     write_model(plan.output / STUDENT, student, shape, plan.tokenizer, learned)
-    sides, interval = _sides(plan, {TEACHER: layers, STUDENT: depth})
+    sides, interval, judged = _sides(plan, {TEACHER: layers, STUDENT: depth})
+    report = MadeReport(
+        f"{plan.output.name}/{STUDENT}",
+        plan.teacher.name,
+        f"distillation of {layers} layers into {depth}, {run.step:,} steps",
+        _bytes(plan.output / TEACHER),
+        _bytes(plan.output / STUDENT),
+        spent,
+        peak_mb(),
+        fitted=tuple(_lists_of(path) for path in plan.learn),
+        held_out=(_lists_of(plan.judge[0], HELD_OUT),),
+        judged=judged,
+        layers=_layer_errors(plan, run.model),
+    )
+    write_report(report, plan.output)
     return Halved(run.step, plan.steps, sides, interval)
+
+
+def _spent(place: Path, seconds: float) -> float:
+    """Return the seconds of all runs of the command until now, and keep them."""
+    before = float(place.read_text("ascii")) if place.exists() else 0.0
+    place.write_text(f"{before + seconds:.1f}\n", encoding="ascii")
+    return before + seconds
+
+
+def _bytes(folder: Path) -> int:
+    return sum(place.stat().st_size for place in folder.glob("*.onnx"))
+
+
+def _lists_of(path: Path, most: int | None = None) -> Texts:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Texts(f"lists of {path.name}", len(list(read_lists(path))[:most]), digest)
+
+
+def _layer_errors(plan: Plan, student: JointEncoder) -> tuple[LayerError, ...]:
+    """Return how far the student's token vectors are from the teacher's after the layers that they
+    learned, on pairs of the first judged lists. Both compute in float32.
+    """
+    tokens = PairTokens(plain_tokenizer(plan.tokenizer), MAX_TOKENS)
+    teacher = start_of(str(plan.teacher), 0, plan.output).eval()
+    student = student.eval()
+    sums: dict[str, LayerSums] = {}
+    for one in list(read_lists(plan.judge[0]))[:HELD_OUT]:
+        batch = tokens.batch([(one.query, text) for text in one.texts[:PAIRS]])
+        real = batch["attention_mask"].astype(bool)
+        with torch.inference_mode():
+            states, seen = student.read(batch)[1], teacher.read(batch)[1]
+        group = len(seen) // len(states)
+        for number, (ours, theirs) in enumerate(zip(states, seen[group - 1 :: group], strict=True)):
+            name = f"layer {number + 1}, the teacher's {group * (number + 1)}"
+            kept = sums.setdefault(name, LayerSums())
+            kept.add(theirs.float().numpy()[real], ours.float().numpy()[real])
+    return tuple(each.error(name) for name, each in sums.items())
 
 
 def _taught_run(plan: Plan) -> Run:
@@ -183,11 +250,14 @@ def _taught_run(plan: Plan) -> Run:
     return run
 
 
-def _sides(plan: Plan, layers: dict[str, int]) -> tuple[tuple[Side, ...], tuple[float, float]]:
-    """Return both sides, measured in turns, at the weight that is best for the teacher, and the
-    interval of the points that the student loses.
+def _sides(
+    plan: Plan, layers: dict[str, int]
+) -> tuple[tuple[Side, ...], tuple[float, float], tuple[Judged, ...]]:
+    """Return both sides, measured in turns, at the weight that is best for the teacher, the
+    interval of the points that the student loses, and both on each file of lists.
     """
-    lists = [one for path in plan.judge for one in read_lists(path) if one.ideal]
+    read = [(path.name, one) for path in plan.judge for one in read_lists(path) if one.ideal]
+    lists = [one for _, one in read]
     if not lists:
         raise InputError("no list is judged", where="--judge", mend=_LISTS)
     scorers = {name: pair_scorer(plan.output, name, plan.threads) for name in layers}
@@ -202,7 +272,18 @@ def _sides(plan: Plan, layers: dict[str, int]) -> tuple[tuple[Side, ...], tuple[
         Side(name, layers[name], float(each.mean()), seconds[name] / len(lists) * 1000)
         for name, each in found.items()
     )
-    return both, bootstrap_interval([100 * (found[TEACHER] - found[STUDENT])])
+    interval = bootstrap_interval([100 * (found[TEACHER] - found[STUDENT])])
+    judged = []
+    for name in dict.fromkeys(name for name, _ in read):
+        at = [number for number, (file, _) in enumerate(read) if file == name]
+        before, after = (
+            Figure(
+                float(found[side][at].mean()), {lists[n].query: float(found[side][n]) for n in at}
+            )
+            for side in (TEACHER, STUDENT)
+        )
+        judged.append(judged_of("nDCG@10", name, before, after))
+    return both, interval, tuple(judged)
 
 
 def _in_turns(

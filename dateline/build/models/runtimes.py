@@ -55,7 +55,9 @@ def _open_torchserve(folder: ModelFolder, *, threads: int, option: str, key: str
 
 # Every runtime by its name in the settings; by default a model gets the first that reads it.
 RUNTIMES: Mapping[str, RuntimeKind] = {
-    "onnxruntime": RuntimeKind(OnnxRuntime.open, ("onnxruntime",), _DEVICES, ("onnx",)),
+    "onnxruntime": RuntimeKind(
+        OnnxRuntime.open, ("onnxruntime",), (*_DEVICES, "tensorrt"), ("onnx",)
+    ),
     "openvino": RuntimeKind(
         OpenVinoRuntime.open, ("openvino",), ("f32", "bf16"), ("openvino", "onnx")
     ),

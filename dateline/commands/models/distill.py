@@ -48,7 +48,8 @@ def distill_model(
     """Make a reranker of fewer layers from one of twelve, and judge both side by side.
 
     The student starts from every second layer, and learns the teacher's token vectors and order.
-    Exit code 1 if the student loses more than half a point. Needs the extra `torch`.
+    Exit code 1 if the student loses more than half a point. `report.md` in the folder says what
+    each query and each layer lost. Needs the extra `torch`.
     """
     with reported():
         for path in (teacher, *learn, *judge):

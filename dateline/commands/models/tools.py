@@ -176,9 +176,9 @@ def quantize_model(
         typer.Option(help="Text for static, .jsonl or .txt; the demo corpus where none is named."),
     ] = None,
     judge: Annotated[
-        str,
-        typer.Option(help="FOLDER[:SPLIT] in BEIR's layout; for taggers a CoNLL file."),
-    ] = "",
+        list[str] | None,
+        typer.Option(help="FOLDER[:SPLIT] in BEIR's layout; for taggers a CoNLL file. Repeatable."),
+    ] = None,
     as_json: AsJson = False,
     data: Kept = None,
     models: Models = None,
@@ -186,12 +186,13 @@ def quantize_model(
     """Make a model smaller: int8, or float16 on disk.
 
     With `--judge` its figure is measured before and after; where it loses more than half a point
-    the result is put aside as NAME.refused, and the exit code is 1. Needs the extra `torch`.
+    the result is put aside as NAME.refused, and the exit code is 1. `report.md` beside it says what
+    each query and each layer lost. Needs the extra `torch`.
     """
     with reported():
         _check_name(output)
         settings = settings_for(data=data, models=models)
-        plan = QuantizePlan(method, output, calibrate, judge)
+        plan = QuantizePlan(method, output, calibrate, tuple(judge or ()))
         made = quantize(settings, name, plan)
     if as_json:
         tree = {**asdict(made), "place": str(made.place), "refused": made.refused}
@@ -204,12 +205,12 @@ def quantize_model(
 def _show_quantized(made: Quantized) -> None:
     before, after = made.size_before / 1e6, made.size_after / 1e6
     console.print(f"{escape(str(made.place))}: {before:,.1f} MB, now {after:,.1f} MB")
-    if made.judged is None:
+    if not made.judged:
         console.print("not judged: name judged data with --judge to see what it lost")
-        return
-    found = made.judged
-    line = f"{found.measure} on {escape(found.dataset)}: {found.before:.4f}, now {found.after:.4f}"
-    console.print(line)
+    for one in made.judged:
+        line = f"{one.measure} on {escape(one.dataset)}: {one.before:.4f}, now {one.after:.4f}"
+        console.print(f"{line}; {one.better} better, {one.worse} worse")
+    console.print(f"the report is in {escape(str(made.place / 'report.md'))}")
     if made.refused:
         console.print("[red]refused[/]: more than half a point is lost; the files are kept aside")
 

@@ -95,9 +95,11 @@ def test_a_closed_model_says_so(folder: ModelFolder) -> None:
 @pytest.mark.skipif(
     "CUDAExecutionProvider" in ort.get_available_providers(), reason="this one can use a card"
 )
-def test_no_card_is_said_with_the_way_out(folder: ModelFolder) -> None:
+@pytest.mark.parametrize("option", ["cuda", "tensorrt"])
+def test_no_card_is_said_with_the_way_out(folder: ModelFolder, option: str) -> None:
     with pytest.raises(ModelError, match="can't use an NVIDIA card") as found:
-        OnnxRuntime.open(folder, threads=1, option="cuda")
+        OnnxRuntime.open(folder, threads=1, option=option)
+    assert ("TensorRT" in found.value.what) == (option == "tensorrt")
     assert "onnxruntime-gpu" in found.value.mend
     assert "cpu" in found.value.mend
 

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from storage.graphs import builders
+from storage.graphs import builders, faiss_gpu
 from storage.graphs.builders import builder_of, builder_of_kind
 from storage.graphs.faiss_hnsw import parts_of
 from storage.graphs.kept import HalfRows, nearest, widened
@@ -52,6 +52,28 @@ class TestFaissBits(GraphConformance):
 class TestHnswlib(GraphConformance):
     implementation = "hnswlib"
     floor = 0.98
+
+
+class TestCardWithoutACard(GraphConformance):
+    """All but the card itself: its copy of the vectors stays on the processor."""
+
+    implementation = "faiss-gpu"
+    floor = far_floor = 1.0
+
+    @pytest.fixture(autouse=True)
+    def _without_a_card(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        if faiss_gpu.problem():
+            monkeypatch.setattr(faiss_gpu, "problem", lambda: "")
+            monkeypatch.setattr(faiss_gpu, "on_card", lambda index: index)
+
+
+@pytest.mark.skipif(not faiss_gpu.problem(), reason="there is a card here")
+def test_no_card_is_said_with_the_way_out() -> None:
+    with pytest.raises(SettingsError, match="can't use an NVIDIA card") as found:
+        builder_of(HnswSettings(implementation="faiss-gpu"))
+    assert "[gpu]" in found.value.mend
+    with pytest.raises(SettingsError, match="no int8 vectors"):
+        builder_of(HnswSettings(implementation="faiss-gpu", precision="int8"))
 
 
 def test_less_precision_takes_less_memory() -> None:
