@@ -5,7 +5,7 @@ each engine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -88,53 +88,64 @@ def both_engines(
     models: Models,
     changes: Mapping[str, Any],
     figures: dict[str, Any],
-    *,
-    keep: bool = False,
-) -> Iterator[tuple[Service, Service]]:
+    keep: bool,
+    alone: bool,
+) -> Iterator[tuple[Service | None, Service]]:
     """Both services over new projections of the one record; the cluster's is removed afterwards. To
-    `keep` both is to take those that are there, and to leave them there.
+    `keep` both is to take those that are there, and to leave them there. With the cluster `alone`
+    there is no embedded service.
     """
     name = f"{NAME}-{settings.data.name}"
     own = {"engine": "opensearch", "opensearch_index": name, "opensearch_replicas": 0}
     waits = {"opensearch_patience_s": _PATIENT_S, "opensearch_timeout_s": _PATIENT_S}
     of_cluster = settings.model_copy(update={**own, **waits, **changes})
-    for each in () if keep else (settings, of_cluster):
-        drop_indexes(each)
-    embedded = build_service(settings, models=models, background=False)
-    try:
-        started = perf_counter()
-        embedded.engine.catch_up()
-        embedded.engine.compact()
-        taken = perf_counter() - started
-        cluster = build_service(of_cluster, models=models, background=False)
-        try:
-            figures |= _projected(embedded, cluster, taken)
-            yield embedded, cluster
-        finally:
-            cluster.close()
-            if not keep:
-                drop_indexes(of_cluster)
-    finally:
-        embedded.close()
+    with ExitStack() as opened:
+        embedded = None
+        if not alone:
+            embedded = _opened(settings, models, opened, keep=keep)
+            figures |= _embedded(embedded)
+        if not keep:
+            opened.callback(drop_indexes, of_cluster)  # when its service is closed
+        cluster = _opened(of_cluster, models, opened, keep=keep)
+        figures |= _projected(cluster)
+        yield embedded, cluster
 
 
-def _projected(embedded: Service, cluster: Service, taken: float) -> dict[str, Any]:
-    """Make the cluster's projection; return time and bytes of both projections."""
+def _opened(settings: Settings, models: Models, opened: ExitStack, *, keep: bool) -> Service:
+    if not keep:
+        drop_indexes(settings)
+    service = build_service(settings, models=models, background=False)
+    opened.callback(service.close)
+    return service
+
+
+def _embedded(service: Service) -> dict[str, Any]:
+    """Make the embedded projection; return its time and bytes."""
+    started = perf_counter()
+    service.engine.catch_up()
+    service.engine.compact()
+    taken = perf_counter() - started
+    folder = service.settings.data / "projections"
+    files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    count = service.engine.status()["visible"]
+    return {
+        "embedded, items_per_s, compacted": count / taken,
+        "embedded, bytes an item": files / count,
+    }
+
+
+def _projected(cluster: Service) -> dict[str, Any]:
+    """Make the cluster's projection; return its time and bytes."""
     engine = engine_of(cluster)
     started = perf_counter()
     engine.catch_up()
     written = perf_counter() - started
     settled = settle(engine.cluster, engine.family.name, engine.family.spaces, print)
     count = engine.statistics.basics().documents
-    assert count == embedded.engine.status()["visible"]
-    folder = embedded.settings.data / "projections"
-    files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
         **_hardware(engine.cluster, settled),
-        "embedded, items_per_s, compacted": count / taken,
         "opensearch, items_per_s": count / written,
         "opensearch, s to settle": perf_counter() - started - written,
-        "embedded, bytes an item": files / count,
         "opensearch, bytes an item": settled.bytes_after / count,
     }
 

@@ -1,14 +1,15 @@
 """One archive on three engines: embedded, OpenSearch by our path, OpenSearch's own hybrid query.
 
     python -m benchmarks.opensearch.three_engines [FOLDER] [--url URL] [--stories N] [--documents N]
-    [--queries N] [--shards N] [--clients N] [--workers N] [--keep]
+    [--queries N] [--shards N] [--clients N] [--workers N] [--keep] [--without-embedded]
 
 The stories of Reuters (with `--stories` the first N), or with `--documents` so many made from them
 (benchmarks/made_stories.py), are recorded once, in the data folder; a later run continues there.
 The record of truth then gets two projections, both made anew and timed: the embedded one, and an
 index on the cluster, settled, with one copy of each shard. `--keep` leaves them to the next run,
-which takes them as they are. Queries are headlines, of stories that are not in the archive if it
-has not all of them, each asked once of each side:
+which takes them as they are. `--without-embedded` asks the cluster only, and compares hits with
+ours there. Queries are headlines, of stories that are not in the archive if it has not all of them,
+each asked once of each side:
 
 - `opensearch`: the whole pipeline, from the words to ten hits with their contents, by the profile
   `hybrid`, without names. The query is new: it is encoded, and meanwhile the frequencies of its
@@ -145,9 +146,11 @@ class Tap:
 
 @dataclass(slots=True)
 class Comparison:
-    """The sides over one archive, and the times of the pipelines' stages."""
+    """The sides over one archive, and the times of the pipelines' stages. Without the embedded
+    engine hits are compared with ours on the cluster.
+    """
 
-    embedded: Service
+    embedded: Service | None
     cluster: Service
     encoder: TextEncoder
     tap: Tap
@@ -164,14 +167,22 @@ class Comparison:
         self._on_cluster(AGAIN, text)
         bodies, _, _ = self.tap.retrieval()
         self.asked.append(bodies[:2])
-        sides: list[tuple[str, Callable[[], list[str]]]] = [
-            ("embedded", partial(self._by_pipeline, "embedded", self.embedded, text)),
-            *((name, partial(self._hybrid, name, bodies)) for name in _DEPTHS),
-        ]
-        for name, ask in sides[turn % 3 :] + sides[: turn % 3]:
-            found[name] = ask()
+        sides: dict[str, Callable[[], list[str]]] = {
+            name: partial(self._hybrid, name, bodies) for name in _DEPTHS
+        }
+        if self.standard not in found:
+            sides[self.standard] = partial(self._by_pipeline, self.standard, self.embedded, text)
+        names = [*sides]
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            found[name] = sides[name]()
         self._compare(text, found)
-        self._agree(text, found["embedded"], found["hybrid, deep"])
+        self._agree(text, found[self.standard], found["hybrid, deep"])
+
+    @property
+    def standard(self) -> str:
+        """The side that others' hits are compared with."""
+        return AT_FIRST if self.embedded is None else "embedded"
 
     def _agree(self, text: str, ours: Sequence[str], theirs: Sequence[str]) -> None:
         request = SearchRequest(q=text, profile="hybrid", page_size=_HITS)
@@ -228,9 +239,9 @@ class Comparison:
 
     def _compare(self, text: str, found: Mapping[str, list[str]]) -> None:
         every = list(dict.fromkeys(uri for uris in found.values() for uri in uris))
-        items = zip(every, self.embedded.engine.newest(every), strict=True)
+        items = zip(every, self.cluster.engine.newest(every), strict=True)
         right = {uri for uri, item in items if item is not None and item.headline == text}
-        ours = set(found["embedded"])
+        ours = set(found[self.standard])
         for name, uris in found.items():
             self._side(name).found.append(not right.isdisjoint(uris))
             self._side(name).shared.append(len(ours.intersection(uris)) / max(1, len(ours)))
@@ -291,7 +302,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8, help="at the same time; 0: not measured")
     parser.add_argument("--workers", type=int, default=0, help="of a service that is asked too")
     parser.add_argument("--keep", action="store_true", help="keep both projections")
+    parser.add_argument("--without-embedded", action="store_true", help="ask the cluster only")
     chosen = parser.parse_args()
+    alone = chosen.without_embedded
     machine = this_machine()
     corpus = [*documents_of(chosen.folder, 0)]
     documents = corpus[: chosen.stories or len(corpus)]
@@ -309,7 +322,7 @@ def main() -> None:
     texts = texts[::step]
     figures: dict[str, Any] = {"documents": chosen.documents or len(documents)}
     with (
-        both_engines(settings, models, changes, figures, keep=chosen.keep) as (embedded, cluster),
+        both_engines(settings, models, changes, figures, chosen.keep, alone) as (embedded, cluster),
         _compared(embedded, cluster, load_models(settings).encoder) as comparison,
     ):
         for turn, text in enumerate(texts[: chosen.queries + WARM_UP]):
@@ -327,9 +340,11 @@ def main() -> None:
 
 
 @contextmanager
-def _compared(embedded: Service, cluster: Service, encoder: TextEncoder) -> Iterator[Comparison]:
+def _compared(
+    embedded: Service | None, cluster: Service, encoder: TextEncoder
+) -> Iterator[Comparison]:
     """A comparison that is ready to ask, with the search pipeline on the cluster while it is used.
-    Both services have read ahead.
+    The services have read ahead.
     """
     engine = engine_of(cluster)
     while engine.read_ahead():
@@ -356,7 +371,7 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
         figures[f"{name}, p99_ms"] = percentile(side.seconds, 99)
         if side.found:
             figures[f"{name}, found"] = float(np.mean(side.found))
-            figures[f"{name}, as embedded"] = float(np.mean(side.shared))
+            figures[f"{name}, as {comparison.standard}"] = float(np.mean(side.shared))
     for name, at in product((AT_FIRST, AGAIN), (25, 50)):
         retrieved = percentile(comparison.stages[f"{name}, stage retrieve"], at)
         encoded = percentile(comparison.sides["encode"].seconds, at) if name == AT_FIRST else 0.0
@@ -373,12 +388,9 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
         figures[f"opensearch / hybrid, deep + encode, p{at}"] = ours / encoded
         figures[f"opensearch, again / hybrid, deep, p{at}"] = again / deep
     for name in _DEPTHS:
-        figures[f"{name} / embedded, p50"] = (
-            figures[f"{name}, p50_ms"] / figures["embedded, p50_ms"]
-        )
-        figures[f"{name} / opensearch, p50"] = (
-            figures[f"{name}, p50_ms"] / figures["opensearch, p50_ms"]
-        )
+        for other in dict.fromkeys((comparison.standard, AT_FIRST)):
+            faster = figures[f"{name}, p50_ms"] / figures[f"{other}, p50_ms"]
+            figures[f"{name} / {other}, p50"] = faster
     asked = len(comparison.sides["opensearch"].seconds)
     for stage, seconds in comparison.stages.items():
         figures[f"{stage} p50_ms"] = percentile(seconds, 50)
