@@ -170,8 +170,8 @@ class Comparison:
         sides: dict[str, Callable[[], list[str]]] = {
             name: partial(self._hybrid, name, bodies) for name in _DEPTHS
         }
-        if self.standard not in found:
-            sides[self.standard] = partial(self._by_pipeline, self.standard, self.embedded, text)
+        if self.embedded is not None:
+            sides["embedded"] = partial(self._by_pipeline, "embedded", self.embedded, text)
         names = [*sides]
         first = turn % len(names)
         for name in names[first:] + names[:first]:

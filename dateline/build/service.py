@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from core.audit import AuditEntry, AuditHead
@@ -53,61 +54,73 @@ from storage.words.text_analysis import Analysis
 from storage.words.told_languages import language_of_query
 
 if TYPE_CHECKING:
+    from storage.customers.experiments import StoredExperiments
     from storage.databases import Database
 
 
-class LateAudit:
-    """The audit log, whose database is opened for the first entry: an archive without customers has
-    no such database until something is hidden, and a command that only searches loads no
-    SQLAlchemy.
+class LateDatabase:
+    """The customers' database, opened when it is first asked for: a command that only searches an
+    archive without customers loads no SQLAlchemy. Thread-safe.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._opening = Lock()
         self._database: Database | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one, open or not."""
+        files = self._settings.data / copies.CUSTOMERS
+        remote = bool(self._settings.record.get_secret_value())
+        return remote or self._database is not None or files.exists()
+
+    def opened(self) -> Database:
+        """Return the database, open. Raises StorageError."""
+        from dateline.build.customers.accounts import open_customers
+
+        with self._opening:  # the first searches come together
+            if self._database is None:
+                self._database = open_customers(self._settings)
+            return self._database
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database is not None:
+            self._database.close()
+
+
+class LateAudit:
+    """The audit log, in a database that is opened for the first entry: an archive without customers
+    has none until something is hidden.
+    """
+
+    def __init__(self, database: LateDatabase) -> None:
+        self._database = database
 
     def append(self, entries: Sequence[AuditEntry]) -> AuditHead:
         """Add entries, durable when it returns. Raises StorageError."""
-        from dateline.build.customers.accounts import open_customers
         from storage.customers.audit import StoredAudit
 
-        if self._database is None:
-            self._database = open_customers(self._settings)
-        return StoredAudit(self._database).append(entries)
-
-    def close(self) -> None:
-        """Close the database."""
-        if self._database is not None:
-            self._database.close()
+        return StoredAudit(self._database.opened()).append(entries)
 
 
 class LateVersions:
-    """The versions of profiles, whose database is opened once there is one. So a command that only
-    searches an archive without customers loads no SQLAlchemy.
-    """
+    """The versions of profiles, whose database is opened once there is one."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._database: Database | None = None
+    def __init__(self, database: LateDatabase) -> None:
+        self._database = database
+        self._stored: StoredExperiments | None = None
 
     def book(self) -> VersionBook:
         """Return the versions now. Raises StorageError."""
-        settings = self._settings
-        there = settings.record.get_secret_value() or (settings.data / copies.CUSTOMERS).exists()
-        if self._database is None and not there:
+        if not self._database.is_there:
             return VersionBook()
-        from dateline.build.customers.accounts import open_customers
         from storage.customers.experiments import StoredExperiments
 
-        if self._database is None:
-            self._database = open_customers(settings)
-            self._stored = StoredExperiments(self._database)
-        return self._stored.book()
-
-    def close(self) -> None:
-        """Close the database."""
-        if self._database is not None:
-            self._database.close()
+        stored = self._stored or StoredExperiments(self._database.opened())
+        self._stored = stored  # two threads may have made one each, which does no harm
+        return stored.book()
 
 
 _PASSAGE_TOKENS = 256  # the most that encoders get of a passage and its headline that they share
@@ -139,15 +152,12 @@ class Service:
     trail: AuditTrail
     rules: EditorsFile | None = None
     lists: SharedLists | None = None
-    versions: LateVersions | None = None
     profiles: VersionedProfiles | None = None
 
     def close(self) -> None:
         """End background work and close every file."""
         if self.lists is not None:
             self.lists.close()
-        if self.versions is not None:
-            self.versions.close()
         self.trail.close()
         self.engine.close()
 
@@ -316,7 +326,8 @@ def build_service(
     shared = share_cursors and settings.cursors == "shared"
     lists = open_lists(settings, engine.record) if shared else None
     analysis = Analysis()
-    versions = LateVersions(settings)
+    customers = LateDatabase(settings)
+    versions = LateVersions(customers)
     plain = profiles(settings, changes)
     read = VersionBook if changes else versions.book  # who tries changes tries no others
     ranked = VersionedProfiles(plain, read, changed_profile)
@@ -346,15 +357,12 @@ def build_service(
         candidates=CandidateStore() if lists is None else SharedCandidateStore(lists),
     )
     freeze_loaded()
-    audit = LateAudit(settings)
-    trail = AuditTrail(audit, clock, audit.close)
+    trail = AuditTrail(LateAudit(customers), clock, customers.close)
     writer = AuditedWriter(engine, trail)
     embedder = every_embedder(models, looks_embedders(settings, looker_of(settings, models)))
     ingest = Ingest(writer, embedder, clock, settings.default_products)
     pipeline = SearchPipeline(parts)
-    return Service(
-        settings, models, engine, pipeline, writer, ingest, trail, rules, lists, versions, ranked
-    )
+    return Service(settings, models, engine, pipeline, writer, ingest, trail, rules, lists, ranked)
 
 
 def freeze_loaded() -> None:
