@@ -89,7 +89,7 @@ def floor(chosen: Any) -> dict[str, Any]:
             others = [other for other in judged if other is not one]
             asked = [*_spoken(texts), *_judged(one, texts), *_absent(one, others)]
             inner = settings.with_archive_in(Path(folder) / one.name)
-            items = [_video(uri, text, chosen.wrong) for uri, text in texts.items()]
+            items = [video(uri, text, chosen.wrong) for uri, text in texts.items()]
             with archive(inner, models, items) as service:
                 for share in SHARES:
                     name = f"{one.name}, {'floor alone' if share > 1 else f'share {share:g}'}"
@@ -150,7 +150,7 @@ def _sentences(text: str) -> list[str]:
     return [part for part in _SENTENCE.split(" ".join(text.split())) if len(part) > 1] or [text]
 
 
-def _video(uri: str, text: str, wrong: float) -> Item:
+def video(uri: str, text: str, wrong: float) -> Item:
     """Return a video in which the text is said, as a machine hears it: a share of the words is
     `wrong`, another one of the text.
     """
