@@ -18,20 +18,23 @@ from time import perf_counter
 
 import numpy as np
 
+from core.errors import ModelError
 from core.items import FloatMatrix
 from core.observation import UNWATCHED, Event, ModelWatch, Stage, Watching
 from inference.loaded import LoadedModel, need_task
 from inference.models.store import ModelFolder
-from inference.runtime import Runtime
+from inference.runtime import Array, FeedingRuntime, Runtime
 from inference.serving.batch_queue import BatchQueue
 from inference.serving.batches import BatchLimits, cut_texts
 from inference.serving.cache import AnswerCache
-from inference.texts.feeding import Feeding
+from inference.texts.feeding import SEGMENTS, Feeding
 from inference.texts.pooling import Pooling, sound
 from inference.texts.tokens import TextTokens, surely_fits
 
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
 GROUP = 1024  # texts whose tokens are held at once; the rest wait as text, so memory stays constant
+BULK = 128  # passages in one call; so many are fed by the runtime itself, if it has a way
+BULK_TOKENS = 4096  # of a batch that is fed so
 TokenRow = tuple[int, ...]
 
 
@@ -45,13 +48,35 @@ class _Vectors:
 
     def __call__(self, rows: Sequence[TokenRow]) -> list[FloatMatrix | Exception]:
         (output,), arrays = self.feeding.run(rows, (self.pooling.output,))
-        vectors = self.pooling.vectors(output, arrays["attention_mask"])
-        if vectors.shape != (len(rows), self.dimension):
-            raise self.feeding.failed(f"vectors have shape {vectors.shape[1:]}")
+        vectors = self._pooled(output, arrays["attention_mask"])
         return [
-            vector if good else self.feeding.failed("a text's vector holds no numbers (NaN)")
+            vector if good else self._not_a_number()
             for vector, good in zip(vectors, sound(vectors), strict=True)
         ]
+
+    def fed(self, runtime: FeedingRuntime, rows: Sequence[TokenRow], tokens: int) -> FloatMatrix:
+        """Return unit vectors [n, d] of many rows, in batches that the runtime makes. Raises
+        ModelError if the graph fails or a vector holds no numbers.
+        """
+        vectors = np.zeros((len(rows), self.dimension), np.float32)
+        for places, arrays in runtime.batches(rows, tokens=tokens, padding=self.feeding.padding):
+            if self.feeding.takes_segments:
+                arrays[SEGMENTS] = np.zeros_like(arrays["input_ids"])
+            (output,) = self.feeding.put(arrays, (self.pooling.output,))
+            found = self._pooled(output, arrays["attention_mask"])
+            if not all(sound(found)):
+                raise self._not_a_number()
+            vectors[places] = found
+        return vectors
+
+    def _pooled(self, output: Array, mask: Array) -> FloatMatrix:
+        vectors = self.pooling.vectors(output, mask)
+        if vectors.shape != (len(output), self.dimension):
+            raise self.feeding.failed(f"vectors have shape {vectors.shape[1:]}")
+        return vectors
+
+    def _not_a_number(self) -> ModelError:
+        return self.feeding.failed("a text's vector holds no numbers (NaN)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +91,7 @@ class SentenceEncoder(LoadedModel):
     cache: AnswerCache[FloatMatrix]
     queries: BatchQueue[TokenRow, FloatMatrix]
     passages: BatchQueue[TokenRow, FloatMatrix]
+    _work: _Vectors
     _watch: ModelWatch
     _passage_watch: ModelWatch
 
@@ -97,7 +123,7 @@ class SentenceEncoder(LoadedModel):
         passages = BatchQueue(work, limits, watch=passage)
         cache: AnswerCache[FloatMatrix] = AnswerCache(cache_size, query)
         queues = (queries, passages)
-        return cls(folder, runtime, queues, tokens, cache, queries, passages, query, passage)
+        return cls(folder, runtime, queues, tokens, cache, queries, passages, work, query, passage)
 
     @property
     def dimension(self) -> int:
@@ -140,6 +166,11 @@ class SentenceEncoder(LoadedModel):
         prefix = self.manifest.passage_prefix
         for group in cut_texts(texts, most=GROUP):
             rows = self._tokenised(texts[group], prefix, self._passage_watch)
+            if isinstance(self.runtime, FeedingRuntime) and len(rows) >= BULK:
+                began = perf_counter()
+                vectors[group] = self._work.fed(self.runtime, rows, BULK_TOKENS)
+                self._passage_watch.timed(Stage.INFERENCE, began, perf_counter())
+                continue
             for place, vector in enumerate(self.passages.run(rows), group.start):
                 vectors[place] = vector
         return vectors

@@ -4,8 +4,8 @@ ONNX Runtime, OpenVINO and PyTorch all stand behind this port; the rest of the r
 apart.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,4 +41,17 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Free what it holds; `run` fails afterwards."""
+        ...
+
+
+@runtime_checkable
+class FeedingRuntime(Runtime, Protocol):
+    """A runtime with a way of its own to put many texts to a graph."""
+
+    def batches(
+        self, rows: Sequence[Sequence[int]], *, tokens: int, padding: int
+    ) -> Iterator[tuple[list[int], dict[str, Array]]]:
+        """Yield every row of token numbers in a batch of rows of like length, of up to `tokens`
+        numbers with padding: the rows' places, and `input_ids` and `attention_mask` [n, t].
+        """
         ...

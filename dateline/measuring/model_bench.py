@@ -151,6 +151,6 @@ def _contender(folder: ModelFolder, choice: RuntimeChoice, kinds: Kinds, threads
         absent = f"not installed: {', '.join(kind.missing)}"
     elif not set(kind.formats) & set(folder.manifest.graphs):
         absent = f"the model has no {' or '.join(kind.formats)} graph"
-    rounds = choice.option == "bf16" or "int8" in folder.manifest.precision
+    rounds = choice.option in ("bf16", "int8") or "int8" in folder.manifest.precision
     opener = partial(open_choice, choice, kinds, folder, threads=threads)
     return Contender(str(choice), opener, absent, rounds)

@@ -13,9 +13,11 @@ batches to powers of two, and each shape waits once.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from inference.models.store import ModelFolder
 from inference.runtime import Array
@@ -107,6 +109,30 @@ class TensorFlowRuntime:
             given = call(*(constant(feeds[name]) for name in self.inputs))
             found = dict(zip(self.outputs, given, strict=True))
             return [cut(found[name].numpy(), rows, tokens) for name in outputs]
+
+    def batches(
+        self, rows: Sequence[Sequence[int]], *, tokens: int, padding: int
+    ) -> Iterator[tuple[list[int], dict[str, Array]]]:
+        """Yield the rows in batches, as `FeedingRuntime` says. tf.data makes the next ones in
+        threads of its own while the graph computes.
+        """
+        tensorflow = library("tensorflow")
+        ends = lengths_up_to(max(map(len, rows)))
+        with running(self.where):
+            ragged = tensorflow.RaggedTensor.from_row_lengths(
+                np.concatenate([np.array(row, np.int32) for row in rows]), [*map(len, rows)]
+            )
+            places = np.arange(len(rows), dtype=np.int32)
+            data = tensorflow.data.Dataset.from_tensor_slices((places, ragged))
+            data = data.map(lambda place, ids: (place, ids, tensorflow.ones_like(ids)))
+            data = data.bucket_by_sequence_length(
+                lambda _, ids, mask: tensorflow.size(ids),
+                bucket_boundaries=[end + 1 for end in ends[:-1]],
+                bucket_batch_sizes=[max(1, tokens // end) for end in ends],
+                padding_values=(np.int32(0), np.int32(padding), np.int32(0)),
+            )
+            for place, ids, mask in data.prefetch(tensorflow.data.AUTOTUNE).as_numpy_iterator():
+                yield place.tolist(), {"input_ids": ids, MASK: mask}
 
     def close(self) -> None:
         """Free the graph; `run` fails afterwards."""

@@ -1,6 +1,6 @@
 """Rows of token numbers to the inputs that a graph takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import ModelError
@@ -59,12 +59,16 @@ class Feeding:
         arrays: dict[str, Array] = {
             **padded(rows, segments=segments if self.takes_segments else None, padding=self.padding)
         }
-        found = self.runtime.run(arrays, outputs)
+        return self.put(arrays, outputs), arrays
+
+    def put(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Return the `outputs` for arrays that are padded already. Raises as `run` does."""
+        found, rows = self.runtime.run(arrays, outputs), len(arrays["input_ids"])
         for name, output in zip(outputs, found, strict=True):
-            if output.ndim < 2 or len(output) != len(rows):
-                what = f"{name} has shape {output.shape} for {len(rows)} texts"
+            if output.ndim < 2 or len(output) != rows:
+                what = f"{name} has shape {output.shape} for {rows} texts"
                 raise ModelError(what, where=self.where, mend="the graph is not of this kind")
-        return found, arrays
+        return found
 
     def failed(self, what: str) -> ModelError:
         """Return the error for numbers of this model that can't be right."""

@@ -34,6 +34,7 @@ from inference.shot_detector import TransitionDetector
 from inference.tagger import NameTagger
 from tests.inference.runtimes.conformance import (
     answers_several_threads,
+    cosines,
     keeps_the_port_s_promises,
     same_labels,
     same_order,
@@ -156,6 +157,20 @@ def test_float32_is_within_a_ten_thousandth_and_the_figures_say_so(made: Made, t
 def test_an_encoder_gives_the_same_vectors(served: Any, kind: str) -> None:
     one, other = served("encode", "onnxruntime"), served("encode", kind)
     same_vectors(one, other, [*TEXTS, LONG, ""], least=1 - 1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_many_passages_are_fed_by_tf_data_and_have_the_same_vectors(
+    served: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = served("encode", "onnxruntime"), served("encode", kind)
+    texts = [f"{text} {'rain ' * (n % 7)}" for n, text in enumerate([*TEXTS, LONG, ""] * 20)]
+    expected = one.encode_passages(texts)
+    waited: list[int] = []
+    monkeypatch.setattr(type(other.passages), "run", lambda self, rows: waited.append(len(rows)))
+    found = other.encode_passages(texts)
+    assert waited == [], "the queue is for callers with few texts"
+    assert cosines(expected, found).min() >= 1 - 1e-6
 
 
 @pytest.mark.parametrize("kind", KINDS)
