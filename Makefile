@@ -167,6 +167,8 @@ cover: $(READY_DEV)
 bench-gpu:
 	@command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null || { echo "no NVIDIA card or driver was found here (nvidia-smi); make bench-gpu needs one" >&2; exit 1; }
 	$(MAKE) .venv-gpu/.installed
+	.venv-gpu/bin/python -m benchmarks.models.runtimes --models all-MiniLM-L6-v2 transnetv2 --output build/gpu \
+	  --runtimes onnxruntime:cpu,onnxruntime:cuda,onnxruntime:tensorrt
 	.venv-gpu/bin/python -m benchmarks.models.gpu
 
 .venv-gpu/.installed: requirements-gpu.lock

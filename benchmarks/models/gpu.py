@@ -1,5 +1,8 @@
 """What an NVIDIA card adds: encoding, index builds and exact ground truth, each against the cores.
 
+`make bench-gpu` also measures models and shots by `benchmarks.models.runtimes`, on the cores, by
+CUDA and by TensorRT.
+
     make bench-gpu
     python -m benchmarks.models.gpu [--texts FILE] [--model NAME] [--passages N] [--vectors N]
 
@@ -14,6 +17,9 @@ command says so and exits with 1; `--cores-only` measures the cores alone.
   queries a second of the result: HNSW with this service's settings on the cores; IVF (lists: 4
   times the root of the number of vectors; 32 probed) on both; CAGRA (Ootomo et al. 2023) if this
   faiss has it.
+- `graphs`: the service's own graphs through their port, in the table of `benchmarks.sides`: a call
+  of one query and of 64, memory, disk, build as `start`, recall@10; chosen is the fastest with a
+  recall of .97
 - `exact`: seconds for the true 10 nearest of all queries by scanning, and how many of them both
   sides agree on.
 """
@@ -22,11 +28,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -35,16 +42,19 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from benchmarks.machine import Machine, arguments, show, this_machine
-from core.errors import DatelineError
+from benchmarks.machine import Machine, arguments, percentile, show, this_machine
+from benchmarks.sides import Side, tell
+from core.errors import DatelineError, SettingsError
 from core.items import FloatMatrix
 from dateline.build.models.runtimes import open_encoder
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings, configure
-from storage.graphs.settings import HnswSettings
+from storage.graphs.builders import builder_of
+from storage.graphs.settings import HnswSettings, Implementation
 
 K = 10
 PROBES = 32
+MANY, GOOD_RECALL = 64, 0.97
 CLUSTERS = 1000
 CARD_TOKENS = 32_768  # tokens of a batch on a card, which has more to fill than a processor's cache
 WARM = 64  # passages before timing: the first calls choose kernels
@@ -100,7 +110,12 @@ def main() -> None:
         figures = measured(chosen, card)
     except DatelineError as error:
         raise SystemExit(f"error: {error}") from error
+    sides = figures.pop("graphs")
+    if chosen.json:
+        figures["graphs"] = [asdict(side) for side in sides]
     show("with and without a card", figures, machine(), as_json=chosen.json)
+    if not chosen.json:
+        tell("graphs", sides, machine(), as_json=False)
 
 
 def machine() -> Machine:
@@ -129,7 +144,55 @@ def measured(chosen: argparse.Namespace, card: Card) -> Figures:
     figures |= exact
     for name, build in builders(card).items():
         figures |= indexing(name, build, vectors)
-    return figures
+    return {**figures, "graphs": graphs(vectors)}
+
+
+def graphs(vectors: Vectors) -> list[Side]:
+    """Return a row for the service's graphs on the cores and on a card."""
+    rows = [graph(name, vectors) for name in ("faiss", "faiss-gpu")]
+    good = [row for row in rows if not row.problem and row.quality >= GOOD_RECALL]
+    best = min(good, key=lambda row: row.one_ms, default=None)
+    return [replace(row, chosen=row is best) for row in rows]
+
+
+def graph(implementation: Implementation, vectors: Vectors) -> Side:
+    """Return the row of one implementation, or why it can't run here."""
+    what = f"graph of {len(vectors.passages):,} (1, {MANY} queries)"
+    try:
+        builder = builder_of(HnswSettings(implementation=implementation))
+    except SettingsError as error:
+        return Side(what, implementation, problem=error.what)
+    begin = perf_counter()
+    made = builder.build(vectors.passages, faiss.omp_get_max_threads())
+    built = perf_counter() - begin
+    asked = vectors.queries
+    found = np.concatenate([made.search_many(part, K)[1] for part in np.array_split(asked, 8)])
+    singles = [asked[n : n + 1] for n in range(min(200, len(asked)))]
+    one = _p50_ms([partial(made.search, query, K) for query in singles])
+    many = _p50_ms([partial(made.search_many, asked[:MANY], K)] * 10)
+    with TemporaryDirectory() as folder:
+        made.save(Path(folder))
+        disk = sum(place.stat().st_size for place in Path(folder).iterdir())
+    return Side(
+        what,
+        implementation,
+        one,
+        many,
+        memory_mb=made.bytes / 1e6,
+        disk_mb=disk / 1e6,
+        start_s=built,
+        quality=recall(found, vectors.nearest),
+        measure=f"recall@{K}",
+    )
+
+
+def _p50_ms(calls: Sequence[Callable[[], object]]) -> float:
+    times = []
+    for call in calls:
+        begin = perf_counter()
+        call()
+        times.append(perf_counter() - begin)
+    return percentile(times, 50)
 
 
 def passages(path: Path | None, count: int) -> list[str]:

@@ -31,7 +31,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import psutil
 from pydantic import SecretStr
 
 from benchmarks.machine import arguments, this_machine
@@ -44,7 +43,7 @@ from dateline.settings import Settings, configure
 from inference.models.manifest import ModelManifest, companions
 from inference.models.store import ModelFolder
 from inference.runtimes.bench import Row, fastest
-from inference.runtimes.loading import library
+from inference.runtimes.loading import installed, library
 from scripts.torchserve_server import missing, torchserve
 from tests.free_ports import ports_in_a_row
 
@@ -94,7 +93,8 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from error
     tell("models by runtimes", sides, this_machine(), as_json=chosen.json)
     (plan.output / "runtimes.md").write_text(markdown(sides), encoding="utf-8")
-    draw(sides, plan.output / "runtimes.svg", "Models by runtimes, one thread")
+    if installed("matplotlib"):
+        draw(sides, plan.output / "runtimes.svg", "Models by runtimes, one thread")
 
 
 def every_option() -> tuple[str, ...]:
@@ -198,6 +198,8 @@ def server(plan: Plan, folder: ModelFolder) -> Iterator[AtServer]:
     if missing() or not any(one.startswith("torchserve") for one in plan.runtimes):
         yield AtServer()
         return
+    import psutil
+
     archive = library("training.public_models.torchserve_archive")
     made = plan.output / f"{folder.manifest.name}-torchserve-{os.getpid()}"
     archive.write_torchserve(folder, made, archive.ServePlan(ports_in_a_row(5)[0]))

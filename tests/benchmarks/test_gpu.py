@@ -58,6 +58,13 @@ def test_the_cores_alone_are_measured_end_to_end() -> None:
     assert figures["exact cores s"] > 0
     assert figures["build hnsw cores recall@10"] > 0.95
     assert figures["build ivf cores recall@10"] > 0.5
+    cores, card = figures["graphs"]
+    assert cores["quality"] > 0.95
+    assert cores["chosen"] is True
+    assert 0 < cores["one_ms"] < cores["many_ms"]
+    assert cores["disk_mb"] > 3000 * 384 * 4 / 1e6
+    assert card["by"] == "faiss-gpu"
+    assert bool(card["problem"]) == bool(find_card().problem)
     assert not [name for name in figures if "card" in name or "cuda" in name]
 
 
