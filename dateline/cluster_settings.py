@@ -103,6 +103,12 @@ class ClusterSettings(BaseModel):
         le=2**16,
         description="OpenSearch: memory for vectors of candidates, of each field, in MiB",
     )
+    opensearch_guard_mb: int = Field(
+        default=60,
+        ge=1,
+        le=2**16,
+        description="OpenSearch: memory for what callers may see of candidates, in MiB",
+    )
     next_encoder: str = Field(
         default="",
         description="model that an archive on OpenSearch moves to, see `dateline migration`: texts "

@@ -219,6 +219,7 @@ def opensearch_settings(
         ),
         patience_s=settings.opensearch_patience_s,
         vector_bytes=settings.opensearch_vector_mb * 2**20,
+        guard_bytes=settings.opensearch_guard_mb * 2**20,
         background=background,
         topics=topic_tree(settings),
     )

@@ -59,7 +59,8 @@ from storage.words.topics import Topics, WrittenTopics
 class OpenSearchSettings:
     """Where the index is and how it is searched. `spaces` are the vector fields; `topics` is the
     tree of subjects. A search waits at most `patience_s` until recorded changes are searchable.
-    `vector_bytes` is the memory for candidates' vectors, for each field.
+    `vector_bytes` is the memory for candidates' vectors, for each field; `guard_bytes` that for
+    what the guard knows of versions.
 
     While an archive moves to another encoder, the alias may also point to an index with the spaces
     `beside`. `concrete` names an index to use instead of the alias's. Every `follow_s` a process
@@ -74,6 +75,7 @@ class OpenSearchSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     patience_s: float = 1.0
     vector_bytes: int = 512 * 2**20
+    guard_bytes: int = 60 * 2**20
     background: bool = True
     topics: Topics = field(default_factory=Topics)
     beside: Mapping[str, VectorSpace] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class OpenSearchEngine(RecordedEngine):
         super().__init__(record, clock)
         self._pool = Threads(2, thread_name_prefix="snapshots")
         self.cluster = Cluster(settings.cluster)
-        self.guard = Guard(record, clock)
+        self.guard = Guard(record, clock, settings.guard_bytes)
         try:
             self._views = Views(self._opened, settings.follow_s, settings.overlap_s)
         except BaseException:

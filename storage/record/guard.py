@@ -48,8 +48,7 @@ class KeptFacts:
         return found
 
 
-_KEPT = 200_000  # versions, of some 300 bytes
-_READ_AHEAD = 150_000
+_VERSION_BYTES = 300  # what is known of a version, with its places in dictionaries
 _PAGE = 500  # versions that are read ahead at once
 _MOST_CHANGES = 1_000  # with so many changes, all is read again
 _UNKNOWN = -1
@@ -70,11 +69,14 @@ class _Known:
 
 
 class Guard:
-    """Says what callers may see of `record`. Thread-safe."""
+    """Says what callers may see of `record`; keeps what it knows of versions in `kept_bytes`, and
+    reads ahead as much as fills three quarters of them. Thread-safe.
+    """
 
-    def __init__(self, record: RecordOfTruth, clock: Clock) -> None:
+    def __init__(self, record: RecordOfTruth, clock: Clock, kept_bytes: int = 60 * 2**20) -> None:
         self._record = record
         self._clock = clock
+        self._most = kept_bytes // _VERSION_BYTES
         self.facts = KeptFacts(record)
         self._items = KeptItems()
         self._kept: dict[int, _Known] = {}
@@ -92,7 +94,7 @@ class Guard:
         """
         top = self._record.last_change() if self._unread is None else self._unread
         self._unread = 0  # after a failure nothing more is read ahead
-        if top <= 0 or len(self._kept) + _PAGE > _READ_AHEAD:
+        if top <= 0 or len(self._kept) + _PAGE > self._most * 3 // 4:
             return False
         first = max(1, top - _PAGE + 1)
         self._known(range(top, first - 1, -1), self._record.reads.facts_by_seq)
@@ -170,7 +172,7 @@ class Guard:
         """Drop what changed since the last call; return the number of the last change read."""
         unsettled = self._record.unsettled.mark
         same = unsettled == self._unsettled
-        if now < self._now or self._taken == _UNKNOWN or len(self._kept) > _KEPT or not same:
+        if now < self._now or self._taken == _UNKNOWN or len(self._kept) > self._most or not same:
             self._unsettled = unsettled
             self._clear()
         else:

@@ -134,8 +134,7 @@ def test_more_changes_than_are_looked_at_one_by_one(
     record: RecordOfTruth, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     monkeypatch.setattr(guard_module, "_MOST_CHANGES", 4)
-    monkeypatch.setattr(guard_module, "_KEPT", kept)
-    guard = Guard(record, SetClock())
+    guard = Guard(record, SetClock(), kept * guard_module._VERSION_BYTES)
     put(record, *(make_item(f"{n}") for n in range(9)))
     ids = every(record)
     for _ in range(3):
