@@ -15,6 +15,7 @@ from dataclasses import replace
 import pytest
 import schemathesis
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import (
@@ -61,7 +62,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         keys=KeyRing.of({INGEST: replace(CALLERS[INGEST], may_inspect=True)}),
         suggest=Suggester(room.engine),
     )
-    yield create_app(services)
+    made = create_app(services)
+    with TestClient(made):  # ends its pools
+        yield made
     room.engine.close()
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from eval.judging.grades import Grades
 from eval.judging.pool import pooled, write_pool
+from tests.browser.accessible import violations
 from tests.browser.conftest import opened
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
@@ -56,6 +57,7 @@ def test_a_judge_needs_the_keyboard_only(page: Page, address: str, folder: Path)
     expect(page.locator("#so-far")).to_have_text("0 of 3 graded")
     expect(page.get_by_role("heading", level=2)).to_have_text("ferry accident")
     assert "key" not in page.url
+    assert violations(page) == []
     for done, key in enumerate("31", start=1):
         page.keyboard.press(key)
         expect(page.locator("#so-far")).to_have_text(f"{done} of 3 graded")

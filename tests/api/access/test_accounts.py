@@ -311,7 +311,8 @@ def test_a_process_behind_has_the_changes_that_the_one_in_front_had(
     behind = AccountsInForce(StoredAccounts(database), now, interval_s=3600)
     key = surface.sold()
     services = surface.client.app.state.surface.services  # type: ignore[attr-defined]
-    inner = create_inner_app(replace(services, keys=KeyRing.of({}, accounts=behind), accounts=None))
+    keys = KeyRing.of({}, accounts=behind)
+    inner = create_inner_app(replace(services, keys=keys, accounts=None, close=lambda: None))
     scope = {
         "method": "GET",
         "scheme": "http",
@@ -326,9 +327,10 @@ def test_a_process_behind_has_the_changes_that_the_one_in_front_had(
         "state": {"request_id": "r"},
     }
     version = surface.parts.in_force.version()
-    late = run(answered(inner, request_bytes(scope, 0)))
-    assert late.startswith(b"[401,")
-    known = run(answered(inner, request_bytes(scope, version)))
-    assert known.startswith(b"[200,")
+    with TestClient(inner):  # ends its pools
+        late = run(answered(inner, request_bytes(scope, 0)))
+        assert late.startswith(b"[401,")
+        known = run(answered(inner, request_bytes(scope, version)))
+        assert known.startswith(b"[200,")
     behind.close()
     database.close()

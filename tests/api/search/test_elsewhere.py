@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from api.app import create_app, create_inner_app
 from api.metrics import Figures, Metrics
@@ -28,19 +29,21 @@ class Inner:
         self.asked = 0
         self.metrics = Metrics()
         services = replace(services_over(room), limiter=NoLimiter(), metrics=self.metrics)
-        self._app = create_inner_app(services)
+        self.app = create_inner_app(replace(services, close=lambda: None))
 
     def ask(self, request: bytes) -> bytes:
         self.asked += 1
-        return asyncio.run(answered(self._app, request))
+        return asyncio.run(answered(self.app, request))
 
     def figures(self) -> Sequence[Figures]:
         return [self.metrics.figures()]
 
 
 @pytest.fixture(scope="module")
-def inner(served: Served) -> Inner:
-    return Inner(served.room)
+def inner(served: Served) -> Iterator[Inner]:
+    made = Inner(served.room)
+    with TestClient(made.app):  # ends its pools
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +131,10 @@ def test_a_failure_elsewhere_is_told_as_one_here(
     room = passing.room
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "search", None)  # not callable
-        patch.setattr(inner, "_app", create_inner_app(services_over(room)))
-        answer = passing.get("/content/search", q="ferry")
+        failing = create_inner_app(replace(services_over(room), close=lambda: None))
+        patch.setattr(inner, "app", failing)
+        with TestClient(failing):
+            answer = passing.get("/content/search", q="ferry")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert answer.headers["x-request-id"] in caplog.text
     assert "NoneType" not in answer.text
