@@ -206,6 +206,7 @@ class _Timeline:
         self._frames = 0
         self._floor_s = 0.0  # the earliest time that the next frame may have
         self._end_s = 0.0  # the end of the last frame, or of the gap after it
+        self._heard_s = 0.0  # the end of the last sound
         self._step_s = 0.04
         self._base_s = 0.0  # of the present connection
         self._base_frame = 0
@@ -236,6 +237,8 @@ class _Timeline:
                 yield Gap(start, self._end_s, gap.reason)
                 self.is_flowing = False
             case _Broken() as broken:
+                if self._frames == self._base_frame:  # no picture came: time goes on with the sound
+                    self._end_s = self._floor_s = max(self._end_s, self._heard_s)
                 yield Gap(self._end_s, self._end_s, broken.reason)
                 self._broken, self._broken_at = broken, arrived.at
                 self.is_flowing = False
@@ -250,12 +253,11 @@ class _Timeline:
         return Gap(start, self._base_s, f"the source is back after {away_s:.1f} s")
 
     def _sound(self, sound: SoundBatch, at: float) -> Iterator[LiveItem]:
-        """Yield sound at its second; where no picture has come yet, time goes on with it."""
+        """Yield sound at its second. It may come before the frames of its time."""
         if self._broken is not None:
             yield self._back(at)
         moved = SoundBatch(sound.samples, sound.start_s + self._base_s)
-        if self._frames == self._base_frame:
-            self._end_s = self._floor_s = max(self._end_s, moved.end_s)
+        self._heard_s = moved.end_s
         yield moved
 
     def _batch(self, batch: FrameBatch) -> Iterator[LiveItem]:

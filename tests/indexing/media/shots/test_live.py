@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import MediaError
-from core.media import FrameBatch, Gap
+from core.media import SOUND_RATE, FrameBatch, Gap, SoundBatch
 from indexing.media.shots.live import LiveFrames, LiveSettings
 
 pytestmark = pytest.mark.timed
 
-Step = FrameBatch | Gap | Exception | Callable[[], None]
+Step = FrameBatch | Gap | SoundBatch | Exception | Callable[[], None]
 QUICK = LiveSettings(stall_s=0.1, first_wait_s=0.01, longest_wait_s=0.05, away_s=2.0)
 
 
@@ -95,6 +96,21 @@ def test_time_that_the_source_itself_lost_in_a_stall_is_part_of_the_gap() -> Non
         items.append(item)
         told.set() if isinstance(item, Gap) else None
     assert checked(items)[1] == Gap(2.0, 9.0, "frames again, 7.0 s later")
+
+
+def test_sound_that_comes_before_its_frames_moves_none_of_them() -> None:
+    sound = SoundBatch(np.zeros(SOUND_RATE, np.int16), 0.0)
+    items = heard(Source([sound, batch(0, 50), replace(sound, start_s=1.0)]), QUICK)
+    assert [item.start_s for item in items if isinstance(item, SoundBatch)] == [0.0, 1.0]
+    (frames,) = [item for item in items if isinstance(item, FrameBatch)]
+    assert frames.seconds[0] == 0.0
+
+
+def test_a_source_of_sound_alone_goes_on_after_a_break() -> None:
+    sound = SoundBatch(np.zeros(SOUND_RATE, np.int16), 0.0)
+    items = heard(Source([sound, MediaError("gone")], [sound]), QUICK)
+    first, second = [item for item in items if isinstance(item, SoundBatch)]
+    assert second.start_s >= first.end_s
 
 
 def test_a_broken_connection_is_made_again_and_its_time_added() -> None:
