@@ -253,7 +253,7 @@ class Following:
         assert self._parts.transcriber is not None
         name, until = self._parts.transcriber.name, float("inf")
         for telling in reversed(self._open_parts()):
-            own = [one for one in said if telling.starts_s <= one.start_s < until]
+            own = [one for one in said if telling.starts_s <= _middle(one) < until]
             telling.words(own, name)
             until = telling.starts_s
 
@@ -320,6 +320,10 @@ class Following:
             thread.join()
         if self._telling is not None:
             self._begun_on_disk(self._telling.state)
+
+
+def _middle(one: Utterance) -> float:
+    return (one.start_s + one.end_s) / 2
 
 
 def told_before(items: LiveItems, state: LiveState) -> LiveContent:

@@ -33,6 +33,7 @@ _MOST_EVERY_S = 2.5
 _UNINDEXED = 0.1
 _STILL_S = 1.5  # a shot waits so long for its still, and is told without it then
 _AGAIN_S = 15.0  # the longest pause after a version that could not be written
+_SEEN_S = 5.0  # a source whose picture has not come by then has none
 _ARRIVALS = 20_000  # moments of arrival that are kept: a quarter of an hour of batches
 
 
@@ -106,6 +107,7 @@ class Telling:
         self._items, self._cover, self._listener = items, cover, listener
         self._least_s = self._every_s = every_s
         self._content = content
+        self._has_picture = bool(content.shots)  # one has come
         self._pending: dict[int, _Pending] = {}  # by the number of the shot's first frame
         self._told = (len(content.shots), len(content.speech))
         self._is_new = True
@@ -162,7 +164,7 @@ class Telling:
         """Take what was said."""
         if not said:
             return
-        moved = [later(one, -self.starts_s) for one in said]
+        moved = [_from_zero(later(one, -self.starts_s)) for one in said]
         with self._changed:
             speech = sorted((*self._content.speech, *moved), key=lambda one: one.start_s)
             self._set(speech=tuple(speech), speech_by=by)
@@ -172,8 +174,9 @@ class Telling:
         (self.frames if picture else self.sounds).add(second)
         with self._changed:
             content = self._content
-            has_picture = content.has_picture or picture
             end_s = max(content.end_s, second - self.starts_s)
+            self._has_picture |= picture
+            has_picture = self._has_picture or end_s < _SEEN_S
             self._content = replace(content, end_s=end_s, has_picture=has_picture)
 
     def stands(self, standing: Standing, note: str = "") -> None:
@@ -192,6 +195,8 @@ class Telling:
         """Write the last version, and end."""
         self.stands(standing)
         with self._changed:
+            if not self._has_picture:
+                self._set(has_picture=False)
             for pending in self._pending.values():
                 pending.until = 0.0
             self._closed = True
@@ -264,6 +269,12 @@ class Telling:
 
 def _since(moment: float | None, now: float) -> float | None:
     return None if moment is None else max(0.0, now - moment)
+
+
+def _from_zero(one: Utterance) -> Utterance:
+    """Return what was said, without what lies before the part."""
+    words = tuple((max(0.0, start), max(0.0, end), word) for start, end, word in one.words)
+    return replace(one, start_s=max(0.0, one.start_s), words=words)
 
 
 def _with_still(shot: Shot, second: float, name: str, similarity: str) -> Shot:
