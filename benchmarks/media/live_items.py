@@ -109,7 +109,7 @@ def measured(folder: Path, clips: Any, more: Mapping[str, str]) -> Lags:
 
 def found(client: httpx.Client) -> list[dict[str, Any]]:
     """Return the hits of a search for the headline."""
-    asked = {"q": HEADLINE, "include": "uri,shots,speech,renditions,live"}
+    asked = {"q": HEADLINE, "include": "*"}
     answer = client.get("/content/search", params=asked)
     answer.raise_for_status()
     items: list[dict[str, Any]] = json.loads(answer.content)["data"]["items"]

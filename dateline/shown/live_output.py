@@ -74,7 +74,7 @@ class Shown:
     def archived(self, path: Path, tree: Mapping[str, Any]) -> None:
         """Say what became of a recording."""
         if self.as_json:
-            _line("archived", file=str(path), **tree)
+            _line("archived", file=str(path), media=dict(tree))
 
     def _findable(self, found: Findable) -> None:
         lag_s = found.lag_s
