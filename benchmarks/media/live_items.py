@@ -53,6 +53,8 @@ class Lags:
         self.most_hits = max(self.most_hits, len(hits))
         for hit in hits:
             self.item = hit["item"]
+            if "live" not in hit["meta"]:
+                continue  # the archived video: its shots are found anew
             for shot in hit["item"].get("shots", ()):
                 self.shots.setdefault(shot["end_s"], broadcast.lag_s(shot["end_s"]))
             for line in hit["item"].get("speech", {}).get("lines", ()):
