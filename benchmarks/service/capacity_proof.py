@@ -5,10 +5,11 @@
         [--loads .3,.6,.85] [--seconds N] [--rounds N] [--json FILE]
     python -m benchmarks.service.capacity_proof --directions [--processes N] [--json FILE]
     python -m benchmarks.service.capacity_proof --table FILE
+    python -m benchmarks.service.capacity_proof --drop --where opensearch
 
-The first makes one archive in `--data`; each other call measures a part of the proof on it, and
-adds rows to the file, of which the last prints the table. A part is one profile by one number of
-search processes, in one place:
+The first makes one archive in `--data`, and the last removes its index in the cluster. The second
+and third measure a part of the proof on it, and add rows to the file, which the fourth prints as a
+table. A part is one profile by one number of search processes, in one place:
 
 - `embedded`: models and indexes in the search processes;
 - `remote`: models in one more process, asked over HTTP. It is predicted from the times of
@@ -65,6 +66,7 @@ from benchmarks.service.proof_serving import (
 from capacity.measurements import RERANK, MachineFacts, SearchTimes
 from capacity.service_model import SEED, WAITING, Elsewhere, ServiceModel, constant, on_measured
 from capacity.simulator import Played, poisson
+from dateline.build.engine import drop_indexes
 from dateline.build.models.runtimes import open_scorer
 from dateline.measuring.capacity.calls import made_texts
 from dateline.measuring.capacity.machine import machine_facts, machine_peaks
@@ -88,10 +90,11 @@ _DEPTH, _TOKENS = 20, 128  # of a reranker's call, to see what batches change
 
 
 def main() -> None:
-    """Make the archive, run a part, or print the table."""
+    """Make the archive or remove its indexes, run a part, or print the table."""
     parser = arguments(__doc__, json=False)
     parser.add_argument("--data", type=Path, default=Path("data/proof"), help="the archive")
     parser.add_argument("--make", action="store_true", help="make the archive, and end")
+    parser.add_argument("--drop", action="store_true", help="remove its indexes, and end")
     parser.add_argument("--passages", type=int, default=20_000)
     parser.add_argument("--where", choices=PLACES, default=PLACES[0])
     parser.add_argument("--profiles", default="lexical,hybrid,hybrid-rerank")
@@ -105,6 +108,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.table:
         print(table(chosen.table))
+    elif chosen.drop:
+        drop_indexes(settings_of(chosen.data, chosen.where))
     elif chosen.make:
         make(settings_of(chosen.data, chosen.where), chosen.passages)
     else:
