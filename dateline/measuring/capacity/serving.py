@@ -179,8 +179,10 @@ def curve_of(client: Client, profile: str, seconds: float) -> tuple[float, ...]:
     seen = {number: paces[number] / paces[1] for number in numbers if number < threads}
     seen[threads] = max(paces[threads], paces[2 * threads]) / paces[1] if threads > 1 else 1.0
     places = sorted(seen)
-    line = np.interp(np.arange(1, threads + 1), places, [seen[place] for place in places])
-    return tuple(round(float(each), 4) for each in np.maximum.accumulate(np.maximum(line, 1.0)))
+    most = np.arange(1, threads + 1)
+    line = np.interp(most, places, [seen[place] for place in places])
+    rising = np.maximum.accumulate(np.clip(line, 1.0, most))  # other work makes it seem to be more
+    return tuple(round(float(each), 4) for each in rising)
 
 
 def _pace(client: Client, profile: str, clients: int, seconds: float) -> float:
