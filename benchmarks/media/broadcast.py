@@ -27,20 +27,20 @@ class OnAir(Protocol):
 
 
 @dataclass(frozen=True)
-class Clips:
-    """Files one after the other, as they are; each has H.264 and AAC."""
+class Looped:
+    """A file with H.264 and AAC as it is, again and again."""
 
-    paths: Sequence[Path]
+    path: Path
+    times: int
 
     @cached_property
     def pieces(self) -> list[Piece]:
-        """The packets of all files."""
-        out, made, base = io.BytesIO(), list[Piece](), 0.0
-        with av.open(str(self.paths[0])) as first:
-            container = av.open(out, "w", format="mpegts", options={"flush_packets": "1"})
-            streams = [container.add_stream_from_template(one) for one in first.streams]
-        for path in self.paths:
-            with av.open(str(path)) as clip:
+        """The packets of all turns, a tenth of a second apart."""
+        out, made, base = io.BytesIO(), list[Piece](), 1.0
+        with av.open(str(self.path)) as clip, self._muxer(out) as muxer:
+            streams = [muxer.add_stream_from_template(one) for one in clip.streams]
+            for _ in range(self.times):
+                clip.seek(0)
                 for packet in clip.demux():
                     if packet.dts is None:
                         continue
@@ -50,22 +50,14 @@ class Clips:
                     packet.stream = streams[packet.stream.index]
                     out.seek(0)
                     out.truncate()
-                    container.mux(packet)
-                    made.append((second, out.getvalue()))
-                base += self.length_of(path)
-        container.close()
+                    muxer.mux(packet)
+                    made.append((second - 1.0, out.getvalue()))
+                base += float(clip.duration or 0) / av.time_base + 0.1
         return made
 
-    @property
-    def seconds(self) -> float:
-        """How long all of them last."""
-        return sum(map(self.length_of, self.paths))
-
     @staticmethod
-    def length_of(path: Path) -> float:
-        """Return the seconds of a file."""
-        with av.open(str(path)) as clip:
-            return float(clip.duration or 0) / av.time_base
+    def _muxer(out: io.BytesIO) -> av.container.OutputContainer:
+        return av.open(out, "w", format="mpegts", options={"flush_packets": "1"})
 
 
 @dataclass

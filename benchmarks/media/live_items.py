@@ -1,8 +1,8 @@
 """How soon does a search over HTTP find a shot and a word of a live source?
 
-    python -m benchmarks.media.live_items [--clips FILE ...] [--times N] [--pulled FOLDER]
+    python -m benchmarks.media.live_items [--clip FILE] [--times N] [--pulled FOLDER]
 
-Clips are broadcast over HTTP on loopback at their own pace, one after the other. `dateline live`
+A clip is broadcast over HTTP on loopback at its own pace, again and again. `dateline live`
 follows them into an archive that `dateline serve` serves. A search is asked over HTTP, again and
 again; what counts is the time from the moment at which the end of a shot, or of an utterance, was
 sent, to the answer that has it. Words need the extra [speech] and a pulled model, whose folder is
@@ -25,13 +25,11 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import arguments, percentile, show, this_machine
-from benchmarks.media.broadcast import Broadcast, Clips
+from benchmarks.media.broadcast import Broadcast, Looped
 from dateline.measuring.served import started
 
 ROOT = Path(__file__).parents[2]
-CLIPS = [
-    ROOT / "datasets/demo/media" / name for name in ("reserve-thanks.mp4", "inaugural-1961.mp4")
-]
+CLIP = ROOT / "datasets/demo/media/reserve-thanks.mp4"
 COMMAND = [sys.executable, "-c", "from dateline.cli import main; main()"]
 URI, HEADLINE = "urn:dateline:live:benchmark", "Weirbrook live"
 _LOOK_S = 0.1
@@ -64,13 +62,13 @@ class Lags:
 def main() -> None:
     """Run the benchmark."""
     parser = arguments(__doc__)
-    parser.add_argument("--clips", type=Path, nargs="+", default=CLIPS)
-    parser.add_argument("--times", type=int, default=2, help="how often the clips are played")
+    parser.add_argument("--clip", type=Path, default=CLIP)
+    parser.add_argument("--times", type=int, default=2, help="how often the clip is played")
     parser.add_argument("--pulled", type=Path, default=None, help="folder of pulled models")
     chosen = parser.parse_args()
     more = {} if chosen.pulled is None else {"DATELINE_PULLED_MODELS": str(chosen.pulled)}
     with TemporaryDirectory() as folder:
-        lags = measured(Path(folder), Clips(chosen.clips * chosen.times), more)
+        lags = measured(Path(folder), Looped(chosen.clip, chosen.times), more)
     rows = {
         name: {
             "count": len(found),

@@ -28,7 +28,7 @@ from inference.serving.batches import BatchLimits
 from inference.shot_detector import FRAMES_AT_ONCE, TransitionDetector
 
 _MOST_AT_ONCE = 1024
-_KNOWN_S = 3.0
+_KNOWN_S = 3.0  # less would put more frames to the model, which a busy machine can't
 _LEAST_STRIDE = 10  # ten times the frames go through the model
 
 
