@@ -24,6 +24,7 @@ from tests.search.room import story
 
 RED, GREEN, BLUE = COLOURS.values()
 READER = Caller("reader", frozenset({"wire"}), may_inspect=True)
+PATIENT = ("opensearch_patience_s", "opensearch_timeout_s", "opensearch_search_timeout_s")
 ONE_MODEL = {"second_encoder": "", "tagger": "", "reranker": "", "profile": "hybrid"}
 
 
@@ -68,6 +69,7 @@ def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
     if request.param == "opensearch":
         url, index = request.getfixturevalue("opensearch"), new_name()
         engine = {"engine": "opensearch", "opensearch_url": url, "opensearch_index": index}
+        engine |= dict.fromkeys(PATIENT, 60)
     service = build_service(settings_of(tmp_path, "joint", **engine), background=False)
     put(
         service,
