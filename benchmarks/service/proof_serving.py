@@ -150,9 +150,13 @@ class Asked:
         return self._run("rate", rate, seconds)[0]
 
     def in_turn(self, clients: int, seconds: float) -> float:
-        """Return answers a second to clients that ask again at once."""
+        """Return answers a second to clients that ask again at once, without those that came when
+        nobody asked any more.
+        """
         answers, _ = self._run("clients", clients, seconds)
-        return sum(answer.status == 200 for answer in answers) / seconds
+        end = min(answer.due for answer in answers) + seconds
+        good = [answer for answer in answers if answer.status == 200]
+        return sum(answer.due + answer.seconds <= end for answer in good) / seconds
 
     def cost_ms(self, rate: float, seconds: float) -> float:
         """Return the processor time of a search in the load generator, without its start."""
