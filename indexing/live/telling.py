@@ -1,5 +1,6 @@
 """Tells a live source in the archive: collects what is known of it, and writes a version of its
-item as soon as there is something new, at most one a second.
+item as soon as there is something new, at most one a second. Words wait longer where a version
+takes long to index; a shot does not.
 
     shots, stills ──┐
     words ──────────┼──> Telling: the part's content ── its thread ──> LiveItems ──> record
@@ -111,6 +112,7 @@ class Telling:
         self._pending: dict[int, _Pending] = {}  # by the number of the shot's first frame
         self._told = (len(content.shots), len(content.speech))
         self._is_new = True
+        self._has_shot = False  # that no version has
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._write, name="live item", daemon=True)
@@ -219,6 +221,7 @@ class Telling:
                 del self._pending[key]
             added = (*self._content.shots, *(one.shot for one in ready.values()))
             self._set(shots=tuple(sorted(added, key=lambda shot: shot.start_s)))
+            self._has_shot = True
         return min((one.until - now for one in self._pending.values()), default=None)
 
     def _write(self) -> None:
@@ -229,12 +232,12 @@ class Telling:
                 wait_s = self._ripen()
                 if not self._is_new and self._closed and not self._pending:
                     return
-                rest_s = last + max(pause_s, 0.0 if self._closed else self._every_s) - monotonic()
+                rest_s = last + max(pause_s, self._rest_s()) - monotonic()
                 if not self._is_new or (rest_s > 0 and not self._closed):
                     waits = [one for one in (wait_s, rest_s if self._is_new else None) if one]
                     self._changed.wait(min(waits, default=None))
                     continue
-                content, self._is_new = self._content, False
+                content, self._is_new, self._has_shot = self._content, False, False
             last = monotonic()
             try:
                 self._tell(content)
@@ -246,6 +249,12 @@ class Telling:
                     if self._closed:
                         return
                     self._is_new = True
+
+    def _rest_s(self) -> float:
+        """Return the seconds between the last version and the next."""
+        if self._closed:
+            return 0.0
+        return self._least_s if self._has_shot else self._every_s
 
     def _tell(self, content: LiveContent) -> None:
         written = self._items.write(content)
