@@ -18,9 +18,11 @@ from typing import Any
 from core.errors import InputError, NotFoundError, StorageError
 from scripts.dev_cluster.home import check_reach, prepared_home
 from scripts.dev_cluster.machine import (
+    Account,
     check_memory,
     check_ports,
     find_java,
+    has_vectors,
     ordinary_account,
 )
 from scripts.dev_cluster.node import (
@@ -56,6 +58,10 @@ class Shape:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
+def _launch(home: Path, java: Path, account: Account | None, shape: Shape) -> Launch:
+    return Launch(home, java, account, shape.heap_mb, shape.settings, has_vectors(java))
+
+
 class DevCluster:
     """The cluster in `folder`, with its programs below `cache`; `say` gets the progress."""
 
@@ -80,7 +86,7 @@ class DevCluster:
             if account is not None:
                 check_reach(home, account.name)
                 check_reach(self._folder, account.name)
-            launch = Launch(home, java, account, shape.heap_mb, shape.settings)
+            launch = _launch(home, java, account, shape)
             try:
                 for node in nodes:
                     write_configuration(node, nodes, launch)
@@ -98,7 +104,7 @@ class DevCluster:
             node = self._node(number)
             account = ordinary_account()
             home = prepared_home(self._cache, self._say)
-            launch = Launch(home, find_java(), account, shape.heap_mb, shape.settings)
+            launch = _launch(home, find_java(), account, shape)
             write_configuration(node, list(state.nodes), launch)
             self._start(node, launch, list(state.nodes))
             return self._node(number)

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import StorageError
-from scripts.dev_cluster.machine import VECTORS, Account, has_vectors
+from scripts.dev_cluster.machine import VECTORS, Account
 
 HOST = "127.0.0.1"
 PATIENCE_S = 60.0
@@ -93,13 +93,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How nodes are started: programs, Java, whom they run as, heap, and settings beside ours."""
+    """How nodes are started: programs, Java, whom they run as, heap, settings beside ours, and
+    whether Java has the module `VECTORS`.
+    """
 
     home: Path
     java: Path
     account: Account | None
     heap_mb: int
     settings: Mapping[str, object] = field(default_factory=dict)
+    vectors: bool = False
 
 
 def write_configuration(node: Node, peers: list[Node], launch: Launch) -> None:
@@ -144,7 +147,7 @@ def launch_node(node: Node, launch: Launch) -> int:
     """Start the node's process, which outlives ours, and return its number at once."""
     heap, temporary = f"{launch.heap_mb}m", node.folder / "tmp"
     command: list[str | Path] = [launch.java, f"-Xms{heap}", f"-Xmx{heap}", *_OPTIONS]
-    if has_vectors(launch.java):
+    if launch.vectors:
         command.append(f"--add-modules={VECTORS}")
     command += [f"-Djava.io.tmpdir={temporary}", f"-Djna.tmpdir={temporary}"]
     command += [f"-Dopensearch.path.home={launch.home}"]
