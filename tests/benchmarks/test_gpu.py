@@ -49,6 +49,7 @@ def test_a_model_that_is_not_there_is_an_error_in_words() -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.deep
 def test_the_cores_alone_are_measured_end_to_end() -> None:
     small = ("--passages", "80", "--vectors", "3000", "--queries", "50")
     ended = run("--cores-only", "--json", *small)

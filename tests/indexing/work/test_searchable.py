@@ -27,21 +27,22 @@ def spans() -> Iterator[list[Finished]]:
 
 def carried_out(answers: list[str | Exception], *orders: Order, header: str = "") -> None:
     """Orders, each in a trace, where each look gets an answer, and the later ones the last."""
-    last = threading.Event()
+    last, final = threading.Event(), answers[-1]
 
     def cover() -> str:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if len(answers) == 1:
+        answer = answers[0] if len(answers) == 1 else answers.pop(0)
+        if answer is final:
             last.set()
         if isinstance(answer, Exception):
             raise answer
         return answer
 
+    is_asked_again = len(answers) > 1
     waits = Searchable(lambda order, stop: None, cover, rest_s=0.0)
     for order in orders:
         with Trace(order.queue, kind="consumer", header=header):
             waits.run(order, lambda: False)
-    if len(answers) > 1:
+    if is_asked_again:
         assert last.wait(60)
     waits.close()
 
