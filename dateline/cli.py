@@ -302,7 +302,8 @@ MODELS_COMMANDS = {
     ),
     "export": Entry(
         "dateline.commands.models.tools:export_model",
-        "Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, and prove each.",
+        "Turn a PyTorch checkpoint into ONNX, OpenVINO IR and TorchScript, or a model into "
+        "SavedModel and TFLite, and prove each.",
         bare_is_help=True,
     ),
     "convert": Entry(

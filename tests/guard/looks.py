@@ -37,6 +37,8 @@ _RARELY_TELL = (
     ("GET", "/v1/suggest"),
     ("GET", "/content/ondemand"),
     ("GET", "/media/v/content/ondemand"),
+    ("GET", "/content/rss/{rss_id}"),
+    ("GET", "/media/v/content/rss/{rss_id}"),
     ("GET", "/v1/topics/matches"),
     ("GET", STREAM),
 )  # of which chance may leave one without anything to tell
@@ -138,7 +140,8 @@ class Looks:
 
     def _has_told(self, operation: Operation) -> bool:
         """Whether any answer of the operation told something."""
-        return bool(self.world.told[f"{operation[0]} {operation[1]}"])
+        route = f"{operation[0]} {operation[1].partition('{')[0]}"
+        return any(name.startswith(route) for name in self.world.told)
 
     def _have_something_sent(self) -> None:
         """An account follows a topic, and editors send it something on demand, which it reads."""
