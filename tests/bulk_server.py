@@ -25,12 +25,10 @@ _FULL = "blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage water
 class BulkServer:
     """What it holds and was asked. `fault` sees each bulk request's entries before they are done:
     it may give a status for the whole request, "cut" to end the connection after half of them are
-    done, or a status for each, 0 for an honest one. `arrived` is called as a request comes, while
-    others may be on their way.
+    done, or a status for each, 0 for an honest one.
     """
 
     fault: Callable[[Sequence[Entry]], int | str | Sequence[int]] = lambda _: 0
-    arrived: Callable[[], object] = lambda: None
     slow_s: float = 0.0
     held: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     requests: list[list[int]] = field(default_factory=list)  # the ids of each
@@ -41,7 +39,6 @@ class BulkServer:
     def answer(self, body: bytes) -> tuple[int, Answer] | None:
         """Status and reply; None where the connection is to be cut."""
         entries = list(_entries(body))
-        self.arrived()
         with self.lock:
             self.requests.append([id_ for _, id_, _, _ in entries])
             self.sizes.append(len(body))

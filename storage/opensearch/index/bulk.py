@@ -1,11 +1,10 @@
 """Writes documents in bulk, as fast as the cluster takes them and no faster.
 
 The size of a request is adapted so that its answer takes about `target_s`: after a faster answer
-the next request is larger, after a slower one or a busy cluster it is half as large. A large write
-goes out in several requests at the same time, because a node takes each in one thread. Only
-documents that the cluster did not take are sent again, and not if the cluster is away or has no
-space left: that lasts too long to wait. Versions are the record's change numbers, so a late write
-never replaces a newer one.
+the next request is larger, after a slower one or a busy cluster it is half as large. Only documents
+that the cluster did not take are sent again, and not if the cluster is away or has no space left:
+that lasts too long to wait. Versions are the record's change numbers, so a late write never
+replaces a newer one.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from typing import Any
 import orjson
 
 from core.errors import BusyError, StorageError, StorageFullError
-from core.threads import Threads
 from storage.opensearch.nodes.connection import (
     NO_INDEX,
     BlockedError,
@@ -36,7 +34,6 @@ from storage.opensearch.nodes.nodes import AwayError, left_s, within
 
 log = logging.getLogger(__name__)
 _LEAST_BYTES = 16_384
-_LEAST_PART = 500_000  # bytes: less is not divided, as a request costs something too
 _PASSED_OVER = frozenset({404, 409})  # deleted already; a newer state is in the index
 _TRY_AGAIN = frozenset({403, 429, 502, 503, 504})
 _FINAL = (StorageFullError, BlockedError)
@@ -45,16 +42,14 @@ _LONGEST_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """`start_bytes` is the size of the first request, `most_bytes` the largest size. Of one write
-    `at_once` requests are on their way. What the cluster was too busy for is sent again after
-    `pause_s`, then after twice as long, and so on. After `tries` in a row that wrote nothing, the
-    write fails.
+    """`start_bytes` is the size of the first request, `most_bytes` the largest size. What the
+    cluster was too busy for is sent again after `pause_s`, then after twice as long, and so on.
+    After `tries` in a row that wrote nothing, the write fails.
     """
 
     start_bytes: int = 1_000_000
     most_bytes: int = 16_000_000
     target_s: float = 1.0
-    at_once: int = 4
     pause_s: float = 0.1
     tries: int = 8
 
@@ -111,24 +106,17 @@ class BulkWriter:
         long, StorageFullError, MissingError if the index is gone, and as `Cluster.ask`. What was
         written before an error stays.
         """
-        until = monotonic() + within_s
-        lines = [(each, each.lines()) for each in operations]
-        share = sum(len(line) for _, line in lines) // self._settings.at_once
-        most = max(share * 9 // 8, _LEAST_PART)  # a little more, so that no small part is left over
-        with within(within_s), Threads(self._settings.at_once, "bulk") as pool:
-            parts = [
-                pool.submit(self._write_batch, batch, until) for batch in self._batches(lines, most)
-            ]
-            try:
-                return _together([part.result() for part in parts])
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # nothing follows an error
+        done, until = Written(), monotonic() + within_s
+        with within(within_s):
+            for batch in self._batches((each, each.lines()) for each in operations):
+                self._write_batch(batch, done, until)
+        return done
 
-    def _batches(self, lines: Iterable[Line], most: float = inf) -> Iterator[list[Line]]:
+    def _batches(self, lines: Iterable[Line]) -> Iterator[list[Line]]:
         batch: list[Line] = []
         size = 0
         for line in lines:
-            if batch and size + len(line[1]) > min(most, self.bytes):
+            if batch and size + len(line[1]) > self.bytes:
                 yield batch
                 batch, size = [], 0
             batch.append(line)
@@ -136,14 +124,14 @@ class BulkWriter:
         if batch:
             yield batch
 
-    def _write_batch(self, batch: list[Line], until: float) -> Written:
+    def _write_batch(self, batch: list[Line], done: Written, until: float) -> None:
         """Write the batch until all of it is taken, or raise why the last tries took nothing."""
-        left, tries, done = batch, 0, Written()
+        left, tries = batch, 0
         while True:
             before = len(left)
             left, why = self._write_parts(left, done)
             if why is None:
-                return done
+                return
             tries = 1 if len(left) < before else tries + 1
             pause = self._pause_after(tries)
             if tries == self._settings.tries or monotonic() + pause > until:
@@ -221,11 +209,3 @@ class BulkWriter:
             self.bytes = max(_LEAST_BYTES, self.bytes // 2)
         elif seconds < self._settings.target_s / 2 and sent > self.bytes // 2:
             self.bytes = min(self._settings.most_bytes, self.bytes * 3 // 2)
-
-
-def _together(parts: Iterable[Written]) -> Written:
-    every = Written()
-    for part in parts:
-        every.outdated += part.outdated
-        every.refused |= part.refused
-    return every

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -73,24 +72,9 @@ def test_a_busy_cluster_gets_smaller_requests_until_it_takes_them(
     server.fault = lambda entries: 429 if sum(len(e[3] or b"") for e in entries) > limit else 0
     writer.write(documents(400))
     assert sorted(server.held) == list(range(400))
-    assert writer.bytes <= 3 * limit, "one step above what was taken, which nothing has tried"
+    assert writer.bytes <= 2 * limit
     assert max(server.sizes) > 150_000
     assert len(server.sizes) < 60, "after the first few it knows the size"
-
-
-def test_a_large_write_is_on_its_way_in_several_requests(
-    server: BulkServer, writer: BulkWriter
-) -> None:
-    server.arrived = threading.Barrier(3, timeout=10).wait  # breaks if one waits for the other
-    server.fault = lambda entries: [400 if id_ == 5 else 0 for _, id_, _, _ in entries]
-    settings = BulkSettings(start_bytes=10_000_000, at_once=3)
-    large = b'{"all":"' + b"x" * 90_000 + b'"}'
-    written = BulkWriter(writer._cluster, "name", settings).write(
-        Operation(seq, 1, large) for seq in range(18)
-    )
-    assert sorted(len(request) for request in server.requests) == [6, 6, 6]
-    assert set(written.refused) == {5}
-    assert sorted(server.held) == [seq for seq in range(18) if seq != 5]
 
 
 def test_it_gives_up_on_a_cluster_that_stays_busy(server: BulkServer, writer: BulkWriter) -> None:
