@@ -123,21 +123,22 @@ def _archive(
     people: set[str],
 ) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    with _opened(items) as engine:
+    with opened_archive(items, _NOW) as engine:
         for weight in WEIGHTS:
             scores = _scores(engine, queries, wanted, LexicalWeights(apart={"machine": weight}))
             figures[f"{name} at {weight:g}"] = _told(name, scores, wanted, people)
-    with _opened([_as_own(item) for item in items]) as engine:
+    with opened_archive([_as_own(item) for item in items], _NOW) as engine:
         scores = _scores(engine, queries, wanted, LexicalWeights())
         figures[f"{name}, single field"] = _told(name, scores, wanted, people)
     return figures
 
 
 @contextmanager
-def _opened(items: Sequence[Item]) -> Iterator[EmbeddedEngine]:
+def opened_archive(items: Sequence[Item], now: datetime) -> Iterator[EmbeddedEngine]:
+    """An archive of the items, found by words, as of a moment; removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         settings = EmbeddedSettings(Path(folder), {}, background=False)
-        engine = EmbeddedEngine(settings, lambda: _NOW)
+        engine = EmbeddedEngine(settings, lambda: now)
         try:
             for start in range(0, len(items), 500):
                 engine.put([PutItem(item) for item in items[start : start + 500]])

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import csv
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -31,18 +29,18 @@ from typing import Any
 
 from benchmarks.machine import REUTERS, arguments, show, this_machine
 from benchmarks.media.heard import video
+from benchmarks.media.machine_weight import opened_archive
 from core.callers import Caller
 from core.items import Item
 from core.query_tree import Bool, Word
 from core.retrieval import MACHINE_WEIGHT, MEDIA_WEIGHTS, LexicalWeights, Retrieval
-from core.writes import PutItem
 from dateline.build.service import build_service
 from dateline.settings import configure
 from eval.runs.measures import means, parse_measures, per_query
 from eval.sets.datasets import JudgedSet, read_judged_set
 from indexing.ingest import IngestOptions
 from indexing.sources import Accepted
-from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
+from storage.embedded.engine import EmbeddedEngine
 from storage.words.text_analysis import Analysis
 
 WEIGHTS = (0.0, 0.25, 0.4, 0.6, 0.75, 1.0, 1.5)
@@ -73,7 +71,7 @@ def main() -> None:
     items += islice(_stories(chosen.sets / "reuters21578"), chosen.reuters)
     figures: dict[str, Any] = {"items": len(items)}
     figures |= {f"queries for {name}": len(queries) for name, queries in asked.items()}
-    with _opened(items) as engine:
+    with opened_archive(items, _NOW) as engine:
         for field in FIELDS:
             for weight in WEIGHTS:
                 own, other = (_score(engine, one, field, weight) for one in (asked[field], texts))
@@ -81,7 +79,7 @@ def main() -> None:
     for name in ("cacm", "vaswani"):
         judged = read_judged_set(str(chosen.sets / name))
         queries: Queries = {n: (text, dict(judged.qrels[n])) for n, text in judged.queries.items()}
-        with _opened([*_half_said(judged)]) as engine:
+        with opened_archive([*_half_said(judged)], _NOW) as engine:
             for weight in WEIGHTS:
                 score = _score(engine, queries, "speech", weight)
                 figures[f"{name}, half of it said, {_name('speech', weight)}"] = f"{score:.4f}"
@@ -105,10 +103,11 @@ def _half_said(judged: JudgedSet) -> Iterator[Item]:
 
 
 def _archived(folder: Path) -> Iterator[Item]:
-    """Yield the newest version of each item of the archive."""
+    """Yield the newest version of each item of the archive, without embargoes."""
     service = build_service(configure({"data": str(folder)}).settings, background=False)
     try:
-        yield from [item for item in service.engine.all_items() if "demo" in item.products]
+        every = service.engine.all_items()
+        yield from [replace(item, embargoed=None) for item in every if "demo" in item.products]
     finally:
         service.close()
 
@@ -146,21 +145,6 @@ def _looked() -> Iterator[tuple[str, str]]:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as lines:
         yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-
-
-@contextmanager
-def _opened(items: Sequence[Item]) -> Iterator[EmbeddedEngine]:
-    with tempfile.TemporaryDirectory() as folder:
-        settings = EmbeddedSettings(Path(folder), {}, background=False)
-        engine = EmbeddedEngine(settings, lambda: _NOW)
-        try:
-            for start in range(0, len(items), 500):
-                batch = items[start : start + 500]
-                engine.put([PutItem(replace(item, embargoed=None)) for item in batch])
-            engine.catch_up()
-            yield engine
-        finally:
-            engine.close()
 
 
 def _score(engine: EmbeddedEngine, queries: Queries, field: str, weight: float) -> float:

@@ -146,7 +146,7 @@ class Asked:
         return Client(self.url, {WHOLE: self.key}, self.texts)
 
     def at(self, rate: float, seconds: float) -> list[Answer]:
-        """Return the answers to searches at a rate."""
+        """Send `rate` searches a second for so many seconds; return their answers."""
         return self._run("rate", rate, seconds)[0]
 
     def in_turn(self, clients: int, seconds: float) -> float:

@@ -22,14 +22,20 @@ from dateline.build.service import Service, build_service
 from dateline.commands.options import (
     EXIT_INTERRUPTED,
     AsJson,
+    Away,
     Data,
+    Grown,
+    Hosts,
     Models,
+    Stall,
+    Stride,
     listed,
     reported,
     settings_for,
 )
 from dateline.settings import Settings
 from dateline.shown.live_output import Shown
+from dateline.shown.work_progress import handled
 from indexing import json_tree, ninjs
 from indexing.live.following import Following, told_before
 from indexing.live.recording import LiveFolder, LiveState
@@ -75,33 +81,18 @@ def live(
         bool, typer.Option("--detach", help="Leave the recording to `dateline worker`.")
     ] = False,
     as_json: AsJson = False,
-    stride: Annotated[
-        int | None,
-        typer.Option(
-            help="Frames between two looks of the model that finds shots: fewer tell a shot sooner "
-            "and cost more.",
-            show_default="the setting shot_stride",
-        ),
-    ] = None,
-    stall: Annotated[
-        float, typer.Option(help="Seconds of silence after which the source is broken off.")
-    ] = 5.0,
-    away: Annotated[
-        float, typer.Option(help="Seconds after which a source that broke off has ended.")
-    ] = 600.0,
-    grown: Annotated[
-        float, typer.Option(help="Seconds after which a file that does not grow has ended.")
-    ] = 10.0,
-    host: Annotated[
-        list[str] | None,
-        typer.Option(help="Host that an HLS playlist may name besides its own. Repeatable."),
-    ] = None,
+    stride: Stride = None,
+    stall: Stall = 5.0,
+    away: Away = 600.0,
+    grown: Grown = 10.0,
+    host: Hosts = None,
     data: Data = None,
     models: Models = None,
 ) -> None:
     """Take a live source into the archive while it runs; its recording is the video afterwards.
 
-    Ctrl-C ends the source. After SIGTERM or a kill, the same command goes on with the same item.
+    Ctrl-C ends the source. SIGTERM or a kill only breaks off: the same command then goes on with
+    the same item.
     """
     with reported():
         settings = settings_for(data=data, models=models, shot_stride=stride)
@@ -256,9 +247,5 @@ def _stopping(following: Following) -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         following.stop(ended=number == signal.SIGINT)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -60,6 +60,27 @@ Profile = Annotated[
         show_default="the setting profile",
     ),
 ]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        help="Frames between two looks of the model at a live source: fewer tell a shot sooner "
+        "and cost more.",
+        show_default="the setting shot_stride",
+    ),
+]
+Stall = Annotated[
+    float, typer.Option(help="Seconds of silence of a live source that are marked as a gap.")
+]
+Away = Annotated[
+    float, typer.Option(help="Seconds after which a live source that broke off is given up.")
+]
+Grown = Annotated[
+    float, typer.Option(help="Seconds after which a live file that does not grow is over.")
+]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", help="Host that an HLS playlist may name besides its own. Repeatable."),
+]
 Measures = Annotated[
     str,
     typer.Option(

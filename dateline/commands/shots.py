@@ -13,7 +13,17 @@ from rich.progress import Progress
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap, MediaFacts, MediaKind, Still
 from dateline.build.media.shots import ShotFinding, opened_finding
-from dateline.commands.options import AsJson, Models, reported, settings_for
+from dateline.commands.options import (
+    AsJson,
+    Away,
+    Grown,
+    Hosts,
+    Models,
+    Stall,
+    Stride,
+    reported,
+    settings_for,
+)
 from dateline.shown.progress import progress_bar
 from dateline.shown.shots_output import Found, print_json, print_live, print_notes, print_table
 from indexing.media.cage.sources import LiveSource
@@ -41,27 +51,11 @@ def shots(
         Path | None, typer.Option(help="Write a contact sheet, an HTML page in one file, here.")
     ] = None,
     as_json: AsJson = False,
-    stride: Annotated[
-        int | None,
-        typer.Option(
-            help="Frames between two looks of the model at a live source: fewer tell a shot sooner "
-            "and cost more.",
-            show_default="the setting shot_stride",
-        ),
-    ] = None,
-    stall: Annotated[
-        float, typer.Option(help="Seconds of silence of a live source that are marked as a gap.")
-    ] = 5.0,
-    away: Annotated[
-        float, typer.Option(help="Seconds after which a live source that broke off is given up.")
-    ] = 600.0,
-    grown: Annotated[
-        float, typer.Option(help="Seconds after which a live file that does not grow is over.")
-    ] = 10.0,
-    host: Annotated[
-        list[str] | None,
-        typer.Option(help="Host that an HLS playlist may name besides its own. Repeatable."),
-    ] = None,
+    stride: Stride = None,
+    stall: Stall = 5.0,
+    away: Away = 600.0,
+    grown: Grown = 10.0,
+    host: Hosts = None,
     models: Models = None,
 ) -> None:
     """Find the shots of a video: when each begins and ends, and the transitions between them.

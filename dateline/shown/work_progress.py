@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -95,6 +95,13 @@ def stopping_on_signals(worker: Worker) -> Iterator[None]:
         errors.print("stopping; what is under way ends first, the rest stays ordered")
         worker.stop()
 
+    with handled(stop):
+        yield
+
+
+@contextmanager
+def handled(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have `stop` called for Ctrl-C and SIGTERM meanwhile."""
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

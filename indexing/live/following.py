@@ -184,7 +184,7 @@ class Following:
         return _Counted(self, parts.connect(beside))
 
     def count(self, frames: int) -> None:
-        """Count frames of the present connection; in the thread of the source."""
+        """Add to the number of frames that came. The thread of the source calls this."""
         self._given += frames
 
     def _placed(self, item: LiveItem) -> LiveItem:

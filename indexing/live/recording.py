@@ -47,7 +47,7 @@ class LiveState:
 
 @dataclass(slots=True)
 class LiveFolder:
-    """The folder of recordings."""
+    """The folder in which live sources are recorded, with the state of each that has not ended."""
 
     folder: Path
 

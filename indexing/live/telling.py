@@ -7,7 +7,7 @@ takes long to index; a shot does not.
     breaks, notes ──┘                                      │
                                                            └──> how long each took to be findable
 
-A version that can't be written is tried again: what is told later has all that was told before.
+If a version can't be written, the next one is: each version has everything that is known by then.
 """
 
 from __future__ import annotations

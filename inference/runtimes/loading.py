@@ -6,7 +6,8 @@ can change between the check and the use.
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -145,6 +146,40 @@ def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: st
             where=where,
             mend="check names and shapes",
         )
+
+
+class Turns:
+    """Objects that only one call may use at a time: `make` makes another where none is at rest.
+    Thread-safe. `where` names the model in errors.
+    """
+
+    def __init__(self, make: Callable[[], Any], where: str) -> None:
+        self._make: Callable[[], Any] | None = make  # None once closed
+        self._where = where
+        self._resting: list[Any] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """Lend an object. Raises ModelError once closed."""
+        with self._lock:
+            make = self._make
+            found = self._resting.pop() if self._resting else None
+        if make is None:
+            raise closed(self._where)
+        lent = make() if found is None else found
+        try:
+            yield lent
+        finally:
+            with self._lock:
+                if self._make is not None:
+                    self._resting.append(lent)
+
+    def close(self) -> None:
+        """Let go of all; those that are lent end with their calls."""
+        with self._lock:
+            self._make = None
+            self._resting.clear()
 
 
 def closed(where: str) -> ModelError:

@@ -7,10 +7,8 @@ so vectors of both should not be in one index unmeasured.
 
 import io
 import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,8 @@ from inference.models.store import ModelFolder
 from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
+    Turns,
     beside,
-    closed,
     cores,
     fitted,
     graph_path,
@@ -44,10 +42,8 @@ class OpenVinoRuntime:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     kind: str
-    _compiled: Any  # openvino.CompiledModel; None once closed
+    _requests: Turns  # openvino.InferRequest
     _types: Mapping[str, np.dtype[Any]]
-    _resting: list[Any] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "f32") -> "OpenVinoRuntime":
@@ -74,7 +70,8 @@ class OpenVinoRuntime:
             inputs = {port.get_any_name(): port for port in compiled.inputs}
             types = {name: port.get_element_type().to_dtype() for name, port in inputs.items()}
             outputs = tuple(port.get_any_name() for port in compiled.outputs)
-        return cls(where, tuple(types), outputs, "openvino", compiled, types)
+        requests = Turns(compiled.create_infer_request, where)
+        return cls(where, tuple(types), outputs, "openvino", requests, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         """Return the named `outputs` for `arrays`, in the order asked for.
@@ -84,32 +81,13 @@ class OpenVinoRuntime:
         for name in outputs:
             known(self.outputs, name, self.where)
         feeds = fitted(arrays, self._types, self.where)
-        with self._request() as request, running(self.where):
+        with self._requests.one() as request, running(self.where):
             request.infer(feeds, share_inputs=True, share_outputs=True)
             return [np.array(request.get_tensor(name).data) for name in outputs]
 
     def close(self) -> None:
         """Free the graph; `run` fails afterwards."""
-        with self._lock:
-            self._compiled = None
-            self._resting.clear()
-
-    @contextmanager
-    def _request(self) -> Iterator[Any]:
-        """A request that no other thread uses meanwhile."""
-        with self._lock:
-            compiled = self._compiled
-            request = self._resting.pop() if self._resting else None
-        if compiled is None:
-            raise closed(self.where)
-        if request is None:
-            request = compiled.create_infer_request()
-        try:
-            yield request
-        finally:
-            with self._lock:
-                if self._compiled is not None:
-                    self._resting.append(request)
+        self._requests.close()
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:

@@ -10,10 +10,9 @@ no code here, and a file with it is refused as it is loaded.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from inference.models.store import ModelFolder
 from inference.runtime import Array
 from inference.runtimes.buckets import MASK, cut, length_of, padded_to, size_of
 from inference.runtimes.loading import (
-    closed,
+    Turns,
     fitted,
     graph_path,
     known,
@@ -46,11 +45,8 @@ class TfliteRuntime:
     outputs: tuple[str, ...]
     kind: str
     lengths: tuple[int, ...]
-    threads: int
-    _content: bytes | None  # None once closed
+    _interpreters: Turns
     _types: Mapping[str, Any]
-    _resting: list[Any] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, folder: ModelFolder, *, threads: int, option: str = "f32") -> TfliteRuntime:
@@ -62,37 +58,31 @@ class TfliteRuntime:
         _, path = graph_path(folder, FORMATS[option])
         where = str(folder.path / path)
         content = folder.read(path)
-        with loading(where):
-            first = _interpreter(content, threads)
+        interpreters = Turns(partial(_interpreter, content, threads), where)
+        with loading(where), interpreters.one() as first:
             told = first.get_signature_list()
             lengths = tuple(sorted(int(name.removeprefix("t")) for name in told))
             runner = first.get_signature_runner(f"t{lengths[0]}")
             types = {name: one["dtype"] for name, one in sorted(runner.get_input_details().items())}
             outputs = tuple(sorted(runner.get_output_details()))
-        made = cls(where, tuple(types), outputs, "tflite", lengths, threads, content, types)
-        made._resting.append(first)
-        return made
+        return cls(where, tuple(types), outputs, "tflite", lengths, interpreters, types)
 
     def run(self, arrays: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         """Return the named `outputs` for `arrays`, in the order asked for.
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        if self._content is None:
-            raise closed(self.where)
         for name in outputs:
             known(self.outputs, name, self.where)
         feeds = fitted(arrays, self._types, self.where)
-        with self._one() as interpreter, running(self.where):
+        with self._interpreters.one() as interpreter, running(self.where):
             rows, tokens = size_of(feeds)
             found = [self._row(interpreter, feeds, row, tokens) for row in range(rows)]
             return [np.concatenate([answer[name] for answer in found]) for name in outputs]
 
     def close(self) -> None:
         """Free the model; `run` fails afterwards."""
-        with self._lock:
-            self._content = None
-            self._resting.clear()
+        self._interpreters.close()
 
     def _row(
         self, interpreter: Any, feeds: Mapping[str, Array], row: int, tokens: int
@@ -107,23 +97,6 @@ class TfliteRuntime:
             raise ModelError(f"a window has {tokens} frames", where=self.where, mend=mend)
         answer = interpreter.get_signature_runner(f"t{length}")(**one)
         return {name: cut(value, 1, tokens) for name, value in answer.items()}
-
-    @contextmanager
-    def _one(self) -> Iterator[Any]:
-        """An interpreter that no other thread uses meanwhile."""
-        with self._lock:
-            content = self._content
-            interpreter = self._resting.pop() if self._resting else None
-        if content is None:
-            raise closed(self.where)
-        if interpreter is None:
-            interpreter = _interpreter(content, self.threads)
-        try:
-            yield interpreter
-        finally:
-            with self._lock:
-                if self._content is not None:
-                    self._resting.append(interpreter)
 
 
 def _interpreter(content: bytes, threads: int) -> Any:

@@ -2,7 +2,7 @@
 
 import { el, marked, unmarked } from "../shared/dom.js";
 import { time } from "../shared/format.js";
-import { badge, headlineLink, liveMark } from "./hits.js";
+import { badge, headlineLink, liveMark, ruled } from "./hits.js";
 import { clock, isPlayable, ours, still } from "../lightbox/media.js";
 import { placeholder } from "../lightbox/pictures.js";
 import { creditOf } from "../lightbox/licence.js";
@@ -43,12 +43,7 @@ export function tile(result, address, actions) {
 
 /** The hits as tiles, with a rule between strong and related ones. */
 export function tiles(results, address, actions, before) {
-  return results.flatMap((result, place) => {
-    const above = place ? results[place - 1] : before;
-    const begins = result.meta.relevance === "related" && above?.meta.relevance === "strong";
-    const node = tile(result, address, actions);
-    return begins ? [el("p", { class: "related-rule" }, t("Related")), node] : [node];
-  });
+  return ruled(results, before, (result) => tile(result, address, actions));
 }
 
 /** How many tiles stand in a row. */

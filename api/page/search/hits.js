@@ -142,10 +142,14 @@ export function hitNode(result, address, actions) {
 
 /** The hits, with a rule between strong and related ones; `before` is the hit above them, if there is one. */
 export function hitNodes(results, address, actions, before) {
+  return ruled(results, before, (result) => hitNode(result, address, actions));
+}
+
+/** What `shown` makes of each hit, with a rule between strong and related ones. */
+export function ruled(results, before, shown) {
   return results.flatMap((result, place) => {
     const above = place ? results[place - 1] : before;
     const begins = result.meta.relevance === "related" && above?.meta.relevance === "strong";
-    const node = hitNode(result, address, actions);
-    return begins ? [el("p", { class: "related-rule" }, t("Related")), node] : [node];
+    return begins ? [el("p", { class: "related-rule" }, t("Related")), shown(result)] : [shown(result)];
   });
 }

@@ -109,7 +109,7 @@ def _parents(service: Service) -> Parents:
 
 
 def _shared(parents: Parents, first: int, size: int) -> Iterator[PutItem]:
-    """Yield made stories, all shown; each third one has the product `PART`, too."""
+    """Yield made stories that callers with `WHOLE` may see; every third one has `PART`, too."""
     for number, write in enumerate(made_stories(parents, first, size), start=first):
         products = (WHOLE, PART) if number % _PART_OF == 0 else (WHOLE,)
         item = replace(write.item, products=products, pubstatus=PubStatus.USABLE)

@@ -105,7 +105,7 @@ class _Sound:
             yield from self.take()
 
     def take(self) -> Iterator[Message]:
-        """Yield what waits."""
+        """Yield the samples that are not sent yet, as one message."""
         if self._waiting:
             joined = np.concatenate(self._waits)
             head = {"say": "sound", "first": self.sent, "count": len(joined)}

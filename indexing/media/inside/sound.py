@@ -64,7 +64,7 @@ class Tape:
         self._add(samples[max(0, self.place - place) : max(0, self.end - place)])
 
     def take(self, least: int = 1) -> Iterator[Message]:
-        """Yield what waits, if it is at least as many samples as that."""
+        """Yield the samples that are not sent yet, if they are `least` or more."""
         if self._waiting < least:
             return
         joined = np.concatenate(self._waits)
