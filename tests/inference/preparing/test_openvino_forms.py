@@ -73,7 +73,8 @@ def test_products_cut_apart_give_the_same_numbers_to_the_last_bit(
 @pytest.mark.parametrize("name", TEXT_MODELS)
 def test_dense_layers_are_multiplied_as_whole_numbers(models: ModelStore, name: str) -> None:
     runtime = OpenVinoRuntime.open(models.open(name), threads=1)
-    compiled = runtime._compiled.get_runtime_model()  # what the library made of the graph
+    with runtime._requests.one() as request:
+        compiled = request.get_compiled_model().get_runtime_model()  # what the library made of it
     products = [
         str(one.get_rt_info()["primitiveType"].astype(str))
         for one in compiled.get_ops()
