@@ -1,6 +1,7 @@
 """How an archive grows: import with supplied vectors, graphs, searches, recall, memory, churn.
 
-    python -m benchmarks.growth [--data DIR] [--passages N] [--precision P] [--folder DIR] [--keep]
+    python -m benchmarks.growth [--data DIR] [--passages N] [--implementation I] [--precision P]
+                                [--folder DIR] [--keep] [--vectors-alone]
 
 Stories are made: words by Zipf's law, one passage each. Their vectors are **generated with the
 measured distribution**: each lies beside a real passage of the collections indexed under `--data`,
@@ -12,10 +13,15 @@ The stories are imported from JSON Lines with their vectors, until they are dura
 words; making the files is not timed. Graphs are built afterwards, timed apart. Then the archive is
 opened again and asked, its ten nearest are compared with an exact scan, and one per cent of the
 stories come in a new version. Seconds of processor time stand beside those of the clock, because
-those of a busy machine say little. An archive that was kept with `--keep` is only opened and asked
-by the next run with `--keep` and the same folder, so that one can import beside other work and ask
-on a quiet machine. If its `projections` were removed, they are made again first, for another
-precision for example.
+those of a busy machine say little.
+
+An archive that was kept with `--keep` grows to the passages that the next run with `--keep` and the
+same folder asks for. If it has them, it is only opened and asked, so that one can import beside
+other work and ask on a quiet machine. If its `projections` were removed, they are made again first,
+for another precision for example.
+
+With `--vectors-alone` there are no stories, only segments of a million vectors each: a tenth of the
+disk and a fraction of the time, to see what segments of 3 and 10 million cost and find.
 """
 
 from __future__ import annotations
@@ -38,6 +44,7 @@ import orjson
 from benchmarks.machine import arguments, peak_memory_mb, percentile, show, this_machine
 from core.callers import Caller
 from core.items import FloatMatrix, Item
+from core.ports.graphs import GraphBuilder, VectorGraph
 from core.query_tree import EVERYTHING, Bool, Word
 from core.retrieval import Floats, Retrieval, VectorQuery
 from dateline.measuring.real_vectors import real_vectors
@@ -46,6 +53,7 @@ from indexing.supplied_vectors import Space
 from storage.embedded.engine import EmbeddedEngine, EmbeddedSettings
 from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.embedded.vectors.vector_view import Block, Segment
+from storage.graphs.builders import builder_of
 from storage.graphs.settings import HnswSettings
 
 FIELD, ENCODER = "text", "generated"
@@ -62,28 +70,36 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where judged sets are")
     parser.add_argument("--passages", type=int, default=100_000, help="how many")
+    parser.add_argument("--implementation", default="faiss", help="of the graphs")
     parser.add_argument("--precision", default="fp32", help="of the graphs' vectors")
     parser.add_argument("--folder", type=Path, help="where the archive is made, and removed")
     parser.add_argument("--keep", action="store_true", help="keep it; ask the one that was kept")
     parser.add_argument("--threads", type=int, default=2, help="of the builds")
+    parser.add_argument("--vectors-alone", action="store_true", help="segments without stories")
     chosen = parser.parse_args()
     machine = this_machine()
     made = Made.of(real_vectors(chosen.data, 0).vectors)
     chosen.keep = chosen.keep and bool(chosen.folder)
     folder = chosen.folder if chosen.keep else Path(tempfile.mkdtemp(dir=chosen.folder))
+    hnsw = HnswSettings(implementation=chosen.implementation, precision=chosen.precision)
     settings = EmbeddedSettings(
         folder / "archive",
         {FIELD: ENCODER},
-        HnswSettings(precision=chosen.precision),
+        hnsw,
         ProjectionSettings(build_threads=chosen.threads, seal_rows=_NEVER, idle_seal_rows=_NEVER),
     )
     try:
-        kept = chosen.keep and settings.folder.exists()
-        life = _asked_again if kept else _life
-        figures = {**made.likeness(), **life(settings, made, chosen.passages)}
+        if chosen.vectors_alone:
+            segments = Segments(builder_of(hnsw), folder, chosen.threads)
+            figures = segments.measured(made, chosen.passages)
+        elif _held(settings) >= chosen.passages:
+            figures = _asked_again(settings, made, chosen.passages)
+        else:
+            figures = _life(settings, made, chosen.passages)
     finally:
         if not chosen.keep:
             shutil.rmtree(folder)
+    figures = {**made.likeness(), **figures}
     show("growth, vectors generated", figures, machine, as_json=chosen.json)
 
 
@@ -195,11 +211,23 @@ def _opened(settings: EmbeddedSettings) -> EmbeddedEngine:
     return EmbeddedEngine(settings, _clock)
 
 
-def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, float]:
-    """Import, build, open again, ask, change: return the figures of each."""
+def _held(settings: EmbeddedSettings) -> int:
+    """Return how many stories the archive has; 0 if there is none."""
+    if not settings.folder.exists():
+        return 0
     engine = _opened(settings)
     try:
-        firsts = range(0, passages, _CHUNK)
+        return int(engine.status()["visible"])
+    finally:
+        engine.close()
+
+
+def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, float]:
+    """Import what is not there, build, open again, ask, change: return the figures of each."""
+    held = _held(settings)
+    engine = _opened(settings)
+    try:
+        firsts = range(held, passages, _CHUNK)
         imported = _import(engine, made, settings.folder.parent, firsts, passages)
         built = Timed()
         built.run(engine.compact)
@@ -207,9 +235,9 @@ def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, fl
         engine.close()
     disk = sum(path.stat().st_size for path in settings.folder.rglob("*") if path.is_file())
     figures = {
-        "import, durable and found by words, stories/s": passages / imported.wall,
-        "import, processor us a story": imported.cpu / passages * 1e6,
-        "graphs, processor us a passage": built.cpu / passages * 1e6,
+        "import, durable and found by words, stories/s": (passages - held) / imported.wall,
+        "import, processor us a story": imported.cpu / (passages - held) * 1e6,
+        "graphs, processor us a passage": built.cpu / (passages - held) * 1e6,
         "graphs, s": built.wall,
         "disk, bytes a story": disk / passages,
         "peak memory of import and build, MB": peak_memory_mb(),
@@ -290,16 +318,19 @@ def _asked(engine: EmbeddedEngine, made: Made, passages: int) -> dict[str, float
         near = (scores.ranks > 0) & (scores.ranks <= NEAREST)
         found.append(np.sort(scores.cosines[near])[::-1])
     cpu = process_time() - cpu
-    exact = _exact(engine, made.queries)
-    hits = [
-        np.count_nonzero(own >= true[-1] - 1e-5) for own, true in zip(found, exact, strict=True)
-    ]
     return {
         "search p50, ms": percentile(times, 50),
         "search p99, ms": percentile(times, 99),
         "search, processor ms": cpu / len(times) * 1000,
-        "recall@10": float(np.mean(np.minimum(hits, NEAREST))) / NEAREST,
+        "recall@10": _recall(found, _exact(engine, made.queries)),
     }
+
+
+def _recall(found: Sequence[Floats], exact: FloatMatrix) -> float:
+    """Return which share of the truly nearest were found, by their cosines, best first."""
+    pairs = zip(found, exact, strict=True)
+    hits = [np.count_nonzero(own[:NEAREST] >= true[-1] - 1e-5) for own, true in pairs]
+    return float(np.mean(np.minimum(hits, NEAREST))) / NEAREST
 
 
 def _row(matrix: FloatMatrix, number: int) -> FloatMatrix:
@@ -317,10 +348,93 @@ def _exact(engine: EmbeddedEngine, queries: FloatMatrix) -> FloatMatrix:
     for block in blocks:
         live = np.flatnonzero(shown[block.seqs])
         for start in range(0, len(live), _PIECE):
-            rows = live[start : start + _PIECE]
-            fresh = np.hstack([best, queries @ block.vectors_of(rows).T])
-            best = -np.partition(-fresh, NEAREST - 1, axis=1)[:, :NEAREST]
+            best = _bettered(best, queries, block.vectors_of(live[start : start + _PIECE]))
     return -np.sort(-best, axis=1)
+
+
+def _bettered(best: FloatMatrix, queries: FloatMatrix, vectors: FloatMatrix) -> FloatMatrix:
+    """Return the best cosines of each query so far, float32 [q, NEAREST], with those of `vectors`
+    [n, d]; in no order.
+    """
+    return _merged(best, queries @ vectors.T)
+
+
+def _merged(best: FloatMatrix, cosines: FloatMatrix) -> FloatMatrix:
+    fresh = np.hstack([best, cosines])
+    return -np.partition(-fresh, NEAREST - 1, axis=1)[:, :NEAREST]
+
+
+_SEGMENT = ProjectionSettings().most_rows
+_TRULY = "truly-nearest.npy"
+_DEEP = 100  # passages that a search takes from the vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Builds segments without an archive in `folder`, and asks them as a search does."""
+
+    builder: GraphBuilder
+    folder: Path
+    threads: int
+
+    def measured(self, made: Made, passages: int) -> dict[str, float]:
+        """Build what is not there, open and ask: return the figures."""
+        building, built = Timed(), 0
+        best = np.full((len(made.queries), NEAREST), -1, np.float32)
+        folders: list[Path] = []
+        for first in range(0, passages, _SEGMENT):
+            size = min(_SEGMENT, passages - first)
+            folders.append(folder := self.folder / f"{first}-{size}")
+            if not folder.exists():
+                self._build(made, first, size, building)
+                built += size
+            best = _merged(best, np.load(folder / _TRULY))
+            print(f"built {first + size:,} of {passages:,}", file=sys.stderr)
+        before, opening = _memory_mb(), Timed()
+        graphs = [opening.run(partial(self.builder.load, one)) for one in folders]
+        files = [folder / name for folder in folders for name in self.builder.files]
+        return {
+            "passages": passages,
+            "segments": len(graphs),
+            "build, processor us a passage": building.cpu / max(built, 1) * 1e6,
+            "build, s": building.wall,
+            "disk, bytes a passage": sum(path.stat().st_size for path in files) / passages,
+            "memory, bytes a passage": sum(graph.bytes for graph in graphs) / passages,
+            "opening, s": opening.wall,
+            **self._asked(graphs, made.queries, -np.sort(-best, axis=1)),
+            **{f"memory, {name} MB": now - before[name] for name, now in _memory_mb().items()},
+        }
+
+    def _build(self, made: Made, first: int, size: int, building: Timed) -> None:
+        parts = range(first, first + size, _CHUNK)
+        rows = [made.vectors(part, min(_CHUNK, first + size - part)) for part in parts]
+        vectors = np.concatenate(rows).astype("<f2").astype(np.float32)  # as the record's
+        with tempfile.TemporaryDirectory(dir=self.folder.parent) as made_in:
+            folder = Path(made_in) / "segment"
+            folder.mkdir()
+            building.run(lambda: self.builder.build(vectors, self.threads).save(folder))
+            best = np.full((len(made.queries), NEAREST), -1, np.float32)
+            for start in range(0, size, _PIECE):
+                best = _bettered(best, made.queries, vectors[start : start + _PIECE])
+            np.save(folder / _TRULY, best)
+            folder.rename(self.folder / f"{first}-{size}")
+
+    @staticmethod
+    def _asked(
+        graphs: Sequence[VectorGraph], queries: FloatMatrix, exact: FloatMatrix
+    ) -> dict[str, float]:
+        times: list[float] = []
+        found: list[Floats] = []
+        for number in range(len(queries)):
+            began = perf_counter()
+            parts = [graph.search(_row(queries, number), _DEEP)[0] for graph in graphs]
+            found.append(-np.sort(-np.concatenate(parts))[:_DEEP])
+            times.append(perf_counter() - began)
+        return {
+            "vectors alone p50, ms": percentile(times, 50),
+            "vectors alone p99, ms": percentile(times, 99),
+            "recall@10": _recall(found, exact),
+        }
 
 
 def _churned(engine: EmbeddedEngine, made: Made, folder: Path, passages: int) -> dict[str, float]:

@@ -245,9 +245,10 @@ class Settings(ServerSettings, MediaSettings, ClusterSettings, ModelSettings):
         le=10**9,
         description="HNSW: segments of at most this many rows are scanned, with no loss",
     )
-    hnsw_implementation: Literal["faiss", "hnswlib", "faiss-gpu"] = Field(
+    hnsw_implementation: Literal["faiss", "hnswlib", "faiss-gpu", "faiss-ivf"] = Field(
         default="faiss",
-        description="HNSW: library of new segments (hnswlib, faiss-gpu: extras [hnswlib], [gpu])",
+        description="HNSW: library of new segments (hnswlib, faiss-gpu: extras [hnswlib], [gpu]); "
+        "faiss-ivf has inverted lists in place of a graph, for millions of passages",
     )
     hnsw_precision: Literal["fp32", "fp16", "int8", "pq", "binary"] = Field(
         default="fp32", description="HNSW: precision of the vectors in new segments' graphs"

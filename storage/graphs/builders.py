@@ -64,6 +64,33 @@ class FaissBuilder:
         return HnswGraph(links, kept, FAISS_FILE, self._settings)
 
 
+class ListsBuilder:
+    """`core.ports.graphs.GraphBuilder` with faiss's inverted lists, only in pq.
+
+    Raises SettingsError if another precision is asked for.
+    """
+
+    def __init__(self, settings: HnswSettings) -> None:
+        _only("pq", settings, "inverted lists have")
+        self._settings = settings
+        self.kind = settings.kind
+        self.files: tuple[str, ...] = (FAISS_FILE, HALVES)
+
+    def build(self, vectors: FloatMatrix, threads: int) -> HnswGraph:
+        """Put `vectors`, float32 [n, d], into lists."""
+        from storage.graphs.faiss_ivf import InvertedLists
+
+        links = InvertedLists.build(vectors, threads)
+        return HnswGraph(links, HalfRows.of(vectors), FAISS_FILE, self._settings)
+
+    def load(self, folder: Path) -> HnswGraph:
+        """Open saved lists."""
+        from storage.graphs.faiss_ivf import InvertedLists
+
+        links = InvertedLists.load(folder / FAISS_FILE)
+        return HnswGraph(links, HalfRows.load(folder), FAISS_FILE, self._settings)
+
+
 class HnswlibBuilder:
     """`core.ports.graphs.GraphBuilder` with hnswlib, which has only fp32. hnswlib's vectors can't
     be read in place, so they are also kept beside the graph, in the record's precision.
@@ -72,12 +99,7 @@ class HnswlibBuilder:
     """
 
     def __init__(self, settings: HnswSettings) -> None:
-        if settings.precision != "fp32":
-            raise SettingsError(
-                f"hnswlib has no {settings.precision} vectors",
-                where="hnsw_precision",
-                mend="take fp32, or hnsw_implementation = faiss",
-            )
+        _only("fp32", settings, "hnswlib has")
         if not is_installed("hnswlib"):
             raise SettingsError(
                 "hnswlib is not installed",
@@ -111,12 +133,7 @@ class CardBuilder:
     """
 
     def __init__(self, settings: HnswSettings) -> None:
-        if settings.precision != "fp32":
-            raise SettingsError(
-                f"a card has no {settings.precision} vectors here",
-                where="hnsw_precision",
-                mend="take fp32, or hnsw_implementation = faiss",
-            )
+        _only("fp32", settings, "a card has")
         from storage.graphs import faiss_gpu
 
         if why := faiss_gpu.problem():
@@ -142,10 +159,21 @@ class CardBuilder:
         return HnswGraph(links, WholeRows(links.whole(), links), FAISS_FILE, self._settings)
 
 
+def _only(precision: Precision, settings: HnswSettings, who: str) -> None:
+    """Raise SettingsError for another precision than the one that `who` has."""
+    if settings.precision != precision:
+        raise SettingsError(
+            f"{who} no {settings.precision} vectors",
+            where="hnsw_precision",
+            mend=f"take {precision}, or hnsw_implementation = faiss",
+        )
+
+
 _BUILDERS: dict[Implementation, Callable[[HnswSettings], GraphBuilder]] = {
     "faiss": FaissBuilder,
     "hnswlib": HnswlibBuilder,
     "faiss-gpu": CardBuilder,
+    "faiss-ivf": ListsBuilder,
 }
 
 

@@ -103,7 +103,7 @@ class FaissLinks:
         # The choice of diverse links leaves places empty; fill them with the nearest of the links
         # passed over. Searches then find more neighbours, for a quarter more time to build.
         index.keep_max_size_level0 = True
-        with _on(threads):
+        with on_threads(threads):
             index.add(np.ascontiguousarray(vectors, np.float32))
             if settings.precision == "fp32":
                 return cls(index)
@@ -156,7 +156,7 @@ class FaissLinks:
         if len(queries) == 1:
             found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
             return found
-        with _on(threads):
+        with on_threads(threads):
             many: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
             return many
 
@@ -176,7 +176,8 @@ class FaissLinks:
 
 
 @contextmanager
-def _on(threads: int) -> Iterator[None]:
+def on_threads(threads: int) -> Iterator[None]:
+    """Let faiss use so many threads here."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:

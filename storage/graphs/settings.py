@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Implementation: TypeAlias = Literal["faiss", "hnswlib", "faiss-gpu"]
+Implementation: TypeAlias = Literal["faiss", "hnswlib", "faiss-gpu", "faiss-ivf"]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8", "pq", "binary"]
 
 # The graph is asked for this many times the wanted candidates; the kept vectors then score them
@@ -31,6 +31,9 @@ class HnswSettings:
     dimension (RaBitQ: Gao and Long, 2024). With the last three, the graph returns `rescore` times
     as many candidates, and their float16 vectors on disk order them; 0 means the precision's own
     factor.
+
+    `faiss-ivf` has inverted lists in place of a graph, only in pq (two bits a dimension): `ef` is
+    the number of lists that a search reads, and `m` and `ef_construction` have no meaning.
     """
 
     m: int = 32

@@ -48,6 +48,13 @@ class TestFaissBits(GraphConformance):
     far_floor = 0.8
 
 
+class TestFaissLists(GraphConformance):
+    implementation = "faiss-ivf"
+    precision = "pq"
+    floor = 0.95
+    far_floor = 0.85
+
+
 @pytest.mark.hnswlib
 class TestHnswlib(GraphConformance):
     implementation = "hnswlib"

@@ -36,7 +36,8 @@ from tests.storage.world import (
 ITEMS = 40
 INT8 = replace(WALKED, precision="int8")
 HNSWLIB = replace(WALKED, implementation="hnswlib")
-KINDS = [WALKED, replace(WALKED, precision="fp16"), INT8, HNSWLIB]
+LISTS = replace(WALKED, implementation="faiss-ivf", precision="pq")
+KINDS = [WALKED, replace(WALKED, precision="fp16"), INT8, HNSWLIB, LISTS]
 every_kind = pytest.mark.parametrize(
     "hnsw",
     [pytest.param(kind, marks=pytest.mark.hnswlib) if kind is HNSWLIB else kind for kind in KINDS],
