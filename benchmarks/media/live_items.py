@@ -5,8 +5,9 @@
 A clip is broadcast over HTTP on loopback at its own pace, again and again. `dateline live`
 follows them into an archive that `dateline serve` serves. A search is asked over HTTP, again and
 again; what counts is the time from the moment at which the end of a shot, or of an utterance, was
-sent, to the answer that has it. Words need the extra [speech] and a pulled model, whose folder is
---pulled; a service that the environment names (DATELINE_TRANSCRIBE_URL) does as well.
+sent, to the answer that has it. A second table says where that time went for shots. Words need the
+extra [speech] and a pulled model, whose folder is --pulled; a service that the environment names
+(DATELINE_TRANSCRIBE_URL) does as well.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
-from benchmarks.machine import arguments, percentile, show, this_machine
+from benchmarks.machine import arguments, percentile, show, show_table, this_machine
 from benchmarks.media.broadcast import Broadcast, Looped
 from dateline.measuring.served import started
 
@@ -33,6 +35,15 @@ CLIP = ROOT / "datasets/demo/media/reserve-thanks.mp4"
 COMMAND = [sys.executable, "-c", "from dateline.cli import main; main()"]
 URI, HEADLINE = "urn:dateline:live:benchmark", "Weirbrook live"
 _LOOK_S = 0.1
+STAGES = {
+    "came_s": "sent, until its frames are here (demuxer, decoder, cage)",
+    "known_s": "until the model has seen enough frames after it",
+    "still_s": "until its still is here",
+    "waited_s": "until its version is begun",
+    "recorded_s": "until that is embedded and recorded",
+    "indexed_s": "until its words are indexed",
+    "answered_s": "until a search that was asked again answers",
+}
 
 
 @dataclass(slots=True)
@@ -43,6 +54,8 @@ class Lags:
 
     shots: dict[float, float] = field(default_factory=dict)
     words: dict[float, float] = field(default_factory=dict)
+    told: dict[float, Mapping[str, Any]] = field(default_factory=dict)  # lines of shots, by ends
+    began: float = 0.0  # the broadcast, in seconds of the epoch
     most_hits: int = 0
     item: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,7 +91,42 @@ def main() -> None:
         for name, found in (("shots", lags.shots), ("words", lags.words))
         if found
     }
-    show("from its end to the answer of a search", rows, this_machine(), as_json=chosen.json)
+    stages = {
+        name: {"p50_s": percentile(seconds, 50) / 1000, "longest_s": max(seconds)}
+        for name, seconds in by_stage(lags).items()
+    }
+    title = "from its end to the answer of a search"
+    if chosen.json:
+        show(title, {**rows, "stages": stages}, this_machine(), as_json=True)
+        return
+    print(title)
+    show_table(("", "count", "p50 s", "longest s"), [_shown(*row) for row in rows.items()])
+    print("where the time of a shot went")
+    show_table(("stage", "p50 s", "longest s"), [_shown(*row) for row in stages.items()])
+    print(this_machine())
+
+
+def _shown(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    shown = (f"{one}" if isinstance(one, int) else f"{one:.2f}" for one in figures.values())
+    return (name, *shown)
+
+
+def by_stage(lags: Lags) -> dict[str, list[float]]:
+    """Return the seconds of each stage of the shots, by the name of the stage."""
+    found: dict[str, list[float]] = {name: [] for name in STAGES.values()}
+    for end_s, lag_s in lags.shots.items():
+        line = lags.told.get(round(end_s, 3), {})
+        if "stages" not in line:
+            continue  # it had a lag without a known end
+        findable_s = datetime.fromisoformat(line["at"]).timestamp() - lags.began - end_s
+        seconds = {
+            "came_s": findable_s - line["lag_s"],
+            **line["stages"],
+            "answered_s": lag_s - findable_s,
+        }
+        for name, told in STAGES.items():
+            found[told].append(seconds[name])
+    return {name: seconds for name, seconds in found.items() if seconds}
 
 
 def measured(folder: Path, clips: Any, more: Mapping[str, str]) -> Lags:
@@ -101,6 +149,9 @@ def measured(folder: Path, clips: Any, more: Mapping[str, str]) -> Lags:
             if process.returncode:
                 raise SystemExit(f"dateline live ended with {process.returncode}")
             lags.item = found(client)[0]["item"]
+            lags.began = time.time() - broadcast.lag_s(0.0)
+            lines = map(json.loads, (folder / "live.jsonl").read_text("utf-8").splitlines())
+            lags.told = {line["end_s"]: line for line in lines if line["kind"] == "shot"}
         finally:
             process.kill()
             process.wait()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +15,7 @@ import typer
 from core.writes import Written
 from dateline.commands.options import console, errors, escape
 from indexing.live.recording import LiveState
-from indexing.live.telling import Findable, Listener
+from indexing.live.telling import Findable, Listener, Stages
 from indexing.media.shots.timecodes import timecode
 
 
@@ -84,7 +85,9 @@ class Shown:
             kind, what = _told_of(found)
             times = {"start_s": round(found.start_s, 3), "end_s": round(found.end_s, 3)}
             lag = None if lag_s is None else round(lag_s, 3)
-            _line(kind, uri=found.uri, **what, **times, lag_s=lag)
+            more: dict[str, Any] = {} if found.stages is None else {"stages": _stages(found.stages)}
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            _line(kind, uri=found.uri, **what, **times, lag_s=lag, at=at, **more)
             return
         text = f"shot {found.number}" if found.number else f"“{escape(found.text)}”"
         within = f"{timecode(found.start_s)}–{timecode(found.end_s)}"
@@ -103,6 +106,10 @@ def _told_of(found: Findable) -> tuple[str, dict[str, Any]]:
     if found.number:
         return "shot", {"shot": found.number}
     return "words", {"text": found.text}
+
+
+def _stages(stages: Stages) -> dict[str, float]:
+    return {name: round(seconds, 3) for name, seconds in asdict(stages).items()}
 
 
 def _line(kind: str, **members: Any) -> None:

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from time import monotonic
 
 from core.errors import DatelineError
@@ -39,9 +40,23 @@ _ARRIVALS = 20_000  # moments of arrival that are kept: a quarter of an hour of 
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """Where a shot's lag went, in seconds: from its end until the model knew it, until its still
+    came, until its version was begun, until that was recorded, and until its words were indexed.
+    """
+
+    known_s: float
+    still_s: float
+    waited_s: float
+    recorded_s: float
+    indexed_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Findable:
     """A shot or an utterance that searches find now. `lag_s` is the time since its end was here;
-    None if that is not known. `number` is the shot's, from 1; `text` what was said.
+    None if that is not known. `number` is the shot's, from 1; `text` what was said. `stages` says
+    where a shot's lag went.
     """
 
     uri: str
@@ -50,6 +65,7 @@ class Findable:
     lag_s: float | None
     number: int = 0
     text: str = ""
+    stages: Stages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +101,11 @@ class Arrivals:
 
 @dataclass(slots=True)
 class _Pending:
-    """A shot that waits for its still, until a moment."""
+    """A shot that was known at a moment and waits for its still, until another."""
 
     shot: Shot
     until: float
+    known: float = field(default_factory=monotonic)
 
 
 class Telling:
@@ -111,6 +128,8 @@ class Telling:
         self._has_picture = bool(content.shots)  # one has come
         self._pending: dict[int, _Pending] = {}  # by the number of the shot's first frame
         self._told = (len(content.shots), len(content.speech))
+        # When each shot that no version has was known and was complete, by its first frame.
+        self._ripened: dict[int, tuple[float, float]] = {}
         self._is_new = True
         self._has_shot = False  # that no version has
         self._closed = False
@@ -217,8 +236,9 @@ class Telling:
         now = monotonic()
         ready = {key: one for key, one in self._pending.items() if one.until <= now}
         if ready:
-            for key in ready:
+            for key, one in ready.items():
                 del self._pending[key]
+                self._ripened[key] = (one.known, now)
             added = (*self._content.shots, *(one.shot for one in ready.values()))
             self._set(shots=tuple(sorted(added, key=lambda shot: shot.start_s)))
             self._has_shot = True
@@ -257,6 +277,7 @@ class Telling:
         return self._least_s if self._has_shot else self._every_s
 
     def _tell(self, content: LiveContent) -> None:
+        begun = monotonic()
         written = self._items.write(content)
         recorded = monotonic()
         lacks = self._cover()
@@ -269,8 +290,17 @@ class Telling:
         base, uri = content.state.part_s, written.uri
         self._told = (len(content.shots), len(content.speech))
         for number, shot in enumerate(content.shots[shots:], shots + 1):
-            lag_s = _since(self.frames.of(shot.end_s + base), now)
-            self._listener.findable(Findable(uri, shot.start_s, shot.end_s, lag_s, number))
+            here = self.frames.of(shot.end_s + base)
+            known = self._ripened.pop(shot.start_frame, None)
+            stages = (
+                None
+                if here is None or known is None
+                else _stages(here, *known, begun, recorded, now)
+            )
+            lag_s = _since(here, now)
+            self._listener.findable(
+                Findable(uri, shot.start_s, shot.end_s, lag_s, number, stages=stages)
+            )
         for one in content.speech[speech:]:
             lag_s = _since(self.sounds.of(one.end_s + base), now)
             self._listener.findable(Findable(uri, one.start_s, one.end_s, lag_s, text=one.text))
@@ -278,6 +308,11 @@ class Telling:
 
 def _since(moment: float | None, now: float) -> float | None:
     return None if moment is None else max(0.0, now - moment)
+
+
+def _stages(*moments: float) -> Stages:
+    """Return the seconds between the moments of a shot, from its end to when it is findable."""
+    return Stages(*(max(0.0, later - one) for one, later in pairwise(moments)))
 
 
 def _from_zero(one: Utterance) -> Utterance:
