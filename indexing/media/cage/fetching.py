@@ -21,7 +21,6 @@ import httpx
 
 _REDIRECTIONS = 5
 _TIMEOUT_S = 15.0
-_CHUNK = 64 * 2**10
 _LOOK_S = 0.25
 _JOIN_S = 1.0  # a thread that is still connecting after this ends within _TIMEOUT_S
 _PORTS = {"http": 80, "https": 443}
@@ -175,7 +174,7 @@ def _pour(response: httpx.Response, into: int) -> str:
     """Write the body into a pipe until either side ends; return how the sender broke off, or ""."""
     try:
         with os.fdopen(into, "wb", 0) as pipe:
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_bytes():  # as they come: a size would wait for so many
                 view = memoryview(chunk)
                 while view:
                     view = view[pipe.write(view) or 0 :]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from benchmarks.media.broadcast import Broadcast
 from core.errors import InputError, MediaError
 from core.media import FrameBatch, Gap
+from indexing.media.cage.fetching import Fetches
 from indexing.media.cage.limits import CageLimits
 from indexing.media.cage.sources import LiveSource
 from indexing.media.reading import CagedReader
@@ -148,6 +152,19 @@ def test_http_and_hls_are_read(reader: CagedReader, stream: Path, tmp_path: Path
         assert set(server.hits) == {*files, "/stream.ts"}
         with pytest.raises(MediaError):
             seconds(reader, LiveSource(url=f"{server.url}/gone.m3u8"))
+
+
+def test_bytes_over_http_are_passed_on_as_they_come() -> None:
+    """A stream of few bytes a second is not collected until there are many."""
+    sent = b"x" * 1000
+    air = Broadcast(SimpleNamespace(pieces=[(0.0, sent), (60.0, b"y")]))
+    with air, closing(Fetches(air.url)) as fetches:
+        handle = fetches.open(air.url)
+        try:
+            assert select.select([handle], [], [], 20.0)[0]
+            assert os.read(handle, 4096) == sent
+        finally:
+            os.close(handle)
 
 
 def test_rtsp_is_read(reader: CagedReader, stream: Path) -> None:
