@@ -143,6 +143,13 @@ class Metrics:
             ("queue",),
             registry=self._registry,
         )
+        self._live_lag = Gauge(
+            "dateline_live_lag_seconds",
+            "The longest time from the end of a live shot, or of live words, until searches found "
+            "it, in the last minute; 0 where there was none.",
+            ("of",),
+            registry=self._registry,
+        )
         self._recall_checks = Counter(
             "dateline_recall_checks",
             "Searches whose nearest items were compared with the exact scan.",
@@ -251,6 +258,9 @@ class Metrics:
     def _set_work(self, work: Mapping[str, Any]) -> None:
         """Set what is known, and forget what was known before."""
         self._work_age.clear()
+        self._live_lag.clear()
+        for kind, seconds in dict(work.get("live_lag_seconds") or {}).items():
+            self._live_lag.labels(kind).set(seconds)
         for queue, seconds in dict(work.get("oldest_seconds") or {}).items():
             self._work_age.labels(queue).set(seconds)
         for name, gauge in (("spent_today", self._spent_today), ("daily_spend", self._cap)):

@@ -79,6 +79,7 @@ class ModelSettings(BaseModel):
 PREFIX = "DATELINE_"
 TWO_ENCODERS, ONE_ENCODER = "best", "hybrid"  # the profiles by default
 FILE = "dateline.toml"
+LEDGER = "ledger.sqlite"  # there too: what models computed, and lags of live sources
 SPENT = "spend.sqlite"  # there too: what captions cost
 ORDERS = "work.sqlite"  # in the archive's folder: the orders of photos and videos
 

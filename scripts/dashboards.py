@@ -114,6 +114,11 @@ DASHBOARDS: dict[str, Panels] = {
             "short",
             {rate("dateline_caption_tokens_total", "model, direction"): "{{model}} {{direction}}"},
         ),
+        (
+            "From the end of a live shot, or words, until it is found",
+            "s",
+            {"max by (of) (dateline_live_lag_seconds)": "{{of}}"},
+        ),
     ],
     "models": [
         (

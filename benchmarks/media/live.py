@@ -1,7 +1,7 @@
 """How late is a shot reported on a live source, and what does it cost to be sooner?
 
     python -m benchmarks.media.live [--strides 50,25,10] [--rate 30] [--frames N] [--clips FOLDER]
-                              [--sources FOLDER] [--threads N]
+                              [--sources FOLDER] [--threads N] [--only latency|boundaries]
 
 A separate process writes a composed clip (benchmarks/media/clips.py) as MPEG-TS into a pipe, at its
 own pace, and the path of `dateline shots --live` reads it. Latency is the time from sending a
@@ -11,29 +11,39 @@ The model looks at 100 frames at once, and `stride` of its answers are used. So 
 / stride of the model's frames. The last column is the resulting frames a second on this machine,
 without decoding, over frames that are already in memory; it must be at least the rate of the live
 source.
+
+`--only boundaries` asks instead whether what is told live is what the archived video will have: the
+boundaries of the real clips, at their own rate and with every other frame, as `dateline live` finds
+them and as `dateline ingest` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
+import numpy as np
+
 from benchmarks.machine import arguments, percentile, show, show_table, this_machine
 from benchmarks.media.clip_files import CLIPS, MadeClip
 from benchmarks.media.clips import made_clips
+from benchmarks.media.cut_scoring import TOLERANCE
 from benchmarks.media.live_writer import start_writer
-from benchmarks.media.segments import SOURCES
+from benchmarks.media.segments import SOURCES, real_clips
 from core.items import FloatMatrix
 from core.media import FrameBatch, Frames, Gap, ShotBounds
 from core.ports.media import ShotDetector
-from dateline.build.media.shots import ShotFinding, opened_finding
+from dateline.build.media.shots import ShotFinding, live_finder_of, opened_finding
 from dateline.settings import configure
 from indexing.media.cage.sources import LiveSource
+from indexing.media.shots.finding import ShotFinder
 from indexing.media.shots.live import LiveSettings
+from inference.shot_detector import TransitionDetector
 
 _START_S = 6.0  # until the writer and the reader are ready
 HEAD = ("stride", "boundaries", "p50 ms", "p95 ms", "longest ms", "model frames", "frames/s")
@@ -63,6 +73,13 @@ def main() -> None:
     """Run the benchmark."""
     chosen = _chosen()
     machine = this_machine()
+    if chosen.only == "boundaries":
+        found = {
+            name: told_as_archived(chosen, step)
+            for name, step in (("every frame", 1), ("every other frame", 2))
+        }
+        show("boundaries told live against the file's", found, machine, as_json=chosen.json)
+        return
     clip = made_clips("test", chosen.sources, chosen.clips)[3]  # 30 frames a second
     rows: dict[str, Any] = {}
     for stride in map(int, chosen.strides.split(",")):
@@ -89,7 +106,46 @@ def _chosen() -> argparse.Namespace:
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the real clips")
     parser.add_argument("--clips", type=Path, default=CLIPS, help="where made clips are kept")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("latency", "boundaries"), default="latency")
     return parser.parse_args()
+
+
+def told_as_archived(chosen: argparse.Namespace, step: int) -> dict[str, float]:
+    """Return how many boundaries the real clips have as files and as live sources, how many of the
+    latter are at the same frame and at most two off, and F1 of those.
+    """
+    settings = configure({"threads": chosen.threads}).settings
+    files = told = same = near = 0
+    with opened_finding(settings) as finding:
+        detector = finding.finder.detector
+        assert isinstance(detector, TransitionDetector)
+        for path in real_clips(chosen.sources):
+            frames = _every(step, finding.reader.frames(path))
+            rate = (len(frames.seconds) - 1) / float(frames.seconds[-1] - frames.seconds[0])
+            true = _boundaries(finding.finder, frames)
+            live = _boundaries(live_finder_of(settings, detector, rate), frames)
+            files, told = files + len(true), told + len(live)
+            same += len(set(true) & set(live))
+            near += sum(any(abs(one - other) <= TOLERANCE for other in true) for one in live)
+    return {
+        "file": files,
+        "live": told,
+        "same": same,
+        "near": near,
+        "F1": 2 * near / (files + told),
+    }
+
+
+def _every(step: int, arrived: Iterable[FrameBatch | Gap]) -> FrameBatch:
+    """Return every `step`th frame, numbered anew."""
+    batches = [each for each in arrived if isinstance(each, FrameBatch)]
+    pixels = np.concatenate([batch.pixels for batch in batches])[::step]
+    seconds = np.concatenate([batch.seconds for batch in batches])[::step]
+    return FrameBatch(pixels, seconds, 0)
+
+
+def _boundaries(finder: ShotFinder, frames: FrameBatch) -> list[int]:
+    return [shot.end_frame for shot in finder.shots([frames])][:-1]
 
 
 def latency(finding: ShotFinding, clip: MadeClip, rate: int, frames: int) -> dict[str, float]:

@@ -19,6 +19,12 @@ from av.video.reformatter import Interpolation
 from core.media import Frames
 
 SOURCES = Path("../shared/media/video")
+_SUFFIXES = (".mp4", ".webm")
+
+
+def real_clips(folder: Path) -> list[Path]:
+    """Return the clips in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,12 @@ from benchmarks.media.clip_files import CLIPS, MadeClip
 from benchmarks.media.clips import made_clips
 from benchmarks.media.cut_scoring import Group, Score, scored
 from benchmarks.media.negatives import made_negatives
-from benchmarks.media.segments import SOURCES
+from benchmarks.media.segments import SOURCES, real_clips
 from core.media import Gap
 from dateline.build.media.shots import opened_finding
 from dateline.settings import configure
 
 _PEER = Path(__file__).with_name("shots_peer.py")
-_SUFFIXES = (".mp4", ".webm")
 GROUPS: tuple[Group, ...] = ("hard", "gradual")
 HEAD = ("side", "kind", "true", "found", "false", "precision", "recall", "F1")
 
@@ -86,11 +85,8 @@ def main() -> None:
                 name: quality_figures(quality(side, clips, uncut)) for name, side in sides.items()
             }
         if chosen.only != "quality":
-            files = [
-                path
-                for path in sorted(chosen.sources.iterdir())
-                if (path.name in chosen.file if chosen.file else path.suffix in _SUFFIXES)
-            ]
+            real = real_clips(chosen.sources)
+            files = [path for path in real if not chosen.file or path.name in chosen.file]
             figures["speed"] = speed(sides, files, chosen.rounds)
     title = f"shots, {chosen.split} clips, {chosen.threads} threads a side"
     if chosen.json:

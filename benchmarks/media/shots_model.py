@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import arguments, show, show_table, this_machine
-from benchmarks.media.segments import SOURCES
+from benchmarks.media.segments import SOURCES, real_clips
 from core.errors import ModelError
 from core.media import FrameBatch, Frames
 from dateline.build.models.runtimes import RUNTIMES, model_store
@@ -42,7 +42,6 @@ MODELS = ("transnetv2-int8", "transnetv2")
 KINDS = ("onnxruntime", "openvino:f32", "openvino:bf16")
 HEAD = ("model and runtime", "ours ms", "bare ms", "ours / bare", "windowed fps", "video fps")
 _LEAST_TURNS = 5
-_SUFFIXES = (".mp4", ".webm")
 
 
 @dataclass(slots=True)
@@ -145,7 +144,7 @@ def read_clips(folder: Path) -> dict[str, Frames]:
     import av  # of the extra [media]
 
     clips: dict[str, Frames] = {}
-    for path in sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES):
+    for path in real_clips(folder):
         with av.open(str(path)) as container:
             small = [
                 frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()

@@ -19,7 +19,7 @@ from dateline.build.media.shots import cage_limits
 from dateline.build.media.stills import media_store
 from dateline.build.record import open_record
 from dateline.build.service import archive_clock
-from dateline.settings import Settings
+from dateline.settings import LEDGER, Settings
 from indexing.captions.batch import BatchCaptioner
 from indexing.captions.calls import Paid
 from indexing.captions.rights import rights_now
@@ -55,7 +55,7 @@ def opened_batches(settings: Settings, paid: Paid | None = None) -> Iterator[Ope
         raise SettingsError(
             "captions are not asked for in batches", where="caption_mode", mend=mend
         )
-    desk, results = open_desk(settings), work_database(settings, "ledger.sqlite")
+    desk, results = open_desk(settings), work_database(settings, LEDGER)
     book, waiting = open_book(settings), StoredWaitingStills(desk.database)
     captioner = batch_captioner_of(settings, book, paid)
     if captioner is None:

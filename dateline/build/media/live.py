@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from core.errors import StorageError
 from core.media import LiveItem, Still
 from core.ports.models import Embedder
 from dateline.build.looks import looker_of, looks_embedders
@@ -24,18 +25,19 @@ from dateline.build.service import (
     following_embedders,
     passage_embedder,
 )
-from dateline.settings import Settings
+from dateline.settings import LEDGER, Settings
 from indexing.embedding import SeveralEmbedders
 from indexing.ingest import Ingest
 from indexing.live.following import LiveParts
 from indexing.live.items import LiveItems
 from indexing.live.recording import LiveFolder, LiveState, Recorder
-from indexing.live.telling import Listener
+from indexing.live.telling import Findable, Listener
 from indexing.media.cage.sources import Beside, LiveSource
 from indexing.media.reading import CagedReader, FrameStream
 from indexing.work.remembered import RememberedEncoder
 from indexing.work.stages.decode import SHOT_EDGE
 from storage.work.ledger import StoredLedger
+from storage.work.live_lags import StoredLiveLags
 
 _JPEG = ".jpg"
 
@@ -70,7 +72,8 @@ def opened_parts(
         held.callback(detector.close)
         speech = speech_of(settings)
         held.callback(speech.close)
-        ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
+        database = work_database(settings, LEDGER, synced=False)
+        ledger = StoredLedger(database)
         held.enter_context(closing(ledger))
         looker = looker_of(settings, service.models, ledger)
         embedder = _embedder(settings, service, ledger)
@@ -86,6 +89,7 @@ def opened_parts(
         def connect(beside: Beside) -> FrameStream[LiveItem]:
             return reader.live(source, beside)
 
+        noted = _noted(listener, StoredLiveLags(database))
         yield (
             LiveParts(
                 connect=connect,
@@ -103,13 +107,28 @@ def opened_parts(
                 folder=terms.folder,
                 recorder=Recorder(terms.most_bytes, listener.trouble),
                 records=terms.most_bytes > 0,
-                listener=listener,
+                listener=noted,
                 edge=SHOT_EDGE,
                 part_s=terms.part_s,
                 archive=archive,
             ),
             speech.lacks,
         )
+
+
+def _noted(listener: Listener, lags: StoredLiveLags) -> Listener:
+    """Return a listener that keeps the lags for operators, too."""
+
+    def findable(found: Findable) -> None:
+        listener.findable(found)
+        if found.lag_s is None:
+            return
+        try:
+            lags.add("shots" if found.number else "words", found.lag_s)
+        except StorageError as error:
+            listener.trouble(f"the metrics don't have its lag: {error.what}")
+
+    return replace(listener, findable=findable)
 
 
 def _embedder(settings: Settings, service: Service, ledger: StoredLedger) -> Embedder:

@@ -27,7 +27,7 @@ from dateline.build.service import (
     following_embedders,
     passage_embedder,
 )
-from dateline.settings import ORDERS, Settings
+from dateline.settings import LEDGER, ORDERS, Settings
 from indexing.captions.names import TaggedNames
 from indexing.captions.rights import RightsNow, rights_now
 from indexing.embedding import SeveralEmbedders
@@ -76,7 +76,7 @@ def build_stages(settings: Settings, service: Service, ledger: Ledger, process: 
     # Only this process uses the folder while it has the name.
     spare = archive_folder(settings) / "spool" / process
     reader, stores, known = CagedReader(cage_limits(settings)), FileStores(), Remembered(ledger)
-    database = work_database(settings, "ledger.sqlite")
+    database = work_database(settings, LEDGER)
     captioner = captioner_of(settings, paid=service.models.metrics.captioned)
     speech = speech_of(settings)
     heard = heard_of(speech, known)

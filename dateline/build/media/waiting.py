@@ -1,6 +1,7 @@
-"""How long orders wait and what captions cost today, for the metrics of a service and of workers.
+"""How long orders wait, what captions cost today and how late live shots and words are found, for
+the metrics of a service and of workers.
 
-Both are read from databases that all processes share. So every process that has metrics can say
+All are read from databases that all processes share. So every process that has metrics can say
 them, one that serves too, and it needs no extra for that. Nothing is made by being looked at.
 """
 
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from core.errors import DatelineError
 from core.work import READ, STAGES
 from dateline.archive_folder import archive_folder
-from dateline.settings import ORDERS, SPENT, Settings
+from dateline.settings import LEDGER, ORDERS, SPENT, Settings
 from storage.databases import Database, open_database
+from storage.work.live_lags import KINDS, longest_lags
 from storage.work.orders import StoredOrders
 from storage.work.spend import spent_on
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _KEPT_S = 5.0
 _PATIENCE_S = 1.0  # for a database that is away: a scrape does not wait for it
+_LAGS_S = 60.0
 _QUEUES = (READ, *(str(stage) for stage in STAGES))
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -86,21 +89,28 @@ class Work:
             settings, ORDERS, none, lambda database: StoredOrders(database).oldest(_QUEUES)
         )
         self._spent = Looked(settings, SPENT, 0.0, lambda database: spent_on(database, _today()))
+        no_lags: Mapping[str, float] = dict.fromkeys(KINDS, 0.0)
+        self._lags = Looked(
+            settings, LEDGER, no_lags, lambda database: longest_lags(database, _LAGS_S)
+        )
 
     def figures(self) -> Mapping[str, Any]:
         """Return the seconds that the oldest free order of each queue has waited, today's costs of
-        captions with what is set aside, and their cap; None for what is not known.
+        captions with what is set aside, their cap, and the longest lags of live shots and words of
+        the last minute; None for what is not known.
         """
         return {
             "oldest_seconds": self._oldest.now(),
             "spent_today": self._spent.now(),
             "daily_spend": self._cap,
+            "live_lag_seconds": self._lags.now(),
         }
 
     def close(self) -> None:
         """Close the databases."""
         self._oldest.close()
         self._spent.close()
+        self._lags.close()
 
 
 def _today() -> str:

@@ -19,7 +19,7 @@ from dateline.build.media.stages import Stages, build_stages
 from dateline.build.operations import carried_out
 from dateline.build.service import Service
 from dateline.media_settings import WORK_CHUNKS
-from dateline.settings import Settings
+from dateline.settings import LEDGER, Settings
 from indexing.work.operations import OperationRunner
 from indexing.work.queues import EVERY_QUEUE, QUEUES, ProcessName, QueueSettings, QueueWorker
 from indexing.work.searchable import Searchable
@@ -68,7 +68,7 @@ def build_worker(settings: Settings, service: Service, queues: Sequence[str] = Q
     chunks, _ = _chunks(settings), batch_sizes(settings)  # wrong settings fail before all else
     desk = open_desk(settings, synced=False)
     orders = StoredOrders(desk.database)
-    ledger = StoredLedger(work_database(settings, "ledger.sqlite", synced=False))
+    ledger = StoredLedger(work_database(settings, LEDGER, synced=False))
     name = ProcessName(archive_folder(settings) / "workers")
     parts = build_stages(settings, service, ledger, name.name)
     stopped = threading.Event()
