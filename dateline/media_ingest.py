@@ -73,6 +73,9 @@ def split(
             raise InputError("no bucket is named", where=url, mend="write s3://bucket/folder")
     documents = tuple(path for path in local if path.is_dir() or not _goes_with_media(path))
     media = tuple(absolute(path) for path in paths if is_url(path) or _has_media(Path(path)))
+    if not (documents or media or manifests):
+        what = "it only describes the file beside it"
+        raise InputError(what, where=paths[0], mend="name the photo or the video itself")
     request = Request(media, tuple(absolute(path) for path in manifests), products, shard)
     return Split(documents, request if media or manifests else None)
 
@@ -262,8 +265,8 @@ def _code(at: JobProgress) -> int:
 
 
 def _goes_with_media(path: Path) -> bool:
-    """Return whether a named file is media, or a shot list beside media. A document beside media is
-    a document, too, if a person names it.
+    """Return whether a named file is media, or a shot list or captions beside media. A document
+    beside media is a document, too, if a person names it.
     """
     return is_media(path.name) or (path.suffix != ".json" and speaks_of_media(path))
 

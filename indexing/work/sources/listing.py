@@ -52,7 +52,6 @@ def is_sound(name: str) -> bool:
     return ending(name) in SOUNDS
 
 
-_DOCUMENTS = (".json", ".csv", ".txt")
 _SIDECARS = (".json", ".xmp", ".csv", ".txt", ".srt", ".vtt")
 
 Found = FoundAsset | Rejected
@@ -121,8 +120,8 @@ def seen_at(path: Path, products: Sequence[str] = ()) -> Found:
 
 
 def speaks_of_media(path: Path) -> bool:
-    """Return whether a document is a sidecar of a media file beside it."""
-    if path.suffix not in _DOCUMENTS:
+    """Return whether a file is a sidecar of a media file beside it."""
+    if path.suffix not in _SIDECARS:
         return False
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 - names only, of one folder

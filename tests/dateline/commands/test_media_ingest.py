@@ -271,6 +271,15 @@ def test_what_is_wrong_is_said(cli: Cli, folder: Path) -> None:
     assert "no store" in http["media"]["trouble"]
 
 
+def test_captions_are_not_passed_over_and_alone_are_refused(cli: Cli, folder: Path) -> None:
+    photo(folder / "in" / "a.jpg", 1)
+    (folder / "in" / "a.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:02.000\nThe ferry.\n")
+    tree = cli.json("ingest", folder / "in", "--products", "demo")
+    assert tree["ignored_by_kind"] == {}
+    told = cli("ingest", folder / "in" / "a.vtt", code=2)
+    assert "name the photo or the video itself" in " ".join(told.output.split())
+
+
 @pytest.mark.parametrize(
     "besides",
     [

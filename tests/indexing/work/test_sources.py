@@ -54,8 +54,10 @@ def test_what_lies_beside_a_file_speaks_of_it(tmp_path: Path) -> None:
         {"headline": "By name"},
     ]
     assert {entry.products for entry in entries} == {("wire",)}  # type: ignore[attr-defined]
+    for name in ("a.vtt", "b.jpg.xmp", "c.vtt"):
+        write(tmp_path / name)
     speaking = [path.name for path in sorted(tmp_path.iterdir()) if speaks_of_media(path)]
-    assert speaking == ["a.json", "b.jpg.json"]
+    assert speaking == ["a.json", "a.vtt", "b.jpg.json", "b.jpg.xmp"]
 
 
 def test_a_sidecar_that_can_t_be_read_keeps_its_file_out(tmp_path: Path) -> None:
