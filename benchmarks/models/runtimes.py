@@ -1,30 +1,33 @@
 """Each model by each runtime, in one run: time, memory, size on disk, start, quality, and which one
 `models bench --choose` takes.
 
-    python -m benchmarks.models.runtimes [--models NAME ...] [--runtimes NAME[:OPTION],...]
-                                [--judge SET] [--ner FILE] [--output DIR] [--seconds S]
+    python -m benchmarks.models.runtimes [--models NAME|FOLDER ...] [--runtimes NAME[:OPTION],...]
+                                [--judge SET] [--ner FILE] [--output DIR] [--seconds S] [--export]
 
 The bundled models are int8 graphs for ONNX Runtime. So that every runtime has the same weights,
-each text model is also exported in float32 (`NAME-float32`), in every form that a runtime here
-reads: that needs the extra `torch`. Every runtime has a row with each of its options; one that
-can't be used here says why.
+each model is also exported in float32 (`NAME-float32`), in every form that a runtime here reads:
+PyTorch's forms by the extra `torch` (not of scorers and of what finds shots), TensorFlow's by the
+extra `tensorflow`. Every runtime has a row with each of its options; one that can't be used here
+says why. A scorer that is not bundled is named by its folder.
 
 - `small` and `large` call: p50 of calls in turns, on one thread, in one process (`models bench`)
 - `memory`, `start`, `quality`: of a process for each (`benchmarks.models.alone`); for TorchServe of
   its server, whose processes are counted together
 - `likeness`: the least cosine with the model's first runtime, on ordinary text
 
-DIR keeps the rows of each model, and a model that has them is not measured again: a long run can be
-stopped. It gets `runtimes.md`, `runtimes.svg` and `runtimes.json`.
+DIR keeps the forms and the rows of each model, and a model that has rows is not measured again. So
+a long run can be stopped, and done in parts: with `--export` nothing is measured, and each name of
+`--models` is a part. It gets `runtimes.md`, `runtimes.svg` and `runtimes.json`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,6 +37,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks.machine import arguments, this_machine
+from benchmarks.models.alone import SHAPES
 from benchmarks.sides import NAN, Side, draw, markdown, side_of, tell
 from core.errors import DatelineError, ModelError
 from dateline.build.models.runtimes import RUNTIMES, model_store
@@ -41,14 +45,15 @@ from dateline.measuring.model_bench import BenchPlan, bench
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings, configure
 from inference.models.manifest import ModelManifest, companions
-from inference.models.store import ModelFolder
+from inference.models.store import MANIFEST, ModelFolder, ModelStore
 from inference.runtimes.bench import Row, fastest
 from inference.runtimes.loading import installed, library
 from scripts.torchserve_server import missing, torchserve
 from tests.free_ports import ports_in_a_row
 
-MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "distilbert-ner-news", "transnetv2-int8")
+MODELS = ("all-MiniLM-L6-v2", "distilbert-ner-news", "transnetv2-int8")
 FLOATS = {"transnetv2-int8": "transnetv2"}  # bundled in float32 too
+_TENSORS = ("tensorflow", "tflite", "tflite-int8")
 _LONGEST_S = 900.0
 Report = Callable[[str], None]
 
@@ -76,9 +81,10 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--runtimes", default="", help="by commas; all with all options else")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each size of call")
-    parser.add_argument("--judge", default="datasets/demo", help="a judged set, for encoders")
+    parser.add_argument("--judge", default="datasets/demo", help="for encoders and scorers")
     parser.add_argument("--ner", type=Path, help="tagged sentences (CoNLL), for taggers")
     parser.add_argument("--output", type=Path, default=Path("build/runtimes"))
+    parser.add_argument("--export", action="store_true", help="make the forms, measure nothing")
     chosen = parser.parse_args()
     exported = chosen.output / "models"
     exported.mkdir(parents=True, exist_ok=True)
@@ -88,9 +94,12 @@ def main() -> None:
     try:
         if plan.ner is not None:
             library("seqeval.metrics")
-        sides = [side for name in forms(plan, chosen.models) for side in kept(plan, name)]
+        names = list(forms(plan, [brought(plan, name) for name in chosen.models]))
+        sides = [] if chosen.export else [side for name in names for side in kept(plan, name)]
     except DatelineError as error:
         raise SystemExit(f"error: {error}") from error
+    if chosen.export:
+        return
     tell("models by runtimes", sides, this_machine(), as_json=chosen.json)
     (plan.output / "runtimes.md").write_text(markdown(sides), encoding="utf-8")
     if installed("matplotlib"):
@@ -102,39 +111,61 @@ def every_option() -> tuple[str, ...]:
     return tuple(f"{name}:{option}" for name, kind in RUNTIMES.items() for option in kind.options)
 
 
+def brought(plan: Plan, name: str) -> str:
+    """Return a model's name; one that is named by its folder is put beside the exported ones."""
+    place = Path(name)
+    if place.is_dir() and not (plan.exported / place.name).exists():
+        shutil.copytree(place, plan.exported / place.name)
+    return place.name
+
+
 def forms(plan: Plan, names: Sequence[str]) -> Iterator[str]:
     """Yield each model and its form in float32, which is made where it is missing."""
     for name in names:
         yield name
         folder = model_store(plan.settings).open(name)
-        if name in FLOATS:
-            yield FLOATS[name]
-        elif folder.manifest.task in ("encode", "tag") and "int8" in folder.manifest.precision:
+        if "int8" in folder.manifest.precision:
+            source = model_store(plan.settings).open(FLOATS.get(name, name))
             try:
-                yield in_float32(plan, folder)
+                yield in_float32(plan, source)
             except ModelError as error:
                 _progress(f"{name} has no form in float32: {error}")
 
 
 def in_float32(plan: Plan, source: ModelFolder) -> str:
-    """Return the name of the model in float32, exported in every form that is read here."""
+    """Return the name of the model in float32, exported in every form that is read here. Raises
+    ModelError if there is none.
+    """
+    name = f"{source.manifest.name}-float32"
+    if (plan.exported / name).exists():
+        return name
+    made: list[Path] = []
+    problems = []
+    for part, write in (("torch", _torch_forms), ("tensorflow", _tensor_forms)):
+        place = plan.output / part / name
+        try:
+            if not place.exists():
+                _progress(f"exporting {name}: {part}")
+                write(source, place)
+            made.append(place)
+        except ModelError as error:
+            problems.append(str(error))
+    if not made:
+        raise ModelError("; ".join(problems), where=name)
+    joined(made, plan.exported / name)
+    return name
+
+
+def _torch_forms(source: ModelFolder, made: Path) -> None:
+    """Write PyTorch's forms, and an ONNX graph of its own."""
     manifest = source.manifest
-    made = plan.exported / f"{manifest.name}-float32"
-    if made.exists():
-        return made.name
-    _progress(f"exporting {made.name}")
     hub, parts = library("training.public_models.hub_folder"), checkpoint_folder()
-    opened = plan.output / f"{manifest.name}-hub"
+    opened = made.with_name(f"{manifest.name}-hub")
     if not opened.exists():
         hub.write_hub_folder(source, opened)
-    formats = tuple(
-        one
-        for one in parts.PATHS
-        if any(one in kind.formats and not kind.missing for kind in RUNTIMES.values())
-    )
     wanted = parts.ExportPlan(
         manifest.task,
-        formats,
+        _read_here(parts.PATHS),
         pooling=manifest.pooling,
         query_prefix=manifest.query_prefix,
         passage_prefix=manifest.passage_prefix,
@@ -142,7 +173,37 @@ def in_float32(plan: Plan, source: ModelFolder) -> str:
         licence=manifest.licence,
     )
     library("training.public_models.export").export(opened, made, wanted, read_texts(None, 16))
-    return made.name
+
+
+def _tensor_forms(source: ModelFolder, made: Path) -> None:
+    """Write TensorFlow's forms and the ONNX graph that they were made from."""
+    formats = _read_here(_TENSORS)
+    library("tensorflow")
+    texts = read_texts(None, 16)
+    library("training.tensorflow.export").export_tensorflow(source, made, formats, texts)
+
+
+def _read_here(formats: Iterable[str]) -> tuple[str, ...]:
+    kinds = [kind for kind in RUNTIMES.values() if not kind.missing]
+    return tuple(one for one in formats if any(one in kind.formats for kind in kinds))
+
+
+def joined(parts: Sequence[Path], place: Path) -> None:
+    """Make one model of `parts`, folders of models with the same weights: the first one, and the
+    forms that only the others have.
+    """
+    shutil.copytree(parts[0], place)
+    manifest = ModelStore(place.parent).open(place.name).manifest
+    for part in parts[1:]:
+        other = ModelStore(part.parent).open(part.name).manifest
+        more = {form: path for form, path in other.graphs.items() if form not in manifest.graphs}
+        for path in more.values():
+            shutil.copy(part / path, place / path)
+        files = {path: other.files[path] for path in more.values()}
+        manifest = replace(
+            manifest, files={**manifest.files, **files}, graphs={**manifest.graphs, **more}
+        )
+    (place / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def checkpoint_folder() -> Any:
@@ -168,7 +229,8 @@ def measured(plan: Plan, name: str) -> list[Side]:
             served.address if one.startswith("torchserve") else one for one in plan.runtimes
         )
         settings = plan.settings.model_copy(update={"remote_key": served.key})
-        rows = bench(settings, name, BenchPlan(runtimes=named, seconds=plan.seconds), _progress)
+        wanted = BenchPlan(SHAPES[folder.manifest.task], named, plan.seconds)
+        rows = bench(settings, name, wanted, _progress)
         best = fastest(rows)
         sides = []
         for row in rows:

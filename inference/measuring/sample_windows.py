@@ -8,6 +8,7 @@ import numpy.typing as npt
 from core.media import FRAME_HEIGHT, FRAME_WIDTH, Frames
 
 FRAMES_EACH = 100
+Changes = tuple[tuple[int, int], ...]  # the first and the last frame of each
 _COARSE = (4, 6)  # points of the noise that a picture is a smooth enlargement of
 
 
@@ -17,18 +18,25 @@ def sample_windows(count: int, *, seed: int = 1, frames: int = FRAMES_EACH) -> F
     """
     random = np.random.default_rng(seed)
     several = -(-frames // FRAMES_EACH)
-    made = np.stack([_window(random) for _ in range(count * several)])
+    made = np.stack([_window(random)[0] for _ in range(count * several)])
     return made.reshape(count, -1, *made.shape[2:])[:, :frames]
 
 
-def _window(random: np.random.Generator) -> Frames:
+def windows_with_changes(count: int, *, seed: int = 1) -> tuple[Frames, list[Changes]]:
+    """Return windows of `sample_windows`, and of each its two changes."""
+    random = np.random.default_rng(seed)
+    made = [_window(random) for _ in range(count)]
+    return np.stack([frames for frames, _ in made]), [changes for _, changes in made]
+
+
+def _window(random: np.random.Generator) -> tuple[Frames, Changes]:
     cut, mixed = int(random.integers(15, 45)), int(random.integers(55, 75))
     parts = [_moving(random, FRAMES_EACH) for _ in range(3)]
     time = np.arange(FRAMES_EACH)[:, None, None, None]
     weight = np.clip((time - mixed + 6) / 12, 0.0, 1.0)
     shown = np.where(time < cut, parts[0], parts[1] * (1 - weight) + parts[2] * weight)
     frames: Frames = np.rint(shown).astype(np.uint8)
-    return frames
+    return frames, ((cut - 1, cut), (mixed - 6, mixed + 6))
 
 
 def _moving(random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:

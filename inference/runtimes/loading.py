@@ -7,10 +7,10 @@ can change between the check and the use.
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from inference.models.manifest import companions
 from inference.models.store import ModelFolder
 from inference.runtime import Array
 
+Held = TypeVar("Held")
 # The extras of optional libraries; all others come with [torch].
 _EXTRAS = {"openvino": "openvino", "tensorflow": "tensorflow", "ai_edge_litert": "tensorflow"}
 
@@ -132,20 +133,40 @@ def fitted(
     return found
 
 
-def need_rows(feeds: Mapping[str, Array], where: str) -> None:
-    """Raise ModelError for an array without rows, which ends the process in some operators."""
+class _Loaded(Protocol):
+    where: str
+    outputs: tuple[str, ...]
+
+
+def asked(
+    runtime: _Loaded,
+    outputs: Sequence[str],
+    arrays: Mapping[str, Array],
+    types: Mapping[str, npt.DTypeLike],
+) -> dict[str, Array]:
+    """Return `arrays` as the graph of `runtime` takes them, each with a row at least.
+
+    Raises ModelError as `fitted` does, for an array without rows, which ends the process in some
+    operators, and for one of `outputs` that the graph does not give.
+    """
+    for name in outputs:
+        if name not in runtime.outputs:
+            raise ModelError(
+                f"the graph gives {', '.join(runtime.outputs)}, not {name}",
+                where=runtime.where,
+                mend="check names and shapes",
+            )
+    feeds = fitted(arrays, types, runtime.where)
     if not all(len(array) for array in feeds.values() if array.ndim):
-        raise ModelError("there is nothing to compute: no rows", where=where)
+        raise ModelError("there is nothing to compute: no rows", where=runtime.where)
+    return feeds
 
 
-def known(outputs: Mapping[str, object] | tuple[str, ...], asked: str, where: str) -> None:
-    """Raise ModelError unless the graph has the output `asked`."""
-    if asked not in outputs:
-        raise ModelError(
-            f"the graph gives {', '.join(outputs)}, not {asked}",
-            where=where,
-            mend="check names and shapes",
-        )
+def opened(graph: Held | None, where: str) -> Held:
+    """Return what a runtime holds. Raises ModelError if it was closed, and holds nothing."""
+    if graph is None:
+        raise ModelError("the model was closed", where=where)
+    return graph
 
 
 class Turns:
@@ -163,10 +184,8 @@ class Turns:
     def one(self) -> Iterator[Any]:
         """Lend an object. Raises ModelError once closed."""
         with self._lock:
-            make = self._make
+            make = opened(self._make, self._where)
             found = self._resting.pop() if self._resting else None
-        if make is None:
-            raise closed(self._where)
         lent = make() if found is None else found
         try:
             yield lent
@@ -180,8 +199,3 @@ class Turns:
         with self._lock:
             self._make = None
             self._resting.clear()
-
-
-def closed(where: str) -> ModelError:
-    """Return the error for a call after `close`."""
-    return ModelError("the model was closed", where=where)

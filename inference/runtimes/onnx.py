@@ -12,14 +12,12 @@ from inference.models.store import ModelFolder
 from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
+    asked,
     beside,
-    closed,
     first_line,
-    fitted,
     graph_path,
-    known,
     loading,
-    need_rows,
+    opened,
     running,
 )
 
@@ -91,13 +89,8 @@ class OnnxRuntime:
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        session = self.session
-        if session is None:
-            raise closed(self.where)
-        for name in outputs:
-            known(self.outputs, name, self.where)
-        feeds = fitted(arrays, self._types, self.where)
-        need_rows(feeds, self.where)
+        session = opened(self.session, self.where)
+        feeds = asked(self, outputs, arrays, self._types)
         with running(self.where):
             results: list[Array] = session.run(list(outputs), feeds)
         return results

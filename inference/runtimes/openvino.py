@@ -18,11 +18,10 @@ from inference.preparing.kept_forms import Form, prepared
 from inference.runtime import Array
 from inference.runtimes.loading import (
     Turns,
+    asked,
     beside,
     cores,
-    fitted,
     graph_path,
-    known,
     library,
     loading,
     running,
@@ -78,9 +77,7 @@ class OpenVinoRuntime:
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        for name in outputs:
-            known(self.outputs, name, self.where)
-        feeds = fitted(arrays, self._types, self.where)
+        feeds = asked(self, outputs, arrays, self._types)
         with self._requests.one() as request, running(self.where):
             request.infer(feeds, share_inputs=True, share_outputs=True)
             return [np.array(request.get_tensor(name).data) for name in outputs]

@@ -31,13 +31,12 @@ from inference.runtimes.buckets import (
     size_of,
 )
 from inference.runtimes.loading import (
-    closed,
+    asked,
     cores,
-    fitted,
     graph_path,
-    known,
     library,
     loading,
+    opened,
     running,
 )
 
@@ -94,12 +93,8 @@ class TensorFlowRuntime:
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        call = self._call
-        if call is None:
-            raise closed(self.where)
-        for name in outputs:
-            known(self.outputs, name, self.where)
-        feeds = fitted(arrays, self._types, self.where)
+        call = opened(self._call, self.where)
+        feeds = asked(self, outputs, arrays, self._types)
         with running(self.where):
             rows, tokens = size_of(feeds)
             if self.lengths and MASK in feeds:

@@ -23,9 +23,8 @@ from inference.runtime import Array
 from inference.runtimes.buckets import MASK, cut, length_of, padded_to, size_of
 from inference.runtimes.loading import (
     Turns,
-    fitted,
+    asked,
     graph_path,
-    known,
     library,
     loading,
     running,
@@ -72,9 +71,7 @@ class TfliteRuntime:
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        for name in outputs:
-            known(self.outputs, name, self.where)
-        feeds = fitted(arrays, self._types, self.where)
+        feeds = asked(self, outputs, arrays, self._types)
         with self._interpreters.one() as interpreter, running(self.where):
             rows, tokens = size_of(feeds)
             found = [self._row(interpreter, feeds, row, tokens) for row in range(rows)]

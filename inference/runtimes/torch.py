@@ -21,13 +21,12 @@ from inference.models.store import ModelFolder
 from inference.runtime import Array
 from inference.runtimes.checkpoint import read_checkpoint
 from inference.runtimes.loading import (
+    asked,
     beside,
-    closed,
-    fitted,
     graph_path,
-    known,
     library,
     loading,
+    opened,
     running,
 )
 
@@ -125,12 +124,8 @@ class TorchRuntime:
 
         Raises ModelError for a name that the graph lacks or an array that it can't take.
         """
-        call = self._call
-        if call is None:
-            raise closed(self.where)
-        for name in outputs:
-            known(self.outputs, name, self.where)
-        feeds = fitted(arrays, dict.fromkeys(self.inputs, np.int64), self.where)
+        call = opened(self._call, self.where)
+        feeds = asked(self, outputs, arrays, dict.fromkeys(self.inputs, np.int64))
         torch = library("torch")
         with running(self.where), torch.inference_mode():
             tensors = {n: torch.from_numpy(array).to(self.device) for n, array in feeds.items()}

@@ -18,7 +18,7 @@ import orjson
 from core.errors import ModelError
 from inference.models.store import ModelFolder
 from inference.runtime import Array
-from inference.runtimes.loading import closed, fitted, known, need_rows
+from inference.runtimes.loading import asked, opened
 from inference.serving.remote_calls import RemoteAddress, RemoteService
 
 SECONDS = 30.0  # for a call with all its attempts
@@ -67,14 +67,9 @@ class TorchServeRuntime:
         Raises ModelError for a name that the graph lacks or an array that it can't take,
         UnavailableError if TorchServe doesn't answer.
         """
-        service = self._service
-        if service is None:
-            raise closed(self.where)
-        for name in outputs:
-            known(self.outputs, name, self.where)
+        service = opened(self._service, self.where)
         types = {n: arrays[n].dtype if n in arrays else np.dtype(np.int64) for n in self.inputs}
-        feeds = fitted(arrays, types, self.where)
-        need_rows(feeds, self.where)
+        feeds = asked(self, outputs, arrays, types)
         packed = io.BytesIO()
         np.savez(packed, allow_pickle=False, outputs=np.array(list(outputs)), **feeds)
         body, _ = service.send(self._path, packed.getvalue(), _BYTES, seconds=SECONDS)

@@ -18,6 +18,7 @@ pytest.importorskip("tensorflow", reason="needs the [tensorflow] extra")
 pytest.importorskip("ai_edge_litert", reason="needs the [tensorflow] extra")
 
 import onnx
+from onnx import numpy_helper
 
 from core.errors import ModelError
 from dateline.build.models.runtimes import RUNTIMES
@@ -28,6 +29,7 @@ from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder, ModelStore
 from inference.runtime import Runtime
 from inference.runtimes.choice import open_choice, parse_choice
+from inference.runtimes.loading import library
 from inference.runtimes.tensorflow import TensorFlowRuntime
 from inference.runtimes.tflite import TfliteRuntime
 from inference.shot_detector import TransitionDetector
@@ -46,6 +48,9 @@ from training.graphs.bert import BertShape, label_graph, sentence_graph
 from training.graphs.pair import pair_graph
 from training.graphs.quantize import calibrate
 from training.tensorflow.export import Exported, export_tensorflow
+from training.tensorflow.float_graph import float_graph
+from training.tensorflow.graph import TensorGraph
+from training.tensorflow.lite import lite_model
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 
@@ -240,8 +245,9 @@ def test_a_changed_file_is_never_loaded(
         way(ModelFolder(tmp_path, whole.manifest), threads=1, option=option)
 
 
-def test_an_int8_graph_becomes_float32_with_its_weights(made: Made, tmp_path: Path) -> None:
-    """The reference has the weights that the whole numbers stand for, so it is near the graph."""
+@pytest.fixture(scope="module")
+def in_int8(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelFolder, list[Any]]:
+    """An encoder in int8, with smoothed activations, and the batches that they were found on."""
     weights = small_weights(small_tokenizer().get_vocab_size())
     tokens = [small_tokenizer().encode(text).ids for text in TEXTS]
     batches = [
@@ -249,8 +255,14 @@ def test_an_int8_graph_becomes_float32_with_its_weights(made: Made, tmp_path: Pa
         for ids in tokens
     ]
     ranges = calibrate(sentence_graph(weights, SHAPE, {}), batches)
-    source = write_source(tmp_path / "from", "encode", sentence_graph(weights, SHAPE, ranges))
-    source = replace(source, manifest=replace(source.manifest, precision="int8"))
+    graph = sentence_graph(weights, SHAPE, ranges)
+    source = write_source(tmp_path_factory.mktemp("int8") / "from", "encode", graph)
+    return replace(source, manifest=replace(source.manifest, precision="int8")), batches
+
+
+def test_an_int8_graph_becomes_float32_with_its_weights(in_int8: Any, tmp_path: Path) -> None:
+    """The reference has the weights that the whole numbers stand for, so it is near the graph."""
+    source, batches = in_int8
     rows = export_tensorflow(source, tmp_path / "made", ("tensorflow",), TEXTS)
     assert [row.format for row in rows] == ["onnx:cpu", "tensorflow:graph", "tensorflow:xla"]
     folder = ModelStore(tmp_path).open("made")
@@ -260,6 +272,26 @@ def test_an_int8_graph_becomes_float32_with_its_weights(made: Made, tmp_path: Pa
         (ours,), (theirs,) = (r.run(batch, ("sentence_embedding",)) for r in (one, other))
         assert float((ours * theirs).sum()) > 0.98
         assert not np.allclose(ours, theirs, atol=1e-6), "it rounds nothing"
+
+
+def test_tflite_in_int8_has_the_kernels_that_an_int8_graph_had(in_int8: Any) -> None:
+    """A factor that is multiplied into a kernel would take the smoothing back."""
+    graph = onnx.load_model_from_string(in_int8[0].read("graph.onnx"))
+    kernels = [
+        numpy_helper.to_array(one).astype(int) - 128
+        for one in graph.graph.initializer
+        if one.name.endswith("/kernel")
+    ]
+    content = lite_model(TensorGraph.of(float_graph(graph)), [16], int8=True)
+    interpreter = library("ai_edge_litert.interpreter").Interpreter(model_content=content)
+    found = [
+        interpreter.get_tensor(one["index"]).T
+        for one in interpreter.get_tensor_details()
+        if one["dtype"] == np.int8 and one["quantization_parameters"]["scales"].size > 1
+    ]
+    assert len(found) == len(kernels) == 4 * SHAPE.layers
+    for kernel in kernels:
+        assert any(kernel.shape == one.shape and np.array_equal(kernel, one) for one in found)
 
 
 def test_an_unknown_operator_is_named_and_nothing_is_kept(tmp_path: Path) -> None:
