@@ -4,7 +4,7 @@
 import { used } from "../shared/client.js";
 import { byId, el, unmarked } from "../shared/dom.js";
 import { time, undescribed } from "../shared/format.js";
-import { badge } from "../search/hits.js";
+import { badge, liveMark } from "../search/hits.js";
 import { characterKeys } from "../shared/keys.js";
 import { film, isPlayable, machineCaption, moment, ours, shotButton, still } from "./media.js";
 import { placeholder } from "./pictures.js";
@@ -171,7 +171,7 @@ function side(hit) {
   const { item } = hit;
   const caption = saying(item);
   return el("aside", { class: "look-side", "aria-label": t("About this item") },
-    el("p", { class: "kicker" }, badge(item), creditOf(item) && el("span", {}, creditOf(item))),
+    el("p", { class: "kicker" }, badge(item), liveMark(hit.meta.live), creditOf(item) && el("span", {}, creditOf(item))),
     el("h2", { id: "lightbox-title", dir: "auto" }, titleOf(item)),
     caption && caption !== titleOf(item) && el("p", { class: "look-caption", dir: "auto" }, caption),
     machineCaption(item),
