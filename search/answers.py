@@ -202,7 +202,8 @@ class SearchRequest:
     `filters` are facts that hold beside the query, as `Facts` has them. `text` is a pasted text in
     place of a query, to find coverage like it; `picture` has the bytes of a picture, to find others
     that look like it. `cursor` wins over `page`. `deadline_ms` None means the profile's own
-    deadline. An experiment asks for a `draft`.
+    deadline. An experiment asks for a `draft`. The pipeline asks again, `widened`, where no item of
+    the kinds that the query's words ask for answers: then they set no type.
     """
 
     q: str = option(
@@ -217,6 +218,7 @@ class SearchRequest:
     filters: Node = EVERYTHING
     text: str = ""
     picture: bytes = b""
+    widened: bool = False
     similar_to: str = option(
         "",
         "The uri of an item: finds items like it, instead of matches of q. Filters hold; its own "
@@ -455,7 +457,8 @@ class DateSpan:
 @dataclass(frozen=True, slots=True)
 class KindSpan:
     """Words of the query that were read as kinds of item: `q[start:end]` means `types`. Where
-    `ignored` is set, the words are plain words.
+    `ignored` is set, the words are plain words. Where `widened` is set, no item of these types
+    answered, and all types are shown.
     """
 
     text: str
@@ -463,11 +466,13 @@ class KindSpan:
     end: int
     types: tuple[str, ...]
     ignored: bool = False
+    widened: bool = False
 
 
 def types_of(kinds: Iterable[KindSpan]) -> tuple[str, ...]:
-    """Return the types that spans set, each once; those that are ignored set none."""
-    told = (str(one) for span in kinds if not span.ignored for one in span.types)
+    """Return the types that spans set, each once; those that are ignored or widened set none."""
+    setting = (span for span in kinds if not span.ignored and not span.widened)
+    told = (str(one) for span in setting for one in span.types)
     return tuple(dict.fromkeys(told))
 
 

@@ -21,7 +21,16 @@ from core.retrieval import Floats, Ids, Retrieved
 from core.threads import Threads
 from core.tracing import Laps, Span
 from rerank.deadline import DeadlineReranker
-from search.answers import Draft, Fold, Hit, Missing, SearchRequest, SearchResponse, Understood
+from search.answers import (
+    Draft,
+    Fold,
+    Hit,
+    Missing,
+    SearchRequest,
+    SearchResponse,
+    Understood,
+    types_of,
+)
 from search.candidates import (
     CandidateSet,
     FusionInput,
@@ -127,7 +136,7 @@ class SearchPipeline:
         ExpiredError.
         """
         with Span("search") as span, Stopwatch() as watch:
-            answer = self._answered(request, caller, watch)
+            answer = self._widened(self._answered(request, caller, watch), request, caller, watch)
             _describe(span, request, answer)
         return answer
 
@@ -183,6 +192,18 @@ class SearchPipeline:
             self._reranking.answered(parts.profiles[candidates.profile], watch.since_ms("rerank"))
         told = Told(understood, suggestion, missing, flags)
         return _answer(listing, guarded, hits, counts, cursor, told, watch)
+
+    def _widened(
+        self, narrow: SearchResponse, request: SearchRequest, caller: Caller, watch: Stopwatch
+    ) -> SearchResponse:
+        """Return the answer among all kinds of item, if none of the kinds that the query's words
+        ask for answers and another does: else `narrow`. A kept list stays what it was.
+        """
+        kept = bool(request.cursor) and read_start(request, caller) is None
+        if kept or narrow.total.value or not types_of(narrow.understood.kinds):
+            return narrow
+        wide = self._answered(replace(request, widened=True), caller, watch)
+        return wide if wide.total.value else narrow
 
     def _drafted(
         self, draft: Draft | None, evidence: Evidence, ranked: Weighed, started: float
@@ -327,7 +348,7 @@ class Stopwatch(Laps):
         if not ran:
             return
         now = perf_counter()
-        self._laps[stage] = (now - self._last) * 1000
+        self._laps[stage] = self._laps.get(stage, 0.0) + (now - self._last) * 1000
         self._ends[stage] = now
         self._last = now
         self.end(stage, now)

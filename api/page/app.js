@@ -3,6 +3,7 @@
 import { configuration, hasDesk, hasKey, search, story, used, useKey, useKeys } from "./shared/client.js";
 import { comparison } from "./search/compare.js";
 import { basketAnswer, basketHead, basketNodes, keep, showBaskets, takeOut } from "./desk/baskets.js";
+import { chooseNone, listenToChosen, toggle } from "./desk/chosen.js";
 import { useConsent } from "./search/consent.js";
 import { listenToCoverage } from "./search/coverage.js";
 import { isGrid, setGrid, tiles } from "./search/grid.js";
@@ -10,7 +11,7 @@ import { listenToLightbox, look } from "./lightbox/lightbox.js";
 import { relatedPictures } from "./story/related.js";
 import { showSaved, watchMatches } from "./desk/saved.js";
 import { toast } from "./shared/toast.js";
-import { choose, language, locale, t, translateDocument } from "./shared/texts.js";
+import { locale, offerLanguage, t, translateDocument } from "./shared/texts.js";
 import { byId, el, redraw, show } from "./shared/dom.js";
 import { makeDesk } from "./edit/desk.js";
 import { isEngineer, listenToEngineer, showAsEngineer } from "./search/engineer.js";
@@ -20,10 +21,13 @@ import { hitNodes } from "./search/hits.js";
 import { listenToKeys } from "./shared/keys.js";
 import { forgetMissing, listenToMissing } from "./search/missing.js";
 import { nothing } from "./search/nothing.js";
+import { askLicence } from "./lightbox/licence.js";
+import { listenToStory } from "./story/actions.js";
 import { showPanelProblem, showStory } from "./story/panel.js";
 import { listenToPastes, pastedChip } from "./search/pasted.js";
 import { emptyState, exampleState, readState, toggled, writeState } from "./shared/state.js";
 import { similarChip } from "./search/similar.js";
+import { listenToSpan, showSpan } from "./search/spans.js";
 import { listenToSuggestions } from "./search/suggest.js";
 import { showSummary } from "./search/summary.js";
 
@@ -33,6 +37,7 @@ let state = emptyState();
 let running = null; // the AbortController of the search in progress
 const metas = new Map(); // what the last answer said of each hit, by uri
 let shownHits = []; // of the shown answer, in order
+let following = null; // shows the next page of the answer, and returns its hits; null at the end
 const headlines = new Map(); // of every hit shown so far, by uri
 
 // --- asking
@@ -53,6 +58,7 @@ async function answer() {
   const own = new AbortController();
   running = own;
   shownHits = [];
+  following = null;
   forgetMissing();
   showForm();
   show(byId("progress"), true);
@@ -101,14 +107,17 @@ function showBasketHead(nodes) {
 async function answerTwice(signal) {
   const [lexical, hybrid] = await Promise.all([
     search(state, { profile: "lexical", size: COMPARED, facets: false, signal }),
-    search(state, { profile: "hybrid", size: COMPARED, facets: false, signal }),
+    search(state, { profile: compared(), size: COMPARED, facets: false, signal }),
   ]);
   byId("results").classList.remove("grid");
   remember(lexical);
   remember(hybrid);
   showSummary(state, hybrid, go);
-  byId("results").replaceChildren(comparison(lexical, hybrid, address, actions()));
+  byId("results").replaceChildren(comparison(lexical, hybrid, compared(), address, actions()));
 }
+
+/** The profile that is compared with words alone. */
+const compared = () => (state.profile && state.profile !== "lexical" ? state.profile : "hybrid");
 
 function remember(data) {
   for (const { meta, item } of data.items) {
@@ -125,11 +134,13 @@ const address = (uri) => writeState({ ...state, open: uri });
 /** Asks a new question, or for a basket. */
 const ask = (next) => go({ ...emptyState(), ...next });
 
+const hitOf = (uri) => shownHits.find(({ item }) => item.uri === uri);
+
 const actions = () => ({
   go,
   failed: showProblem,
-  keep: (item) => keep(item, { go: ask, failed: showProblem }),
-  look: (uri, shot) => look(shownHits, uri, actions(), shot),
+  keep: (item) => keep([item], { go: ask, failed: showProblem }),
+  look: (uri, shot) => look(shownHits, uri, { ...actions(), following: () => following }, shot),
   open: openStory,
   filter: (name, value) => (state.filters[name].includes(value) ? null : go(toggled(state, name, value))),
   kill: hasDesk() ? desk.kill : null,
@@ -138,7 +149,9 @@ const actions = () => ({
 });
 
 function showForm() {
-  for (const name of ["q", "since", "until", "sort"]) byId(name).value = state[name];
+  for (const name of ["q", "since", "until", "sort", "profile"]) byId(name).value = state[name];
+  showSpan(state);
+  show(byId("profile-control"), isEngineer());
   byId("fold").disabled = Boolean(state.sort) && !state.similar_to;
   byId("fold").checked = Boolean(state.fold) && !byId("fold").disabled;
   show(byId("clear"), Boolean(state.q));
@@ -159,25 +172,33 @@ function showForm() {
     button.setAttribute("aria-pressed", String(number === at));
     if (number === at) byId("examples").scrollLeft = button.offsetLeft - 60; // one line that scrolls, on a phone
   });
-  byId("example-why").textContent = at < 0 ? "" : config.examples[at].why;
+  byId("example-why").textContent = at < 0 ? "" : t(config.examples[at].why);
   show(byId("example-why"), at >= 0 && config.examples[at].why);
 }
 
 function moreButton(data) {
+  following = null;
   if (!data.cursor) return [];
   const button = el("button", { type: "button", class: "more", onclick: async () => {
+    const [first] = await load();
+    byId("results").querySelector(`a.headline[data-uri="${CSS.escape(first?.item.uri)}"]`)?.focus();
+  } }, t("More stories"));
+  const load = async () => {
+    following = null; // one page at a time
     button.disabled = true;
     try {
       const next = await search(state, { cursor: data.cursor });
       remember(next);
-      const nodes = draw(next.items, data.items.at(-1));
-      button.replaceWith(...nodes, ...moreButton(next));
-      nodes.find((node) => node.matches(".hit"))?.querySelector("a.headline").focus();
+      button.replaceWith(...draw(next.items, data.items.at(-1)), ...moreButton(next));
+      return next.items;
     } catch (error) {
       button.disabled = false;
+      following = load;
       showProblem(error);
+      return [];
     }
-  } }, t("More stories"));
+  };
+  following = load;
   return [button];
 }
 
@@ -233,11 +254,14 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
   used(uri, "click");
   const panel = byId("panel");
   const { shown } = actions();
-  const listed = shownHits.find((hit) => hit.item.uri === uri);
+  const at = shownHits.findIndex((hit) => hit.item.uri === uri);
+  const listed = shownHits[at];
+  const place = at < 0 ? null : { at, count: shownHits.length, more: Boolean(following), step: stepStory };
   try {
     const data = await story(uri);
     for (const { item } of [data, ...(data.versions || []).toReversed()]) headlines.set(item.uri, item.headline || headlines.get(item.uri));
     showStory(data, listed ? listed.meta : state.compare && meta, {
+      place, does: { keep: () => actions().keep(data.item), look: lookFrom(data), go, step: place && stepStory },
       close: closeStory, open: openStory, shown, related: (item) => relatedPictures(item, (hits, at) => look(hits, at, actions())), desk: hasDesk() ? desk.section : null, part,
       missing: listed || state.compare || !isEngineer() ? null : askWhyMissing,
     });
@@ -247,7 +271,21 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
   }
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
+  byId("panel-title").focus({ preventScroll: true }); // the keys of an open story work from there
   if (part) byId("chain")?.scrollIntoView({ block: "start" });
+}
+
+/** Looks at an open story's picture or film: among those of the answer, else alone. */
+const lookFrom = ({ item, meta }) => () =>
+  actions().look(item.uri) || look([{ item, meta }], item.uri, actions());
+
+/** Opens the story before or after the one that is open, on the next page too. */
+async function stepStory(by) {
+  const at = shownHits.findIndex(({ item }) => item.uri === state.open);
+  if (at < 0) return;
+  if (by > 0 && at === shownHits.length - 1) await following?.();
+  const next = shownHits[at + by];
+  if (next) await openStory(next.item.uri);
 }
 
 /** Asks by the form below the stories, where the answer appears. */
@@ -274,9 +312,16 @@ function storyClosed() {
 
 // --- the start
 
+/** The profiles that an engineer may choose; the first is the service's own. */
+function showProfiles() {
+  const own = el("option", { value: "" }, t("{name} (usual)", { name: config.default_profile }));
+  const others = config.profiles.filter((name) => name !== config.default_profile);
+  byId("profile").replaceChildren(own, ...others.map((name) => el("option", { value: name }, name)));
+}
+
 function showExamples() {
-  const buttons = config.examples.map((example) => el("button", { type: "button", class: "example", title: example.why, "aria-pressed": "false",
-    onclick: () => go({ ...exampleState(example), compare: state.compare || exampleState(example).compare }) }, example.label));
+  const buttons = config.examples.map((example) => el("button", { type: "button", class: "example", title: t(example.why), "aria-pressed": "false",
+    onclick: () => go({ ...exampleState(example), compare: state.compare || exampleState(example).compare }) }, t(example.label)));
   byId("examples").replaceChildren(el("span", { class: "examples-label" }, t("Try")), ...buttons);
   show(byId("examples"), buttons.length > 0);
 }
@@ -288,7 +333,7 @@ function listen() {
     // A query in words replaces the item of a "more like this" search.
     go({ ...state, q: read("q"), since: read("since"), until: read("until"), sort: read("sort"), open: "", basket: "", similar_to: read("q") ? "" : state.similar_to });
   });
-  for (const name of ["since", "until", "sort"]) {
+  for (const name of ["since", "until", "sort", "profile"]) {
     byId(name).addEventListener("change", () => {
       const q = byId("q").value.trim();
       go({ ...state, q, [name]: byId(name).value, similar_to: q ? "" : state.similar_to });
@@ -299,6 +344,9 @@ function listen() {
   listenToPastes((text) => given({ text }));
   listenToCoverage({ text: (text) => given({ text }), picture: (picture) => given({ picture }), refused });
   listenToLightbox();
+  listenToStory(byId("panel"));
+  listenToSpan((span) => go({ ...state, ...span }));
+  listenToChosen((items) => keep(items, { go: ask, failed: showProblem, kept: chooseNone }));
   const view = (grid) => { setGrid(grid); answer(); };
   byId("list-view").addEventListener("click", () => view(false));
   byId("grid-view").addEventListener("click", () => view(true));
@@ -326,7 +374,9 @@ function listen() {
   listenToKeys({
     compare: () => go({ ...state, compare: !state.compare }), grid: () => view(!isGrid()),
     look: (uri) => actions().look(uri),
-    keep: (uri) => { const hit = shownHits.find(({ item }) => item.uri === uri); if (hit) actions().keep(hit.item); },
+    choose: toggle,
+    keep: (uri) => { const hit = hitOf(uri); if (hit) actions().keep(hit.item); },
+    download: (uri) => { const hit = hitOf(uri); if (hit) askLicence(hit.item, hit.meta); },
   });
 }
 
@@ -343,10 +393,7 @@ async function restore() {
 
 async function start() {
   translateDocument();
-  const [other, name] = language === "es" ? ["en", "English"] : ["es", "Español"];
-  byId("language-button").textContent = name;
-  byId("language-button").lang = other;
-  byId("language-button").addEventListener("click", () => choose(other));
+  offerLanguage(byId("language-button"));
   const today = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   byId("edition-date").textContent = today.format(new Date());
   byId("zone").textContent = reader.tz ? t("days in {zone}", { zone: reader.tz.split("/").pop().replaceAll("_", " ") }) : "";
@@ -355,6 +402,7 @@ async function start() {
   listen();
   useConfiguration(await configuration());
   showExamples();
+  showProfiles();
   if (!hasKey()) askForKey();
   else await Promise.all([restore(), watchMatches()]);
 }

@@ -240,6 +240,7 @@ def understood_json(understood: Understood) -> dict[str, Any]:
                 "end": span.end,
                 "types": list(span.types),
                 "ignored": span.ignored,
+                "widened": span.widened,
             }
             for span in understood.kinds
         ],

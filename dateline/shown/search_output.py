@@ -10,7 +10,16 @@ from core.items import Item, ItemType
 from dateline.commands.options import console, escape
 from dateline.shown.explained_table import days, explained, query_lines, ranked
 from indexing.media.shots.timecodes import timecode
-from search.answers import EntityUse, Fold, FoundName, Hit, Missing, Relevance, SearchResponse
+from search.answers import (
+    EntityUse,
+    Fold,
+    FoundName,
+    Hit,
+    KindSpan,
+    Missing,
+    Relevance,
+    SearchResponse,
+)
 from search.highlight import END, START
 
 _SAID = {"exact": "exactly {}", "lower_bound": "at least {}", "window": "the {} nearest"}
@@ -56,11 +65,18 @@ def _show_understood(response: SearchResponse, zone: tzinfo, *, explain: bool) -
         if span.other:
             console.print(f"[dim]    the other reading: {escape(span.other)}[/]")
     for kind in response.understood.kinds:
-        types = "taken as words" if kind.ignored else f"only {' and '.join(kind.types)}"
-        console.print(f"[dim]{escape(kind.text)}: {types}[/]")
+        console.print(f"[dim]{escape(kind.text)}: {_kinds(kind)}[/]")
     if explain:
         for label, text in query_lines(response):
             console.print(f"[dim]{label}: {escape(text)}[/]", highlight=False)
+
+
+def _kinds(kind: KindSpan) -> str:
+    """Return what words for kinds of item do."""
+    types = " or ".join(kind.types)
+    if kind.ignored:
+        return "taken as words"
+    return f"no {types} with this, other kinds are shown" if kind.widened else f"only {types}"
 
 
 def _show_missing(missing: Missing) -> None:

@@ -21,7 +21,7 @@ MEANINGS: Mapping[int, str] = {
     1: "It is about the same subject, and does not answer the query.",
     0: "It has nothing to do with the query.",
 }
-_USUAL = (
+USUAL = (
     "Think of a colleague who typed this query. What did they want to find?\n\n"
     "Judge only what you see here, and each document for itself: another document that says the "
     "same has the same grade. A name or a date in the query must be right. How well it is written "
@@ -103,7 +103,7 @@ def scale_of(folder: Path) -> tuple[str, Mapping[int, str]]:
     DocumentError.
     """
     text = folder / GUIDELINE
-    guideline = text.read_text("utf-8") if text.is_file() else _USUAL
+    guideline = text.read_text("utf-8") if text.is_file() else USUAL
     allowed = sorted(read_about(folder).grades or MEANINGS)
     return guideline, {grade: MEANINGS.get(grade, "") for grade in allowed}
 

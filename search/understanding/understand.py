@@ -206,6 +206,7 @@ class Understanding:
             dates=request.dates,
             ignore=request.ignore,
             read=read,
+            widened=request.widened,
         )
         tree, notes = expanded(meaning.tree, rules)
         said = replace(meaning.said, notes=(*meaning.said.notes, *notes))
@@ -226,12 +227,14 @@ class Understanding:
         dates: DateUse = DateUse.FILTER,
         ignore: Sequence[str] = (),
         read: Collection[str] | None = None,
+        widened: bool = False,
     ) -> Meaning:
         """Return the meaning of `query` together with `filters`; dates are read by the caller's
         `calendar` (default: now and UTC). `read` are the languages that the profile's encoders
         read; None stands for the archive's.
 
-        Dates and names in `ignore` are plain words. Raises QueryError for what can't be read and
+        Dates and names in `ignore` are plain words. Kinds of item set no type where the search is
+        `widened`. Raises QueryError for what can't be read and
         must not be guessed: a malformed date, or a query of more than 4,096 characters.
         """
         ignored = frozenset(map(as_ignored, ignore))
@@ -240,7 +243,9 @@ class Understanding:
         languages = self._languages if read is None else read
         calendar = calendar or self.calendar()
         with Span("read query"):
-            parsed, said = self._read(query, calendar, filters, dates, ignored, languages)
+            parsed, said = self._read(
+                query, calendar, filters, dates, ignored, languages, widened=widened
+            )
         find = partial(
             self._names.find,
             parsed.text,
@@ -266,6 +271,8 @@ class Understanding:
         dates: DateUse,
         ignored: Collection[str],
         languages: Collection[str],
+        *,
+        widened: bool,
     ) -> tuple[Parsed, Understood]:
         """Return the parsed query and its explanation, still without names."""
         if len(query) > MAX_QUERY_CHARACTERS:
@@ -280,6 +287,8 @@ class Understanding:
         kinds = () if asks_for_types(filters) else find_kinds(clean, calendar)
         if any(is_ignored(one, ignored) for one in kinds):
             kinds = tuple(replace(one, ignored=True) for one in kinds)
+        elif widened:
+            kinds = tuple(replace(one, widened=True) for one in kinds)
         dated = parse_dated(without_kinds(clean, kinds), calendar, dates, ignored)
         if kinds and asks_for_types(dated.parsed.filters):
             kinds, dated = (), parse_dated(clean, calendar, dates, ignored)

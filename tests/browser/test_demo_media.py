@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +18,10 @@ from dateline.build.models.runtimes import model_store
 from dateline.settings import configure
 from tests.browser.accessible import violations
 from tests.browser.conftest import opened
-from tests.demo_service import COMMAND, ROOT, plain, serving
-from tests.free_ports import free_port
+from tests.browser.demo_media import MEDIA, demo_with_media
 
 pytestmark = [pytest.mark.deep, pytest.mark.browser]
 
-MEDIA = ROOT / "datasets/demo/media"
-PULLED = {n: v for n, v in os.environ.items() if n == "DATELINE_PULLED_MODELS"}
 ITEM = "urn:newsml:dateline.example:demo-media:"
 WIRE = (
     "Passengers were pulled from the water by fishing boats before dawn after an overloaded ferry "
@@ -56,13 +50,7 @@ PASTED = """text => {
 
 @pytest.fixture(scope="module")
 def demo(demo_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("av", reason="the extra [media] is not installed")
-    data = tmp_path_factory.mktemp("media") / "data"
-    shutil.copytree(demo_archive, data)
-    ingest = [*COMMAND, "ingest", "--data", str(data), str(MEDIA), "--products", "demo"]
-    subprocess.run(ingest, cwd=ROOT, env=plain() | PULLED, capture_output=True, check=True)
-    settings = {name.removeprefix("DATELINE_").lower(): value for name, value in PULLED.items()}
-    with serving(data, free_port(), **settings) as (url, _):
+    with demo_with_media(demo_archive, tmp_path_factory.mktemp("media")) as url:
         yield url
 
 

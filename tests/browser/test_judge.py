@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from eval.judging.grades import Grades
-from eval.judging.pool import pooled, write_pool
 from tests.browser.accessible import violations
 from tests.browser.conftest import opened
+from tests.browser.judging import judged, pooled_set
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
-RUN = "import sys; sys.argv[0] = 'dateline'; from dateline.cli import app; app()"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("judged")
-    stories = [
-        {"_id": "a", "title": "Ferry sinks", "text": "The ferry sank off the coast. <b>No one</b>"},
-        {"_id": "b", "title": "Harbour opens", "text": "A new harbour."},
-    ]
-    queries = [{"_id": "q1", "text": "ferry accident"}, {"_id": "q2", "text": "new port"}]
-    for name, rows in {"corpus.jsonl": stories, "queries.jsonl": queries}.items():
-        (made / name).write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    write_pool(made, pooled({"hybrid": {"q1": ("a", "b"), "q2": ("b",)}}, 2))
-    return made
+    return pooled_set(tmp_path_factory.mktemp("judged"))
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What the command prints."""
-    data = tmp_path_factory.mktemp("data")
-    command = ["eval", "judge", str(folder), "--judge", "ada", "--data", str(data)]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", RUN, *command], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield next(line.strip() for line in process.stdout if line.startswith("http://"))
-        process.terminate()
+def address(folder: Path) -> Iterator[str]:
+    with judged(folder) as told:
+        yield told
 
 
 @pytest.fixture
@@ -85,3 +66,15 @@ def test_the_text_of_a_document_is_text(page: Page, address: str) -> None:
         page.keyboard.press("ArrowLeft")
     expect(page.locator("#document")).to_contain_text("<b>No one</b>")
     assert page.locator("#document b").count() == 0
+
+
+def test_the_judge_page_speaks_spanish(browser: Browser, address: str) -> None:
+    url = address.partition("#")[0]
+    for page in opened(browser, url, 1280, 900, "light", locale="es-ES"):
+        page.goto(address)
+        expect(page.locator("#grades")).to_contain_text("No tiene nada que ver con la consulta.")
+        expect(page.locator("#guideline")).to_contain_text("Piense en un colega")
+        expect(page.locator("#unit")).to_have_text(re.compile(r"^Par \d de 3$"))
+        page.locator("#language-button").click()
+        expect(page.locator("#unit")).to_have_text(re.compile(r"^Pair \d of 3$"))
+        assert page.evaluate("document.documentElement.lang") == "en"

@@ -256,6 +256,19 @@ def test_more_stories_go_on_in_order(page: Page) -> None:
     assert len(set(after)) == len(after)
 
 
+def test_the_lightbox_goes_on_to_the_next_page(page: Page) -> None:
+    page.goto("/?q=&type=picture&type=video&type=graphic")
+    first = hits(page)
+    page.keyboard.press("v")
+    head = page.locator("#lightbox .look-head")
+    expect(head).to_contain_text(f"1 of {len(first)}+")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    expect(head).to_contain_text(f"{len(first) + 1} of ")
+    page.keyboard.press("Escape")
+    assert len(hits(page)) > len(first)
+
+
 def test_phone_fits(phone: Page) -> None:
     for address in (
         "/",

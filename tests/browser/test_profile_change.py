@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from dateline.cli import app
 from eval.judging.grades import Grades
 from tests.browser.conftest import opened
-from tests.browser.test_judge import RUN
+from tests.browser.judging import RUN
 from tests.conftest import new_folder
 from tests.dateline.conftest import DOCUMENTS, Cli, write_lines
 from tests.demo_service import ROOT

@@ -10,12 +10,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from eval import report
+from eval.compare.drift import weeks
+from eval.compare.experiment import find
+from tests.eval.compare.test_experiment import MIXED, NOW, asked
 from tests.eval.report import samples as samples
 
 pytestmark = [pytest.mark.service, pytest.mark.browser]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
+VOTES = [asked(number, 3 if number % 5 else 2) for number in range(600)]
 DRAWN: dict[str, Callable[[], str]] = {
     "run": lambda: report.run_page([samples.result(hostile=True, collection=samples.HOSTILE[1])]),
     "comparison": lambda: report.comparison_page(*samples.comparison(hostile=True)),
@@ -23,6 +27,8 @@ DRAWN: dict[str, Callable[[], str]] = {
     "sweep": lambda: report.sweep_page(samples.sweep()),
     "growth": lambda: report.growth_page(*samples.growth()),
     "fusion": lambda: report.fusion_page(samples.tuning(gain=0.05)),
+    "experiment": lambda: report.experiment_page(find(MIXED, VOTES, NOW), ["Ten votes a day."]),
+    "drift": lambda: report.drift_page(weeks(VOTES)),
 }
 
 

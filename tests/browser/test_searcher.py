@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,91 @@ def test_a_download_comes_with_its_licence(page: Page, tmp_path: Path) -> None:
     assert b"Terms of use: Editorial use only." in text
     assert FERRY.encode() in text
     assert any(data.startswith(b"\xff\xd8") for data in texts.values())
+
+
+def test_a_text_is_downloaded_in_a_form_with_its_licence(page: Page, tmp_path: Path) -> None:
+    shown(page)
+    hit(page, TEXT).locator("a.headline").focus()
+    page.keyboard.press("d")
+    licence = page.locator("#licence")
+    licence.locator("select").select_option("nitf")
+    saved: list[Any] = []
+    page.on("download", lambda file: saved.append(file))
+    licence.get_by_role("button", name="Download both").click()
+    expect(licence).to_be_hidden()
+    while len(saved) < 2:
+        page.wait_for_timeout(20)
+    for one in saved:
+        one.save_as(tmp_path / one.suggested_filename)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".txt", ".xml"]
+    assert b"sails again on Monday" in next(tmp_path.glob("*.xml")).read_bytes()
+
+
+def test_an_open_story_is_kept_and_left_for_the_next_by_keys(page: Page) -> None:
+    shown(page)
+    uris = [node.get_attribute("data-uri") for node in page.locator("#results .hit").all()]
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    panel = page.locator("#panel")
+    steps = panel.locator(".story-steps")
+    expect(steps).to_contain_text(f"1 of {len(uris)}")
+    expect(panel.get_by_role("button", name="Previous story")).to_be_disabled()
+    page.keyboard.press("ArrowRight")
+    expect(steps).to_contain_text(f"2 of {len(uris)}")
+    page.keyboard.press("b")
+    expect(page.locator("#picker")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(steps).to_contain_text(f"2 of {len(uris)}")
+    page.keyboard.press("Escape")
+    expect(page.locator(f'a.headline[data-uri="{uris[1]}"]')).to_be_focused()
+
+
+def test_several_are_chosen_and_kept_together(page: Page) -> None:
+    shown(page)
+    for uri in (FERRY, DOG, TEXT):
+        hit(page, uri).locator("a.headline").focus()
+        page.keyboard.press("x")
+    expect(page.locator("#chosen-count")).to_have_text("3 items chosen")
+    page.locator("#grid-view").click()
+    page.locator("#results .tile").first.wait_for()
+    hit(page, TEXT).locator(".pick").set_checked(False)
+    expect(page.locator("#results .pick:checked")).to_have_count(2)
+    assert violations(page) == []
+    page.locator("#chosen-keep").click()
+    page.locator("#picker input").fill("Ferries")
+    page.locator("#picker .go").click()
+    expect(page.locator("#chosen")).to_be_hidden()
+    page.locator("#toast button").click()
+    expect(page.locator("#results .hit")).to_have_count(2)
+    expect(hit(page, DOG)).to_be_visible()
+
+
+def test_a_time_that_is_asked_often_is_one_choice(page: Page) -> None:
+    shown(page)
+    with page.expect_response(lambda answer: "since=" in answer.url):
+        page.locator("#span").select_option("year")
+    day = date.fromisoformat(page.locator("#since").input_value())
+    assert timedelta(days=363) <= date.today() - day <= timedelta(days=365)
+    page.locator("#span").select_option("")
+    expect(page.locator("#since")).to_have_value("")
+    page.locator("#span").select_option("dates")
+    expect(page.locator("#since")).to_be_focused()
+    page.locator("#since").fill("2024-03-01")
+    expect(page.locator("#span")).to_have_value("dates")
+
+
+def test_an_engineer_ranks_by_another_profile(page: Page) -> None:
+    shown(page)
+    with page.expect_response(lambda answer: "profile=vector" in answer.url):
+        page.locator("#profile").select_option("vector")
+    page.reload()
+    expect(page.locator("#profile")).to_have_value("vector")
+    page.locator("#compare").click()
+    expect(page.locator(".side-title").nth(1)).to_contain_text("vector")
+    page.locator("#engineer").click()
+    expect(page.locator("#profile")).to_be_hidden()
 
 
 def test_a_basket_is_filled_shared_and_shows_what_is_killed(

@@ -162,3 +162,11 @@ def test_a_kind_of_item_is_a_chip_that_can_be_taken_out(page: Page) -> None:
     page.get_by_role("button", name=re.compile("Take “photos of”")).click()
     expect(chips.nth(0)).to_have_text("photos of taken as words↺")
     assert "ignore=photos+of" in page.url
+
+
+def test_a_moment_that_no_recording_has_is_answered_by_texts(page: Page) -> None:
+    _, data = searched(page, "/?q=find+where+he+says+cold+furnaces+by+easter")
+    assert [kind["widened"] for kind in data["understood"]["kinds"]] == [True]
+    assert data["items"][0]["item"]["type"] == "text"
+    expect(page.locator(".understood .chip")).to_contain_text("all kinds")
+    expect(page.locator(".notes .widened")).to_contain_text("No videos or sound")

@@ -4,7 +4,7 @@
 import { basket, baskets, changeBasket, createBasket, putIn, removeBasket, takeOut, used } from "../shared/client.js";
 import { byId, el, show, unmarked } from "../shared/dom.js";
 import { plural, time } from "../shared/format.js";
-import { toast } from "../shared/toast.js";
+import { passOn, toast } from "../shared/toast.js";
 import { t } from "../shared/texts.js";
 
 const STATES = { canceled: "Killed", expired: "Expired", hidden: "Not shown any more" };
@@ -21,14 +21,17 @@ function nameForm(label, done) {
     field, el("button", { type: "submit", class: "go" }, t("Begin")));
 }
 
-/** Asks which basket an item goes into, and puts it there. */
-export async function keep(item, { failed, go }) {
+/** Asks which basket items go into, and puts them there. */
+export async function keep(items, { failed, go, kept = () => {} }) {
   const dialog = byId("picker");
   const into = async (id, name) => {
     try {
-      await putIn(id, item.uri);
-      used(item.uri, "save");
+      for (const { uri } of items) {
+        await putIn(id, uri);
+        used(uri, "save");
+      }
       dialog.close();
+      kept();
       toast(t("In the basket “{name}”.", { name }), [t("Show it"), () => { byId("lightbox").close(); go({ basket: id }); }]);
     } catch (error) { dialog.close(); failed(error); }
   };
@@ -75,10 +78,7 @@ function controls(found, { again, go, failed }) {
   const changed = (change) => async () => { try { await change(); await again(); } catch (error) { failed(error); } };
   const share = el("button", { type: "button", class: "switch", role: "switch", "aria-checked": String(found.shared),
     onclick: changed(() => changeBasket(found.id, { shared: !found.shared })) }, el("span", { class: "switch-knob", "aria-hidden": "true" }), t("Shared"));
-  const copy = el("button", { type: "button", class: "plain", onclick: async () => {
-    await navigator.clipboard?.writeText(new URL(address(found.id), document.baseURI).href);
-    toast(t("The address is copied."));
-  } }, t("Copy the address"));
+  const copy = el("button", { type: "button", class: "plain", onclick: () => passOn(new URL(address(found.id), document.baseURI).href) }, t("Copy the address"));
   const rename = el("button", { type: "button", class: "plain", onclick: () => {
     const form = nameForm(t("Another name"), (name) => changed(() => changeBasket(found.id, { name }))());
     form.querySelector("input").value = found.name;

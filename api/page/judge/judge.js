@@ -2,6 +2,8 @@
 // the next pair is shown.
 
 import { byId, el, redraw, show } from "../shared/dom.js";
+import { decimal, number } from "../shared/format.js";
+import { offerLanguage, t, translateDocument } from "../shared/texts.js";
 
 const KEY = "dateline-judge-key";
 const state = { graded: [], at: 0, meanings: {}, shown: 0 };
@@ -24,7 +26,7 @@ async function asked(path, method = "GET", body = undefined) {
   const answer = await fetch(`judging${path}`, { method, headers, body: body && JSON.stringify(body) });
   if (answer.ok) return answer.json();
   const told = await answer.json().catch(() => ({}));
-  throw new Error(told.error?.message || told.detail || `The service answered ${answer.status}.`);
+  throw new Error(told.error?.message || told.detail || t("The service answered {status}.", { status: answer.status }));
 }
 
 /** Runs a step; what fails is said, and nothing else changes. */
@@ -33,7 +35,7 @@ async function step(work) {
     await work();
     show(byId("problem"), false);
   } catch (error) {
-    const lost = error instanceof TypeError ? "The command has ended. Everything graded is kept; start it again." : error.message;
+    const lost = error instanceof TypeError ? t("The command has ended. Everything graded is kept; start it again.") : error.message;
     byId("problem").textContent = lost;
     show(byId("problem"), true);
   }
@@ -41,13 +43,18 @@ async function step(work) {
 
 function documentNodes({ headline, about, text }) {
   const paragraphs = text.split(/\n{2,}/).map((part) => el("p", {}, part));
-  return [el("h3", {}, headline || "(no headline)"), el("p", { class: "line" }, about), ...paragraphs];
+  return [el("h3", {}, headline || t("(no headline)")), el("p", { class: "line" }, about), ...paragraphs];
+}
+
+function drawQuery(text) {
+  byId("query").textContent = text;
+  show(byId("query"), true); // an empty heading is none
 }
 
 function drawGrades(given) {
   const buttons = Object.entries(state.meanings).reverse().map(([grade, meaning]) =>
     el("button", { type: "button", class: "grade", "data-keep": grade, "aria-pressed": String(Number(grade) === given), onclick: () => give(Number(grade)) },
-      el("b", {}, grade), el("span", {}, meaning)));
+      el("b", {}, grade), el("span", {}, t(meaning))));
   redraw(byId("grades"), buttons, byId("document"));
 }
 
@@ -56,9 +63,9 @@ async function go(to) {
   state.at = Math.max(0, Math.min(state.graded.length - 1, to));
   const pair = await asked(`/pairs/${state.at}`);
   if (drawn !== state.shown) return; // the judge has moved on meanwhile
-  byId("unit").textContent = `Pair ${state.at + 1} of ${state.graded.length}`;
-  byId("query").textContent = pair.query;
-  byId("others").textContent = pair.others.length ? `The judges gave ${pair.others.join(" and ")}.` : "";
+  byId("unit").textContent = t("Pair {number} of {count}", { number: number(state.at + 1), count: number(state.graded.length) });
+  drawQuery(pair.query);
+  byId("others").textContent = pair.others.length ? t("The judges gave {grades}.", { grades: pair.others.join(t(" and ")) }) : "";
   show(byId("others"), pair.others.length > 0);
   byId("document").replaceChildren(...documentNodes(pair.document));
   byId("document").scrollTop = 0;
@@ -69,7 +76,7 @@ async function go(to) {
 
 function drawSoFar() {
   const done = state.graded.filter(Boolean).length;
-  byId("so-far").textContent = `${done} of ${state.graded.length} graded`;
+  byId("so-far").textContent = t("{done} of {count} graded", { done: number(done), count: number(state.graded.length) });
 }
 
 /** The next pair without a grade, after this one first. */
@@ -93,12 +100,12 @@ async function give(grade) {
 async function end() {
   const { pairs, alpha, same } = await asked("/agreement");
   const agree = pairs
-    ? `${pairs} pairs have several judges: ordinal alpha ${alpha === null ? "is not defined" : alpha.toFixed(2)}, ${Math.round(same * 100)} % of the grades are the same.`
-    : "No pair has a second judge yet. A second judge starts the same command with another name.";
+    ? t("{pairs} pairs have several judges: ordinal alpha {alpha}, {same} % of the grades are the same.", { pairs: number(pairs), alpha: alpha === null ? t("is not defined") : decimal(alpha), same: Math.round(same * 100) })
+    : t("No pair has a second judge yet. A second judge starts the same command with another name.");
   byId("ended").replaceChildren(
-    el("h2", {}, "Everything here has a grade."),
+    el("h2", {}, t("Everything here has a grade.")),
     el("p", {}, agree),
-    el("p", {}, "You can go back with ← and change a grade. To end, close this page and press Ctrl-C in the terminal."),
+    el("p", {}, t("You can go back with ← and change a grade. To end, close this page and press Ctrl-C in the terminal.")),
   );
   show(byId("ended"), true);
 }
@@ -125,15 +132,18 @@ function listen() {
   });
 }
 
+translateDocument();
+offerLanguage(byId("language-button"));
+document.title = `${t("Judge")} – Dateline`;
 await step(async () => {
   const told = await asked("");
   Object.assign(state, { graded: told.graded, meanings: told.meanings });
-  byId("title").textContent = `${told.judge} ${told.adjudicates ? "decides where judges differ in" : "judges"} ${told.set}`;
-  byId("guideline").textContent = told.guideline;
+  byId("title").textContent = t(told.adjudicates ? "{judge} decides where judges differ in {set}" : "{judge} judges {set}", told);
+  byId("guideline").textContent = told.guideline.split("\n\n").map((part) => t(part.trim())).join("\n\n");
   byId("judging").removeAttribute("aria-busy");
   listen();
   if (!state.graded.length) {
-    byId("query").textContent = told.adjudicates ? "No judges differ." : "There is nothing to grade.";
+    drawQuery(t(told.adjudicates ? "No judges differ." : "There is nothing to grade."));
     return;
   }
   await go(Math.max(0, state.graded.indexOf(false)));

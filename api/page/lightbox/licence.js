@@ -1,6 +1,6 @@
 // What a reader may do with an item, its renditions, and its download with the licence text beside it.
 
-import { download, priceOf, used } from "../shared/client.js";
+import { download, priceOf, textForm, used } from "../shared/client.js";
 import { byId, el, show, unmarked } from "../shared/dom.js";
 import { number, rightsName, time } from "../shared/format.js";
 import { ours } from "./media.js";
@@ -8,6 +8,8 @@ import { t } from "../shared/texts.js";
 
 const [KILOBYTE, MEGABYTE] = [1e3, 1e6];
 const FILES = { main: "Original", preview: "Preview", thumbnail: "Thumbnail" };
+const FORMS = { plain: "txt", nitf: "xml", newsmlg2: "xml" }; // of a text, with the end of the file's name
+const FORM_NAMES = { plain: "Plain text", nitf: "NITF", newsmlg2: "NewsML-G2" };
 const listed = (value) => [value].flat().filter((one) => typeof one === "string" && one).join(" ");
 
 const bylines = (item) => (item.bylines || []).map((one) => one.by).filter(Boolean).join(", ");
@@ -70,10 +72,26 @@ function save(href, name) {
   link.remove();
 }
 
-function saveLicence(item, meta) {
-  const href = URL.createObjectURL(new Blob([licenceText(item, meta)], { type: "text/plain" }));
-  save(href, `${fileName(item)}-licence.txt`);
+function saveBlob(blob, name) {
+  const href = URL.createObjectURL(blob);
+  save(href, name);
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}
+
+const saveLicence = (item, meta) => saveBlob(new Blob([licenceText(item, meta)], { type: "text/plain" }), `${fileName(item)}-licence.txt`);
+
+/** Saves a text in one of its forms, and its licence text. */
+async function takeText(item, meta, form, said) {
+  try {
+    saveBlob(await textForm(item.uri, form), `${fileName(item)}.${FORMS[form]}`);
+  } catch (error) {
+    said.replaceChildren(el("p", {}, error.message), error.mend || "");
+    show(said, true);
+    return;
+  }
+  used(item.uri, "download");
+  saveLicence(item, meta);
+  byId("licence").close();
 }
 
 /** Saves a file and its licence text; a price that nobody has agreed to is asked about first. */
@@ -97,10 +115,11 @@ async function take(item, meta, name, said, agreed = null) {
 /** Shows the licence, and downloads the file and the licence's text from there. */
 export function askLicence(item, meta = {}) {
   const dialog = byId("licence");
-  const files = Object.keys(FILES).filter((name) => ours(item, name));
+  const isText = item.type === "text";
+  const files = isText ? Object.keys(FORMS) : Object.keys(FILES).filter((name) => ours(item, name));
   const said = el("div", { class: "said", role: "status", hidden: true });
   const rows = licence(item, meta);
-  const choice = el("select", { id: "licence-file" }, files.map((name) => el("option", { value: name }, [t(FILES[name]), sizeOf(item.renditions[name])].filter(Boolean).join(", "))));
+  const choice = el("select", { id: "licence-file" }, files.map((name) => el("option", { value: name }, isText ? t(FORM_NAMES[name]) : [t(FILES[name]), sizeOf(item.renditions[name])].filter(Boolean).join(", "))));
   dialog.replaceChildren(...[
     el("h2", { id: "licence-title" }, t("Licence")),
     rows.length ? el("dl", { class: "licence-text" }, rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))))
@@ -112,7 +131,7 @@ export function askLicence(item, meta = {}) {
     el("div", { class: "box-actions" },
       el("button", { type: "button", class: "plain", onclick: () => dialog.close() }, t("Cancel")),
       el("button", { type: "button", class: "plain", onclick: () => saveLicence(item, meta) }, t("Licence text alone")),
-      files.length > 0 && el("button", { type: "button", class: "go", onclick: () => take(item, meta, choice.value, said) }, t("Download both"))),
+      files.length > 0 && el("button", { type: "button", class: "go", onclick: () => (isText ? takeText : take)(item, meta, choice.value, said) }, t("Download both"))),
   ].filter(Boolean));
   dialog.showModal();
 }

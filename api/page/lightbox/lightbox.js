@@ -48,8 +48,16 @@ function leave() {
   node.load();
 }
 
-/** Goes to another place in the answer; its ends hold. */
-function go(to) {
+/** The loader of the answer's next page, if there is one. */
+const following = () => open.actions.following?.();
+
+/** Goes to another place in the answer, on its next pages too; its ends hold. */
+async function go(to) {
+  while (open && to >= open.hits.length && following()) {
+    const found = await following()();
+    if (open) open.hits = [...open.hits, ...found.filter(({ item }) => isMedia(item))];
+  }
+  if (!open) return; // closed meanwhile
   const next = Math.min(open.hits.length - 1, Math.max(0, to));
   if (next === open.at) return;
   leave();
@@ -197,13 +205,13 @@ function draw() {
   const media = isPlayable(item) ? film(item, shot, true) : picture(hit);
   dialog().replaceChildren(
     el("header", { class: "look-head" },
-      el("p", { role: "status" }, t("{number} of {count}", { number: open.at + 1, count: open.hits.length }), shot?.number && ` · ${t("Shot {number}", { number: shot.number })}, ${shot.timecode}`),
+      el("p", { role: "status" }, t("{number} of {count}", { number: open.at + 1, count: `${open.hits.length}${following() ? "+" : ""}` }), shot?.number && ` · ${t("Shot {number}", { number: shot.number })}, ${shot.timecode}`),
       el("p", { class: "look-keys wide-only" }, t("← → next · space plays or magnifies · Esc closes")),
       el("button", { type: "button", class: "close", "aria-label": t("Close the lightbox"), onclick: () => dialog().close() }, "×")),
     el("div", { class: "look-stage", tabindex: "-1" },
       el("button", { type: "button", class: "look-step", "aria-label": t("Previous"), disabled: open.at === 0, onclick: () => go(open.at - 1) }, "‹"),
       media,
-      el("button", { type: "button", class: "look-step", "aria-label": t("Next"), disabled: open.at === open.hits.length - 1, onclick: () => go(open.at + 1) }, "›")),
+      el("button", { type: "button", class: "look-step", "aria-label": t("Next"), disabled: open.at === open.hits.length - 1 && !following(), onclick: () => go(open.at + 1) }, "›")),
     side(hit),
     el("footer", { class: "look-foot" }, shotStrip(item, shot), open.hits.length > 1 && row()));
   open.mark?.();

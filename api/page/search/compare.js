@@ -92,7 +92,7 @@ function pairUp(view, canvas) {
 }
 
 /** The whole comparison as a node. */
-export function comparison(lexical, hybrid, address, actions) {
+export function comparison(lexical, hybrid, profile, address, actions) {
   const moves = hybrid.items.map((result) => move(result, lexical));
   const found = new Set(hybrid.items.map((result) => result.item.uri));
   const left = lexical.items.map((result) => card(result, "lexical", address, actions,
@@ -103,7 +103,7 @@ export function comparison(lexical, hybrid, address, actions) {
     el("p", { class: "verdict" }, verdict(lexical, hybrid, moves)),
     column(t("Words (BM25)"), lexical, "lexical", left),
     el("div", { class: "between" }, canvas),
-    column(t("Hybrid"), hybrid, "hybrid", right));
+    column(profile === "hybrid" ? t("Hybrid") : profile, hybrid, "hybrid", right));
   new ResizeObserver(() => drawLines(view, canvas)).observe(view);
   pairUp(view, canvas);
   return view;

@@ -11,8 +11,9 @@ const TIMED = ["video", "audio"];
 /** Whether a hit opens at a line that is found in its media. */
 export const isFound = (meta) => Boolean(meta.opens_at) && meta.opens_at.field in LABELS;
 
-/** The hit's words that are found in its media, each line with who found it. */
-export function foundLines({ meta, item }) {
+/** The hit's words that are found in its media, each line with who found it. The line that is the
+ * hit's heading, where it has no other (`isHeading`), is named only. */
+export function foundLines({ meta, item }, isHeading) {
   const { highlights = {}, found_in: fields = [], opens_at: opens } = meta;
   const found = fields.filter(({ field }) => field in LABELS && highlights[field]);
   const lines = { ...highlights };
@@ -20,10 +21,13 @@ export function foundLines({ meta, item }) {
     found.unshift(opens);
     lines[opens.field] = opens.text;
   }
-  return found.map(({ field, made_by: maker }) => el("p", { class: "found" },
-    el("span", { class: "found-label" }, LABELS[field]()), " ",
-    isFound(meta) && opens.field === field && isPlayable(item) && [playAt(item, moment(meta)), " "],
-    el("span", { dir: "auto" }, marked(lines[field])), maker && [" ", machineMark(maker)]));
+  return found.map(({ field, made_by: maker }) => {
+    const isOpened = isFound(meta) && opens.field === field;
+    return el("p", { class: "found" },
+      el("span", { class: "found-label" }, LABELS[field]()), " ",
+      isOpened && isPlayable(item) && [playAt(item, moment(meta)), " "],
+      ...(isOpened && isHeading ? [] : [el("span", { dir: "auto" }, marked(lines[field])), maker && [" ", machineMark(maker)]]));
+  });
 }
 
 function playAt(item, at) {

@@ -2,6 +2,7 @@
 
 import { el, marked, unmarked } from "../shared/dom.js";
 import { time } from "../shared/format.js";
+import { pick } from "../desk/chosen.js";
 import { badge, headlineLink, liveMark, ruled } from "./hits.js";
 import { clock, isPlayable, ours, still } from "../lightbox/media.js";
 import { placeholder } from "../lightbox/pictures.js";
@@ -34,7 +35,7 @@ export function tile(result, address, actions) {
   return el("article", { class: isLook ? "hit tile has-look" : "hit tile", "data-uri": item.uri },
     isLook && picture(result, actions),
     el("div", { class: "tile-body" },
-      el("p", { class: "kicker" }, badge(item), liveMark(meta.live), time(item.versioncreated)),
+      el("p", { class: "kicker" }, pick(item), badge(item), liveMark(meta.live), time(item.versioncreated)),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       isLook ? creditOf(item) && el("p", { class: "tile-credit" }, creditOf(item)) : words(result),
       el("p", { class: "tile-foot" }, el("button", { type: "button", class: "keep", "aria-label": t("Put into a basket: {name}", { name: unmarked(item.headline) || item.uri }), onclick: () => actions.keep(item, actions) }, t("Basket")),

@@ -3,6 +3,7 @@
 import { t } from "../shared/texts.js";
 import { bar, el, marked, stackedBar, unmarked } from "../shared/dom.js";
 import { number, plural, time, typeName, undescribed } from "../shared/format.js";
+import { pick } from "../desk/chosen.js";
 import { foundLines, isFound } from "./found.js";
 import { filmStrip, machineCaption, machineMark, shotLine, thumbnail } from "../lightbox/media.js";
 import { similarLink } from "./similar.js";
@@ -28,15 +29,15 @@ export function ranks(explanation, score) {
   const { lexical, fused, reranked, recency } = explanation;
   const best = bestVector(explanation);
   const added = fusedParts(explanation).map(({ kind, gives }) => [kind, gives]);
-  return el("dl", { class: "ranks", "aria-label": "Ranks by stage" },
+  return el("dl", { class: "ranks", "aria-label": t("Ranks by stage") },
     lexical.weight > 0 && rankCell("BM25", lexical.rank, bar("lex", lexical.normalized),
-      lexical.rank ? "Rank by the words of the query" : "No word of the query is in it"),
-    best && rankCell("Vectors", best.rank, bar("vec", best.normalized),
-      best.rank ? "Rank by meaning" : "Not among the nearest by meaning"),
-    rankCell("Fused", fused.rank, stackedBar(added), "All together: blue from words, amber from meaning, green from names"),
-    recency < 1 && el("div", { class: "rank", title: "What its age leaves of the fused score" },
-      el("dt", {}, "Recency"), el("dd", {}, `×${recency.toFixed(2)}`, bar("age", recency))),
-    reranked && rankCell("Reranked", reranked.rank, scoreBar(explanation, score), "After the reranker's look: its part is violet"));
+      lexical.rank ? t("Rank by the words of the query") : t("No word of the query is in it")),
+    best && rankCell(t("Vectors"), best.rank, bar("vec", best.normalized),
+      best.rank ? t("Rank by meaning") : t("Not among the nearest by meaning")),
+    rankCell(t("Fused"), fused.rank, stackedBar(added), t("All together: blue from words, amber from meaning, green from names")),
+    recency < 1 && el("div", { class: "rank", title: t("What its age leaves of the fused score") },
+      el("dt", {}, t("Recency")), el("dd", {}, `×${recency.toFixed(2)}`, bar("age", recency))),
+    reranked && rankCell(t("Reranked"), reranked.rank, scoreBar(explanation, score), t("After the reranker's look: its part is violet")));
 }
 
 export function badge(item) {
@@ -114,11 +115,11 @@ export function hitNode(result, address, actions) {
   return el("article", { class: media ? "hit has-media" : "hit", "data-uri": item.uri },
     el("span", { class: "place-number", "aria-hidden": "true" }, number(meta.rank)),
     el("div", { class: "hit-body" },
-      el("p", { class: "kicker" }, badge(item), liveMark(meta.live), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, t("Pinned by editors"))),
+      el("p", { class: "kicker" }, actions.keep && pick(item), badge(item), liveMark(meta.live), placeAndTime(item), meta.pinned && el("span", { class: "pinned" }, t("Pinned by editors"))),
       el("h2", { dir: "auto" }, headlineLink(result, address, actions)),
       (hasHeading(item) || !lineTitle(meta)) && passage(result),
       shotLine(result, actions),
-      foundLines(result),
+      foundLines(result, !hasHeading(item)),
       (item.headline || caption(item)) && machineCaption(item, (meta.highlights || {}).machine_caption),
       filmStrip(result),
       el("p", { class: "foot" },

@@ -42,7 +42,8 @@ const TYPES = { picture: "pictures", video: "videos", audio: "sound", graphic: "
 /** Words for a kind of item, which set the type. */
 function kindChip(state, span, go) {
   if (span.ignored) return wordsChip(state, span.text, "kind of story", go);
-  const types = t("only {types}", { types: span.types.map((type) => t(TYPES[type] || type)).join(t(" and ")) });
+  const named = span.types.map((type) => t(TYPES[type] || type)).join(t(" and "));
+  const types = span.widened ? t("all kinds") : t("only {types}", { types: named });
   return chip(span.text, types, t("Take “{text}” ({what}) as words, not as a kind", { text: span.text, what: types }), () => go(toggledIgnore(state, span.text)));
 }
 
@@ -87,9 +88,18 @@ const COMPARED = {
   "compared: looks": () => t("Compared by looks"), "compared: words": () => t("Compared by words"), "compared: words and looks": () => t("Compared by words and by looks"),
 };
 
+/** What is said where no item of the kinds that the query asks for answers. */
+function widened(kinds) {
+  const types = [...new Set(kinds.filter((span) => span.widened).flatMap((span) => span.types))];
+  if (!types.length) return [];
+  const named = types.map((type) => t(TYPES[type] || type)).join(t(" or "));
+  return [el("li", { class: "widened" }, t("No {types} with this: other kinds are shown.", { types: named }))];
+}
+
 /** What has no chip: unknown names, notes, and stages that were cut short. */
-function notes({ entities = [], notes: said = [] }, degraded) {
+function notes({ entities = [], kinds = [], notes: said = [] }, degraded) {
   const lines = [
+    ...widened(kinds),
     ...entities.filter((found) => !found.canonical && !found.ignored).map((found) => el("li", {}, el("b", {}, found.text),
       t(" read as {what} that no story here is filed under", { what: t(withArticle(found.field || KINDS[found.label] || "name")) }))),
     ...said.map((note) => el("li", {}, COMPARED[note]?.() || note)),

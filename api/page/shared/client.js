@@ -179,6 +179,14 @@ export const matches = async (after) => (await call(`v1/topics/matches?after=${a
 
 // --- downloads
 
+/** A text as a file in one of its forms. */
+export async function textForm(uri, form) {
+  const response = await fetch(ofItem(uri, `renditions/${form}`), { headers: readKey ? { "x-api-key": readKey } : {} });
+  if (response.ok) return response.blob();
+  const answer = await response.json().catch(() => ({}));
+  throw new ApiError({ message: t("The service answered {status}.", { status: response.status }), ...answer.error });
+}
+
 /** Asks for the first byte of a file, which orders it where files are sold; throws what forbids it. */
 export async function download(href) {
   const response = await fetch(href, { headers: { range: "bytes=0-0" } });

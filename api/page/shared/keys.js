@@ -45,7 +45,7 @@ function inSearch(event) {
   event.preventDefault();
 }
 
-export function listenToKeys({ compare, grid, look, keep }) {
+export function listenToKeys({ compare, grid, look, keep, choose, download }) {
   const box = byId("keys-on");
   box.checked = !localStorage.getItem(OFF);
   box.addEventListener("change", () => (box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
@@ -53,7 +53,7 @@ export function listenToKeys({ compare, grid, look, keep }) {
     if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target === byId("q")) { inSearch(event); return; }
     if (typing(event.target) || (event.key.length === 1 && !characterKeys())) return;
-    const acts = { c: compare, g: grid, v: () => look(chosen()), b: () => keep(chosen()) };
+    const acts = { c: compare, g: grid, v: () => look(chosen()), b: () => keep(chosen()), x: () => choose(chosen()), d: () => download(chosen()) };
     const act = acts[event.key] || KEYS[event.key];
     if (!act || (event.key.startsWith("Arrow") && event.target.matches("video, audio, summary, [tabindex='0']"))) return;
     event.preventDefault();

@@ -3,8 +3,10 @@
 
 import desk from "./spanish.js";
 import edit from "../edit/spanish.js";
+import judge from "../judge/spanish.js";
+import examples from "../search/spanish.js";
 
-const TABLES = { es: { ...desk, ...edit } };
+const TABLES = { es: { ...desk, ...edit, ...judge, ...examples } };
 const CHOSEN = "dateline-language";
 const ATTRIBUTES = ["aria-label", "placeholder", "title", "content"];
 
@@ -24,10 +26,15 @@ export function t(text, values = {}) {
   return said(text).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** Keeps the choice of a language and shows the page in it. */
-export function choose(wanted) {
-  localStorage.setItem(CHOSEN, wanted);
-  location.reload();
+/** Makes a button that keeps the choice of the other language, and shows the page in it. */
+export function offerLanguage(button) {
+  const [other, name] = language === "es" ? ["en", "English"] : ["es", "Español"];
+  button.textContent = name;
+  button.lang = other;
+  button.addEventListener("click", () => {
+    localStorage.setItem(CHOSEN, other);
+    location.reload();
+  });
 }
 
 function translateText(node) {

@@ -8,6 +8,7 @@ import { badge, liveMark, placeAndTime } from "../search/hits.js";
 import { foundSections, isFound } from "../search/found.js";
 import { figure, machineCredit, moment, shotList } from "../lightbox/media.js";
 import { isScored, whyPicture } from "../search/why.js";
+import { storyActions, storySteps } from "./actions.js";
 
 const names = (concepts) => (concepts || []).map((concept) => concept.name).filter(Boolean).join(", ");
 
@@ -74,7 +75,7 @@ function chain(versions, current, onOpen, part) {
 }
 
 /** Fills the panel with a story; `meta` is what the search said of it, if it was a hit. */
-export function showStory(data, meta, { close, open, desk, shown, missing, part, related }) {
+export function showStory(data, meta, { close, open, desk, shown, missing, part, related, place, does }) {
   const { item } = data;
   const media = figure(item, moment(meta));
   const caption = item.description_caption || item.description_summary;
@@ -82,11 +83,12 @@ export function showStory(data, meta, { close, open, desk, shown, missing, part,
   byId("panel").classList.remove("wide");
   byId("panel").replaceChildren(
     el("header", { class: "panel-head" },
-      el("p", { class: "kicker" }, badge(item), liveMark(item.live), placeAndTime(item)),
+      el("p", { class: "kicker" }, badge(item), liveMark(item.live), placeAndTime(item)), storySteps(place),
       el("button", { type: "button", class: "close", "aria-label": t("Close the story"), onclick: close }, "×")),
     el("div", { class: "panel-body" },
-      el("h2", { id: "panel-title", dir: "auto" }, item.headline || caption || (item.machine_caption || {}).text || undescribed(item)),
+      el("h2", { id: "panel-title", dir: "auto", tabindex: "-1" }, item.headline || caption || (item.machine_caption || {}).text || undescribed(item)),
       (item.bylines || []).length > 0 && el("p", { class: "byline" }, t("By {names}", { names: item.bylines.map((by) => by.by).join(", ").replace(/^by\s+/i, "") })),
+      storyActions(item, data.meta, does),
       desk && desk(item),
       media,
       caption && el("p", { class: "standfirst", dir: "auto" }, caption),
@@ -105,5 +107,5 @@ export function showPanelProblem(error, close) {
   byId("panel").replaceChildren(
     el("header", { class: "panel-head" }, el("span", {}),
       el("button", { type: "button", class: "close", "aria-label": t("Close"), onclick: close }, "×")),
-    el("div", { class: "panel-body" }, el("h2", { id: "panel-title" }, error.message), el("p", {}, error.mend)));
+    el("div", { class: "panel-body" }, el("h2", { id: "panel-title", tabindex: "-1" }, error.message), el("p", {}, error.mend)));
 }

@@ -1,4 +1,4 @@
-"""Facets from the shell: open ones, by week, with broader topics; and one date taken as words."""
+"""Facets from the shell: open ones, by week, with broader topics; and what was read in a query."""
 
 from __future__ import annotations
 
@@ -73,3 +73,11 @@ def test_one_date_is_taken_as_words(sports: Cli) -> None:
     told = sports("understand", query[0], "--ignore", "on 4 march 2024").stdout
     assert "2024-03-05 00:00 UTC, ignored" in told
     assert "since 2020" in told
+
+
+def test_a_kind_that_the_archive_lacks_is_said(sports: Cli) -> None:
+    shown = sports("search", "photos of the cup final", *PLAIN).stdout
+    assert "photos of: no picture with this, other kinds are shown" in shown
+    kinds = sports.json("search", "photos of the cup final", *PLAIN)["data"]["understood"]["kinds"]
+    assert [(one["types"], one["widened"]) for one in kinds] == [(["picture"], True)]
+    assert "only picture" in sports("search", "photos of the opera", *PLAIN).stdout
