@@ -41,6 +41,7 @@ from capacity.simulator import (
     Take,
     Wait,
     Work,
+    answered,
     play,
 )
 from eval.tune.graphs.growth import Fit, fit
@@ -48,6 +49,7 @@ from storage.embedded.vectors.merge_plan import ProjectionSettings
 
 WAITING = 32  # the setting `waiting`
 SEED = 1987
+_ASKED = 2000  # searches of clients that ask in turn
 _WORDS, _VECTORS = "lexical", "vectors"
 _RETRIEVE = ("encode", _WORDS, _VECTORS, "cosines")  # the stages inside of "retrieve"
 _MODELS = frozenset({"understand", "encode", RERANK})
@@ -199,7 +201,7 @@ class ServiceModel:
         for stage, alone in self._scaled(passages).items():
             amount = alone * together
             if stage == HTTP:
-                self._http(found, alone, host)
+                self._http(found, alone, together, host)
             elif nodes is not None and stage in _SEARCHING:
                 continue  # the node does it, below
             elif remote is not None and stage in _MODELS:
@@ -220,17 +222,16 @@ class ServiceModel:
             for stage, values in self._stages.items()
         }
 
-    def _http(self, found: Floats64, alone: Floats64, host: Host) -> None:
+    def _http(self, found: Floats64, alone: Floats64, together: float, host: Host) -> None:
         """Share out what passes outside of the search: the client, the front, and the rest, which
         is the search process that reads the request and writes the answer.
         """
         searches, speed = self._searches, host.speeds.of("python", host.end)
         shape = alone / max(float(alone.mean()), 1e-9)
-        front, load = searches.front_ms * shape, searches.load_ms * shape
+        front, client = searches.front_ms * shape, searches.load_ms * shape
         found[:, _IN] += front / 2 / speed
         found[:, _OUT] += front / 2 / speed
-        found[:, _LOAD] += load
-        found[:, _AFTER] += np.maximum(0.0, alone - front - load) / speed
+        found[:, _AFTER] += np.maximum(0.0, alone - front - client) * together / speed
 
     def _on_nodes(self, found: Floats64, host: Host, nodes: Elsewhere, passages: float) -> None:
         """Replace our own retrieval by that of nodes: dated constants, in the searches' shape."""
@@ -250,18 +251,35 @@ class ServiceModel:
         *,
         remote: Elsewhere | None = None,
         nodes: Elsewhere | None = None,
-        with_load: bool = False,
+        load_ms: float = 0.0,
         waiting: int = WAITING,
     ) -> Played:
-        """Play arrivals on a host. `with_load`: the client is on the same machine, as in a
-        benchmark.
+        """Play arrivals on a host. `load_ms` is what a search takes in a load generator of one
+        thread on the same machine, as in a benchmark; else clients are elsewhere.
         """
         measured = self.work(host, passages, remote=remote, nodes=nodes)
+        measured[:, _LOAD] = load_ms / 2
         chosen = np.random.default_rng(SEED).integers(0, len(measured), len(arrivals))
         network = self.network(
-            host, remote=remote, nodes=nodes, with_load=with_load, waiting=waiting
+            host, remote=remote, nodes=nodes, with_load=load_ms > 0, waiting=waiting
         )
         return play(network, arrivals, measured[chosen])
+
+    def most(
+        self,
+        host: Host,
+        passages: float,
+        clients: int,
+        *,
+        remote: Elsewhere | None = None,
+        load_ms: float = 0.0,
+    ) -> float:
+        """Return the answers a second to `clients` that each ask again at once."""
+        measured = self.work(host, passages, remote=remote)
+        measured[:, _LOAD] = load_ms / 2
+        chosen = np.random.default_rng(SEED).integers(0, len(measured), _ASKED)
+        network = self.network(host, remote=remote, with_load=load_ms > 0, waiting=None)
+        return answered(network, clients, measured[chosen])
 
     def network(
         self,
@@ -270,7 +288,7 @@ class ServiceModel:
         remote: Elsewhere | None = None,
         nodes: Elsewhere | None = None,
         with_load: bool = False,
-        waiting: int = WAITING,
+        waiting: int | None = WAITING,
     ) -> Network:
         """Return the stations, machines and steps of a search."""
         machines = [Machine("host", host.speeds.curve(host.end))]
@@ -281,7 +299,7 @@ class ServiceModel:
                 machines.append(Machine(name, other.curve))
         models, node, width = places["models"], places["nodes"], self.width
         deadline = self.deadline or None
-        load: tuple[Step, ...] = (Work(0, _LOAD),) if with_load else ()
+        load: tuple[Step, ...] = (Take(2), Work(0, _LOAD), Give(2)) if with_load else ()
         calling: Step = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
         before, after = self._calls() if remote is not None else (0, 0)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
@@ -293,10 +311,15 @@ class ServiceModel:
             *((calling,) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE)),
             *((calling,) * after),
-            *(score, Work(0, _AFTER), Give(1)),
+            *(score, Work(0, _AFTER, width), Give(1)),
             *(Take(0), Work(0, _OUT), Give(0)),
+            *load,
         )
-        stations = (Station("front", 1), Station("searches", host.searches, waiting))
+        stations = (
+            Station("front", 1),
+            Station("searches", host.searches, waiting),
+            Station("load", 1),
+        )
         return Network(tuple(machines), stations, steps)
 
     def _calls(self) -> tuple[int, int]:

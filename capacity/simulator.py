@@ -165,6 +165,15 @@ def play(network: Network, arrivals: Floats64, work: Floats64, *, warm_up: float
     )
 
 
+def answered(network: Network, clients: int, work: Floats64) -> float:
+    """Return the answers a second to `clients` that each ask again when they have their answer,
+    until every row of `work`, float64 [n, columns], was asked.
+    """
+    game = _Game(network, work, asked=clients)
+    game.run(np.zeros(min(clients, len(work))))
+    return len(work) / max(game.now, 1e-9) * 1000.0
+
+
 @dataclass(slots=True, eq=False)
 class _Share:
     """What runs on one machine. `clock` runs at the rate of each task."""
@@ -213,10 +222,13 @@ class _Queue:
 
 
 class _Game:
-    """The state of a play: one pass over its events."""
+    """The state of a play: one pass over its events. Of clients that ask again, `asked` requests
+    are asked first, and each answer lets the next one begin.
+    """
 
-    def __init__(self, network: Network, work: Floats64) -> None:
+    def __init__(self, network: Network, work: Floats64, asked: int | None = None) -> None:
         self.now = 0.0
+        self._asked = len(work) if asked is None else asked
         self.shares = [_Share(machine) for machine in network.machines]
         self.queues = [_Queue(station) for station in network.stations]
         self.ended = np.full(len(work), _REFUSED)
@@ -309,6 +321,9 @@ class _Game:
                     heapq.heappush(self._alarms, (until, next(self._numbers), request, -1))
                     return
         self.ended[request] = self.now
+        if self._asked < len(self._work):
+            heapq.heappush(self._alarms, (self.now, next(self._numbers), self._asked, -1))
+            self._asked += 1
 
     def _begins(self, request: int, step: Work) -> bool:
         """Begin a task; False if there is nothing to do."""

@@ -1,16 +1,9 @@
-"""Rows of the proof of capacity plans: kept in one JSON over several calls, shown as a table."""
+"""Rows of the proof of capacity plans, shown as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
-from pathlib import Path
-from typing import Any
-
-import orjson
-
-from benchmarks.machine import Machine, this_machine
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 HEAD = ("service", "what", "predicted", "measured", "rounds", "off", "aim", "")
 
@@ -31,11 +24,6 @@ class Row:
     met: bool
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Return what the row is of: a later run of it replaces it."""
-        return self.service, self.what
-
-    @property
     def cells(self) -> tuple[str, ...]:
         """Return the row as texts."""
         return (
@@ -50,36 +38,11 @@ class Row:
         )
 
 
-def keep(path: Path, rows: Iterable[Row]) -> None:
-    """Add rows to the file, or make it; a row of the same figure is replaced."""
-    known = {row.key: row for row in read(path)} if path.exists() else {}
-    known |= {row.key: row for row in rows}
-    tree = {
-        "made": date.today().isoformat(),
-        "machine": asdict(this_machine()),
-        "rows": [asdict(row) for row in known.values()],
-    }
-    path.write_bytes(orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def read(path: Path) -> tuple[Row, ...]:
-    """Return the rows of a file."""
-    return tuple(Row(**row) for row in _tree(path)["rows"])
-
-
-def table(path: Path) -> str:
-    """Return the file as a table in Markdown, and how many rows miss their aim."""
-    tree, rows = _tree(path), sorted(read(path), key=lambda row: row.service)
+def table(rows: Sequence[Row], machine: str) -> str:
+    """Return rows as a table in Markdown, and how many miss their aim."""
     lines = [_line(HEAD), _line(["---"] * len(HEAD)), *(_line(row.cells) for row in rows)]
     missed = sum(not row.met for row in rows)
-    machine = Machine(**tree["machine"])
-    said = f"{tree['made']}, {machine.cpu}, {machine.cores} threads, {machine.memory_gib:.0f} GiB"
-    return "\n".join([*lines, "", f"{missed} of {len(rows)} rows miss their aim. {said}."])
-
-
-def _tree(path: Path) -> Mapping[str, Any]:
-    tree: Mapping[str, Any] = orjson.loads(path.read_bytes())
-    return tree
+    return "\n".join([*lines, "", f"{missed} of {len(rows)} rows miss their aim. {machine}."])
 
 
 def _line(cells: Sequence[str]) -> str:

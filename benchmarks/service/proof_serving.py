@@ -17,10 +17,11 @@ import numpy as np
 import orjson
 
 from benchmarks.service.overload import Answer, Load
+from capacity.simulator import Floats64
 from dateline.build.engine import opensearch_settings
 from dateline.build.service import build_service
 from dateline.measuring.capacity.archive import WHOLE, grow
-from dateline.measuring.capacity.serving import Client, served_variables, settle
+from dateline.measuring.capacity.serving import Client, Settled, served_variables, settled
 from dateline.measuring.served import started
 from dateline.settings import Settings, configure
 from storage.opensearch.nodes.connection import Cluster
@@ -31,6 +32,7 @@ _INDEX = "dateline-proof"
 _TEXTS = "texts.json"
 _OF_MODELS = ("encoder", "tagger", "reranker")
 _OF_CLUSTER = ("engine", "opensearch_index", "opensearch_replicas")
+_TIMES, _APART_MS = 10, 30_000.0  # the first tenth of a play is not counted
 _FRESH_S = 1.1  # a node reads its processor time once a second
 
 
@@ -77,9 +79,9 @@ def made(folder: Path) -> Made:
 @contextmanager
 def served(
     settings: Settings, where: str, changed: Mapping[str, str]
-) -> Iterator[tuple[int, str, str]]:
+) -> Iterator[tuple[Settled, str, str]]:
     """Serve the archive with `changed` variables, with the models in one more process if they are
-    elsewhere. Yields the process, the address and a key.
+    elsewhere. Yields the service, its address and a key.
     """
     key = secrets.token_urlsafe(16)
     variables = served_variables(settings, {WHOLE: key})
@@ -90,8 +92,7 @@ def served(
             variables |= {f"DATELINE_{n.upper()}": str(getattr(settings, n)) for n in _OF_CLUSTER}
         variables |= changed
         pid, client = stack.enter_context(started(settings.data, (WHOLE,), variables))
-        settle(pid)
-        yield pid, str(client.base_url), key
+        yield settled(pid), str(client.base_url), key
 
 
 @contextmanager
@@ -125,10 +126,47 @@ def nodes_spent_ms(settings: Settings) -> float:
 # --- load
 
 
-def percentile_ms(answers: Sequence[Answer], percent: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One round of a load: when each search was due, in milliseconds from the first, and how many
+    milliseconds later its answer came; -1 for one without an answer.
+    """
+
+    due: tuple[float, ...]
+    took: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Answers a second to clients that ask again at once, and the processor time of one in the
+    process that reads requests, in those that search and in the load generator.
+    """
+
+    processes: int
+    clients: int
+    pace: float
+    front_ms: float
+    search_ms: float
+    load_ms: float
+
+
+def arrivals_of(rounds: Sequence[Heard]) -> Floats64:
+    """Return when the searches of all rounds were due, float64 [n], rising milliseconds. The rounds
+    follow one after another, each to a service at rest, and all of that several times: whoever
+    plays them draws other searches each time.
+    """
+    parts: list[Floats64] = []
+    start = 0.0
+    for heard in [*rounds] * _TIMES:
+        parts.append(start + np.array(heard.due))
+        start = float(parts[-1][-1]) + _APART_MS
+    return np.concatenate(parts)
+
+
+def percentile_ms(rounds: Sequence[Heard], percent: int) -> float:
     """Return a percentile of what was answered, in milliseconds."""
-    good = [answer.seconds for answer in answers if answer.status == 200]
-    return float(np.percentile(good, percent)) * 1000
+    good = [took for heard in rounds for took in heard.took if took >= 0]
+    return float(np.percentile(good, percent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +183,41 @@ class Asked:
         """Return a client that asks one search after the other."""
         return Client(self.url, {WHOLE: self.key}, self.texts)
 
-    def at(self, rate: float, seconds: float) -> list[Answer]:
-        """Send `rate` searches a second for so many seconds; return their answers."""
-        return self._run("rate", rate, seconds)[0]
+    def at(self, rate: float, seconds: float) -> Heard:
+        """Send `rate` searches a second for so many seconds."""
+        answers = sorted(self._run("rate", rate, seconds)[0], key=lambda answer: answer.due)
+        return Heard(
+            tuple(round((answer.due - answers[0].due) * 1000, 3) for answer in answers),
+            tuple(
+                round(answer.seconds * 1000, 3) if answer.status == 200 else -1.0
+                for answer in answers
+            ),
+        )
 
-    def in_turn(self, clients: int, seconds: float) -> float:
-        """Return answers a second to clients that ask again at once, without those that came when
-        nobody asked any more.
+    def in_turn(self, service: Settled, processes: int, clients: int, seconds: float) -> InTurn:
+        """Have clients ask again at once. What is answered when nobody asks any more counts for no
+        pace.
         """
-        answers, _ = self._run("clients", clients, seconds)
+        before, began = service.spent(), time.perf_counter()
+        answers, load = self._run("clients", clients, seconds)
+        spent = service.since(before, time.perf_counter() - began)
         end = min(answer.due for answer in answers) + seconds
         good = [answer for answer in answers if answer.status == 200]
-        return sum(answer.due + answer.seconds <= end for answer in good) / seconds
+        in_time = sum(answer.due + answer.seconds <= end for answer in good)
+        paid = (spent.front, spent.search, load * 1000)
+        return InTurn(
+            processes, clients, in_time / seconds, *(each / max(1, len(good)) for each in paid)
+        )
 
     def cost_ms(self, rate: float, seconds: float) -> float:
-        """Return the processor time of a search in the load generator, without its start."""
-        _, spent = self._run("rate", rate, seconds)
-        _, start = self._run("rate", rate, 0.0)
-        return max(0.05, (spent - start) * 1000 / (rate * seconds))
+        """Return the processor time of a search in the load generator."""
+        answers, spent = self._run("rate", rate, seconds)
+        return spent * 1000 / max(1, len(answers))
 
     def _run(self, how: str, amount: float, seconds: float) -> tuple[list[Answer], float]:
+        """Return the answers, and the processor seconds of the load generator."""
         words = [sys.executable, "-P", "-m", "benchmarks.service.proof_serving"]
         root = Path(__file__).resolve().parents[2]
-        before = os.times()
         done = subprocess.run(
             [*words, how, str(amount), str(seconds)],
             input=orjson.dumps(asdict(self)),
@@ -176,20 +226,22 @@ class Asked:
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root)},
         )
-        after = os.times()
-        spent = sum(after[2:4]) - sum(before[2:4])
-        return [Answer(**each) for each in orjson.loads(done.stdout)], spent
+        told = orjson.loads(done.stdout)
+        return [Answer(**each) for each in told["answers"]], float(told["spent"])
 
 
 def send(how: str, amount: str, seconds: str) -> None:
-    """Send searches, and print the answers as JSON."""
+    """Send searches, and print the answers as JSON, with the processor seconds of that."""
     asked = Asked(**orjson.loads(sys.stdin.buffer.read()))
-    load = Load(asked.url, 0, _requests(asked))
+    load = Load(asked.url, os.getpid(), _requests(asked))
+    before = time.process_time()
     if how == "rate":
         load.ask_at(float(amount), float(seconds))
     else:
         load.ask_in_turn(round(float(amount)), float(seconds))
-    sys.stdout.buffer.write(orjson.dumps([asdict(answer) for answer in load.answers]))
+    spent = time.process_time() - before
+    told = {"answers": [asdict(answer) for answer in load.answers], "spent": spent}
+    sys.stdout.buffer.write(orjson.dumps(told))
 
 
 def _requests(asked: Asked) -> Iterator[bytes]:

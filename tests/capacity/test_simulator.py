@@ -16,6 +16,7 @@ from capacity.simulator import (
     Take,
     Wait,
     Work,
+    answered,
     bursty,
     from_log,
     play,
@@ -50,6 +51,22 @@ def erlang_c(servers: int, load: float) -> float:
     terms = [offered**k / math.factorial(k) for k in range(servers)]
     last = offered**servers / math.factorial(servers) / (1 - load)
     return last / (sum(terms) + last)
+
+
+@pytest.mark.parametrize("clients", [1, 3, 8])
+def test_clients_that_ask_again_are_answered_as_mean_value_analysis_says(clients: int) -> None:
+    """Each waits for twice a service before it works: the machine repairman's model."""
+    chance = np.random.default_rng(5)
+    work = np.stack(
+        [chance.exponential(SERVICE, SIZE), chance.exponential(2 * SERVICE, SIZE)], axis=1
+    )
+    network = Network(ALONE, (Station("s", 1),), (Wait(1), *LOCKED))
+    queue, rate = 0.0, 0.0
+    for each in range(1, clients + 1):
+        took = SERVICE * (1 + queue)
+        rate = each / (2 * SERVICE + took)
+        queue = rate * took
+    assert answered(network, clients, work) == pytest.approx(rate * 1000, rel=0.03)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.7])

@@ -34,7 +34,7 @@ def measure(
     profiles: Annotated[
         str, typer.Option(help="Profiles to search by, by commas.")
     ] = "hybrid,hybrid-rerank",
-    searches: Annotated[int, typer.Option(help="Searches of each.", min=30)] = 150,
+    searches: Annotated[int, typer.Option(help="Searches of each.", min=30)] = 400,
     seconds: Annotated[float, typer.Option(help="Time of each number of clients.", min=0.5)] = 10.0,
     models: Models = None,
 ) -> None:

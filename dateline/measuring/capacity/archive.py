@@ -70,7 +70,7 @@ class Grown:
         return (
             Filter("rights", (), PART, 1 / _PART_OF),
             Filter("date", (("since", since.isoformat()),), WHOLE, later),
-            Filter("facet", (("subject", subject),), WHOLE, having / len(items)),
+            Filter("facet", (("subject", f'"{subject}"'),), WHOLE, having / len(items)),
         )
 
 

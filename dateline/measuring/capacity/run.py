@@ -52,7 +52,7 @@ class MeasurePlan:
 
     sizes: tuple[int, ...] = (25_000, 100_000)
     profiles: tuple[str, ...] = ("hybrid",)
-    searches: int = 150
+    searches: int = 400
     seconds: float = 10.0
 
     def check(self, known: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def _served(settings: Settings, plan: MeasurePlan, say: Report) -> _Served:
     """Make and ask the archives, the smallest first; the largest also by filters and by several
     clients.
     """
-    found = _Served([], [])
+    found, front, search = _Served([], []), 0.0, 0.0
     grown: Grown | None = None
     for size in sorted(plan.sizes):
         say(f"an archive of {size:,} passages")
@@ -140,6 +140,11 @@ def _served(settings: Settings, plan: MeasurePlan, say: Report) -> _Served:
         found.archives.append(answers.archive)
         found.calls, found.curve = grown.calls, answers.curve
         found.noise = max(found.noise, answers.noise)
+        front, search = answers.kept
+    found.archives = [
+        replace(each, front=each.front + front, search=each.search + search)
+        for each in found.archives
+    ]
     return found
 
 

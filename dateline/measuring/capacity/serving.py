@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, product
@@ -28,11 +29,13 @@ from dateline.measuring.capacity.archive import PART, WHOLE, Filter, Grown, keys
 from dateline.measuring.served import started
 from dateline.settings import Settings
 from inference.runtimes.loading import cores
+from storage.embedded.record.candidate_lists import FILE, MOST_BYTES
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_ROUNDS = 3
+_ROUNDS, _LONGEST_S = 3, 15.0  # seconds in which the searches of a profile must begin
 _RERANKS = "rerank"
-_CALM, _CALM_S = 0.05, 60.0  # share of a processor that a service at rest takes; longest wait
+_CALM, _CALM_S = 0.08, 60.0  # share of a processor that a service at rest takes; longest wait
+_REST_S = 4.0  # to see what it takes at rest
 _SERVED = (
     *("searches", "profile", "encoder", "second_encoder", "tagger", "reranker", "threads"),
     *("models", "pulled_models", "rerank_candidates", "rerank_tokens", "rerank_deadline_ms"),
@@ -52,41 +55,76 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Processor time in milliseconds: of a service's first process, and of those that search."""
+
+    front: float
+    search: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A service that does nothing but what it does at rest, which takes `rest` of each second."""
+
+    pid: int
+    rest: Spent
+
+    def spent(self) -> Spent:
+        """Return what its processes took since they started."""
+        return spent_by(self.pid)
+
+    def since(self, before: Spent, seconds: float) -> Spent:
+        """Return what it took for searches in the `seconds` since `before`."""
+        now = self.spent()
+        return Spent(
+            now.front - before.front - self.rest.front * seconds,
+            now.search - before.search - self.rest.search * seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What came of it. `curve` is the work of 1, 2, 3 … threads in that of one, `noise` by how much
-    the slowest of three rounds took more than the fastest.
+    the slowest of three rounds took more than the fastest. The archive's memory is that after the
+    searches without a filter, so that sizes compare; `kept` is what the first process and one that
+    searches took more until the end: what they remember does not grow with the archive.
     """
 
     searches: tuple[SearchTimes, ...]
     archive: Archive
     curve: tuple[float, ...]
     noise: float
+    kept: tuple[float, float] = (0.0, 0.0)
 
 
 def asked(settings: Settings, grown: Grown, asking: Asking) -> Asked:
     """Start the service on the archive and ask it. Raises StorageError if it does not answer."""
-    disk = sum(p.stat().st_size for p in settings.data.rglob("*") if p.is_file())
+    disk = sum(p.stat().st_size for p in settings.data.rglob("*") if _grows(p)) + MOST_BYTES
     keys = {each: secrets.token_urlsafe(16) for each in (WHOLE, PART)}
     variables = served_variables(settings, keys)
     with started(settings.data, (WHOLE,), variables) as (pid, reached):
-        settle(pid)
+        service = settled(pid)
         client = Client(str(reached.base_url), keys, grown.texts)
         found, noise = [], 0.0
         for name in asking.profiles:
-            client.ask(name, 20)  # a warm-up
-            one, spread = alone(client, pid, name, asking.searches)
+            client.ask(name, asking.searches, time.perf_counter() + _LONGEST_S)
+            one, spread = alone(client, service, name, asking.searches)
             noise = max(noise, spread)
             deadline = settings.rerank_deadline_ms if name.endswith(_RERANKS) else 0.0
             found.append(replace(one, passages=grown.passages, deadline_ms=deadline))
+        front, search, mapped = _memory(pid)
         for name, filter_ in product(asking.profiles, grown.filters if asking.filters else ()):
-            client.ask(name, 5, filter_=filter_)
-            one, _ = alone(client, pid, name, asking.searches // 3, filter_)
+            client.ask(name, 10, filter_=filter_)
+            one, _ = alone(client, service, name, asking.searches // 3, filter_)
             deadline = settings.rerank_deadline_ms if name.endswith(_RERANKS) else 0.0
             found.append(replace(one, passages=grown.passages, deadline_ms=deadline))
-        curve = curve_of(client, found[0].profile, asking.seconds) if asking.seconds else (1.0,)
-        front, search, mapped = _memory(pid)
+        curve: tuple[float, ...] = (1.0,)
+        if asking.seconds:
+            curve = curve_of(client, service, found[0].profile, asking.seconds)
+        later = _memory(pid)
     archive = Archive(grown.stories, grown.passages, disk, front, search, mapped)
-    return Asked(tuple(found), archive, curve, noise)
+    kept = max(0.0, later[0] - front), max(0.0, later[1] - search)
+    return Asked(tuple(found), archive, curve, noise, kept)
 
 
 def served_variables(settings: Settings, keys: Mapping[str, str]) -> dict[str, str]:
@@ -140,76 +178,82 @@ class Client:
 
 
 def alone(
-    client: Client, pid: int, profile: str, searches: int, filter_: Filter | None = None
+    client: Client, service: Settled, profile: str, searches: int, filter_: Filter | None = None
 ) -> tuple[SearchTimes, float]:
-    """Return the searches of one client, and how much the slowest of three rounds took more than
-    the fastest.
+    """Return the searches of one client, as many as asked or those of some seconds, and how much
+    the slowest of three rounds took more than the fastest. Ask so many before: Python's collector
+    of garbage takes the longer, up to a tenth of a second, the more a service remembers.
     """
     answers: list[tuple[float, Mapping[str, float]]] = []
     medians = []
-    before, load = _processor_ms(pid), time.process_time()
+    before, load = service.spent(), time.process_time()
     began = time.perf_counter()
     for _ in range(_ROUNDS):
-        part = client.ask(profile, max(10, searches // _ROUNDS), filter_=filter_)
+        until = time.perf_counter() + _LONGEST_S / _ROUNDS
+        part = client.ask(profile, max(10, searches // _ROUNDS), until, filter_)
         medians.append(float(np.median([took for took, _ in part])))
         answers += part
-    wall = (time.perf_counter() - began) * 1000 / len(answers)
+    seconds = time.perf_counter() - began
     load_ms = (time.process_time() - load) * 1000 / len(answers)
-    after = _processor_ms(pid)
-    front, search = (max(0.01, (after[n] - before[n]) / len(answers)) for n in range(2))
+    spent = service.since(before, seconds)
+    front, search = (max(0.01, each / len(answers)) for each in (spent.front, spent.search))
     stages = tuple(sorted({name for _, spent in answers for name in spent} - {"total"}))
     rows = tuple(
         (*(spent.get(name, 0.0) for name in stages), max(0.0, took - spent["total"]))
         for took, spent in answers
     )
-    width = search / max(1e-3, wall - front - load_ms)
+    width = search / max(1e-3, seconds * 1000 / len(answers) - front - load_ms)
     times = SearchTimes(profile, 0, (*stages, HTTP), rows, front, load_ms, width)
     if filter_ is not None:
         times = replace(times, filter=filter_.name, allowed=filter_.allowed)
     return times, max(medians) / min(medians) - 1
 
 
-def curve_of(client: Client, profile: str, seconds: float) -> tuple[float, ...]:
-    """Return the work that 1, 2, 4 … clients get done at once, in the work of one, for each number
-    of threads of this machine. Between the measured numbers it is a straight line.
+def curve_of(client: Client, service: Settled, profile: str, seconds: float) -> tuple[float, ...]:
+    """Return the work that 1, 2, 3 … busy threads of this machine do at once, in the work of one:
+    the more they slow each other, the more processor time an answer takes. It is measured by 1, 2,
+    4 … clients, and by two for each thread; between the measured numbers it is a straight line.
     """
     threads = cores()
-    numbers = sorted({1, *(2**n for n in range(1, 8) if 2**n < threads), threads, 2 * threads})
-    paces = {number: _pace(client, profile, number, seconds) for number in numbers}
-    seen = {number: paces[number] / paces[1] for number in numbers if number < threads}
-    seen[threads] = max(paces[threads], paces[2 * threads]) / paces[1] if threads > 1 else 1.0
-    places = sorted(seen)
+    numbers = sorted({1, *(2**n for n in range(1, 8) if 2**n < threads), threads})
+    paid = {
+        busy: _paid(client, service, profile, busy if busy < threads else 2 * threads, seconds)
+        for busy in numbers
+    }
+    seen = [busy * paid[1] / paid[busy] for busy in numbers]
     most = np.arange(1, threads + 1)
-    line = np.interp(most, places, [seen[place] for place in places])
-    rising = np.maximum.accumulate(np.clip(line, 1.0, most))  # other work makes it seem to be more
+    line = np.interp(most, numbers, seen)
+    rising = np.maximum.accumulate(np.clip(line, 1.0, most))  # a chance can't make more of threads
     return tuple(round(float(each), 4) for each in rising)
 
 
-def _pace(client: Client, profile: str, clients: int, seconds: float) -> float:
-    """Return answers a second to `clients` that ask one after the other."""
+def _paid(client: Client, service: Settled, profile: str, clients: int, seconds: float) -> float:
+    """Return the processor time of an answer, with the client's, while so many ask in turn."""
     answered: list[int] = []
-    until = time.perf_counter() + seconds
+    before, load = service.spent(), time.process_time()
+    began = time.perf_counter()
 
     def run() -> None:
-        answered.append(len(client.ask(profile, sys.maxsize, until)))
+        answered.append(len(client.ask(profile, sys.maxsize, began + seconds)))
 
     threads = [Thread(target=run) for _ in range(clients)]
-    began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if len(answered) < clients:
         raise StorageError("a client was refused while the curve was measured")
-    return sum(answered) / (time.perf_counter() - began)
+    spent = service.since(before, time.perf_counter() - began)
+    ours = (time.process_time() - load) * 1000
+    return (spent.front + spent.search + ours) / max(1, sum(answered))
 
 
 # --- what processes take
 
 
-def _processor_ms(pid: int) -> tuple[float, float]:
-    """Return the processor time of a service's first process, and of those that search."""
-    return _spent(pid), sum(_spent(child) for child in _searching(pid))
+def spent_by(pid: int) -> Spent:
+    """Return what the processes of a service took since they started."""
+    return Spent(_spent(pid), sum(_spent(child) for child in _searching(pid)))
 
 
 def _spent(pid: int) -> float:
@@ -217,16 +261,23 @@ def _spent(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / _TICKS
 
 
-def settle(pid: int) -> None:
+def settled(pid: int) -> Settled:
     """Wait until a service that was just started does nothing by itself any more, or not longer
-    than a minute.
+    than a minute; return what it takes at rest.
     """
-    until, spent = time.perf_counter() + _CALM_S, sum(_processor_ms(pid))
-    while time.perf_counter() < until:
-        time.sleep(1.0)
-        before, spent = spent, sum(_processor_ms(pid))
-        if spent - before < _CALM * 1000:
-            return
+    until = time.perf_counter() + _CALM_S
+    while True:
+        spent = _spent_in(pid, 1.0)
+        if spent.front + spent.search < _CALM * 1000 or time.perf_counter() > until:
+            return Settled(pid, _spent_in(pid, _REST_S))
+
+
+def _spent_in(pid: int, seconds: float) -> Spent:
+    """Return what a service takes in a second, looking at it for `seconds`."""
+    before, began = spent_by(pid), time.perf_counter()
+    time.sleep(seconds)
+    now, passed = spent_by(pid), time.perf_counter() - began
+    return Spent((now.front - before.front) / passed, (now.search - before.search) / passed)
 
 
 def _searching(pid: int) -> list[int]:
@@ -247,9 +298,37 @@ def _memory(pid: int) -> tuple[float, float, float]:
     """Return bytes: of the first process and of one that searches, their own; and the most that one
     has of mapped files.
     """
-    own = [sizes_of(each) for each in (pid, *_searching(pid))]
-    searching = own[1:] or own
-    return own[0][0], max(each[0] for each in searching), max(each[1] for each in own)
+    pids = (pid, *_searching(pid))
+    own = [sizes_of(each)[0] for each in pids]
+    return own[0], max(own[1:] or own), max(_mapped(each) for each in pids) + MOST_BYTES
+
+
+def _mapped(pid: int) -> float:
+    """Return the bytes of files that a process has in memory. A file that is mapped twice counts
+    once, and the lists behind cursors not at all: their size has a limit, whatever the archive's.
+    """
+    found: Counter[str] = Counter()
+    path = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace").splitlines():
+        name, _, rest = line.partition(" ")
+        if not name.endswith(":"):
+            fields = rest.split(maxsplit=4)
+            path = fields[4] if len(fields) == 5 else ""
+        elif name == "Rss:" and path.startswith("/") and FILE not in path:
+            found[path] += int(rest.split()[0]) * 1024
+    return float(sum(min(size, _size(path)) for path, size in found.items()))
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # deleted, and still mapped
+        return 0
+
+
+def _grows(path: Path) -> bool:
+    """Return whether a file is of the archive, and not of the lists behind cursors."""
+    return path.is_file() and not path.name.startswith(FILE)
 
 
 def sizes_of(pid: int | str) -> tuple[float, float]:
