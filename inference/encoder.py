@@ -34,7 +34,7 @@ from inference.texts.tokens import TextTokens, surely_fits
 CACHE_SIZE = 4096  # queries; 6 MB of vectors at 384 dimensions
 GROUP = 1024  # texts whose tokens are held at once; the rest wait as text, so memory stays constant
 BULK = 128  # passages in one call; so many are fed by the runtime itself, if it has a way
-BULK_TOKENS = 4096  # of a batch that is fed so
+BULK_TOKENS = 1024  # of a batch that is fed so; with more its numbers leave a core's cache
 TokenRow = tuple[int, ...]
 
 

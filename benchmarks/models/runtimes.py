@@ -4,11 +4,11 @@
     python -m benchmarks.models.runtimes [--models NAME|FOLDER ...] [--runtimes NAME[:OPTION],...]
                                 [--judge SET] [--ner FILE] [--output DIR] [--seconds S] [--export]
 
-The bundled models are int8 graphs for ONNX Runtime. So that every runtime has the same weights,
-each model is also exported in float32 (`NAME-float32`), in every form that a runtime here reads:
-PyTorch's forms by the extra `torch` (not of scorers and of what finds shots), TensorFlow's by the
-extra `tensorflow`. Every runtime has a row with each of its options; one that can't be used here
-says why. A scorer that is not bundled is named by its folder.
+The bundled models are int8 graphs for ONNX Runtime. So that runtimes have the same weights, each
+model is also exported in float32, in every form that a runtime here reads: as `NAME-float32` by the
+extra `torch` (no scorer, and not what finds shots), as `NAME-tensorflow` by the extra `tensorflow`.
+Every runtime has a row with each of its options; one that can't be used here says why. A scorer
+that is not bundled is named by its folder.
 
 - `small` and `large` call: p50 of calls in turns, on one thread, in one process (`models bench`)
 - `memory`, `start`, `quality`: of a process for each (`benchmarks.models.alone`); for TorchServe of
@@ -45,7 +45,7 @@ from dateline.measuring.model_bench import BenchPlan, bench
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings, configure
 from inference.models.manifest import ModelManifest, companions
-from inference.models.store import MANIFEST, ModelFolder, ModelStore
+from inference.models.store import ModelFolder
 from inference.runtimes.bench import Row, fastest
 from inference.runtimes.loading import installed, library
 from scripts.torchserve_server import missing, torchserve
@@ -120,47 +120,28 @@ def brought(plan: Plan, name: str) -> str:
 
 
 def forms(plan: Plan, names: Sequence[str]) -> Iterator[str]:
-    """Yield each model and its form in float32, which is made where it is missing."""
+    """Yield each model and its forms in float32, which are made where they are missing."""
     for name in names:
         yield name
-        folder = model_store(plan.settings).open(name)
-        if "int8" in folder.manifest.precision:
-            source = model_store(plan.settings).open(FLOATS.get(name, name))
+        if "int8" not in model_store(plan.settings).open(name).manifest.precision:
+            continue
+        source = model_store(plan.settings).open(FLOATS.get(name, name))
+        for part, write in (("float32", _torch_forms), ("tensorflow", _tensor_forms)):
+            made = plan.exported / f"{source.manifest.name}-{part}"
             try:
-                yield in_float32(plan, source)
+                if not made.exists():
+                    _progress(f"exporting {made.name}")
+                    write(source, made)
+                yield made.name
             except ModelError as error:
-                _progress(f"{name} has no form in float32: {error}")
-
-
-def in_float32(plan: Plan, source: ModelFolder) -> str:
-    """Return the name of the model in float32, exported in every form that is read here. Raises
-    ModelError if there is none.
-    """
-    name = f"{source.manifest.name}-float32"
-    if (plan.exported / name).exists():
-        return name
-    made: list[Path] = []
-    problems = []
-    for part, write in (("torch", _torch_forms), ("tensorflow", _tensor_forms)):
-        place = plan.output / part / name
-        try:
-            if not place.exists():
-                _progress(f"exporting {name}: {part}")
-                write(source, place)
-            made.append(place)
-        except ModelError as error:
-            problems.append(str(error))
-    if not made:
-        raise ModelError("; ".join(problems), where=name)
-    joined(made, plan.exported / name)
-    return name
+                _progress(f"{made.name} can't be made: {error}")
 
 
 def _torch_forms(source: ModelFolder, made: Path) -> None:
     """Write PyTorch's forms, and an ONNX graph of its own."""
     manifest = source.manifest
     hub, parts = library("training.public_models.hub_folder"), checkpoint_folder()
-    opened = made.with_name(f"{manifest.name}-hub")
+    opened = made.parent.parent / f"{manifest.name}-hub"
     if not opened.exists():
         hub.write_hub_folder(source, opened)
     wanted = parts.ExportPlan(
@@ -186,24 +167,6 @@ def _tensor_forms(source: ModelFolder, made: Path) -> None:
 def _read_here(formats: Iterable[str]) -> tuple[str, ...]:
     kinds = [kind for kind in RUNTIMES.values() if not kind.missing]
     return tuple(one for one in formats if any(one in kind.formats for kind in kinds))
-
-
-def joined(parts: Sequence[Path], place: Path) -> None:
-    """Make one model of `parts`, folders of models with the same weights: the first one, and the
-    forms that only the others have.
-    """
-    shutil.copytree(parts[0], place)
-    manifest = ModelStore(place.parent).open(place.name).manifest
-    for part in parts[1:]:
-        other = ModelStore(part.parent).open(part.name).manifest
-        more = {form: path for form, path in other.graphs.items() if form not in manifest.graphs}
-        for path in more.values():
-            shutil.copy(part / path, place / path)
-        files = {path: other.files[path] for path in more.values()}
-        manifest = replace(
-            manifest, files={**manifest.files, **files}, graphs={**manifest.graphs, **more}
-        )
-    (place / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def checkpoint_folder() -> Any:
@@ -317,8 +280,10 @@ def _side(manifest: ModelManifest, row: Row, folder: ModelFolder, *, chosen: boo
 
 def size_mb(folder: ModelFolder, runtime: str) -> float:
     """Return the size of the form that a runtime reads, with what must lie beside it."""
-    kind, graphs = RUNTIMES[runtime.partition(":")[0]], folder.manifest.graphs
-    path = next(graphs[one] for one in kind.formats if one in graphs)
+    name, _, option = runtime.partition(":")
+    graphs = folder.manifest.graphs
+    formats = sorted(RUNTIMES[name].formats, key=lambda one: not one.endswith(f"-{option}"))
+    path = next(graphs[one] for one in formats if one in graphs)
     paths = (path, *companions(path, folder.manifest.files))
     return sum((folder.path / one).stat().st_size for one in paths) / 1e6
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,8 @@ from benchmarks.models import alone, runtimes
 from benchmarks.sides import Side, draw, markdown, side_of
 from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.settings import configure
-from inference.models.store import MANIFEST, ModelStore
 
 MODEL = "distilbert-ner-news"
-LITE = b"\0\0\0\0TFL3"  # how a file of TFLite begins
 SIDES = (
     Side("m (1x16, 64x128)", "one", 1.25, 80.0, 90.4, 22.1, 0.5, 0.9, "nDCG@10", 1.0),
     Side("m (1x16, 64x128)", "two", 0.5, 40.0, chosen=True),
@@ -71,22 +67,6 @@ def test_a_model_is_measured_and_not_again(
     assert ours["chosen"] is True
     assert other["problem"]
     assert "onnxruntime:cpu" in (tmp_path / "runtimes.md").read_text("utf-8")
-
-
-def test_forms_of_the_same_weights_become_one_model(tmp_path: Path) -> None:
-    source = model_store(configure({}).settings).open(MODEL)
-    places = [tmp_path / part / MODEL for part in ("a", "b")]
-    for place in places:
-        shutil.copytree(source.path, place)
-    (places[1] / "m.tflite").write_bytes(LITE)
-    files = {**source.manifest.files, "m.tflite": hashlib.sha256(LITE).hexdigest()}
-    graphs = {**source.manifest.graphs, "tflite": "m.tflite"}
-    other = replace(source.manifest, files=files, graphs=graphs)
-    (places[1] / MANIFEST).write_text(other.to_json(), "utf-8")
-    runtimes.joined(places, tmp_path / MODEL)
-    made = ModelStore(tmp_path).open(MODEL).manifest
-    assert (made.graphs, made.files) == (graphs, files)
-    assert (tmp_path / MODEL / "m.tflite").read_bytes() == LITE
 
 
 def test_the_changes_in_made_windows_are_found() -> None:

@@ -27,7 +27,7 @@ from inference.encoder import SentenceEncoder
 from inference.measuring.sample_windows import sample_windows
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder, ModelStore
-from inference.runtime import Runtime
+from inference.runtime import FeedingRuntime, Runtime
 from inference.runtimes.choice import open_choice, parse_choice
 from inference.runtimes.loading import library
 from inference.runtimes.tensorflow import TensorFlowRuntime
@@ -176,6 +176,17 @@ def test_many_passages_are_fed_by_tf_data_and_have_the_same_vectors(
     found = other.encode_passages(texts)
     assert waited == [], "the queue is for callers with few texts"
     assert cosines(expected, found).min() >= 1 - 1e-6
+
+
+def test_what_tf_data_feeds_is_hardly_padded(made: Made) -> None:
+    rows = [range(2, 3 + 29 * n % 40) for n in range(200)]
+    runtime = opened(made["encode"][0], "tensorflow")
+    assert isinstance(runtime, FeedingRuntime)
+    fed = [arrays for _, arrays in runtime.batches(rows, tokens=256, padding=0)]
+    assert sum(arrays["attention_mask"].sum() for arrays in fed) == sum(map(len, rows))
+    assert sum(arrays["input_ids"].size for arrays in fed) < 1.1 * sum(map(len, rows))
+    assert max(arrays["input_ids"].size for arrays in fed) <= 256
+    runtime.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
