@@ -107,6 +107,7 @@ def draw(sides: Sequence[Side], place: Path, title: str) -> None:
             axes.bar_label(bars, fmt=lambda value: _number(value, 1), padding=2, fontsize=7)
             if any(value > 0 for value in values):
                 axes.set_xscale("log")
+                axes.xaxis.set_minor_formatter("")  # each bar says its number
             axes.set_title(name, loc="left")
             axes.spines[["top", "right"]].set_visible(False)
             axes.margins(x=0.15, y=0.01)
