@@ -8,12 +8,13 @@ the whole's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from core.errors import ConflictError
+from core.errors import ConflictError, StorageError
 from core.items import Item, PubStatus, Shot
 from core.media import MediaFacts, MediaKind
 from core.media_words import Utterance
@@ -26,10 +27,13 @@ from indexing.media.assets import Asset, Enrichment
 
 _ROUNDS = 4  # if another process took the version, the newest one is looked up again
 _MOST_NOTES = 20
+_WITH_VECTORS = 2  # newest versions that keep their vectors: a search may still show the one before
 MEMBER = "live"  # of a document: our extension of ninjs
 
 BuildItem = Callable[[Asset, Enrichment, Item | None], Item]
 Newest = Callable[[Sequence[str]], Sequence[Item | None]]
+# Takes the vectors from an item's versions between two numbers: see `RecordOfTruth.empty_vectors`.
+EmptyVectors = Callable[[str, int, int], int]
 
 
 class Standing(StrEnum):
@@ -70,7 +74,9 @@ def document_of(state: LiveState, standing: Standing) -> dict[str, Any]:
 
 class LiveItems:
     """Writes the versions of live items into the record of truth. `rule` says what may go to an
-    outside service if rights say nothing.
+    outside service if rights say nothing. Each version has all vectors of the one before, so older
+    ones lose theirs by `empty_vectors`. Where the newest is hidden they don't: an older one may be
+    shown.
     """
 
     def __init__(
@@ -78,10 +84,13 @@ class LiveItems:
         build: BuildItem,
         ingest: Ingest,
         newest: Newest,
+        empty_vectors: EmptyVectors,
         looker: Looker | None,
         rule: Rule = "unless_forbidden",
     ) -> None:
         self._build, self._ingest, self._newest = build, ingest, newest
+        self._empty_vectors = empty_vectors
+        self._emptied: dict[str, int] = {}  # up to which version, by uri
         self._looker, self._rule = looker, rule
 
     def recorded(self, uri: str) -> Item | None:
@@ -105,12 +114,26 @@ class LiveItems:
             item = self._item(content)
             written = self._ingest.put(self._ingest.embed([item]))[0]
             if written.outcome not in REFUSED:
-                return replace(written, held=written.held or _hidden(item))
+                written = replace(written, held=written.held or _hidden(item))
+                if not written.held:
+                    self._empty_before(written)
+                return written
         raise ConflictError(
             f"its version {written.version} was refused: {written.outcome}",
             where=written.uri,
             mend="does another process write this item? name another --uri",
         )
+
+    def _empty_before(self, written: Written) -> None:
+        """Take the vectors from the versions before the newest ones. What fails is tried again with
+        the next version.
+        """
+        first = self._emptied.get(written.uri, 0) + 1
+        last = written.version - _WITH_VECTORS
+        if last >= first:
+            with suppress(StorageError):
+                self._empty_vectors(written.uri, first, last)
+                self._emptied[written.uri] = last
 
     def _item(self, content: LiveContent) -> Item:
         state = content.state

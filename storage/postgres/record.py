@@ -109,6 +109,11 @@ class PostgresRecord:
         with self._writing() as (connection, _):
             return writes.forget_vectors(connection, field, keep, after, limit)
 
+    def empty_vectors(self, uri: str, first: int, last: int) -> int:
+        """Take the passages and vectors from versions of an item; return from how many fields."""
+        with self._writing() as (connection, _):
+            return writes.empty_vectors(connection, uri, first, last)
+
     @property
     def _kept(self) -> set[Space]:
         return {*self.spaces.items(), *self.beside.items()}

@@ -60,6 +60,11 @@ _OTHERS = sa.text(
     " AND encoder <> ALL(CAST(:keep AS text[])) AND seq > :after"
     " ORDER BY seq LIMIT :limit) RETURNING seq"
 )
+_EMPTY = sa.text(
+    "UPDATE vectors SET passages = '[]'::bytea, matrix = ''::bytea"
+    " WHERE matrix <> ''::bytea AND seq IN (SELECT seq FROM items"
+    " WHERE uri = :uri AND version BETWEEN :first AND :last)"
+)
 SIGN = insert(SIGNATURES)
 SIGN = SIGN.on_conflict_do_update(
     index_elements=["seq"],
@@ -144,6 +149,11 @@ def forget_vectors(
     """Delete the field's vectors of encoders not in `keep`; return the versions' seqs."""
     which = {"field": field, "keep": list(keep), "after": after, "limit": limit}
     return sorted({int(seq) for (seq,) in connection.execute(_OTHERS, which)})
+
+
+def empty_vectors(connection: sa.Connection, uri: str, first: int, last: int) -> int:
+    """Take passages and vectors from versions of an item; return from how many rows."""
+    return connection.execute(_EMPTY, {"uri": uri, "first": first, "last": last}).rowcount
 
 
 def forget_rows(

@@ -270,6 +270,13 @@ class RecordOfTruth(Writer, Protocol):
         """
         ...
 
+    def empty_vectors(self, uri: str, first: int, last: int) -> int:
+        """Take the passages and vectors from the versions `first` to `last` of an item; return from
+        how many fields of them. Such a version counts as one without passages: it lacks no vectors,
+        and searches by vector do not find it.
+        """
+        ...
+
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """Record text signatures of versions, by seq; versions that are gone are skipped."""
         ...

@@ -100,6 +100,7 @@ def opened_parts(
                     item_builder(settings, None),
                     ingest,
                     service.engine.newest,
+                    service.engine.record.empty_vectors,
                     looker,
                     settings.external_processing,
                 ),

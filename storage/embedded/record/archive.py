@@ -43,6 +43,10 @@ from storage.record.write_rules import (
 
 FILE = "record.sqlite3"
 _NOTHING: Mapping[str, str] = {}
+_EMPTY = """
+UPDATE vectors SET passages = CAST('[]' AS BLOB), matrix = x'' WHERE matrix <> x''
+AND seq IN (SELECT seq FROM items WHERE uri = ? AND version BETWEEN ? AND ?)
+"""
 _HOLD_S = 0.02  # after this a transaction is committed, and the next one continues
 _TAKES_NOTHING = (StorageFullError, DiskError, BusyError)
 _TRY_AGAIN_S = 0.5  # the pause after a change of state could not be recorded
@@ -226,6 +230,11 @@ class Record:
                     (field, *keep, seqs[0], seqs[-1]),
                 )
         return seqs
+
+    def empty_vectors(self, uri: str, first: int, last: int) -> int:
+        """Take the passages and vectors from versions of an item; return from how many fields."""
+        with self._transaction() as cursor:
+            return cursor.execute(_EMPTY, (uri, first, last)).rowcount
 
     def add_signatures(self, signatures: Mapping[int, bytes]) -> None:
         """Record text signatures of versions, by seq; versions that are gone are skipped."""

@@ -87,6 +87,13 @@ class Room:
         assert not others
         return hit
 
+    def vectors(self, *versions: int) -> int:
+        """How many vectors these versions have, in all fields."""
+        record = self.service.engine.record
+        seqs = [seq for one in versions if (seq := record.reads.seq_of(URI, one)) is not None]
+        found = (record.reads.vectors_by_seq(*space, seqs) for space in record.spaces.items())
+        return sum(len(matrix) for each in found for _, matrix in each)
+
     def item(self, uri: str = URI) -> Item:
         (found,) = self.service.engine.newest([uri])
         assert found is not None
@@ -139,6 +146,8 @@ def test_shots_and_words_are_found_while_the_source_runs_until_a_kill_which_hold
         assert hit.item.source["live"]["state"] == "running"
         until(lambda: len(room.item().shots) == 3)
         assert room.hit("ferry").item.uri == URI
+        assert room.vectors(room.item().version)
+        assert room.vectors(*range(1, room.item().version - 2)) == 0
         room.service.writer.set_status([SetStatus(URI, PubStatus.CANCELED)], OPERATOR)
         assert room.hits("ferry") == []
         broadcast.over.set()

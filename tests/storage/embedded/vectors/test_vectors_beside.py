@@ -110,6 +110,23 @@ def test_what_is_not_kept_is_forgotten(record: RecordOfTruth) -> None:
     assert [*record.forget_vectors("other", (), 0, 10)] == []
 
 
+def test_versions_that_are_emptied_lack_nothing(record: RecordOfTruth) -> None:
+    for version in (1, 2, 3):
+        item = make_item("a", version=version, body="word")
+        entries = tuple(vectors(*of(encoder), encoder=encoder) for encoder in (OLD, NEW))
+        record.put([PutItem(item, entries)])
+    assert record.empty_vectors("a", 1, 2) == 4
+    assert record.empty_vectors("a", 1, 2) == 0
+    sizes = []
+    for version in (1, 2, 3):
+        seq = record.reads.seq_of("a", version)
+        assert seq is not None
+        ((_, matrix),) = record.reads.vectors_by_seq(FIELD, OLD, [seq])
+        sizes.append((len(matrix), len(record.reads.passages_by_seq(FIELD, OLD, [seq])[seq])))
+    assert sizes == [(0, 0), (0, 0), (len(of(OLD)), len(of(OLD)))]
+    assert record.reads.count_lacking(FIELD, OLD) == 0
+
+
 def test_they_are_forgotten_page_by_page(record: RecordOfTruth) -> None:
     """Each page begins where the one before ended: what was looked through is not read again."""
     entries = (vectors(*of(OLD), encoder=OLD), vectors(*of(NEW), encoder=NEW))
