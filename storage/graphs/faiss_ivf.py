@@ -26,6 +26,9 @@ _ROUNDS = 6
 _LEAST = 32  # rows of a list, in the mean
 _PIECE = 65_536  # rows that are added at once, which bounds the memory of a build
 _SEED = 1729
+# A list is read for 3 of a search's width: a search for 100 rows, 400 wide, then finds as many of
+# the nearest among a million as a graph should (docs/vector-graphs.md).
+_WIDTH = 3
 
 
 class InvertedLists:
@@ -76,11 +79,11 @@ class InvertedLists:
     def walk(
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
-        """Read the `ef` nearest lists for each query. Where few rows are allowed, more are read."""
-        selector, lists = None, ef
+        """Read a list for each _WIDTH of `ef`. Where few rows are allowed, more are read."""
+        selector, lists = None, -(-ef // _WIDTH)
         if allowed is not None:
             selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-            lists = int(ef * len(allowed) / np.count_nonzero(allowed))
+            lists = int(lists * len(allowed) / np.count_nonzero(allowed))
         parameters = faiss.SearchParametersIVF(nprobe=min(lists, self.index.nlist), sel=selector)
         with on_threads(threads):
             found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)

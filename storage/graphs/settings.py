@@ -32,8 +32,8 @@ class HnswSettings:
     as many candidates, and their float16 vectors on disk order them; 0 means the precision's own
     factor.
 
-    `faiss-ivf` has inverted lists in place of a graph, only in pq (two bits a dimension): `ef` is
-    the number of lists that a search reads, and `m` and `ef_construction` have no meaning.
+    `faiss-ivf` has inverted lists in place of a graph, only in pq (two bits a dimension): a
+    search reads a list for 3 of its width, and `m` and `ef_construction` have no meaning.
     """
 
     m: int = 32
