@@ -33,9 +33,12 @@ WINDOWS = {
         ((1280, 900), (390, 844)), ("light", "dark"), ("en-GB", "es-ES")
     )
 }
-STILL = """() => Promise.all(document.getAnimations()
-  .filter(one => one.effect.getTiming().iterations < 100)
-  .map(one => one.finished.catch(() => 0)))"""
+# An animation that is paused never ends, so none is waited for longer than 3 s.
+STILL = """() => Promise.race([
+  Promise.all(document.getAnimations()
+    .filter(one => one.effect.getTiming().iterations < 100)
+    .map(one => one.finished.catch(() => 0))),
+  new Promise(done => setTimeout(done, 3000))])"""
 WIDER = """() => [document.documentElement, ...document.querySelectorAll('dialog[open]')]
   .filter(node => node.scrollWidth > node.clientWidth).map(node => node.id || 'page')"""
 
