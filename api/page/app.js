@@ -67,7 +67,10 @@ async function answer() {
     show(byId("problem"), false);
     show(byId("columns"), true);
   } catch (error) {
-    if (error.name !== "AbortError") showProblem(error);
+    if (error.name !== "AbortError") {
+      if (!isPassing(error) && error.status !== 401) forgetGiven();
+      showProblem(error);
+    }
   } finally {
     if (running === own) show(byId("progress"), false);
   }
@@ -208,6 +211,13 @@ function askForKey() {
 
 /** Why a dropped file can't be searched by. */
 const refused = (why) => toast(why === "large" ? t("The picture is larger than 16 MB.") : t("Drop a text or a picture."));
+
+/** A text or picture that was refused is not asked again when the page is loaded anew or filtered. */
+function forgetGiven() {
+  if (!state.text && !state.picture) return;
+  state = { ...state, text: "", picture: null };
+  history.replaceState(kept(), "", writeState(state));
+}
 
 /** Whether the same question may succeed later: there was no answer, too many requests, or a fault. */
 const isPassing = ({ status }) => !status || status === 410 || status === 429 || status >= 500;
