@@ -203,7 +203,7 @@ def withheld(page: Page) -> None:
 
 
 def brought_back(page: Page) -> None:
-    withheld(page)
+    """What the screen before has withheld."""
     page.locator("#panel .desk-undo").click()
     expect(page.locator("#panel")).to_be_hidden()
     expect(page.locator("#toast")).to_be_visible()
@@ -328,6 +328,7 @@ SCREENS: dict[str, Callable[[Page], None]] = {
     "correction": lambda page: desk_form(page, 1),
     "versions": versions,
     "withheld": withheld,
+    "brought back": brought_back,
     "killed": killed,
     "undone": undone,
     "log": log,
