@@ -169,7 +169,7 @@ def _settings(tuning: Tuning) -> Table:
         (word(what), *(anything(value) for value in setting.as_dict().values()))
         for what, setting in chosen
     ]
-    return Table(("", *names), tuple(rows))
+    return Table(("which", *names), tuple(rows))
 
 
 def _provenance(tuning: Tuning) -> Part:
