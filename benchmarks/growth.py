@@ -92,10 +92,10 @@ def main() -> None:
         if chosen.vectors_alone:
             segments = Segments(builder_of(hnsw), folder, chosen.threads)
             figures = segments.measured(made, chosen.passages)
-        elif _held(settings) >= chosen.passages:
+        elif (held := _held(settings)) >= chosen.passages:
             figures = _asked_again(settings, made, chosen.passages)
         else:
-            figures = _life(settings, made, chosen.passages)
+            figures = _life(settings, made, held, chosen.passages)
     finally:
         if not chosen.keep:
             shutil.rmtree(folder)
@@ -222,9 +222,10 @@ def _held(settings: EmbeddedSettings) -> int:
         engine.close()
 
 
-def _life(settings: EmbeddedSettings, made: Made, passages: int) -> dict[str, float]:
-    """Import what is not there, build, open again, ask, change: return the figures of each."""
-    held = _held(settings)
+def _life(settings: EmbeddedSettings, made: Made, held: int, passages: int) -> dict[str, float]:
+    """Import what is missing of the `passages`, build, open again, ask, change: return the figures
+    of each. `held` are there.
+    """
     engine = _opened(settings)
     try:
         firsts = range(held, passages, _CHUNK)

@@ -274,7 +274,9 @@ class ServiceModel:
         remote: Elsewhere | None = None,
         load_ms: float = 0.0,
     ) -> float:
-        """Return the answers a second to `clients` that each ask again at once."""
+        """Return the answers a second, if each of the `clients` sends its next search as soon as it
+        has an answer.
+        """
         measured = self.work(host, passages, remote=remote)
         measured[:, _LOAD] = load_ms / 2
         chosen = np.random.default_rng(SEED).integers(0, len(measured), _ASKED)

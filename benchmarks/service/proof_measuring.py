@@ -99,8 +99,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A part: a profile in a place, by a number of search processes. `load_ms` is what a search
-    takes in the load generator. With a `change` the load is that of the part without it.
+    """What was measured of a part: of a profile, with models and indexes in one place and a number
+    of search processes. `load_ms` is the time that a search takes in the load generator. With a
+    `change` the load is that of the part without it.
     """
 
     where: str
@@ -126,7 +127,7 @@ _ADAPTER = TypeAdapter(Measured)
 
 
 def write(folder: Path, found: Measured) -> None:
-    """Write a part's file, in place of an older one."""
+    """Write the file of a part. It replaces an older file of the same part."""
     folder.mkdir(parents=True, exist_ok=True)
     change = f"-{found.change.name.replace(' ', '-')}" if found.change else ""
     name = f"{found.where}-{found.profile}-{found.processes}{change}.json"
@@ -219,7 +220,9 @@ class Measuring:
             yield Load(share, rate, tuple(each[place] for each in rounds))
 
     def _alone(self, asked: Asked, service: Settled) -> tuple[SearchTimes, float]:
-        """Return searches of one client, and the nodes' processor time of each."""
+        """Measure searches of one client. Return them, and the milliseconds of processor time that
+        one takes in the nodes of OpenSearch.
+        """
         before = nodes_spent_ms(self._settings)
         found, _ = alone(asked.client, service, self._profile, _ALONE)
         node = (nodes_spent_ms(self._settings) - before) / len(found.rows)

@@ -170,7 +170,7 @@ def opened(graph: Held | None, where: str) -> Held:
 
 
 class Turns:
-    """Objects that only one call may use at a time: `make` makes another where none is at rest.
+    """Objects that serve one call at a time each. If all are in use, `make` makes another.
     Thread-safe. `where` names the model in errors.
     """
 

@@ -84,7 +84,7 @@ class ListsBuilder:
         return HnswGraph(links, HalfRows.of(vectors), FAISS_FILE, self._settings)
 
     def load(self, folder: Path) -> HnswGraph:
-        """Open saved lists."""
+        """Open the lists that `save` wrote."""
         from storage.graphs.faiss_ivf import InvertedLists
 
         links = InvertedLists.load(folder / FAISS_FILE)

@@ -17,6 +17,7 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.retrieval import Ids, Marks
+from storage.graphs.faiss_hnsw import selector
 
 MOST = 2048  # rows of a query that a card can give
 
@@ -78,8 +79,7 @@ class CardLinks:
     def _here(self, queries: FloatMatrix, k: int, allowed: Marks | None) -> tuple[FloatMatrix, Ids]:
         parameters = None
         if allowed is not None:
-            bitmap = np.packbits(allowed, bitorder="little")
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+            parameters = faiss.SearchParameters(sel=selector(allowed))
         found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
         return found
 

@@ -77,8 +77,18 @@ def _sample(vectors: FloatMatrix) -> FloatMatrix:
     count = len(vectors)
     if count < _PQ_CENTROIDS:
         return np.resize(vectors, (_PQ_CENTROIDS, vectors.shape[1]))
-    rows = np.linspace(0, count - 1, min(count, _PQ_ROWS)).astype(np.int64)
-    return vectors[rows]
+    return spread(vectors, _PQ_ROWS)
+
+
+def spread(vectors: FloatMatrix, most: int) -> FloatMatrix:
+    """Return at most so many rows, from all parts of the matrix."""
+    count = len(vectors)
+    return vectors[np.linspace(0, count - 1, min(count, most)).astype(np.int64)]
+
+
+def selector(allowed: Marks) -> Any:
+    """Return faiss's form of the `allowed` rows, bool [n]."""
+    return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
 
 _WIDEST = 8.0
@@ -149,9 +159,8 @@ class FaissLinks:
             )
         else:
             share = np.count_nonzero(allowed) / len(allowed)
-            bitmap = np.packbits(allowed, bitorder="little")
             parameters = faiss.SearchParametersHNSW(
-                efSearch=int(ef * min(_WIDEST, 1 / share)), sel=faiss.IDSelectorBitmap(bitmap)
+                efSearch=int(ef * min(_WIDEST, 1 / share)), sel=selector(allowed)
             )
         if len(queries) == 1:
             found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.items import FloatMatrix
 from core.retrieval import Ids, Marks
-from storage.graphs.faiss_hnsw import on_threads
+from storage.graphs.faiss_hnsw import on_threads, selector, spread
 
 _METRIC = faiss.METRIC_INNER_PRODUCT
 _BITS = 4
@@ -80,11 +80,11 @@ class InvertedLists:
         self, queries: FloatMatrix, k: int, ef: int, allowed: Marks | None, threads: int
     ) -> tuple[FloatMatrix, Ids]:
         """Read a list for each _WIDTH of `ef`. Where few rows are allowed, more are read."""
-        selector, lists = None, -(-ef // _WIDTH)
+        only, lists = None, -(-ef // _WIDTH)
         if allowed is not None:
-            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+            only = selector(allowed)
             lists = int(lists * len(allowed) / np.count_nonzero(allowed))
-        parameters = faiss.SearchParametersIVF(nprobe=min(lists, self.index.nlist), sel=selector)
+        parameters = faiss.SearchParametersIVF(nprobe=min(lists, self.index.nlist), sel=only)
         with on_threads(threads):
             found: tuple[FloatMatrix, Ids] = self.index.search(queries, k, params=parameters)
         return found
@@ -96,7 +96,9 @@ def lists_of(count: int) -> int:
 
 
 def _parts_of(dimension: int) -> int:
-    """Return how many products a vector has: one for two dimensions, or fewer if they are odd."""
+    """Return how many parts a vector is cut into: one for two dimensions, or, if their number is
+    odd, one for each.
+    """
     return dimension // 2 if dimension % 2 == 0 else dimension
 
 
@@ -119,9 +121,7 @@ def _sample(vectors: FloatMatrix, most: int) -> FloatMatrix:
     """Return rows from all parts of the matrix. Products are not defined where all rows are equal,
     so a few rows stand among others.
     """
-    count = len(vectors)
-    if count < _LEAST:
+    if len(vectors) < _LEAST:
         others = np.random.default_rng(_SEED).standard_normal((_LEAST, vectors.shape[1]))
         return np.concatenate([vectors, others.astype(np.float32)])
-    rows = np.linspace(0, count - 1, min(count, most)).astype(np.int64)
-    return np.ascontiguousarray(vectors[rows], np.float32)
+    return spread(vectors, most)

@@ -20,7 +20,7 @@ _PULLED = {n: v for n, v in os.environ.items() if n == "DATELINE_PULLED_MODELS"}
 
 @contextmanager
 def demo_with_media(archive: Path, folder: Path, **settings: str) -> Iterator[str]:
-    """The address of a demo service over a copy of `archive` and the demo's media."""
+    """Serve the demo with its media from a copy of `archive`; yield the address."""
     pytest.importorskip("av", reason="the extra [media] is not installed")
     data = folder / "data"
     shutil.copytree(archive, data)

@@ -78,7 +78,7 @@ def pictured(page: Page) -> None:
 
 
 def in_view(page: Page, button: str) -> None:
-    """Grid or list, which a browser keeps."""
+    """Choose grid or list. The browser remembers the choice, so a screen that needs one sets it."""
     page.locator(f"#{button}-view").click()
     expect(page.locator("#progress")).to_be_hidden()
 
