@@ -439,9 +439,12 @@ class Segments:
 
 
 def _churned(engine: EmbeddedEngine, made: Made, folder: Path, passages: int) -> dict[str, float]:
-    """Import one per cent of the stories in a new version, and tend the segments as if idle."""
+    """Import one per cent of the stories in a new version, and tend the segments as if idle. They
+    are the last ones: the first ones of an archive that grew have that version already.
+    """
     count = max(passages // 100, 1)
-    imported = _import(engine, made, folder, [0], count, version=2)
+    firsts = range(passages - count, passages, _CHUNK)
+    imported = _import(engine, made, folder, firsts, passages, version=2)
     merged = Timed()
     merged.run(engine.compact)
     return {
