@@ -1,18 +1,25 @@
 """BM25 in a large index of words: what counting, a caller's filter and an excluded word cost.
 
     python -m benchmarks.search.words [FOLDER] [--data DIR] [--documents N] [--queries N]
+                                      [--depth N]
 
 The documents are made: each has some sentences of each of two stories of the set in FOLDER, and
 seven of ten are in the product of the caller. Half of them have one word more, which the last two
 rows exclude. The index is made once, in the data folder; there are no vectors. Each query is one of
-the set's, to the depth of the profile hybrid. All sides are asked each query in turns, and times
-are processor time of the thread, so that other work on the machine counts as little as it can.
+the set's, to the depth of the profile hybrid, 400. All sides are asked each query in turns, and
+times are processor time of the thread, so that other work on the machine counts as little as it can.
 
 - `counted`, `not counted`: a caller who may see everything.
 - `filtered and counted`, `filtered`: the caller's product is a part of the query.
 - `best of all`: the caller's hits out of the best of all, as the engine does it with vectors.
 - `NOT, all matches`, `NOT, looked up`: the matches of the excluded word for a bitmap, and only
   those among as many passages as a search by vectors looks at first.
+
+tantivy's binding gives every hit to several collectors, so nothing is left out that can't be among
+the best. `words_one_collector.patch` gives them to one where nothing is counted. To see what that
+would change: pip download --no-deps --no-binary :all: tantivy==0.27.0, unpack it, patch -p1 it,
+maturin build --release (with Rust), pip install --target DIR the wheel, and run this with
+PYTHONPATH=DIR.
 """
 
 from __future__ import annotations
@@ -39,7 +46,7 @@ from search.understanding.language import parse
 from storage.embedded.lexical.fields import build_schema, document_of, take_words
 from storage.embedded.lexical.reader import LexicalHits, LexicalReader
 
-_DEPTH, _WIDE, _LOOKED_AT = 400, 1.25, 450
+_WIDE, _LOOKED_AT = 1.25, 450
 _OWN, _OTHERS = Keyword("product", ("wire",)), "photos"
 _EXCLUDED = "excluded"
 _SHARE = 0.7
@@ -54,6 +61,7 @@ def main() -> None:
     parser = arguments(__doc__)
     add_options(parser)
     parser.add_argument("--documents", type=int, default=1_000_000, help="how many")
+    parser.add_argument("--depth", type=int, default=400, help="best hits that are asked for")
     chosen = parser.parse_args()
     machine = this_machine()
     place = chosen.data / f"words-{chosen.documents}"
@@ -62,7 +70,7 @@ def main() -> None:
     reader = LexicalReader(index.searcher(), index.schema, ("en",), ("en",), held)
     judged = read_judged_set(str(chosen.folder), Conventions())
     queries = list(dict.fromkeys(judged.queries.values()))[: chosen.queries or None]
-    figures = _figures(_sides(reader, chosen.documents), queries)
+    figures = _figures(_sides(reader, chosen.documents, chosen.depth), queries)
     show(
         "BM25 in a large index",
         {"documents": chosen.documents, **figures},
@@ -119,24 +127,24 @@ def _some(random: np.random.Generator, sentences: Sequence[str], most: int) -> l
     return [sentences[n] for n in random.choice(len(sentences), size, replace=False)]
 
 
-def _sides(reader: LexicalReader, documents: int) -> dict[str, Side]:
+def _sides(reader: LexicalReader, documents: int, depth: int) -> dict[str, Side]:
     allowed: Marks = np.zeros(documents, np.bool_)
     allowed[reader.having(_OWN)] = True
-    wide = int(_WIDE * _DEPTH / allowed.mean())
+    wide = int(_WIDE * depth / allowed.mean())
     near = np.unique(np.random.default_rng(_SEED).integers(documents, size=_LOOKED_AT))
 
     def out_of_all(text: str) -> LexicalHits:
         hits = reader.search(parse(text).tree, EVERYTHING, wide, counted=False)
-        kept = np.flatnonzero(allowed[hits.ids])[:_DEPTH]
+        kept = np.flatnonzero(allowed[hits.ids])[:depth]
         return LexicalHits(hits.ids[kept], hits.scores[kept], len(kept), hits.bound)
 
     return {
-        "counted": lambda text: reader.search(parse(text).tree, EVERYTHING, _DEPTH),
+        "counted": lambda text: reader.search(parse(text).tree, EVERYTHING, depth),
         "not counted": lambda text: reader.search(
-            parse(text).tree, EVERYTHING, _DEPTH, counted=False
+            parse(text).tree, EVERYTHING, depth, counted=False
         ),
-        "filtered and counted": lambda text: reader.search(parse(text).tree, _OWN, _DEPTH),
-        "filtered": lambda text: reader.search(parse(text).tree, _OWN, _DEPTH, counted=False),
+        "filtered and counted": lambda text: reader.search(parse(text).tree, _OWN, depth),
+        "filtered": lambda text: reader.search(parse(text).tree, _OWN, depth, counted=False),
         "best of all": out_of_all,
         "NOT, all matches": lambda _: reader.matching(Word(_EXCLUDED)),
         "NOT, looked up": lambda _: reader.matching(Word(_EXCLUDED), near),
