@@ -6,8 +6,8 @@
 The documents are made: each has some sentences of each of two stories of the set in FOLDER, and
 seven of ten are in the product of the caller. Half of them have one word more, which the last two
 rows exclude. The index is made once, in the data folder; there are no vectors. Each query is one of
-the set's, to the depth of the profile hybrid, 400. All sides are asked each query in turns, and
-times are processor time of the thread, so that other work on the machine counts as little as it can.
+the set's, to the depth of the profile hybrid, 400. All sides are asked each query in turns. Times
+are processor time of the thread, so that other work on the machine counts as little as it can.
 
 - `counted`, `not counted`: a caller who may see everything.
 - `filtered and counted`, `filtered`: the caller's product is a part of the query.
