@@ -380,6 +380,7 @@ class Segments:
 
     def measured(self, made: Made, passages: int) -> dict[str, float]:
         """Build what is not there, open and ask: return the figures."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         building, built = Timed(), 0
         best = np.full((len(made.queries), NEAREST), -1, np.float32)
         folders: list[Path] = []
