@@ -38,6 +38,10 @@ class Demand:
     - `engine`: embedded or opensearch; `remote`: where the models run if not in the searches'
       processes: "", ec2, sagemaker, serverless or lambda
     - `filter`: what narrows every search, as it was measured: "", rights, date or facet
+    - `vectors`: what searches them in the embedded engine: graphs, lists (inverted ones, for
+      millions of passages) or any
+    - `deadline_ms`: what a search has before its reranking is cut; 0 is what was measured
+    - `rerank`: the reranking's work, in what was measured: .5 for half as many tokens
     """
 
     qps: float
@@ -55,6 +59,9 @@ class Demand:
     engine: str = "embedded"
     remote: str = ""
     filter: str = ""
+    vectors: str = "any"
+    deadline_ms: float = 0.0
+    rerank: float = 1.0
 
     @property
     def peak(self) -> float:

@@ -30,7 +30,8 @@ _SHOT_S = 10.0  # seconds of a video for each of its passages
 @dataclass(frozen=True, slots=True)
 class LoadCurve:
     """What one host answers by load: searches a second, milliseconds at 50, 95 and 99 %, the shares
-    cut and refused, and the share of the processors that is busy; float64 [loads] each.
+    of searches cut and refused, of the reranking left undone, and of the processors that is busy;
+    float64 [loads] each.
     """
 
     rates: Floats64
@@ -39,6 +40,7 @@ class LoadCurve:
     p99: Floats64
     cut: Floats64
     refused: Floats64
+    undone: Floats64
     busy: Floats64
 
     def most(self, p95: float) -> tuple[float, str]:
@@ -99,6 +101,7 @@ def load_curve(
         rising([each.at(99) for each in played]),
         rising([each.cut for each in played]),
         rising([each.refused for each in played]),
+        rising([1 - each.done for each in played]),
         rising([each.busy["host"] for each in played]),
     )
 
@@ -130,9 +133,12 @@ class Needed:
     disk: float
 
 
-def needed(archives: Sequence[Archive], passages: float, searches: int) -> Needed:
+def needed(
+    archives: Sequence[Archive], passages: float, searches: int, *, lists: bool = False
+) -> Needed:
     """Return what a host with an archive of `passages` needs: its processes' own memory, the mapped
-    files, all of which searches read, and a gibibyte for the system.
+    files, all of which searches read, and a gibibyte for the system. With inverted `lists` a graph
+    is not mapped, and each process that searches has lists of its own.
     """
 
     def at(values: Sequence[float]) -> float:
@@ -142,18 +148,25 @@ def needed(archives: Sequence[Archive], passages: float, searches: int) -> Neede
         return fit("a + b n", sizes, [max(value, 1.0) for value in values]).at(passages)
 
     own = at([each.front for each in archives]) + searches * at([each.search for each in archives])
+    mapped = at([each.mapped for each in archives])
+    if lists:
+        own += passages * searches * constant("lists_own_bytes").high
+        less = constant("graph_bytes").low - constant("lists_mapped_bytes").high
+        mapped = max(0.0, mapped - passages * less)
     return Needed(
-        SYSTEM + own + at([each.mapped for each in archives]),
+        SYSTEM + own + mapped,
         DISK_TIMES * at([each.disk for each in archives]),
     )
 
 
-def most_passages(archives: Sequence[Archive], instance: Instance, searches: int) -> float:
+def most_passages(
+    archives: Sequence[Archive], instance: Instance, searches: int, *, lists: bool = False
+) -> float:
     """Return how many passages the memory of an instance holds."""
     low, high = 0.0, 1e10
     for _ in range(60):
         middle = (low + high) / 2
-        fits = needed(archives, middle, searches).memory <= USABLE * instance.memory
+        fits = needed(archives, middle, searches, lists=lists).memory <= USABLE * instance.memory
         low, high = (middle, high) if fits else (low, middle)
     return low
 

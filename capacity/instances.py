@@ -21,6 +21,7 @@ BOUNDS = ("int8", "memory", "python")
 SAME = "measured on this kind of processor"
 RATIO = "by the ratio of measured peaks"
 ESTIMATE = "estimate"
+UNKNOWN = "unknown"  # the kind of a processor that is not in the table
 _PAIRS = 1.5  # work of twice as many threads, below which they share cores
 
 
@@ -116,11 +117,11 @@ def instances() -> tuple[Instance, ...]:
 
 
 def processor_kind(name: str) -> str:
-    """Return the kind of a processor, by its name in /proc/cpuinfo; "unknown" for another one."""
+    """Return the kind of a processor, by its name in /proc/cpuinfo; UNKNOWN for another one."""
     for kind, row in table()["processors"].items():
         if any(pattern in name for pattern in row["patterns"]):
             return str(kind)
-    return "unknown"
+    return UNKNOWN
 
 
 def speeds_of(

@@ -6,93 +6,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+import numpy as np
+
+from capacity.clusters import Clusters
 from capacity.demand import Demand
-from capacity.fleet import USABLE, LoadCurve, Needed, host_of, load_curve, needed, pooled
-from capacity.instances import BOUNDS, GIBI, End, Instance
-from capacity.measurements import MachineFacts, Measurements
-from capacity.prices import HOURS, Prices
-from capacity.service_model import Elsewhere, Host, ServiceModel, constant, demand_passages
+from capacity.fleet import USABLE, LoadCurve, Needed, host_of, load_curve, needed
+from capacity.instances import GIBI, End, Instance
+from capacity.measurements import RERANK, MachineFacts, Measurements
+from capacity.mix import BillLine, Mix, NotMetError, Role
+from capacity.pools import Pools
+from capacity.prices import HOURS, SECONDS, Prices
+from capacity.service_model import Elsewhere, Growing, Host, ServiceModel, demand_passages
 from capacity.simulator import Floats64, Played
-from storage.opensearch.index.plan import Archive as IndexArchive
-from storage.opensearch.index.plan import Graphs, Hardware
-from storage.opensearch.index.plan import plan as index_plan
 
-SECONDS = HOURS * 3600  # of a month
-_MODEL_BUSY = 0.6  # of a model server's processors in a burst
-_SLOW_NODE = 0.7  # a Graviton's thread against the measured one: an estimate's low end
-_FUNCTION = 0.6  # the same of a function's thread, on an unknown processor
+_APART = 400  # searches that come one after the other, to see how long one takes alone
 _FAR = 2.0  # times the best bill so far: what costs more without a queue is not played
-_MOST_NODES = 40
+
+_Asked: TypeAlias = tuple[str, str, str, float, float]
 
 
-class NotMetError(Exception):
-    """A mix that can't meet the demand, with the reason."""
+def _asked(demand: Demand) -> _Asked:
+    """Return what of a demand decides how long a search takes among the same passages."""
+    return demand.profile, demand.filter, demand.vectors, demand.deadline_ms, demand.rerank
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
-    """Equal machines with one task. `busy` is the share of their processors in a burst with one
-    missing; bytes of memory that each needs and has.
+class _Place:
+    """What decides how a host answers: what is asked, its processor, threads and search processes,
+    the archive, and what works for it elsewhere.
     """
 
-    name: str
-    type: str
-    count: int
-    busy: float
-    memory: float
-    of_memory: float
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class BillLine:
-    """Dollars a month, and how they were reckoned."""
-
-    name: str
-    dollars: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """One way to serve a demand. Latencies in milliseconds in a burst, with one host missing;
-    `holds` is the most searches a second then. `loses` says why another one is better.
-    """
-
-    name: str
-    roles: tuple[Role, ...]
-    bill: tuple[BillLine, ...]
-    p50: float
-    p95: float
-    p99: float
-    holds: float
-    cut: float
-    binds: str
-    notes: tuple[str, ...] = ()
-    loses: str = ""
-    curve: LoadCurve | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def dollars(self) -> float:
-        """Return the bill of a month."""
-        return sum(line.dollars for line in self.bill)
-
-    @property
-    def largest(self) -> BillLine:
-        """Return the largest line of the bill."""
-        return max(self.bill, key=lambda line: line.dollars)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Machines for the models alone, and how a search sees them."""
-
-    role: Role
-    bill: BillLine
-    elsewhere: Elsewhere
-    notes: tuple[str, ...] = ()
+    asked: _Asked
+    kind: tuple[str, int, int]
+    passages: int
+    others: tuple[object, ...]
 
 
 class Mixes:
@@ -113,8 +63,11 @@ class Mixes:
         self._others = tuple(others)
         self._instances = tuple(some)
         self._requests = requests
-        self._curves: dict[object, LoadCurve] = {}
-        self._models: dict[tuple[str, str], ServiceModel] = {}
+        self._pools = Pools(prices, some, self.host)
+        self._clusters = Clusters(prices, 2 if measured.settings.get("second_encoder") else 1)
+        self._curves: dict[_Place, LoadCurve] = {}
+        self._models: dict[_Asked, ServiceModel] = {}
+        self._alone: dict[_Place, float] = {}
 
     def least_cost(self, demand: Demand, instance: Instance) -> float:
         """Return what an instance type costs at least: without any queue."""
@@ -125,30 +78,48 @@ class Mixes:
 
     def embedded(self, demand: Demand, instance: Instance, count: int = 0) -> Mix:
         """Return hosts of one type that search their own copy of the archive."""
-        host, need = self.fitting(instance, demand_passages(demand), needs_room=not count)
-        curve = self._curve(demand, instance, host)
+        host, need = self._room(instance, demand, needs_room=not count)
+        curve = self._curve(demand, instance, host, needed=not count)
         mix = self._fleet(demand, ("search", instance, host, need.memory), curve, count=count)
         disk = self._disk(need.disk, mix.roles[0].count)
-        return replace(mix, bill=(*mix.bill, disk, *self._shared(demand, mix.roles[0].count)))
+        bill = (*mix.bill, disk, *self._shared(demand, mix.roles[0].count))
+        return self._noted(demand, replace(mix, bill=bill), instance.vcpus)
 
     def with_remote(self, demand: Demand, instance: Instance, kind: str) -> Mix:
         """Return hosts of one type whose models run elsewhere."""
-        host, need = self.fitting(instance, demand_passages(demand))
-        pool = self._pool(demand, kind)
+        host, need = self._room(instance, demand)
+        pool = self._pools.cheapest(demand, kind, self.model(demand))
         curve = self._curve(demand, instance, host, remote=pool.elsewhere)
         mix = self._fleet(demand, ("search", instance, host, need.memory), curve)
         disk = self._disk(need.disk, mix.roles[0].count)
-        return replace(
+        mix = replace(
             mix,
             name=f"{mix.name}, models on {pool.role.type}",
             roles=(*mix.roles, pool.role),
             bill=(*mix.bill, pool.bill, disk, *self._shared(demand, mix.roles[0].count)),
             notes=(*mix.notes, *pool.notes),
         )
+        return self._noted(demand, mix, pool.elsewhere.threads)
+
+    def _noted(self, demand: Demand, mix: Mix, threads: int) -> Mix:
+        """Return a mix with what has to be set for it."""
+        notes = [f"set threads = {threads}"] if self._more_threads(demand, threads) else []
+        if demand.vectors != "lists":
+            return replace(mix, notes=(*notes, *mix.notes))
+        notes.append(
+            "set hnsw_implementation = faiss-ivf, hnsw_precision = pq: inverted lists, recall@10 "
+            ".97 to .99 where graphs have .99, and times that are dated constants"
+        )
+        name = f"{mix.name}, inverted lists"
+        return replace(mix, name=name, vectors="lists", notes=(*notes, *mix.notes))
+
+    def _more_threads(self, demand: Demand, threads: int) -> bool:
+        """Return whether a reranking may use more threads than it was measured with."""
+        return self._reranks(demand) and threads > self._threads
 
     def opensearch(self, demand: Demand) -> Mix:
         """Return hosts without an archive before nodes of OpenSearch Service."""
-        nodes, hardware = self._nodes(demand)
+        cluster = self._clusters.cheapest(demand)
         best: Mix | None = None
         for instance in self._instances:
             if instance.vcpus > 8 or self._prices.instance_hour(instance) is None:
@@ -157,7 +128,7 @@ class Mixes:
                 continue
             try:
                 host, need = self.fitting(instance, 0)
-                curve = self._curve(demand, instance, host, nodes=hardware)
+                curve = self._curve(demand, instance, host, nodes=cluster.elsewhere)
                 mix = self._fleet(demand, ("search", instance, host, need.memory), curve)
             except NotMetError:
                 continue
@@ -165,12 +136,13 @@ class Mixes:
                 best = mix
         if best is None:
             raise NotMetError(f"OpenSearch: p95 of {demand.p95_ms:g} ms is not held by any host")
-        role, lines = nodes
+        role = cluster.role
         return replace(
             best,
             name=f"{best.name}, {role.count} x {role.type}",
             roles=(*best.roles, role),
-            bill=(*best.bill, *lines, *self._shared(demand, best.roles[0].count)),
+            bill=(*best.bill, *cluster.bill, *self._shared(demand, best.roles[0].count)),
+            vectors="nodes",
             notes=(*best.notes, "OpenSearch's times are dated constants"),
         )
 
@@ -182,7 +154,7 @@ class Mixes:
         if others:
             return None
         instance = next(each for each in self._instances if each.name == role.type)
-        host, _ = self.fitting(instance, demand_passages(demand), needs_room=False)
+        host, _ = self._room(instance, demand, needs_room=False)
         share = arrivals[:: max(1, role.count - 1)]
         return self.model(demand).play(host, demand_passages(demand), share)
 
@@ -227,122 +199,9 @@ class Mixes:
             serving * rate,
             curve.at(curve.cut, each),
             binds,
+            1 - curve.at(curve.undone, each),
             curve=curve,
         )
-
-    def _pool(self, demand: Demand, kind: str) -> _Pool:
-        """Return machines for the models alone."""
-        return (
-            self._servers(demand, kind)
-            if kind in ("ec2", "sagemaker")
-            else self._functions(demand, kind)
-        )
-
-    def _servers(self, demand: Demand, kind: str) -> _Pool:
-        """Return the cheapest servers of models, on EC2 or as a real-time endpoint."""
-        found: list[_Pool] = []
-        for instance in self._instances:
-            hour = (
-                self._prices.instance_hour(instance)
-                if kind == "ec2"
-                else self._prices.sagemaker_hour(instance)
-            )
-            if hour is None or instance.vcpus > 8:
-                continue
-            host = self.host(instance)
-            call = constant("network_ms" if kind == "ec2" else "endpoint_ms").high
-            speed = {bound: host.speeds.of(bound, End.SLOW) for bound in BOUNDS}
-            one = Elsewhere(instance.name, host.speeds.curve(End.SLOW), speed, call)
-            work = self.model(demand).model_work(host, demand_passages(demand), one)
-            need = demand.peak * work / 1000 / (max(one.curve) * _MODEL_BUSY)
-            count = math.ceil(need) + 1
-            busy = demand.peak * work / 1000 / max(one.curve) / (count - 1)
-            type_ = instance.name if kind == "ec2" else f"ml.{instance.name}"
-            why = f"{count} x ${hour:g} x {HOURS:g} h: {work:.1f} ms of models a search, and one"
-            bill = BillLine("models", count * hour * HOURS, why)
-            role = Role("models", type_, count, busy, 2 * GIBI, instance.memory, host.speeds.how)
-            share = replace(one, curve=pooled(one.curve, count - 1))
-            found.append(_Pool(role, bill, share))
-        if not found:
-            raise NotMetError(f"models on {kind}: no price")
-        return min(found, key=lambda pool: (pool.bill.dollars, pool.role.type))
-
-    def _functions(self, demand: Demand, kind: str) -> _Pool:
-        """Return functions that are paid by the call: a copy for each call at the same time."""
-        tree = self._prices.by_name["lambda"]
-        if kind == "serverless":
-            tree = self._prices.by_name["sagemaker"]["serverless"]
-        size = 4 if 4 in tree["memory_gb"] else max(tree["memory_gb"])
-        threads = (
-            size * tree["threads_per_gb"] if kind == "serverless" else size / tree["gb_per_thread"]
-        )
-        speed = dict.fromkeys(BOUNDS, _FUNCTION)
-        copies = int(tree["concurrency"])
-        curve = tuple(float(n) for n in range(1, min(copies, 64) + 1))
-        call = constant("endpoint_ms").high
-        other = Elsewhere(kind, curve, speed, call)
-        host = self.host(self._instances[0])
-        work = self.model(demand).model_work(host, demand_passages(demand), other)
-        seconds = work / 1000 / max(1.0, min(threads, self.model(demand).width)) + call / 1000
-        monthly = demand.qps * SECONDS
-        dollars = monthly * seconds * size * tree["gb_second"]
-        dollars += monthly / 1e6 * tree.get("million_requests", 0.0)
-        running = demand.peak * seconds
-        if running > copies:
-            raise NotMetError(f"models on {kind}: {running:,.0f} calls at once, {copies} allowed")
-        start = tree["start_ms"]
-        note = (
-            f"a copy that starts takes {start[0] / 1000:g} to {start[2] / 1000:g} s: a burst from "
-            f"{demand.qps * seconds:.1f} to {running:.1f} calls at once misses its p95 at first"
-        )
-        why = f"{monthly:,.0f} searches x {seconds:.3f} s x {size} GB x ${tree['gb_second']:g}"
-        name = f"{kind} of {size} GB"
-        role = Role("models", name, math.ceil(running), 0.0, 2 * GIBI, size * 1e9, "estimate")
-        return _Pool(role, BillLine("models", dollars, why), other, (note,))
-
-    def _nodes(self, demand: Demand) -> tuple[tuple[Role, tuple[BillLine, ...]], Elsewhere]:
-        """Return the cheapest nodes that hold the index with one of them missing, by the sizes of
-        `dateline index plan`.
-        """
-        fields = 2 if self._measured.settings.get("second_encoder") else 1
-        archive = IndexArchive(round(demand.items), demand.characters, demand.passages, 384, fields)
-        work = constant("opensearch_node_ms").high
-        best: tuple[float, Role, tuple[BillLine, ...], Elsewhere] | None = None
-        for name, row in self._prices.by_name["opensearch"].items():
-            for count in range(2, _MOST_NODES + 1):
-                left = Hardware(count - 1, int(row["memory"] * GIBI))  # one node may be missing
-                index = index_plan(archive, left, Graphs())
-                busy = demand.peak * work / 1000 / ((count - 1) * row["vcpus"] * _SLOW_NODE)
-                if not index.fits or busy > _MODEL_BUSY:
-                    continue
-                disk = 2 * index.primary_bytes * (index.replicas + 1) / 1e9
-                gb = self._prices.of("disk", "gp3_search_gb_month")
-                lines = (
-                    BillLine(
-                        "nodes of OpenSearch",
-                        count * row["hour"] * HOURS,
-                        f"{count} x ${row['hour']:g} x {HOURS:g} h",
-                    ),
-                    BillLine("disks of nodes", disk * gb, f"{disk:,.0f} GB x ${gb:g}"),
-                )
-                dollars = sum(line.dollars for line in lines)
-                role = Role(
-                    "nodes",
-                    name,
-                    count,
-                    busy,
-                    index.memory_of_node,
-                    row["memory"] * GIBI,
-                    "estimate",
-                )
-                curve = tuple(float(n) for n in range(1, (count - 1) * row["vcpus"] + 1))
-                other = Elsewhere(name, curve, dict.fromkeys(BOUNDS, _SLOW_NODE), 0.0)
-                if best is None or dollars < best[0]:
-                    best = dollars, role, lines, other
-                break
-        if best is None:
-            raise NotMetError(f"OpenSearch: {_MOST_NODES} nodes don't hold the index")
-        return (best[1], best[2]), best[3]
 
     def _disk(self, size: float, hosts: int) -> BillLine:
         gb, price = size / 1e9, self._prices.of("disk", "gp3_gb_month")
@@ -376,29 +235,56 @@ class Mixes:
 
     def model(self, demand: Demand) -> ServiceModel:
         """Return the model of the demand's profile. Raises InputError."""
-        key = demand.profile, demand.filter
+        key = _asked(demand)
         if key not in self._models:
             self._models[key] = ServiceModel(
                 self._measured.machine,
                 self._measured.of_profile(demand.profile),
-                drawn=self._measured.narrowed(*key),
+                deadline=demand.deadline_ms or None,
+                drawn=self._measured.narrowed(demand.profile, demand.filter),
                 batch_ms=self._measured.batch_ms(),
+                lists=demand.vectors == "lists",
+                rerank=demand.rerank,
+                threads=self._threads,
             )
         return self._models[key]
+
+    def growing(self, demand: Demand) -> Growing:
+        """Return how the stages of a demand's profile grow."""
+        return self.model(demand).growing
+
+    def parts(self, demand: Demand) -> dict[str, float]:
+        """Return the milliseconds at p95 of the parts of a search among the asked passages on the
+        measured machine, which does nothing else; the longest first, and in the end all of it.
+        """
+        stages = self.model(demand).scaled(demand_passages(demand))
+        found = {name: float(np.percentile(ms, 95)) for name, ms in stages.items()}
+        whole = float(np.percentile(sum(stages.values()), 95))
+        longest = sorted(found.items(), key=lambda each: -each[1])
+        return {**dict(longest), "all": whole}
+
+    @property
+    def _threads(self) -> int:
+        """The threads that a reranking had when it was measured."""
+        asked = int(self._measured.settings.get("threads", "0"))
+        return min(asked or self._measured.machine.threads, self._measured.machine.threads)
+
+    def _reranks(self, demand: Demand) -> bool:
+        return any(s.of(RERANK).any() for s in self._measured.of_profile(demand.profile))
 
     def host(self, instance: Instance) -> Host:
         """Return an instance with a search process for each of its hardware threads."""
         return host_of(instance, self._measured, self._others, End.SLOW)
 
     def fitting(
-        self, instance: Instance, passages: float, *, needs_room: bool = True
+        self, instance: Instance, passages: float, *, needs_room: bool = True, lists: bool = False
     ) -> tuple[Host, Needed]:
         """Return an instance with as many search processes as its memory holds, two at least, and
         what it needs. Raises NotMetError if the archive does not fit.
         """
         host = self.host(instance)
         for searches in range(host.searches, 1, -1):
-            need = needed(self._measured.archives, passages, searches)
+            need = needed(self._measured.archives, passages, searches, lists=lists)
             if need.memory <= USABLE * instance.memory:
                 return replace(host, searches=searches), need
         if needs_room:
@@ -406,6 +292,13 @@ class Mixes:
             has = f"{instance.memory / GIBI:g} GiB"
             raise NotMetError(f"{instance.name}: {short} are needed, and it has {has}")
         return replace(host, searches=2), need
+
+    def _room(
+        self, instance: Instance, demand: Demand, *, needs_room: bool = True
+    ) -> tuple[Host, Needed]:
+        """Return an instance with the archive that is asked, as `fitting`."""
+        lists = demand.vectors == "lists"
+        return self.fitting(instance, demand_passages(demand), needs_room=needs_room, lists=lists)
 
     def _hour(self, instance: Instance) -> float:
         return self._prices.instance_hour(instance) or math.inf
@@ -418,15 +311,21 @@ class Mixes:
         *,
         remote: Elsewhere | None = None,
         nodes: Elsewhere | None = None,
+        needed: bool = True,
     ) -> LoadCurve:
-        """Return the load curve of a host: the same for all families of one processor."""
+        """Return the load curve of a host: the same for all families of one processor. Raises
+        NotMetError if p95 is `needed` and an idle host is too slow for it.
+        """
         passages = demand_passages(demand)
-        asked = demand.profile, demand.filter
-        place = (*asked, instance.processor, instance.vcpus, host.searches, round(passages))
-        others = tuple((o.name, len(o.curve), o.call_ms) if o else None for o in (remote, nodes))
-        key = (*place, *others)
-        if key not in self._curves:
-            self._curves[key] = load_curve(
+        others = tuple(
+            (o.name, len(o.curve), o.call_ms, o.work) if o else None for o in (remote, nodes)
+        )
+        kind = instance.processor, instance.vcpus, host.searches
+        place = _Place(_asked(demand), kind, round(passages), others)
+        if needed:
+            self._check_alone(demand, place, instance, (host, remote, nodes))
+        if place not in self._curves:
+            self._curves[place] = load_curve(
                 self.model(demand),
                 host,
                 passages,
@@ -434,4 +333,23 @@ class Mixes:
                 nodes=nodes,
                 requests=self._requests,
             )
-        return self._curves[key]
+        return self._curves[place]
+
+    def _check_alone(
+        self,
+        demand: Demand,
+        place: _Place,
+        instance: Instance,
+        where: tuple[Host, Elsewhere | None, Elsewhere | None],
+    ) -> None:
+        """Raise NotMetError if searches that come one after the other are too slow already."""
+        if place not in self._alone:
+            host, remote, nodes = where
+            apart = np.arange(_APART, dtype=np.float64) * 1e5
+            played = self.model(demand).play(
+                host, demand_passages(demand), apart, remote=remote, nodes=nodes
+            )
+            self._alone[place] = played.at(95)
+        ms = self._alone[place]
+        if ms > demand.p95_ms:
+            raise NotMetError(f"{instance.name}: p95 is {ms:,.0f} ms even without other searches")

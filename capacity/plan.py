@@ -7,18 +7,21 @@ are. So a plan holds while a burst and a failure come together.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from capacity.changes import Change, changes
 from capacity.demand import Demand
 from capacity.fleet import MEDIA, REQUESTS, Workers, most_passages, workers
 from capacity.instances import Instance, instances
 from capacity.measurements import MachineFacts, Measurements
-from capacity.mixes import BillLine, Mix, Mixes, NotMetError
+from capacity.mix import BillLine, Mix, NotMetError
+from capacity.mixes import Mixes
 from capacity.prices import Prices
 from capacity.service_model import SEED, constant, constant_source, demand_passages
 from capacity.simulator import bursty, from_log
 from core.errors import InputError
+from storage.embedded.vectors.merge_plan import ProjectionSettings
 
 REMOTES = ("ec2", "sagemaker", "serverless", "lambda")
 _FAR = 2.0  # times the best bill so far: what costs more even without a queue is not played
@@ -29,9 +32,19 @@ _DECODED = {"photos": "photo", "videos": "video second"}  # a measured call, by 
 
 
 @dataclass(frozen=True, slots=True)
+class Nearest:
+    """The cheapest mix for a demand that was changed in one thing."""
+
+    change: Change
+    mix: Mix
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The best mix and the next three, those that can't do it, backfills, and what growth costs:
-    (months from now, passages, dollars a month).
+    (months from now, passages, dollars a month). If no mix holds the demand, `nearest` are the
+    cheapest mixes for demands that differ in one thing. `alone` are the milliseconds at p95 of a
+    search's parts on the measured machine without other searches, the longest first.
     """
 
     demand: Demand
@@ -41,17 +54,24 @@ class Plan:
     captions: tuple[BillLine, ...]
     growth: tuple[tuple[int, float, float], ...]
     estimates: tuple[str, ...]
+    alone: tuple[tuple[str, float], ...]
     replayed: str = ""
+    nearest: tuple[Nearest, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether a mix holds the demand as it was asked."""
+        return bool(self.mixes)
 
     @property
     def best(self) -> Mix:
-        """Return the cheapest mix that holds."""
-        return self.mixes[0]
+        """Return the cheapest mix that holds, or the cheapest of the nearest."""
+        return self.mixes[0] if self.mixes else self.nearest[0].mix
 
 
 class Planner:
     """Plans from one file of measurements and one of prices. `others` are machines whose peaks were
-    measured, too.
+    measured, too. `say` hears what is tried.
     """
 
     def __init__(
@@ -61,7 +81,9 @@ class Planner:
         others: Sequence[MachineFacts] = (),
         some: Sequence[Instance] | None = None,
         requests: int = REQUESTS,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._say = say
         known = instances() if some is None else some
         self._instances = tuple(i for i in known if prices.instance_hour(i) is not None)
         self._measured = measured
@@ -76,13 +98,15 @@ class Planner:
         """
         demand.check()
         mixes, impossible = self._every(demand)
-        if not mixes:
+        alone = tuple(self._mixes.parts(demand).items())
+        nearest = () if mixes else tuple(sorted(self._nearest(demand), key=_nearest_rank))
+        if not mixes and not nearest:
             raise InputError(
                 "no mix of instances meets the demand: " + "; ".join(impossible[:3]),
                 mend="allow a longer --p95, another --profile, or fewer --items",
             )
-        best = mixes[0]
-        ranked = (best, *(replace(mix, loses=_loses(mix, best)) for mix in _distinct(mixes)[1:4]))
+        ranked = _ranked(mixes) if mixes else ()
+        shown = ranked or tuple(each.mix for each in nearest)
         found = [
             workers(self._measured, self._others, self._instances, self._prices, (each, demand))
             for each in demand.ingest
@@ -94,8 +118,10 @@ class Planner:
             tuple(each for each in found if each is not None),
             tuple(self._captions(demand)),
             self._growth(demand, ranked),
-            self._estimates(demand, ranked),
-            self._replayed(demand, best, log),
+            self._estimates(demand, shown),
+            alone,
+            self._replayed(demand if mixes else nearest[0].change.demand, shown[0], log),
+            nearest,
         )
 
     def holds(self, demand: Demand, fleet: Mapping[str, int]) -> Mix:
@@ -110,10 +136,21 @@ class Planner:
             mend = f"one of {', '.join(sorted(known)[:6])}, …"
             raise InputError(f"there is no {name} in the table", where="--fleet", mend=mend)
         instance = known[name]
-        most = most_passages(self._measured.archives, instance, 2)
+        lists = demand.vectors == "lists"
+        most = most_passages(self._measured.archives, instance, 2, lists=lists)
         mix = self._mixes.embedded(demand, instance, number)
         items = most / demand.passages
         return replace(mix, notes=(*mix.notes, f"its memory holds {items:,.0f} items"))
+
+    def _nearest(self, demand: Demand) -> Iterator[Nearest]:
+        """Yield for each thing that could be changed the first value of it that a mix holds."""
+        for values in changes(demand, self._measured):
+            for change in values:
+                self._say(f"with {change.what}")
+                mixes, _ = self._every(change.demand)
+                if mixes:
+                    yield Nearest(change, mixes[0])
+                    break
 
     # --- every mix
 
@@ -121,30 +158,35 @@ class Planner:
         """Return the mixes that hold, the cheapest first, and why the others don't."""
         found: list[Mix] = []
         impossible: list[str] = []
-        for kind, instance in self._ways(demand, found):
+        for kind, instance, asked in self._ways(demand, found):
             try:
-                found.append(self._made(demand, kind, instance))
+                found.append(self._made(asked, kind, instance))
             except NotMetError as error:
                 impossible.append(str(error))
         if demand.remote not in ("", "any"):
             found = [mix for mix in found if any(role.name == "models" for role in mix.roles)]
         return sorted(found, key=_rank), list(dict.fromkeys(impossible))
 
-    def _ways(self, demand: Demand, found: Sequence[Mix]) -> Iterator[tuple[str, Instance]]:
+    def _ways(self, demand: Demand, found: Sequence[Mix]) -> Iterator[tuple[str, Instance, Demand]]:
         """Yield what to try; `found` is what was made of it so far."""
         if demand.engine != "opensearch":
-            by_cost = sorted(self._instances, key=lambda i: self._mixes.least_cost(demand, i))
-            for instance in by_cost:
+            least = {
+                (asked, instance): self._mixes.least_cost(asked, instance)
+                for asked in _by_vectors(demand)
+                for instance in self._instances
+            }
+            for asked, instance in sorted(least, key=lambda way: least[way]):
                 best = min((mix.dollars for mix in found), default=math.inf)
-                if self._mixes.least_cost(demand, instance) <= _FAR * best:
-                    yield "", instance
+                if least[asked, instance] <= _FAR * best:
+                    yield "", instance, asked
             known = {each.name: each for each in self._instances}
             for mix in sorted(found, key=_rank)[:_TRIED]:
                 for kind in REMOTES if demand.remote == "any" else (demand.remote,):
                     if kind:
-                        yield kind, known[mix.roles[0].type]
+                        asked = replace(demand, vectors=mix.vectors)
+                        yield kind, known[mix.roles[0].type], asked
         if demand.engine != "embedded":
-            yield "opensearch", self._instances[0]
+            yield "opensearch", self._instances[0], demand
 
     def _made(self, demand: Demand, kind: str, instance: Instance) -> Mix:
         if kind == "opensearch":
@@ -216,7 +258,7 @@ class Planner:
         largest = max(each.passages for each in self._measured.archives)
         times = demand_passages(demand) / largest
         if times > 1:
-            laws = self._mixes.model(demand).growing.laws
+            laws = self._mixes.growing(demand).laws
             by = ", ".join(f"{stage} by {each.law}" for stage, each in laws.items())
             by = by or "without growth, as one size was measured"
             said.append(f"the archive is {times:,.0f} times the measured one: {by}")
@@ -230,6 +272,24 @@ class Planner:
         return tuple(dict.fromkeys(said))
 
 
+def _by_vectors(demand: Demand) -> tuple[Demand, ...]:
+    """Return a demand for each way to search vectors: lists are for a million passages or more."""
+    if demand.vectors != "any":
+        return (demand,)
+    large = demand_passages(demand) >= ProjectionSettings().most_rows
+    return tuple(replace(demand, vectors=name) for name in ("graphs", "lists")[: 1 + large])
+
+
+def _ranked(mixes: Sequence[Mix]) -> tuple[Mix, ...]:
+    """Return the best mix and the next three of other kinds, which say why they lose."""
+    best = mixes[0]
+    return (best, *(replace(mix, loses=_loses(mix, best)) for mix in _distinct(mixes)[1:4]))
+
+
+def _nearest_rank(nearest: Nearest) -> tuple[float, str]:
+    return _rank(nearest.mix)
+
+
 def _rank(mix: Mix) -> tuple[float, str]:
     return mix.dollars, mix.name
 
@@ -240,7 +300,8 @@ def _distinct(mixes: Sequence[Mix]) -> list[Mix]:
     """
     seen: dict[tuple[str, ...], Mix] = {}
     for mix in mixes:
-        seen.setdefault(tuple(role.type.partition(".")[0] for role in mix.roles), mix)
+        kinds = (role.type.partition(".")[0] for role in mix.roles)
+        seen.setdefault((mix.vectors, *kinds), mix)
     return list(seen.values())
 
 

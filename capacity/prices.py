@@ -14,6 +14,7 @@ from capacity.instances import Instance
 from core.errors import InputError
 
 HOURS = 730.0  # of a month, as AWS's own calculator has it
+SECONDS = HOURS * 3600
 _OLD_DAYS = 90
 _NEEDED = (
     *("ec2", "spot", "disk", "traffic", "balancer", "postgres"),

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.demand import Demand
 from capacity.instances import GIBI
-from capacity.mixes import Mix, Role
+from capacity.mix import Mix, Role
 from capacity.plan import Plan
+from capacity.service_model import demand_passages
 from capacity.simulator import Floats64
 from eval.report import need_packages
 
 if TYPE_CHECKING:
     from eval.report.parts import Part
 
+_LARGE = 0.05  # of a search's time: what takes less is not named
+_PARTS = {"lexical": "words", "http": "HTTP", "rerank": "reranking"}
 _SHORT = (1.0, 1.5, 2.0, 3.0, 5.0)  # times the demand's p95, in the plot of cost
 
 
@@ -24,7 +27,12 @@ def plan_tree(plan: Plan) -> dict[str, Any]:
     """Return a plan as values for JSON."""
     return {
         "demand": asdict(plan.demand),
+        "holds": plan.holds,
         "mixes": [mix_tree(mix) for mix in plan.mixes],
+        "alone_ms": dict(plan.alone),
+        "nearest": [
+            {"change": each.change.what, "mix": mix_tree(each.mix)} for each in plan.nearest
+        ],
         "impossible": plan.impossible,
         "backfills": [asdict(each) for each in plan.backfills],
         "captions": [asdict(each) for each in plan.captions],
@@ -39,7 +47,10 @@ def plan_tree(plan: Plan) -> dict[str, Any]:
 
 def mix_tree(mix: Mix) -> dict[str, Any]:
     """Return a mix as values for JSON."""
-    names = ("name", "p50", "p95", "p99", "holds", "cut", "binds", "notes", "loses", "dollars")
+    names = (
+        *("name", "p50", "p95", "p99", "holds", "cut", "reranked", "binds", "vectors"),
+        *("notes", "loses", "dollars"),
+    )
     return {
         **{name: getattr(mix, name) for name in names},
         "roles": [asdict(role) for role in mix.roles],
@@ -56,10 +67,15 @@ def plan_markdown(plan: Plan, about: Sequence[str]) -> str:
 
 def _head(plan: Plan) -> Iterator[str]:
     best = plan.best
-    yield f"# {best.name}: ${best.dollars:,.0f} a month"
+    yield f"# {headline(plan)}"
     yield ""
     yield asked(plan.demand)
     yield ""
+    yield binding(plan)
+    yield ""
+    if not plan.holds:
+        yield from _nearest(plan)
+        yield f"The first of them, {plan.nearest[0].change.what}:"
     yield (
         f"In a burst with one host missing: p50 {best.p50:.0f}, p95 {best.p95:.0f}, "
         f"p99 {best.p99:.0f} ms. It holds {best.holds:.1f} searches a second; {best.binds} binds. "
@@ -68,10 +84,55 @@ def _head(plan: Plan) -> Iterator[str]:
     if plan.replayed:
         yield f"{plan.replayed}."
     if best.cut > 0:
-        yield f"The deadline cuts the reranking of {best.cut:.1%} of the searches."
+        yield (
+            f"The deadline cuts the reranking of {best.cut:.1%} of the searches; "
+            f"{best.reranked:.0%} of it is done."
+        )
     for note in best.notes:
         yield f"Note: {note}."
     yield ""
+
+
+def headline(plan: Plan) -> str:
+    """Return the answer in one line."""
+    if plan.holds:
+        return f"{plan.best.name}: ${plan.best.dollars:,.0f} a month"
+    first = plan.nearest[0]
+    dollars = f"${first.mix.dollars:,.0f} a month"
+    return f"No mix holds it as asked; with {first.change.what}: {first.mix.name}, {dollars}"
+
+
+def binding(plan: Plan) -> str:
+    """Return what takes a search's time, without other searches, on the measured machine."""
+    *parts, (_, whole) = plan.alone
+    named = [(_PARTS.get(name, name), ms) for name, ms in parts if ms >= _LARGE * whole]
+    said = (
+        f"Alone on the measured machine, a search of the embedded engine among "
+        f"{demand_passages(plan.demand):,.0f} passages takes {whole:,.0f} ms at p95: "
+        f"{', '.join(f'{name} {ms:,.0f}' for name, ms in named)}."
+    )
+    above = [f"{name} alone" for name, ms in named if ms > plan.demand.p95_ms]
+    if not above:
+        return said
+    takes = "takes" if len(above) == 1 else "take"
+    return f"{said} So {' and '.join(above)} {takes} more than the {plan.demand.p95_ms:g} ms asked."
+
+
+def _nearest(plan: Plan) -> Iterator[str]:
+    yield "| what would hold, with one change | machines | $ a month | p95 ms | reranked | binds |"
+    yield "|---|---|---|---|---|---|"
+    for cells in nearest_cells(plan):
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
+def nearest_cells(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each nearest plan."""
+    for each in plan.nearest:
+        mix, reranks = each.mix, each.change.demand.profile.endswith("rerank")
+        done = f"{mix.reranked:.0%}" if reranks else "no"
+        money = f"{mix.dollars:,.0f}"
+        yield each.change.what, mix.name, money, f"{mix.p95:.0f}", done, mix.binds
 
 
 def asked(demand: Demand) -> str:
@@ -179,13 +240,38 @@ def plan_page(plan: Plan, about: Sequence[str]) -> str:
     once += [f"{line.name}: ${line.dollars:,.2f}, {line.why}" for line in plan.captions]
     played = [plan.replayed] if plan.replayed else []
     sections = [
-        Section("Answer", (roles, bill, *sentences(once, "Once"), *sentences(played, "Played"))),
-        Section("Mixes", (mixes, *sentences(plan.impossible[:10], "Can't do it"))),
+        Section(
+            "Answer",
+            (
+                *sentences((binding(plan),), ""),
+                *_nearest_table(plan),
+                roles,
+                bill,
+                *sentences(once, "Once"),
+                *sentences(played, "Played"),
+            ),
+        ),
+        Section(
+            "Mixes",
+            (*((mixes,) if plan.holds else ()), *sentences(plan.impossible[:10], "Can't do it")),
+        ),
         Section("Plots", tuple(_plots(plan))),
         Section("How this was made", sentences((*about, *plan.estimates), "")),
     ]
-    title = f"{best.name}: ${best.dollars:,.0f} a month"
-    return draw_page(title, asked(plan.demand), sections)
+    return draw_page(headline(plan), asked(plan.demand), sections)
+
+
+def _nearest_table(plan: Plan) -> Iterator[Part]:
+    """Yield what would hold where nothing holds the demand."""
+    from eval.report.parts import Table, word
+
+    if not plan.nearest:
+        return
+    names = ("one change", "machines", "$ a month", "p95 ms", "reranked", "binds")
+    cells = nearest_cells(plan)
+    rows = tuple(tuple(word(text) for text in row) for row in cells)
+    said = f"The machines and the bill below are those of {plan.nearest[0].change.what}."
+    yield Table(names, rows, "No mix holds it as asked: what would, with one change", said)
 
 
 def _plots(plan: Plan) -> Iterator[Part]:
@@ -202,7 +288,7 @@ def _plots(plan: Plan) -> Iterator[Part]:
         yield curves(lines, ("searches a second", "ms"), "Latency against load", note=note)
     costs = [
         Line(mix.name, tuple(_costs(mix, plan.demand)), predicted=n > 0)
-        for n, mix in enumerate(plan.mixes)
+        for n, mix in enumerate(plan.mixes or (plan.best,))
         if mix.curve is not None
     ]
     if costs:

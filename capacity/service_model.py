@@ -49,6 +49,7 @@ from storage.embedded.vectors.merge_plan import ProjectionSettings
 
 WAITING = 32  # the setting `waiting`
 SEED = 1987
+_WIDEST = 4  # times the measured threads, beyond which a reranking gets no faster
 _ASKED = 2000  # searches of clients that ask in turn
 _WORDS, _VECTORS = "lexical", "vectors"
 _RETRIEVE = ("encode", _WORDS, _VECTORS, "cosines")  # the stages inside of "retrieve"
@@ -75,6 +76,11 @@ def constant_source(name: str) -> str:
     """Return where a constant comes from, with its date."""
     row = _constants()[name]
     return f"{row['source']} ({row['written']})"
+
+
+def _high(end: End) -> End:
+    """Return the end of a time's interval: the slow one is its high one."""
+    return End(2 - end.value)
 
 
 def bound_of(stage: str) -> str:
@@ -135,7 +141,9 @@ class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
     it, the speed of its threads by bound, and the milliseconds of a call beside the work. With
     `here` it is in another process of the searching host: it has no curve of its own, and a call is
-    work of that host.
+    work of that host. `threads` are those of one of its machines, which a reranking may use; 0 for
+    as many as were measured. Nodes also have the `work` of a search in all of them, in milliseconds
+    of one measured thread, and how many threads it keeps busy at once.
     """
 
     name: str
@@ -143,6 +151,9 @@ class Elsewhere:
     speed: Mapping[str, float]
     call_ms: float
     here: bool = False
+    threads: int = 0
+    work: float = 0.0
+    width: float = 1.0
 
 
 def stages_of(searches: SearchTimes) -> dict[str, Floats64]:
@@ -166,7 +177,8 @@ def stages_of(searches: SearchTimes) -> dict[str, Floats64]:
 class ServiceModel:
     """Plays searches of one profile on any host, as they were measured on one machine. `drawn` are
     others of the largest archive to play, such as filtered ones; `batch_ms` is how long a reranker
-    takes for one batch of a model.
+    takes for one batch of a model. With `lists` vectors are searched in inverted lists. `rerank` is
+    the reranking's work in what was measured, and `threads` are those that it had then.
     """
 
     def __init__(
@@ -177,6 +189,9 @@ class ServiceModel:
         deadline: float | None = None,
         drawn: SearchTimes | None = None,
         batch_ms: float = 0.0,
+        lists: bool = False,
+        rerank: float = 1.0,
+        threads: int = 2,
     ) -> None:
         self._machine = Machine("measured", machine.curve)
         self._searches = drawn or searches[-1]
@@ -185,6 +200,10 @@ class ServiceModel:
         self.growing = growing(searches)
         self.deadline = searches[-1].deadline_ms if deadline is None else deadline
         self.width = self._searches.width
+        self._lists = lists
+        self._threads = threads
+        if RERANK in self._stages:
+            self._stages[RERANK] = self._stages[RERANK] * rerank
 
     def work(
         self,
@@ -198,7 +217,7 @@ class ServiceModel:
         rows = len(self._searches.rows)
         found = np.zeros((rows, _CALL + 1))
         together = self._machine.rate(self.width) * self.width
-        for stage, alone in self._scaled(passages).items():
+        for stage, alone in self.scaled(passages, host.end).items():
             amount = alone * together
             if stage == HTTP:
                 self._http(found, alone, together, host)
@@ -211,16 +230,29 @@ class ServiceModel:
                 column = _SCORE if stage == RERANK else _OWN if stage in _BEFORE else _AFTER
                 found[:, column] += amount / host.speeds.of(bound_of(stage), host.end)
         if nodes is not None:
-            self._on_nodes(found, host, nodes, passages)
+            self._on_nodes(found, host, nodes)
         found[:, _CALL] = remote.call_ms if remote is not None else 0.0
         return found
 
-    def _scaled(self, passages: float) -> dict[str, Floats64]:
-        """Return the stages' milliseconds in an archive of this size, on the measured machine."""
-        return {
+    def scaled(self, passages: float, end: End = End.SLOW) -> dict[str, Floats64]:
+        """Return the stages' milliseconds in an archive of this size, float64 [searches] each, on
+        the measured machine, with constants at one end of their intervals.
+        """
+        found = {
             stage: values * self.growing.times(stage, passages)
             for stage, values in self._stages.items()
         }
+        if self._lists and _VECTORS in found:
+            shape = found[_VECTORS] / max(float(found[_VECTORS].mean()), 1e-9)
+            found[_VECTORS] = shape * constant("lists_ms").at(_high(end)) * passages / 1e6
+        return found
+
+    def score_width(self, threads: int, end: End) -> float:
+        """Return how many of a machine's threads a reranking keeps busy: what was measured, and of
+        those that it did not have then a dated share, up to four times as many.
+        """
+        more = max(0, min(threads, _WIDEST * self._threads) - self._threads)
+        return self.width + more * constant("more_threads").at(end)
 
     def _http(self, found: Floats64, alone: Floats64, together: float, host: Host) -> None:
         """Share out what passes outside of the search: the client, the front, and the rest, which
@@ -233,15 +265,15 @@ class ServiceModel:
         found[:, _OUT] += front / 2 / speed
         found[:, _AFTER] += np.maximum(0.0, alone - front - client) * together / speed
 
-    def _on_nodes(self, found: Floats64, host: Host, nodes: Elsewhere, passages: float) -> None:
-        """Replace our own retrieval by that of nodes: dated constants, in the searches' shape."""
+    def _on_nodes(self, found: Floats64, host: Host, nodes: Elsewhere) -> None:
+        """Replace our own retrieval by that of nodes, in the searches' shape."""
         shape = self._searches.of("retrieve")
         shape = shape / max(float(shape.mean()), 1e-9)
-        slow = End(2 - host.end.value)  # the slow end of a time is its high one
+        slow = _high(host.end)
         here = constant("opensearch_here_ms").at(slow) / host.speeds.of("python", host.end)
-        there = constant("opensearch_node_ms").at(slow) / nodes.speed["memory"]
+        there = nodes.work or constant("opensearch_node_ms").at(slow)
         found[:, _OWN] += here * shape
-        found[:, _NODE] += there * shape * self.growing.times(_VECTORS, passages)
+        found[:, _NODE] += there / nodes.speed["memory"] * shape
 
     def play(
         self,
@@ -305,13 +337,18 @@ class ServiceModel:
         calling: Step = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
         before, after = self._calls() if remote is not None else (0, 0)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
-        score = Work(models, _SCORE, width, deadline, self.batch_ms / speed)
+        threads = len(host.speeds.curve(host.end))
+        if remote is not None and not remote.here:
+            threads = remote.threads
+        score = Work(
+            models, _SCORE, self.score_width(threads, host.end), deadline, self.batch_ms / speed
+        )
         steps: tuple[Step, ...] = (
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
             *(Take(1), Work(0, _OWN, width)),
             *((calling,) * before),
-            *(Work(models, _MODEL, width), Work(node, _NODE)),
+            *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
             *((calling,) * after),
             *(score, Work(0, _AFTER, width), Give(1)),
             *(Take(0), Work(0, _OUT), Give(0)),

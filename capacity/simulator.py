@@ -117,6 +117,8 @@ class Played:
 
     - `milliseconds`: float64 [n], from arrival to answer, of those that were answered
     - `refused`, `cut`: shares that were refused, and that lost work to a deadline
+    - `done`: the share of the work with a deadline that was done, 1 if there was none; a piece in
+      progress is lost
     - `per_second`: answers of the whole play over its length
     - `busy`: the share of each machine's most work that was done, by its name
     - `held`: the share of each station's places that were taken, by its name
@@ -125,6 +127,7 @@ class Played:
     milliseconds: Floats64
     refused: float
     cut: float
+    done: float
     per_second: float
     busy: dict[str, float]
     held: dict[str, float]
@@ -153,6 +156,7 @@ def play(network: Network, arrivals: Floats64, work: Floats64, *, warm_up: float
         took[~refused],
         float(refused.mean()) if len(refused) else 0.0,
         float(game.cut[first:].mean()) if len(refused) else 0.0,
+        1.0 - float(game.lost[first:][~refused].mean()) if not refused.all() else 1.0,
         float((game.ended != _REFUSED).sum()) / span * 1000.0,
         {
             m.name: s.done / span / max(m.curve)
@@ -233,6 +237,7 @@ class _Game:
         self.queues = [_Queue(station) for station in network.stations]
         self.ended = np.full(len(work), _REFUSED)
         self.cut = np.zeros(len(work), np.bool_)
+        self.lost = np.zeros(len(work))  # the share of a request's work that a deadline cut
         self._steps = network.steps
         self._work = work.tolist()
         self._at = [0] * len(work)  # each request's next step
@@ -283,7 +288,9 @@ class _Game:
         share.advance(self.now)
         until, width = next((each[0], each[3]) for each in share.running if each[1] == task)
         share.stopped.add(task)
-        left = self._left(request, (until - share.clock) * width)
+        undone = (until - share.clock) * width
+        left = self._left(request, undone)
+        self.lost[request] = self._lost(request, undone)
         if left > 0:
             ends = share.clock + left / width
             heapq.heappush(share.running, (ends, next(self._numbers), _NOBODY, width))
@@ -300,6 +307,15 @@ class _Game:
             return 0.0
         done = self._work[request][step.column] - undone
         return float(min(undone, step.piece - done % step.piece))
+
+    def _lost(self, request: int, undone: float) -> float:
+        """Return the share of a task that nobody has if this much of it is undone."""
+        step = self._steps[self._at[request] - 1]
+        assert isinstance(step, Work)
+        amount = self._work[request][step.column]
+        done = amount - undone
+        whole = done - done % step.piece if step.piece > 0 else done
+        return float(1.0 - max(0.0, whole) / amount)
 
     def _go_on(self, request: int) -> None:
         """Take a request's next steps, up to one that lasts."""
@@ -332,6 +348,7 @@ class _Game:
             return False
         if step.deadline is not None and self.now >= self._taken_at[request] + step.deadline:
             self.cut[request] = True
+            self.lost[request] = 1.0
             return False
         share, task = self.shares[step.machine], next(self._numbers)
         share.advance(self.now)

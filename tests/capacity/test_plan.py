@@ -67,9 +67,51 @@ def test_what_no_host_meets_is_said_with_the_reason(planner: Planner) -> None:
     with pytest.raises(InputError) as caught:
         planner.plan(replace(DEMAND, items=1e9))
     assert "GiB" in caught.value.what
-    with pytest.raises(InputError) as caught:
-        planner.plan(replace(DEMAND, p95_ms=2))
-    assert "p95" in caught.value.what
+
+
+def test_where_nothing_holds_the_nearest_plans_do_with_one_change(planner: Planner) -> None:
+    asked = replace(DEMAND, profile="hybrid-rerank", p95_ms=30, items=1e5)
+    plan = planner.plan(asked)
+    assert not plan.holds
+    assert dict(plan.alone)["rerank"] > asked.p95_ms
+    whats = [each.change.what for each in plan.nearest]
+    assert "hybrid, without reranking" in whats
+    assert any("p95" in what for what in whats)
+    costs = [each.mix.dollars for each in plan.nearest]
+    assert costs == sorted(costs)
+    for each in plan.nearest:
+        assert each.mix.p95 <= each.change.demand.p95_ms
+        assert each.mix.holds >= asked.peak
+        assert planner.plan(each.change.demand).best.dollars == pytest.approx(each.mix.dollars)
+    text = plan_markdown(plan, ())
+    assert "reranking alone takes more than the 30 ms" in text
+    assert all(each.mix.name in text for each in plan.nearest)
+
+
+def test_a_deadline_leaves_a_part_of_the_reranking(planner: Planner) -> None:
+    asked = replace(DEMAND, profile="hybrid-rerank", items=1e5)
+    whole, part = (planner.plan(replace(asked, deadline_ms=ms)).best for ms in (1000, 30))
+    assert whole.reranked == pytest.approx(1)
+    assert 0.1 < part.reranked < 0.9
+    assert part.p95 < whole.p95
+
+
+def test_a_larger_reranking_needs_more(planner: Planner) -> None:
+    asked = replace(DEMAND, profile="hybrid-rerank", items=1e5, p95_ms=400)
+    costs = [planner.plan(replace(asked, rerank=share)).best.dollars for share in (0.25, 1, 2)]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+
+
+def test_inverted_lists_need_less_memory_and_are_for_millions(planner: Planner) -> None:
+    large = replace(DEMAND, items=6e5, p95_ms=400)
+    graphs, lists = (
+        planner.plan(replace(large, vectors=name)).best for name in ("graphs", "lists")
+    )
+    assert lists.roles[0].memory < graphs.roles[0].memory
+    assert "faiss-ivf" in lists.notes[0]
+    assert planner.plan(large).best.dollars == min(graphs.dollars, lists.dollars)
+    assert {mix.vectors for mix in planner.plan(replace(large, items=1e5)).mixes} == {"graphs"}
 
 
 def test_the_next_mixes_cost_more_and_say_why(planner: Planner) -> None:

@@ -7,8 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from capacity.instances import End
 from capacity.measurements import HTTP
-from capacity.service_model import Elsewhere, ServiceModel, growing, on_measured, stages_of
+from capacity.service_model import (
+    Elsewhere,
+    ServiceModel,
+    constant,
+    growing,
+    on_measured,
+    stages_of,
+)
 from capacity.simulator import poisson
 from tests.capacity.made_measurements import MACHINE, MEASURED
 
@@ -107,3 +115,31 @@ def test_a_full_queue_refuses() -> None:
     flood = poisson(2000.0, 800, 3)
     assert MODEL.play(HOST, SIZE, flood, waiting=4).refused > 0.5
     assert MODEL.play(HOST, SIZE, flood, waiting=4000).refused == 0
+
+
+def test_lists_grow_with_the_archive_whatever_the_graphs_took() -> None:
+    model = ServiceModel(MACHINE, HYBRID, lists=True)
+    few, many = (model.scaled(n)["vectors"] for n in (2e6, 6e6))
+    assert many == pytest.approx(3 * few)
+    assert few.mean() == pytest.approx(2 * constant("lists_ms").high)
+
+
+def test_a_reranking_uses_threads_that_it_did_not_have_up_to_a_limit() -> None:
+    slow, fast = (MODEL.score_width(8, end) for end in (End.SLOW, End.FAST))
+    assert MODEL.score_width(2, End.SLOW) == MODEL.width < slow < fast < 8
+    assert MODEL.score_width(64, End.SLOW) == slow
+
+
+def test_nodes_work_at_once_on_their_own_machines() -> None:
+    speed = dict.fromkeys(("int8", "memory", "python"), 1.0)
+    plays = [
+        MODEL.play(
+            HOST,
+            SIZE,
+            seconds_apart(200),
+            nodes=Elsewhere("nodes", (1.0, 2.0, 3.0, 4.0), speed, 0.0, work=80.0, width=width),
+        )
+        for width in (1.0, 4.0)
+    ]
+    less = plays[0].milliseconds.mean() - plays[1].milliseconds.mean()
+    assert less == pytest.approx(60, rel=0.05)

@@ -134,6 +134,7 @@ def test_a_deadline_cuts_work_and_the_rest_goes_on() -> None:
     found = play(network, np.array([0.0, 100.0]), np.array([[80.0, 5], [20, 5]]), warm_up=0)
     assert found.milliseconds.tolist() == pytest.approx([35, 25])
     assert found.cut == 0.5
+    assert found.done == pytest.approx((30 / 80 + 1) / 2)
 
 
 def test_the_piece_in_progress_at_a_deadline_slows_who_comes_next() -> None:
@@ -143,6 +144,7 @@ def test_the_piece_in_progress_at_a_deadline_slows_who_comes_next() -> None:
     found = play(network, np.array([0.0, 30.0]), column(80, 10), warm_up=0)
     assert found.milliseconds.tolist() == pytest.approx([30, 20])
     assert found.busy["m"] == pytest.approx(1)
+    assert found.done == pytest.approx((25 / 80 + 1) / 2)  # what is in progress is lost
 
 
 def test_a_wait_uses_no_processor() -> None:

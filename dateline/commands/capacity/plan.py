@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import orjson
@@ -13,15 +15,25 @@ import typer
 from capacity.demand import Demand, amount, backfill, milliseconds, read_log
 from capacity.instances import Instance, instances
 from capacity.measurements import Measurements, read_measurements
-from capacity.mixes import Mix
+from capacity.mix import Mix
 from capacity.plan import Planner
 from capacity.prices import Prices, read_prices
 from capacity.report import mix_tree, plan_markdown, plan_page, plan_tree
 from core.errors import InputError
-from dateline.commands.options import AsJson, Html, console, escape, listed, reported, write_page
+from dateline.commands.options import (
+    AsJson,
+    Html,
+    console,
+    errors,
+    escape,
+    listed,
+    reported,
+    write_page,
+)
 from eval.report import need_packages
 
 _FLEET = re.compile(r"\s*(\d{1,4})\s*x\s*([a-z0-9.-]+)\s*", re.IGNORECASE)
+_PATIENCE_S = 3.0
 
 
 def plan(
@@ -46,6 +58,9 @@ def plan(
     filter_: Annotated[
         str, typer.Option("--filter", help="Every search is narrowed by: rights, date or facet.")
     ] = "",
+    vectors: Annotated[
+        str, typer.Option(help="Vectors of the embedded engine: graphs, lists (inverted) or any.")
+    ] = "any",
     families: Annotated[
         str, typer.Option(help="Families to choose from, by commas, such as c6i,m6i; all.")
     ] = "",
@@ -73,7 +88,9 @@ def plan(
 ) -> None:
     """Say which machines a load needs, how many, what they cost, and what binds.
 
-    The slow end of every estimate counts, in a burst, with one host missing.
+    The slow end of every estimate counts, in a burst, with one host missing. If no mix holds the
+    load as asked, the exit code is 1, and the plan says what binds, and what holds it with one
+    change.
     """
     with reported():
         if html is not None:
@@ -94,12 +111,13 @@ def plan(
             _one_of(engine, ("embedded", "opensearch", "any"), "--engine"),
             _one_of(remote, ("", "ec2", "sagemaker", "serverless", "lambda", "any"), "--remote"),
             filter_,
+            _one_of(vectors, ("graphs", "lists", "any"), "--vectors"),
         )
         demand.check()
         files = [read_measurements(path) for path in measurements or [Path("measurements.json")]]
         paid = read_prices(prices)
         others = tuple(each.machine for each in files[1:])
-        planner = Planner(files[0], paid, others, _of_families(families))
+        planner = Planner(files[0], paid, others, _of_families(families), say=_say_later())
         if fleet:
             _show_fleet(planner.holds(demand, _fleet(fleet)), demand, as_json=as_json)
             return
@@ -115,6 +133,20 @@ def plan(
         typer.echo(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode())
     else:
         console.print(escape(text))
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _say_later() -> Callable[[str], None]:
+    """Return what tells the progress of a plan on the error stream, once it takes some seconds."""
+    began = perf_counter()
+
+    def say(what: str) -> None:
+        seconds = perf_counter() - began
+        if seconds > _PATIENCE_S:
+            errors.print(escape(f"{seconds:4.0f} s  {what}"), style="dim")
+
+    return say
 
 
 def _one_of(value: str, known: tuple[str, ...], where: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from capacity.instances import UNKNOWN, processor_kind
 from capacity.measurements import MachineFacts, Peaks
 from inference.measuring.machine import measure_limits, times
 
@@ -58,10 +59,20 @@ def machine_facts(peaks: Peaks) -> MachineFacts:
     blocks = [dict(_fields(block)) for block in text.strip().split("\n\n")]
     here = [b for b in blocks if int(b.get("processor", -1)) in allowed] or blocks
     places = {(b.get("physical id", ""), b.get("core id", n)) for n, b in enumerate(here)}
-    name = here[0].get("model name", "unknown")
+    name = _processor(here[0])
     memory = os.sysconf("SC_PHYS_PAGES") * _PAGE
     threads = len(allowed)
     return MachineFacts(name, threads, min(threads, len(places)), float(memory), peaks, (1.0,))
+
+
+def _processor(fields: Mapping[str, str]) -> str:
+    """Return a processor's name, and its family and model if the name does not tell its kind, as
+    that of a virtual machine may not.
+    """
+    name = fields.get("model name", "unknown")
+    if processor_kind(name) != UNKNOWN or "cpu family" not in fields:
+        return name
+    return f"{name} (family {fields['cpu family']}, model {fields.get('model', '?')})"
 
 
 def _fields(block: str) -> Iterator[tuple[str, str]]:

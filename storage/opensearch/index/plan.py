@@ -141,12 +141,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The settings to use, the bytes that they need, whether each node's memory `fits` its heap and
-    what searches read, and every figure with its reason.
+    """The settings to use, the segments of a shard once they are merged, the bytes that they need,
+    whether each node's memory `fits` its heap and what searches read, and every figure with its
+    reason.
     """
 
     shards: int
     replicas: int
+    segments: int
     primary_bytes: float
     memory_of_node: float
     fits: bool
@@ -190,6 +192,7 @@ def plan(archive: Archive, hardware: Hardware, graphs: Graphs, replicas: int | N
     primary = sizes.all * (1 + REPLACED)
     documents = (archive.items * (1 + archive.hidden) + vectors) * (1 + REPLACED)
     shards = _shards(primary, documents, hardware.nodes)
+    segments = max(1, ceil(primary / shards / SEGMENT_BYTES))
     heap = min(LARGEST_HEAP, max(SMALLEST_HEAP, hardware.memory / 4))
     cache = sizes.hot * (1 + REPLACED) * copies / hardware.nodes
     lines = (
@@ -202,10 +205,10 @@ def plan(archive: Archive, hardware: Hardware, graphs: Graphs, replicas: int | N
         Line("heap of a node", _gb(heap), "a quarter of its memory, from 1 to 31 GiB"),
         Line("searches read", _gb(cache), _why_hot(sizes, copies, hardware.nodes)),
         Line("memory of a node", _gb(heap + cache), f"of {_gb(hardware.memory)} that it has"),
-        *_work_lines(graphs, primary / shards),
+        *_work_lines(graphs, primary / shards, segments),
     )
     fits = heap + cache <= hardware.memory
-    return Plan(shards, copies - 1, primary, heap + cache, fits, lines)
+    return Plan(shards, copies - 1, segments, primary, heap + cache, fits, lines)
 
 
 def _sizes(archive: Archive, graphs: Graphs, vectors: float) -> _Sizes:
@@ -266,8 +269,7 @@ def _why_hidden(archive: Archive) -> str:
     )
 
 
-def _work_lines(graphs: Graphs, shard: float) -> list[Line]:
-    segments = max(1, ceil(shard / SEGMENT_BYTES))
+def _work_lines(graphs: Graphs, shard: float, segments: int) -> list[Line]:
     return [
         Line("ef_construction", f"{graphs.ef_construction}", "a better graph for a slower build"),
         Line(
