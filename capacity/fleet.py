@@ -145,7 +145,8 @@ def needed(
         sizes = [each.passages for each in archives]
         if len(set(sizes)) < 2:
             return values[-1] * max(1.0, passages / sizes[-1])
-        return fit("a + b n", sizes, [max(value, 1.0) for value in values]).at(passages)
+        law = fit("a + b n", sizes, [max(value, 1.0) for value in values])
+        return max(min(values), law.at(passages))  # chance may make a larger archive smaller
 
     own = at([each.front for each in archives]) + searches * at([each.search for each in archives])
     mapped = at([each.mapped for each in archives])

@@ -104,7 +104,8 @@ class Growing:
         law = self.laws.get(stage)
         if law is None or passages <= 0:
             return 1.0
-        return self._at(stage, law, passages) / self._at(stage, law, self.measured)
+        grown = self._at(stage, law, passages) / self._at(stage, law, self.measured)
+        return max(1.0, grown) if passages >= self.measured else grown  # chance may let it fall
 
     def _at(self, stage: str, law: Fit, passages: float) -> float:
         most = ProjectionSettings().most_rows

@@ -57,6 +57,21 @@ def test_a_plan_as_json_markdown_and_page(measured: Path, tmp_path: Path) -> Non
     assert best["name"] in html
 
 
+def test_what_nothing_holds_is_answered_by_the_nearest_plans(
+    measured: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("jinja2")
+    page, text = tmp_path / "plan.html", tmp_path / "plan.md"
+    asked = (*ASKED, "--profile", "hybrid-rerank", "--p95", "40", "--items", "20k")
+    files = ("--html", page, "--markdown", text)
+    tree = json.loads(run("plan", *asked, "--json", *files, code=1).stdout)
+    assert not tree["holds"]
+    assert not tree["mixes"]
+    assert tree["alone_ms"]["rerank"] > 40
+    assert tree["nearest"][0]["mix"]["name"] in text.read_text()
+    assert tree["nearest"][0]["mix"]["name"] in page.read_text()
+
+
 def test_what_a_fleet_holds(measured: Path) -> None:
     tree = json.loads(run("plan", *ASKED, "--fleet", "3xm6i.large", "--json").stdout)
     assert tree["holds"] > 20
@@ -68,6 +83,7 @@ def test_what_a_fleet_holds(measured: Path) -> None:
     [
         ("plan", "--qps", "many"),
         ("plan", "--qps", "5", "--engine", "lucene"),
+        ("plan", "--qps", "5", "--vectors", "trees"),
         ("plan", "--qps", "5", "--fleet", "two big ones"),
         ("plan", "--qps", "5", "--profile", "best"),
         ("plan", "--qps", "5", "--ingest", "3M photos"),
@@ -104,5 +120,6 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
     )
     assert len(found.machine.curve) == found.machine.threads
     assert found.call("import") is not None
-    planned = json.loads(run("plan", *ASKED, "-m", path, "--p95", "5s", "--json").stdout)
+    asked = (*ASKED, "-m", path, "--p95", "5s", "--items", "2k")  # chance decides far beyond
+    planned = json.loads(run("plan", *asked, "--json").stdout)
     assert planned["mixes"]
