@@ -16,7 +16,7 @@ from storage.opensearch.index.plan import Archive, Graphs, Hardware, Plan, plan
 
 _SLOW_NODE = 0.7  # a Graviton's thread against the measured one: an estimate's low end
 _BUSY = 0.6  # of the nodes' processors in a burst
-_NODE_SHARE = 0.5  # of the p95 that nodes may take for a mean search without a queue
+SHARES = (0.5, 0.35, 0.25)  # of the p95 that nodes may take for a mean search without a queue
 _SHARDS = (1, 2, 4, 8)  # times the fewest, for a search that waits less
 _MOST_NODES = 40
 
@@ -50,9 +50,10 @@ class Clusters:
         self._prices = prices
         self._fields = fields
 
-    def cheapest(self, demand: Demand) -> Cluster:
+    def cheapest(self, demand: Demand, share: float) -> Cluster:
         """Return the cheapest nodes that hold the index and answer in time with one of them
-        missing, by the sizes of `dateline index plan`. Raises NotMetError.
+        missing, by the sizes of `dateline index plan`. `share` of the p95 is for a mean search in
+        the nodes. Raises NotMetError.
         """
         found: list[Cluster] = []
         short = f"{_MOST_NODES} nodes don't hold the index"
@@ -61,8 +62,8 @@ class Clusters:
                 index = self._index(demand, count - 1, row)  # one node may be missing
                 if not index.fits:
                     continue
-                one = _searched(demand, index, name, (count - 1, int(row["vcpus"])))
-                if one.waits > _NODE_SHARE * demand.p95_ms:
+                one = _searched(demand, index, name, (count - 1, int(row["vcpus"]), share))
+                if one.waits > share * demand.p95_ms:
                     short = f"a search waits {one.waits:.0f} ms for {count - 1} x {name}"
                 elif one.busy <= _BUSY:
                     role, lines = self._node_bill(index, (name, row, count), one)
@@ -99,13 +100,13 @@ class Clusters:
         return Role("nodes", name, count, one.busy, index.memory_of_node, memory, "estimate"), lines
 
 
-def _searched(demand: Demand, index: Plan, name: str, nodes: tuple[int, int]) -> _Searched:
+def _searched(demand: Demand, index: Plan, name: str, nodes: tuple[int, int, float]) -> _Searched:
     """Return how so many nodes of so many threads search an index: of the fewest shards that answer
-    in time, or of the most.
+    in time, which is a share of the p95, or of those that answer soonest.
     """
-    count, vcpus = nodes
-    found = [_of_shards(demand, index, times * index.shards, nodes) for times in _SHARDS]
-    fast = (each for each in found if each[2] <= _NODE_SHARE * demand.p95_ms)
+    count, vcpus, share = nodes
+    found = [_of_shards(demand, index, times * index.shards, (count, vcpus)) for times in _SHARDS]
+    fast = (each for each in found if each[2] <= share * demand.p95_ms)
     shape, times, waits = next(fast, min(found, key=lambda each: each[2]))
     threads = count * vcpus
     there = Elsewhere(

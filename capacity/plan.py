@@ -26,6 +26,7 @@ from storage.embedded.vectors.merge_plan import ProjectionSettings
 REMOTES = ("ec2", "sagemaker", "serverless", "lambda")
 _FAR = 2.0  # times the best bill so far: what costs more even without a queue is not played
 _TRIED = 3  # instance types whose models are also tried elsewhere
+_MUCH_LESS = 0.8  # times the dollars of a change that is smaller
 _BURSTY = 6000  # arrivals
 _MONTHS = (0, 6, 12)
 _DECODED = {"photos": "photo", "videos": "video second"}  # a measured call, by kind
@@ -143,14 +144,21 @@ class Planner:
         return replace(mix, notes=(*mix.notes, f"its memory holds {items:,.0f} items"))
 
     def _nearest(self, demand: Demand) -> Iterator[Nearest]:
-        """Yield for each thing that could be changed the first value of it that a mix holds."""
+        """Yield for each thing that could be changed the first value of it that a mix holds, and
+        the next one if that costs much less.
+        """
         for values in changes(demand, self._measured):
+            first: Mix | None = None
             for change in values:
                 self._say(f"with {change.what}")
                 mixes, _ = self._every(change.demand)
-                if mixes:
+                if not mixes:
+                    continue
+                if first is None or mixes[0].dollars < _MUCH_LESS * first.dollars:
                     yield Nearest(change, mixes[0])
+                if first is not None:
                     break
+                first = mixes[0]
 
     # --- every mix
 

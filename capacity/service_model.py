@@ -52,6 +52,7 @@ SEED = 1987
 _WIDEST = 4  # times the measured threads, beyond which a reranking gets no faster
 _ASKED = 2000  # searches of clients that ask in turn
 _WORDS, _VECTORS = "lexical", "vectors"
+_MILLION = 1_000_000
 _RETRIEVE = ("encode", _WORDS, _VECTORS, "cosines")  # the stages inside of "retrieve"
 _MODELS = frozenset({"understand", "encode", RERANK})
 _SEARCHING = frozenset({_WORDS, _VECTORS, "cosines"})
@@ -114,14 +115,27 @@ class Growing:
         return passages / most * law.at(most)
 
 
+def _words_of_million(means: Sequence[float]) -> float:
+    """Return what words take among a million passages: a dated constant, because between two small
+    sizes chance decides the growth. It is not less than what they take among fewer.
+    """
+    return max(*means, constant("words_million_ms").high)
+
+
 def growing(searches: Sequence[SearchTimes]) -> Growing:
-    """Return the laws of a profile's searches, the smallest archive first."""
+    """Return the laws of a profile's searches, the smallest archive first. The words also follow a
+    dated constant among a million passages if no archive is as large.
+    """
     sizes = [each.passages for each in searches]
     laws: dict[str, Fit] = {}
     if len(set(sizes)) > 1:
         for stage, law in LAWS.items():
             means = [float(each.of(stage).mean()) for each in searches]
-            if min(means) > 0:
+            if min(means) <= 0:
+                continue
+            if stage == _WORDS and sizes[-1] < _MILLION:
+                laws[stage] = fit(law, [*sizes, _MILLION], [*means, _words_of_million(means)])
+            else:
                 laws[stage] = fit(law, sizes, means)
     return Growing(sizes[-1], laws)
 

@@ -56,6 +56,18 @@ def test_stages_grow_by_their_laws_only() -> None:
     assert laws.times("lexical", 1e6) > laws.times("vectors", 1e6) > 1
 
 
+def test_words_take_a_dated_time_among_a_million_if_no_archive_is_as_large() -> None:
+    means = [float(each.of("lexical").mean()) for each in HYBRID]
+    high = constant("words_million_ms").high
+    found = growing(HYBRID).laws["lexical"].at(1e6)
+    assert found == pytest.approx(high, rel=0.1)
+    slow = [
+        replace(each, rows=tuple(tuple(20 * ms for ms in r) for r in each.rows)) for each in HYBRID
+    ]
+    assert growing(slow).laws["lexical"].at(1e6) > 2 * high
+    assert max(means) < high
+
+
 def test_beyond_a_million_rows_there_are_several_graphs() -> None:
     laws = growing(HYBRID)
     assert laws.times("vectors", 4e6) == pytest.approx(4 * laws.times("vectors", 1e6))
