@@ -2,7 +2,8 @@
 them, on the processor and on a card.
 
 Each row has the milliseconds of a call with one and with many, memory, size on disk, time to start,
-and quality; one row of a group is chosen. A side that can't run here has a row that says why.
+quality, and how many points that is above the reference's; one row of a group is chosen. A side
+that can't run here has a row that says why.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ NAN = math.nan
 class Side:
     """One row. What was not measured is NaN; memory is what this side adds to a process.
 
-    `what` is a model or an index with the sizes of its two calls, `by` what computes. `likeness` is
-    the least cosine with the reference's answers, or the share of the same answers.
+    `what` is a model or an index with the sizes of its two calls, `by` what computes. `points` are
+    those of quality above the reference, from `low` to `high` by 95 %. `likeness` is the least
+    cosine with the reference's answers, or the share of the same answers.
     """
 
     what: str
@@ -37,6 +39,9 @@ class Side:
     start_s: float = NAN
     quality: float = NAN
     measure: str = ""
+    points: float = NAN
+    low: float = NAN
+    high: float = NAN
     likeness: float = NAN
     chosen: bool = False
     problem: str = ""
@@ -49,19 +54,27 @@ def side_of(tree: Mapping[str, object]) -> Side:
 
 HEAD = (
     *("what, small and large call", "by", "small ms", "large ms", "memory MB", "disk MB"),
-    *("start s", "quality", "likeness", "chosen"),
+    *("start s", "quality", "points (95 %)", "likeness", "chosen"),
 )
 
 
 def cells(side: Side) -> tuple[str, ...]:
     """Return the row as texts; a problem stands in the place of the figures."""
     if side.problem:
-        return (side.what, side.by, *[""] * 7, side.problem)
+        return (side.what, side.by, *[""] * 8, side.problem)
     quality = f"{side.quality:.4f} {side.measure}" if math.isfinite(side.quality) else ""
     sizes = (_number(side.memory_mb, 0), _number(side.disk_mb, 1), _number(side.start_s, 2))
     likeness = _number(side.likeness, 6)
     times = (_number(side.one_ms, 2), _number(side.many_ms, 1))
-    return (side.what, side.by, *times, *sizes, quality, likeness, "yes" if side.chosen else "")
+    chosen = "yes" if side.chosen else ""
+    return (side.what, side.by, *times, *sizes, quality, change(side), likeness, chosen)
+
+
+def change(side: Side) -> str:
+    """Return the points of quality above the reference, with their interval."""
+    if not math.isfinite(side.points):
+        return ""
+    return f"{side.points:+.2f} ({side.low:+.2f} to {side.high:+.2f})"
 
 
 def markdown(sides: Iterable[Side]) -> str:

@@ -9,17 +9,22 @@ from operator import eq
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
 from core.errors import InputError, ModelError
 from dateline.build.models.runtimes import model_store, model_tokenizer, open_tagger
 from dateline.measuring.evaluate import evaluate_folder
 from dateline.measuring.model_texts import read_texts
 from dateline.settings import Settings
+from eval.compare.significance import ratio_interval
 from eval.runs.run_summary import degraded
+from inference.measuring.made_costs import costs_of
 from inference.measuring.made_report import (
     Figure,
     Judged,
     LayerError,
     MadeReport,
+    Sums,
     judged_of,
     peak_mb,
     texts_of,
@@ -96,17 +101,18 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
             _write_figures(staging, output.name, judged)
         sizes = _size(source.path / source.manifest.graph), _graph_size(made)
         data = plan.calibrate.name if plan.calibrate else "the demo corpus"
+        smaller = ModelStore(staging).open(output.name)
         report = MadeReport(
             output.name,
             name,
             plan.method,
-            *sizes,
+            costs_of(source, smaller, read),
             seconds,
             peak_mb(),
             fitted=(texts_of(data, fitted),) if fitted else (),
             held_out=(texts_of(f"other texts of {data}", held_out),) if held_out else (),
             judged=judged,
-            layers=_layers(source, ModelStore(staging).open(output.name), held_out),
+            layers=_layers(source, smaller, held_out),
         )
         write_report(report, made)
         found = Quantized(output, *sizes, judged)
@@ -142,7 +148,8 @@ def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) ->
     task = model_store(settings).open(name).manifest.task
     there = settings.model_copy(update={"pulled_models": root})
     before, after = measured(settings, task, name, dataset), measured(there, task, made, dataset)
-    return judged_of(_MEASURES[task], dataset, before, after)
+    interval = ratio_interval(before.sums, after.sums)
+    return judged_of(_MEASURES[task], dataset, before, after, interval)
 
 
 def figure(settings: Settings, task: str, name: str, dataset: str) -> float:
@@ -169,8 +176,8 @@ def _ndcg(settings: Settings, dataset: str, profile: str) -> Figure:
     if flagged := degraded(found):
         told = ", ".join(f"{stage} in {count} answers" for stage, count in flagged.items())
         raise ModelError(f"the model was not measured: degraded {told}", where=dataset)
-    rows = {row.text: row.values["nDCG@10"] for row in found.rows}
-    return Figure(found.mean("nDCG@10"), rows)
+    values = [row.values["nDCG@10"] for row in found.rows]
+    return Figure.mean_of([row.text for row in found.rows], values)
 
 
 def entity_f1(settings: Settings, name: str, path: Path) -> float:
@@ -179,10 +186,10 @@ def entity_f1(settings: Settings, name: str, path: Path) -> float:
 
 
 def tagged(settings: Settings, name: str, path: Path) -> Figure:
-    """Return entity F1 (seqeval: exact span and type) on a CoNLL file, with its words unchanged,
-    and of each sentence the share of words with the right label.
+    """Return entity F1 (exact span and type) on a CoNLL file, with its words unchanged, and of each
+    sentence the share of words with the right label.
     """
-    metrics, corpus = library("seqeval.metrics"), library("training.tagger.conll")
+    corpus = library("training.tagger.conll")
     try:
         sentences = corpus.read_conll(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -195,7 +202,27 @@ def tagged(settings: Settings, name: str, path: Path) -> Figure:
         " ".join(sentence.words): sum(map(eq, right, given)) / len(right)
         for sentence, right, given in zip(sentences, gold, labels, strict=True)
     }
-    return Figure(float(metrics.f1_score(gold, labels)), rows)
+    return Figure(rows, entity_counts(gold, labels))
+
+
+def entity_counts(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> Sums:
+    """Return, of each sentence's labels, twice the names that are right, and the names that are
+    there and that were found, float64 [n, 2]: entity F1 is the ratio of their sums.
+    """
+    rows = [(_names(right), _names(given)) for right, given in zip(gold, found, strict=True)]
+    return np.array([(2.0 * len(a & b), float(len(a) + len(b))) for a, b in rows])
+
+
+def _names(labels: Sequence[str]) -> set[tuple[int, int, str]]:
+    """Return the first and last word and the type of each name. One may begin with I-, too."""
+    found, begins = set(), 0
+    for place, (label, then) in enumerate(zip(labels, [*labels[1:], "O"], strict=True)):
+        kind = label[2:]
+        if not label.startswith("I-") or place == 0 or labels[place - 1][2:] != kind:
+            begins = place
+        if kind and then != f"I-{kind}":
+            found.add((begins, place, kind))
+    return found
 
 
 def _write_figures(root: Path, name: str, judged: Sequence[Judged]) -> None:

@@ -6,6 +6,7 @@
   others all exchanges are counted; else random ones are drawn, and the observed one is added, so
   that p is never 0.
 - `bootstrap_interval`: percentiles of the mean over queries drawn with replacement (Efron 1979).
+- `ratio_interval`: the same for the difference of two ratios of sums, such as F1.
 - `holm`: p values adjusted for several questions at once (Holm 1979).
 - `effect_size`: the mean of paired differences in their own standard deviations (Cohen's d).
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 DRAWS = 20_000
 EXACT_UP_TO = 16  # queries with a difference; 65,536 exchanges
 _SEED = 20_261_125
@@ -61,6 +63,27 @@ def bootstrap_interval(
             total[start : start + size] += values[picked].mean(axis=1)
             start += size
     low, high = np.quantile(total / len(groups), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def ratio_interval(
+    before: Matrix, after: Matrix, level: float = 0.95, draws: int = DRAWS
+) -> tuple[float, float]:
+    """Return the interval of how much a ratio of sums changes: numerators and denominators [n, 2]
+    of the same rows before and after, drawn together; no number is below 0. F1 is twice what is
+    right over what is found and what is there; a mean has ones below.
+    """
+    chance = np.random.default_rng(_SEED)
+    sides = np.hstack((before, after))
+    found = np.zeros(draws)
+    start = 0
+    for size in _blocks(draws, len(sides)):
+        times = chance.multinomial(len(sides), np.full(len(sides), 1 / len(sides)), size)
+        sums = times @ sides
+        first, second = (sums[:, n] / np.maximum(sums[:, n + 1], _SAME) for n in (0, 2))
+        found[start : start + size] = second - first
+        start += size
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -12,21 +12,38 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from core.items import FloatMatrix
 
 MOST_LOST = 0.005  # half a point
 WORST_ROWS = 10
 _SLACK = 1e-9
+_JUDGED = ("set", "measure", "before", "after", "points", "95 %", "rows better", "rows worse")
 _LONGEST = 100  # characters of a query in a table
+Sums = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A model's figure on a set, and that of each query or sentence by its text."""
+    """A model's figure on a set: that of each query or sentence by its text, and what is above and
+    below in each of them, [n, 2], whose sums' ratio it is.
+    """
 
-    value: float
     rows: Mapping[str, float]
+    sums: Sums
+
+    @classmethod
+    def mean_of(cls, texts: Sequence[str], values: Sequence[float]) -> Figure:
+        """Return the mean of each text's value."""
+        sums = np.column_stack((np.array(values, np.float64), np.ones(len(values))))
+        return cls(dict(zip(texts, values, strict=True)), sums)
+
+    @property
+    def value(self) -> float:
+        """The figure over all rows; 0 if nothing is below."""
+        above, below = self.sums.sum(axis=0)
+        return float(above / below) if below else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +57,15 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The figure `measure` on `dataset` of the model before and now; how many rows are better and
-    worse, and the rows that lost most.
+    """The figure `measure` on `dataset` of the model before and now, and the 95 % interval of the
+    points in between; how many rows are better and worse, and the rows that lost most.
     """
 
     measure: str
     dataset: str
     before: float
     after: float
+    interval: tuple[float, float]
     better: int = 0
     worse: int = 0
     worst: tuple[Changed, ...] = ()
@@ -58,8 +76,12 @@ class Judged:
         return self.before - self.after <= MOST_LOST
 
 
-def judged_of(measure: str, dataset: str, before: Figure, after: Figure) -> Judged:
-    """Return both figures side by side. A text that both lack a row of is left out."""
+def judged_of(
+    measure: str, dataset: str, before: Figure, after: Figure, interval: tuple[float, float]
+) -> Judged:
+    """Return both figures side by side. A text that both lack a row of is left out; `interval` is
+    that of the difference as a share.
+    """
     rows = [
         Changed(text, old, after.rows[text])
         for text, old in before.rows.items()
@@ -68,7 +90,8 @@ def judged_of(measure: str, dataset: str, before: Figure, after: Figure) -> Judg
     lost = sorted((row for row in rows if row.before - row.after > _SLACK), key=_change)
     better = sum(row.after - row.before > _SLACK for row in rows)
     worst = tuple(lost[:WORST_ROWS])
-    return Judged(measure, dataset, before.value, after.value, better, len(lost), worst)
+    points = 100 * interval[0], 100 * interval[1]
+    return Judged(measure, dataset, before.value, after.value, points, better, len(lost), worst)
 
 
 def _change(row: Changed) -> float:
@@ -126,16 +149,25 @@ def texts_of(name: str, texts: Sequence[str]) -> Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the model takes before and now: a unit and two figures."""
+
+    what: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class MadeReport:
-    """One report. `fitted` are the data that it was fitted or calibrated on, `held_out` those of
-    the layers' errors; `bytes` are of the graph; `peak_mb` is the process's greatest memory in MB.
+    """One report. `costs` are what the model takes; `seconds` and `peak_mb` are the time and the
+    process's greatest memory of making it; `fitted` are the data that it was fitted or calibrated
+    on, `held_out` those of the layers' errors.
     """
 
     name: str
     source: str
     how: str
-    bytes_before: int
-    bytes_after: int
+    costs: tuple[Cost, ...]
     seconds: float
     peak_mb: float
     fitted: tuple[Texts, ...]
@@ -161,10 +193,14 @@ def markdown(report: MadeReport) -> str:
     lines = [
         f"# {report.name}, made of {report.source} by {report.how}",
         "",
-        f"- graph: {report.bytes_before / 1e6:,.1f} MB, now {report.bytes_after / 1e6:,.1f} MB",
         f"- made in {report.seconds:,.1f} s; the process had {report.peak_mb:,.0f} MB at most",
         *(f"- fitted on {_told(one)}" for one in report.fitted),
         *(f"- layers compared on {_told(one)}" for one in report.held_out),
+        "",
+        "## What it takes",
+        "",
+        *_table("", "before", "now", "times"),
+        *(_row(one.what, *_both(one)) for one in report.costs),
         "",
         "## On judged data",
         "",
@@ -172,7 +208,9 @@ def markdown(report: MadeReport) -> str:
     if not report.judged:
         lines += ["It was not judged: what it lost is unknown.", ""]
     else:
-        lines += _table("set", "measure", "before", "after", "points", "rows better", "rows worse")
+        lines += _table(
+            "set", "measure", "before", "after", "points", "95 %", "rows better", "rows worse"
+        )
         lines += [_row(*_judged_cells(one)) for one in report.judged] + [""]
     for one in report.judged:
         if one.worst:
@@ -192,8 +230,14 @@ def markdown(report: MadeReport) -> str:
 
 def _judged_cells(one: Judged) -> tuple[str, ...]:
     points = f"{100 * (one.after - one.before):+.2f}"
-    figures = (f"{one.before:.4f}", f"{one.after:.4f}", points)
+    low, high = one.interval
+    figures = (f"{one.before:.4f}", f"{one.after:.4f}", points, f"{low:+.2f} to {high:+.2f}")
     return (one.dataset, one.measure, *figures, str(one.better), str(one.worse))
+
+
+def _both(one: Cost) -> tuple[str, ...]:
+    times = f"{one.after / one.before:.2f}" if one.before else ""
+    return (f"{one.before:,.1f}", f"{one.after:,.1f}", times)
 
 
 def _told(texts: Texts) -> str:

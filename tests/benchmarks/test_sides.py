@@ -8,16 +8,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.models import alone, runtimes
+from benchmarks.models import runtimes
+from benchmarks.models.judged import Quality, changes, joined
 from benchmarks.sides import Side, draw, markdown, side_of
 from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.settings import configure
 
 MODEL = "distilbert-ner-news"
 SIDES = (
-    Side("m (1x16, 64x128)", "one", 1.25, 80.0, 90.4, 22.1, 0.5, 0.9, "nDCG@10", 1.0),
+    Side("m (1x16, 64x128)", "one", 1.25, 80.0, 90.4, 22.1, 0.5, 0.9, "nDCG@10", likeness=1.0),
     Side("m (1x16, 64x128)", "two", 0.5, 40.0, chosen=True),
     Side("m", "card", problem="no card"),
 )
@@ -25,9 +27,9 @@ SIDES = (
 
 def test_a_table_has_the_figures_the_choice_and_what_can_t_run_here() -> None:
     _, _, first, second, _, absent = markdown(SIDES).splitlines()
-    expected = "1.25 | 80.0 | 90 | 22.1 | 0.50 | 0.9000 nDCG@10 | 1.000000 |  |"
+    expected = "1.25 | 80.0 | 90 | 22.1 | 0.50 | 0.9000 nDCG@10 |  | 1.000000 |  |"
     assert first == f"| m (1x16, 64x128) | one | {expected}"
-    assert second == "| m (1x16, 64x128) | two | 0.50 | 40.0 |  |  |  |  |  | yes |"
+    assert second == "| m (1x16, 64x128) | two | 0.50 | 40.0 |  |  |  |  |  |  | yes |"
     assert absent == "- m by `card`: no card"
 
 
@@ -51,7 +53,10 @@ def test_a_model_is_measured_and_not_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(runtimes, "forms", lambda plan, names: iter(names))  # none in float32
+    truth = tmp_path / "own.txt"
+    truth.write_text("EU B-ORG\nmet O\n\nPeter B-PER\nBlackburn I-PER\nspoke O\n\n")
     given = ("--models", MODEL, "--runtimes", "onnxruntime:cpu,torch:cpu", "--seconds", "0")
+    given += ("--judge", str(truth))
     monkeypatch.setattr(sys, "argv", ["runtimes", *given, "--output", str(tmp_path), "--json"])
     rows = []
     for _ in range(2):
@@ -65,6 +70,7 @@ def test_a_model_is_measured_and_not_again(
     assert ours["start_s"] > 0
     assert ours["disk_mb"] > 10
     assert ours["chosen"] is True
+    assert (ours["quality"], ours["measure"]) == (1.0, "entity F1")
     assert other["problem"]
     assert "onnxruntime:cpu" in (tmp_path / "runtimes.md").read_text("utf-8")
 
@@ -73,4 +79,19 @@ def test_the_changes_in_made_windows_are_found() -> None:
     settings = configure({}).settings
     folder = model_store(settings).open("transnetv2-int8")
     runtime = open_runtime(settings, folder, threads=1)
-    assert alone.changes_f1(folder, runtime) > 0.8
+    found = changes(folder, runtime)
+    assert found.value > 0.8
+    assert len(found.rows) == 24, "one for each window"
+
+
+def test_quality_is_told_against_the_first_runtime_on_the_same_rows() -> None:
+    first = Quality("entity F1", np.array([[2.0, 2.0], [2.0, 4.0], [0.0, 2.0], [4.0, 4.0]]))
+    other = Quality("entity F1", first.rows * [0.5, 1.0])
+    same, worse = (runtimes.with_quality(side, {"one": first, "two": other}) for side in SIDES[:2])
+    assert same.quality == pytest.approx(8 / 12)
+    assert math.isnan(same.points)
+    assert worse.points == pytest.approx(-100 * 4 / 12)
+    assert worse.low < worse.points < worse.high <= 0
+    assert runtimes.with_quality(SIDES[2], {"one": first}) == SIDES[2]
+    again = joined([json.loads(json.dumps(one.tree())) for one in (first, other)])
+    assert again.value == pytest.approx(12 / 24)

@@ -266,6 +266,11 @@ def test_a_student_of_half_the_layers_stands_beside_its_teacher(tmp_path: Path) 
         ("lists of judged.jsonl", 5),
     ]
     assert report["seconds"] > 0
+    low, high = figures["interval"]
+    assert low <= 100 * (figures["after"] - figures["before"]) <= high
+    costs = {row["what"]: (row["before"], row["after"]) for row in report["costs"]}
+    assert costs["MB on disk"][1] < costs["MB on disk"][0]
+    assert costs["ms of processor time for a list of 20"] == (teacher_side.ms, student_side.ms)
 
 
 @pytest.mark.parametrize("layers", [4, 3])

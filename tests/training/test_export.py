@@ -314,6 +314,7 @@ def test_a_model_that_loses_nothing_is_put_in_place_with_its_figures(
     (judged,) = made.judged
     assert judged.holds
     assert (judged.better, judged.worse, judged.worst) == (0, 0, ())
+    assert judged.interval == (0.0, 0.0)
     assert (made.place, made.refused) == (output, False)
     assert made.size_after < made.size_before
     manifest = ModelStore(root, (output.parent,)).open("tag-half").manifest
@@ -330,6 +331,8 @@ def test_a_model_that_loses_too_much_is_kept_aside(root: Path, tmp_path: Path) -
     made = quantize(settings(root, tmp_path), "tag", plan)
     (judged,) = made.judged
     assert judged.before - judged.after > 0.005
+    low, high = judged.interval
+    assert low <= 100 * (judged.after - judged.before) <= high < 100
     assert made.refused
     assert judged.worst[0].before > judged.worst[0].after
     assert judged.worst[0].text in TEXTS
@@ -358,6 +361,10 @@ def test_a_report_says_how_far_each_layer_is_from_what_it_was(
     for row in report["layers"]:
         assert 0.9 < row["cosine"] <= 1.000001
         assert 5 < row["snr_db"] < 300
+    costs = {row["what"]: (row["before"], row["after"]) for row in report["costs"]}
+    assert list(costs) == ["MB on disk", "MB of memory", *(what for what in costs if "ms" in what)]
+    assert costs["MB on disk"][1] < costs["MB on disk"][0]
+    assert all(now > 0 for what, (_, now) in costs.items() if "ms" in what)
     (held_out,) = report["held_out"]
     if method != "static":
         assert (report["fitted"], held_out["count"]) == ([], 8)

@@ -32,10 +32,10 @@ def layer_errors(
     ]
     there = {name for node in graphs[1].graph.node for name in node.output}
     named = {name: layer for name, layer in _layers(graphs[0]).items() if name in there}
-    sessions = [_spied(graph, list(named)) for graph in graphs]
+    sessions = [spied(graph, list(named)) for graph in graphs]
     sums = {name: LayerSums() for name in named}
     for batch in batches:
-        found = [session.run(list(named), _fed(session, batch)) for session in sessions]
+        found = [session.run(list(named), fed(session, batch)) for session in sessions]
         for name, ours, theirs in zip(named, *found, strict=True):
             sums[name].add(ours, theirs)
     return tuple(one.error(named[name]) for name, one in sums.items() if one.rows)
@@ -52,7 +52,7 @@ def _layers(graph: onnx.ModelProto) -> dict[str, str]:
     return {**found, **{output.name: f"output {output.name}" for output in graph.graph.output}}
 
 
-def _spied(graph: onnx.ModelProto, watched: Sequence[str]) -> Any:
+def spied(graph: onnx.ModelProto, watched: Sequence[str]) -> Any:
     """Return a session that also gives the values `watched`."""
     known = {output.name for output in graph.graph.output}
     graph.graph.output.extend(
@@ -63,6 +63,7 @@ def _spied(graph: onnx.ModelProto, watched: Sequence[str]) -> Any:
     return ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def _fed(session: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+def fed(session: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Return those arrays that a session takes, in its types."""
     kinds = {"tensor(int32)": np.int32, "tensor(int64)": np.int64}
     return {one.name: batch[one.name].astype(kinds[one.type]) for one in session.get_inputs()}

@@ -21,7 +21,9 @@ from torch.nn import functional
 from core.errors import InputError
 from core.ports.models import PairScorer
 from eval.compare.significance import bootstrap_interval
+from inference.measuring.made_costs import costs_of
 from inference.measuring.made_report import (
+    Cost,
     Figure,
     Judged,
     LayerError,
@@ -32,6 +34,7 @@ from inference.measuring.made_report import (
     peak_mb,
     write_report,
 )
+from inference.models.store import ModelStore
 from training.folder import plain_tokenizer
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList, read_lists
@@ -184,8 +187,7 @@ def halve(plan: Plan) -> Halved:
         f"{plan.output.name}/{STUDENT}",
         plan.teacher.name,
         f"distillation of {layers} layers into {depth}, {run.step:,} steps",
-        _bytes(plan.output / TEACHER),
-        _bytes(plan.output / STUDENT),
+        _costs(plan, sides),
         spent,
         peak_mb(),
         fitted=tuple(_lists_of(path) for path in plan.learn),
@@ -204,8 +206,14 @@ def _spent(place: Path, seconds: float) -> float:
     return before + seconds
 
 
-def _bytes(folder: Path) -> int:
-    return sum(place.stat().st_size for place in folder.glob("*.onnx"))
+def _costs(plan: Plan, sides: Sequence[Side]) -> tuple[Cost, ...]:
+    """Return what teacher and student take."""
+    teacher, student = (ModelStore(plan.output).open(name) for name in (TEACHER, STUDENT))
+    texts = [one.query for one in list(read_lists(plan.judge[0]))[:HELD_OUT]]
+    return (
+        *costs_of(teacher, student, texts),
+        Cost(f"ms of processor time for a list of {DEPTH}", *(one.ms for one in sides)),
+    )
 
 
 def _lists_of(path: Path, most: int | None = None) -> Texts:
@@ -276,13 +284,12 @@ def _sides(
     judged = []
     for name in dict.fromkeys(name for name, _ in read):
         at = [number for number, (file, _) in enumerate(read) if file == name]
+        queries = [lists[n].query for n in at]
         before, after = (
-            Figure(
-                float(found[side][at].mean()), {lists[n].query: float(found[side][n]) for n in at}
-            )
-            for side in (TEACHER, STUDENT)
+            Figure.mean_of(queries, found[side][at].tolist()) for side in (TEACHER, STUDENT)
         )
-        judged.append(judged_of("nDCG@10", name, before, after))
+        between = bootstrap_interval([found[STUDENT][at] - found[TEACHER][at]])
+        judged.append(judged_of("nDCG@10", name, before, after, between))
     return both, interval, tuple(judged)
 
 

@@ -25,7 +25,7 @@ from onnx import helper
 
 from training.tensorflow.graph import TensorGraph
 
-_DENSE = ("MatMul", "Gemm")
+DENSE = ("MatMul", "Gemm")
 _LEAST = "least/number"
 
 
@@ -55,7 +55,7 @@ def with_factors_apart(graph: TensorGraph) -> TensorGraph:
     """Return the graph with a maximum of the input and the least number before each dense layer."""
     nodes = []
     for node in graph.nodes:
-        if node.op_type in _DENSE and node.input[1] in graph.weights:
+        if node.op_type in DENSE and node.input[1] in graph.weights:
             apart = f"{node.output[0]}/apart"
             nodes.append(helper.make_node("Max", [node.input[0], _LEAST], [apart], apart))
             dense = onnx.NodeProto()

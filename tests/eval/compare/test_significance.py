@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eval.compare import significance
-from eval.compare.significance import bootstrap_interval, effect_size, holm, randomization
+from eval.compare.significance import (
+    bootstrap_interval,
+    effect_size,
+    holm,
+    randomization,
+    ratio_interval,
+)
 
 
 def test_the_randomization_test_counts_exchanges() -> None:
@@ -53,6 +59,24 @@ def test_the_interval_is_near_the_normal_one() -> None:
     error = stats.sem(values)
     assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.1 * error)
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_a_ratio_of_sums_has_the_interval_of_a_mean_if_it_is_one() -> None:
+    chance = np.random.default_rng(3)
+    before, change = chance.uniform(0, 1, 300), chance.normal(0.02, 0.1, 300)
+    ones = np.ones(300)
+    found = ratio_interval(
+        np.column_stack((before, ones)), np.column_stack((before + change, ones))
+    )
+    assert found == pytest.approx(bootstrap_interval([change]), abs=5e-4)
+
+
+def test_rows_without_a_name_change_no_f1() -> None:
+    named = np.array([[2.0, 2.0], [0.0, 2.0], [2.0, 3.0]])
+    low, high = ratio_interval(named, named * [0.5, 1.0])
+    assert low < -0.2 < high <= 0.0
+    empty = np.zeros((3, 2))
+    assert ratio_interval(empty, empty) == (0.0, 0.0)
 
 
 def test_groups_count_alike_whatever_their_size() -> None:
