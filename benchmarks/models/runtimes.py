@@ -202,15 +202,15 @@ def judge(plan: Plan, name: str) -> None:
 
 def _judge_by(plan: Plan, name: str, runtime: str, data: Sequence[str], served: AtServer) -> None:
     place = plan.output / "quality.json"
-    found = _kept(place)
-    rows = found.setdefault(name, {}).setdefault(_by(runtime), {})
-    new = [one for one in data if one not in rows]
+    known = _kept(place).get(name, {}).get(_by(runtime), {})
+    new = [one for one in data if one not in known]
     _progress(f"quality of {name} by {runtime}: {', '.join(new)}")
     told = alone(plan, name, runtime, served, new)
     if "quality" not in told:
         _progress(told["problem"])
         return
-    rows |= told["quality"]
+    found = _kept(place)  # another environment may have added its own meanwhile
+    found.setdefault(name, {}).setdefault(_by(runtime), {}).update(told["quality"])
     place.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ in turns, so that a slow minute is slow for both.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -57,7 +57,7 @@ def _graph_mb(folder: ModelFolder) -> float:
     return (folder.path / folder.manifest.graph).stat().st_size / 1e6
 
 
-def _memory_mb(folder: ModelFolder, calls: Sequence[Mapping[str, object]]) -> float:
+def _memory_mb(folder: ModelFolder, calls: Sequence[Arrays]) -> float:
     """Return what a new process has more once the model has answered the calls."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
         return alone.submit(_growth_mb, folder.path, calls).result()

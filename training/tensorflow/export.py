@@ -3,7 +3,8 @@
 The source is one of our folders with an ONNX graph. The new folder has that graph in float32 as its
 reference, and every other form is loaded by the runtime that will serve it and compared with ONNX
 Runtime on real input: in float32 no number may differ by more than 1e-4 of the greatest. How far
-int8 is off is said and not judged: only judged data tell whether that is too far.
+int8 is off is said, of texts layer by layer in a report, and not judged: only judged data tell
+whether that is too far.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import onnx
@@ -19,6 +21,7 @@ from tokenizers import Tokenizer
 
 from core.errors import ModelError
 from core.items import FloatMatrix
+from inference.measuring.made_report import Cost, MadeReport, peak_mb, texts_of, write_report
 from inference.measuring.sample_windows import sample_windows
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
@@ -33,6 +36,7 @@ from training.folder import new_folder, write_manifest
 from training.tensorflow.float_graph import float_graph
 from training.tensorflow.graph import TensorGraph, saved_model
 from training.tensorflow.lite import lite_model
+from training.tensorflow.lite_errors import lite_errors
 
 MOST_DIFFERENCE = 1e-4  # of the greatest value, float32 against float32
 PATHS = {
@@ -44,6 +48,7 @@ PATHS = {
 DEFAULT = ("tensorflow", "tflite", "tflite-int8")
 _WINDOWS = 2
 _LONGEST = 128  # tokens of the texts that are compared
+_REPORTED = 64  # tokens of those on which layers are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ def export_tensorflow(
         raise ModelError("this model has no ONNX graph", where=str(source.path), mend=mend)
     graph = float_graph(onnx.load_model_from_string(source.read(manifest.graph)))
     wanted = tuple(dict.fromkeys(("onnx", *formats)))
+    began = perf_counter()
     with new_folder(output) as place:
         _write(wanted, graph, place, _lengths(manifest))
         if manifest.tokenizer:
@@ -87,11 +93,44 @@ def export_tensorflow(
         folder = ModelFolder(place, made)
         batches = _batches(folder, texts)
         expected = _answers(folder, "cpu", OnnxRuntime.open, batches)
-        return tuple(
+        proved = tuple(
             _proved(one, option, opener, folder, batches, expected)
             for one in wanted
             for option, opener in _OPENERS[one]
         )
+        if "tflite-int8" in wanted and manifest.tokenizer:
+            write_report(
+                _report(folder, manifest.name, graph, texts, perf_counter() - began), place
+            )
+        return proved
+
+
+def _report(
+    folder: ModelFolder,
+    source: str,
+    graph: onnx.ModelProto,
+    texts: Sequence[str],
+    seconds: float,
+) -> MadeReport:
+    """Return the report of the int8 form: its size, and the error of each dense layer on texts."""
+    manifest = folder.manifest
+    length = min(_REPORTED, manifest.max_tokens)
+    tokenizer = Tokenizer.from_buffer(folder.read(manifest.tokenizer))
+    pairs = manifest.task == "score"
+    batches = ordinary_batches(tokenizer, texts, pairs=pairs, longest=length, rows=1)
+    sizes = ((folder.path / PATHS[one]).stat().st_size / 1e6 for one in ("onnx", "tflite-int8"))
+    return MadeReport(
+        manifest.name,
+        source,
+        "tflite-int8",
+        (Cost("MB on disk", *sizes),),
+        seconds,
+        peak_mb(),
+        fitted=(),
+        held_out=(texts_of("the texts of the export", texts),),
+        judged=(),
+        layers=lite_errors(graph, batches, length),
+    )
 
 
 def _lengths(manifest: ModelManifest) -> tuple[int, ...]:

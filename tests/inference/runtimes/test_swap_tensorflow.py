@@ -6,6 +6,7 @@ does; what finds shots is the one that ships.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 SHAPE = BertShape(layers=2, heads=4, width=32)
 GRAPHS = {"encode": sentence_graph, "tag": label_graph, "score": pair_graph}
 KINDS = ("tensorflow:graph", "tensorflow:xla", "tflite:f32")
+PARTS = ("attention/qkv", "attention/out", "ffn/wide", "ffn/out")
 LONG = " ".join(TEXTS) * 3  # longer than the small models read
 FORMATS = ("tensorflow", "tflite", "tflite-int8")
 Made = dict[str, tuple[ModelFolder, tuple[Exported, ...]]]
@@ -156,6 +158,18 @@ def test_float32_is_within_a_ten_thousandth_and_the_figures_say_so(made: Made, t
     assert set(found) == {"onnx:cpu", *KINDS, "tflite-int8:int8"}
     assert max(found[kind].difference for kind in KINDS) < 1e-4
     assert 0 < found["tflite-int8:int8"].difference < 0.5
+
+
+@pytest.mark.parametrize("task", GRAPHS)
+def test_the_report_of_int8_has_the_error_of_each_dense_layer(made: Made, task: str) -> None:
+    folder, _ = made[task]
+    report = json.loads((folder.path / "report.json").read_text("utf-8"))
+    rows = {row["layer"]: row["snr_db"] for row in report["layers"]}
+    inside = [f"layer{n}/{part}" for n in range(SHAPE.layers) for part in PARTS]
+    assert list(rows)[: len(inside)] == inside
+    assert all(15 < found < 200 for found in rows.values())
+    (size,) = report["costs"]
+    assert size["after"] == (folder.path / "model.int8.tflite").stat().st_size / 1e6
 
 
 @pytest.mark.parametrize("kind", KINDS)
