@@ -31,7 +31,7 @@ from inference.measuring.made_report import (
     write_report,
 )
 from inference.models.store import MANIFEST, ModelFolder, ModelStore
-from inference.runtimes.loading import library
+from inference.runtimes.loading import installed, library
 from inference.runtimes.sample import ordinary_batches
 
 HELD_OUT = 16  # texts on which layers are compared
@@ -115,6 +115,8 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
             layers=_layers(source, smaller, held_out),
         )
         write_report(report, made)
+        if installed("jinja2") and installed("matplotlib"):
+            library("eval.report.made").write_page(report, made)
         found = Quantized(output, *sizes, judged)
         place = output.with_name(f"{output.name}.refused") if found.refused else output
         shutil.rmtree(place, ignore_errors=True)

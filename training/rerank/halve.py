@@ -35,6 +35,7 @@ from inference.measuring.made_report import (
     write_report,
 )
 from inference.models.store import ModelStore
+from inference.runtimes.loading import installed, library
 from training.folder import plain_tokenizer
 from training.graphs.quantize import Floats
 from training.rerank.candidates import CandidateList, read_lists
@@ -196,6 +197,8 @@ def halve(plan: Plan) -> Halved:
         layers=_layer_errors(plan, run.model),
     )
     write_report(report, plan.output)
+    if installed("jinja2") and installed("matplotlib"):
+        library("eval.report.made").write_page(report, plan.output)
     return Halved(run.step, plan.steps, sides, interval)
 
 

@@ -26,6 +26,7 @@ from inference.measuring.sample_windows import sample_windows
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder
 from inference.runtimes.buckets import lengths_up_to
+from inference.runtimes.loading import installed, library
 from inference.runtimes.onnx import OnnxRuntime
 from inference.runtimes.parity import Parity, answers, compare
 from inference.runtimes.sample import Arrays, ordinary_batches
@@ -99,9 +100,11 @@ def export_tensorflow(
             for option, opener in _OPENERS[one]
         )
         if "tflite-int8" in wanted and manifest.tokenizer:
-            write_report(
-                _report(folder, manifest.name, graph, texts, perf_counter() - began), place
-            )
+            spent = perf_counter() - began
+            report = _report(folder, manifest.name, graph, texts, spent)
+            write_report(report, place)
+            if installed("jinja2") and installed("matplotlib"):
+                library("eval.report.made").write_page(report, place)
         return proved
 
 

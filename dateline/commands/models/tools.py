@@ -186,8 +186,9 @@ def quantize_model(
     """Make a model smaller: int8, or float16 on disk.
 
     With `--judge` its figure is measured before and after; where it loses more than half a point
-    the result is put aside as NAME.refused, and the exit code is 1. `report.md` beside it says what
-    each query and each layer lost. Needs the extra `torch`.
+    the result is put aside as NAME.refused, and the exit code is 1. `report.md` and, with the extra
+    `report`, `report.html` beside it say what each query and each layer lost. Needs the extra
+    `torch`.
     """
     with reported():
         _check_name(output)

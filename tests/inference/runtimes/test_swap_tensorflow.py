@@ -21,10 +21,11 @@ pytest.importorskip("ai_edge_litert", reason="needs the [tensorflow] extra")
 import onnx
 from onnx import numpy_helper
 
+from benchmarks.models import feeding
 from core.errors import ModelError
 from dateline.build.models.runtimes import RUNTIMES
 from inference.cross_encoder import CrossEncoder
-from inference.encoder import SentenceEncoder
+from inference.encoder import BULK, SentenceEncoder
 from inference.measuring.sample_windows import sample_windows
 from inference.models.manifest import ModelManifest
 from inference.models.store import ModelFolder, ModelStore
@@ -201,6 +202,19 @@ def test_what_tf_data_feeds_is_hardly_padded(made: Made) -> None:
     assert sum(arrays["input_ids"].size for arrays in fed) < 1.1 * sum(map(len, rows))
     assert max(arrays["input_ids"].size for arrays in fed) <= 256
     runtime.close()
+
+
+def test_the_benchmark_of_feeding_has_both_ways(made: Made) -> None:
+    place, texts = made["encode"][0].path, feeding.texts_of(None, 3)
+    assert len(texts) == BULK, "fewer are not fed"
+    found = feeding.measured(place, texts, turns=1)
+    assert min(found["tf.data ms"], found["queue ms"]) > 0
+    assert found["tokens"] > 4
+    runtime = opened(made["encode"][0], "tensorflow")
+    plain = feeding.Unfed(runtime, runtime.kind, runtime.inputs, runtime.outputs)
+    assert isinstance(runtime, FeedingRuntime)
+    assert not isinstance(plain, FeedingRuntime)
+    plain.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
