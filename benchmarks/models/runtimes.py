@@ -130,7 +130,7 @@ def forms(plan: Plan, names: Sequence[str]) -> Iterator[str]:
     """Yield each model and its forms in float32, which are made where they are missing."""
     for name in names:
         yield name
-        if "int8" not in model_store(plan.settings).open(name).manifest.precision:
+        if not model_store(plan.settings).open(name).manifest.precision.startswith("int8"):
             continue
         source = model_store(plan.settings).open(FLOATS.get(name, name))
         for part, extra, write in _FORMS:
