@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import socket
@@ -25,6 +24,7 @@ from dateline.build.models.service import ModelService, build_model_app, build_m
 from dateline.build.service import Service, build_service
 from dateline.commands.options import console, escape, note_missing_models, note_new_archive
 from dateline.default_folders import demo_folder
+from dateline.serving.collector import collect_seldom
 from dateline.serving.demo import DEMO_READ_KEY, read_examples
 from dateline.serving.http_server import HttpServer
 from dateline.serving.keys import key_ring, with_media_secret
@@ -190,7 +190,7 @@ def _run(
     listener = Listener(listening, limits)
     readers = app.state.surface.services.readers
     told.tell_metrics(partial(metrics_of, app.state.surface))
-    gc.enable()
+    collect_seldom()
 
     def ending() -> None:
         told.last_metrics()

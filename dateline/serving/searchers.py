@@ -1,7 +1,5 @@
 """The search processes of a service, started by the process that reads requests.
 
-    python -m dateline.serving.searchers FD FD
-
 Each opens the same archive and models. It gets requests as bytes over a socket and answers one
 after another (`api/search/elsewhere.py` has the form); over a second socket it reports its counts.
 When the service ends, however it ends, the sockets close and the process ends too. If a process
@@ -34,6 +32,7 @@ from core.errors import BusyError, SettingsError
 from dateline.build.app import build_inner_app, searches_of
 from dateline.build.models.served import Models
 from dateline.build.service import Service, build_service
+from dateline.serving.collector import REST_S, collect_at_rest, collect_seldom
 from dateline.serving.log_lines import write_log
 from dateline.serving.telemetry import telemetry
 from dateline.settings import Settings
@@ -80,7 +79,9 @@ Start: TypeAlias = Callable[[Sequence[int]], Process]
 
 def start(sockets: Sequence[int]) -> subprocess.Popen[bytes]:
     """Start a process that has these sockets. It ignores Ctrl-C in a terminal."""
-    command = [sys.executable, "-P", "-m", "dateline.serving.searchers", *map(str, sockets)]
+    # What is imported stays; to look through it meanwhile takes a second of the start.
+    module = "import gc; gc.disable(); from dateline.serving.searchers import main; main()"
+    command = [sys.executable, "-P", "-c", module, *map(str, sockets)]
     nothing = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603  our own interpreter and module
         command, pass_fds=sockets, stdin=nothing, process_group=0
@@ -313,7 +314,9 @@ def in_processes(settings: Settings) -> bool:
 
 
 def main() -> None:
-    """Answer requests until the service that started this process closes the socket."""
+    """Answer requests until the service that started this process closes the sockets, whose handles
+    are its arguments.
+    """
     answer_until_closed([int(descriptor) for descriptor in sys.argv[1:]])
 
 
@@ -328,6 +331,7 @@ def answer_until_closed(sockets: Sequence[int], models: Models | None = None) ->
         service = build_service(settings, models=models, share_cursors=True, follows=True)
         try:
             app = build_inner_app(service)
+            collect_seldom()
             Thread(target=_tell, args=(figures, service.models.metrics), daemon=True).start()
             _answer(requests, app)
         finally:
@@ -340,9 +344,13 @@ def _answer(requests: Connection, app: Any) -> None:
     try:
         requests.send_bytes(_READY)
         while True:
+            if not requests.poll(REST_S):
+                collect_at_rest()
             requests.send_bytes(loop.run_until_complete(answered(app, requests.recv_bytes())))
     except (OSError, EOFError):
         return
+    finally:
+        loop.close()
 
 
 def _tell(figures: Connection, metrics: Metrics) -> None:
@@ -352,7 +360,3 @@ def _tell(figures: Connection, metrics: Metrics) -> None:
             figures.send_bytes(orjson.dumps(metrics.figures()))
     except (OSError, EOFError):
         return
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from threading import Event, Thread
+from typing import Any
+from weakref import finalize
+
+import pytest
+
+from api.search.elsewhere import request_bytes
+from dateline.serving.collector import collect_at_rest, collect_seldom
+from dateline.serving.searchers import _answer
+
+_YOUNG, _MIDDLE = 20, 10  # a small collector does as much with fewer objects
+_SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "path": "/",
+    "raw_path": b"/",
+    "query_string": b"",
+    "headers": (),
+    "state": {"request_id": "1"},
+}
+
+
+class _Cycle:
+    """Garbage that only the collector finds."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.itself = self
+        _Cycle.alive += 1
+
+    def __del__(self) -> None:
+        _Cycle.alive -= 1
+
+
+@pytest.fixture(autouse=True)
+def _small_collector() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(_YOUNG, _MIDDLE, 10)
+    _Cycle.alive = 0
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+    gc.collect()
+
+
+def _full_collections() -> int:
+    return int(gc.get_stats()[2]["collections"])
+
+
+def _work() -> None:
+    """Do as much as some hundred searches, as far as the collector counts."""
+    for _ in range(30):
+        gc.collect(1)
+
+
+def test_garbage_that_grew_old_has_a_limit_and_is_seldom_looked_for() -> None:
+    collect_seldom()
+    before, most = _full_collections(), 0
+    remembered: list[_Cycle] = []
+    for _ in range(600):
+        remembered = [_Cycle() for _ in range(500)]  # what was remembered before is garbage now
+        most = max(most, _Cycle.alive)
+    assert 2 <= _full_collections() - before <= 20  # Python's own thresholds: 95 and more
+    assert most < 300 * _YOUNG * _MIDDLE * 2
+    assert len(remembered) == 500
+
+
+def test_at_rest_everything_is_looked_through_only_after_some_work() -> None:
+    collect_seldom()
+    cycle = _Cycle()
+    gc.collect(1)  # it has grown old
+    del cycle
+    collect_at_rest()
+    assert _Cycle.alive == 1
+    _work()
+    collect_at_rest()
+    assert _Cycle.alive == 0
+
+
+def test_a_process_that_searches_collects_when_nobody_asks() -> None:
+    collected = Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        cycle = _Cycle()
+        finalize(cycle, collected.set)
+        _work()
+        del cycle
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": b"found"})
+
+    collect_seldom()
+    ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
+    thread = Thread(target=_answer, args=(theirs, app))
+    thread.start()
+    try:
+        ours.recv_bytes()
+        ours.send_bytes(request_bytes(_SCOPE))
+        assert ours.recv_bytes().endswith(b"found")
+        assert collected.wait(60)
+    finally:
+        ours.close()
+        thread.join()
+        asyncio.set_event_loop(None)
