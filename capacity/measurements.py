@@ -61,6 +61,7 @@ class SearchTimes:
       the client that measured
     - `width`: threads that the search process kept busy
     - `deadline_ms`: what reranking had, from the search's start
+    - `rested_ms`: what a search takes more after a pause in which nobody asked
     - `filter`: what narrowed them, "" for nothing: the caller's `rights`, a `date`, a `facet`;
       `allowed` is the share of the items that it leaves
     """
@@ -75,6 +76,7 @@ class SearchTimes:
     deadline_ms: float = 0.0
     filter: str = ""
     allowed: float = 1.0
+    rested_ms: float = 0.0
 
     @property
     def alone(self) -> float:

@@ -9,6 +9,7 @@
 - A reranker has until the profile's deadline, counted from the search's start; what it has not
   scored by then is left out (`rerank/deadline.py`). The batch in progress ends all the same, in a
   thread of its own.
+- A search that finds its process at rest takes longer, as measured with pauses.
 - Models elsewhere, and nodes of OpenSearch, work on a machine of their own while the search holds
   its process.
 
@@ -51,6 +52,7 @@ WAITING = 32  # the setting `waiting`
 SEED = 1987
 _WIDEST = 4  # times the measured threads, beyond which a reranking gets no faster
 _ASKED = 2000  # searches of clients that ask in turn
+_PAUSE_MS = 5.0  # after which a processor and its caches have turned to something else
 _WORDS, _VECTORS = "lexical", "vectors"
 _MILLION = 1_000_000
 _RETRIEVE = ("encode", _WORDS, _VECTORS, "cosines")  # the stages inside of "retrieve"
@@ -60,7 +62,7 @@ _SUMS = frozenset({"retrieve", "total"})
 _BEFORE = frozenset({"understand", *_RETRIEVE, "rest of retrieve", "names", "fuse"})
 LAWS = {_WORDS: "a + b n", _VECTORS: "a + b ln n"}
 # The columns of a request's work.
-_IN, _OWN, _MODEL, _SCORE, _NODE, _AFTER, _OUT, _LOAD, _CALL = range(9)
+_IN, _OWN, _MODEL, _SCORE, _NODE, _AFTER, _OUT, _LOAD, _CALL, _REST = range(10)
 
 
 @cache
@@ -230,7 +232,7 @@ class ServiceModel:
     ) -> Floats64:
         """Return the work of every measured search, float64 [searches, columns], on a host."""
         rows = len(self._searches.rows)
-        found = np.zeros((rows, _CALL + 1))
+        found = np.zeros((rows, _REST + 1))
         together = self._machine.rate(self.width) * self.width
         for stage, alone in self.scaled(passages, host.end).items():
             amount = alone * together
@@ -247,6 +249,7 @@ class ServiceModel:
         if nodes is not None:
             self._on_nodes(found, host, nodes)
         found[:, _CALL] = remote.call_ms if remote is not None else 0.0
+        found[:, _REST] = self._searches.rested_ms / host.speeds.of("python", host.end)
         return found
 
     def scaled(self, passages: float, end: End = End.SLOW) -> dict[str, Floats64]:
@@ -361,7 +364,7 @@ class ServiceModel:
         steps: tuple[Step, ...] = (
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
-            *(Take(1), Work(0, _OWN, width)),
+            *(Take(1), Work(0, _REST, pause=_PAUSE_MS), Work(0, _OWN, width)),
             *((calling,) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
             *((calling,) * after),

@@ -50,7 +50,8 @@ class Work:
     """Work on a machine, as many milliseconds as the request has in `column`. Alone it keeps
     `width` threads busy. What is not done `deadline` milliseconds after the request's last `Take`
     is left undone, but for the piece in progress: it ends, and nobody waits for it. A piece is
-    `piece` milliseconds of work.
+    `piece` milliseconds of work. With a `pause` it is done only if the place that the request took
+    last had been free for so many milliseconds.
     """
 
     machine: int
@@ -58,6 +59,7 @@ class Work:
     width: float = 1.0
     deadline: float | None = None
     piece: float = 0.0
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,20 @@ class _Share:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """Who has a place at a station, and who waits."""
+    """Who has a place at a station, and who waits. `freed` says since when places are free; the
+    last one is taken first.
+    """
 
     station: Station
     taken: int = 0
     held: float = 0.0
     since: float = 0.0
     waiting: deque[int] = field(default_factory=deque)
+    freed: list[float] = field(default_factory=list)
+
+    def pause(self, now: float) -> float:
+        """Return how long the place that is taken now was free; the first time for ever."""
+        return now - self.freed.pop() if self.freed else float("inf")
 
     def change(self, now: float, more: int) -> None:
         self.held += self.taken * (now - self.since)
@@ -242,6 +251,7 @@ class _Game:
         self._work = work.tolist()
         self._at = [0] * len(work)  # each request's next step
         self._taken_at = [0.0] * len(work)
+        self._paused = [0.0] * len(work)  # how long the place that it took last was free
         self._task = [0] * len(work)  # the number of its running task
         self._alarms: list[tuple[float, int, int, int]] = []  # waits that end, and deadlines
         self._numbers = count(1)
@@ -344,7 +354,7 @@ class _Game:
     def _begins(self, request: int, step: Work) -> bool:
         """Begin a task; False if there is nothing to do."""
         amount = self._work[request][step.column]
-        if amount <= 0:
+        if amount <= 0 or self._paused[request] < step.pause:
             return False
         if step.deadline is not None and self.now >= self._taken_at[request] + step.deadline:
             self.cut[request] = True
@@ -365,7 +375,7 @@ class _Game:
         """Take a place. Return False if the request has to wait, or is refused."""
         if queue.taken < queue.station.places:
             queue.change(self.now, 1)
-            self._taken_at[request] = self.now
+            self._taken_at[request], self._paused[request] = self.now, queue.pause(self.now)
             return True
         if queue.station.queue is None or len(queue.waiting) < queue.station.queue:
             queue.waiting.append(request)
@@ -375,11 +385,12 @@ class _Game:
         """Give a place to who waits longest."""
         if queue.waiting:
             follower = queue.waiting.popleft()
-            self._taken_at[follower] = self.now
+            self._taken_at[follower], self._paused[follower] = self.now, 0.0
             # it goes on as an event of its own: the one who gives has steps left
             heapq.heappush(self._alarms, (self.now, next(self._numbers), follower, -1))
         else:
             queue.change(self.now, -1)
+            queue.freed.append(self.now)
 
 
 # --- when requests arrive

@@ -217,11 +217,13 @@ class Predicted:
 
 def _curve(base: Base) -> tuple[float, ...]:
     """Return the curve of the machine's threads: the more they slow each other, the more processor
-    time an answer takes.
+    time an answer takes. One client keeps one thread busy; `capacity measure` does the same.
     """
-    threads = base.machine.threads
+    times, threads = base.times, base.machine.threads
+    searching = times.width * (times.alone - times.front_ms - times.load_ms)
+    one = times.front_ms + searching + times.load_ms
     paid = {turn.processes: turn.front_ms + turn.search_ms + turn.load_ms for turn in base.turns}
-    return (1.0, *(min(n, n * paid[1] / paid[n]) for n in range(2, threads + 1)))
+    return (1.0, *(min(n, max(1.0, n * one / paid[n])) for n in range(2, threads + 1)))
 
 
 def _calls(base: Base) -> Elsewhere:

@@ -30,7 +30,7 @@ from capacity.measurements import RERANK, MachineFacts, SearchTimes
 from dateline.build.models.runtimes import open_scorer
 from dateline.measuring.capacity.calls import made_texts
 from dateline.measuring.capacity.machine import machine_facts, machine_peaks
-from dateline.measuring.capacity.serving import Settled, alone
+from dateline.measuring.capacity.serving import Client, Settled, alone, with_rest
 from dateline.settings import Settings
 from inference.measuring.machine import times
 from inference.runtimes.loading import cores
@@ -203,8 +203,8 @@ class Measuring:
 
     def _seen(self, processes: int, spans: Spans | None, seconds: float, *, alone: bool) -> _Seen:
         with self._served(processes, self._where) as (service, asked):
-            asked.client.ask(self._profile, _ALONE, time.perf_counter() + _WARM_UP_S)
-            times, node = self._alone(asked, service) if alone else (None, 0.0)
+            client = self._warm(asked)
+            times, node = self._alone(client, service) if alone else (None, 0.0)
             turns = tuple(asked.in_turn(service, processes, n, seconds) for n in CLIENTS)
             seen = _Seen(processes, times, node, turns)
             if spans is None:
@@ -219,22 +219,27 @@ class Measuring:
         for place, (share, rate) in enumerate(zip(spans.loads, rates, strict=True)):
             yield Load(share, rate, tuple(each[place] for each in rounds))
 
-    def _alone(self, asked: Asked, service: Settled) -> tuple[SearchTimes, float]:
+    def _warm(self, asked: Asked) -> Client:
+        """Return a client that has asked, so that what it asks from now on is new."""
+        client = asked.client
+        client.ask(self._profile, _ALONE, time.perf_counter() + _WARM_UP_S)
+        return client
+
+    def _alone(self, client: Client, service: Settled) -> tuple[SearchTimes, float]:
         """Measure searches of one client. Return them, and the milliseconds of processor time that
         one takes in the nodes of OpenSearch.
         """
         before = nodes_spent_ms(self._settings)
-        found, _ = alone(asked.client, service, self._profile, _ALONE)
+        found, _ = alone(client, service, self._profile, _ALONE)
         node = (nodes_spent_ms(self._settings) - before) / len(found.rows)
-        return replace(found, passages=self._texts.passages), node
+        return with_rest(replace(found, passages=self._texts.passages), client), node
 
     def _base(self, seen: Sequence[_Seen]) -> Base:
         """Put together what is known before any load."""
         here: SearchTimes | None = None
         if self._where == REMOTE:
             with self._served(cores(), EMBEDDED) as (service, asked):
-                asked.client.ask(self._profile, _ALONE, time.perf_counter() + _WARM_UP_S)
-                here, _ = self._alone(asked, service)
+                here, _ = self._alone(self._warm(asked), service)
         reranks = self._profile.endswith(RERANK)
         last = seen[-1]
         assert last.times is not None

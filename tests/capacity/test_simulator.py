@@ -147,6 +147,23 @@ def test_the_piece_in_progress_at_a_deadline_slows_who_comes_next() -> None:
     assert found.done == pytest.approx((25 / 80 + 1) / 2)  # what is in progress is lost
 
 
+def test_who_finds_a_place_that_rested_works_more() -> None:
+    """The second comes 2 ms after the first has left, the third waits, the fourth comes late."""
+    steps = (Take(0), Work(0, 1, pause=5.0), Work(0, 0), Give(0))
+    network = Network(ALONE, (Station("s", 1),), steps)
+    arrivals = np.array([0.0, 15, 20, 100])
+    found = play(network, arrivals, np.tile([10.0, 3.0], (4, 1)), warm_up=0)
+    assert found.milliseconds.tolist() == pytest.approx([13, 10, 15, 13])
+
+
+def test_of_two_places_the_one_that_was_given_back_last_is_taken() -> None:
+    steps = (Take(0), Work(0, 1, pause=5.0), Work(0, 0), Give(0))
+    network = Network((Machine("m", (1.0, 2.0)),), (Station("s", 2),), steps)
+    work = np.array([[10.0, 0], [50, 0], [10, 3], [10, 3]])
+    found = play(network, np.array([0.0, 0, 51, 52]), work, warm_up=0)
+    assert found.milliseconds.tolist() == pytest.approx([10, 50, 10, 13])
+
+
 def test_a_wait_uses_no_processor() -> None:
     network = Network(ALONE, (), (Wait(1), Work(0, 0)))
     found = play(network, np.zeros(2), np.array([[10.0, 100], [10, 200]]), warm_up=0)

@@ -35,6 +35,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _ROUNDS, _LONGEST_S = 3, 15.0  # seconds in which the searches of a profile must begin
 _RERANKS = "rerank"
 _CALM, _CALM_S = 0.08, 60.0  # share of a processor that a service at rest takes; longest wait
+_PAUSED, _PAUSE_S = 100, 0.03  # searches after a pause
 _REST_S = 4.0  # to see what it takes at rest
 _SERVED = (
     *("searches", "profile", "encoder", "second_encoder", "tagger", "reranker", "threads"),
@@ -111,7 +112,8 @@ def asked(settings: Settings, grown: Grown, asking: Asking) -> Asked:
             one, spread = alone(client, service, name, asking.searches)
             noise = max(noise, spread)
             deadline = settings.rerank_deadline_ms if name.endswith(_RERANKS) else 0.0
-            found.append(replace(one, passages=grown.passages, deadline_ms=deadline))
+            one = replace(one, passages=grown.passages, deadline_ms=deadline)
+            found.append(with_rest(one, client))
         front, search, mapped = _memory(pid)
         for name, filter_ in product(asking.profiles, grown.filters if asking.filters else ()):
             client.ask(name, 10, filter_=filter_)
@@ -152,9 +154,17 @@ class Client:
             yield " ".join(chance.sample(words, min(len(words), chance.randint(2, 6))))
 
     def ask(
-        self, profile: str, most: int, until: float = float("inf"), filter_: Filter | None = None
+        self,
+        profile: str,
+        most: int,
+        until: float = float("inf"),
+        filter_: Filter | None = None,
+        *,
+        pause_s: float = 0.0,
     ) -> list[tuple[float, Mapping[str, float]]]:
-        """Ask one after the other; return milliseconds, whole and by stage, of each."""
+        """Ask one after the other, each after a pause; return milliseconds, whole and by stage, of
+        each.
+        """
         found: list[tuple[float, Mapping[str, float]]] = []
         more = () if filter_ is None else filter_.parameters
         headers = {"x-api-key": self._keys[WHOLE if filter_ is None else filter_.products]}
@@ -164,6 +174,8 @@ class Client:
                 if len(found) >= most or time.perf_counter() > until:
                     return found
                 path = "/content/search?" + urlencode([("q", query), ("profile", profile), *more])
+                if pause_s:
+                    time.sleep(pause_s)
                 began = time.perf_counter()
                 connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
@@ -207,6 +219,16 @@ def alone(
     if filter_ is not None:
         times = replace(times, filter=filter_.name, allowed=filter_.allowed)
     return times, max(medians) / min(medians) - 1
+
+
+def with_rest(times: SearchTimes, client: Client) -> SearchTimes:
+    """Measure searches after a pause, in which a processor slows down and others use its caches;
+    return `times` with what one takes more.
+    """
+    until = time.perf_counter() + _LONGEST_S / _ROUNDS
+    found = client.ask(times.profile, _PAUSED, until, pause_s=_PAUSE_S)
+    mean = float(np.mean([took for took, _ in found]))
+    return replace(times, rested_ms=max(0.0, mean - times.alone))
 
 
 def curve_of(client: Client, service: Settled, profile: str, seconds: float) -> tuple[float, ...]:
