@@ -95,7 +95,10 @@ def turn(data: Path, profile: str, searches: int, *, seldom: bool) -> dict[str, 
         requests = _requests(made(data).texts, profile, key)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        ask = lambda: loop.run_until_complete(answered(app, next(requests)))  # noqa: E731
+
+        def ask() -> bytes:
+            return loop.run_until_complete(answered(app, next(requests)))
+
         for _ in range(_BEFORE):
             assert ask().startswith(b"[200,")
         full, began, took = _full_collections(), time.process_time(), []
