@@ -60,8 +60,9 @@ def main() -> None:
 
 def texts_of(path: Path | None, count: int) -> tuple[str, ...]:
     """Return `count` texts, at least as many as are fed in bulk; few are repeated."""
-    found = read_texts(path, count)
-    return (found * -(-count // len(found)))[: max(count, BULK)]
+    wanted = max(count, BULK)
+    found = read_texts(path, wanted)
+    return (found * -(-wanted // len(found)))[:wanted]
 
 
 def measured(place: Path, texts: Sequence[str], turns: int) -> dict[str, float]:
