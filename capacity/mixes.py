@@ -23,6 +23,7 @@ from capacity.service_model import Elsewhere, Growing, Host, ServiceModel, deman
 from capacity.simulator import Floats64, Played
 
 _APART = 400  # searches that come one after the other, to see how long one takes alone
+_RERANKS_MS = 1.0  # a profile that reranks nothing takes some hundredths for it
 _FAR = 2.0  # times the best bill so far: what costs more without a queue is not played
 
 _Asked: TypeAlias = tuple[str, str, str, float, float]
@@ -287,7 +288,8 @@ class Mixes:
         return min(asked or self._measured.machine.threads, self._measured.machine.threads)
 
     def _reranks(self, demand: Demand) -> bool:
-        return any(s.of(RERANK).any() for s in self._measured.of_profile(demand.profile))
+        largest = self._measured.of_profile(demand.profile)[-1]
+        return bool(largest.of(RERANK).mean() > _RERANKS_MS)
 
     def host(self, instance: Instance) -> Host:
         """Return an instance with a search process for each of its hardware threads."""
