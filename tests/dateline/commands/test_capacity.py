@@ -62,7 +62,7 @@ def test_what_nothing_holds_is_answered_by_the_nearest_plans(
 ) -> None:
     pytest.importorskip("jinja2")
     page, text = tmp_path / "plan.html", tmp_path / "plan.md"
-    asked = (*ASKED, "--profile", "hybrid-rerank", "--p95", "40", "--items", "20k")
+    asked = (*ASKED, "--profile", "hybrid-rerank", "--p95", "15", "--items", "20k")
     files = ("--html", page, "--markdown", text)
     tree = json.loads(run("plan", *asked, "--json", *files, code=1).stdout)
     assert not tree["holds"]
