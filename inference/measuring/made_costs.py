@@ -13,8 +13,6 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from inference.measuring.made_report import Cost
 from inference.models.store import ModelFolder, ModelStore
 from inference.runtimes.bench import Arrays, Contender, Shape, measure
@@ -30,6 +28,8 @@ def costs_of(before: ModelFolder, after: ModelFolder, texts: Sequence[str]) -> t
     """Return MB of both graphs, MB of memory and milliseconds of calls by ONNX Runtime on one
     thread, with `texts` as input. Raises ModelError if a graph can't be run.
     """
+    from tokenizers import Tokenizer
+
     both = (before, after)
     pairs = before.manifest.task == "score"
     tokenizer = Tokenizer.from_buffer(before.read(before.manifest.tokenizer))
