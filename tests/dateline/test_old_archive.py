@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from tests.conftest import new_folder
 from tests.dateline.conftest import Cli
+from tests.unpacking import unpack
 
 pytest.importorskip("av")
 PACKED = Path(__file__).parent.parent / "fixtures" / "archive-2026-11.tar.xz"
@@ -25,8 +25,7 @@ PROFILES = {"lexical": "words", "vector": "meaning"}
 def unpacked() -> Iterator[Path]:
     """A folder with the archive, its answers of then and what it was made of."""
     folder = new_folder()
-    with tarfile.open(PACKED) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(PACKED, folder)
     yield folder
     shutil.rmtree(folder)
 

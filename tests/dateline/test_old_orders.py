@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from storage.work.jobs import StoredJobs
 from storage.work.orders import StoredOrders
 from tests.dateline.conftest import Cli
 from tests.postgres_server import Server
+from tests.unpacking import unpack
 
 pytest.importorskip("av")
 PACKED = Path(__file__).parent.parent / "fixtures" / "orders-2026-11.tar.xz"
@@ -34,8 +34,7 @@ LEFT = {  # what waits of each job, as (queue, chunk)
 @pytest.fixture
 def unpacked(folder: Path) -> Path:
     """A folder with the archive and its photos, whose places are those of this folder."""
-    with tarfile.open(PACKED) as packed:
-        packed.extractall(folder, filter="data")
+    unpack(PACKED, folder)
     before = json.loads((folder / "told.json").read_text("utf-8"))["folder"]
     with sqlite3.connect(folder / "archive" / "work.sqlite") as database:
         for table, column in {"dateline_jobs": "request", "dateline_assets": "location"}.items():

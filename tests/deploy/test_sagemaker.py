@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from deploy import calls as calling
 from deploy.calls import Call, CallError, carry_out, checked
 from deploy.sagemaker import calls, parsed
 from tests.free_ports import free_port
+from tests.unpacking import unpack
 
 ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::123456789012:role/dateline-models"
@@ -73,8 +73,7 @@ def packed(folder: Path, *flags: str) -> Path:
     start = [sys.executable, "-c", "from dateline.cli import main; main()"]
     command = [*start, "models", "package", str(out), *flags]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    with tarfile.open(out) as archive:
-        archive.extractall(folder / "model", filter="data")
+    unpack(out, folder / "model")
     return folder / "model"
 
 

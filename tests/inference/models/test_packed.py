@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from core.errors import ModelError
 from inference.models.packed import LIST, packed_roles, write_packed
 from inference.models.store import ModelStore
+from tests.unpacking import unpack
 
 MODELS = Path(__file__).parents[3] / "models"
 ROLES = {"encoder": "all-MiniLM-L6-v2", "shots": "transnetv2-int8"}
@@ -21,8 +21,7 @@ def test_what_is_packed_is_a_store_of_sound_models(tmp_path: Path) -> None:
     for out in (first, second):
         write_packed(out, ROLES, [store.find(name) for name in ROLES.values()])
     assert first.read_bytes() == second.read_bytes()
-    with tarfile.open(first) as archive:
-        archive.extractall(tmp_path / "model", filter="data")
+    unpack(first, tmp_path / "model")
     found = ModelStore(tmp_path / "model")
     assert set(found.names()) == set(ROLES.values())
     assert all(row.ok for row in found.verify())
