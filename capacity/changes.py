@@ -1,4 +1,4 @@
-"""What could be asked instead where nothing holds a demand: one change each."""
+"""Demands that differ from the asked one in one thing, for when no mix of machines holds it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TARGETS = (20, 50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1500, 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A demand that differs in one thing, and that thing in words."""
+    """A demand that differs from the asked one in one thing, and the name of that thing."""
 
     what: str
     demand: Demand

@@ -8,7 +8,7 @@ from capacity.fleet import LoadCurve
 
 
 class NotMetError(Exception):
-    """A mix that can't meet the demand, with the reason."""
+    """These machines can't meet the demand; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Mixes:
         return replace(mix, name=name, vectors="lists", notes=(*notes, *mix.notes))
 
     def _more_threads(self, demand: Demand, threads: int) -> bool:
-        """Return whether a reranking may use more threads than it was measured with."""
+        """Return whether reranking may use more threads here than when it was measured."""
         return self._reranks(demand) and threads > self._threads
 
     def opensearch(self, demand: Demand) -> Mix:

@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 
 from capacity.instances import End
-from capacity.service_model import constant
+from capacity.service_model import constant, high_end
 
 _SMALL, _LARGE = 20_000, 1_000_000  # passages of the measured indexes
 _MOST_SLICES = 4  # of a shard: OpenSearch's own limit of its automatic choice
@@ -61,7 +61,7 @@ def slices_of(segments: int, vcpus: int) -> int:
 
 def node_times(shape: IndexShape, end: End) -> NodeTimes:
     """Return what nodes do for a search, at one end of the constants: SLOW is the most."""
-    high = End(2 - end.value)  # the slow end of a time is its high one
+    high = high_end(end)
     graph = constant("opensearch_graph_ms").at(high) / math.log(_LARGE)
     small = constant("opensearch_node_ms").at(high) - graph * math.log(_SMALL)
     large = constant("opensearch_million_ms").at(high) - graph * math.log(_LARGE)

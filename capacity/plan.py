@@ -34,7 +34,7 @@ _DECODED = {"photos": "photo", "videos": "video second"}  # a measured call, by 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The cheapest mix for a demand that was changed in one thing."""
+    """One change of the demand, and the cheapest mix that holds the changed demand."""
 
     change: Change
     mix: Mix

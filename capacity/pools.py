@@ -1,4 +1,4 @@
-"""Machines for the models alone: servers on EC2 or SageMaker, and functions paid by the call."""
+"""Machines that run only the models: servers on EC2 or SageMaker, or functions paid by call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FUNCTION = 0.6  # a function's thread against the measured one, on an unknown p
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Machines for the models alone, and how a search sees them."""
+    """Machines that run only the models, and how a search sees them."""
 
     role: Role
     bill: BillLine

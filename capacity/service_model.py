@@ -81,7 +81,7 @@ def constant_source(name: str) -> str:
     return f"{row['source']} ({row['written']})"
 
 
-def _high(end: End) -> End:
+def high_end(end: End) -> End:
     """Return the end of a time's interval: the slow one is its high one."""
     return End(2 - end.value)
 
@@ -262,7 +262,7 @@ class ServiceModel:
         }
         if self._lists and _VECTORS in found:
             shape = found[_VECTORS] / max(float(found[_VECTORS].mean()), 1e-9)
-            found[_VECTORS] = shape * constant("lists_ms").at(_high(end)) * passages / 1e6
+            found[_VECTORS] = shape * constant("lists_ms").at(high_end(end)) * passages / 1e6
         return found
 
     def score_width(self, threads: int, end: End) -> float:
@@ -287,7 +287,7 @@ class ServiceModel:
         """Replace our own retrieval by that of nodes, in the searches' shape."""
         shape = self._searches.of("retrieve")
         shape = shape / max(float(shape.mean()), 1e-9)
-        slow = _high(host.end)
+        slow = high_end(host.end)
         here = constant("opensearch_here_ms").at(slow) / host.speeds.of("python", host.end)
         there = nodes.work or constant("opensearch_node_ms").at(slow)
         found[:, _OWN] += here * shape

@@ -28,6 +28,7 @@ from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.measuring.model_bench import BenchPlan, inputs
 from dateline.settings import Settings, configure
 from indexing.media.shots.windows import FILE_WINDOW
+from inference.measuring.made_costs import resident_mb
 from inference.models.store import ModelFolder
 from inference.runtime import Runtime
 from inference.runtimes.bench import Shape
@@ -83,12 +84,6 @@ def cost(settings: Settings, folder: ModelFolder) -> dict[str, Any]:
     _call(runtime, large)
     _call(runtime, large)
     return {"start_s": started, "memory_mb": resident_mb() - before}
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process, in MB of 10^6 bytes."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _call(runtime: Runtime, arrays: Any) -> None:

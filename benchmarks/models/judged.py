@@ -48,7 +48,7 @@ _FIRST = "all-MiniLM-L6-v2"  # finds a scorer's candidates
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A measure and its rows [n, 2]: what is above and what is below in each."""
+    """A measure, and a row for each query, sentence or window: numerator, denominator, [n, 2]."""
 
     measure: str
     rows: Matrix

@@ -40,6 +40,7 @@ from dateline.build.service import build_service
 from dateline.measuring.capacity.archive import WHOLE, keys_of
 from dateline.measuring.capacity.serving import Client
 from dateline.serving.collector import collect_seldom
+from inference.measuring.made_costs import resident_mb
 
 SIDES = ("python's", "seldom")
 _BEFORE = 400  # searches that are not counted
@@ -115,9 +116,7 @@ def turn(data: Path, profile: str, searches: int, *, seldom: bool) -> dict[str, 
             "cpu_ms": spent,
             "full": float(len(pauses)),
             "longest_ms": max(pauses, default=0.0),
-            "rss_mb": int(Path("/proc/self/statm").read_text().split()[1])
-            * os.sysconf("SC_PAGE_SIZE")
-            / 1e6,
+            "rss_mb": resident_mb(),
         }
     finally:
         service.close()

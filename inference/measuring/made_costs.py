@@ -65,13 +65,14 @@ def _memory_mb(folder: ModelFolder, calls: Sequence[Arrays]) -> float:
 
 def _growth_mb(path: Path, calls: Sequence[Arrays]) -> float:
     folder = ModelStore(path.parent).open(path.name)
-    before = _resident_mb()
+    before = resident_mb()
     runtime = OnnxRuntime.open(folder, threads=1)
     for arrays in calls:
         runtime.run(narrowed(arrays, runtime), (answer_of(runtime),))
-    return _resident_mb() - before
+    return resident_mb() - before
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
+    """Return the resident memory of this process, in MB of 10^6 bytes."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

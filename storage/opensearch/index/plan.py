@@ -141,9 +141,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The settings to use, the segments of a shard once they are merged, the bytes that they need,
-    whether each node's memory `fits` its heap and what searches read, and every figure with its
-    reason.
+    """The settings to use; `segments` is the number in a shard after merges. Also the bytes that
+    they need, whether each node's memory `fits` its heap and what searches read, and every figure
+    with its reason.
     """
 
     shards: int
