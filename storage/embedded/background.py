@@ -97,6 +97,8 @@ class Background:
             settings = projector.settings
             projector.seal(name, settings.idle_seal_rows if idle else settings.seal_rows)
             projector.merge(name, idle=idle)
+        if idle:
+            self._projections.save()
 
     def _failed(self, error: Exception, thread: WokenThread) -> None:
         if isinstance(error, BusyError):  # the record does not answer now; no file is at fault

@@ -4,6 +4,7 @@ over from a process that ended, compacts and closes them.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.ports.engine import Clock
+from storage.embedded.checkpoint import read_checkpoint, write_checkpoint
 from storage.embedded.columns.facts import Columns
 from storage.embedded.commit_note import lacking
 from storage.embedded.opening import Opening, note_source
@@ -24,6 +26,8 @@ from storage.embedded.vectors.merge_plan import ProjectionSettings
 from storage.graphs.settings import HnswSettings
 from storage.record.port import RecordOfTruth
 
+log = logging.getLogger(__name__)
+_CHECKPOINT = "columns.npz"
 _LOOK_S = 0.02  # between two looks at another process's files
 
 
@@ -63,7 +67,7 @@ class Projections:
                 name: opening.field(name, encoder, hnsw) for name, encoder in encoders.items()
             }
             self.projector = Projector(record, columns, self.fields, clock, settings)
-            self.projector.load()
+            self.projector.load(read_checkpoint(self._folder / _CHECKPOINT))
             self.lexical = self._opening().lexical()
             self.owns = self.ownership.held
         except BaseException:
@@ -163,6 +167,11 @@ class Projections:
                 while self.projector.merge(name, idle=True):
                     pass
 
+    def save(self) -> None:
+        """Write a checkpoint if this is the owner and enough has changed since the last one."""
+        if self.owns and (checkpoint := self.projector.checkpoint()) is not None:
+            write_checkpoint(self._folder / _CHECKPOINT, checkpoint)
+
     def take_over(self) -> bool:
         """Become the owner if there is none; return whether this process is the owner."""
         if self.owns:
@@ -211,6 +220,10 @@ class Projections:
 
     def close(self) -> None:
         """Wait for writes under way, then let the next process own the files."""
+        try:
+            self.save()
+        except Exception:
+            log.exception("no checkpoint was written; the next start reads every version")
         if self.ownership.held:
             self.lexical.close()
         self.ownership.release()

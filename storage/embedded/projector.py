@@ -9,6 +9,7 @@ projection heals itself after any failure; a replay runs no model.
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from core.errors import StorageError
 from core.ports.engine import Clock
 from core.retrieval import Ids
+from storage.embedded.checkpoint import Checkpoint
 from storage.embedded.columns.facts import Columns
 from storage.embedded.commit_note import lacking
 from storage.embedded.lexical.files import LexicalIndex
@@ -32,7 +34,10 @@ from storage.record.unsettled import SETTLED
 from storage.record.visibility import StoryView
 
 Mask = npt.NDArray[np.bool_]
+log = logging.getLogger(__name__)
 _PAGE = 1000
+_SAMPLE = 200  # versions of a checkpoint that are compared with the record
+_SHARE = 0.02  # of all versions
 
 
 @dataclass(slots=True)
@@ -71,6 +76,7 @@ class Projector:
         self._in_field: dict[str, Mask] = {name: np.zeros(0, np.bool_) for name in fields}
         # The versions that were looked up in the record and lack vectors of the field's encoder.
         self._lacking: dict[str, Mask] = dict(self._in_field)
+        self._saved = 0  # the change up to which a checkpoint is on disk
         self._unsettled = SETTLED  # the unsettled changes that are applied here
         self.progress = Progress()
 
@@ -79,8 +85,65 @@ class Projector:
         """The names of the vector fields."""
         return tuple(self._fields)
 
-    def load(self) -> None:
-        """Read the record from the start; afterwards `refresh` follows it."""
+    def load(self, checkpoint: Checkpoint | None = None) -> None:
+        """Go on from a checkpoint, or read the record from the start; afterwards `refresh` follows
+        it.
+        """
+        with self._lock, self._record.moment() as reads:
+            going_on = checkpoint is not None and self._agrees(reads, checkpoint)
+            if checkpoint is not None and going_on:
+                self._restore(reads, checkpoint)
+        if going_on:
+            self.refresh()
+        else:
+            self._read_all()
+
+    def _agrees(self, reads: RecordReads, checkpoint: Checkpoint) -> bool:
+        """Return whether the record has the last change of a checkpoint, and the same facts of some
+        versions. It checks those because a later program may read facts in another way.
+        """
+        size = len(checkpoint.visible)
+        asked = np.unique(np.linspace(1, max(1, size - 1), _SAMPLE).astype(int)).tolist()
+        rows = [row for row in reads.facts_by_seq(asked).values() if row.seq < size]
+        same = tuple(reads.line(checkpoint.line[0]) or ()) == checkpoint.line
+        if same and self._columns.would_hold(checkpoint.columns, rows):
+            return True
+        log.warning("the checkpoint is of another state of the record: every version is read")
+        return False
+
+    def _restore(self, reads: RecordReads, checkpoint: Checkpoint) -> None:
+        self._columns.restore(checkpoint.columns)
+        self._columns.restore_visible(checkpoint.visible, checkpoint.moved)
+        self.progress.applied = self._saved = checkpoint.line[0]
+        self._due = [*checkpoint.due]
+        heapq.heapify(self._due)
+        self._noted = {*self._due}
+        for name, vectors in self._fields.items():
+            self._in_field[name] = self._mask_of(vectors.segment_ids())
+        self._fill_tails(reads, np.flatnonzero(checkpoint.visible))
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return what this process holds, for `load`; None while a change is unsettled, or if too
+        little has changed since the last one.
+        """
+        with self._lock:
+            since = self.progress.applied - self._saved
+            least = max(self.settings.checkpoint_changes, int(_SHARE * self._columns.size))
+            if since < least or self._unsettled.changes:
+                return None
+            line = self._record.reads.line(self.progress.applied)
+            if line is None:
+                return None
+            self._saved = self.progress.applied
+            return Checkpoint(
+                line,
+                self._columns.saved(),
+                self._columns.view().visible,
+                self._columns.moved(),
+                [*self._due],
+            )
+
+    def _read_all(self) -> None:
         self._unsettled = self._record.unsettled
         with self._lock, self._record.moment() as reads:
             newest = reads.line(None)

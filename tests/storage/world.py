@@ -141,7 +141,9 @@ def any_of(*words: str) -> Node:
     return Bool(should=tuple(Word(word) for word in words))
 
 
-SMALL = ProjectionSettings(seal_rows=16, merge_segments=3, build_threads=1, lexical_batch=50)
+SMALL = ProjectionSettings(
+    seal_rows=16, merge_segments=3, build_threads=1, lexical_batch=50, checkpoint_changes=1
+)
 
 
 WALKED = HnswSettings(m=8, ef_construction=40, ef_search=64, exact_whole=0)  # graphs, not scans

@@ -8,13 +8,15 @@ is one consistent moment of all columns.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from core.query_fields import FACT, ID
 from core.query_tree import Bool, DateRange, Everything, Keyword, Node, Recorded
@@ -32,8 +34,10 @@ from storage.record.facts import (
 from storage.record.item_rows import to_micros
 
 Mask = npt.NDArray[np.bool_]
+Saved = Mapping[str, npt.NDArray[Any]]
 Evaluate = Callable[[Node, int, int], Mask]
 _MANY = 20_000  # rows
+_IDS, _CHAINS = "ids", "chains"
 _CACHED_BYTES = 64 * 2**20
 
 
@@ -86,6 +90,24 @@ class ValueColumn:
             number = self.numbers[key] = len(self.labels)
             self.labels.append(value)
         return number
+
+    def saved(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the column as arrays, for `restore` and `labels_in`."""
+        rows = self._rows.view()  # rows are written after their codes
+        return {
+            "codes": self._codes.view()[: len(rows)],
+            "rows": rows,
+            "labels": np.frombuffer(orjson.dumps(self.labels), np.uint8),
+        }
+
+    def restore(self, arrays: Saved, size: int) -> None:
+        """Fill an empty column with what `saved` returned when it had `size` rows."""
+        self._codes.append(arrays["codes"])
+        self._rows.append(arrays["rows"])
+        counts = np.bincount(self._rows.view(), minlength=size)
+        self._offsets.append(np.cumsum(counts))
+        self.labels += orjson.loads(arrays["labels"].tobytes())
+        self.numbers |= {label.casefold(): code for code, label in enumerate(self.labels)}
 
     def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
         """Return which rows have one of the casefolded `keys`: bool [stop - start]."""
@@ -168,6 +190,15 @@ class ValueColumn:
         return tuple(FacetCount(self.labels[code], int(counts[code])) for code in ranked[:limit])
 
 
+def labels_in(arrays: Saved, rows: Sequence[int]) -> list[set[str]]:
+    """Return the values of each of `rows` in what `ValueColumn.saved` returned, casefolded."""
+    labels = orjson.loads(arrays["labels"].tobytes())
+    owners, codes = arrays["rows"], arrays["codes"]
+    ends = np.array([(row, row + 1) for row in rows], owners.dtype).reshape(-1, 2)
+    bounds = np.searchsorted(owners, ends).tolist()
+    return [{labels[code].casefold() for code in codes[low:high]} for low, high in bounds]
+
+
 class IdColumn:
     """Identifiers, which are too many to keep as texts: a digest of each value, with its row."""
 
@@ -184,6 +215,16 @@ class IdColumn:
         ]
         self._digests.append([digest for _, digest in pairs])
         self._rows.append([row for row, _ in pairs])
+
+    def saved(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the column as arrays, for `restore`."""
+        rows = self._rows.view()  # rows are written after their digests
+        return {"digests": self._digests.view()[: len(rows)], "rows": rows}
+
+    def restore(self, arrays: Saved) -> None:
+        """Fill an empty column with what `saved` returned."""
+        self._digests.append(arrays["digests"])
+        self._rows.append(arrays["rows"])
 
     def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
         """Return which rows have one of the casefolded `keys`: bool [stop - start]."""
@@ -246,7 +287,56 @@ class Columns:
         ]
         self.chains.append(_block(seqs, numbers, first, count))
 
-    def set_visible(self, shown: Sequence[int], hidden: Sequence[int]) -> None:
+    def saved(self) -> dict[str, npt.NDArray[Any]]:
+        """Return every version's facts as arrays, for `restore`; without what is visible. They are
+        views, which stay as they are while the columns grow.
+        """
+        parts = {**self.values, _IDS: self.ids}
+        return {
+            **{array: numbers.view() for array, numbers in self._numbers().items()},
+            **{
+                f"{name}.{part}": array
+                for name, column in parts.items()
+                for part, array in column.saved().items()
+            },
+        }
+
+    def restore(self, arrays: Saved) -> None:
+        """Fill empty columns with what `saved` returned."""
+        size = len(arrays[_CHAINS])
+        for name, column in self.values.items():
+            column.restore(_part(arrays, name), size)
+        self.ids.restore(_part(arrays, _IDS))
+        for name, numbers in self._numbers().items():  # the size of all columns comes last
+            numbers.append(arrays[name])
+
+    def would_hold(self, arrays: Saved, rows: Sequence[FactRow]) -> bool:
+        """Return whether `restore` would give these versions the facts that they have."""
+        if arrays.keys() != self.saved().keys():
+            return False
+        seqs = [row.seq for row in rows]
+        chains = [chain_number(row.chain) for row in rows]
+        values = [values_of(row) for row in rows]
+        return arrays[_CHAINS][seqs].tolist() == chains and all(
+            labels_in(_part(arrays, name), seqs)
+            == [{value.casefold() for value in of_row[name] if value} for of_row in values]
+            for name in self.values
+        )
+
+    def _numbers(self) -> dict[str, GrowingArray[np.int64]]:
+        """Return the columns with one number for each version; that of `size` is the last."""
+        return {**self.dates, "ties": self.ties, _CHAINS: self.chains}
+
+    def moved(self) -> list[tuple[int, int]]:
+        """Return the heads whose story is not the chain of their version, with its number."""
+        return list(self._moved.items())
+
+    def restore_visible(self, visible: Mask, moved: Iterable[tuple[int, int]]) -> None:
+        """Set what is visible (bool by seq), and the stories of `moved` heads."""
+        self.set_visible(np.flatnonzero(visible), [])
+        self._moved.update(moved)
+
+    def set_visible(self, shown: Sequence[int] | Ids, hidden: Sequence[int] | Ids) -> None:
         """Replace the visibility bitmap: apply `hidden`, then `shown`."""
         before, generation = self._shown
         fresh = np.zeros(self.size, np.bool_)
@@ -361,6 +451,14 @@ class View:
         if not isinstance(filters, Everything):
             mask &= self.columns.facts_mask(filters, size)
         return mask
+
+
+def _part(arrays: Saved, name: str) -> Saved:
+    """Return the arrays of one column, by the part of it."""
+    start = f"{name}."
+    return {
+        key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)
+    }
 
 
 def _between(times: npt.NDArray[np.int64], since: datetime | None, until: datetime | None) -> Mask:

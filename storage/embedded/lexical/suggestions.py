@@ -1,11 +1,14 @@
 """Completions of typed text: `core.ports.engine.Suggestions` in the embedded engine.
 
-Names and subjects are the columns' labels; headlines are read from the record and kept as one more
-column. A label's count is of the rows in the caller's bitmap, which retrieval also uses. So a kill,
-an embargo, an expiry or a missing product hides labels as it hides hits. Counts are kept for each
-set of product codes, and only differences of the bitmap change them: a keystroke reads the words
-with this beginning, never the whole archive. Each question first reads what was added since the
-last one; without questions this costs nothing.
+Names and subjects are the columns' labels; the newest headlines are read from the record and kept
+as one more column. All headlines would take more than a gigabyte of memory for each million, in
+each process, and a person who types a headline means a recent one.
+
+A label's count is of the rows in the caller's bitmap, which retrieval also uses. So a kill, an
+embargo, an expiry or a missing product hides labels as it hides hits. Counts are kept for each set
+of product codes, and only differences of the bitmap change them: a keystroke reads the words with
+this beginning, never the whole archive. Each question first reads what was added since the last
+one; without questions this costs nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Ranked = tuple[bool, int, bool]  # exact, count, at the beginning
 ReadHeadlines = Callable[[int, int], Iterable[tuple[int, str]]]
 SHORTEST_OF_HEADLINE = 2  # letters: one letter begins a tenth of all headlines
+FEWEST_HEADLINES = 50_000  # ten days of a large agency and more; twice as many take 130 MB
 _KEPT_CALLERS = 32
 
 
@@ -60,6 +64,22 @@ class VisibleCounts:
     def of(self, place: int, size: int) -> Counts:
         """Return the counts by label of the column at `place`: int64 [size]."""
         return _padded(self._counts[place], size)[:size]
+
+
+class CallersCounts:
+    """The counts of some columns for each set of product codes that asked lately."""
+
+    def __init__(self, columns: Sequence[ValueColumn]) -> None:
+        self._columns = columns
+        self._counts: OrderedDict[frozenset[str], VisibleCounts] = OrderedDict()
+
+    def of(self, products: frozenset[str]) -> VisibleCounts:
+        """Return the counts for these products, as they were followed last."""
+        counts = self._counts.pop(products, None) or VisibleCounts(self._columns)
+        self._counts[products] = counts
+        while len(self._counts) > _KEPT_CALLERS:
+            self._counts.popitem(last=False)
+        return counts
 
 
 class LabelSuggestions:
@@ -118,20 +138,61 @@ class LabelSuggestions:
         return 0, self.column.labels[number].casefold()
 
 
+class RecentHeadlines:
+    """The headlines of the newest versions, `fewest` to twice as many: from a multiple of `fewest`
+    on, so that all processes have the same ones. Row numbers count from `_first`.
+    """
+
+    def __init__(self, headlines: ReadHeadlines, fewest: int) -> None:
+        self._read = headlines
+        self._fewest = fewest
+        self._start(0)
+
+    def _start(self, first: int) -> None:
+        self._first = self._taken = first
+        self._column = ValueColumn()
+        self._labels = LabelSuggestions(SuggestionKind.HEADLINE, self._column)
+        self._counts = CallersCounts([self._column])
+
+    def catch_up(self, size: int) -> None:
+        """Read the headlines of the versions below `size`."""
+        first = max(0, size // self._fewest - 1) * self._fewest
+        if first > self._first:
+            self._start(first)
+        if size > self._taken:
+            rows = list(self._read(self._taken, size))
+            if not rows or rows[-1][0] != size - 1:
+                rows.append((size - 1, ""))  # so that every row below `size` has a place
+            numbers = [seq - self._first for seq, _ in rows]
+            self._column.extend(numbers, [[text] for _, text in rows])
+            self._taken = size
+        self._labels.catch_up()
+
+    def best(
+        self, words: Sequence[str], limit: int, products: frozenset[str], allowed: Mask
+    ) -> list[tuple[Ranked, Suggestion]]:
+        """Return the `limit` best headlines, as `LabelSuggestions.best` does."""
+        recent = allowed[self._first :]
+        counts = self._counts.of(products)
+        counts.follow(recent)
+        return self._labels.best(words, limit, counts.of(0, self._labels.size), recent)
+
+
 class ColumnsSuggestions:
     """Completions from all columns. `headlines` reads the headlines of the versions from one seq up
     to another, in order. Thread-safe.
     """
 
-    def __init__(self, columns: Columns, headlines: ReadHeadlines) -> None:
-        self._read = headlines
-        self._headlines = ValueColumn()
-        self._headlines_taken = 0
+    def __init__(
+        self, columns: Columns, headlines: ReadHeadlines, fewest: int = FEWEST_HEADLINES
+    ) -> None:
         self._kinds = [
-            LabelSuggestions(kind, columns.values.get(kind.value, self._headlines))
+            LabelSuggestions(kind, columns.values[kind.value])
             for kind in SuggestionKind
+            if kind is not SuggestionKind.HEADLINE
         ]
-        self._counts: OrderedDict[frozenset[str], VisibleCounts] = OrderedDict()
+        self._counts = CallersCounts([kind.column for kind in self._kinds])
+        self._headlines = RecentHeadlines(headlines, fewest)
         self._lock = threading.Lock()
 
     def suggest(
@@ -141,38 +202,22 @@ class ColumnsSuggestions:
         `products` may see. An empty text finds nothing, but reads what was added.
         """
         with self._lock:
-            self._catch_up(len(allowed))
+            for kind in self._kinds:
+                kind.catch_up()
+            self._headlines.catch_up(len(allowed))
             words = plain_words(text)
             if not words or limit < 1:
                 return ()
-            counts = self._counts_of(products)
+            counts = self._counts.of(products)
             counts.follow(allowed)
             found = [
                 one
                 for place, kind in enumerate(self._kinds)
                 for one in kind.best(words, limit, counts.of(place, kind.size), allowed)
             ]
+            found += self._headlines.best(words, limit, products, allowed)
         found.sort(key=lambda pair: _worse(pair[0]))  # ties stay in the order of their kinds
         return tuple(suggestion for _, suggestion in found[:limit])
-
-    def _catch_up(self, size: int) -> None:
-        if size > self._headlines_taken:
-            rows = list(self._read(self._headlines_taken, size))
-            if not rows or rows[-1][0] != size - 1:
-                rows.append((size - 1, ""))  # so that every row below `size` has a place
-            self._headlines.extend([seq for seq, _ in rows], [[text] for _, text in rows])
-            self._headlines_taken = size
-        for kind in self._kinds:
-            kind.catch_up()
-
-    def _counts_of(self, products: frozenset[str]) -> VisibleCounts:
-        counts = self._counts.pop(products, None)
-        if counts is None:
-            counts = VisibleCounts([kind.column for kind in self._kinds])
-        self._counts[products] = counts
-        while len(self._counts) > _KEPT_CALLERS:
-            self._counts.popitem(last=False)
-        return counts
 
 
 def _worse(rank: Ranked) -> Ranked:

@@ -14,7 +14,8 @@ class ProjectionSettings:
     `idle_seal_rows` does. `merge_segments` segments of about one size become one. A segment with a
     larger share of hidden rows than `dead_share` is rebuilt. No merge makes a segment of more than
     `most_rows`, because a build holds all its vectors in memory twice: 3 GB for a million of 384
-    numbers. A process that `follows` never owns the files, even if nobody does.
+    numbers. A checkpoint is written after `checkpoint_changes`, or 2 % of all versions if those are
+    more. A process that `follows` never owns the files, even if nobody does.
     """
 
     seal_rows: int = 8192
@@ -24,6 +25,7 @@ class ProjectionSettings:
     most_rows: int = 1_000_000
     build_threads: int = 2
     lexical_batch: int = 5000
+    checkpoint_changes: int = 20_000
     follows: bool = False
 
 

@@ -167,6 +167,7 @@ LISTS = [
     "lexical/.managed.json",
     "lexical.sha256",
     "vectors/text/manifest.json",
+    "columns.npz",
 ]
 
 
