@@ -37,6 +37,7 @@ class AllowedMasks:
         self._generation = 0
         self._masks: dict[tuple[frozenset[str], Node], Mask] = {}
         self._whole: dict[int, tuple[Mask, Mask, bool]] = {}
+        self._counts: dict[tuple[int, int], tuple[Mask, Mask, int]] = {}
         self._lock = threading.Lock()
 
     def of(self, view: View, products: frozenset[str], filters: Node) -> Mask:
@@ -63,11 +64,26 @@ class AllowedMasks:
                 _keep(self._whole, id(mask), (mask, view.visible, whole))
         return whole
 
+    def count(self, view: View, mask: Mask, some: Mask) -> int:
+        """Return how many versions are in a bitmap from `of` and in `some` (bool by seq, never
+        changed). It is kept, because a search reads no bitmap of millions twice.
+        """
+        key = (id(mask), id(some))
+        known = self._counts.get(key)
+        if known is not None and known[0] is mask and known[1] is some:
+            return known[2]
+        found = count_both(some, mask)
+        with self._lock:
+            if view.generation == self._generation:
+                _keep(self._counts, key, (mask, some, found))
+        return found
+
     def _follow(self, view: View) -> None:
         if view.generation > self._generation:
             self._generation = view.generation
             self._masks.clear()
             self._whole.clear()
+            self._counts.clear()
 
 
 def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
@@ -97,7 +113,9 @@ class Moments:
         allowed = self._masks.of(view, request.caller.products, request.filters)
         passes = self._masks.is_everything(view, allowed)
         lexical = self.lexical()
-        unembedded = {name: count_both(mask, allowed) for name, mask in lacking.items()}
+        unembedded = {
+            name: self._masks.count(view, allowed, mask) for name, mask in lacking.items()
+        }
         unindexed = lexical.lacking(allowed)
         return Moment(view, lexical, fields, allowed, passes, unindexed, unembedded)
 

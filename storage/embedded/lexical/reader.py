@@ -121,6 +121,7 @@ class LexicalReader:
         self._compiler = Compiler(schema, languages, main, PLAIN, apart)
         self._compilers: dict[tuple[Any, ...], Compiler] = {}
         self._suprema: dict[tuple[Any, ...], tuple[Marks | None, Supremum]] = {}
+        self._lacks: dict[int, tuple[Marks, int]] = {}
         self._seen: dict[int, tuple[Marks, dict[tuple[Word, int], int]]] = {}
 
     def reads(
@@ -131,8 +132,11 @@ class LexicalReader:
         return searcher is self._searcher and (languages, main) == known
 
     def lacking(self, wanted: Marks) -> int:
-        """Return how many of the `wanted` items (bool by seq) the snapshot lacks."""
-        return lacking(self._holds, wanted)
+        """Return how many of the `wanted` items (bool by seq, never changed) the snapshot lacks."""
+        known = self._lacks.get(id(wanted))
+        if known is None or known[0] is not wanted:  # another mask may have the same id
+            known = _kept(self._lacks, id(wanted), (wanted, lacking(self._holds, wanted)))
+        return known[1]
 
     def has_only(self, visible: Marks) -> bool:
         """Return whether the snapshot holds exactly the `visible` items (bool by seq)."""
