@@ -66,7 +66,7 @@ class AllowedMasks:
 
     def count(self, view: View, mask: Mask, some: Mask) -> int:
         """Return how many versions are in a bitmap from `of` and in `some` (bool by seq, never
-        changed). It is kept, because a search reads no bitmap of millions twice.
+        changed). It is kept, so that not every search reads a bitmap of millions.
         """
         key = (id(mask), id(some))
         known = self._counts.get(key)
