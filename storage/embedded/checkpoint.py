@@ -78,7 +78,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     has a CRC-32.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = orjson.loads(arrays.pop(_META).tobytes())
         if meta["format"] != _FORMAT:
