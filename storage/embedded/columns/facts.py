@@ -291,14 +291,11 @@ class Columns:
         """Return every version's facts as arrays, for `restore`; without what is visible. They are
         views, which stay as they are while the columns grow.
         """
-        parts = {**self.values, _IDS: self.ids}
+        parts = {name: column.saved() for name, column in self.values.items()}
+        parts[_IDS] = self.ids.saved()
         return {
-            **{array: numbers.view() for array, numbers in self._numbers().items()},
-            **{
-                f"{name}.{part}": array
-                for name, column in parts.items()
-                for part, array in column.saved().items()
-            },
+            **{name: numbers.view() for name, numbers in self._numbers().items()},
+            **{f"{name}.{key}": one for name, part in parts.items() for key, one in part.items()},
         }
 
     def restore(self, arrays: Saved) -> None:
