@@ -43,15 +43,16 @@ _CACHED_BYTES = 64 * 2**20
 
 class ValueColumn:
     """A field with any number of values per row: `codes` with `offsets` (CSR), and for each code
-    its casefolded key and the first label.
+    its casefolded key and the first label. Half the memory of a process that searches is here, so
+    numbers are of 32 bits: two billion versions, and two billion values in a column.
     """
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.labels: list[str] = []
         self._codes: GrowingArray[np.int32] = GrowingArray(np.int32)
-        self._rows: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._offsets: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._rows: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._offsets: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._offsets.append([0])
 
     def extend(self, rows: Sequence[int], values: Sequence[Sequence[str]]) -> None:
@@ -121,7 +122,7 @@ class ValueColumn:
             found[rows[hits] - start] = True
         return found
 
-    def pairs(self, start: int) -> tuple[npt.NDArray[np.int32], Ids]:
+    def pairs(self, start: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Return the codes and rows of every value from number `start` on, as they were added."""
         rows = self._rows.view()[start:]  # rows are written after their codes
         return self._codes.view()[start : start + len(rows)], rows
@@ -204,7 +205,7 @@ class IdColumn:
 
     def __init__(self) -> None:
         self._digests: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._rows: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._rows: GrowingArray[np.int32] = GrowingArray(np.int32)
 
     def extend(self, rows: Sequence[int], values: Sequence[Sequence[str]]) -> None:
         """Add the values of `rows`, which ascend and are above all earlier rows."""
@@ -229,7 +230,7 @@ class IdColumn:
     def mask(self, keys: Sequence[str], start: int, stop: int) -> Mask:
         """Return which rows have one of the casefolded `keys`: bool [stop - start]."""
         every = self._rows.view()  # rows are written after their digests
-        low, high = np.searchsorted(every, (start, stop))
+        low, high = np.searchsorted(every, np.array((start, stop), every.dtype))
         hits = np.isin(self._digests.view()[low:high], [chain_number(key) for key in keys])
         found = np.zeros(stop - start, np.bool_)
         found[every[low:high][hits] - start] = True

@@ -45,7 +45,7 @@ class LabelRows:
         if not len(rows):
             return range(known, known)
         for _ in range(known, int(codes.max()) + 1):
-            self._rows.append(array("q"))
+            self._rows.append(array("i"))
         order = np.argsort(codes, kind="stable")
         found, starts = np.unique(codes[order], return_index=True)
         for code, part in zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True):
@@ -79,7 +79,7 @@ class LabelRows:
 def _any(rows: array[int], allowed: Mask) -> bool:
     if not rows:
         return False
-    numbers = np.frombuffer(rows, np.int64)
+    numbers = np.frombuffer(rows, np.int32)
     if numbers[-1] >= len(allowed):  # rows ascend; these came after the bitmap
         numbers = numbers[numbers < len(allowed)]
     return bool(allowed[numbers].any())

@@ -20,6 +20,7 @@ from storage.embedded import background
 from storage.embedded.background import give_back
 from storage.embedded.columns.facts import Columns, View
 from storage.embedded.moments import AllowedMasks
+from storage.embedded.projector import Mask
 from tests.storage.world import (
     FIELD,
     HOUR,
@@ -67,6 +68,33 @@ def test_bitmaps_of_an_older_state_are_not_kept() -> None:
         assert [one() for one in kept] == [None, None]
         assert masks.of(older, WIRE.products, EVERYTHING) is not latest
         assert masks.of(newer, WIRE.products, EVERYTHING) is latest
+
+
+def bitmap(*marks: int) -> Mask:
+    return np.array(marks, np.bool_)
+
+
+def test_counts_are_kept_for_both_bitmaps_of_the_newest_state() -> None:
+    masks, columns = AllowedMasks(), Columns()
+    with counted_references():
+        older, newer = view_of(columns, 1), view_of(columns, 2)
+        assert masks.of(older, frozenset(), EVERYTHING).tolist() == [False] * 3
+        every, two, some, one = bitmap(1, 1, 1), bitmap(1, 1, 0), bitmap(0, 1, 1), bitmap(0, 0, 1)
+        pairs = ((every, some), (two, some), (every, one), (two, one))
+        for _ in range(2):  # counted, and kept
+            assert [masks.count(older, *pair) for pair in pairs] == [2, 1, 1, 0]
+        kept, gone = weakref.ref(two), weakref.ref(one)
+        del two, one, pairs
+        assert kept() is not None
+        assert gone() is not None
+        masks.of(newer, WIRE.products, EVERYTHING)
+        assert kept() is None
+        assert gone() is None
+        late = bitmap(1, 0, 0)
+        assert masks.count(older, every, late) == 1
+        kept = weakref.ref(late)
+        del late
+        assert kept() is None
 
 
 def test_a_story_that_changes_often_is_due_once(folder: Path) -> None:
