@@ -68,9 +68,9 @@ class AllowedMasks:
         """Return how many versions are in a bitmap from `of` and in `some` (bool by seq, never
         changed). It is kept, so that not every search reads a bitmap of millions.
         """
-        key = (id(mask), id(some))
+        key = (id(mask), id(some))  # while a count is kept both are, so no others have these ids
         known = self._counts.get(key)
-        if known is not None and known[0] is mask and known[1] is some:
+        if known is not None:
             return known[2]
         found = count_both(some, mask)
         with self._lock:
