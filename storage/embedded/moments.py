@@ -1,6 +1,7 @@
 """Takes moments of an archive's projections: the items, words and vectors that a caller sees.
 
-The bitmaps of what callers may see within filters are kept until the archive changes.
+The bitmaps of what callers may see within filters are kept until the archive changes, 256 MiB of
+them at most.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from storage.record.vector_rows import lacks
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-_KEPT = 64
+_FEWEST, _MOST, _MOST_BYTES = 4, 64, 256 * 2**20  # bitmaps that are kept
 
 
 class AllowedMasks:
@@ -48,9 +49,7 @@ class AllowedMasks:
             mask = self._masks.get(key) if view.generation == self._generation else None
         if mask is None or len(mask) != len(view.visible):
             mask = view.allowed(products, filters)
-            with self._lock:
-                if view.generation == self._generation:
-                    _keep(self._masks, key, mask)
+            self._keep(view, self._masks, key, mask)
         return mask
 
     def is_everything(self, view: View, mask: Mask) -> bool:
@@ -59,9 +58,7 @@ class AllowedMasks:
         if known is not None and known[0] is mask and known[1] is view.visible:
             return known[2]
         whole = bool(np.array_equal(mask, view.visible))
-        with self._lock:
-            if view.generation == self._generation:
-                _keep(self._whole, id(mask), (mask, view.visible, whole))
+        self._keep(view, self._whole, id(mask), (mask, view.visible, whole))
         return whole
 
     def count(self, view: View, mask: Mask, some: Mask) -> int:
@@ -73,23 +70,27 @@ class AllowedMasks:
         if known is not None:
             return known[2]
         found = count_both(some, mask)
-        with self._lock:
-            if view.generation == self._generation:
-                _keep(self._counts, key, (mask, some, found))
+        self._keep(view, self._counts, key, (mask, some, found))
         return found
 
     def _follow(self, view: View) -> None:
         if view.generation > self._generation:
             self._generation = view.generation
-            self._masks.clear()
-            self._whole.clear()
-            self._counts.clear()
+            self._clear()
 
+    def _keep(self, view: View, kept: dict[Key, Value], key: Key, value: Value) -> None:
+        """Keep what is of the newest view; drop everything first if it is too much."""
+        most = max(_FEWEST, min(_MOST, _MOST_BYTES // max(1, len(view.visible))))
+        with self._lock:
+            if view.generation == self._generation:
+                if len(kept) >= most:
+                    self._clear()
+                kept[key] = value
 
-def _keep(kept: dict[Key, Value], key: Key, value: Value) -> None:
-    if len(kept) >= _KEPT:
-        kept.clear()
-    kept[key] = value
+    def _clear(self) -> None:
+        self._masks.clear()
+        self._whole.clear()
+        self._counts.clear()
 
 
 class Moments:

@@ -16,7 +16,7 @@ import pytest
 
 from core.items import PubStatus
 from core.query_tree import EVERYTHING, Keyword, Word
-from storage.embedded import background
+from storage.embedded import background, moments
 from storage.embedded.background import give_back
 from storage.embedded.columns.facts import Columns, View
 from storage.embedded.moments import AllowedMasks
@@ -68,6 +68,24 @@ def test_bitmaps_of_an_older_state_are_not_kept() -> None:
         assert [one() for one in kept] == [None, None]
         assert masks.of(older, WIRE.products, EVERYTHING) is not latest
         assert masks.of(newer, WIRE.products, EVERYTHING) is latest
+
+
+@pytest.mark.parametrize(("most_bytes", "most"), [(10**9, 64), (21, 7), (0, 4)])
+def test_only_so_many_bitmaps_are_kept(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int, most: int
+) -> None:
+    monkeypatch.setattr(moments, "_MOST_BYTES", most_bytes)
+    masks, view = AllowedMasks(), view_of(Columns(), 1)
+    kept = []
+    for number in range(most + 1):
+        mask = masks.of(view, WIRE.products, Keyword("place", (str(number),)))
+        assert masks.is_everything(view, mask) is False
+        assert masks.count(view, mask, mask) == 0
+        kept.append(weakref.ref(mask))
+        del mask
+        if number < most:
+            assert all(one() is not None for one in kept)
+    assert [one() is None for one in kept] == [True] * most + [False]
 
 
 def bitmap(*marks: int) -> Mask:
