@@ -40,6 +40,7 @@ _PAUSE_S = 1.0  # pause after a failure
 _REST, _MOST_REST_S = 3.0, 1.0  # times a commit, and at most this
 _IDLE_AFTER_S = 5.0
 _KEPT_FAILURES = 20
+_SAVED_SHARE = 0.05  # changes after which a checkpoint is written: one of ten million takes seconds
 _FREED_S = 60.0  # how often freed memory is given back
 
 
@@ -97,8 +98,7 @@ class Background:
             settings = projector.settings
             projector.seal(name, settings.idle_seal_rows if idle else settings.seal_rows)
             projector.merge(name, idle=idle)
-        if idle:
-            self._projections.save()
+        self._projections.save(_SAVED_SHARE)
 
     def _failed(self, error: Exception, thread: WokenThread) -> None:
         if isinstance(error, BusyError):  # the record does not answer now; no file is at fault

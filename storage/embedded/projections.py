@@ -167,9 +167,11 @@ class Projections:
                 while self.projector.merge(name, idle=True):
                     pass
 
-    def save(self) -> None:
-        """Write a checkpoint if this is the owner and enough has changed since the last one."""
-        if self.owns and (checkpoint := self.projector.checkpoint()) is not None:
+    def save(self, share: float = 0.0) -> None:
+        """Write a checkpoint if this is the owner, and if enough has changed since the last one: at
+        least this share of all versions.
+        """
+        if self.owns and (checkpoint := self.projector.checkpoint(share)) is not None:
             write_checkpoint(self._folder / _CHECKPOINT, checkpoint)
 
     def take_over(self) -> bool:

@@ -37,7 +37,6 @@ Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
 _PAGE = 1000
 _SAMPLE = 200  # versions of a checkpoint that are compared with the record
-_SHARE = 0.02  # of all versions
 
 
 @dataclass(slots=True)
@@ -122,13 +121,13 @@ class Projector:
             self._in_field[name] = self._mask_of(vectors.segment_ids())
         self._fill_tails(reads, np.flatnonzero(checkpoint.visible))
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Return what this process holds, for `load`; None while a change is unsettled, or if too
-        little has changed since the last one.
+    def checkpoint(self, share: float) -> Checkpoint | None:
+        """Return what this process holds, for `load`; None while a change is unsettled, or if there
+        were few changes since the last one: less than this share of all versions, for example.
         """
         with self._lock:
             since = self.progress.applied - self._saved
-            least = max(self.settings.checkpoint_changes, int(_SHARE * self._columns.size))
+            least = max(self.settings.checkpoint_changes, int(share * self._columns.size))
             if since < least or self._unsettled.changes:
                 return None
             line = self._record.reads.line(self.progress.applied)

@@ -14,8 +14,9 @@ class ProjectionSettings:
     `idle_seal_rows` does. `merge_segments` segments of about one size become one. A segment with a
     larger share of hidden rows than `dead_share` is rebuilt. No merge makes a segment of more than
     `most_rows`, because a build holds all its vectors in memory twice: 3 GB for a million of 384
-    numbers. A checkpoint is written after `checkpoint_changes`, or 2 % of all versions if those are
-    more. A process that `follows` never owns the files, even if nobody does.
+    numbers. A checkpoint is written after `checkpoint_changes`, or after changes of 5 % of all
+    versions if those are more, and at the end. A process that `follows` never owns the files, even
+    if nobody does.
     """
 
     seal_rows: int = 8192
