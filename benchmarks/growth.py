@@ -10,10 +10,10 @@ nearest neighbour. The queries are 1,000 real passages that nothing was made fro
 words of a made story. The figures say how near generated and real vectors have their neighbours.
 
 The stories are imported from JSON Lines with their vectors, until they are durable and found by
-words; making the files is not timed. Graphs are built after each million, timed apart. Then the archive is
-opened again and asked, its ten nearest are compared with an exact scan, and one per cent of the
-stories come in a new version. Seconds of processor time stand beside those of the clock, because
-those of a busy machine say little.
+words; making the files is not timed. Graphs are built after each million, timed apart. Then the
+archive is opened again and asked, its ten nearest are compared with an exact scan, and one per cent
+of the stories come in a new version. Seconds of processor time stand beside those of the clock,
+because those of a busy machine say little.
 
 An archive that was kept with `--keep` grows to the passages that the next run with `--keep` and the
 same folder asks for. If it has them, it is only opened and asked, so that one can import beside
