@@ -139,24 +139,33 @@ def needed(
     """Return what a host with an archive of `passages` needs: its processes' own memory, the mapped
     files, all of which searches read, and a gibibyte for the system. With inverted `lists` a graph
     is not mapped, and each process that searches has lists of its own.
-    """
 
-    def at(values: Sequence[float]) -> float:
+    Own memory beyond the largest measured archive grows by a constant: what small archives differ
+    by is caches that fill, for the most part, and these have limits.
+    """
+    largest = max(each.passages for each in archives)
+
+    def at(values: Sequence[float], passages: float) -> float:
         sizes = [each.passages for each in archives]
         if len(set(sizes)) < 2:
             return values[-1] * max(1.0, passages / sizes[-1])
         law = fit("a + b n", sizes, [max(value, 1.0) for value in values])
         return max(min(values), law.at(passages))  # chance may make a larger archive smaller
 
-    own = at([each.front for each in archives]) + searches * at([each.search for each in archives])
-    mapped = at([each.mapped for each in archives])
+    def own_at(values: Sequence[float]) -> float:
+        beyond = max(0.0, passages - largest) * constant("own_bytes").high
+        return at(values, min(passages, largest)) + beyond
+
+    front = own_at([each.front for each in archives])
+    own = front + searches * own_at([each.search for each in archives])
+    mapped = at([each.mapped for each in archives], passages)
     if lists:
         own += passages * searches * constant("lists_own_bytes").high
         less = constant("graph_bytes").low - constant("lists_mapped_bytes").high
         mapped = max(0.0, mapped - passages * less)
     return Needed(
         SYSTEM + own + mapped,
-        DISK_TIMES * at([each.disk for each in archives]),
+        DISK_TIMES * at([each.disk for each in archives], passages),
     )
 
 

@@ -12,6 +12,7 @@ from capacity.instances import instances
 from capacity.plan import Planner
 from capacity.prices import HOURS, read_prices
 from capacity.report import plan_markdown, plan_tree
+from capacity.service_model import constant
 from core.errors import InputError
 from tests.capacity.made_measurements import MEASURED
 
@@ -180,6 +181,13 @@ def test_a_log_and_bursts_are_played_on_the_best_mix(planner: Planner) -> None:
 def test_memory_follows_the_measured_archives() -> None:
     small, large = (needed(MEASURED.archives, n, 2).memory for n in (25_000, 100_000))
     assert large - small == pytest.approx(3.5e8 + 1e8 + 2 * 5e7, rel=1e-6)
+
+
+def test_own_memory_beyond_the_measured_archives_grows_by_a_constant() -> None:
+    """Two small archives of which one filled its caches would say gigabytes for a million."""
+    small, large = (needed(MEASURED.archives, n, 2).memory for n in (100_000, 1_100_000))
+    mapped = 3.5e8 / 75_000 * 1e6
+    assert large - small == pytest.approx(mapped + 3e6 * constant("own_bytes").high, rel=1e-6)
 
 
 def test_pooled_machines_do_as_much_as_they_are() -> None:
