@@ -217,13 +217,13 @@ class VectorField:
         return tuple(len(segment.seqs) for segment in self._segments)
 
     def segment_ids(self) -> Ids:
-        """Return every item that a segment holds, each once."""
+        """Return the item of each row of the segments."""
         parts = [segment.seqs for segment in self._segments]
-        return np.unique(np.concatenate(parts)) if parts else _NONE
+        return np.concatenate(parts) if parts else _NONE
 
     def tail_ids(self) -> Ids:
-        """Return every item of the tail, each once."""
-        return np.unique(self._tail.seqs)
+        """Return the item of each row of the tail."""
+        return self._tail.seqs
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:
         """Add items' passages (seq, float32 [n, d]) to the tail."""
