@@ -107,7 +107,7 @@ class Projector:
         same = tuple(reads.line(checkpoint.line[0]) or ()) == checkpoint.line
         if same and self._columns.would_hold(checkpoint.columns, rows):
             return True
-        log.warning("the checkpoint is of another state of the record: every version is read")
+        log.warning("the checkpoint does not agree with the record, so every version is read")
         return False
 
     def _restore(self, reads: RecordReads, checkpoint: Checkpoint) -> None:
