@@ -311,7 +311,7 @@ def _import(
 
 def _asked(engine: EmbeddedEngine, made: Made, passages: int) -> dict[str, float]:
     """Ask every query, and compare what is found with the truly nearest passages. Then ask all of
-    them again by words that no text is full of: a search leaves stop words out, and made words have
+    them again without the commonest words: a real search leaves stop words out, and made words have
     none.
     """
     shares = np.random.default_rng(_SEED).random((len(made.queries), 3))

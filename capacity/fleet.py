@@ -140,8 +140,8 @@ def needed(
     files, all of which searches read, and a gibibyte for the system. With inverted `lists` a graph
     is not mapped, and each process that searches has lists of its own.
 
-    Own memory beyond the largest measured archive grows by a constant: what small archives differ
-    by is caches that fill, for the most part, and these have limits.
+    Own memory beyond the largest measured archive grows by a constant. Two small archives differ
+    mostly in how full their caches are, and caches have limits.
     """
     largest = max(each.passages for each in archives)
 

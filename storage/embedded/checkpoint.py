@@ -1,11 +1,11 @@
 """A checkpoint: the columns and what is visible, on disk, so that an archive opens without reading
 every version again.
 
-It holds what a running process held after one change of the record. A process that opens the
-archive goes on from there, by the log of changes, as the running process would have done. So it
-decides nothing: a kill after the checkpoint is in the log, and the moments of embargoes and
-expiries are in the checkpoint. One that can't be read, or that the record contradicts, is left
-aside, and everything is read again.
+It holds the state of a running process after one change of the record. A process that opens the
+archive starts with this state and applies the changes that came later, as the running process would
+have done. So it decides nothing: a kill after the checkpoint is in the log, and the moments of
+embargoes and expiries are in the checkpoint. If it can't be read, or if the record contradicts it,
+it is left aside, and everything is read again.
 """
 
 from __future__ import annotations
@@ -60,11 +60,15 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         _META: np.frombuffer(orjson.dumps(meta), np.uint8),
     }
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)  # a part of it would only take the disk's last space
+        raise
 
 
 def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -84,18 +84,22 @@ class Projector:
         """The names of the vector fields."""
         return tuple(self._fields)
 
-    def load(self, checkpoint: Checkpoint | None = None) -> None:
+    def load(self, checkpoint: Checkpoint | None) -> None:
         """Go on from a checkpoint, or read the record from the start; afterwards `refresh` follows
         it.
         """
-        with self._lock, self._record.moment() as reads:
-            going_on = checkpoint is not None and self._agrees(reads, checkpoint)
-            if checkpoint is not None and going_on:
-                self._restore(reads, checkpoint)
-        if going_on:
+        if checkpoint is not None and self._restored(checkpoint):
             self.refresh()
         else:
             self._read_all()
+
+    def _restored(self, checkpoint: Checkpoint) -> bool:
+        """Take in a checkpoint that agrees with the record; return whether it does."""
+        with self._lock, self._record.moment() as reads:
+            agrees = self._agrees(reads, checkpoint)
+            if agrees:
+                self._restore(reads, checkpoint)
+            return agrees
 
     def _agrees(self, reads: RecordReads, checkpoint: Checkpoint) -> bool:
         """Return whether the record has the last change of a checkpoint, and the same facts of some
@@ -117,9 +121,7 @@ class Projector:
         self._due = [*checkpoint.due]
         heapq.heapify(self._due)
         self._noted = {*self._due}
-        for name, vectors in self._fields.items():
-            self._in_field[name] = self._mask_of(vectors.segment_ids())
-        self._fill_tails(reads, np.flatnonzero(checkpoint.visible))
+        self._fill_fields(reads, np.flatnonzero(checkpoint.visible))
 
     def checkpoint(self, share: float) -> Checkpoint | None:
         """Return what this process holds, for `load`; None while a change is unsettled, or if there
@@ -151,9 +153,7 @@ class Projector:
                 self._columns.append(page)
             now = to_micros(self._clock())
             heads = self._views(reads.all_views(now))
-            for name, vectors in self._fields.items():
-                self._in_field[name] = self._mask_of(vectors.segment_ids())
-            self._fill_tails(reads, np.array(heads, np.int64))
+            self._fill_fields(reads, np.array(heads, np.int64))
             self._columns.set_visible(heads, [])
 
     def refresh(self) -> None:
@@ -324,6 +324,12 @@ class Projector:
             held = _padded(self._in_field[name], self._columns.size).copy()
             held[asked[_padded(self._lacking[name], self._columns.size)[asked]]] = False
             self._in_field[name] = held
+
+    def _fill_fields(self, reads: RecordReads, seqs: Ids) -> None:
+        """Note what the segments hold, and put the passages of the other `seqs` into the tails."""
+        for name, vectors in self._fields.items():
+            self._in_field[name] = self._mask_of(vectors.segment_ids())
+        self._fill_tails(reads, seqs)
 
     def _fill_tails(self, reads: RecordReads, seqs: Ids) -> None:
         """Put the passages of the `seqs` that a field lacks into its tail."""

@@ -1,7 +1,7 @@
 """Completions of typed text: `core.ports.engine.Suggestions` in the embedded engine.
 
-Names and subjects are the columns' labels; the newest headlines are read from the record and kept
-as one more column. All headlines would take more than a gigabyte of memory for each million, in
+Names and subjects are labels of columns. The newest headlines are read from the record, and make
+one more column. All headlines would take more than a gigabyte of memory for each million, in
 each process, and a person who types a headline means a recent one.
 
 A label's count is of the rows in the caller's bitmap, which retrieval also uses. So a kill, an

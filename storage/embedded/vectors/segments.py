@@ -217,12 +217,12 @@ class VectorField:
         return tuple(len(segment.seqs) for segment in self._segments)
 
     def segment_ids(self) -> Ids:
-        """Return the item of each row of the segments."""
+        """Return which item each row of the segments belongs to."""
         parts = [segment.seqs for segment in self._segments]
         return np.concatenate(parts) if parts else _NONE
 
     def tail_ids(self) -> Ids:
-        """Return the item of each row of the tail."""
+        """Return which item each row of the tail belongs to."""
         return self._tail.seqs
 
     def append(self, rows: Iterable[tuple[int, FloatMatrix]]) -> None:

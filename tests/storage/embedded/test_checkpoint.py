@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.callers import Caller
 from core.items import PubStatus
 from core.query_tree import EVERYTHING, Keyword
 from storage.embedded.checkpoint import read_checkpoint, write_checkpoint
@@ -31,7 +29,6 @@ from tests.storage.world import (
 )
 
 FILE = "projections/columns.npz"
-Edit = Callable[[EmbeddedEngine], None]
 
 
 def items(engine: EmbeddedEngine) -> None:
@@ -120,7 +117,7 @@ def test_embargoes_and_expiries_of_a_checkpoint_come(checked: Path) -> None:
 
 
 def shown(engine: EmbeddedEngine, uri: str) -> object:
-    return engine.item(uri, Caller("wire", frozenset({"wire"})))
+    return engine.item(uri, WIRE)
 
 
 def test_a_checkpoint_of_another_archive_is_left_aside(checked: Path, other: Path) -> None:
@@ -149,3 +146,14 @@ def test_facts_that_the_record_has_not_are_left_aside(checked: Path) -> None:
         everybody: list[Version] = sorted(ask(engine, lexical(EVERYTHING)))
         assert ("plain", 1) in everybody
         assert engine.products() == {"wire"}
+
+
+def test_a_checkpoint_that_can_not_be_written_leaves_the_one_before(checked: Path) -> None:
+    written = read_checkpoint(checked / FILE)
+    assert written is not None
+    before = (checked / FILE).read_bytes()
+    refused = np.array([object()])  # numpy would pickle it
+    with pytest.raises(ValueError, match="pickle"):
+        write_checkpoint(checked / FILE, replace(written, columns={"one": refused}))
+    assert (checked / FILE).read_bytes() == before
+    assert not (checked / FILE).with_suffix(".new").exists()
