@@ -141,17 +141,19 @@ def boundaries(side: Side, clips: Mapping[str, Frames]) -> set[tuple[str, int]]:
 
 def read_clips(folder: Path) -> dict[str, Frames]:
     """Return every clip in `folder`, with small frames."""
+    return {path.name: small_frames(path) for path in real_clips(folder)}
+
+
+def small_frames(clip: Path) -> Frames:
+    """Return a clip's frames as the model reads them."""
     import av  # of the extra [media]
 
-    clips: dict[str, Frames] = {}
-    for path in real_clips(folder):
-        with av.open(str(path)) as container:
-            small = [
-                frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()
-                for frame in container.decode(video=0)
-            ]
-        clips[path.name] = np.stack(small).astype(np.uint8)
-    return clips
+    with av.open(str(clip)) as container:
+        small = [
+            frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()
+            for frame in container.decode(video=0)
+        ]
+    return np.stack(small).astype(np.uint8)
 
 
 def real_windows(folder: Path, count: int, layout: WindowLayout) -> Frames:

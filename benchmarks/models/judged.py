@@ -7,7 +7,8 @@ of changes have twice what is right over what is found and what is there.
 - an encoder: nDCG@10 on a judged set by exact cosine
 - a scorer: nDCG@10 of the 20 documents that the bundled encoder finds nearest, in its own order
 - a tagger: entity F1 on a CoNLL file, exact span and type
-- what finds shots: F1 of the cuts and dissolves in made windows
+- what finds shots: F1 of the transitions in a folder of composed clips (`benchmarks.media.clips`,
+  the split `test`; `benchmarks.media.cut_scoring` has the convention), else in made windows
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from core.items import FloatMatrix
+from core.media import FrameBatch
 from dateline.build.models.runtimes import batch_limits, open_encoder
 from dateline.measuring.model_judge import entity_counts
 from dateline.measuring.model_texts import strings
@@ -30,6 +32,8 @@ from eval.runs.measures import parse_measures, per_query, ranked
 from eval.sets.datasets import read_judged_set
 from eval.sets.judged import JudgedSet
 from eval.sets.lines import read_lines
+from indexing.media.shots.finding import ShotFinder, ShotSettings
+from indexing.media.shots.windows import FILE_WINDOW, WindowLayout
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import SentenceEncoder
 from inference.measuring.sample_windows import windows_with_changes
@@ -40,7 +44,7 @@ from inference.tagger import NameTagger
 from training.tagger.conll import read_conll
 
 MADE = "made windows"
-_NDCG, _F1, _SHOTS_F1 = "nDCG@10", "entity F1", "F1 of changes"
+_NDCG, _F1, _SHOTS_F1, _CUTS_F1 = "nDCG@10", "entity F1", "F1 of changes", "F1 of transitions"
 _GROUP, _DEPTH, _CANDIDATES = 64, 100, 20
 _WINDOWS, _LIKELY = 24, 0.5
 _FIRST = "all-MiniLM-L6-v2"  # finds a scorer's candidates
@@ -75,12 +79,18 @@ def joined(found: list[Mapping[str, Any]]) -> Quality:
 
 
 def data_for(task: str, named: list[str]) -> list[str]:
-    """Return those of the named data that a task is judged on: folders for encoders and scorers,
-    files for taggers.
+    """Return those of the named data that a task is judged on: judged sets for encoders and
+    scorers, files for taggers, folders of clips for what finds shots, which has made windows else.
     """
+    clips = [one for one in named if truths(Path(one))]
     if task == "shots":
-        return [MADE]
-    return [one for one in named if Path(one).is_file() == (task == "tag")]
+        return clips or [MADE]
+    return [one for one in named if Path(one).is_file() == (task == "tag") and one not in clips]
+
+
+def truths(folder: Path) -> list[Path]:
+    """Return the files with the truth about composed clips, in order; empty for other data."""
+    return sorted(folder.glob("test-*.json"))
 
 
 def quality(
@@ -95,7 +105,7 @@ def quality(
         case "tag":
             return _tagged(settings, folder, runtime, Path(data))
         case _:
-            return changes(folder, runtime)
+            return changes(folder, runtime) if data == MADE else _cuts(folder, runtime, Path(data))
 
 
 def _encoded(settings: Settings, folder: ModelFolder, runtime: Runtime, data: str) -> Quality:
@@ -149,6 +159,25 @@ def changes(folder: ModelFolder, runtime: Runtime) -> Quality:
         false = int(np.sum(np.diff(likely.astype(np.int8), prepend=0) == 1))
         rows.append((2 * found, found + false + len(true)))
     return Quality(_SHOTS_F1, np.array(rows, np.float64))
+
+
+def _cuts(folder: ModelFolder, runtime: Runtime, place: Path) -> Quality:
+    """Return F1 of the transitions in composed clips, a row for each clip."""
+    from benchmarks.media.clip_files import read_clip  # all need the extra [media]
+    from benchmarks.media.cut_scoring import scored
+    from benchmarks.media.shots_model import small_frames
+
+    layout = WindowLayout().lengthened(FILE_WINDOW)
+    finder = ShotFinder(TransitionDetector.over(folder, runtime), ShotSettings(layout))
+    rows = []
+    for truth in truths(place):
+        clip = read_clip(truth.with_suffix(".mp4"))
+        frames = small_frames(clip.path)
+        shots = finder.shots([FrameBatch(frames, np.arange(len(frames)) / 25.0, 0)])
+        found = scored(clip.cuts, [shot.start_frame for shot in shots if shot.start_frame])
+        right = len(clip.cuts) - len(found.missed)
+        rows.append((2 * right, right + len(found.false) + len(clip.cuts)))
+    return Quality(_CUTS_F1, np.array(rows, np.float64))
 
 
 def texts_of(judged: JudgedSet) -> dict[str, str]:

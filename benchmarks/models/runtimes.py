@@ -15,7 +15,8 @@ that is not bundled is named by its folder.
 - `memory`, `start`, `quality`: of a process for each (`benchmarks.models.alone`); for TorchServe of
   its server, whose processes are counted together
 - `quality`: over the rows of all data of `--judge` that are for the model's task: judged sets for
-  encoders and scorers, CoNLL files for taggers; made windows for what finds shots
+  encoders and scorers, CoNLL files for taggers, composed clips for what finds shots (made windows
+  where none are named)
 - `points`: what that is above the model's first runtime, with the 95 % interval over the same rows
 - `likeness`: the least cosine with the model's first runtime, on ordinary text
 

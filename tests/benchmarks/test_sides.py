@@ -6,16 +6,19 @@ import json
 import math
 import sys
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.media.clip_files import TrueCut, write_clip
 from benchmarks.models import runtimes
-from benchmarks.models.judged import Quality, changes, joined
+from benchmarks.models.judged import MADE, Quality, changes, data_for, joined, quality
 from benchmarks.sides import Side, draw, markdown, side_of
 from dateline.build.models.runtimes import model_store, open_runtime
 from dateline.settings import configure
+from inference.measuring.sample_windows import windows_with_changes
 
 MODEL = "distilbert-ner-news"
 SIDES = (
@@ -82,6 +85,25 @@ def test_the_changes_in_made_windows_are_found() -> None:
     found = changes(folder, runtime)
     assert found.value > 0.8
     assert len(found.rows) == 24, "one for each window"
+
+
+def test_the_transitions_of_clips_are_found_and_each_clip_has_a_row(tmp_path: Path) -> None:
+    windows, changed = windows_with_changes(2)
+    for number, (frames, changes_) in enumerate(zip(windows, changed, strict=True)):
+        large = frames.repeat(8, axis=1).repeat(8, axis=2)[:, :208]  # a codec takes 16 by 16
+        cuts = [TrueCut(first, last, "dissolve") for first, last in changes_]
+        place = tmp_path / f"test-{number:02}.mp4"
+        write_clip(place, iter(large), cuts, (384, 208), Fraction(25), "mpeg4")
+    settings = configure({}).settings
+    folder = model_store(settings).open("transnetv2-int8")
+    runtime = open_runtime(settings, folder, threads=1)
+    (data,) = data_for("shots", ["datasets/demo", str(tmp_path)])
+    found = quality(settings, folder, runtime, data, None)
+    assert found.rows[:, 1].min() >= 2, "the two that are there, and what was found"
+    assert len(found.rows) == 2
+    assert found.value > 0.8
+    assert data_for("encode", ["datasets/demo", str(tmp_path)]) == ["datasets/demo"]
+    assert data_for("shots", ["datasets/demo"]) == [MADE]
 
 
 def test_quality_is_told_against_the_first_runtime_on_the_same_rows() -> None:
