@@ -400,9 +400,9 @@ class ServiceModel:
         return float(work[:, [_MODEL, _SCORE]].sum(axis=1).mean())
 
 
-def on_measured(machine: MachineFacts, searches: int) -> Host:
-    """Return the measured machine itself as a host."""
-    one = Interval(1.0, 1.0, 1.0)
+def on_measured(machine: MachineFacts, searches: int, slower: float = 1.0) -> Host:
+    """Return the measured machine itself as a host, when it takes `slower` times as long."""
+    one = Interval(*(1 / slower,) * 3)
     speeds = Speeds(
         dict.fromkeys(("int8", "memory", "python"), one), (machine.curve,) * 3, "measured"
     )

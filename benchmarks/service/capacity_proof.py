@@ -18,14 +18,17 @@ by one number of search processes, in one place:
 - `opensearch`: retrieval by the cluster that the settings name, on this machine. It is predicted
   from its own times, asked by one client, and shown beside the constants of a plan.
 
-Before any load, searches alone are measured as `capacity measure` does, and clients that ask in
-turn of one search process and of one for each thread. Then:
+Everything is measured in `rounds`, because a machine that others share changes within seconds:
 
-- the knee: the most answers a second to clients that ask again at once;
-- Poisson load at some shares of the knee, in `rounds` that take turns: p50 and p95 of all answers,
-  with the least and most of a round. The model plays the moments at which the load was due, because
-  chance differs much between loads of some seconds. The load generator runs on the same machine:
-  its own processor time is measured in a light load, and played, too.
+- searches of one client, without and with pauses, as `capacity measure` asks them, before and after
+  each load: only they are what is predicted from. Each round of a load is played at the speed that
+  they had around it;
+- the knee: the most answers a second to clients that ask again at once; with one search process for
+  each thread it also gives the curve of the threads;
+- Poisson load at some shares of a first knee: p50 and p95 of all answers, with the least and most
+  of five runs, to which the rounds belong in turn. The model plays the moments at which the load
+  was due, because chance differs much between loads of some seconds. The load generator runs on
+  the same machine: its own processor time is measured in a light load, and played, too.
 
 `--directions`: does p95 of reranking at 60 % move as predicted, with a deadline that leaves half of
 the reranking of a search alone, and with batches of an eighth of the tokens?
@@ -40,6 +43,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from benchmarks.machine import arguments
 from benchmarks.service.proof_measuring import (
@@ -56,20 +62,23 @@ from benchmarks.service.proof_measuring import (
 from benchmarks.service.proof_rows import Row, table
 from benchmarks.service.proof_serving import (
     PLACES,
+    Heard,
     arrivals_of,
     make,
     percentile_ms,
     settings_of,
 )
 from capacity.measurements import RERANK, SearchTimes
-from capacity.service_model import Elsewhere, ServiceModel, constant, on_measured
-from capacity.simulator import Played
+from capacity.service_model import Elsewhere, Host, ServiceModel, constant, on_measured
+from capacity.simulator import Floats64
 from dateline.build.engine import drop_indexes
 
 LOADS = (0.3, 0.6, 0.85)
+_R = TypeVar("_R")
 _P50, _P95, _P95_NEAR, _KNEE = 0.15, 0.25, 0.4, 0.15  # aims; p95's at 85 % is the third
 _NEAR = 0.7  # loads above this share have the wider aim
 _DIRECTIONS = "hybrid-rerank"
+_RUNS = 5
 _STEP = 0.02  # what moves by less has not moved
 
 
@@ -84,8 +93,8 @@ def main() -> None:
     parser.add_argument("--profiles", default="lexical,hybrid,hybrid-rerank")
     parser.add_argument("--processes", default="1,2", help="that search")
     parser.add_argument("--loads", default=",".join(map(str, LOADS)), help="shares of the knee")
-    parser.add_argument("--seconds", type=float, default=7.0, help="of one load in one round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.5, help="of one load in one round")
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--directions", action="store_true", help="of a deadline and of batches")
     parser.add_argument("--parts", type=Path, default=Path("data/proof-parts"), help="their files")
     parser.add_argument("--table", action="store_true", help="print the parts as a table, and end")
@@ -107,15 +116,14 @@ def _measure(chosen: argparse.Namespace) -> None:
     processes = [int(each) for each in chosen.processes.split(",")]
     for profile in [_DIRECTIONS] if chosen.directions else chosen.profiles.split(","):
         measuring = Measuring(settings, chosen.where, profile)
-        found: list[Measured] = []
-        for part in (
+        parts = (
             measuring.directions(processes[-1], spans)
             if chosen.directions
             else measuring.parts(processes, spans)
-        ):
+        )
+        for part in parts:
             write(chosen.parts, part)
-            found.append(part)
-        print("\n".join(" | ".join(row.cells) for row in rows_of(found)))
+            print("\n".join(" | ".join(row.cells) for row in rows_of([part])), flush=True)
 
 
 def _table(parts: Sequence[Measured]) -> str:
@@ -129,14 +137,10 @@ def _table(parts: Sequence[Measured]) -> str:
 
 
 def rows_of(parts: Sequence[Measured]) -> list[Row]:
-    """Return the rows of all parts; one with a change is compared with the same part without it."""
+    """Return the rows of all parts."""
     found: list[Row] = []
-    whole = {part.name: part for part in parts if part.change is None}
     for part in parts:
-        if part.change is None:
-            found += Predicted(part).rows()
-        elif part.name in whole:
-            found.append(_direction(whole[part.name], part, part.change))
+        found += Predicted(part).rows() if part.change is None else [_direction(part, part.change)]
     return found
 
 
@@ -149,19 +153,16 @@ class Predicted:
     def __init__(self, part: Measured, change: Change | None = None) -> None:
         self._part, self._base = part, part.base
         base = part.base
-        times = base.times if base.here is None else base.here
+        times = base.times
+        if base.here is not None:
+            times = replace(base.here, rested_ms=base.times.rested_ms)
         deadline = base.deadline
         if change is not None:
             times, deadline = _scored(times, change.scored), change.deadline
-        self._machine = replace(base.machine, curve=_curve(base))
-        self._host = on_measured(self._machine, part.processes)
-        self._remote = _calls(base) if base.here is not None else None
         if base.node_ms:
             times = _with_nodes(base, times)
         self._times = times
-        self._model = ServiceModel(
-            self._machine, [times], deadline=deadline, batch_ms=base.batch_ms
-        )
+        self._model = ServiceModel(base.machine, [times], deadline=deadline, batch_ms=base.batch_ms)
 
     def rows(self) -> Iterator[Row]:
         """Yield every figure of the part."""
@@ -172,30 +173,40 @@ class Predicted:
             yield self._row(load, played, 50, _P50)
             yield self._row(load, played, 95, _P95_NEAR if load.share > _NEAR else _P95)
         knee, said = self._part.knee, self.knee()
+        every = [sum(run) / len(run) for run in _runs(self._part.knees)]
         met = abs(knee / said - 1) <= _KNEE
-        yield Row(self._part.name, "knee, a second", said, knee, knee, knee, _KNEE, met)
+        yield Row(self._part.name, "knee, a second", said, knee, min(every), max(every), _KNEE, met)
 
     def knee(self) -> float:
         """Return the most answers a second to clients that ask again at once."""
+        host, remote = self._places(1.0)
         size, load = self._times.passages, self._part.load_ms
         return max(
-            self._model.most(self._host, size, clients, remote=self._remote, load_ms=load)
+            self._model.most(host, size, clients, remote=remote, load_ms=load)
             for clients in CLIENTS
         )
 
-    def played(self, load: Load) -> Played:
-        """Play the moments at which a load was due."""
-        return self._model.play(
-            self._host,
-            self._times.passages,
-            arrivals_of(load.rounds),
-            remote=self._remote,
-            load_ms=self._part.load_ms,
-        )
+    def played(self, load: Load) -> Floats64:
+        """Play the moments at which a load was due, each round at the machine's speed of then.
+        Return milliseconds, float64 [answers].
+        """
+        return np.concatenate([self._round(heard) for heard in load.rounds])
 
-    def _row(self, load: Load, played: Played, percent: int, aim: float) -> Row:
-        every = [percentile_ms([heard], percent) for heard in load.rounds]
-        predicted, found = played.at(percent), percentile_ms(load.rounds, percent)
+    def _round(self, heard: Heard) -> Floats64:
+        host, remote = self._places(heard.slower)
+        size, arrivals = self._times.passages, arrivals_of(heard)
+        return self._model.play(
+            host, size, arrivals, remote=remote, load_ms=self._part.load_ms
+        ).milliseconds
+
+    def _places(self, slower: float) -> tuple[Host, Elsewhere | None]:
+        host = on_measured(self._base.machine, self._part.processes, slower)
+        return host, _calls(self._base, slower) if self._base.here is not None else None
+
+    def _row(self, load: Load, played: Floats64, percent: int, aim: float) -> Row:
+        every = [percentile_ms(run, percent) for run in _runs(load.rounds)]
+        predicted = float(np.percentile(played, percent))
+        found = percentile_ms(load.rounds, percent)
         low, high = min(every), max(every)
         inside = low <= predicted <= high if percent == 50 else False  # or the rounds' spread
         met = inside or abs(found / predicted - 1) <= aim
@@ -215,26 +226,20 @@ class Predicted:
             yield Row(self._part.name, what, known.middle, found, found, found, _P95, inside)
 
 
-def _curve(base: Base) -> tuple[float, ...]:
-    """Return the curve of the machine's threads: the more they slow each other, the more processor
-    time an answer takes. One client keeps one thread busy; `capacity measure` does the same.
-    """
-    times, threads = base.times, base.machine.threads
-    searching = times.width * (times.alone - times.front_ms - times.load_ms)
-    one = times.front_ms + searching + times.load_ms
-    paid = {turn.processes: turn.front_ms + turn.search_ms + turn.load_ms for turn in base.turns}
-    return (1.0, *(min(n, max(1.0, n * one / paid[n])) for n in range(2, threads + 1)))
+def _runs(rounds: Sequence[_R]) -> list[Sequence[_R]]:
+    """Return rounds as five runs that take turns, or fewer if there are fewer rounds."""
+    return [rounds[n::_RUNS] for n in range(min(_RUNS, len(rounds)))]
 
 
-def _calls(base: Base) -> Elsewhere:
+def _calls(base: Base, slower: float) -> Elsewhere:
     """Return what a call of a model in another process of this machine costs more: what one client
     waits more, by call.
     """
     assert base.here is not None
     calls = sum(base.here.of(stage).mean() > 0 for stage in ("understand", "encode", RERANK))
     more = max(0.0, base.times.alone - base.here.alone) / max(1, calls)
-    speed = dict.fromkeys(("int8", "memory", "python"), 1.0)
-    return Elsewhere("models", (1.0,), speed, more, here=True)
+    speed = dict.fromkeys(("int8", "memory", "python"), 1 / slower)
+    return Elsewhere("models", (1.0,), speed, more * slower, here=True)
 
 
 def _with_nodes(base: Base, times: SearchTimes) -> SearchTimes:
@@ -252,16 +257,16 @@ def _scored(searches: SearchTimes, share: float) -> SearchTimes:
     return replace(searches, rows=tuple(rows))
 
 
-def _direction(whole: Measured, part: Measured, change: Change) -> Row:
+def _direction(part: Measured, change: Change) -> Row:
     """Return whether a change moved p95 as predicted."""
-    (after,) = part.loads
-    (before,) = (load for load in whole.loads if load.share == after.share)
+    (after,), before = part.loads, part.without
+    assert before is not None
     predicted = (
-        Predicted(whole).played(before).at(95),
-        Predicted(whole, change).played(after).at(95),
+        float(np.percentile(Predicted(part).played(before), 95)),
+        float(np.percentile(Predicted(part, change).played(after), 95)),
     )
     found = percentile_ms(before.rounds, 95), percentile_ms(after.rounds, 95)
-    every = [percentile_ms([heard], 95) for heard in after.rounds]
+    every = [percentile_ms(run, 95) for run in _runs(after.rounds)]
     met = _moved(predicted[1] / predicted[0]) == _moved(found[1] / found[0])
     what = f"p95 with {change.name}, ms; without: {predicted[0]:.0f} predicted, {found[0]:.0f}"
     return Row(part.name, what, predicted[1], found[1], min(every), max(every), 0.0, met)

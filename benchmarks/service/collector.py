@@ -7,10 +7,12 @@ The archive is that of `benchmarks.service.capacity_proof --make`. Two ways take
 a process of its own that answers requests as a search process does, one after the other:
 
 - `python's`: full collections when Python makes them;
-- `seldom`: as `dateline/serving/collector.py` makes them.
+- `between`: between two searches, as `dateline/serving/collector.py` makes them, each after 64
+  searches, because nobody pauses here.
 
-Searches are new ones. The first 400 fill the caches and are not counted. `full` is the number of
-full collections, `longest_ms` the processor time of the longest one, `cpu_ms` the processor time of
+Searches are new ones. The first 400 fill the caches and are not counted. A search's time has the
+collection before it. `full` is the number of full collections (of what came since the last one, if
+`between`), `longest_ms` the processor time of the longest one, `cpu_ms` the processor time of
 a search, `rss_mb` the resident memory after the last search: all medians over the turns, as are p50
 and p99.
 """
@@ -39,10 +41,10 @@ from dateline.build.app import build_inner_app
 from dateline.build.service import build_service
 from dateline.measuring.capacity.archive import WHOLE, keys_of
 from dateline.measuring.capacity.serving import Client
-from dateline.serving.collector import collect_seldom
+from dateline.serving.collector import BetweenSearches
 from inference.measuring.made_costs import resident_mb
 
-SIDES = ("python's", "seldom")
+SIDES = ("python's", "between")
 _BEFORE = 400  # searches that are not counted
 
 
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--side", choices=SIDES)
     chosen = parser.parse_args()
     if chosen.side:
-        found = turn(chosen.data, chosen.profile, chosen.searches, seldom=chosen.side == SIDES[1])
+        found = turn(chosen.data, chosen.profile, chosen.searches, between=chosen.side == SIDES[1])
         sys.stdout.buffer.write(orjson.dumps(found))
         return
     machine = this_machine()
@@ -83,7 +85,7 @@ def _apart(side: str) -> dict[str, float]:
     return found
 
 
-def turn(data: Path, profile: str, searches: int, *, seldom: bool) -> dict[str, float]:
+def turn(data: Path, profile: str, searches: int, *, between: bool) -> dict[str, float]:
     """Search in this process, one search after the other; return the figures."""
     key = secrets.token_urlsafe(16)
     os.environ["DATELINE_KEYS"] = orjson.dumps(keys_of(((WHOLE, key),))).decode()
@@ -91,13 +93,16 @@ def turn(data: Path, profile: str, searches: int, *, seldom: bool) -> dict[str, 
     service = build_service(settings, share_cursors=True, follows=True)
     try:
         app = build_inner_app(service)
-        if seldom:
-            collect_seldom()
+        garbage = BetweenSearches() if between else None
         requests = _requests(made(data).texts, profile, key)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
 
         def ask() -> bytes:
+            if garbage is not None:
+                if not garbage.patience_s:
+                    garbage.rest()
+                garbage.searched()
             return loop.run_until_complete(answered(app, next(requests)))
 
         for _ in range(_BEFORE):

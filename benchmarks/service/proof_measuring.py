@@ -5,6 +5,7 @@ held against the same load.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
@@ -36,7 +38,7 @@ from inference.measuring.machine import times
 from inference.runtimes.loading import cores
 
 CLIENTS = (4, 8)  # that ask again at once: the best of them is the knee
-_ALONE = 400  # searches of one client, and as many before
+_ALONE, _PAUSED = 900, 180  # searches of one client, and with pauses, in all blocks
 _WARM_UP_S = 8.0  # in which those before must begin
 _DIRECTED = (0.6,)  # shares of the knee under which changes are tried
 _LIGHT = 0.1  # of the knee, to measure what the load itself takes
@@ -68,10 +70,10 @@ class Base:
     """What is known before any load, of one profile in one place.
 
     - `made`: the day
-    - `machine`: this machine, without a curve, which follows from `turns`
+    - `machine`: this machine, its curve from searches with one process for each thread
     - `times`: searches of one client; `here`: the same with the models in the search processes, if
       they are elsewhere
-    - `turns`: clients that ask in turn, of one search process and of one for each thread
+    - `turns`: clients that ask in turn, in each round
     - `node_ms`: processor time of a search in the nodes of OpenSearch
     - `deadline`, `batch_ms`: milliseconds that a search has for reranking, and of one batch of it
     """
@@ -100,8 +102,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What was measured of a part: of a profile, with models and indexes in one place and a number
-    of search processes. `load_ms` is the time that a search takes in the load generator. With a
-    `change` the load is that of the part without it.
+    of search processes. `load_ms` is the time that a search takes in the load generator. A part
+    with a `change` also has the load `without` it, in rounds that took turns.
     """
 
     where: str
@@ -111,6 +113,7 @@ class Measured:
     load_ms: float
     loads: tuple[Load, ...]
     change: Change | None = None
+    without: Load | None = None
 
     @property
     def name(self) -> str:
@@ -119,8 +122,16 @@ class Measured:
 
     @property
     def knee(self) -> float:
-        """Return the most answers a second."""
-        return max(turn.pace for turn in self.base.turns if turn.processes == self.processes)
+        """Return the most answers a second, the mean of the rounds."""
+        return sum(self.knees) / len(self.knees)
+
+    @property
+    def knees(self) -> tuple[float, ...]:
+        """Return the most answers a second of each round, with the number of clients that is best
+        in all rounds.
+        """
+        paces = {n: [turn.pace for turn in self.base.turns if turn.clients == n] for n in CLIENTS}
+        return tuple(max(paces.values(), key=sum))
 
 
 _ADAPTER = TypeAdapter(Measured)
@@ -143,18 +154,22 @@ def read(folder: Path) -> tuple[Measured, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one start of the service showed."""
+    """What one service showed: searches of one client in blocks, clients that ask in turn, and
+    loads at `rates`, in rounds. A block lies between any two of the others.
+    """
 
     processes: int
-    times: SearchTimes | None
+    load_ms: float
+    rates: tuple[float, ...]
+    times: SearchTimes
     node_ms: float
     turns: tuple[InTurn, ...]
-    load_ms: float = 0.0
-    loads: tuple[Load, ...] = ()
+    heard: tuple[tuple[Heard, ...], ...]
 
-    @property
-    def knee(self) -> float:
-        return max(turn.pace for turn in self.turns)
+    def loads(self, spans: Spans) -> tuple[Load, ...]:
+        """Return the rounds of each load."""
+        each = zip(spans.loads, self.rates, zip(*self.heard, strict=True), strict=True)
+        return tuple(Load(share, rate, rounds) for share, rate, rounds in each)
 
 
 class Measuring:
@@ -164,95 +179,103 @@ class Measuring:
         self._settings, self._where, self._profile = settings, where, profile
         self._texts = made(settings.data)
 
-    def parts(self, processes: Sequence[int], spans: Spans) -> list[Measured]:
-        """Measure searches alone and in turn, then each number of search processes under load."""
-        every = sorted({1, cores(), *processes})
-        seen = [
-            self._seen(n, spans if n in processes else None, spans.seconds, alone=n == every[-1])
-            for n in every
-        ]
-        base = self._base(seen)
-        return [
-            Measured(self._where, self._profile, one.processes, base, one.load_ms, one.loads)
-            for one in seen
-            if one.loads
-        ]
+    def parts(self, processes: Sequence[int], spans: Spans) -> Iterator[Measured]:
+        """Measure each number of search processes. One for each thread comes first, because the
+        curve of the machine's threads follows from it.
+        """
+        with_load = spans if cores() in processes else replace(spans, loads=())
+        full = self._rounds(self._where, cores(), with_load)
+        machine = machine_facts(machine_peaks())
+        machine = replace(machine, curve=_curve(full, machine.threads))
+        for n in sorted(processes, reverse=True):
+            yield self._part(
+                full if n == cores() else self._rounds(self._where, n, spans), machine, spans
+            )
 
     def directions(self, processes: int, spans: Spans) -> Iterator[Measured]:
-        """Measure reranking at one load with a deadline that leaves half of it, and with batches of
-        an eighth of the tokens; the first part yielded has neither.
+        """Measure reranking at one load without a change, with a deadline that leaves half of it,
+        and with batches of an eighth of the tokens, in rounds that take turns.
         """
-        (whole,) = self.parts((processes,), spans)
-        times, tokens = whole.base.times, max(16, self._settings.batch_tokens // 8)
+        directed = replace(spans, loads=_DIRECTED)
+        (whole,) = self.parts((processes,), directed)
+        changes = self._changes(whole.base)
+        settings: list[Mapping[str, str]] = [_UNCHANGED, *changes.values()]
+        (before,) = whole.loads
+        heard = [
+            [self._heard(processes, each, before.rate, spans.seconds) for each in settings]
+            for _ in range(spans.rounds)
+        ]
+        without, *others = (replace(before, rounds=rounds) for rounds in zip(*heard, strict=True))
+        for change, load in zip(changes, others, strict=True):
+            yield replace(whole, loads=(load,), change=change, without=without)
+
+    def _changes(self, base: Base) -> dict[Change, Mapping[str, str]]:
+        """Return what is changed, with the variables of a service that has it."""
+        tight, tokens = _half_way(base.times), max(16, self._settings.batch_tokens // 8)
         smaller = self._settings.model_copy(update={"batch_tokens": tokens})
-        tight = _half_way(times)
         share = _reranking(smaller) / _reranking(self._settings)
-        changes = (
-            (Change(f"a deadline of {tight:.0f} ms", tight), {"RERANK_DEADLINE_MS": tight}),
-            (
-                Change(f"batches of {tokens} tokens", whole.base.deadline, share),
-                {"BATCH_TOKENS": tokens},
-            ),
-        )
-        yield whole
-        for change, settings in changes:
-            variables = {f"DATELINE_{name}": str(value) for name, value in settings.items()}
-            with self._served(processes, self._where, variables) as (_, asked):
-                loads = tuple(self._loaded(asked, replace(spans, loads=_DIRECTED), whole.knee))
-            yield replace(whole, loads=loads, change=change)
+        return {
+            Change(f"a deadline of {tight:.0f} ms", tight): {
+                "DATELINE_RERANK_DEADLINE_MS": str(tight)
+            },
+            Change(f"batches of {tokens} tokens", base.deadline, share): {
+                "DATELINE_BATCH_TOKENS": str(tokens)
+            },
+        }
 
-    def _seen(self, processes: int, spans: Spans | None, seconds: float, *, alone: bool) -> _Seen:
-        with self._served(processes, self._where) as (service, asked):
+    def _heard(self, n: int, changed: Mapping[str, str], rate: float, seconds: float) -> Heard:
+        with self._served(n, self._where, changed) as (_, asked):
+            self._warm(asked)
+            return asked.at(rate, seconds)
+
+    def _rounds(self, where: str, processes: int, spans: Spans) -> _Seen:
+        """Measure everything in rounds, with searches of one client between: a machine that others
+        share is half as fast again in some seconds, so a load is held against these seconds.
+        """
+        turns: list[InTurn] = []
+        heard: list[list[Heard]] = []
+        with self._served(processes, where) as (service, asked):
             client = self._warm(asked)
-            times, node = self._alone(client, service) if alone else (None, 0.0)
-            turns = tuple(asked.in_turn(service, processes, n, seconds) for n in CLIENTS)
-            seen = _Seen(processes, times, node, turns)
-            if spans is None:
-                return seen
-            cost = asked.cost_ms(_LIGHT * seen.knee, seconds)
-            return replace(seen, load_ms=cost, loads=tuple(self._loaded(asked, spans, seen.knee)))
+            knee = max(each.pace for each in _in_turn(asked, service, processes, spans))
+            rates = tuple(round(share * knee, 2) for share in spans.loads)
+            cost = asked.cost_ms(_LIGHT * knee, spans.seconds)
+            blocks = _Blocks(self._profile, self._settings, client, service, spans)
+            for number in range(spans.rounds):
+                _tell(f"{where} {self._profile} {processes}: round {number + 1} of {spans.rounds}")
+                heard.append([blocks.then(asked.at(rate, spans.seconds)) for rate in rates])
+                turns += _in_turn(asked, service, processes, spans)
+                blocks.add()
+        times = replace(merged(blocks.found), passages=self._texts.passages)
+        rounds = tuple(
+            tuple(replace(one, slower=one.slower / times.alone) for one in each) for each in heard
+        )
+        return _Seen(processes, cost, rates, times, blocks.node_ms, tuple(turns), rounds)
 
-    def _loaded(self, asked: Asked, spans: Spans, knee: float) -> Iterator[Load]:
-        """Yield the loads, whose rounds take turns."""
-        rates = [share * knee for share in spans.loads]
-        rounds = [[asked.at(rate, spans.seconds) for rate in rates] for _ in range(spans.rounds)]
-        for place, (share, rate) in enumerate(zip(spans.loads, rates, strict=True)):
-            yield Load(share, rate, tuple(each[place] for each in rounds))
+    def _part(self, seen: _Seen, machine: MachineFacts, spans: Spans) -> Measured:
+        """Put together what is known without a load, and the loads."""
+        reranks = self._profile.endswith(RERANK)
+        base = Base(
+            date.today().isoformat(),
+            machine,
+            seen.times,
+            seen.turns,
+            self._here(spans) if self._where == REMOTE else None,
+            seen.node_ms,
+            self._settings.rerank_deadline_ms if reranks else 0.0,
+            self._batch_ms if reranks else 0.0,
+        )
+        loads = seen.loads(spans)
+        return Measured(self._where, self._profile, seen.processes, base, seen.load_ms, loads)
+
+    def _here(self, spans: Spans) -> SearchTimes:
+        """Return searches of one client with the models in the search processes."""
+        return self._rounds(EMBEDDED, cores(), replace(spans, loads=())).times
 
     def _warm(self, asked: Asked) -> Client:
         """Return a client that has asked, so that what it asks from now on is new."""
         client = asked.client
         client.ask(self._profile, _ALONE, time.perf_counter() + _WARM_UP_S)
         return client
-
-    def _alone(self, client: Client, service: Settled) -> tuple[SearchTimes, float]:
-        """Measure searches of one client. Return them, and the milliseconds of processor time that
-        one takes in the nodes of OpenSearch.
-        """
-        before = nodes_spent_ms(self._settings)
-        found, _ = alone(client, service, self._profile, _ALONE)
-        node = (nodes_spent_ms(self._settings) - before) / len(found.rows)
-        return with_rest(replace(found, passages=self._texts.passages), client), node
-
-    def _base(self, seen: Sequence[_Seen]) -> Base:
-        """Put together what is known before any load."""
-        here: SearchTimes | None = None
-        if self._where == REMOTE:
-            with self._served(cores(), EMBEDDED) as (service, asked):
-                here, _ = self._alone(self._warm(asked), service)
-        reranks = self._profile.endswith(RERANK)
-        last = seen[-1]
-        assert last.times is not None
-        return Base(
-            date.today().isoformat(),
-            machine_facts(machine_peaks()),
-            last.times,
-            tuple(turn for one in seen for turn in one.turns),
-            here,
-            last.node_ms,
-            self._settings.rerank_deadline_ms if reranks else 0.0,
-            self._batch_ms if reranks else 0.0,
-        )
 
     @cached_property
     def _batch_ms(self) -> float:
@@ -268,6 +291,88 @@ class Measuring:
         variables = {**changed, "DATELINE_SEARCHES": str(processes)}
         with served(self._settings, where, variables) as (service, url, key):
             yield service, Asked(url, key, self._profile, self._texts.texts)
+
+
+class _Blocks:
+    """Searches of one client, without and with pauses, between other measurements of a service."""
+
+    def __init__(
+        self, profile: str, settings: Settings, client: Client, service: Settled, spans: Spans
+    ) -> None:
+        self._profile, self._settings = profile, settings
+        self._client, self._service = client, service
+        self._number = 1 + spans.rounds * (len(spans.loads) + 1)
+        self._nodes: list[float] = []
+        self.found: list[SearchTimes] = []
+        self.add()
+
+    @property
+    def node_ms(self) -> float:
+        """Return the processor time of a search in the nodes of OpenSearch."""
+        return sum(self._nodes) / len(self._nodes)
+
+    def add(self) -> None:
+        """Measure a block."""
+        before = nodes_spent_ms(self._settings)
+        searches = _ALONE // self._number
+        found, _ = alone(self._client, self._service, self._profile, searches, rounds=1)
+        self._nodes.append((nodes_spent_ms(self._settings) - before) / len(found.rows))
+        self.found.append(with_rest(found, self._client, _PAUSED // self._number))
+
+    def then(self, heard: Heard) -> Heard:
+        """Measure a block; return a load with the mean of that and of the one before the load, in
+        milliseconds.
+        """
+        self.add()
+        return replace(heard, slower=(self.found[-2].alone + self.found[-1].alone) / 2)
+
+
+def merged(blocks: Sequence[SearchTimes]) -> SearchTimes:
+    """Return the searches of all blocks as one, as if each was measured at the mean speed of all.
+    What a block has one figure of is their mean.
+    """
+    stages = tuple(sorted({stage for each in blocks for stage in each.stages}))
+    weights = [len(each.rows) for each in blocks]
+
+    def mean(figures: Sequence[float]) -> float:
+        return float(np.average(figures, weights=weights))
+
+    whole = mean([each.alone for each in blocks])
+    rows = [
+        np.stack([each.of(stage) for stage in stages], axis=1) * whole / each.alone
+        for each in blocks
+    ]
+    return replace(
+        blocks[0],
+        stages=stages,
+        rows=tuple(map(tuple, np.concatenate(rows).tolist())),
+        front_ms=mean([each.front_ms for each in blocks]),
+        load_ms=mean([each.load_ms for each in blocks]),
+        width=mean([each.width for each in blocks]),
+        rested_ms=mean([each.rested_ms for each in blocks]),
+    )
+
+
+def _in_turn(asked: Asked, service: Settled, processes: int, spans: Spans) -> list[InTurn]:
+    return [asked.in_turn(service, processes, n, spans.seconds / 2) for n in CLIENTS]
+
+
+def _curve(full: _Seen, threads: int) -> tuple[float, ...]:
+    """Return the curve of the machine's threads, from one search process for each: the more they
+    slow each other, the more processor time an answer takes. One client keeps one thread busy;
+    `capacity measure` does the same.
+    """
+    times = full.times
+    searching = times.width * (times.alone - times.front_ms - times.load_ms)
+    one = times.front_ms + searching + times.load_ms
+    most = [turn for turn in full.turns if turn.clients == CLIENTS[-1]]
+    paid = sum(turn.front_ms + turn.search_ms + turn.load_ms for turn in most) / len(most)
+    together = min(threads, max(1.0, threads * one / paid))
+    return tuple(np.interp(range(1, threads + 1), [1, threads], [1.0, together]).tolist())
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def _half_way(searches: SearchTimes) -> float:

@@ -129,11 +129,13 @@ def nodes_spent_ms(settings: Settings) -> float:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One round of a load: when each search was due, in milliseconds from the first, and how many
-    milliseconds later its answer came; -1 for one without an answer.
+    milliseconds later its answer came; -1 for one without an answer. `slower` is how many times as
+    long searches of one client took just before and after as they did on average.
     """
 
     due: tuple[float, ...]
     took: tuple[float, ...]
+    slower: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +152,13 @@ class InTurn:
     load_ms: float
 
 
-def arrivals_of(rounds: Sequence[Heard]) -> Floats64:
-    """Return when the searches of all rounds were due, float64 [n], rising milliseconds. The rounds
-    follow one after another, each to a service at rest, and all of that several times: whoever
-    plays them draws other searches each time.
+def arrivals_of(heard: Heard) -> Floats64:
+    """Return when the searches of a round were due, float64 [n], rising milliseconds, several times
+    one after another, each to a service at rest: whoever plays them draws other searches each time.
     """
     parts: list[Floats64] = []
     start = 0.0
-    for heard in [*rounds] * _TIMES:
+    for _ in range(_TIMES):
         parts.append(start + np.array(heard.due))
         start = float(parts[-1][-1]) + _APART_MS
     return np.concatenate(parts)

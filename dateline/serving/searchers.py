@@ -32,7 +32,7 @@ from core.errors import BusyError, SettingsError
 from dateline.build.app import build_inner_app, searches_of
 from dateline.build.models.served import Models
 from dateline.build.service import Service, build_service
-from dateline.serving.collector import REST_S, collect_at_rest, collect_seldom
+from dateline.serving.collector import BetweenSearches
 from dateline.serving.log_lines import write_log
 from dateline.serving.telemetry import telemetry
 from dateline.settings import Settings
@@ -331,7 +331,6 @@ def answer_until_closed(sockets: Sequence[int], models: Models | None = None) ->
         service = build_service(settings, models=models, share_cursors=True, follows=True)
         try:
             app = build_inner_app(service)
-            collect_seldom()
             Thread(target=_tell, args=(figures, service.models.metrics), daemon=True).start()
             _answer(requests, app)
         finally:
@@ -341,12 +340,14 @@ def answer_until_closed(sockets: Sequence[int], models: Models | None = None) ->
 def _answer(requests: Connection, app: Any) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    garbage = BetweenSearches()
     try:
         requests.send_bytes(_READY)
         while True:
-            if not requests.poll(REST_S):
-                collect_at_rest()
+            if not requests.poll(garbage.patience_s):
+                garbage.rest()
             requests.send_bytes(loop.run_until_complete(answered(app, requests.recv_bytes())))
+            garbage.searched()
     except (OSError, EOFError):
         return
     finally:

@@ -190,19 +190,24 @@ class Client:
 
 
 def alone(
-    client: Client, service: Settled, profile: str, searches: int, filter_: Filter | None = None
+    client: Client,
+    service: Settled,
+    profile: str,
+    searches: int,
+    filter_: Filter | None = None,
+    rounds: int = _ROUNDS,
 ) -> tuple[SearchTimes, float]:
     """Return the searches of one client, as many as asked or those of some seconds, and how much
-    the slowest of three rounds took more than the fastest. Ask so many before: Python's collector
+    the slowest round took more than the fastest. Ask so many before: Python's collector
     of garbage takes the longer, up to a tenth of a second, the more a service remembers.
     """
     answers: list[tuple[float, Mapping[str, float]]] = []
     medians = []
     before, load = service.spent(), time.process_time()
     began = time.perf_counter()
-    for _ in range(_ROUNDS):
-        until = time.perf_counter() + _LONGEST_S / _ROUNDS
-        part = client.ask(profile, max(10, searches // _ROUNDS), until, filter_)
+    for _ in range(rounds):
+        until = time.perf_counter() + _LONGEST_S / rounds
+        part = client.ask(profile, max(10, searches // rounds), until, filter_)
         medians.append(float(np.median([took for took, _ in part])))
         answers += part
     seconds = time.perf_counter() - began
@@ -221,12 +226,12 @@ def alone(
     return times, max(medians) / min(medians) - 1
 
 
-def with_rest(times: SearchTimes, client: Client) -> SearchTimes:
+def with_rest(times: SearchTimes, client: Client, searches: int = _PAUSED) -> SearchTimes:
     """Measure searches after a pause, in which a processor slows down and others use its caches;
     return `times` with what one takes more.
     """
     until = time.perf_counter() + _LONGEST_S / _ROUNDS
-    found = client.ask(times.profile, _PAUSED, until, pause_s=_PAUSE_S)
+    found = client.ask(times.profile, searches, until, pause_s=_PAUSE_S)
     mean = float(np.mean([took for took, _ in found]))
     return replace(times, rested_ms=max(0.0, mean - times.alone))
 

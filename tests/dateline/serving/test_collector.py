@@ -12,7 +12,7 @@ from weakref import finalize
 import pytest
 
 from api.search.elsewhere import request_bytes
-from dateline.serving.collector import collect_at_rest, collect_seldom
+from dateline.serving.collector import REST_S, BetweenSearches, collect_seldom
 from dateline.serving.searchers import _answer
 
 _YOUNG, _MIDDLE = 20, 10  # a small collector does as much with fewer objects
@@ -55,12 +55,6 @@ def _full_collections() -> int:
     return int(gc.get_stats()[2]["collections"])
 
 
-def _work() -> None:
-    """Do as much as some hundred searches, as far as the collector counts."""
-    for _ in range(30):
-        gc.collect(1)
-
-
 def test_garbage_that_grew_old_has_a_limit_and_is_seldom_looked_for() -> None:
     collect_seldom()
     before, most = _full_collections(), 0
@@ -73,16 +67,32 @@ def test_garbage_that_grew_old_has_a_limit_and_is_seldom_looked_for() -> None:
     assert len(remembered) == 500
 
 
-def test_at_rest_everything_is_looked_through_only_after_some_work() -> None:
-    collect_seldom()
-    cycle = _Cycle()
-    gc.collect(1)  # it has grown old
-    del cycle
-    collect_at_rest()
-    assert _Cycle.alive == 1
-    _work()
-    collect_at_rest()
+def test_a_process_that_searches_looks_only_through_what_is_new() -> None:
+    between = BetweenSearches()
+    for _ in range(100):
+        new = _Cycle()
+        del new
+        between.searched()
+        if not between.patience_s:
+            between.rest()
+    assert 0 < _Cycle.alive < 100  # it looked after some searches, and not after each
+    while between.patience_s:
+        between.searched()
+    between.rest()
     assert _Cycle.alive == 0
+    kept = gc.get_freeze_count()
+    old = [_Cycle() for _ in range(500)]
+    while between.patience_s:
+        between.searched()
+    between.rest()
+    assert gc.get_freeze_count() >= kept + len(old)
+    old.clear()
+    gc.collect()
+    assert _Cycle.alive == 500  # what stayed once is not looked at again ...
+    assert between.patience_s == REST_S
+    between.searched()
+    between.rest()
+    assert _Cycle.alive == 0  # ... until nobody asks
 
 
 def test_a_process_that_searches_collects_when_nobody_asks() -> None:
@@ -91,19 +101,18 @@ def test_a_process_that_searches_collects_when_nobody_asks() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         cycle = _Cycle()
         finalize(cycle, collected.set)
-        _work()
         del cycle
         await send({"type": "http.response.start", "status": 200, "headers": ()})
         await send({"type": "http.response.body", "body": b"found"})
 
-    collect_seldom()
     ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
     thread = Thread(target=_answer, args=(theirs, app))
     thread.start()
     try:
         ours.recv_bytes()
-        ours.send_bytes(request_bytes(_SCOPE))
-        assert ours.recv_bytes().endswith(b"found")
+        for _ in range(100):
+            ours.send_bytes(request_bytes(_SCOPE))
+            assert ours.recv_bytes().endswith(b"found")
         assert collected.wait(60)
     finally:
         ours.close()
