@@ -39,6 +39,7 @@ from inference.runtimes.loading import cores
 
 CLIENTS = (4, 8)  # that ask again at once: the best of them is the knee
 _ALONE, _PAUSED = 900, 180  # searches of one client, and with pauses, in all blocks
+_BLOCK_S = 2.0  # in which those of a block must begin
 _WARM_UP_S = 8.0  # in which those before must begin
 _DIRECTED = (0.6,)  # shares of the knee under which changes are tried
 _LIGHT = 0.1  # of the knee, to measure what the load itself takes
@@ -315,7 +316,9 @@ class _Blocks:
         """Measure a block."""
         before = nodes_spent_ms(self._settings)
         searches = _ALONE // self._number
-        found, _ = alone(self._client, self._service, self._profile, searches, rounds=1)
+        found, _ = alone(
+            self._client, self._service, self._profile, searches, rounds=1, longest_s=_BLOCK_S
+        )
         self._nodes.append((nodes_spent_ms(self._settings) - before) / len(found.rows))
         self.found.append(with_rest(found, self._client, _PAUSED // self._number))
 

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from benchmarks.service.capacity_proof import Predicted, rows_of
-from benchmarks.service.proof_measuring import Base, Change, Load, Measured, read, write
+from benchmarks.service.proof_measuring import (
+    CLIENTS,
+    Base,
+    Change,
+    Load,
+    Measured,
+    merged,
+    read,
+    write,
+)
 from benchmarks.service.proof_rows import Row, table
 from benchmarks.service.proof_serving import Heard, InTurn
 from capacity.simulator import poisson
@@ -22,7 +31,7 @@ RATE = 40.0
 def part(profile: str = "hybrid", change: Change | None = None) -> Measured:
     """Two processes that search, and a load of two rounds whose answers are not known yet."""
     times = MEASURED.of_profile(profile)[-1]
-    turns = tuple(InTurn(n, 4, 60.0, 1.0, 8.0 + n, 0.5) for n in (1, 2))
+    turns = tuple(InTurn(2, n, 60.0 + n, 1.0, 8.0 + n, 0.5) for n in CLIENTS)
     base = Base("2026-12-01", MACHINE, times, turns, deadline=250.0, batch_ms=5.0)
     due = tuple(tuple(poisson(RATE, 300, seed).tolist()) for seed in (1, 2))
     heard = tuple(Heard(each, (20.0,) * len(each)) for each in due)
@@ -39,7 +48,7 @@ def test_parts_are_kept_by_what_they_are_of(tmp_path: Path) -> None:
 def test_a_service_that_does_what_the_model_says_misses_nothing() -> None:
     asked = part()
     (load,) = asked.loads
-    took = np.sort(Predicted(asked).played(load).milliseconds)
+    took = np.sort(Predicted(asked).played(load))
     alike = tuple(
         Heard(each.due, tuple(np.quantile(took, np.linspace(0, 1, len(each.due))).tolist()))
         for each in load.rounds
@@ -51,17 +60,41 @@ def test_a_service_that_does_what_the_model_says_misses_nothing() -> None:
     assert not any(row.met for row in rows if row.what.endswith("ms"))
 
 
+def test_a_round_is_played_at_the_speed_of_its_seconds() -> None:
+    asked = part()
+    (load,) = asked.loads
+    first = load.rounds[0]
+    even = replace(load, rounds=(first, first))
+    slow = replace(load, rounds=(first, replace(first, slower=1.5)))
+    predicted = Predicted(asked)
+    half = len(predicted.played(even)) // 2
+    assert np.array_equal(predicted.played(even)[:half], predicted.played(slow)[:half])
+    alone, slowed = (float(np.median(predicted.played(each)[half:])) for each in (even, slow))
+    assert 1.4 * alone < slowed < 3 * alone
+
+
+def test_blocks_are_merged_at_the_mean_speed_of_all() -> None:
+    times = MEASURED.of_profile("hybrid")[-1]
+    twice = replace(
+        times,
+        rows=tuple(tuple(2 * ms for ms in row) for row in times.rows),
+        front_ms=2 * times.front_ms,
+    )
+    both = merged([times, twice])
+    assert both.alone == pytest.approx(1.5 * times.alone)
+    assert both.front_ms == pytest.approx(1.5 * times.front_ms)
+    whole = both.milliseconds.reshape(2, len(times.rows), -1)
+    assert whole[0] == pytest.approx(whole[1])  # their speeds differed, and nothing else
+
+
 @pytest.mark.parametrize(("took", "met"), [(60.0, True), (300.0, False)])
 def test_a_change_moves_p95_as_predicted(took: float, met: bool) -> None:
-    whole = part("hybrid-rerank")
     tight = part("hybrid-rerank", Change("a deadline of 20 ms", 20.0))
-    slow = tuple(Heard(each.due, (100.0,) * len(each.due)) for each in whole.loads[0].rounds)
-    after = tuple(Heard(each.due, (took,) * len(each.due)) for each in slow)
-    parts = (
-        replace(whole, loads=(replace(whole.loads[0], rounds=slow),)),
-        replace(tight, loads=(replace(tight.loads[0], rounds=after),)),
-    )
-    assert [row.met for row in rows_of(parts) if not row.aim] == [met]
+    (load,) = tight.loads
+    slow = tuple(Heard(each.due, (100.0,) * len(each.due)) for each in load.rounds)
+    after = tuple(Heard(each.due, (took,) * len(each.due)) for each in load.rounds)
+    moved = replace(tight, loads=(replace(load, rounds=after),), without=replace(load, rounds=slow))
+    assert [row.met for row in rows_of([moved])] == [met]
 
 
 def test_a_table_says_what_is_missed() -> None:

@@ -195,18 +195,19 @@ def alone(
     profile: str,
     searches: int,
     filter_: Filter | None = None,
+    *,
     rounds: int = _ROUNDS,
+    longest_s: float = _LONGEST_S,
 ) -> tuple[SearchTimes, float]:
-    """Return the searches of one client, as many as asked or those of some seconds, and how much
-    the slowest round took more than the fastest. Ask so many before: Python's collector
-    of garbage takes the longer, up to a tenth of a second, the more a service remembers.
+    """Return the searches of one client, as many as asked or those of `longest_s`, and how much the
+    slowest round took more than the fastest. Ask so many before, so that caches are full.
     """
     answers: list[tuple[float, Mapping[str, float]]] = []
     medians = []
     before, load = service.spent(), time.process_time()
     began = time.perf_counter()
     for _ in range(rounds):
-        until = time.perf_counter() + _LONGEST_S / rounds
+        until = time.perf_counter() + longest_s / rounds
         part = client.ask(profile, max(10, searches // rounds), until, filter_)
         medians.append(float(np.median([took for took, _ in part])))
         answers += part
