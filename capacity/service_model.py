@@ -2,9 +2,11 @@
 
     request ──> front (one Python lock) ──> a search process ──> front ──> answer
                  half of its work            before, rerank, after   the other half
+                                             ├────── one search at a time ──────┤
 
 - The process that reads requests holds one lock while it works (`dateline/serving/front.py`).
-- A search has a process to itself (`dateline/serving/searchers.py`). As many search at the same
+- A search has a process to itself (`dateline/serving/searchers.py`), until the front has read its
+  answer: only then the front knows who waits for the process. As many search at the same
   time as the setting `searches` says; `waiting` more wait, and others are refused at once.
 - A reranker has until the profile's deadline, counted from the search's start; what it has not
   scored by then is left out (`rerank/deadline.py`). The batch in progress ends all the same, in a
@@ -368,8 +370,8 @@ class ServiceModel:
             *((calling,) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
             *((calling,) * after),
-            *(score, Work(0, _AFTER, width), Give(1)),
-            *(Take(0), Work(0, _OUT), Give(0)),
+            *(score, Work(0, _AFTER, width)),
+            *(Take(0), Work(0, _OUT), Give(0), Give(1)),
             *load,
         )
         stations = (

@@ -124,15 +124,22 @@ class Measured:
     @property
     def knee(self) -> float:
         """Return the most answers a second, the mean of the rounds."""
-        return sum(self.knees) / len(self.knees)
+        return max(_paces(self.base.turns))
 
     @property
     def knees(self) -> tuple[float, ...]:
         """Return the most answers a second of each round, with the number of clients that is best
         in all rounds.
         """
-        paces = {n: [turn.pace for turn in self.base.turns if turn.clients == n] for n in CLIENTS}
-        return tuple(max(paces.values(), key=sum))
+        paces = _paces(self.base.turns)
+        best = CLIENTS[paces.index(max(paces))]
+        return tuple(turn.pace for turn in self.base.turns if turn.clients == best)
+
+
+def _paces(turns: Sequence[InTurn]) -> list[float]:
+    """Return the mean answers a second to each number of clients."""
+    paces = [[turn.pace for turn in turns if turn.clients == n] for n in CLIENTS]
+    return [sum(each) / len(each) for each in paces]
 
 
 _ADAPTER = TypeAdapter(Measured)
@@ -361,16 +368,14 @@ def _in_turn(asked: Asked, service: Settled, processes: int, spans: Spans) -> li
 
 
 def _curve(full: _Seen, threads: int) -> tuple[float, ...]:
-    """Return the curve of the machine's threads, from one search process for each: the more they
-    slow each other, the more processor time an answer takes. One client keeps one thread busy;
-    `capacity measure` does the same.
+    """Return the curve of the machine's threads, from one search process for each, as `capacity
+    measure` does: what clients that ask again at once get, in processor time of one client's
+    searches.
     """
     times = full.times
     searching = times.width * (times.alone - times.front_ms - times.load_ms)
     one = times.front_ms + searching + times.load_ms
-    most = [turn for turn in full.turns if turn.clients == CLIENTS[-1]]
-    paid = sum(turn.front_ms + turn.search_ms + turn.load_ms for turn in most) / len(most)
-    together = min(threads, max(1.0, threads * one / paid))
+    together = min(threads, max(1.0, max(_paces(full.turns)) * one / 1000))
     return tuple(np.interp(range(1, threads + 1), [1, threads], [1.0, together]).tolist())
 
 

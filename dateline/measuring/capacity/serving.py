@@ -238,25 +238,33 @@ def with_rest(times: SearchTimes, client: Client, searches: int = _PAUSED) -> Se
 
 
 def curve_of(client: Client, service: Settled, profile: str, seconds: float) -> tuple[float, ...]:
-    """Return the work that 1, 2, 3 … busy threads of this machine do at once, in the work of one:
-    the more they slow each other, the more processor time an answer takes. It is measured by 1, 2,
-    4 … clients, and by two for each thread; between the measured numbers it is a straight line.
+    """Return the work that 1, 2, 3 … busy threads of this machine do at once, in the work of one.
+    It is measured by 1, 2, 4 … clients, which see how much threads slow each other: the processor
+    time of an answer grows. The last number is what two clients for each thread get: a service that
+    is asked all the time does not keep all threads busy. Between is a straight line.
     """
     threads = cores()
     numbers = sorted({1, *(2**n for n in range(1, 8) if 2**n < threads), threads})
-    paid = {
+    found = {
         busy: _paid(client, service, profile, busy if busy < threads else 2 * threads, seconds)
         for busy in numbers
     }
-    seen = [busy * paid[1] / paid[busy] for busy in numbers]
+    one = found[1][0]
+    seen = [busy * one / found[busy][0] for busy in numbers]
+    if threads > 1:
+        seen[-1] = min(seen[-1], one * found[threads][1] / 1000)
     most = np.arange(1, threads + 1)
     line = np.interp(most, numbers, seen)
     rising = np.maximum.accumulate(np.clip(line, 1.0, most))  # a chance can't make more of threads
     return tuple(round(float(each), 4) for each in rising)
 
 
-def _paid(client: Client, service: Settled, profile: str, clients: int, seconds: float) -> float:
-    """Return the processor time of an answer, with the client's, while so many ask in turn."""
+def _paid(
+    client: Client, service: Settled, profile: str, clients: int, seconds: float
+) -> tuple[float, float]:
+    """Return the processor time of an answer in milliseconds, with the client's, while so many ask
+    in turn, and the answers a second.
+    """
     answered: list[int] = []
     before, load = service.spent(), time.process_time()
     began = time.perf_counter()
@@ -271,9 +279,11 @@ def _paid(client: Client, service: Settled, profile: str, clients: int, seconds:
         thread.join()
     if len(answered) < clients:
         raise StorageError("a client was refused while the curve was measured")
-    spent = service.since(before, time.perf_counter() - began)
+    passed = time.perf_counter() - began
+    spent = service.since(before, passed)
     ours = (time.process_time() - load) * 1000
-    return (spent.front + spent.search + ours) / max(1, sum(answered))
+    number = sum(answered)
+    return (spent.front + spent.search + ours) / max(1, number), number / passed
 
 
 # --- what processes take
