@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEAD = ("service", "what", "predicted", "measured", "rounds", "off", "aim", "")
+HEAD = ("service", "what", "predicted", "measured", "runs", "off", "aim", "")
 
 
 @dataclass(frozen=True, slots=True)
