@@ -158,11 +158,11 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
-    it, the speed of its threads by bound, and the milliseconds of a call beside the work. With
-    `here` it is in another process of the searching host: it has no curve of its own, and a call is
-    work of that host. `threads` are those of one of its machines, which a reranking may use; 0 for
-    as many as were measured. Nodes also have the `work` of a search in all of them, in milliseconds
-    of one measured thread, and how many threads it keeps busy at once.
+    it, the speed of its threads by bound, and the milliseconds for which a call waits beside the
+    work. With `here` it is in another process of the searching host, and has no curve of its own.
+    `threads` are those of one of its machines, which a reranking may use; 0 for as many as were
+    measured. Nodes also have the `work` of a search in all of them, in milliseconds of one measured
+    thread, and how many threads it keeps busy at once.
     """
 
     name: str
@@ -354,7 +354,7 @@ class ServiceModel:
         models, node, width = places["models"], places["nodes"], self.width
         deadline = self.deadline or None
         load: tuple[Step, ...] = (Take(2), Work(0, _LOAD), Give(2)) if with_load else ()
-        calling: Step = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
+        calling = Wait(_CALL)
         before, after = self._calls() if remote is not None else (0, 0)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
         threads = len(host.speeds.curve(host.end))
