@@ -6,8 +6,8 @@
 
 - The process that reads requests holds one lock while it works (`dateline/serving/front.py`).
 - A search has a process to itself (`dateline/serving/searchers.py`), until the front has read its
-  answer: only then the front knows who waits for the process. As many search at the same
-  time as the setting `searches` says; `waiting` more wait, and others are refused at once.
+  answer: only then the front sends the next search. As many search at the same time as the setting
+  `searches` says; `waiting` more wait, and others are refused at once.
 - A reranker has until the profile's deadline, counted from the search's start; what it has not
   scored by then is left out (`rerank/deadline.py`). The batch in progress ends all the same, in a
   thread of its own.
@@ -354,7 +354,6 @@ class ServiceModel:
         models, node, width = places["models"], places["nodes"], self.width
         deadline = self.deadline or None
         load: tuple[Step, ...] = (Take(2), Work(0, _LOAD), Give(2)) if with_load else ()
-        calling = Wait(_CALL)
         before, after = self._calls() if remote is not None else (0, 0)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
         threads = len(host.speeds.curve(host.end))
@@ -367,9 +366,9 @@ class ServiceModel:
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
             *(Take(1), Work(0, _REST, pause=_PAUSE_MS), Work(0, _OWN, width)),
-            *((calling,) * before),
+            *((Wait(_CALL),) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
-            *((calling,) * after),
+            *((Wait(_CALL),) * after),
             *(score, Work(0, _AFTER, width)),
             *(Take(0), Work(0, _OUT), Give(0), Give(1)),
             *load,

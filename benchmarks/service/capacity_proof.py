@@ -18,7 +18,8 @@ by one number of search processes, in one place:
 - `opensearch`: retrieval by the cluster that the settings name, on this machine. It is predicted
   from its own times, asked by one client, and shown beside the constants of a plan.
 
-Everything is measured in `rounds`, because a machine that others share changes within seconds:
+Everything is measured in short `rounds`, because the speed of a shared machine changes from second
+to second:
 
 - searches of one client, without and with pauses, as `capacity measure` asks them, before and after
   each load: only they are what is predicted from. Each round of a load is played at the speed that

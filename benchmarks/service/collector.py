@@ -100,8 +100,8 @@ def turn(data: Path, profile: str, searches: int, *, between: bool) -> dict[str,
 
         def ask() -> bytes:
             if garbage is not None:
-                if not garbage.patience_s:
-                    garbage.rest()
+                if garbage.due:
+                    garbage.collect()
                 garbage.searched()
             return loop.run_until_complete(answered(app, next(requests)))
 

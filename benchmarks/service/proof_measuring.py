@@ -188,8 +188,8 @@ class Measuring:
         self._texts = made(settings.data)
 
     def parts(self, processes: Sequence[int], spans: Spans) -> Iterator[Measured]:
-        """Measure each number of search processes. One for each thread comes first, because the
-        curve of the machine's threads follows from it.
+        """Measure with each number of search processes. As many as the machine has threads come
+        first, because the curve of the threads follows from them.
         """
         with_load = spans if cores() in processes else replace(spans, loads=())
         full = self._rounds(self._where, cores(), with_load)
@@ -237,25 +237,26 @@ class Measuring:
             return asked.at(rate, seconds)
 
     def _rounds(self, where: str, processes: int, spans: Spans) -> _Seen:
-        """Measure everything in rounds, with searches of one client between: a machine that others
-        share is half as fast again in some seconds, so a load is held against these seconds.
+        """Measure everything in rounds, with searches of one client between: a shared machine is
+        twice as fast in some seconds as in others, so a load is compared with the same seconds.
         """
         turns: list[InTurn] = []
-        heard: list[list[Heard]] = []
+        heard: list[list[tuple[Heard, float]]] = []
         with self._served(processes, where) as (service, asked):
             client = self._warm(asked)
-            knee = max(each.pace for each in _in_turn(asked, service, processes, spans))
+            knee = max(each.pace for each in _in_turn(asked, spans))
             rates = tuple(round(share * knee, 2) for share in spans.loads)
             cost = asked.cost_ms(_LIGHT * knee, spans.seconds)
             blocks = _Blocks(self._profile, self._settings, client, service, spans)
             for number in range(spans.rounds):
                 _tell(f"{where} {self._profile} {processes}: round {number + 1} of {spans.rounds}")
                 heard.append([blocks.then(asked.at(rate, spans.seconds)) for rate in rates])
-                turns += _in_turn(asked, service, processes, spans)
+                turns += _in_turn(asked, spans)
                 blocks.add()
         times = replace(merged(blocks.found), passages=self._texts.passages)
         rounds = tuple(
-            tuple(replace(one, slower=one.slower / times.alone) for one in each) for each in heard
+            tuple(replace(one, slower=around / times.alone) for one, around in each)
+            for each in heard
         )
         return _Seen(processes, cost, rates, times, blocks.node_ms, tuple(turns), rounds)
 
@@ -329,12 +330,12 @@ class _Blocks:
         self._nodes.append((nodes_spent_ms(self._settings) - before) / len(found.rows))
         self.found.append(with_rest(found, self._client, _PAUSED // self._number))
 
-    def then(self, heard: Heard) -> Heard:
-        """Measure a block; return a load with the mean of that and of the one before the load, in
-        milliseconds.
+    def then(self, heard: Heard) -> tuple[Heard, float]:
+        """Measure a block after a load. Return the load, and the mean milliseconds of a search in
+        the blocks before and after it.
         """
         self.add()
-        return replace(heard, slower=(self.found[-2].alone + self.found[-1].alone) / 2)
+        return heard, (self.found[-2].alone + self.found[-1].alone) / 2
 
 
 def merged(blocks: Sequence[SearchTimes]) -> SearchTimes:
@@ -363,8 +364,8 @@ def merged(blocks: Sequence[SearchTimes]) -> SearchTimes:
     )
 
 
-def _in_turn(asked: Asked, service: Settled, processes: int, spans: Spans) -> list[InTurn]:
-    return [asked.in_turn(service, processes, n, spans.seconds / 2) for n in CLIENTS]
+def _in_turn(asked: Asked, spans: Spans) -> list[InTurn]:
+    return [asked.in_turn(n, spans.seconds / 2) for n in CLIENTS]
 
 
 def _curve(full: _Seen, threads: int) -> tuple[float, ...]:

@@ -140,21 +140,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class InTurn:
-    """Answers a second to clients that ask again at once, and the processor time of one in the
-    process that reads requests, in those that search and in the load generator.
-    """
+    """Answers a second to so many clients that ask again at once."""
 
-    processes: int
     clients: int
     pace: float
-    front_ms: float
-    search_ms: float
-    load_ms: float
 
 
 def arrivals_of(heard: Heard) -> Floats64:
-    """Return when the searches of a round were due, float64 [n], rising milliseconds, several times
-    one after another, each to a service at rest: whoever plays them draws other searches each time.
+    """Return the moments at which the searches of a round were due, float64 [n], in rising
+    milliseconds. The round is repeated some times, each time for a service at rest, so that a play
+    draws other searches for the same moments.
     """
     parts: list[Floats64] = []
     start = 0.0
@@ -195,20 +190,13 @@ class Asked:
             ),
         )
 
-    def in_turn(self, service: Settled, processes: int, clients: int, seconds: float) -> InTurn:
-        """Have clients ask again at once. What is answered when nobody asks any more counts for no
-        pace.
-        """
-        before, began = service.spent(), time.perf_counter()
-        answers, load = self._run("clients", clients, seconds)
-        spent = service.since(before, time.perf_counter() - began)
+    def in_turn(self, clients: int, seconds: float) -> InTurn:
+        """Have clients ask again at once for so many seconds. Later answers don't count."""
+        answers, _ = self._run("clients", clients, seconds)
         end = min(answer.due for answer in answers) + seconds
         good = [answer for answer in answers if answer.status == 200]
         in_time = sum(answer.due + answer.seconds <= end for answer in good)
-        paid = (spent.front, spent.search, load * 1000)
-        return InTurn(
-            processes, clients, in_time / seconds, *(each / max(1, len(good)) for each in paid)
-        )
+        return InTurn(clients, in_time / seconds)
 
     def cost_ms(self, rate: float, seconds: float) -> float:
         """Return the processor time of a search in the load generator."""

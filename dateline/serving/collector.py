@@ -1,9 +1,9 @@
-"""When Python's collector of garbage looks through what a process that serves remembers.
+"""When Python's garbage collector runs in a process that serves.
 
-Nobody is answered meanwhile. The more a process remembers, the longer it takes: half a second once
-the caches of a process that searches are full. So such a process looks between two searches, and
-only through what came since the last time; what is still there then stays unseen until nobody has
-asked for a minute.
+No search is answered during a collection. A full one takes half a second in a process that
+searches, once its caches are full. So such a process collects between two searches, and only what
+is new since the last collection. What is left then is frozen: no collection sees it until nobody
+has asked for a minute.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import gc
 
 from dateline.build.service import freeze_loaded
 
-IDLE_S = 0.005  # without a request, after which a process that searches looks
-REST_S = 60.0  # without a request, after which it looks through everything
-_ENOUGH, _MOST = 4, 8
+IDLE_S = 0.005  # wait for a request before what is new is collected
+REST_S = 60.0  # wait for a request before everything is collected
+_ENOUGH, _MOST = 4, 8  # searches between collections: if nobody asks, and if somebody does
 _SELDOM = 200  # collections of the middle generation before a full one; Python has 10
 _NEVER = 1_000_000  # young collections before one of an older generation
 
 
 def collect_seldom() -> None:
-    """Collect from now on, and look through everything a twentieth as often as Python does. What is
-    loaded now stays.
+    """Start the collector, with full collections a twentieth as often as Python makes them. What is
+    loaded now is frozen.
     """
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _SELDOM)
@@ -30,19 +30,22 @@ def collect_seldom() -> None:
 
 
 class BetweenSearches:
-    """Looks for garbage when no search runs. What is loaded when it is made stays."""
+    """Collects garbage while no search runs. What is loaded when it is made is frozen."""
 
     def __init__(self) -> None:
         gc.set_threshold(gc.get_threshold()[0], _NEVER, _NEVER)
         freeze_loaded()
         gc.enable()
-        self._new = self._old = 0  # searches since the last look, and through everything
+        self._new = self._old = 0  # searches since the last collection, and since a full one
+
+    @property
+    def due(self) -> bool:
+        """Say whether `collect` can't wait for a pause."""
+        return self._new >= _MOST
 
     @property
     def patience_s(self) -> float:
-        """Return for how many seconds to wait for a request before `rest`."""
-        if self._new >= _MOST:
-            return 0.0
+        """Return how many seconds may pass without a request until `collect` is called."""
         return IDLE_S if self._new >= _ENOUGH else REST_S
 
     def searched(self) -> None:
@@ -50,8 +53,8 @@ class BetweenSearches:
         self._new += 1
         self._old += 1
 
-    def rest(self) -> None:
-        """Look, as nobody asked for `patience_s`: through everything if it was long."""
+    def collect(self) -> None:
+        """Collect what is new; after a long pause everything."""
         if self._new < _ENOUGH and self._old:
             gc.unfreeze()
             self._old = 0

@@ -344,8 +344,8 @@ def _answer(requests: Connection, app: Any) -> None:
     try:
         requests.send_bytes(_READY)
         while True:
-            if not requests.poll(garbage.patience_s):
-                garbage.rest()
+            if garbage.due or not requests.poll(garbage.patience_s):
+                garbage.collect()
             requests.send_bytes(loop.run_until_complete(answered(app, requests.recv_bytes())))
             garbage.searched()
     except (OSError, EOFError):

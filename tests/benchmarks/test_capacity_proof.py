@@ -31,7 +31,7 @@ RATE = 40.0
 def part(profile: str = "hybrid", change: Change | None = None) -> Measured:
     """Two processes that search, and a load of two rounds whose answers are not known yet."""
     times = MEASURED.of_profile(profile)[-1]
-    turns = tuple(InTurn(2, n, 60.0 + n, 1.0, 8.0 + n, 0.5) for n in CLIENTS)
+    turns = tuple(InTurn(n, 60.0 + n) for n in CLIENTS)
     base = Base("2026-12-01", MACHINE, times, turns, deadline=250.0, batch_ms=5.0)
     due = tuple(tuple(poisson(RATE, 300, seed).tolist()) for seed in (1, 2))
     heard = tuple(Heard(each, (20.0,) * len(each)) for each in due)

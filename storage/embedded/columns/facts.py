@@ -452,7 +452,7 @@ class View:
 
 
 def _part(arrays: Saved, name: str) -> Saved:
-    """Return the arrays of one column, by their names within it."""
+    """Return the arrays of one column. Their keys are without the column's name."""
     start = f"{name}."
     return {
         key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)

@@ -73,25 +73,25 @@ def test_a_process_that_searches_looks_only_through_what_is_new() -> None:
         new = _Cycle()
         del new
         between.searched()
-        if not between.patience_s:
-            between.rest()
+        if between.due:
+            between.collect()
     assert 0 < _Cycle.alive < 100  # it looked after some searches, and not after each
-    while between.patience_s:
+    while not between.due:
         between.searched()
-    between.rest()
+    between.collect()
     assert _Cycle.alive == 0
     kept = gc.get_freeze_count()
     old = [_Cycle() for _ in range(500)]
-    while between.patience_s:
+    while not between.due:
         between.searched()
-    between.rest()
+    between.collect()
     assert gc.get_freeze_count() >= kept + len(old)
     old.clear()
     gc.collect()
     assert _Cycle.alive == 500  # what stayed once is not looked at again ...
     assert between.patience_s == REST_S
     between.searched()
-    between.rest()
+    between.collect()
     assert _Cycle.alive == 0  # ... until nobody asks
 
 
@@ -118,3 +118,29 @@ def test_a_process_that_searches_collects_when_nobody_asks() -> None:
         ours.close()
         thread.join()
         asyncio.set_event_loop(None)
+
+
+def test_a_process_that_is_asked_all_the_time_collects_too() -> None:
+    alive: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        _Cycle()
+        alive.append(_Cycle.alive)
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": b"found"})
+
+    gc.set_threshold(1_000_000)  # no young collections
+    ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
+    for _ in range(60):
+        ours.send_bytes(request_bytes(_SCOPE))  # they wait already when it starts
+    thread = Thread(target=_answer, args=(theirs, app))
+    thread.start()
+    try:
+        for _ in range(61):  # that it is ready, and the answers
+            ours.recv_bytes()
+    finally:
+        ours.close()
+        thread.join()
+        asyncio.set_event_loop(None)
+    assert len(alive) == 60
+    assert max(alive) < 30
