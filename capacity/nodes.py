@@ -3,7 +3,8 @@
 An index has shards, which lie on different nodes, and a shard has segments. A search goes through
 all of them:
 
-    a shard      a             takes its requests apart and puts its answers together
+    a shard      a             takes its requests apart and puts its answers together, and looks for
+                               names and spellings
     a segment    b n           its words
                  c ln n        its graph
 
@@ -66,7 +67,8 @@ def node_times(shape: IndexShape, end: End) -> NodeTimes:
     small = constant("opensearch_node_ms").at(high) - graph * math.log(_SMALL)
     large = constant("opensearch_million_ms").at(high) - graph * math.log(_LARGE)
     word = (large - small) / (_LARGE - _SMALL)
-    shard, rows = max(0.0, small - word * _SMALL), shape.of_segment
+    shard = max(0.0, small - word * _SMALL) + constant("opensearch_spelling_ms").at(high)
+    rows = shape.of_segment
     segment = word * rows + graph * math.log(rows)
     most = math.ceil(shape.segments / shape.slices)  # segments of a slice
     return NodeTimes(shape.shards * (shard + shape.segments * segment), shard + most * segment)

@@ -145,8 +145,9 @@ class Planner:
 
     def _nearest(self, demand: Demand) -> Iterator[Nearest]:
         """Yield for each thing that could be changed the first value of it that a mix holds, and
-        the next one if that costs much less.
+        the next one if that costs much less; each mix once.
         """
+        told: list[Mix] = []
         for values in changes(demand, self._measured):
             first: Mix | None = None
             for change in values:
@@ -154,7 +155,9 @@ class Planner:
                 mixes, _ = self._every(change.demand)
                 if not mixes:
                     continue
-                if first is None or mixes[0].dollars < _MUCH_LESS * first.dollars:
+                less = first is None or mixes[0].dollars < _MUCH_LESS * first.dollars
+                if less and mixes[0] not in told:
+                    told.append(mixes[0])
                     yield Nearest(change, mixes[0])
                 if first is not None:
                     break

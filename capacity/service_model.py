@@ -159,7 +159,8 @@ class Host:
 class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
     it, the speed of its threads by bound, and the milliseconds for which a call waits beside the
-    work. With `here` it is in another process of the searching host, and has no curve of its own.
+    work. With `here` it is in another process of the searching host, has no curve of its own, and a
+    call is work of that host.
     `threads` are those of one of its machines, which a reranking may use; 0 for as many as were
     measured. Nodes also have the `work` of a search in all of them, in milliseconds of one measured
     thread, and how many threads it keeps busy at once.
@@ -355,6 +356,7 @@ class ServiceModel:
         deadline = self.deadline or None
         load: tuple[Step, ...] = (Take(2), Work(0, _LOAD), Give(2)) if with_load else ()
         before, after = self._calls() if remote is not None else (0, 0)
+        call = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
         threads = len(host.speeds.curve(host.end))
         if remote is not None and not remote.here:
@@ -366,9 +368,9 @@ class ServiceModel:
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
             *(Take(1), Work(0, _REST, pause=_PAUSE_MS), Work(0, _OWN, width)),
-            *((Wait(_CALL),) * before),
+            *((call,) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
-            *((Wait(_CALL),) * after),
+            *((call,) * after),
             *(score, Work(0, _AFTER, width)),
             *(Take(0), Work(0, _OUT), Give(0), Give(1)),
             *load,

@@ -62,6 +62,7 @@ from benchmarks.service.proof_measuring import (
 )
 from benchmarks.service.proof_rows import Row, table
 from benchmarks.service.proof_serving import (
+    EMBEDDED,
     PLACES,
     Heard,
     arrivals_of,
@@ -69,8 +70,10 @@ from benchmarks.service.proof_serving import (
     percentile_ms,
     settings_of,
 )
+from capacity.instances import End
 from capacity.measurements import RERANK, SearchTimes
-from capacity.service_model import Elsewhere, Host, ServiceModel, constant, on_measured
+from capacity.nodes import IndexShape, node_times
+from capacity.service_model import Elsewhere, Host, ServiceModel, on_measured
 from capacity.simulator import Floats64
 from dateline.build.engine import drop_indexes
 
@@ -139,9 +142,15 @@ def _table(parts: Sequence[Measured]) -> str:
 
 def rows_of(parts: Sequence[Measured]) -> list[Row]:
     """Return the rows of all parts."""
+    here = {each.profile: each.base.times for each in parts if each.where == EMBEDDED}
     found: list[Row] = []
     for part in parts:
-        found += Predicted(part).rows() if part.change is None else [_direction(part, part.change)]
+        if part.change is not None:
+            found.append(_direction(part, part.change))
+            continue
+        if part.base.node_ms and part.profile in here:
+            found += _constants(part, here[part.profile])
+        found += Predicted(part).rows()
     return found
 
 
@@ -167,8 +176,6 @@ class Predicted:
 
     def rows(self) -> Iterator[Row]:
         """Yield every figure of the part."""
-        if self._base.node_ms:
-            yield from self._constants()
         for load in self._part.loads:
             played = self.played(load)
             yield self._row(load, played, 50, _P50)
@@ -214,18 +221,6 @@ class Predicted:
         what = f"{load.share:.0%} ({load.rate:.1f}/s): p{percent}, ms"
         return Row(self._part.name, what, predicted, found, low, high, aim, met)
 
-    def _constants(self) -> Iterator[Row]:
-        """Yield a comparison with a plan's constants: work of a search here and in the nodes."""
-        times, base = self._base.times, self._base
-        here = times.width * (times.alone - times.front_ms - times.load_ms) + times.front_ms
-        for what, name, found in (
-            ("work of a search here, ms", "opensearch_here_ms", here),
-            ("work of a search in the nodes, ms", "opensearch_node_ms", base.node_ms),
-        ):
-            known = constant(name)
-            inside = known.low <= found <= known.high
-            yield Row(self._part.name, what, known.middle, found, found, found, _P95, inside)
-
 
 def _runs(rounds: Sequence[_R]) -> list[Sequence[_R]]:
     """Return rounds as five runs that take turns, or fewer if there are fewer rounds."""
@@ -241,6 +236,30 @@ def _calls(base: Base, slower: float) -> Elsewhere:
     more = max(0.0, base.times.alone - base.here.alone) / max(1, calls)
     speed = dict.fromkeys(("int8", "memory", "python"), 1 / slower)
     return Elsewhere("models", (1.0,), speed, more * slower, here=True)
+
+
+def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
+    """Yield what a plan says of a search's work with OpenSearch, which it reckons from searches of
+    the `embedded` engine and from constants.
+    """
+    base, times = part.base, part.base.times
+    found = times.width * (times.alone - times.front_ms - times.load_ms) + times.front_ms
+    model = ServiceModel(base.machine, [embedded], deadline=base.deadline)
+    nodes = Elsewhere("nodes", (1.0,), {"memory": 1.0}, 0.0)
+    shape = IndexShape(times.passages, segments=base.segments)
+
+    def here(end: End) -> float:
+        host = replace(on_measured(base.machine, part.processes), end=end)
+        return model.mean_work(host, times.passages, nodes=nodes)
+
+    def there(end: End) -> float:
+        return node_times(shape, end).work
+
+    for what, reckoned, ms in (("here", here, found), ("in the nodes", there, base.node_ms)):
+        low, middle, high = (reckoned(end) for end in (End.FAST, End.MIDDLE, End.SLOW))
+        said = f"work of a search {what}, ms; a plan's interval: {low:.0f} to {high:.0f}"
+        met = low <= ms <= high or abs(ms / middle - 1) <= _P95
+        yield Row(part.name, said, middle, ms, ms, ms, _P95, met)
 
 
 def _with_nodes(base: Base, times: SearchTimes) -> SearchTimes:

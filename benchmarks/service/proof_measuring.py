@@ -26,6 +26,7 @@ from benchmarks.service.proof_serving import (
     InTurn,
     made,
     nodes_spent_ms,
+    segments_of,
     served,
 )
 from capacity.measurements import RERANK, MachineFacts, SearchTimes
@@ -71,11 +72,13 @@ class Base:
     """What is known before any load, of one profile in one place.
 
     - `made`: the day
-    - `machine`: this machine, its curve from searches with one process for each thread
+    - `machine`: this machine, its curve from searches with one process for each thread, and with
+      the models in them
     - `times`: searches of one client; `here`: the same with the models in the search processes, if
       they are elsewhere
     - `turns`: clients that ask in turn, in each round
-    - `node_ms`: processor time of a search in the nodes of OpenSearch
+    - `node_ms`: processor time of a search in the nodes of OpenSearch, whose index is one shard of
+      so many `segments`
     - `deadline`, `batch_ms`: milliseconds that a search has for reranking, and of one batch of it
     """
 
@@ -87,6 +90,7 @@ class Base:
     node_ms: float = 0.0
     deadline: float = 0.0
     batch_ms: float = 0.0
+    segments: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +195,16 @@ class Measuring:
         """Measure with each number of search processes. As many as the machine has threads come
         first, because the curve of the threads follows from them.
         """
-        with_load = spans if cores() in processes else replace(spans, loads=())
+        without_load = replace(spans, loads=())
+        with_load = spans if cores() in processes else without_load
         full = self._rounds(self._where, cores(), with_load)
+        remote = self._where == REMOTE
+        here = self._rounds(EMBEDDED, cores(), without_load) if remote else None
         machine = machine_facts(machine_peaks())
-        machine = replace(machine, curve=_curve(full, machine.threads))
+        machine = replace(machine, curve=_curve(here or full, machine.threads))
         for n in sorted(processes, reverse=True):
-            yield self._part(
-                full if n == cores() else self._rounds(self._where, n, spans), machine, spans
-            )
+            seen = full if n == cores() else self._rounds(self._where, n, spans)
+            yield self._part(seen, here, machine, spans)
 
     def directions(self, processes: int, spans: Spans) -> Iterator[Measured]:
         """Measure reranking at one load without a change, with a deadline that leaves half of it,
@@ -260,7 +266,9 @@ class Measuring:
         )
         return _Seen(processes, cost, rates, times, blocks.node_ms, tuple(turns), rounds)
 
-    def _part(self, seen: _Seen, machine: MachineFacts, spans: Spans) -> Measured:
+    def _part(
+        self, seen: _Seen, here: _Seen | None, machine: MachineFacts, spans: Spans
+    ) -> Measured:
         """Put together what is known without a load, and the loads."""
         reranks = self._profile.endswith(RERANK)
         base = Base(
@@ -268,17 +276,14 @@ class Measuring:
             machine,
             seen.times,
             seen.turns,
-            self._here(spans) if self._where == REMOTE else None,
+            here.times if here else None,
             seen.node_ms,
             self._settings.rerank_deadline_ms if reranks else 0.0,
             self._batch_ms if reranks else 0.0,
+            segments_of(self._settings),
         )
         loads = seen.loads(spans)
         return Measured(self._where, self._profile, seen.processes, base, seen.load_ms, loads)
-
-    def _here(self, spans: Spans) -> SearchTimes:
-        """Return searches of one client with the models in the search processes."""
-        return self._rounds(EMBEDDED, cores(), replace(spans, loads=())).times
 
     def _warm(self, asked: Asked) -> Client:
         """Return a client that has asked, so that what it asks from now on is new."""
@@ -371,11 +376,11 @@ def _in_turn(asked: Asked, spans: Spans) -> list[InTurn]:
 def _curve(full: _Seen, threads: int) -> tuple[float, ...]:
     """Return the curve of the machine's threads, from one search process for each, as `capacity
     measure` does: what clients that ask again at once get, in processor time of one client's
-    searches.
+    searches, that of nodes too.
     """
     times = full.times
     searching = times.width * (times.alone - times.front_ms - times.load_ms)
-    one = times.front_ms + searching + times.load_ms
+    one = times.front_ms + searching + times.load_ms + full.node_ms
     together = min(threads, max(1.0, max(_paces(full.turns)) * one / 1000))
     return tuple(np.interp(range(1, threads + 1), [1, threads], [1.0, together]).tolist())
 

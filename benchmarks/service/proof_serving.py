@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -115,12 +116,24 @@ def nodes_spent_ms(settings: Settings) -> float:
     if settings.engine != OPENSEARCH:
         return 0.0
     time.sleep(_FRESH_S)
+    found = _told(settings, "/_nodes/stats/process")["nodes"].values()
+    return float(sum(node["process"]["cpu"]["total_in_millis"] for node in found))
+
+
+def segments_of(settings: Settings) -> int:
+    """Return the segments of the cluster's index; 1 without a cluster."""
+    if settings.engine != OPENSEARCH:
+        return 1
+    found = _told(settings, f"/{settings.opensearch_index}/_stats/segments")
+    return int(found["_all"]["primaries"]["segments"]["count"])
+
+
+def _told(settings: Settings, path: str) -> Mapping[str, Any]:
     cluster = Cluster(opensearch_settings(settings, {}).cluster)
     try:
-        found = cluster.ask("GET", "/_nodes/stats/process")["nodes"].values()
+        return cluster.ask("GET", path)
     finally:
         cluster.close()
-    return float(sum(node["process"]["cpu"]["total_in_millis"] for node in found))
 
 
 # --- load

@@ -5,9 +5,7 @@ old index. While an index is behind the record, the record filters out what it h
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -27,8 +25,6 @@ from storage.words.topics import WrittenTopics
 
 log = logging.getLogger(__name__)
 MOST_COUNTED = 20_000  # items whose facts are read to count facets while the index is behind
-_MOMENT_S, _LONG_MOMENT_S = 0.004, 0.25  # the longest waits for counts: of few searches, of many
-_FEW = 2
 _LONGEST = 3  # times a request's timeout: two for a search, half for the requests beside it
 
 
@@ -59,21 +55,18 @@ class ServedRetrieval:
         self._longest_s = _LONGEST * nodes.timeout_s
         self._now = now
         self._beside = Threads(nodes.pool, "beside-searches")
-        self._under_way = 0
-        self._lock = threading.Lock()
 
     def retrieve(self, request: Retrieval) -> Retrieved:
         """Return the candidates for `request`; if the old index fails, ask the current one."""
         self._views.look()
         view = self._views.of(request)
-        with self._counted():
-            try:
-                return self._retrieved(view, request)
-            except DatelineError:
-                if view is self._views.current:
-                    raise
-                log.warning("index %s, the one before, does not answer", view.family.concrete)
-            return self._retrieved(self._views.current, request)
+        try:
+            return self._retrieved(view, request)
+        except DatelineError:
+            if view is self._views.current:
+                raise
+            log.warning("index %s, the one before, does not answer", view.family.concrete)
+        return self._retrieved(self._views.current, request)
 
     def browse(self, request: Browse, window: int) -> Browsed:
         """Return a stretch of everything that matches, by date. While the index is behind the
@@ -125,22 +118,6 @@ class ServedRetrieval:
         within = with_arrivals(within, self._last_before)
         return replace(request, beside=replace(request.beside, within=within))
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count a search while it is under way. If many are, counts of words come late. A search
-        that does not wait for them asks for each word: the nodes have four times as many searches.
-        """
-        with self._lock:
-            self._under_way += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way -= 1
-
-    def _moment_s(self) -> float:
-        return _MOMENT_S if self._under_way <= _FEW else _LONG_MOMENT_S
-
     def _sources(self, view: View) -> Sources:
         return Sources(
             view.searcher.replies,
@@ -153,7 +130,6 @@ class ServedRetrieval:
             self._beside,
             self._longest_s,
             self._topics.topics,
-            self._moment_s,
         )
 
     def _guarded(self, found: Retrieved, caller: Caller, behind: str) -> Retrieved:

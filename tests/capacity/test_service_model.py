@@ -102,6 +102,8 @@ def test_models_in_another_process_of_the_host_share_its_threads() -> None:
     )
     assert with_calls == pytest.approx(own + 10, rel=0.02)
     assert [machine.name for machine in MODEL.network(HOST, remote=beside).machines] == ["host"]
+    busy = replace(HOST, searches=16)
+    assert MODEL.most(busy, SIZE, 32, remote=beside) < 0.9 * MODEL.most(busy, SIZE, 32)
 
 
 def test_what_a_deadline_leaves_behind_takes_time_of_others() -> None:

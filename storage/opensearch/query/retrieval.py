@@ -106,6 +106,7 @@ def _partly(reply: Reply) -> str:
 
 
 _MOST_OPEN = 40  # terms whose counts are not known yet, each a search of its own
+_MOMENT_S = 0.25  # the longest wait for counts that a search can do without
 _COMMON = 2  # a word without a count is taken to be in this many items
 _MORE = 2  # times the counted passages, because there may be more by now
 
@@ -129,7 +130,7 @@ class SearchSettings:
 class Sources:
     """What retrieval needs: `replies` searches the index, `sums` are the sums of the vectors, and
     `beside` runs work while the query is encoded. All requests of a retrieval to the index may take
-    `longest_s` together. A search waits at most `moment_s()` for counts that it can do without.
+    `longest_s` together.
     """
 
     replies: Callable[[Sequence[Mapping[str, Any]]], list[Reply]]
@@ -142,7 +143,6 @@ class Sources:
     beside: Executor
     longest_s: float
     topics: Topics
-    moment_s: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -239,10 +239,11 @@ def _looked_up(search: _Search) -> Future[Counts] | None:
 def _are_worth_waiting(search: _Search, counts: Future[Counts]) -> bool:
     """Return whether to wait for the counts before the search: if it depends on them, as the score
     of words apart from texts, or if it would have to ask about very many words. Else this waits for
-    a moment only, because a word without a count makes the search dearer, but not later.
+    a moment only, which is long beside a count: a search that does not wait asks for each word, and
+    the nodes have several times as many searches.
     """
     needed = search.terms.open > _MOST_OPEN or bool(search.basics.some_have)
-    return needed or bool(wait([counts], search.sources.moment_s()).done)
+    return needed or bool(wait([counts], _MOMENT_S).done)
 
 
 def _leave_out_incomplete(search: _Search) -> None:

@@ -21,9 +21,9 @@ import pytest
 from core.items import FloatMatrix, ItemType, PubStatus
 from core.query_tree import Word
 from core.writes import PutItem
-from storage.opensearch import served_retrieval
 from storage.opensearch.engine import OpenSearchEngine
 from storage.opensearch.following.follower import Follower
+from storage.opensearch.query import retrieval
 from storage.opensearch.query.dictionary import Dictionary
 from storage.opensearch.query.statistics import Counts
 from storage.opensearch.query.term_counts import LookUps, TermCounts
@@ -227,10 +227,10 @@ def test_a_search_does_not_depend_on_how_rare_its_words_are(
 
 
 @pytest.mark.parametrize("engine", [1], indirect=True)
-def test_of_many_searches_none_asks_who_sees_a_word_while_it_is_counted(
+def test_no_search_asks_who_sees_a_word_while_it_is_counted(
     engine: OpenSearchEngine, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served_retrieval, "_LONG_MOMENT_S", PATIENCE_S)
+    monkeypatch.setattr(retrieval, "_MOMENT_S", PATIENCE_S)
     write(engine, make_item("first", headline="ferry"), unit(1))
     engine.catch_up()
     engine.statistics.basics()
@@ -239,7 +239,7 @@ def test_of_many_searches_none_asks_who_sees_a_word_while_it_is_counted(
 
     def answers(line: bytes, body: bytes) -> None:
         if b"termvectors" in line:
-            time.sleep(LATE_S)  # a search that is alone has gone on by then
+            time.sleep(LATE_S)
         if b"_msearch" in line:
             searches.append(body)
 
