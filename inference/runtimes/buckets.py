@@ -2,7 +2,7 @@
 
 A text is padded to the next of a few lengths and a batch to the next power of two, so that a few
 programs serve all texts. Padding is masked, and cut off the answer. Windows of frames are never
-padded: a frame is compared with those around it, and there are only two lengths.
+padded: a frame is compared with those around it, and windows have few lengths.
 """
 
 from __future__ import annotations

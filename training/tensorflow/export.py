@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from core.errors import ModelError
 from core.items import FloatMatrix
+from indexing.media.shots.windows import window_lengths
 from inference.measuring.made_report import Cost, MadeReport, peak_mb, texts_of, write_report
 from inference.measuring.sample_windows import sample_windows
 from inference.models.manifest import ModelManifest
@@ -32,7 +33,6 @@ from inference.runtimes.parity import Parity, answers, compare
 from inference.runtimes.sample import Arrays, ordinary_batches
 from inference.runtimes.tensorflow import TensorFlowRuntime
 from inference.runtimes.tflite import TfliteRuntime
-from inference.shot_detector import SHORTEST
 from training.folder import new_folder, write_manifest
 from training.tensorflow.float_graph import float_graph
 from training.tensorflow.graph import TensorGraph, saved_model
@@ -139,7 +139,7 @@ def _report(
 def _lengths(manifest: ModelManifest) -> tuple[int, ...]:
     """Return the lengths of a TFLite file's programs."""
     if manifest.task == "shots":
-        return (SHORTEST, manifest.max_tokens)
+        return window_lengths(manifest.max_tokens)
     return lengths_up_to(manifest.max_tokens)
 
 

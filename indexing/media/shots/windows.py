@@ -90,6 +90,11 @@ class WindowLayout:
         return min(self.window, max(WINDOW, needed))
 
 
+def window_lengths(longest: int = FILE_WINDOW) -> tuple[int, ...]:
+    """Return how many frames the windows of files have, ascending, if the longest has `longest`."""
+    return (*range(WINDOW, longest, _STEP), longest)
+
+
 class FrameWindows:
     """Cuts one stretch of frames, without a gap in it, into windows. Holds at most a window of
     frames between calls.

@@ -24,6 +24,7 @@ from onnx import numpy_helper
 from benchmarks.models import feeding
 from core.errors import ModelError
 from dateline.build.models.runtimes import RUNTIMES
+from indexing.media.shots.windows import window_lengths
 from inference.cross_encoder import CrossEncoder
 from inference.encoder import BULK, SentenceEncoder
 from inference.measuring.sample_windows import sample_windows
@@ -354,3 +355,6 @@ def test_what_finds_shots_gives_the_same_scores(models: ModelStore, tmp_path: Pa
     for kind in KINDS:
         found = TransitionDetector.over(folder, opened(folder, kind)).transitions(windows)
         np.testing.assert_allclose(found, expected, atol=1e-4)
+    lite = TransitionDetector.over(folder, opened(folder, "tflite"))
+    for length in window_lengths(folder.manifest.max_tokens):
+        assert lite.transitions(sample_windows(1, frames=length, seed=9)).max() > 0.5

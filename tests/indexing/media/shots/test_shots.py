@@ -21,7 +21,13 @@ from dateline.build.media.shots import live_finder_of, shot_detector_of, shot_fi
 from dateline.settings import Settings
 from indexing.media.shots.boundaries import Boundaries, BoundaryRule
 from indexing.media.shots.finding import ShotFinder, ShotSettings
-from indexing.media.shots.windows import WINDOW, FrameWindows, WindowLayout
+from indexing.media.shots.windows import (
+    FILE_WINDOW,
+    WINDOW,
+    FrameWindows,
+    WindowLayout,
+    window_lengths,
+)
 from inference.measuring.sample_windows import sample_windows
 
 LENGTHS = (0, 1, 2, 24, 25, 49, 50, 51, 74, 75, 76, 99, 100, 101, 149, 150, 151, 233)
@@ -243,6 +249,16 @@ def test_a_file_is_looked_at_in_long_windows_and_its_end_in_one_that_fits(
     assert [len(window) for window, _ in found] == lengths
     counted = np.concatenate([window[30 : 30 + several] for window, several in found])
     assert np.array_equal(counted, frames)
+
+
+@given(st.integers(1, 900))
+@settings(max_examples=40, deadline=None)
+def test_windows_of_files_have_few_lengths(frames: int) -> None:
+    windows = FrameWindows(WindowLayout(50, 20).lengthened(FILE_WINDOW))
+    pixels = np.zeros((frames, 27, 48, 3), np.uint8)
+    found = {len(window) for window, _ in (*windows.push(pixels), *windows.close())}
+    assert found <= {*window_lengths()}
+    assert len(window_lengths()) == 5
 
 
 def test_a_dissolve_is_told_of_no_later_wherever_it_stands() -> None:
