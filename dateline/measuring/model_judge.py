@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import eq
 from pathlib import Path
@@ -70,9 +70,15 @@ class Quantized:
         return not all(one.holds for one in self.judged)
 
 
-def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
-    """Make the model `name` smaller. Raises ModelError if that fails, InputError for a name that is
-    taken or an unknown method.
+def _untold(line: str) -> None:
+    """Show nothing."""
+
+
+def quantize(
+    settings: Settings, name: str, plan: QuantizePlan, tell: Callable[[str], None] = _untold
+) -> Quantized:
+    """Make the model `name` smaller; `tell` gets a line before each part, as some take minutes.
+    Raises ModelError if that fails, InputError for a name that is taken or an unknown method.
     """
     source = model_store(settings).open(name)
     if source.manifest.task == "shots":
@@ -94,14 +100,16 @@ def quantize(settings: Settings, name: str, plan: QuantizePlan) -> Quantized:
     try:
         made = staging / output.name
         began = perf_counter()
+        tell(f"makes {output.name}: {plan.method}")
         tools.compress(source, made, tools.CompressPlan(plan.method, tuple(fitted)))
         seconds = perf_counter() - began
-        judged = tuple(judge(settings, name, staging, output.name, one) for one in plan.judge)
+        judged = tuple(judge(settings, name, staging, output.name, one, tell) for one in plan.judge)
         if judged:
             _write_figures(staging, output.name, judged)
         sizes = _size(source.path / source.manifest.graph), _graph_size(made)
         data = plan.calibrate.name if plan.calibrate else "the demo corpus"
         smaller = ModelStore(staging).open(output.name)
+        tell("measures time and memory, and each layer")
         report = MadeReport(
             output.name,
             name,
@@ -145,11 +153,21 @@ def _layers(
     return found
 
 
-def judge(settings: Settings, name: str, root: Path, made: str, dataset: str) -> Judged:
+def judge(
+    settings: Settings,
+    name: str,
+    root: Path,
+    made: str,
+    dataset: str,
+    tell: Callable[[str], None] = _untold,
+) -> Judged:
     """Return the figures of the model `name` and of `made`, which is below `root`."""
     task = model_store(settings).open(name).manifest.task
     there = settings.model_copy(update={"pulled_models": root})
-    before, after = measured(settings, task, name, dataset), measured(there, task, made, dataset)
+    tell(f"judges {name} on {dataset}")
+    before = measured(settings, task, name, dataset)
+    tell(f"judges {made} on {dataset}")
+    after = measured(there, task, made, dataset)
     interval = ratio_interval(before.sums, after.sums)
     return judged_of(_MEASURES[task], dataset, before, after, interval)
 

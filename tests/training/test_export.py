@@ -310,7 +310,9 @@ def test_a_model_that_loses_nothing_is_put_in_place_with_its_figures(
     truth = conll(tmp_path / "own.txt", own_tags(root, tmp_path, "tag"))
     output = tmp_path / "pulled" / "tag-half"
     plan = QuantizePlan("fp16", output, judge=(str(truth),))
-    made = quantize(settings(root, tmp_path), "tag", plan)
+    told: list[str] = []
+    made = quantize(settings(root, tmp_path), "tag", plan, told.append)
+    assert [line.split()[0] for line in told] == ["makes", "judges", "judges", "measures"]
     (judged,) = made.judged
     assert judged.holds
     assert (judged.better, judged.worse, judged.worst) == (0, 0, ())

@@ -194,7 +194,7 @@ def quantize_model(
         _check_name(output)
         settings = settings_for(data=data, models=models)
         plan = QuantizePlan(method, output, calibrate, tuple(judge or ()))
-        made = quantize(settings, name, plan)
+        made = quantize(settings, name, plan, _progress)
     if as_json:
         tree = {**asdict(made), "place": str(made.place), "refused": made.refused}
         typer.echo(orjson.dumps(tree, option=orjson.OPT_INDENT_2))
