@@ -87,6 +87,11 @@ class SearchTimes:
         return float(sum(ms for stage, ms in pairs if stage not in inside))
 
     @property
+    def served_ms(self) -> float:
+        """Return the mean processor time of a search in the service, in milliseconds."""
+        return self.front_ms + self.width * (self.alone - self.front_ms - self.load_ms)
+
+    @property
     def milliseconds(self) -> Floats64:
         """Return float64 [searches, stages]."""
         return np.asarray(self.rows, np.float64)

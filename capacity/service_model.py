@@ -159,11 +159,10 @@ class Host:
 class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
     it, the speed of its threads by bound, and the milliseconds for which a call waits beside the
-    work. With `here` it is in another process of the searching host, has no curve of its own, and a
-    call is work of that host.
-    `threads` are those of one of its machines, which a reranking may use; 0 for as many as were
-    measured. Nodes also have the `work` of a search in all of them, in milliseconds of one measured
-    thread, and how many threads it keeps busy at once.
+    work. With `here` it is in another process of the searching host: it has no curve of its own,
+    and a call is work of that host. `threads` are those of one of its machines, which a reranking
+    may use; 0 for as many as were measured. Nodes also have the `work` of a search in all of them,
+    in milliseconds of one measured thread, and how many threads it keeps busy at once.
     """
 
     name: str

@@ -16,7 +16,7 @@ by one number of search processes, in one place:
 - `remote`: models in one more process, asked over HTTP. It is predicted from the times of
   `embedded` and what a call costs more, asked by one client;
 - `opensearch`: retrieval by the cluster that the settings name, on this machine. It is predicted
-  from its own times, asked by one client, and shown beside the constants of a plan.
+  from its own times, asked by one client. Its work is held against what a plan says of it.
 
 Everything is measured in short `rounds`, because the speed of a shared machine changes from second
 to second:
@@ -243,7 +243,6 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
     the `embedded` engine and from constants.
     """
     base, times = part.base, part.base.times
-    found = times.width * (times.alone - times.front_ms - times.load_ms) + times.front_ms
     model = ServiceModel(base.machine, [embedded], deadline=base.deadline)
     nodes = Elsewhere("nodes", (1.0,), {"memory": 1.0}, 0.0)
     shape = IndexShape(times.passages, segments=base.segments)
@@ -255,7 +254,10 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
     def there(end: End) -> float:
         return node_times(shape, end).work
 
-    for what, reckoned, ms in (("here", here, found), ("in the nodes", there, base.node_ms)):
+    for what, reckoned, ms in (
+        ("here", here, times.served_ms),
+        ("in the nodes", there, base.node_ms),
+    ):
         low, middle, high = (reckoned(end) for end in (End.FAST, End.MIDDLE, End.SLOW))
         said = f"work of a search {what}, ms; a plan's interval: {low:.0f} to {high:.0f}"
         met = low <= ms <= high or abs(ms / middle - 1) <= _P95

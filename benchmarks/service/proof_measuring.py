@@ -379,8 +379,7 @@ def _curve(full: _Seen, threads: int) -> tuple[float, ...]:
     searches, that of nodes too.
     """
     times = full.times
-    searching = times.width * (times.alone - times.front_ms - times.load_ms)
-    one = times.front_ms + searching + times.load_ms + full.node_ms
+    one = times.served_ms + times.load_ms + full.node_ms
     together = min(threads, max(1.0, max(_paces(full.turns)) * one / 1000))
     return tuple(np.interp(range(1, threads + 1), [1, threads], [1.0, together]).tolist())
 

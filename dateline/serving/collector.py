@@ -13,7 +13,7 @@ import gc
 from dateline.build.service import freeze_loaded
 
 IDLE_S = 0.005  # wait for a request before what is new is collected
-REST_S = 60.0  # wait for a request before everything is collected
+REST_S = 60.0  # without a request, after which everything is collected
 _ENOUGH, _MOST = 4, 8  # searches between collections: if nobody asks, and if somebody does
 _SELDOM = 200  # collections of the middle generation before a full one; Python has 10
 _NEVER = 1_000_000  # young collections before one of an older generation
@@ -45,7 +45,7 @@ class BetweenSearches:
 
     @property
     def patience_s(self) -> float:
-        """Return how many seconds may pass without a request until `collect` is called."""
+        """Return how many seconds to wait for a request before calling `collect`."""
         return IDLE_S if self._new >= _ENOUGH else REST_S
 
     def searched(self) -> None:
@@ -54,7 +54,7 @@ class BetweenSearches:
         self._old += 1
 
     def collect(self) -> None:
-        """Collect what is new; after a long pause everything."""
+        """Collect what is new, or everything after a long pause."""
         if self._new < _ENOUGH and self._old:
             gc.unfreeze()
             self._old = 0
