@@ -159,17 +159,15 @@ class Host:
 class Elsewhere:
     """Where models or nodes work: the curve of that machine as far as one searching host may use
     it, the speed of its threads by bound, and the milliseconds for which a call waits beside the
-    work. With `here` it is in another process of the searching host: it has no curve of its own,
-    and a call is work of that host. `threads` are those of one of its machines, which a reranking
-    may use; 0 for as many as were measured. Nodes also have the `work` of a search in all of them,
-    in milliseconds of one measured thread, and how many threads it keeps busy at once.
+    work. `threads` are those of one of its machines, which a reranking may use; 0 for as many as
+    were measured. Nodes also have the `work` of a search in all of them, in milliseconds of one
+    measured thread, and how many threads it keeps busy at once.
     """
 
     name: str
     curve: tuple[float, ...]
     speed: Mapping[str, float]
     call_ms: float
-    here: bool = False
     threads: int = 0
     work: float = 0.0
     width: float = 1.0
@@ -323,16 +321,15 @@ class ServiceModel:
         passages: float,
         clients: int,
         *,
-        remote: Elsewhere | None = None,
         load_ms: float = 0.0,
     ) -> float:
         """Return the answers a second, if each of the `clients` sends its next search as soon as it
         has an answer.
         """
-        measured = self.work(host, passages, remote=remote)
+        measured = self.work(host, passages)
         measured[:, _LOAD] = load_ms / 2
         chosen = np.random.default_rng(SEED).integers(0, len(measured), _ASKED)
-        network = self.network(host, remote=remote, with_load=load_ms > 0, waiting=None)
+        network = self.network(host, with_load=load_ms > 0, waiting=None)
         return answered(network, clients, measured[chosen])
 
     def network(
@@ -348,18 +345,15 @@ class ServiceModel:
         machines = [Machine("host", host.speeds.curve(host.end))]
         places = {"models": 0, "nodes": 0}
         for name, other in (("models", remote), ("nodes", nodes)):
-            if other is not None and not other.here:
+            if other is not None:
                 places[name] = len(machines)
                 machines.append(Machine(name, other.curve))
         models, node, width = places["models"], places["nodes"], self.width
         deadline = self.deadline or None
         load: tuple[Step, ...] = (Take(2), Work(0, _LOAD), Give(2)) if with_load else ()
         before, after = self._calls() if remote is not None else (0, 0)
-        call = Work(0, _CALL) if remote is not None and remote.here else Wait(_CALL)
         speed = remote.speed["int8"] if remote is not None else host.speeds.of("int8", host.end)
-        threads = len(host.speeds.curve(host.end))
-        if remote is not None and not remote.here:
-            threads = remote.threads
+        threads = remote.threads if remote is not None else len(host.speeds.curve(host.end))
         score = Work(
             models, _SCORE, self.score_width(threads, host.end), deadline, self.batch_ms / speed
         )
@@ -367,9 +361,9 @@ class ServiceModel:
             *load,
             *(Take(0), Work(0, _IN), Give(0)),
             *(Take(1), Work(0, _REST, pause=_PAUSE_MS), Work(0, _OWN, width)),
-            *((call,) * before),
+            *((Wait(_CALL),) * before),
             *(Work(models, _MODEL, width), Work(node, _NODE, nodes.width if nodes else 1.0)),
-            *((call,) * after),
+            *((Wait(_CALL),) * after),
             *(score, Work(0, _AFTER, width)),
             *(Take(0), Work(0, _OUT), Give(0), Give(1)),
             *load,

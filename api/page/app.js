@@ -269,6 +269,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
   const place = at < 0 ? null : { at, count: shownHits.length, more: Boolean(following), step: stepStory };
   try {
     const data = await story(uri);
+    if (state.open !== uri) return; // it was left while its answer was under way
     for (const { item } of [data, ...(data.versions || []).toReversed()]) headlines.set(item.uri, item.headline || headlines.get(item.uri));
     showStory(data, listed ? listed.meta : state.compare && meta, {
       place, does: { keep: () => actions().keep(data.item), look: lookFrom(data), go, step: place && stepStory },
@@ -276,6 +277,7 @@ async function openStory(uri, meta = metas.get(uri), part = "") {
       missing: listed || state.compare || !isEngineer() ? null : askWhyMissing,
     });
   } catch (error) {
+    if (state.open !== uri) return;
     if (error.status === 404 && hasDesk() && (await desk.showHidden(uri))) return;
     showPanelProblem(error, closeStory);
   }

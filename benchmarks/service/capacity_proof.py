@@ -13,10 +13,9 @@ the model and prints all as a table, so that another model needs no new load. A 
 by one number of search processes, in one place:
 
 - `embedded`: models and indexes in the search processes;
-- `remote`: models in one more process, asked over HTTP. It is predicted from the times of
-  `embedded` and what a call costs more, asked by one client;
-- `opensearch`: retrieval by the cluster that the settings name, on this machine. It is predicted
-  from its own times, asked by one client. Its work is held against what a plan says of it.
+- `remote`: models in one more process, asked over HTTP;
+- `opensearch`: retrieval by the cluster that the settings name, on this machine. Its work is held
+  against what a plan says of it.
 
 Everything is measured in short `rounds`, because the speed of a shared machine changes from second
 to second:
@@ -63,6 +62,7 @@ from benchmarks.service.proof_measuring import (
 from benchmarks.service.proof_rows import Row, table
 from benchmarks.service.proof_serving import (
     EMBEDDED,
+    OPENSEARCH,
     PLACES,
     Heard,
     arrivals_of,
@@ -73,7 +73,7 @@ from benchmarks.service.proof_serving import (
 from capacity.instances import End
 from capacity.measurements import RERANK, SearchTimes
 from capacity.nodes import IndexShape, node_times
-from capacity.service_model import Elsewhere, Host, ServiceModel, on_measured
+from capacity.service_model import Elsewhere, ServiceModel, on_measured
 from capacity.simulator import Floats64
 from dateline.build.engine import drop_indexes
 
@@ -83,6 +83,7 @@ _P50, _P95, _P95_NEAR, _KNEE = 0.15, 0.25, 0.4, 0.15  # aims; p95's at 85 % is t
 _NEAR = 0.7  # loads above this share have the wider aim
 _DIRECTIONS = "hybrid-rerank"
 _RUNS = 5
+_FURTHEST = 30  # hundredths: machines that are this much slower or faster are not tried
 _STEP = 0.02  # what moves by less has not moved
 
 
@@ -148,7 +149,7 @@ def rows_of(parts: Sequence[Measured]) -> list[Row]:
         if part.change is not None:
             found.append(_direction(part, part.change))
             continue
-        if part.base.node_ms and part.profile in here:
+        if part.where == OPENSEARCH and part.profile in here:
             found += _constants(part, here[part.profile])
         found += Predicted(part).rows()
     return found
@@ -163,23 +164,19 @@ class Predicted:
     def __init__(self, part: Measured, change: Change | None = None) -> None:
         self._part, self._base = part, part.base
         base = part.base
-        times = base.times
-        if base.here is not None:
-            times = replace(base.here, rested_ms=base.times.rested_ms)
-        deadline = base.deadline
+        times, deadline = base.times, base.deadline
         if change is not None:
             times, deadline = _scored(times, change.scored), change.deadline
-        if base.node_ms:
-            times = _with_nodes(base, times)
-        self._times = times
+        self._times = times = _with_beside(base, times)
         self._model = ServiceModel(base.machine, [times], deadline=deadline, batch_ms=base.batch_ms)
 
     def rows(self) -> Iterator[Row]:
         """Yield every figure of the part."""
         for load in self._part.loads:
             played = self.played(load)
-            yield self._row(load, played, 50, _P50)
-            yield self._row(load, played, 95, _P95_NEAR if load.share > _NEAR else _P95)
+            for percent in (50, 95):
+                row = self._row(load, played, percent)
+                yield row if row.met else replace(row, speed=self._speed(load, percent, row))
         knee, said = self._part.knee, self.knee()
         every = [sum(run) / len(run) for run in _runs(self._part.knees)]
         met = abs(knee / said - 1) <= _KNEE
@@ -187,31 +184,35 @@ class Predicted:
 
     def knee(self) -> float:
         """Return the most answers a second to clients that ask again at once."""
-        host, remote = self._places(1.0)
+        host = on_measured(self._base.machine, self._part.processes)
         size, load = self._times.passages, self._part.load_ms
-        return max(
-            self._model.most(host, size, clients, remote=remote, load_ms=load)
-            for clients in CLIENTS
-        )
+        return max(self._model.most(host, size, clients, load_ms=load) for clients in CLIENTS)
 
-    def played(self, load: Load) -> Floats64:
-        """Play the moments at which a load was due, each round at the machine's speed of then.
-        Return milliseconds, float64 [answers].
+    def played(self, load: Load, speed: float = 1.0) -> Floats64:
+        """Play the moments at which a load was due, each round at the machine's speed of then, or
+        as if it was `speed` times as fast. Return milliseconds, float64 [answers].
         """
-        return np.concatenate([self._round(heard) for heard in load.rounds])
+        return np.concatenate([self._round(heard, heard.slower / speed) for heard in load.rounds])
 
-    def _round(self, heard: Heard) -> Floats64:
-        host, remote = self._places(heard.slower)
-        size, arrivals = self._times.passages, arrivals_of(heard)
-        return self._model.play(
-            host, size, arrivals, remote=remote, load_ms=self._part.load_ms
-        ).milliseconds
-
-    def _places(self, slower: float) -> tuple[Host, Elsewhere | None]:
+    def _round(self, heard: Heard, slower: float) -> Floats64:
         host = on_measured(self._base.machine, self._part.processes, slower)
-        return host, _calls(self._base, slower) if self._base.here is not None else None
+        size, arrivals = self._times.passages, arrivals_of(heard)
+        return self._model.play(host, size, arrivals, load_ms=self._part.load_ms).milliseconds
 
-    def _row(self, load: Load, played: Floats64, percent: int, aim: float) -> Row:
+    def _speed(self, load: Load, percent: int, row: Row) -> float:
+        """Return how many times as fast a machine would do what was measured, to one in a hundred:
+        0 if none does.
+        """
+        up = row.measured < row.predicted
+        tried = [1 + step / 100 * (1 if up else -1) for step in range(1, _FURTHEST)]
+        for speed in tried:
+            found = float(np.percentile(self.played(load, speed), percent))
+            if (found <= row.measured) == up:
+                return speed
+        return 0.0
+
+    def _row(self, load: Load, played: Floats64, percent: int) -> Row:
+        aim = _P50 if percent == 50 else _P95_NEAR if load.share > _NEAR else _P95
         every = [percentile_ms(run, percent) for run in _runs(load.rounds)]
         predicted = float(np.percentile(played, percent))
         found = percentile_ms(load.rounds, percent)
@@ -225,17 +226,6 @@ class Predicted:
 def _runs(rounds: Sequence[_R]) -> list[Sequence[_R]]:
     """Return rounds as five runs that take turns, or fewer if there are fewer rounds."""
     return [rounds[n::_RUNS] for n in range(min(_RUNS, len(rounds)))]
-
-
-def _calls(base: Base, slower: float) -> Elsewhere:
-    """Return what a call of a model in another process of this machine costs more: what one client
-    waits more, by call.
-    """
-    assert base.here is not None
-    calls = sum(base.here.of(stage).mean() > 0 for stage in ("understand", "encode", RERANK))
-    more = max(0.0, base.times.alone - base.here.alone) / max(1, calls)
-    speed = dict.fromkeys(("int8", "memory", "python"), 1 / slower)
-    return Elsewhere("models", (1.0,), speed, more * slower, here=True)
 
 
 def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
@@ -256,7 +246,7 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
 
     for what, reckoned, ms in (
         ("here", here, times.served_ms),
-        ("in the nodes", there, base.node_ms),
+        ("in the nodes", there, base.beside_ms),
     ):
         low, middle, high = (reckoned(end) for end in (End.FAST, End.MIDDLE, End.SLOW))
         said = f"work of a search {what}, ms; a plan's interval: {low:.0f} to {high:.0f}"
@@ -264,10 +254,10 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
         yield Row(part.name, said, middle, ms, ms, ms, _P95, met)
 
 
-def _with_nodes(base: Base, times: SearchTimes) -> SearchTimes:
-    """Return the times with the nodes' work in their width."""
+def _with_beside(base: Base, times: SearchTimes) -> SearchTimes:
+    """Return the times with the work of nodes and of models in another process in their width."""
     waited = times.alone - times.front_ms - times.load_ms
-    return replace(times, width=max(0.1, times.width + base.node_ms / waited))
+    return replace(times, width=max(0.1, times.width + base.beside_ms / waited))
 
 
 def _scored(searches: SearchTimes, share: float) -> SearchTimes:

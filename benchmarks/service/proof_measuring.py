@@ -24,8 +24,8 @@ from benchmarks.service.proof_serving import (
     Asked,
     Heard,
     InTurn,
+    Served,
     made,
-    nodes_spent_ms,
     segments_of,
     served,
 )
@@ -33,7 +33,7 @@ from capacity.measurements import RERANK, MachineFacts, SearchTimes
 from dateline.build.models.runtimes import open_scorer
 from dateline.measuring.capacity.calls import made_texts
 from dateline.measuring.capacity.machine import machine_facts, machine_peaks
-from dateline.measuring.capacity.serving import Client, Settled, alone, with_rest
+from dateline.measuring.capacity.serving import Client, alone, with_rest
 from dateline.settings import Settings
 from inference.measuring.machine import times
 from inference.runtimes.loading import cores
@@ -74,20 +74,19 @@ class Base:
     - `made`: the day
     - `machine`: this machine, its curve from searches with one process for each thread, and with
       the models in them
-    - `times`: searches of one client; `here`: the same with the models in the search processes, if
-      they are elsewhere
+    - `times`: searches of one client
     - `turns`: clients that ask in turn, in each round
-    - `node_ms`: processor time of a search in the nodes of OpenSearch, whose index is one shard of
-      so many `segments`
+    - `beside_ms`: processor time of a search in the nodes of OpenSearch, or in the process of the
+      models
     - `deadline`, `batch_ms`: milliseconds that a search has for reranking, and of one batch of it
+    - `segments`: of OpenSearch's index, which is one shard
     """
 
     made: str
     machine: MachineFacts
     times: SearchTimes
     turns: tuple[InTurn, ...]
-    here: SearchTimes | None = None
-    node_ms: float = 0.0
+    beside_ms: float = 0.0
     deadline: float = 0.0
     batch_ms: float = 0.0
     segments: int = 1
@@ -174,7 +173,7 @@ class _Seen:
     load_ms: float
     rates: tuple[float, ...]
     times: SearchTimes
-    node_ms: float
+    beside_ms: float
     turns: tuple[InTurn, ...]
     heard: tuple[tuple[Heard, ...], ...]
 
@@ -204,7 +203,7 @@ class Measuring:
         machine = replace(machine, curve=_curve(here or full, machine.threads))
         for n in sorted(processes, reverse=True):
             seen = full if n == cores() else self._rounds(self._where, n, spans)
-            yield self._part(seen, here, machine, spans)
+            yield self._part(seen, machine, spans)
 
     def directions(self, processes: int, spans: Spans) -> Iterator[Measured]:
         """Measure reranking at one load without a change, with a deadline that leaves half of it,
@@ -253,7 +252,7 @@ class Measuring:
             knee = max(each.pace for each in _in_turn(asked, spans))
             rates = tuple(round(share * knee, 2) for share in spans.loads)
             cost = asked.cost_ms(_LIGHT * knee, spans.seconds)
-            blocks = _Blocks(self._profile, self._settings, client, service, spans)
+            blocks = _Blocks(self._profile, client, service, spans)
             for number in range(spans.rounds):
                 _tell(f"{where} {self._profile} {processes}: round {number + 1} of {spans.rounds}")
                 heard.append([blocks.then(asked.at(rate, spans.seconds)) for rate in rates])
@@ -264,11 +263,9 @@ class Measuring:
             tuple(replace(one, slower=around / times.alone) for one, around in each)
             for each in heard
         )
-        return _Seen(processes, cost, rates, times, blocks.node_ms, tuple(turns), rounds)
+        return _Seen(processes, cost, rates, times, blocks.beside_ms, tuple(turns), rounds)
 
-    def _part(
-        self, seen: _Seen, here: _Seen | None, machine: MachineFacts, spans: Spans
-    ) -> Measured:
+    def _part(self, seen: _Seen, machine: MachineFacts, spans: Spans) -> Measured:
         """Put together what is known without a load, and the loads."""
         reranks = self._profile.endswith(RERANK)
         base = Base(
@@ -276,8 +273,7 @@ class Measuring:
             machine,
             seen.times,
             seen.turns,
-            here.times if here else None,
-            seen.node_ms,
+            seen.beside_ms,
             self._settings.rerank_deadline_ms if reranks else 0.0,
             self._batch_ms if reranks else 0.0,
             segments_of(self._settings),
@@ -300,39 +296,38 @@ class Measuring:
     @contextmanager
     def _served(
         self, processes: int, where: str, changed: Mapping[str, str] = _UNCHANGED
-    ) -> Iterator[tuple[Settled, Asked]]:
+    ) -> Iterator[tuple[Served, Asked]]:
         """Serve the archive by a number of search processes."""
         variables = {**changed, "DATELINE_SEARCHES": str(processes)}
-        with served(self._settings, where, variables) as (service, url, key):
-            yield service, Asked(url, key, self._profile, self._texts.texts)
+        with served(self._settings, where, variables) as service:
+            yield service, Asked(service.url, service.key, self._profile, self._texts.texts)
 
 
 class _Blocks:
     """Searches of one client, without and with pauses, between other measurements of a service."""
 
-    def __init__(
-        self, profile: str, settings: Settings, client: Client, service: Settled, spans: Spans
-    ) -> None:
-        self._profile, self._settings = profile, settings
-        self._client, self._service = client, service
+    def __init__(self, profile: str, client: Client, service: Served, spans: Spans) -> None:
+        self._profile, self._client, self._service = profile, client, service
         self._number = 1 + spans.rounds * (len(spans.loads) + 1)
-        self._nodes: list[float] = []
+        self._beside: list[float] = []
         self.found: list[SearchTimes] = []
         self.add()
 
     @property
-    def node_ms(self) -> float:
-        """Return the processor time of a search in the nodes of OpenSearch."""
-        return sum(self._nodes) / len(self._nodes)
+    def beside_ms(self) -> float:
+        """Return the processor time of a search in the nodes of OpenSearch, or in the process of
+        the models.
+        """
+        return sum(self._beside) / len(self._beside)
 
     def add(self) -> None:
         """Measure a block."""
-        before = nodes_spent_ms(self._settings)
+        before = self._service.beside_ms()
         searches = _ALONE // self._number
         found, _ = alone(
-            self._client, self._service, self._profile, searches, rounds=1, longest_s=_BLOCK_S
+            self._client, self._service.main, self._profile, searches, rounds=1, longest_s=_BLOCK_S
         )
-        self._nodes.append((nodes_spent_ms(self._settings) - before) / len(found.rows))
+        self._beside.append((self._service.beside_ms() - before) / len(found.rows))
         self.found.append(with_rest(found, self._client, _PAUSED // self._number))
 
     def then(self, heard: Heard) -> tuple[Heard, float]:
@@ -376,10 +371,10 @@ def _in_turn(asked: Asked, spans: Spans) -> list[InTurn]:
 def _curve(full: _Seen, threads: int) -> tuple[float, ...]:
     """Return the curve of the machine's threads, from one search process for each, as `capacity
     measure` does: what clients that ask again at once get, in processor time of one client's
-    searches, that of nodes too.
+    searches, that of nodes and of models in another process too.
     """
     times = full.times
-    one = times.served_ms + times.load_ms + full.node_ms
+    one = times.served_ms + times.load_ms + full.beside_ms
     together = min(threads, max(1.0, max(_paces(full.turns)) * one / 1000))
     return tuple(np.interp(range(1, threads + 1), [1, threads], [1.0, together]).tolist())
 

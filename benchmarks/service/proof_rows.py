@@ -11,7 +11,8 @@ HEAD = ("service", "what", "predicted", "measured", "runs", "off", "aim", "")
 @dataclass(frozen=True, slots=True)
 class Row:
     """A figure of one `service`, predicted and measured; `low` and `high` are of single rounds.
-    With an aim of 0 only the direction counts, which `met` says.
+    With an aim of 0 only the direction counts, which `met` says. `speed` is how many times as fast
+    a machine would do what was measured; 0 if that is not known.
     """
 
     service: str
@@ -22,6 +23,7 @@ class Row:
     high: float
     aim: float
     met: bool
+    speed: float = 0.0
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -34,8 +36,12 @@ class Row:
             f"{self.low:.1f} to {self.high:.1f}",
             f"{self.measured / self.predicted - 1:+.0%}",
             f"{self.aim:.0%}" if self.aim else "direction",
-            "" if self.met else "missed",
+            "" if self.met else f"missed{self._speed}",
         )
+
+    @property
+    def _speed(self) -> str:
+        return f"; as predicted at {self.speed:.2f} of the speed" if self.speed else ""
 
 
 def table(rows: Sequence[Row], machine: str) -> str:

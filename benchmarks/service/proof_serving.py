@@ -7,9 +7,10 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -77,44 +78,68 @@ def made(folder: Path) -> Made:
     return Made(told["passages"], tuple(told["texts"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service, its address and a key. `beside_ms` returns the processor time that nodes of a
+    cluster, or a process of models, took for it until now.
+    """
+
+    main: Settled
+    url: str
+    key: str
+    beside_ms: Callable[[], float]
+
+
 @contextmanager
-def served(
-    settings: Settings, where: str, changed: Mapping[str, str]
-) -> Iterator[tuple[Settled, str, str]]:
+def served(settings: Settings, where: str, changed: Mapping[str, str]) -> Iterator[Served]:
     """Serve the archive with `changed` variables, with the models in one more process if they are
-    elsewhere. Yields the service, its address and a key.
+    elsewhere.
     """
     key = secrets.token_urlsafe(16)
     variables = served_variables(settings, {WHOLE: key})
+    beside_ms: Callable[[], float] = float
     with ExitStack() as stack:
         if where == REMOTE:
-            variables |= stack.enter_context(_models(settings, changed))
+            pid, of_models = stack.enter_context(_models(settings, changed))
+            variables |= of_models
         if where == OPENSEARCH:
             variables |= {f"DATELINE_{n.upper()}": str(getattr(settings, n)) for n in _OF_CLUSTER}
+            beside_ms = partial(_nodes_spent_ms, settings)
         variables |= changed
-        pid, client = stack.enter_context(started(settings.data, (WHOLE,), variables))
-        yield settled(pid), str(client.base_url), key
+        main, client = stack.enter_context(started(settings.data, (WHOLE,), variables))
+        service = settled(main)
+        if where == REMOTE:
+            beside_ms = partial(_models_spent_ms, settled(pid))
+        yield Served(service, str(client.base_url), key, beside_ms)
 
 
 @contextmanager
-def _models(settings: Settings, changed: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Serve the models alone; yields the variables of a service that asks them."""
+def _models(settings: Settings, changed: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Serve the models alone. Yields the process, and the variables of a service that asks it."""
     key = secrets.token_urlsafe(16)
     keys = orjson.dumps([{"name": "proof", "key": key, "models": True}]).decode()
     variables = {**served_variables(settings, {}), **changed, "DATELINE_KEYS": keys}
-    with started(settings.data, (), variables, ("--models-only",)) as (_, client):
+    with started(settings.data, (), variables, ("--models-only",)) as (pid, client):
         place = f"remote:{str(client.base_url).rstrip('/')}"
         runtimes = {getattr(settings, role): place for role in _OF_MODELS}
-        yield {
-            "DATELINE_RUNTIMES": orjson.dumps(runtimes).decode(),
-            "DATELINE_REMOTE_KEY": key,
-        }
+        yield (
+            pid,
+            {
+                "DATELINE_RUNTIMES": orjson.dumps(runtimes).decode(),
+                "DATELINE_REMOTE_KEY": key,
+            },
+        )
 
 
-def nodes_spent_ms(settings: Settings) -> float:
-    """Return the processor time of the cluster's nodes since they started; 0 without a cluster."""
-    if settings.engine != OPENSEARCH:
-        return 0.0
+def _models_spent_ms(models: Settled) -> float:
+    """Return the processor time of a process of models until now, without what it takes at rest."""
+    spent = models.spent()
+    rest = (models.rest.front + models.rest.search) * time.perf_counter()
+    return spent.front + spent.search - rest
+
+
+def _nodes_spent_ms(settings: Settings) -> float:
+    """Return the processor time of the cluster's nodes since they started."""
     time.sleep(_FRESH_S)
     found = _told(settings, "/_nodes/stats/process")["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in found))

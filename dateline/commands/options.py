@@ -198,6 +198,11 @@ def show_error(error: DatelineError) -> None:
         errors.print(f"  mend:  {escape(error.mend)}")
 
 
+def show_progress(line: str) -> None:
+    """Print what a long command is at, beside its result."""
+    errors.print(f"[dim]{escape(line)}[/]")
+
+
 def escape(text: str) -> str:
     """Return a text as data: it has no markup and can't move the terminal's cursor."""
     printable = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

@@ -87,14 +87,14 @@ def test_blocks_are_merged_at_the_mean_speed_of_all() -> None:
     assert whole[0] == pytest.approx(whole[1])  # their speeds differed, and nothing else
 
 
-@pytest.mark.parametrize(("node_ms", "met"), [(30.0, True), (500.0, False)])
-def test_work_of_nodes_is_held_against_a_plans_interval(node_ms: float, met: bool) -> None:
+@pytest.mark.parametrize(("beside_ms", "met"), [(30.0, True), (500.0, False)])
+def test_work_of_nodes_is_held_against_a_plans_interval(beside_ms: float, met: bool) -> None:
     embedded = part()
-    base = replace(embedded.base, node_ms=node_ms, segments=8)
+    base = replace(embedded.base, beside_ms=beside_ms, segments=8)
     of_nodes = [replace(embedded, where="opensearch", base=base)]
     assert len(rows_of(of_nodes)) == len(rows_of([embedded])), "a plan needs embedded searches"
     _, there = rows_of([*of_nodes, embedded])[:2]
-    assert (there.measured, there.met) == (node_ms, met)
+    assert (there.measured, there.met) == (beside_ms, met)
 
 
 @pytest.mark.parametrize(("took", "met"), [(60.0, True), (300.0, False)])

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import opened, unavailable
@@ -195,6 +196,33 @@ def test_an_open_story_is_kept_and_left_for_the_next_by_keys(page: Page) -> None
     expect(steps).to_contain_text(f"2 of {len(uris)}")
     page.keyboard.press("Escape")
     expect(page.locator(f'a.headline[data-uri="{uris[1]}"]')).to_be_focused()
+
+
+@pytest.mark.parametrize("left_by", ["ArrowLeft", "Escape"])
+def test_a_story_that_was_left_is_not_shown_when_its_answer_comes(page: Page, left_by: str) -> None:
+    shown(page)
+    second = page.locator("#results .hit").nth(1).get_attribute("data-uri") or ""
+    late: list[Route] = []
+    held = re.compile(f"/content/{quote(second, safe='')}")
+    page.route(held, lambda route: late.append(route), times=1)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    panel = page.locator("#panel")
+    expect(panel.locator(".story-steps")).to_contain_text("1 of")
+    title = panel.locator("#panel-title").inner_text()
+    page.keyboard.press("ArrowRight")
+    while not late:
+        page.wait_for_timeout(20)
+    page.keyboard.press(left_by)
+    with page.expect_response(lambda answer: quote(second, safe="") in answer.url) as answered:
+        late[0].continue_()
+    answered.value.finished()
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")  # to be shown, if it were
+    if left_by == "Escape":
+        expect(panel).to_be_hidden()
+        expect(page.locator(f'a.headline[data-uri="{second}"]')).to_be_focused()
+    else:
+        expect(panel.locator("#panel-title")).to_have_text(title)
 
 
 def test_several_are_chosen_and_kept_together(page: Page) -> None:

@@ -246,7 +246,9 @@ def test_a_student_of_half_the_layers_stands_beside_its_teacher(tmp_path: Path) 
         seconds=0.0,
     )
     assert halve(plan) == Halved(0, 2), "no time to learn: it goes on later"
-    found = halve(replace(plan, seconds=float("inf")))
+    told: list[str] = []
+    found = halve(replace(plan, seconds=float("inf")), told.append)
+    assert [line.split()[0] for line in told] == ["teaches", "writes", "judges", "measures"]
     assert [side.layers for side in found.sides] == [4, 2]
     assert all(0 < side.ndcg <= 1 and side.ms > 0 for side in found.sides)
     teacher_side, student_side = found.sides

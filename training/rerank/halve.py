@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,7 @@ from training.rerank.teachers import Taught, pair_scorer
 
 TEACHER, STUDENT = "teacher", "student"
 HELD_OUT, PAIRS = 16, 4  # judged lists, and pairs of each, on which layers are compared
+TOLD_EVERY = 50  # judged lists
 NEGATIVES = 3  # few pairs a step: its time goes to more steps
 RATE = 1e-4  # the teacher's vectors say much of each token, so a step may be large
 NOT_TOLD: Floats = np.zeros(0, np.float32)  # the teacher reads the pairs as they are learned
@@ -157,10 +158,14 @@ def _gap(
     return torch.stack(shares).mean()
 
 
-def halve(plan: Plan) -> Halved:
+def _untold(line: str) -> None:
+    """Show nothing."""
+
+
+def halve(plan: Plan, tell: Callable[[str], None] = _untold) -> Halved:
     """Return the two models side by side, or how far learning came in `plan.seconds`. Their report
-    lies beside them. Raises InputError for layers that can't be grouped, and for lists that lack a
-    right passage.
+    lies beside them. `tell` gets a line before each part, as some take minutes. Raises InputError
+    for layers that can't be grouped, and for lists that lack a right passage.
     """
     began = time.perf_counter()
     weights, layers = state_of(plan.teacher)
@@ -174,16 +179,20 @@ def halve(plan: Plan) -> Halved:
     if not learned:
         raise InputError("no list has a right passage", where="--learn", mend=_LISTS)
     if not (plan.output / TEACHER).exists():
+        tell("writes the teacher in int8")
         shape = shape_of(weights)
         write_model(plan.output / TEACHER, weights, shape, plan.tokenizer, learned)
+    tell(f"teaches {plan.layers} layers what {layers} know: {plan.steps:,} steps")
     run = _taught_run(plan)
     spent = _spent(plan.output / "seconds.txt", time.perf_counter() - began)
     if run.step < plan.steps:
         return Halved(run.step, plan.steps)
     student, depth = state_of(plan.output / "student.run")
     shape = shape_of(student)
+    tell("writes the student in int8")
     write_model(plan.output / STUDENT, student, shape, plan.tokenizer, learned)
-    sides, interval, judged = _sides(plan, {TEACHER: layers, STUDENT: depth})
+    sides, interval, judged = _sides(plan, {TEACHER: layers, STUDENT: depth}, tell)
+    tell("measures time and memory, and each layer")
     report = MadeReport(
         f"{plan.output.name}/{STUDENT}",
         plan.teacher.name,
@@ -262,7 +271,7 @@ def _taught_run(plan: Plan) -> Run:
 
 
 def _sides(
-    plan: Plan, layers: dict[str, int]
+    plan: Plan, layers: dict[str, int], tell: Callable[[str], None]
 ) -> tuple[tuple[Side, ...], tuple[float, float], tuple[Judged, ...]]:
     """Return both sides, measured in turns, at the weight that is best for the teacher, the
     interval of the points that the student loses, and both on each file of lists.
@@ -272,7 +281,7 @@ def _sides(
     if not lists:
         raise InputError("no list is judged", where="--judge", mend=_LISTS)
     scorers = {name: pair_scorer(plan.output, name, plan.threads) for name in layers}
-    scores, seconds = _in_turns(scorers, lists)
+    scores, seconds = _in_turns(scorers, lists, tell)
     sides = {
         name: [Scored(given, found) for given, found in zip(lists, scores[name], strict=True)]
         for name in layers
@@ -297,12 +306,14 @@ def _sides(
 
 
 def _in_turns(
-    scorers: dict[str, PairScorer], lists: Sequence[CandidateList]
+    scorers: dict[str, PairScorer], lists: Sequence[CandidateList], tell: Callable[[str], None]
 ) -> tuple[dict[str, list[Floats]], dict[str, float]]:
     """Return each scorer's scores of each list, and its seconds of processor time."""
     scores: dict[str, list[Floats]] = {name: [] for name in scorers}
     seconds = dict.fromkeys(scorers, 0.0)
-    for given in lists:
+    for number, given in enumerate(lists):
+        if number % TOLD_EVERY == 0:
+            tell(f"judges both: {number:,} of {len(lists):,} lists")
         texts = given.texts[:DEPTH]
         for name, scorer in scorers.items():
             begin = time.process_time()

@@ -2,6 +2,7 @@
 
 import functools
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,4 +135,5 @@ def pace(step: int, *, total: int, warm: int) -> float:
 def report(step: int, total: int, loss: float, seconds: float) -> None:
     """One line of progress with the time left."""
     left = seconds / step * (total - step) / 60
-    print(f"step {step}/{total}  loss {loss:.4f}  {left:.1f} min left", flush=True)
+    line = f"step {step}/{total}  loss {loss:.4f}  {left:.1f} min left"
+    print(line, file=sys.stderr, flush=True)  # a command may print JSON

@@ -19,6 +19,7 @@ from dateline.commands.options import (
     console,
     reported,
     settings_for,
+    show_progress,
 )
 from inference.runtimes.loading import library
 
@@ -69,7 +70,7 @@ def distill_model(
             seconds=60 * minutes,
             threads=threads,
         )
-        found = halve.halve(plan)
+        found = halve.halve(plan, show_progress)
     lost = found.sides[0].ndcg - found.sides[1].ndcg if found.sides else 0.0
     if as_json:
         typer.echo(orjson.dumps({**asdict(found), "lost": lost}, option=orjson.OPT_INDENT_2))

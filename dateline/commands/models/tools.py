@@ -19,10 +19,10 @@ from dateline.commands.options import (
     Kept,
     Models,
     console,
-    errors,
     escape,
     reported,
     settings_for,
+    show_progress,
 )
 from dateline.measuring.model_bench import BenchPlan, bench, keep
 from dateline.measuring.model_judge import Quantized, QuantizePlan, quantize
@@ -75,7 +75,7 @@ def bench_model(
             threads,
             texts,
         )
-        rows = bench(settings, name, plan, _progress)
+        rows = bench(settings, name, plan, show_progress)
         if not as_json:
             _show_bench(rows)
         kept = keep(settings, name, rows) if choose else None
@@ -194,7 +194,7 @@ def quantize_model(
         _check_name(output)
         settings = settings_for(data=data, models=models)
         plan = QuantizePlan(method, output, calibrate, tuple(judge or ()))
-        made = quantize(settings, name, plan, _progress)
+        made = quantize(settings, name, plan, show_progress)
     if as_json:
         tree = {**asdict(made), "place": str(made.place), "refused": made.refused}
         typer.echo(orjson.dumps(tree, option=orjson.OPT_INDENT_2))
@@ -243,10 +243,6 @@ def _check_choice(where: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         mend = f"one of {', '.join(one for one in known if one)}"
         raise InputError(f"there is no {value!r}", where=where, mend=mend)
-
-
-def _progress(line: str) -> None:
-    errors.print(f"[dim]{escape(line)}[/]")
 
 
 def _table(*columns: str) -> Table:

@@ -349,12 +349,13 @@ def test_what_finds_shots_gives_the_same_scores(models: ModelStore, tmp_path: Pa
     source = models.open("transnetv2")
     rows = export_tensorflow(source, tmp_path / "shots", ("tensorflow", "tflite"), ())
     assert max(row.parity.difference for row in rows) < 1e-4
-    folder, windows = ModelStore(tmp_path).open("shots"), sample_windows(1, frames=100, seed=9)
-    expected = TransitionDetector.over(folder, opened(folder, "onnxruntime")).transitions(windows)
-    assert expected.max() > 0.5, "it finds the cut"
-    for kind in KINDS:
-        found = TransitionDetector.over(folder, opened(folder, kind)).transitions(windows)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-    lite = TransitionDetector.over(folder, opened(folder, "tflite"))
+    folder = ModelStore(tmp_path).open("shots")
+    detectors = {kind: TransitionDetector.over(folder, opened(folder, kind)) for kind in KINDS}
+    reference = TransitionDetector.over(folder, opened(folder, "onnxruntime"))
     for length in window_lengths(folder.manifest.max_tokens):
-        assert lite.transitions(sample_windows(1, frames=length, seed=9)).max() > 0.5
+        windows = sample_windows(1, frames=length, seed=9)
+        expected = reference.transitions(windows)
+        assert expected.max() > 0.5, "it finds the cut"
+        for kind, detector in detectors.items():
+            found = detector.transitions(windows)
+            np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=f"{kind}, {length}")
