@@ -30,6 +30,16 @@ _MUCH_LESS = 0.8  # times the dollars of a change that is smaller
 _BURSTY = 6000  # arrivals
 _MONTHS = (0, 6, 12)
 _DECODED = {"photos": "photo", "videos": "video second"}  # a measured call, by kind
+_USED = {  # constants, by the role that they are for
+    "models": ("network_ms", "endpoint_ms", "call_work_ms"),
+    "nodes": (
+        "opensearch_here_ms",
+        "opensearch_node_ms",
+        "opensearch_million_ms",
+        "opensearch_spelling_ms",
+        "opensearch_graph_ms",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +284,11 @@ class Planner:
             by = by or "without growth, as one size was measured"
             said.append(f"the archive is {times:,.0f} times the measured one: {by}")
         kinds = {each.kind for each in demand.ingest}
-        wanted = [what for kind, what in _DECODED.items() if kind in kinds]
-        said += [
-            f"{MEDIA[what]}: {constant(MEDIA[what])}, {constant_source(MEDIA[what])}"
-            for what in wanted
-            if self._measured.call(what) is None
-        ]
+        decoded = [what for kind, what in _DECODED.items() if kind in kinds]
+        names = [MEDIA[what] for what in decoded if self._measured.call(what) is None]
+        roles = {role.name for mix in mixes for role in mix.roles}
+        names += [name for role, used in _USED.items() if role in roles for name in used]
+        said += [f"{name}: {constant(name)}, {constant_source(name)}" for name in names]
         return tuple(dict.fromkeys(said))
 
 

@@ -13,7 +13,7 @@
   thread of its own.
 - A search that finds its process at rest takes longer, as measured with pauses.
 - Models elsewhere, and nodes of OpenSearch, work on a machine of their own while the search holds
-  its process.
+  its process. A call of a model also takes time of the processor on both sides.
 
 A stage's work is the time of the clock that it took alone, times the work that the threads it used
 did together. It grows with the archive by its law, and shrinks on a faster thread by its bound.
@@ -248,7 +248,11 @@ class ServiceModel:
                 found[:, column] += amount / host.speeds.of(bound_of(stage), host.end)
         if nodes is not None:
             self._on_nodes(found, host, nodes)
-        found[:, _CALL] = remote.call_ms if remote is not None else 0.0
+        if remote is not None:
+            found[:, _CALL] = remote.call_ms
+            called = sum(self._calls()) * constant("call_work_ms").at(high_end(host.end))
+            found[:, _OWN] += called / host.speeds.of("python", host.end)
+            found[:, _MODEL] += called / remote.speed["python"]
         found[:, _REST] = self._searches.rested_ms / host.speeds.of("python", host.end)
         return found
 

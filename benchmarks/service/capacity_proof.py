@@ -14,8 +14,9 @@ by one number of search processes, in one place:
 
 - `embedded`: models and indexes in the search processes;
 - `remote`: models in one more process, asked over HTTP;
-- `opensearch`: retrieval by the cluster that the settings name, on this machine. Its work is held
-  against what a plan says of it.
+- `opensearch`: retrieval by the cluster that the settings name, on this machine.
+
+What a search takes of the processors in both of the last two is held against what a plan says, too.
 
 Everything is measured in short `rounds`, because the speed of a shared machine changes from second
 to second:
@@ -70,7 +71,7 @@ from benchmarks.service.proof_serving import (
     percentile_ms,
     settings_of,
 )
-from capacity.instances import End
+from capacity.instances import BOUNDS, End
 from capacity.measurements import RERANK, SearchTimes
 from capacity.nodes import IndexShape, node_times
 from capacity.service_model import Elsewhere, ServiceModel, on_measured
@@ -138,7 +139,9 @@ def _table(parts: Sequence[Measured]) -> str:
     memory = machine.memory / 2**30
     made = max(part.base.made for part in parts)
     said = f"{made}, {machine.processor}, {machine.threads} threads, {memory:.0f} GiB"
-    return table(rows_of(parts), said)
+    speeds = [heard.slower for part in parts for load in part.loads for heard in load.rounds]
+    spread = f"{min(speeds):.2f} to {max(speeds):.2f} times as long as on average"
+    return table(rows_of(parts), f"{said}. Searches alone around a load took {spread}")
 
 
 def rows_of(parts: Sequence[Measured]) -> list[Row]:
@@ -149,7 +152,7 @@ def rows_of(parts: Sequence[Measured]) -> list[Row]:
         if part.change is not None:
             found.append(_direction(part, part.change))
             continue
-        if part.where == OPENSEARCH and part.profile in here:
+        if part.where != EMBEDDED and part.profile in here:
             found += _constants(part, here[part.profile])
         found += Predicted(part).rows()
     return found
@@ -229,24 +232,30 @@ def _runs(rounds: Sequence[_R]) -> list[Sequence[_R]]:
 
 
 def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
-    """Yield what a plan says of a search's work with OpenSearch, which it reckons from searches of
-    the `embedded` engine and from constants.
+    """Yield what a plan says of a search's work with OpenSearch or models elsewhere, which it
+    reckons from searches of the `embedded` engine and from constants.
     """
     base, times = part.base, part.base.times
     model = ServiceModel(base.machine, [embedded], deadline=base.deadline)
-    nodes = Elsewhere("nodes", (1.0,), {"memory": 1.0}, 0.0)
+    alike = dict.fromkeys(BOUNDS, 1.0)
+    place = Elsewhere("there", (1.0,), alike, 0.0)
     shape = IndexShape(times.passages, segments=base.segments)
+    nodes = part.where == OPENSEARCH
 
     def here(end: End) -> float:
         host = replace(on_measured(base.machine, part.processes), end=end)
-        return model.mean_work(host, times.passages, nodes=nodes)
+        other = {"nodes": place} if nodes else {"remote": place}
+        return model.mean_work(host, times.passages, **other)
 
     def there(end: End) -> float:
-        return node_times(shape, end).work
+        host = replace(on_measured(base.machine, part.processes), end=end)
+        if nodes:
+            return node_times(shape, end).work
+        return model.model_work(host, times.passages, place)
 
     for what, reckoned, ms in (
         ("here", here, times.served_ms),
-        ("in the nodes", there, base.beside_ms),
+        ("in the nodes" if nodes else "of models", there, base.beside_ms),
     ):
         low, middle, high = (reckoned(end) for end in (End.FAST, End.MIDDLE, End.SLOW))
         said = f"work of a search {what}, ms; a plan's interval: {low:.0f} to {high:.0f}"

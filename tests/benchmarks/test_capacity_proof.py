@@ -87,13 +87,23 @@ def test_blocks_are_merged_at_the_mean_speed_of_all() -> None:
     assert whole[0] == pytest.approx(whole[1])  # their speeds differed, and nothing else
 
 
-@pytest.mark.parametrize(("beside_ms", "met"), [(30.0, True), (500.0, False)])
-def test_work_of_nodes_is_held_against_a_plans_interval(beside_ms: float, met: bool) -> None:
+@pytest.mark.parametrize(
+    ("where", "beside_ms", "met"),
+    [
+        ("opensearch", 30.0, True),
+        ("opensearch", 500.0, False),
+        ("remote", 10.0, True),
+        ("remote", 100.0, False),
+    ],
+)
+def test_work_beside_is_held_against_a_plans_interval(
+    where: str, beside_ms: float, met: bool
+) -> None:
     embedded = part()
     base = replace(embedded.base, beside_ms=beside_ms, segments=8)
-    of_nodes = [replace(embedded, where="opensearch", base=base)]
-    assert len(rows_of(of_nodes)) == len(rows_of([embedded])), "a plan needs embedded searches"
-    _, there = rows_of([*of_nodes, embedded])[:2]
+    elsewhere = [replace(embedded, where=where, base=base)]
+    assert len(rows_of(elsewhere)) == len(rows_of([embedded])), "a plan needs embedded searches"
+    _, there = rows_of([*elsewhere, embedded])[:2]
     assert (there.measured, there.met) == (beside_ms, met)
 
 

@@ -123,7 +123,9 @@ def test_the_next_mixes_cost_more_and_say_why(planner: Planner) -> None:
 
 @pytest.mark.parametrize("kind", ["ec2", "sagemaker", "serverless", "lambda"])
 def test_models_elsewhere_are_in_the_bill(planner: Planner, kind: str) -> None:
-    mix = planner.plan(replace(DEMAND, remote=kind)).best
+    plan = planner.plan(replace(DEMAND, remote=kind))
+    mix = plan.best
+    assert any(line.startswith("call_work_ms: ") for line in plan.estimates)
     assert {role.name for role in mix.roles} == {"search", "models"}
     assert next(line for line in mix.bill if line.name == "models").dollars > 0
     if kind in ("serverless", "lambda"):

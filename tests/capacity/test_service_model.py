@@ -14,6 +14,7 @@ from capacity.service_model import (
     ServiceModel,
     constant,
     growing,
+    high_end,
     on_measured,
     stages_of,
 )
@@ -92,15 +93,18 @@ def test_a_shorter_deadline_answers_sooner_and_cuts_more() -> None:
     assert plays[0].cut > plays[1].cut
 
 
-def test_each_call_of_a_model_elsewhere_waits() -> None:
-    """Two calls of 5 ms each are added for the two models that a search asks."""
+def test_each_call_of_a_model_elsewhere_waits_and_takes_work_of_both_sides() -> None:
+    """A search asks two models."""
     speed = dict.fromkeys(("int8", "memory", "python"), 1.0)
-    beside = Elsewhere("models", (1.0,), speed, 5.0)
-    own, with_calls = (
+    near, far = (Elsewhere("models", (1.0,), speed, ms) for ms in (0.0, 5.0))
+    at_once, later = (
         MODEL.play(HOST, SIZE, seconds_apart(200), remote=remote).milliseconds.mean()
-        for remote in (None, beside)
+        for remote in (near, far)
     )
-    assert with_calls == pytest.approx(own + 10, rel=0.02)
+    assert later == pytest.approx(at_once + 10)
+    both = MODEL.mean_work(HOST, SIZE, remote=far) + MODEL.model_work(HOST, SIZE, far)
+    calls = 2 * 2 * constant("call_work_ms").at(high_end(HOST.end))
+    assert both == pytest.approx(MODEL.mean_work(HOST, SIZE) + calls)
 
 
 def test_what_a_deadline_leaves_behind_takes_time_of_others() -> None:

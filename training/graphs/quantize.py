@@ -114,7 +114,7 @@ def calibrate(graph: onnx.ModelProto, batches: Iterable[Batch]) -> dict[str, Inp
     spied.CopyFrom(graph)
     known = {output.name for output in spied.graph.output}
     spied.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", "t", None])
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
         for name in watched
         if name not in known
     )

@@ -301,7 +301,9 @@ def _sides(
             Figure.mean_of(queries, found[side][at].tolist()) for side in (TEACHER, STUDENT)
         )
         between = bootstrap_interval([found[STUDENT][at] - found[TEACHER][at]])
-        judged.append(judged_of("nDCG@10", name, before, after, between))
+        # At a small weight most of the order is the search's, and little can be lost.
+        measure = f"nDCG@10, weight {rule.weight:g} of the reranker"
+        judged.append(judged_of(measure, name, before, after, between))
     return both, interval, tuple(judged)
 
 
