@@ -41,6 +41,7 @@ is measured over predicted, less 1. A row that misses its aim is marked, and sho
 from __future__ import annotations
 
 import argparse
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -206,13 +207,15 @@ class Predicted:
         """Return how many times as fast a machine would do what was measured, to one in a hundred:
         0 if none does.
         """
-        up = row.measured < row.predicted
-        tried = [1 + step / 100 * (1 if up else -1) for step in range(1, _FURTHEST)]
-        for speed in tried:
-            found = float(np.percentile(self.played(load, speed), percent))
-            if (found <= row.measured) == up:
-                return speed
-        return 0.0
+        sign = 1 if row.measured < row.predicted else -1
+        tried = range(1, _FURTHEST)
+
+        def reached(step: int) -> bool:
+            played = self.played(load, 1 + sign * step / 100)
+            return sign * float(np.percentile(played, percent)) <= sign * row.measured
+
+        place = bisect_left(tried, True, key=reached)
+        return 1 + sign * tried[place] / 100 if place < len(tried) else 0.0
 
     def _row(self, load: Load, played: Floats64, percent: int) -> Row:
         aim = _P50 if percent == 50 else _P95_NEAR if load.share > _NEAR else _P95

@@ -99,7 +99,7 @@ def test_blocks_are_merged_at_the_mean_speed_of_all() -> None:
 def test_work_beside_is_held_against_a_plans_interval(
     where: str, beside_ms: float, met: bool
 ) -> None:
-    embedded = part()
+    embedded = replace(part(), loads=())
     base = replace(embedded.base, beside_ms=beside_ms, segments=8)
     elsewhere = [replace(embedded, where=where, base=base)]
     assert len(rows_of(elsewhere)) == len(rows_of([embedded])), "a plan needs embedded searches"
