@@ -355,7 +355,7 @@ def _drop_projections(folder: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a search process that ends takes its own lists away
     sync_folder(projections)
 
 
