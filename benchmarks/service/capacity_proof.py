@@ -251,9 +251,9 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
         return model.mean_work(host, times.passages, **other)
 
     def there(end: End) -> float:
-        host = replace(on_measured(base.machine, part.processes), end=end)
         if nodes:
             return node_times(shape, end).work
+        host = replace(on_measured(base.machine, part.processes), end=end)
         return model.model_work(host, times.passages, place)
 
     for what, reckoned, ms in (
@@ -267,7 +267,7 @@ def _constants(part: Measured, embedded: SearchTimes) -> Iterator[Row]:
 
 
 def _with_beside(base: Base, times: SearchTimes) -> SearchTimes:
-    """Return the times with the work of nodes and of models in another process in their width."""
+    """Return the times. Their width also counts the work of nodes, or of models elsewhere."""
     waited = times.alone - times.front_ms - times.load_ms
     return replace(times, width=max(0.1, times.width + base.beside_ms / waited))
 

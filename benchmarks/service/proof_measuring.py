@@ -315,8 +315,8 @@ class _Blocks:
 
     @property
     def beside_ms(self) -> float:
-        """Return the processor time of a search in the nodes of OpenSearch, or in the process of
-        the models.
+        """Return the milliseconds of processor that a search takes in the nodes of OpenSearch, or
+        in the process of the models.
         """
         return sum(self._beside) / len(self._beside)
 

@@ -80,8 +80,8 @@ def made(folder: Path) -> Made:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service, its address and a key. `beside_ms` returns the processor time that nodes of a
-    cluster, or a process of models, took for it until now.
+    """A running service, its address and a key for it. A call of `beside_ms` returns the
+    milliseconds of processor that the cluster's nodes, or the process of models, took until now.
     """
 
     main: Settled
@@ -115,7 +115,9 @@ def served(settings: Settings, where: str, changed: Mapping[str, str]) -> Iterat
 
 @contextmanager
 def _models(settings: Settings, changed: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Serve the models alone. Yields the process, and the variables of a service that asks it."""
+    """Serve the models alone. Yields the id of the process, and the variables of a service that
+    asks this process.
+    """
     key = secrets.token_urlsafe(16)
     keys = orjson.dumps([{"name": "proof", "key": key, "models": True}]).decode()
     variables = {**served_variables(settings, {}), **changed, "DATELINE_KEYS": keys}

@@ -199,7 +199,7 @@ def show_error(error: DatelineError) -> None:
 
 
 def show_progress(line: str) -> None:
-    """Print what a long command is at, beside its result."""
+    """Print what a long command does now. The line goes to stderr, apart from the result."""
     errors.print(f"[dim]{escape(line)}[/]")
 
 

@@ -301,7 +301,7 @@ def _sides(
             Figure.mean_of(queries, found[side][at].tolist()) for side in (TEACHER, STUDENT)
         )
         between = bootstrap_interval([found[STUDENT][at] - found[TEACHER][at]])
-        # At a small weight most of the order is the search's, and little can be lost.
+        # A small weight keeps most of the search's order, so little can be lost.
         measure = f"nDCG@10, weight {rule.weight:g} of the reranker"
         judged.append(judged_of(measure, name, before, after, between))
     return both, interval, tuple(judged)
